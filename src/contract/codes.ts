@@ -1,0 +1,83 @@
+/**
+ * Every number and name with which a connection is refused, closed or answered.
+ * PROTOCOL.md explains them to client authors; a test compares the two.
+ */
+
+/** A refusal before the upgrade: an HTTP response. `retryAfter` says that a `Retry-After` goes with it. */
+export interface Refusal {
+  readonly code: string
+  /** Status line, as it is written. */
+  readonly status: string
+  readonly message: string
+  readonly retryAfter?: boolean
+  /** Headers that belong to this refusal (RFC 9110 demands one for 401, 405 and 426). */
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+const define = <T extends Record<string, Omit<Refusal, 'code'>>>(table: T) =>
+  Object.freeze(
+    Object.fromEntries(Object.entries(table).map(([code, refusal]) => [code, Object.freeze({ code, ...refusal })])),
+  ) as { readonly [K in keyof T]: Refusal }
+
+export const refusals = define({
+  'malformed-id': { status: '400 Bad Request', message: 'An id in the path is not made of [A-Za-z0-9_.-], 1 to 128.' },
+  'malformed-request': { status: '400 Bad Request', message: 'This is not a valid WebSocket upgrade request.' },
+  'credentials-missing': {
+    status: '401 Unauthorized',
+    message: 'A bearer token is needed: Authorization header, or subprotocols "wsproxy.v1, bearer.<base64url>".',
+    headers: { 'WWW-Authenticate': 'Bearer' },
+  },
+  'credentials-malformed': {
+    status: '401 Unauthorized',
+    message: 'The bearer token is not well-formed.',
+    headers: { 'WWW-Authenticate': 'Bearer error="invalid_request"' },
+  },
+  'token-rejected': { status: '403 Forbidden', message: 'The token is wrong, used or expired.' },
+  'origin-not-allowed': { status: '403 Forbidden', message: 'This origin may not connect.' },
+  'not-found': { status: '404 Not Found', message: 'Nothing has this path.' },
+  'method-not-allowed': { status: '405 Method Not Allowed', message: 'This path answers other methods.' },
+  'upgrade-required': {
+    status: '426 Upgrade Required',
+    message: 'This path speaks WebSocket only.',
+    headers: { Upgrade: 'websocket' },
+  },
+  'unsupported-version': {
+    status: '426 Upgrade Required',
+    message: 'Only Sec-WebSocket-Version 13 is spoken here.',
+    headers: { Upgrade: 'websocket', 'Sec-WebSocket-Version': '13' },
+  },
+  'connect-rate': { status: '429 Too Many Requests', message: 'Too many connects at the moment.', retryAfter: true },
+  'address-limit': { status: '429 Too Many Requests', message: 'Too many sockets from this address.', retryAfter: true },
+  'internal-error': { status: '500 Internal Server Error', message: 'A fault in the gateway.' },
+  'redis-unavailable': { status: '503 Service Unavailable', message: 'Redis cannot be reached.', retryAfter: true },
+  'at-capacity': { status: '503 Service Unavailable', message: 'This instance is full.', retryAfter: true },
+  draining: { status: '503 Service Unavailable', message: 'This instance is going away.', retryAfter: true },
+  'redis-timeout': { status: '504 Gateway Timeout', message: 'Redis did not answer in time.' },
+})
+
+/** A WebSocket close (RFC 6455, section 7.4): at most 123 bytes of reason. */
+export interface Close {
+  readonly code: number
+  readonly reason: string
+}
+
+export const closes = Object.freeze({
+  streamEnd: { code: 1000, reason: 'stream ended' },
+  draining: { code: 1001, reason: 'draining' },
+  binaryFrame: { code: 1003, reason: 'text frames only' },
+  tooSlow: { code: 1008, reason: 'client too slow' },
+  messageTooBig: { code: 1009, reason: 'message too big' },
+  internalError: { code: 1011, reason: 'internal error' },
+  notHeard: { code: 4408, reason: 'nothing heard from you' },
+}) satisfies Readonly<Record<string, Close>>
+
+/** Codes of `{"type":"error"}` frames, and the message that goes with each. */
+export const frameErrors = Object.freeze({
+  'invalid-json': 'The frame is not JSON; it was not published.',
+  'rate-limited': 'Too many frames; the newest were dropped.',
+  'upstream-disabled': 'This gateway does not publish client frames.',
+  'upstream-unavailable': 'Redis is not available; the frame was not published.',
+  'upstream-uncertain': 'Redis went away before it confirmed the frame; it may not have arrived.',
+})
+
+export type FrameErrorCode = keyof typeof frameErrors

@@ -1,0 +1,15 @@
+/** Ids and the Redis names made from them. The only place where a name is built or taken apart. */
+
+const ID = /^[A-Za-z0-9_.-]{1,128}$/
+
+/** Whether `text` may be an agent id or a session id. Such an id holds no `:` and no glob, so it cannot reach into another name. */
+export const isId = (text: string): boolean => ID.test(text)
+
+/** Channel on which an agent speaks to the clients of a session. */
+export const sessionDown = (id: string): string => `session:${id}:down`
+
+/** Channel on which clients of a session speak to its agent. */
+export const sessionUp = (id: string): string => `session:${id}:up`
+
+/** String key that holds the token with which a client enters a session. */
+export const sessionAuth = (id: string): string => `session:${id}:auth`
