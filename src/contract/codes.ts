@@ -47,7 +47,11 @@ export const refusals = define({
     headers: { Upgrade: 'websocket', 'Sec-WebSocket-Version': '13' },
   },
   'connect-rate': { status: '429 Too Many Requests', message: 'Too many connects at the moment.', retryAfter: true },
-  'address-limit': { status: '429 Too Many Requests', message: 'Too many sockets from this address.', retryAfter: true },
+  'address-limit': {
+    status: '429 Too Many Requests',
+    message: 'Too many sockets from this address.',
+    retryAfter: true,
+  },
   'internal-error': { status: '500 Internal Server Error', message: 'A fault in the gateway.' },
   'redis-unavailable': { status: '503 Service Unavailable', message: 'Redis cannot be reached.', retryAfter: true },
   'at-capacity': { status: '503 Service Unavailable', message: 'This instance is full.', retryAfter: true },
@@ -81,3 +85,8 @@ export const frameErrors = Object.freeze({
 })
 
 export type FrameErrorCode = keyof typeof frameErrors
+
+/** Redis is away, or was lost before it answered: what asks for it gets `redis-unavailable`, not `internal-error`. */
+export class RedisUnavailable extends Error {
+  override readonly name = 'RedisUnavailable'
+}

@@ -1,0 +1,114 @@
+/** One WebSocket client on a raw TCP socket: the upgrade, then frames, with as little work per message as possible. */
+import { connect, type Socket } from 'node:net'
+import { nowUs } from './clock.ts'
+import { clientControlFrame, FrameReader, type FrameSink } from './frames.ts'
+import type { Tally } from './tally.ts'
+
+const KEY = 'dGhlIHNhbXBsZSBub25jZQ==' // the key of RFC 6455, section 1.3, and its answer
+const ACCEPT = /\r\nsec-websocket-accept: *s3pPLMBiTxaQ9kYGzzhZRbK\+xOo=\r\n/i
+
+const CLOSE = 8
+const PING = 9
+const PONG = 10
+
+/** All sockets read into this buffer, one after the other: reading and handing over are one synchronous step. */
+const READ_BUFFER = Buffer.allocUnsafeSlow(256 * 1024)
+
+/** Where to connect, and as whom. */
+export interface Door {
+  port: number
+  path: string
+  token: string
+}
+
+/** Told once each: `opened` or `failed`, and `closed` after `opened`. */
+export interface ClientOwner {
+  opened(client: Client): void
+  failed(client: Client, why: string): void
+  closed(client: Client, why: string): void
+}
+
+export class Client implements FrameSink {
+  readonly startedUs = nowUs()
+  readonly #owner: ClientOwner
+  readonly #tally: Tally
+  readonly #socket: Socket
+  readonly #frames = new FrameReader(this)
+  #phase: 'handshake' | 'open' | 'over' = 'handshake'
+  #head = ''
+  #due = 0
+  #arrivedUs = 0
+
+  constructor(door: Door, owner: ClientOwner, tally: Tally) {
+    this.#owner = owner
+    this.#tally = tally
+    const onread = { buffer: READ_BUFFER, callback: (count: number) => this.#read(count) }
+    this.#socket = connect({ host: '127.0.0.1', port: door.port, noDelay: true, onread })
+    this.#socket.on('error', (error) => this.end(error.message))
+    this.#socket.on('close', () => this.end('connection closed'))
+    this.#socket.write(upgradeRequest(door))
+  }
+
+  /** Ends the client for the named reason; only the first reason counts. */
+  end(why: string): void {
+    const phase = this.#phase
+    this.#phase = 'over'
+    if (phase === 'handshake') this.#owner.failed(this, why)
+    if (phase === 'open') this.#owner.closed(this, why)
+    this.#socket.destroy()
+  }
+
+  message(bytes: Uint8Array, start: number, length: number): void {
+    this.#due = this.#tally.count(bytes, start, length, this.#due, this.#arrivedUs)
+  }
+
+  control(opcode: number, payload: Uint8Array): void {
+    if (opcode === PING) this.#socket.write(clientControlFrame(PONG, payload))
+    if (opcode === CLOSE) this.end(`close ${payload.length >= 2 ? payload[0]! * 256 + payload[1]! : 1005}`)
+  }
+
+  fault(why: string): void {
+    this.end(why)
+  }
+
+  #read(count: number): boolean {
+    if (this.#phase === 'open') {
+      this.#arrivedUs = nowUs()
+      this.#frames.read(READ_BUFFER, count)
+    } else if (this.#phase === 'handshake') {
+      this.#readHead(count)
+    }
+    return true
+  }
+
+  #readHead(count: number): void {
+    const before = this.#head.length
+    this.#head += READ_BUFFER.toString('latin1', 0, count)
+    const end = this.#head.indexOf('\r\n\r\n')
+    if (end < 0) return
+    const refusal = refusalIn(this.#head.slice(0, end + 2))
+    this.#head = ''
+    if (refusal) this.end(refusal)
+    else this.#open(READ_BUFFER.subarray(end + 4 - before, count))
+  }
+
+  /** `rest` is what came behind the 101 in the same chunk. */
+  #open(rest: Uint8Array): void {
+    this.#phase = 'open'
+    this.#arrivedUs = nowUs()
+    this.#owner.opened(this)
+    if (rest.length > 0) this.#frames.read(rest, rest.length)
+  }
+}
+
+function refusalIn(head: string): string | undefined {
+  if (!head.startsWith('HTTP/1.1 101 ')) return `refused with ${head.slice(9, 12)}`
+  return ACCEPT.test(head) ? undefined : 'wrong Sec-WebSocket-Accept'
+}
+
+function upgradeRequest({ port, path, token }: Door): string {
+  return (
+    `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+    `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${KEY}\r\nAuthorization: Bearer ${token}\r\n\r\n`
+  )
+}

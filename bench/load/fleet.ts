@@ -1,0 +1,114 @@
+/** All clients of the bench: connects them with bounded concurrency and knows which are open. */
+import { createHistogram } from 'node:perf_hooks'
+import { Client, type ClientOwner } from './client.ts'
+import { nowUs } from './clock.ts'
+import { sessionId, sessionToken } from './sessions.ts'
+import type { Tally } from './tally.ts'
+import { Usage } from './usage.ts'
+
+const HANDSHAKE_DEADLINE_US = 10_000_000
+const LONGEST_US = 60_000_000
+
+/** Which sessions to connect to, one socket each: `first` and the `count - 1` after it. */
+export interface ConnectOrder {
+  port: number
+  first: number
+  count: number
+  /** Handshakes under way at the same time. */
+  inFlight: number
+}
+
+export interface ConnectResult {
+  opened: number
+  failed: number
+  /** How many failed for which reason. */
+  reasons: Record<string, number>
+  seconds: number
+  p50Ms: number
+  p99Ms: number
+  /** CPU share of the generator meanwhile. */
+  generatorShare: number
+}
+
+export class Fleet implements ClientOwner {
+  /** Sockets that were open and are not any more, by reason. */
+  readonly lost: Record<string, number> = {}
+  readonly #tally: Tally
+  readonly #connecting = new Set<Client>()
+  readonly #open = new Set<Client>()
+  #attempt = newAttempt({ port: 0, first: 0, count: 0, inFlight: 0 }, () => {})
+
+  constructor(tally: Tally) {
+    this.#tally = tally
+  }
+
+  get size(): number {
+    return this.#open.size
+  }
+
+  /** Connects as ordered; resolves when every handshake has succeeded or failed (after 10 s at the latest). */
+  async connect(order: ConnectOrder): Promise<ConnectResult> {
+    const usage = new Usage()
+    const startedUs = nowUs()
+    const sweep = setInterval(() => this.#giveUpOnLate(), 500)
+    await new Promise<void>((done) => {
+      this.#attempt = newAttempt(order, done)
+      this.#startMore()
+    })
+    clearInterval(sweep)
+    const { opened, failed, reasons, latencyUs } = this.#attempt
+    const seconds = (nowUs() - startedUs) / 1e6
+    const [p50Ms, p99Ms] = [latencyUs.percentile(50) / 1000, latencyUs.percentile(99) / 1000]
+    return { opened, failed, reasons, seconds, p50Ms, p99Ms, generatorShare: usage.share() }
+  }
+
+  opened(client: Client): void {
+    this.#open.add(client)
+    this.#attempt.opened++
+    this.#attempt.latencyUs.record(Math.max(1, Math.round(nowUs() - client.startedUs)))
+    this.#finished(client)
+  }
+
+  failed(client: Client, why: string): void {
+    this.#attempt.failed++
+    countReason(this.#attempt.reasons, why)
+    this.#finished(client)
+  }
+
+  closed(client: Client, why: string): void {
+    this.#open.delete(client)
+    countReason(this.lost, why)
+  }
+
+  #finished(client: Client): void {
+    this.#connecting.delete(client)
+    const { opened, failed, order, done } = this.#attempt
+    if (opened + failed === order.count) done()
+    else this.#startMore()
+  }
+
+  #startMore(): void {
+    const { order } = this.#attempt
+    while (this.#connecting.size < order.inFlight && this.#attempt.started < order.count) {
+      const index = order.first + this.#attempt.started++
+      const door = { port: order.port, path: `/bench/ws/${sessionId(index)}`, token: sessionToken(index) }
+      this.#connecting.add(new Client(door, this, this.#tally))
+    }
+  }
+
+  #giveUpOnLate(): void {
+    const oldest = nowUs() - HANDSHAKE_DEADLINE_US
+    for (const client of this.#connecting) if (client.startedUs < oldest) client.end('no answer within 10 s')
+  }
+}
+
+/** The state of one `connect`. */
+function newAttempt(order: ConnectOrder, done: () => void) {
+  const latencyUs = createHistogram({ lowest: 1, highest: LONGEST_US, figures: 3 })
+  const reasons: Record<string, number> = {}
+  return { order, done, started: 0, opened: 0, failed: 0, reasons, latencyUs }
+}
+
+function countReason(reasons: Record<string, number>, why: string): void {
+  reasons[why] = (reasons[why] ?? 0) + 1
+}

@@ -1,0 +1,50 @@
+/** What has arrived at all sockets together: how many, how late, and whether in order. */
+import { createHistogram } from 'node:perf_hooks'
+import { PAYLOAD_BYTES, readSequence, readTimeUs } from './payload.ts'
+
+const LONGEST_US = 120_000_000
+
+/** Latencies in milliseconds. */
+export interface Latency {
+  p50: number
+  p99: number
+  p999: number
+  max: number
+}
+
+export class Tally {
+  /** Since the process started: the publisher counts in the same way. */
+  delivered = 0
+  /** Messages with another number than the one that was due on their socket: lost, doubled or overtaken before them. */
+  outOfOrder = 0
+  /** Messages that are not of the bench: an error frame, say. */
+  foreign = 0
+  lastArrivalUs = 0
+  readonly #latencyUs = createHistogram({ lowest: 1, highest: LONGEST_US, figures: 3 })
+
+  /** Counts one message and returns the sequence number that is due next on its socket. */
+  count(bytes: Uint8Array, start: number, length: number, due: number, arrivedUs: number): number {
+    if (length !== PAYLOAD_BYTES) {
+      this.foreign++
+      return due
+    }
+    const sequence = readSequence(bytes, start)
+    if (sequence !== due) this.outOfOrder++
+    this.delivered++
+    this.lastArrivalUs = arrivedUs
+    this.#latencyUs.record(Math.max(1, Math.round(arrivedUs - readTimeUs(bytes, start))))
+    return sequence + 1
+  }
+
+  /** Forgets latencies and faults; the number delivered goes on. */
+  restart(): void {
+    this.#latencyUs.reset()
+    this.outOfOrder = 0
+    this.foreign = 0
+  }
+
+  latencyMs(): Latency {
+    const at = (percentile: number) => this.#latencyUs.percentile(percentile) / 1000
+    return { p50: at(50), p99: at(99), p999: at(99.9), max: this.#latencyUs.max / 1000 }
+  }
+}

@@ -1,0 +1,49 @@
+/** The shape that all scenarios have in common. */
+import type { Stage } from './stage/stage.ts'
+
+/** How much a scenario does. Every scenario has defaults of its own; the command line overrides them. */
+export interface Settings {
+  sockets: number
+  /** Messages that are measured, after a warm-up. */
+  messages: number
+  /** Messages a second where the pace is given. */
+  perSecond: number
+  /** Messages under way at the most where it is not. */
+  window: number
+  rounds: number
+}
+
+/** One line of the report; `key` is its name in a round's values. */
+export interface Metric {
+  key: string
+  label: string
+  digits: number
+  /** Whether a higher or a lower number is better; `context` is not to be compared. */
+  better: 'higher' | 'lower' | 'context'
+}
+
+export type Values = Record<string, number>
+
+export interface Scenario {
+  name: string
+  about: string
+  /** Which settings matter to it; the others are not shown. */
+  uses: (keyof Settings)[]
+  defaults: Settings
+  /** What `--quick` changes in the defaults. */
+  quick: Partial<Settings>
+  metrics: Metric[]
+  /** One round on a fresh stage. Throws `Refused` when its numbers would not mean anything. */
+  round(stage: Stage, settings: Settings): Promise<Values>
+}
+
+/** A round that ran but is not reported: messages were lost, or the bench was the bottleneck itself. */
+export class Refused extends Error {}
+
+const GENERATOR_LIMIT = 0.9
+
+/** Throws `Refused` when a process of the bench was busier than 90 % of a core: it would have measured itself. */
+export function refuseIfGeneratorBound(name: string, share: number): void {
+  if (share <= GENERATOR_LIMIT) return
+  throw new Refused(`the ${name} was the bottleneck: busy ${Math.round(share * 100)} % of the time`)
+}

@@ -1,0 +1,114 @@
+/** One message to one socket, round the sessions: as fast as it goes, and at a given pace. */
+import type { Published } from '../load/publisher.ts'
+import type { Arrivals } from '../load/receiver.ts'
+import { type Metric, Refused, refuseIfGeneratorBound, type Scenario, type Settings, type Values } from '../scenario.ts'
+import { cpuSeconds, peakBytes } from '../stage/procfs.ts'
+import type { Stage } from '../stage/stage.ts'
+import { connectAll } from './crowd.ts'
+
+const QUIET_MS = 5000
+const PUBLISH_MS = 150_000
+const WARM_UP_SHARE = 0.2
+const LATE_SHARE = 0.05
+
+type Publish = (stage: Stage, count: number, settings: Settings) => Promise<Published>
+
+const saturated: Publish = (stage, count, { window }) =>
+  stage.publisher.call('saturated', { count, window }, PUBLISH_MS)
+
+const paced: Publish = async (stage, count, { perSecond }) => {
+  const published = await stage.publisher.call('paced', { count, perSecond }, PUBLISH_MS)
+  const planned = count / perSecond
+  if (published.seconds > planned * (1 + LATE_SHARE) + 0.1)
+    throw new Refused(`the publisher took ${published.seconds.toFixed(1)} s for ${planned.toFixed(1)} s`)
+  return published
+}
+
+async function round(stage: Stage, settings: Settings, publish: Publish): Promise<Values> {
+  const { sockets, messages } = settings
+  await stage.redis.seedTokens(sockets)
+  const { acknowledgementPort } = await stage.publisher.call(
+    'open',
+    { redisPort: stage.redis.port, sessions: sockets },
+    QUIET_MS,
+  )
+  await stage.receiver.call('acknowledge', { port: acknowledgementPort }, QUIET_MS)
+  await connectAll(stage, 0, sockets)
+  const warmUp = Math.ceil(messages * WARM_UP_SHARE)
+  await exchange(stage, publish, warmUp, warmUp, settings)
+  await stage.receiver.call('restart', {}, QUIET_MS)
+  const before = cpuSeconds(stage.pid)
+  const { published, arrivals } = await exchange(stage, publish, messages, warmUp + messages, settings)
+  const cpu = cpuSeconds(stage.pid) - before
+  refuseIfGeneratorBound('receiver', arrivals.generatorShare)
+  refuseIfGeneratorBound('publisher', published.generatorShare)
+  return { ...valuesOf(messages, published, arrivals, cpu), peakMb: peakBytes(stage.pid) / 1e6 }
+}
+
+/** Publishes `count` messages and waits for them all. Throws `Refused` when one is missing, doubled or out of order. */
+async function exchange(stage: Stage, publish: Publish, count: number, total: number, settings: Settings) {
+  const publishing = publish(stage, count, settings)
+  publishing.catch(() => {}) // awaited below, unless a loss is found first
+  const arrivals = await stage.receiver.call('arrivals', { delivered: total, quietMs: QUIET_MS }, PUBLISH_MS)
+  refuseFaults(arrivals, total)
+  return { published: await publishing, arrivals }
+}
+
+function refuseFaults({ delivered, outOfOrder, foreign, lostSockets }: Arrivals, total: number): void {
+  const faults = [
+    delivered !== total && `${delivered} messages have arrived, and not ${total}`,
+    outOfOrder > 0 && `${outOfOrder} messages did not follow the one before them on their socket`,
+    foreign > 0 && `${foreign} frames are not of the bench`,
+    Object.keys(lostSockets).length > 0 && `sockets were lost: ${JSON.stringify(lostSockets)}`,
+  ].filter((fault) => fault !== false)
+  if (faults.length > 0) throw new Refused(faults.join('; '))
+}
+
+function valuesOf(messages: number, published: Published, arrivals: Arrivals, cpu: number): Values {
+  const seconds = (arrivals.lastArrivalUs - published.startedUs) / 1e6
+  return {
+    cpuUs: (cpu * 1e6) / messages,
+    perCoreSecond: messages / cpu,
+    perSecond: messages / seconds,
+    p50Ms: arrivals.latencyMs.p50,
+    p99Ms: arrivals.latencyMs.p99,
+    p999Ms: arrivals.latencyMs.p999,
+    subjectBusy: (cpu / seconds) * 100,
+    receiverBusy: arrivals.generatorShare * 100,
+    publisherBusy: published.generatorShare * 100,
+    publisherLagMs: published.lagP99Ms,
+  }
+}
+
+const METRICS: Metric[] = [
+  { key: 'cpuUs', label: 'CPU per message, us', digits: 2, better: 'lower' },
+  { key: 'perCoreSecond', label: 'messages per core-second', digits: 0, better: 'higher' },
+  { key: 'perSecond', label: 'delivered per second', digits: 0, better: 'higher' },
+  { key: 'p50Ms', label: 'publish to client p50, ms', digits: 2, better: 'lower' },
+  { key: 'p99Ms', label: 'publish to client p99, ms', digits: 2, better: 'lower' },
+  { key: 'p999Ms', label: 'publish to client p99.9, ms', digits: 2, better: 'lower' },
+  { key: 'peakMb', label: 'peak RSS, MB', digits: 1, better: 'lower' },
+  { key: 'subjectBusy', label: 'subject busy, % of a core', digits: 0, better: 'context' },
+  { key: 'receiverBusy', label: 'receiver busy, % of a core', digits: 0, better: 'context' },
+  { key: 'publisherBusy', label: 'publisher busy, % of a core', digits: 0, better: 'context' },
+]
+
+export const unicastSaturated: Scenario = {
+  name: 'unicast-saturated',
+  about: 'one message to one socket, as fast as they arrive (closed window)',
+  uses: ['sockets', 'messages', 'window'],
+  defaults: { sockets: 1000, messages: 500_000, perSecond: 0, window: 20_000, rounds: 3 },
+  quick: { messages: 200_000, rounds: 1 },
+  metrics: METRICS,
+  round: (stage, settings) => round(stage, settings, saturated),
+}
+
+export const unicastPaced: Scenario = {
+  name: 'unicast-paced',
+  about: 'one message to one socket at a given pace (open loop)',
+  uses: ['sockets', 'messages', 'perSecond'],
+  defaults: { sockets: 1000, messages: 200_000, perSecond: 20_000, window: 0, rounds: 3 },
+  quick: { messages: 60_000, rounds: 1 },
+  metrics: [...METRICS, { key: 'publisherLagMs', label: 'publisher late p99, ms', digits: 2, better: 'context' }],
+  round: (stage, settings) => round(stage, settings, paced),
+}

@@ -1,0 +1,71 @@
+/** Every process that the bench starts: its output's tail is kept for error messages, and it is ended by its own pid. */
+import { type ChildProcess, fork, spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+
+const TAIL_CHARACTERS = 4000
+const TERM_MS = 2000
+
+const living = new Set<Child>()
+process.on('exit', () => {
+  for (const child of living) child.process.kill('SIGKILL')
+})
+
+export class Child {
+  readonly name: string
+  readonly process: ChildProcess
+  readonly exited: Promise<void>
+  #tail = ''
+
+  constructor(name: string, child: ChildProcess) {
+    this.name = name
+    this.process = child
+    living.add(this)
+    for (const output of [child.stdout, child.stderr]) output?.on('data', (bytes) => this.#keep(bytes))
+    this.exited = new Promise((resolve) => {
+      const over = () => {
+        living.delete(this)
+        resolve()
+      }
+      child.once('exit', over)
+      child.once('error', (error) => {
+        this.#keep(error.message)
+        if (child.pid === undefined) over()
+      })
+    })
+  }
+
+  get pid(): number {
+    return this.process.pid ?? 0
+  }
+
+  get running(): boolean {
+    return living.has(this)
+  }
+
+  /** The last that the process has printed. */
+  get tail(): string {
+    return this.#tail.trim()
+  }
+
+  /** Ends the process: SIGTERM, and SIGKILL 2 s later, or SIGKILL at once for one whose last words do not matter. */
+  async end(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
+    if (!this.running) return
+    this.process.kill(signal)
+    const late = setTimeout(() => this.process.kill('SIGKILL'), TERM_MS)
+    await this.exited
+    clearTimeout(late)
+  }
+
+  #keep(bytes: Buffer | string): void {
+    this.#tail = (this.#tail + String(bytes)).slice(-TAIL_CHARACTERS)
+  }
+}
+
+export function spawnChild(name: string, command: string, args: string[], env?: NodeJS.ProcessEnv): Child {
+  return new Child(name, spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...(env && { env }) }))
+}
+
+/** Forks a compiled file of the bench; what it prints on stderr is shown. */
+export function forkChild(name: string, file: URL): Child {
+  return new Child(name, fork(fileURLToPath(file), { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] }))
+}

@@ -1,0 +1,25 @@
+/** What Linux knows about a process: /proc/<pid>/stat and /proc/<pid>/status (proc_pid_stat(5)). */
+import { readFileSync } from 'node:fs'
+
+const TICKS_PER_SECOND = 100 // USER_HZ, the same on every Linux that Node runs on
+const UTIME = 11 // fields are counted from behind the parenthesis that ends the name
+const STIME = 12
+
+/** CPU time in seconds, user and system, of all threads; exact to 10 ms. */
+export function cpuSeconds(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return (Number(fields[UTIME]) + Number(fields[STIME])) / TICKS_PER_SECOND
+}
+
+/** Memory that is the process' own and not backed by a file, in bytes. */
+export const anonymousBytes = (pid: number): number => statusBytes(pid, 'RssAnon')
+
+/** The most that was ever resident, in bytes; includes the pages of the executable and its libraries. */
+export const peakBytes = (pid: number): number => statusBytes(pid, 'VmHWM')
+
+function statusBytes(pid: number, field: string): number {
+  const kilobytes = new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1]
+  if (kilobytes === undefined) throw new Error(`/proc/${pid}/status has no ${field}`)
+  return Number(kilobytes) * 1024
+}

@@ -1,0 +1,73 @@
+/** A fresh Redis for one round, and the two things the bench asks of it beside publishing. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createClient } from 'redis'
+import { sessionAuth } from '../../src/contract/topics.ts'
+import { sessionId, sessionToken } from '../load/sessions.ts'
+import { spawnChild } from './children.ts'
+import { acceptsConnections, freePort, whenReady } from './ports.ts'
+
+const READY_MS = 5000
+const TOKEN_TTL_S = 600
+const SEED_BATCH = 1000
+
+export interface RedisStage {
+  port: number
+  url: string
+  /** Gives the sessions 0 to `count - 1` a token each. */
+  seedTokens(count: number): Promise<void>
+  /** How many session channels have a subscriber. */
+  subscribedChannels(): Promise<number>
+  end(): Promise<void>
+}
+
+/** Starts `redis-server` from the PATH on a free port of 127.0.0.1, in memory only. */
+export async function startRedis(): Promise<RedisStage> {
+  const port = await freePort()
+  const dir = mkdtempSync(join(tmpdir(), 'wsproxy-bench-'))
+  const removeDir = () => rmSync(dir, { recursive: true, force: true })
+  process.once('exit', removeDir)
+  const child = spawnChild('redis-server', 'redis-server', settings(port, dir))
+  const url = `redis://127.0.0.1:${port}`
+  const client = newClient(url)
+  const end = async () => {
+    if (client.isOpen) client.destroy()
+    await child.end()
+    removeDir()
+    process.off('exit', removeDir)
+  }
+  try {
+    await whenReady(child, () => acceptsConnections(port), READY_MS)
+    await client.connect()
+  } catch (error) {
+    await end()
+    throw error
+  }
+  const subscribedChannels = async () => {
+    const channels = (await client.sendCommand(['PUBSUB', 'CHANNELS', 'session:*:down'])) as unknown as string[]
+    return channels.length
+  }
+  return { port, url, seedTokens: (count) => seedTokens(client, count), subscribedChannels, end }
+}
+
+function settings(port: number, dir: string): string[] {
+  const memoryOnly = ['--save', '', '--appendonly', 'no', '--dir', dir]
+  // Redis would cut a subscriber that is 32 MB behind. Here the bench limits what is under way, so that a slow subject
+  // shows as few messages a second, and not as lost ones.
+  const noOutputLimit = ['--client-output-buffer-limit', 'pubsub', '0', '0', '0']
+  return ['--port', String(port), '--bind', '127.0.0.1', ...memoryOnly, ...noOutputLimit]
+}
+
+function newClient(url: string) {
+  return createClient({ url }).on('error', () => {}) // the command in question rejects as well
+}
+
+async function seedTokens(client: ReturnType<typeof newClient>, count: number): Promise<void> {
+  for (let first = 0; first < count; first += SEED_BATCH) {
+    const batch = Array.from({ length: Math.min(SEED_BATCH, count - first) }, (_, i) => first + i)
+    const set = (index: number) =>
+      client.set(sessionAuth(sessionId(index)), sessionToken(index), { expiration: { type: 'EX', value: TOKEN_TTL_S } })
+    await Promise.all(batch.map(set))
+  }
+}

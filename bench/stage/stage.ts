@@ -1,0 +1,55 @@
+/** Everything one round needs, all of it fresh: Redis, the subject, the receiving and the publishing process. */
+import { withDeadline } from '../load/clock.ts'
+import { Remote } from '../load/ipc.ts'
+import type { PublisherCommands } from '../load/publisher.ts'
+import type { ReceiverCommands } from '../load/receiver.ts'
+import type { Subject } from '../subjects.ts'
+import { type Child, forkChild } from './children.ts'
+import { type RedisStage, startRedis } from './redis.ts'
+import { startSubject } from './subject.ts'
+
+const ROUND_MS = 300_000
+
+export interface Stage {
+  redis: RedisStage
+  /** Where the subject listens, and its process. */
+  port: number
+  pid: number
+  receiver: Remote<ReceiverCommands>
+  publisher: Remote<PublisherCommands>
+}
+
+/** Sets the stage, does `work` on it for five minutes at the most, and clears it, also after an error. */
+export async function onStage<T>(subject: Subject, work: (stage: Stage) => Promise<T>): Promise<T> {
+  const endings: (() => Promise<void>)[] = []
+  try {
+    const redis = await startRedis()
+    endings.unshift(() => redis.end())
+    const { child, port } = await startSubject(subject, redis.url)
+    endings.unshift(() => child.end('SIGKILL')) // how it says goodbye is not what is measured
+    const receiver = forkChild('receiver', new URL('../load/receiver.js', import.meta.url))
+    endings.unshift(() => receiver.end('SIGKILL'))
+    const publisher = forkChild('publisher', new URL('../load/publisher.js', import.meta.url))
+    endings.unshift(() => publisher.end('SIGKILL'))
+    const working = work({
+      redis,
+      port,
+      pid: child.pid,
+      receiver: new Remote<ReceiverCommands>(receiver.process, receiver.name),
+      publisher: new Remote<PublisherCommands>(publisher.process, publisher.name),
+    })
+    return await withDeadline(blameTheDead(child, working), ROUND_MS, 'the round')
+  } finally {
+    for (const end of endings) await end()
+  }
+}
+
+/** When the subject has died, that is the error, whatever else it has led to. */
+async function blameTheDead<T>(subject: Child, working: Promise<T>): Promise<T> {
+  try {
+    return await working
+  } catch (error) {
+    if (subject.running) throw error
+    throw new Error(`${subject.name} has ended during the round: ${subject.tail}`)
+  }
+}

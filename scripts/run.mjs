@@ -1,0 +1,83 @@
+#!/usr/bin/env node
+/**
+ * Runs the project's commands on a fresh clone with nothing but Node: installs what is missing or older than the lockfile, compiles what
+ * has changed, then does what was asked. Plain Node, no packages: they may not be there yet.
+ */
+import { spawnSync } from 'node:child_process'
+import { existsSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const bin = (name) => join(root, 'node_modules', '.bin', name)
+const modified = (path) => (existsSync(join(root, path)) ? statSync(join(root, path)).mtimeMs : 0)
+
+/** Runs a command with our terminal; ends the process with its status when it fails. */
+function run(command, args, { quiet = false, env = {} } = {}) {
+  const options = { cwd: root, stdio: quiet ? ['ignore', 'pipe', 'pipe'] : 'inherit', env: { ...process.env, ...env } }
+  const { status, signal, error, stdout, stderr } = spawnSync(command, args, options)
+  if (status === 0) return
+  if (quiet) process.stderr.write(`${stdout}${stderr}`)
+  if (error) console.error(error.message)
+  process.exit(status ?? (signal ? 1 : 2))
+}
+
+function install() {
+  if (modified('node_modules/.package-lock.json') >= modified('package-lock.json')) return
+  console.error('installing dependencies (npm ci)')
+  run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'])
+  // npm may keep an older time on it; what counts is that it is there now.
+  utimesSync(join(root, 'node_modules', '.package-lock.json'), new Date(), new Date())
+}
+
+const newest = (folder) =>
+  readdirSync(join(root, folder), { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile())
+    .reduce((time, entry) => Math.max(time, statSync(join(entry.parentPath ?? entry.path, entry.name)).mtimeMs), 0)
+
+function build() {
+  const sources = Math.max(modified('tsconfig.json'), modified('package-lock.json'), ...['src', 'test', 'bench', 'demo'].map(newest))
+  if (modified('dist/.built') >= sources) return
+  // What was deleted or renamed must not live on as a test or a module.
+  rmSync(join(root, 'dist'), { recursive: true, force: true })
+  run(bin('tsc'), ['--project', root])
+  writeFileSync(join(root, 'dist/.built'), '')
+}
+
+const node = (file, args = []) => run(process.execPath, ['--enable-source-maps', join(root, 'dist', file), ...args])
+
+const tests = (names) => {
+  const all = readdirSync(join(root, 'dist/test'), { recursive: true })
+    .filter((file) => file.endsWith('.test.js'))
+    .filter((file) => names.length === 0 || names.some((name) => file.includes(name)))
+    .map((file) => join('dist/test', file))
+  if (all.length === 0) {
+    console.error(`no test file has ${names.join(' or ')} in its name`)
+    process.exit(2)
+  }
+  run(process.execPath, ['--enable-source-maps', '--test', '--test-concurrency=2', ...all])
+}
+
+const commands = {
+  build: () => {},
+  wsproxy: (args) => node('src/cli/main.js', args),
+  demo: (args) => node('demo/demo.js', args),
+  bench: (args) => node('bench/main.js', args),
+  /** Everything that CI checks; with names, only the test files that have one of them in their path. */
+  test: (args) => {
+    if (args.length === 0) {
+      run(bin('biome'), ['check', '--error-on-warnings', '.'])
+      run(bin('knip'), [])
+    }
+    tests(args)
+  },
+}
+
+const [name = '', ...args] = process.argv.slice(2)
+if (!Object.hasOwn(commands, name)) {
+  console.error(`usage: node scripts/run.mjs ${Object.keys(commands).join(' | ')} [arguments]`)
+  process.exit(2)
+}
+install()
+build()
+commands[name](args)

@@ -1,0 +1,28 @@
+import { createInterface } from 'node:readline'
+import { loadConfig } from '../config.ts'
+import { isId, sessionDown } from '../contract/topics.ts'
+import { CommandFailed } from './failure.ts'
+import { withRedis } from './redis.ts'
+
+/**
+ * Publishes what an agent would.
+ * @throws CommandFailed when the id or the JSON is none, or when no gateway was subscribed: nobody will ever get that message.
+ */
+export async function publish(session: string, json: string): Promise<void> {
+  if (!isId(session)) throw new CommandFailed(`"${session}" is not a session id: [A-Za-z0-9_.-], 1 to 128`)
+  const { config } = loadConfig()
+  const lines = json === '-' ? createInterface({ input: process.stdin }) : [json]
+  await withRedis(config, async (client) => {
+    for await (const line of lines) {
+      try {
+        JSON.parse(line)
+      } catch (cause) {
+        throw new CommandFailed(`this is not JSON: ${line} (${(cause as Error).message})`)
+      }
+      const receivers = await client.publish(sessionDown(session), line)
+      if (receivers === 0)
+        throw new CommandFailed(`no gateway has a client of session ${session}: the message went nowhere`)
+      console.error(`published to ${receivers} gateway${receivers === 1 ? '' : 's'}`)
+    }
+  })
+}

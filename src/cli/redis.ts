@@ -1,0 +1,42 @@
+import { createClient } from 'redis'
+import type { Config } from '../config.ts'
+import { startEmbeddedRedis } from '../redis/embedded.ts'
+import { CommandFailed } from './failure.ts'
+
+/** Where the embedded server listens when that port is free, so that the other commands find it without being told. */
+const EMBEDDED_PORT = 16379
+const CONNECT_TIMEOUT_MS = 3000
+
+/** The Redis of the settings, or, where there is none, an embedded one. */
+export async function startRedis(
+  config: Config,
+): Promise<{ url: string; embedded: boolean; close: () => Promise<void> }> {
+  if (config.redisUrl !== undefined) return { url: config.redisUrl, embedded: false, close: async () => {} }
+  const server = await startEmbeddedRedis(EMBEDDED_PORT).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'EADDRINUSE') return startEmbeddedRedis()
+    throw error
+  })
+  return { url: server.url, embedded: true, close: server.close }
+}
+
+const newClient = (url: string) =>
+  createClient({ url, socket: { reconnectStrategy: false, connectTimeout: CONNECT_TIMEOUT_MS } })
+type Client = ReturnType<typeof newClient>
+
+/**
+ * One connection for one command; without `REDIS_URL` to the embedded server of a running gateway.
+ * @throws CommandFailed when nobody answers there.
+ */
+export async function withRedis<T>(config: Config, use: (client: Client) => Promise<T>): Promise<T> {
+  const url = config.redisUrl ?? `redis://127.0.0.1:${EMBEDDED_PORT}`
+  const client = newClient(url)
+  client.on('error', () => {})
+  try {
+    await client.connect()
+  } catch (cause) {
+    const { hostname, port } = new URL(url)
+    const hint = config.redisUrl === undefined ? '; is "npm start" running, or should REDIS_URL be set?' : ''
+    throw new CommandFailed(`no Redis at ${hostname}:${port || 6379} (${(cause as Error).message})${hint}`)
+  }
+  return use(client).finally(() => client.destroy())
+}

@@ -1,0 +1,38 @@
+import { loadConfig } from '../config.ts'
+import { createLogger } from '../log.ts'
+import { CommandFailed } from './failure.ts'
+import { startRedis } from './redis.ts'
+
+/** Runs the gateway until it is told to stop and has drained; then ends the process with status 0. */
+export async function serve(): Promise<void> {
+  const { config } = loadConfig()
+  const { Gateway, VERSION } = await import('../server.ts')
+  const log = createLogger(config.logLevel)
+  const redis = await startRedis(config)
+  const gateway = new Gateway({ config, redisUrl: redis.url, log })
+  // A fault that no handler caught must not take ten thousand sockets with it.
+  for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
+    process.on(event, (error: unknown) => log.fatal({ err: error, event }, 'fault that nothing caught'))
+  }
+  const finish = async (status: number) => {
+    await redis.close()
+    log.flushSync()
+    // Keep-alive connections of scrapers would hold the process; all that mattered is closed.
+    process.exit(status)
+  }
+  for (const signal of ['SIGTERM', 'SIGINT'] as const)
+    process.on(signal, () => void gateway.stop().then(() => finish(0)))
+  const { host } = config.listen
+  try {
+    const { port, adminPort } = gateway.listen()
+    log.info({ event: 'listening', host, port, adminPort, version: VERSION, pid: process.pid }, 'wsproxy listens')
+    if (config.production === 'production') return
+    console.error(`wsproxy ${VERSION} listens on http://${host}:${port}`)
+    if (redis.embedded) console.error(`no REDIS_URL: an embedded Redis, for development, is at ${redis.url}`)
+  } catch (error) {
+    await gateway.stop()
+    await redis.close()
+    log.flushSync()
+    throw new CommandFailed((error as Error).message)
+  }
+}

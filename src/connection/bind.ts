@@ -1,0 +1,95 @@
+import type { Connection } from './connection.ts'
+
+/** Where messages come from, as bind needs it: Redis' channels. */
+export interface Feed {
+  /**
+   * Resolves when the channel is subscribed and confirmed; at once when it already is.
+   * @throws FeedUnavailable when there is no Redis, or it is lost before it confirms.
+   */
+  subscribe(channel: string): Promise<void>
+  /** Nobody wants the channel any more. Takes effect at the end of the tick, unless somebody wants it again. */
+  unsubscribe(channel: string): void
+}
+
+/** The feed cannot confirm anything at the moment. */
+export class FeedUnavailable extends Error {}
+
+/** What turns messages of a channel into frames: a door, or what watches on its behalf. */
+export interface Source {
+  /**
+   * The frame that every member of the topic gets for this message; undefined: none. Bytes that are not UTF-8 go out as a binary frame.
+   * It is asked once a message, however many sockets there are.
+   */
+  render(topic: Topic, message: Buffer, channel: string): Buffer | undefined
+}
+
+/** A topic and who listens. */
+export interface Topic {
+  readonly channels: readonly string[]
+  readonly source: Source
+  readonly members: Connection[]
+}
+
+/**
+ * Which connections listen to which topics. The first in subscribes, the last out leaves; membership is by connection,
+ * so that a socket which goes late cannot take away what a newer one on the same topic needs.
+ */
+export class Bindings {
+  readonly #feed: Feed
+  readonly #topics = new Map<string, Topic>()
+
+  constructor(feed: Feed) {
+    this.#feed = feed
+  }
+
+  /** The topic that listens to `channel`, if any socket does. */
+  find(channel: string): Topic | undefined {
+    return this.#topics.get(channel)
+  }
+
+  /**
+   * Makes `connection` a member of the topic made of `channels`. It is one from the start, since a message may come together with the confirmation.
+   * Resolves when every channel is confirmed.
+   * @throws what the feed throws; the connection has then left again.
+   */
+  async join(connection: Connection, source: Source, channels: readonly string[]): Promise<void> {
+    let topic = this.#topics.get(channels[0]!)
+    if (!topic) {
+      topic = { channels, source, members: [] }
+      for (const channel of channels) this.#topics.set(channel, topic)
+    }
+    topic.members.push(connection)
+    connection.topics.push(topic)
+    try {
+      if (channels.length === 1) await this.#feed.subscribe(channels[0]!)
+      else await Promise.all(channels.map((channel) => this.#feed.subscribe(channel)))
+    } catch (error) {
+      this.leave(connection, topic)
+      throw error
+    }
+  }
+
+  /** Ends one membership; a second call does nothing. */
+  leave(connection: Connection, topic: Topic): void {
+    if (!remove(connection.topics, topic)) return
+    remove(topic.members, connection)
+    if (topic.members.length > 0) return
+    for (const channel of topic.channels) {
+      this.#topics.delete(channel)
+      this.#feed.unsubscribe(channel)
+    }
+  }
+
+  leaveAll(connection: Connection): void {
+    for (const topic of connection.topics.slice()) this.leave(connection, topic)
+  }
+}
+
+/** Order among members means nothing, so the last one takes the free place. */
+function remove<T>(from: T[], item: T): boolean {
+  const index = from.indexOf(item)
+  if (index < 0) return false
+  const last = from.pop()!
+  if (index < from.length) from[index] = last
+  return true
+}

@@ -1,0 +1,101 @@
+import type { Close } from '../contract/codes.ts'
+import type { WebSocket } from '../uws.ts'
+import type { Door } from './accept.ts'
+import type { Topic } from './bind.ts'
+
+/** uWebSockets.js copies what it is given onto its own object, so that holds one reference. */
+export type Socket = WebSocket<{ connection: Connection }>
+
+/** The life of a socket. It only ever moves to the right. */
+export const Phase = { accepting: 0, open: 1, ending: 2, closed: 3 } as const
+export type Phase = (typeof Phase)[keyof typeof Phase]
+
+/** Close the socket once nothing passed in either direction for so long. */
+export interface QuietRule {
+  readonly afterMs: number
+  readonly close: Close
+}
+
+/** What a write came to: taken; taken into the buffer; or the buffer has no room and nothing was taken. */
+export const Written = { sent: 0, buffered: 1, full: 2 } as const
+export type Written = (typeof Written)[keyof typeof Written]
+
+let serial = 0
+
+/**
+ * One socket, from the moment its credentials were right: who it is, its phase and times, what waits to be sent, and its counters.
+ * There are tens of thousands of these: no closures, no timers, no strings that could be derived.
+ */
+export class Connection {
+  readonly serial = ++serial
+  readonly door: Door
+  /** Session or run id: what the path names. */
+  readonly subject: string
+  readonly address: string
+  readonly openedAt: number
+  readonly topics: Topic[] = []
+  phase: Phase = Phase.accepting
+  ws: Socket | undefined
+
+  /** Frames of this tick, in order: the first by itself, since most ticks have only one. */
+  first: Buffer | undefined
+  rest: Buffer[] | undefined
+  pendingBytes = 0
+  /** Bytes that the kernel has not taken yet, as of the last write or drain. */
+  buffered = 0
+  warned = false
+  /** It has been sent bytes that are not UTF-8: from then on each frame is looked at. */
+  mixed = false
+
+  /** Times are in ms of the process' monotonic clock. */
+  heardAt: number
+  trafficAt: number
+  /** When the sweep has to look at this socket next. */
+  dueAt: number
+  pinged = false
+  quiet: QuietRule | undefined
+  closing: Close | undefined
+
+  rateFullAt = 0
+  rateNoticeAt = Number.NEGATIVE_INFINITY
+
+  framesIn = 0
+  framesOut = 0
+  bytesIn = 0
+  bytesOut = 0
+
+  constructor(door: Door, subject: string, address: string, now: number) {
+    this.door = door
+    this.subject = subject
+    this.address = address
+    this.openedAt = now
+    this.heardAt = now
+    this.trafficAt = now
+    this.dueAt = now
+    this.quiet = door.quiet
+  }
+
+  /**
+   * Writes one frame, within `maxBytes` of unsent bytes. The bound is checked before uWebSockets.js sees the frame, so it is never passed.
+   * Only an open socket may be written to; inside a cork as well.
+   */
+  write(frame: Buffer | string, binary: boolean, maxBytes: number): Written {
+    const ws = this.ws!
+    const length = typeof frame === 'string' ? Buffer.byteLength(frame) : frame.length
+    if (this.buffered > 0) this.buffered = ws.getBufferedAmount()
+    if (this.buffered + length > maxBytes) return Written.full
+    this.framesOut++
+    this.bytesOut += length
+    if (ws.send(frame, binary) === 1) {
+      this.buffered = 0
+      return Written.sent
+    }
+    this.buffered = ws.getBufferedAmount()
+    return Written.buffered
+  }
+
+  /** Looks at this socket no later than `at`. */
+  due(at: number): void {
+    if (at < this.dueAt) this.dueAt = at
+  }
+}

@@ -1,0 +1,138 @@
+import { isUtf8 } from 'node:buffer'
+import type { Logger } from '../log.ts'
+import type { Metrics } from '../metrics.ts'
+import type { Bindings, Topic } from './bind.ts'
+import { type Connection, Phase, Written } from './connection.ts'
+
+/** What a socket may have waiting within one tick before it is written at once: a tick is bounded too. */
+const MAX_TICK_BYTES = 1024 * 1024
+
+export interface DeliverOptions {
+  /** Unsent bytes per socket, in user space. */
+  readonly maxBufferBytes: number
+  readonly metrics: Metrics
+  readonly log: Logger
+  /** The socket's buffer is full: a frame could not be taken, so the socket must go. */
+  readonly tooSlow: (connection: Connection) => void
+}
+
+/**
+ * From one Redis message to one frame to every bound socket. What a socket gets within one turn of the event loop is written under one
+ * cork, which makes it one send() system call: that call is nearly all that a message costs.
+ */
+export class Delivery {
+  readonly #bindings: Bindings
+  readonly #options: DeliverOptions
+  readonly #warnBytes: number
+  #dirty: Connection[] = []
+  #tickStartedAt = 0
+  #sent = 0
+  #corked: Connection | undefined
+  readonly #flushTick = () => this.#flushAll()
+  readonly #writeCorked = () => this.#writePending(this.#corked!)
+
+  constructor(bindings: Bindings, options: DeliverOptions) {
+    this.#bindings = bindings
+    this.#options = options
+    this.#warnBytes = options.maxBufferBytes * 0.8
+  }
+
+  /** A message has arrived from Redis. `message` may be a view of a larger buffer, as long as nobody writes to that buffer again. */
+  readonly message = (channel: string, message: Buffer): void => {
+    this.#options.metrics.received.redis++
+    const topic = this.#bindings.find(channel)
+    if (topic === undefined) return
+    const frame = topic.source.render(topic, message, channel)
+    if (frame !== undefined) this.fanOut(topic, frame)
+  }
+
+  /** One frame to every member of a topic. */
+  fanOut(topic: Topic, frame: Buffer): void {
+    const { members } = topic
+    const text = isUtf8(frame)
+    for (let i = 0; i < members.length; i++) {
+      if (!text) members[i]!.mixed = true
+      this.enqueue(members[i]!, frame)
+    }
+  }
+
+  /** One frame to one socket, in order with all others. */
+  enqueue(connection: Connection, frame: Buffer): void {
+    if (connection.phase > Phase.open) return
+    if (connection.first === undefined) {
+      connection.first = frame
+      if (this.#dirty.push(connection) === 1) {
+        this.#tickStartedAt = performance.now()
+        setImmediate(this.#flushTick)
+      }
+    } else if (connection.rest === undefined) connection.rest = [frame]
+    else connection.rest.push(frame)
+    connection.pendingBytes += frame.length
+    if (connection.pendingBytes > MAX_TICK_BYTES) this.flush(connection)
+  }
+
+  /** Writes what waits for this socket now. Does nothing while the upgrade is not complete: what came until then is written when it is. */
+  flush(connection: Connection): void {
+    if (connection.phase === Phase.accepting && connection.pendingBytes > this.#options.maxBufferBytes)
+      this.#full(connection)
+    if (connection.phase !== Phase.open || connection.first === undefined) return
+    if (connection.rest === undefined) this.#writePending(connection)
+    else {
+      this.#corked = connection
+      connection.ws!.cork(this.#writeCorked)
+      this.#corked = undefined
+    }
+    connection.trafficAt = this.#tickStartedAt
+    if (connection.buffered > this.#warnBytes) this.#warn(connection)
+  }
+
+  #flushAll(): void {
+    const dirty = this.#dirty
+    this.#dirty = []
+    const { metrics } = this.#options
+    const before = this.#sent
+    for (let i = 0; i < dirty.length; i++) this.flush(dirty[i]!)
+    const seconds = (performance.now() - this.#tickStartedAt) / 1000
+    metrics.latency.observe(seconds, this.#sent - before)
+  }
+
+  #writePending(connection: Connection): void {
+    const { first, rest } = connection
+    connection.first = undefined
+    connection.rest = undefined
+    connection.pendingBytes = 0
+    let written = this.#write(connection, first!) ? 1 : 0
+    if (rest !== undefined && written > 0)
+      while (written <= rest.length && this.#write(connection, rest[written - 1]!)) written++
+    const lost = 1 + (rest?.length ?? 0) - written
+    if (lost > 0) {
+      this.#options.metrics.lost.inc({ reason: 'slow_client' }, lost)
+      this.#full(connection)
+    }
+  }
+
+  /** False when the buffer is full: nothing may follow the frame that the socket missed. */
+  #write(connection: Connection, frame: Buffer): boolean {
+    const binary = connection.mixed && !isUtf8(frame)
+    if (connection.write(frame, binary, this.#options.maxBufferBytes) === Written.full) return false
+    const { stats } = connection.door
+    this.#sent++
+    stats.framesOut++
+    stats.bytesOut += frame.length
+    return true
+  }
+
+  #full(connection: Connection): void {
+    this.#options.metrics.backpressure.inc({ stage: 'full' })
+    this.#options.tooSlow(connection)
+  }
+
+  #warn(connection: Connection): void {
+    if (connection.warned) return
+    connection.warned = true
+    this.#options.metrics.backpressure.inc({ stage: 'warning' })
+    this.#options.log
+      .connection(connection)
+      .warn({ event: 'backpressure', bufferedBytes: connection.buffered }, 'client is slow')
+  }
+}

@@ -1,0 +1,195 @@
+import { type Close, closes } from '../contract/codes.ts'
+import type { Logger } from '../log.ts'
+import type { Metrics } from '../metrics.ts'
+import type { Bindings } from './bind.ts'
+import { type Connection, Phase, type Socket } from './connection.ts'
+import type { Delivery } from './deliver.ts'
+import type { ConnectLimits } from './limits.ts'
+
+export interface EndOptions {
+  readonly maxBufferBytes: number
+  readonly slowCloseGraceMs: number
+  readonly pingIntervalMs: number
+  readonly pongTimeoutMs: number
+}
+
+export interface EndParts {
+  readonly options: EndOptions
+  readonly bindings: Bindings
+  readonly delivery: Delivery
+  readonly limits: ConnectLimits
+  readonly metrics: Metrics
+  readonly log: Logger
+}
+
+/** How often sockets are looked at: the precision of every timeout of a socket. */
+const SWEEP_MS = 250
+/** A client that was told to come back does so between this and twice this, spread. */
+const RECONNECT_AFTER_MS = 1000
+
+/** RFC 6455 codes and ours that may be a metric label; what clients make up counts as `other`. */
+const LABELLED = new Set([1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1011, 1013, 4401, 4403, 4408])
+
+/**
+ * One way out, whatever the reason, in one order: no new messages, what was accepted is written, the door's goodbye, the close frame,
+ * then (in `closed`) the place is given back, the counts go down and the line is logged.
+ * One timer looks at all sockets; there is none per socket.
+ */
+export class Endings {
+  readonly #parts: EndParts
+  readonly #open = new Set<Connection>()
+  readonly #timer: NodeJS.Timeout
+
+  constructor(parts: EndParts) {
+    this.#parts = parts
+    this.#timer = setInterval(() => this.#sweep(performance.now()), SWEEP_MS)
+  }
+
+  /** The open sockets, those on their way out included. */
+  get open(): ReadonlySet<Connection> {
+    return this.#open
+  }
+
+  /** The upgrade is complete. */
+  opened(connection: Connection, ws: Socket): void {
+    connection.ws = ws
+    this.#open.add(connection)
+    connection.door.stats.active++
+    connection.phase = Phase.open
+    connection.dueAt = performance.now() + this.#parts.options.pingIntervalMs
+    if (connection.quiet) connection.due(connection.trafficAt + connection.quiet.afterMs)
+    const { log } = this.#parts
+    if (log.isLevelEnabled('info')) log.connection(connection).info({ event: 'accepted' }, 'connection accepted')
+    this.#parts.delivery.flush(connection)
+  }
+
+  /**
+   * Ends a socket. What was already accepted for it is written first. If the kernel has not taken all of it, the close frame follows when it has,
+   * and the connection is cut when that takes longer than the grace: a client that never reads again cannot hold memory.
+   */
+  end(connection: Connection, close: Close): void {
+    if (connection.phase === Phase.accepting) {
+      connection.phase = Phase.closed
+      this.#parts.bindings.leaveAll(connection)
+      return
+    }
+    if (connection.phase !== Phase.open) return
+    this.#parts.bindings.leaveAll(connection)
+    connection.closing = close
+    if (close !== closes.tooSlow) {
+      const goodbye = connection.door.goodbye(close, reconnectAfterMs())
+      if (goodbye) this.#parts.delivery.enqueue(connection, goodbye)
+      this.#parts.delivery.flush(connection)
+      // That may have found the buffer full, and ended the socket for it.
+      if (connection.phase !== Phase.open) return
+    }
+    connection.phase = Phase.ending
+    if (connection.buffered === 0) this.#endNow(connection)
+    else connection.due(performance.now() + this.#parts.options.slowCloseGraceMs)
+  }
+
+  /** The kernel has taken some of what was buffered. */
+  drained(connection: Connection): void {
+    const before = connection.buffered
+    connection.buffered = connection.ws!.getBufferedAmount()
+    if (connection.buffered < before) connection.heardAt = performance.now()
+    if (connection.buffered <= this.#parts.options.maxBufferBytes / 2) connection.warned = false
+    if (connection.phase === Phase.ending && connection.buffered === 0) this.#endNow(connection)
+  }
+
+  /** The socket is gone, whoever began it. Nothing may touch it after this. */
+  closed(connection: Connection, code: number): void {
+    const { bindings, limits, metrics, log } = this.#parts
+    connection.phase = Phase.closed
+    connection.ws = undefined
+    connection.first = undefined
+    connection.rest = undefined
+    bindings.leaveAll(connection)
+    this.#open.delete(connection)
+    connection.door.stats.active--
+    limits.give(connection.address)
+    const shown = connection.closing?.code ?? code
+    metrics.disconnections.inc({ door: connection.door.name, code: LABELLED.has(shown) ? String(shown) : 'other' })
+    if (!log.isLevelEnabled('info')) return
+    const { framesIn, framesOut, bytesIn, bytesOut, openedAt, closing } = connection
+    const seconds = Math.round(performance.now() - openedAt) / 1000
+    const by = closing ? { by: 'server', reason: closing.reason } : { by: 'client' }
+    log
+      .connection(connection)
+      .info(
+        { event: 'closed', code: shown, ...by, seconds, framesIn, framesOut, bytesIn, bytesOut },
+        'connection closed',
+      )
+  }
+
+  /**
+   * Closes all sockets with 1001, each after its door's goodbye, spread evenly over the window in random order.
+   * Resolves when every socket is gone, or, having cut the rest, after `graceMs` or when `cut` fires.
+   */
+  async drain(windowMs: number, graceMs: number, cut: AbortSignal): Promise<void> {
+    const order = shuffle([...this.#open])
+    const startedAt = performance.now()
+    const window = Math.min(windowMs, order.length)
+    let next = 0
+    await new Promise<void>((resolve) => {
+      const step = () => {
+        const elapsed = performance.now() - startedAt
+        const until = elapsed >= window ? order.length : Math.floor((elapsed / window) * order.length)
+        while (next < until) this.end(order[next++]!, closes.draining)
+        if (this.#open.size > 0 && elapsed < graceMs && !cut.aborted) return
+        clearInterval(timer)
+        cut.removeEventListener('abort', step)
+        resolve()
+      }
+      const timer = setInterval(step, 5)
+      cut.addEventListener('abort', step)
+      step()
+    })
+    for (const connection of [...this.#open]) this.#cut(connection)
+  }
+
+  /** Looks at no socket any more. */
+  stop(): void {
+    clearInterval(this.#timer)
+  }
+
+  #sweep(now: number): void {
+    this.#parts.limits.sweep(now)
+    for (const connection of this.#open) if (now >= connection.dueAt) this.#look(connection, now)
+  }
+
+  #look(connection: Connection, now: number): void {
+    if (connection.phase === Phase.ending) return this.#cut(connection)
+    const { pingIntervalMs, pongTimeoutMs } = this.#parts.options
+    const { quiet } = connection
+    if (quiet && now - connection.trafficAt >= quiet.afterMs) return this.end(connection, quiet.close)
+    // A client that reads a long backlog answers pings late: what it reads counts.
+    if (connection.buffered > 0) this.drained(connection)
+    const silentMs = now - connection.heardAt
+    if (silentMs >= pongTimeoutMs) return this.end(connection, closes.notHeard)
+    if (silentMs >= pingIntervalMs && !connection.pinged) {
+      connection.pinged = true
+      connection.ws!.ping()
+    }
+    connection.dueAt = connection.heardAt + (connection.pinged ? pongTimeoutMs : pingIntervalMs)
+    if (quiet) connection.due(connection.trafficAt + quiet.afterMs)
+  }
+
+  #endNow(connection: Connection): void {
+    connection.ws!.end(connection.closing!.code, connection.closing!.reason)
+  }
+
+  #cut(connection: Connection): void {
+    if (connection.ws) connection.ws.close()
+  }
+}
+
+const reconnectAfterMs = () => Math.round(RECONNECT_AFTER_MS * (1 + Math.random()))
+
+function shuffle<T>(items: T[]): T[] {
+  for (let i = items.length - 1; i > 0; i--) {
+    const j = Math.floor(Math.random() * (i + 1))
+    ;[items[i], items[j]] = [items[j]!, items[i]!]
+  }
+  return items
+}

@@ -1,0 +1,92 @@
+import { type Refusal, refusals } from '../contract/codes.ts'
+
+/**
+ * The generic cell rate algorithm: a token bucket in one number, the time at which the bucket would be full again.
+ * (ITU-T I.371; it admits the same as a bucket of `burst` tokens that gets one every `intervalMs`.)
+ * @returns the number to keep when one more event is admitted at `now`, or undefined when it is over the limit.
+ */
+export function admit(fullAt: number, now: number, intervalMs: number, burst: number): number | undefined {
+  const next = Math.max(fullAt, now) + intervalMs
+  return next - now > burst * intervalMs ? undefined : next
+}
+
+export interface ConnectLimitsOptions {
+  readonly maxConnections: number
+  /** 0: no limit, here and below. */
+  readonly maxConnectionsPerIp: number
+  /** Upgrades a second; as many may come at once. */
+  readonly connectRate: number
+  readonly connectRatePerIp: number
+}
+
+interface Client {
+  count: number
+  fullAt: number
+}
+
+/**
+ * How many sockets there are and how fast they come, in all and by address. Every place that was taken is given back exactly once:
+ * by the socket's end, or by the refusal that follows the admission.
+ */
+export class ConnectLimits {
+  readonly #options: ConnectLimitsOptions
+  readonly #clients = new Map<string, Client>()
+  #count = 0
+  #fullAt = 0
+
+  constructor(options: ConnectLimitsOptions) {
+    this.#options = options
+  }
+
+  /** Takes a place for a socket from `ip` at `now` (ms), or says why there is none. */
+  take(ip: string, now: number): Refusal | undefined {
+    const { maxConnections, maxConnectionsPerIp, connectRate, connectRatePerIp } = this.#options
+    if (this.#count >= maxConnections) return refusals['at-capacity']
+    const client = this.#clients.get(ip) ?? { count: 0, fullAt: 0 }
+    if (maxConnectionsPerIp > 0 && client.count >= maxConnectionsPerIp) return refusals['address-limit']
+    const byAddress = connectRatePerIp > 0 ? admit(client.fullAt, now, 1000 / connectRatePerIp, connectRatePerIp) : now
+    if (byAddress === undefined) return refusals['connect-rate']
+    const inAll = connectRate > 0 ? admit(this.#fullAt, now, 1000 / connectRate, connectRate) : now
+    if (inAll === undefined) return refusals['connect-rate']
+    this.#fullAt = inAll
+    client.fullAt = byAddress
+    client.count++
+    this.#count++
+    this.#clients.set(ip, client)
+    return undefined
+  }
+
+  give(ip: string): void {
+    this.#count--
+    const client = this.#clients.get(ip)
+    if (client) client.count--
+  }
+
+  /** Forgets addresses that have no socket and whose bucket is full again. */
+  sweep(now: number): void {
+    for (const [ip, client] of this.#clients) if (client.count === 0 && client.fullAt <= now) this.#clients.delete(ip)
+  }
+
+  get count(): number {
+    return this.#count
+  }
+}
+
+/** A predicate over the `Origin` header for a list of full origins, hosts, or `*.host` (which does not match the host itself). Empty: any. */
+export function originRule(allowed: readonly string[], required: boolean): (origin: string) => boolean {
+  const exact = new Set(
+    allowed.filter((entry) => !entry.startsWith('*.')).map((entry) => entry.toLowerCase().replace(/\/$/, '')),
+  )
+  const suffixes = allowed.filter((entry) => entry.startsWith('*.')).map((entry) => entry.slice(1).toLowerCase())
+  return (origin) => {
+    if (origin === '') return !required
+    if (allowed.length === 0) return true
+    const full = origin.toLowerCase()
+    if (exact.has(full)) return true
+    const host = URL.canParse(full) ? new URL(full) : undefined
+    return (
+      host !== undefined &&
+      (exact.has(host.host) || exact.has(host.hostname) || suffixes.some((suffix) => host.hostname.endsWith(suffix)))
+    )
+  }
+}

@@ -1,0 +1,63 @@
+import { closes } from '../contract/codes.ts'
+import type { Metrics } from '../metrics.ts'
+import { type Connection, Phase } from './connection.ts'
+import type { Endings } from './end.ts'
+import { admit } from './limits.ts'
+
+/** The notice of a rate limit comes at most once in so long. */
+const RATE_NOTICE_MS = 5000
+
+/** What a client sends, on its way to its door: kind, size and rate are the same for all. */
+export class Receiver {
+  readonly #ends: Endings
+  readonly #metrics: Metrics
+
+  constructor(ends: Endings, metrics: Metrics) {
+    this.#ends = ends
+    this.#metrics = metrics
+  }
+
+  /** A complete message. `data` belongs to uWebSockets.js and is only valid during the call. */
+  message(connection: Connection, data: ArrayBuffer, isBinary: boolean): void {
+    if (connection.phase !== Phase.open) return
+    const now = performance.now()
+    this.heard(connection, now)
+    connection.framesIn++
+    connection.bytesIn += data.byteLength
+    this.#metrics.received.client++
+    const { door } = connection
+    if (isBinary) return this.#reject(connection, 'binaryFrame')
+    if (data.byteLength > door.maxMessageBytes) return this.#reject(connection, 'messageTooBig')
+    if (!this.#withinRate(connection, now)) return
+    connection.trafficAt = now
+    door.receive(connection, Buffer.from(data))
+  }
+
+  /** Anything at all came from the client, a pong for instance. */
+  heard(connection: Connection, now = performance.now()): void {
+    connection.heardAt = now
+    connection.pinged = false
+  }
+
+  #reject(connection: Connection, close: 'binaryFrame' | 'messageTooBig'): void {
+    this.#metrics.lost.inc({ reason: close === 'binaryFrame' ? 'invalid' : 'oversize' })
+    this.#ends.end(connection, closes[close])
+  }
+
+  #withinRate(connection: Connection, now: number): boolean {
+    const { intervalMs, burst } = connection.door.rate
+    if (intervalMs === 0) return true
+    const fullAt = admit(connection.rateFullAt, now, intervalMs, burst)
+    if (fullAt !== undefined) {
+      connection.rateFullAt = fullAt
+      return true
+    }
+    this.#metrics.rateLimited.inc({ what: 'frame' })
+    this.#metrics.lost.inc({ reason: 'rate_limit' })
+    if (now - connection.rateNoticeAt >= RATE_NOTICE_MS) {
+      connection.rateNoticeAt = now
+      connection.door.rateLimited(connection)
+    }
+    return false
+  }
+}

@@ -1,0 +1,243 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import {
+  Counter,
+  type CounterConfiguration,
+  collectDefaultMetrics,
+  Gauge,
+  Histogram,
+  type Metric,
+  Registry,
+} from 'prom-client'
+
+/** Counts of one door that are raised a million times a second: plain numbers, read when somebody scrapes. */
+export interface DoorStats {
+  framesOut: number
+  bytesOut: number
+  active: number
+}
+
+/** Why a message did not reach whom it was for. A closed list. */
+export type LossReason = 'slow_client' | 'upstream_full' | 'upstream_uncertain' | 'rate_limit' | 'oversize' | 'invalid'
+
+/** Why messages may have been lost, where nobody can tell how many. */
+export type GapReason = 'redis_down'
+
+/**
+ * A histogram that costs a loop over its bounds and no allocation: prom-client's hashes labels at every call, which at a million
+ * calls a second is more than the message itself. It goes to the registry in the shape that prom-client prints.
+ */
+class CheapHistogram {
+  readonly type = 'histogram'
+  readonly aggregator = 'sum'
+  readonly name: string
+  readonly help: string
+  readonly #bounds: readonly number[]
+  readonly #counts: number[]
+  #sum = 0
+
+  constructor(name: string, help: string, bounds: readonly number[]) {
+    this.name = name
+    this.help = help
+    this.#bounds = bounds
+    this.#counts = new Array(bounds.length + 1).fill(0)
+  }
+
+  /** Counts `value` `times` times. */
+  observe(value: number, times: number): void {
+    let i = 0
+    while (i < this.#bounds.length && value > this.#bounds[i]!) i++
+    this.#counts[i]! += times
+    this.#sum += value * times
+  }
+
+  async get() {
+    const { name, help, type, aggregator } = this
+    let below = 0
+    const values = [...this.#bounds, '+Inf'].map((le, i) => {
+      below += this.#counts[i]!
+      return { metricName: `${name}_bucket`, labels: { le }, value: below }
+    })
+    const totals = [
+      { metricName: `${name}_sum`, labels: {}, value: this.#sum },
+      { metricName: `${name}_count`, labels: {}, value: below },
+    ]
+    return { name, help, type, aggregator, values: [...values, ...totals] }
+  }
+
+  reset(): void {
+    this.#counts.fill(0)
+    this.#sum = 0
+  }
+}
+
+const PREFIX = 'wsproxy_'
+const SECONDS = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
+const BYTES = [
+  0,
+  1024,
+  16 * 1024,
+  64 * 1024,
+  256 * 1024,
+  1024 ** 2,
+  2 * 1024 ** 2,
+  4 * 1024 ** 2,
+  8 * 1024 ** 2,
+  16 * 1024 ** 2,
+]
+const QUANTILES = ['0.5', '0.9', '0.99', '0.999']
+const DELAY_RESOLUTION_MS = 20
+
+/** Everything that is counted, by its Prometheus name. One instance a gateway; never a label with an id in it. */
+export class Metrics {
+  readonly registry = new Registry()
+  readonly received = { redis: 0, client: 0 }
+  readonly #doors = new Map<string, DoorStats>()
+  readonly #delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS })
+  /** Unsent bytes of each socket, asked at a scrape. */
+  bufferedBytes: () => Iterable<number> = () => []
+  /** Confirmed channels, asked at a scrape. */
+  channels: () => number = () => 0
+  /** Client frames held for Redis, asked at a scrape. */
+  held: () => number = () => 0
+
+  readonly connections = this.#counter(
+    'connections_total',
+    'Upgrades by outcome: accepted, aborted, or the refusal code',
+    ['door', 'result'],
+  )
+  readonly disconnections = this.#counter('disconnections_total', 'Closed sockets by close code', ['door', 'code'])
+  readonly errors = this.#counter('errors_total', 'Faults by kind', ['type'])
+  readonly backpressure = this.#counter(
+    'backpressure_events_total',
+    'Sockets whose send buffer passed 80 % (warning) or was full',
+    ['stage'],
+  )
+  readonly rateLimited = this.#counter('rate_limited_total', 'Upgrades and client frames over a rate limit', ['what'])
+  readonly lost = this.#counter('lost_messages_total', 'Messages that did not reach whom they were for', ['reason'])
+  readonly gaps = this.#counter('gaps_total', 'Intervals in which messages may have been lost', ['reason'])
+  readonly redisReconnects = this.#counter(
+    'redis_reconnects_total',
+    'Connections to Redis that were lost and made again',
+    ['link'],
+  )
+  readonly unheard = this.#counter('upstream_unheard_total', 'Client frames published with no subscriber', [])
+  readonly redisUp = this.#gauge('redis_up', 'Whether Redis is there: 1 or 0', [])
+  readonly handshake = new Histogram({
+    name: `${PREFIX}handshake_seconds`,
+    help: 'From the upgrade request to the 101',
+    buckets: SECONDS,
+    registers: [this.registry],
+  })
+  readonly latency = new CheapHistogram(
+    `${PREFIX}message_latency_seconds`,
+    'From the arrival of a message from Redis to its hand-over to the socket',
+    SECONDS,
+  )
+
+  constructor() {
+    this.registry.registerMetric(this.latency as unknown as Metric)
+    collectDefaultMetrics({ register: this.registry })
+    this.#scraped('messages_received_total', 'Messages received', ['source'], () => [
+      [{ source: 'redis' }, this.received.redis],
+      [{ source: 'client' }, this.received.client],
+    ])
+    this.#scraped('messages_sent_total', 'Frames handed to sockets', ['door'], () =>
+      this.#byDoor((door) => door.framesOut),
+    )
+    this.#scraped('bytes_sent_total', 'Payload bytes handed to sockets', ['door'], () =>
+      this.#byDoor((door) => door.bytesOut),
+    )
+    this.#gauge('active_connections', 'Open sockets', ['door'], (gauge) => {
+      for (const [door, { active }] of this.#doors) gauge.set({ door }, active)
+    })
+    this.#gauge('redis_pubsub_channels_active', 'Channels that Redis has confirmed', [], (gauge) =>
+      gauge.set(this.channels()),
+    )
+    this.#gauge('upstream_held_messages', 'Client frames held until Redis is back', [], (gauge) =>
+      gauge.set(this.held()),
+    )
+    this.#bufferUtilization()
+    this.#eventLoopDelay()
+  }
+
+  /** The counts of one door; made at the first call. */
+  door(name: string): DoorStats {
+    const stats = this.#doors.get(name) ?? { framesOut: 0, bytesOut: 0, active: 0 }
+    this.#doors.set(name, stats)
+    return stats
+  }
+
+  /** Measures nothing any more. */
+  stop(): void {
+    this.#delay.disable()
+    this.registry.clear()
+  }
+
+  #byDoor(pick: (stats: DoorStats) => number): [object, number][] {
+    return [...this.#doors].map(([door, stats]) => [{ door }, pick(stats)])
+  }
+
+  #counter<L extends string>(
+    name: string,
+    help: string,
+    labelNames: L[],
+    collect?: CounterConfiguration<L>['collect'],
+  ) {
+    return new Counter<L>({
+      name: PREFIX + name,
+      help,
+      labelNames,
+      registers: [this.registry],
+      ...(collect && { collect }),
+    })
+  }
+
+  /** A counter whose value lives elsewhere. */
+  #scraped<L extends string>(name: string, help: string, labelNames: L[], read: () => [object, number][]): void {
+    this.#counter(name, help, labelNames, function collect() {
+      this.reset()
+      for (const [labels, value] of read()) this.inc(labels, value)
+    })
+  }
+
+  #gauge<L extends string>(name: string, help: string, labelNames: L[], collect?: (gauge: Gauge<L>) => void) {
+    const gauge: Gauge<L> = new Gauge<L>({
+      name: PREFIX + name,
+      help,
+      labelNames,
+      registers: [this.registry],
+      ...(collect && { collect: () => collect(gauge) }),
+    })
+    return gauge
+  }
+
+  #bufferUtilization(): void {
+    const read = () => this.bufferedBytes()
+    const histogram: Histogram = new Histogram({
+      name: `${PREFIX}buffer_utilization_bytes`,
+      help: 'Unsent bytes of the open sockets, at this moment',
+      buckets: BYTES,
+      registers: [this.registry],
+      collect() {
+        histogram.reset()
+        for (const bytes of read()) histogram.observe(bytes)
+      },
+    })
+  }
+
+  #eventLoopDelay(): void {
+    const delay = this.#delay
+    delay.enable()
+    this.#gauge(
+      'event_loop_delay_seconds',
+      'How late timers of the event loop were since the last scrape',
+      ['quantile'],
+      (gauge) => {
+        // What Node records is the whole interval between two of its ticks.
+        const late = (quantile: string) => Math.max(0, delay.percentile(Number(quantile) * 100) / 1e6 - DELAY_RESOLUTION_MS) / 1e3
+        for (const quantile of QUANTILES) gauge.set({ quantile }, late(quantile))
+        delay.reset()
+      },
+    )
+  }
+}

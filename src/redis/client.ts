@@ -1,0 +1,107 @@
+import { randomBytes } from 'node:crypto'
+import type { Logger } from '../log.ts'
+import type { Metrics } from '../metrics.ts'
+import { RedisFeed } from './feed.ts'
+import { Link } from './link.ts'
+import { RedisTokens } from './tokens.ts'
+import { RedisUpstream } from './upstream.ts'
+
+export interface RedisOptions {
+  readonly url: string
+  /** What success does to a token: removes it (0), leaves it alone (-1), or shortens its life to so many ms. */
+  readonly afterTokenMs: number
+  readonly upstreamBufferMessages: number
+  readonly upstreamBufferBytes: number
+}
+
+export interface RedisParts {
+  readonly options: RedisOptions
+  readonly metrics: Metrics
+  readonly log: Logger
+  readonly message: (channel: string, payload: Buffer) => void
+  /** All channels are subscribed again; between `from` and `to` (ms since the epoch) messages may have been lost. */
+  readonly gap: (from: number, to: number) => void
+}
+
+/** Redis as the gateway sees it: one connection for commands, one for messages, and whether both are there. */
+export class RedisClient {
+  readonly feed: RedisFeed
+  readonly tokens: RedisTokens
+  readonly upstream: RedisUpstream
+  readonly #parts: RedisParts
+  readonly #commands: Link
+  readonly #subscriber: Link
+  #deafSince: number | undefined
+  #ping: Promise<number> | undefined
+
+  constructor(parts: RedisParts) {
+    const { options, metrics, log } = parts
+    this.#parts = parts
+    const link = { url: options.url, metrics, log }
+    const ready = () => this.#changed()
+    this.feed = new RedisFeed({ metrics, log, message: parts.message })
+    this.#commands = new Link({ ...link, name: 'commands', ready, lost: ready })
+    this.#subscriber = new Link({
+      ...link,
+      name: 'subscriber',
+      prepare: (client) => this.feed.attach(client),
+      ready,
+      lost: () => {
+        this.#deafSince ??= this.#subscriber.aliveAt
+        this.feed.detach()
+        this.#changed()
+      },
+    })
+    this.tokens = new RedisTokens(this.#commands, options.afterTokenMs, randomBytes(16).toString('hex'))
+    this.upstream = new RedisUpstream({
+      link: this.#commands,
+      ready: () => this.ready,
+      metrics,
+      maxMessages: options.upstreamBufferMessages,
+      maxBytes: options.upstreamBufferBytes,
+    })
+    metrics.redisUp.set(0)
+  }
+
+  /** Both connections are there and every wanted channel is confirmed. */
+  get ready(): boolean {
+    return this.#commands.state === 'ready' && this.#subscriber.state === 'ready'
+  }
+
+  /** Round trip of a PING in ms; undefined when there was no answer in time. Who asks at the same time shares one. */
+  async ping(deadlineMs: number): Promise<number | undefined> {
+    if (!this.ready) return undefined
+    this.#ping ??= this.#measure().finally(() => {
+      this.#ping = undefined
+    })
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<undefined>((resolve) => {
+      timer = setTimeout(resolve, deadlineMs, undefined)
+    })
+    return Promise.race([this.#ping, late])
+      .catch(() => undefined)
+      .finally(() => clearTimeout(timer))
+  }
+
+  close(): void {
+    this.#commands.close()
+    this.#subscriber.close()
+  }
+
+  async #measure(): Promise<number> {
+    const startedAt = performance.now()
+    await this.#commands.client.ping()
+    return Math.round((performance.now() - startedAt) * 1000) / 1000
+  }
+
+  #changed(): void {
+    this.#parts.metrics.redisUp.set(this.ready ? 1 : 0)
+    if (!this.ready) return
+    if (this.#deafSince !== undefined) {
+      this.#parts.metrics.gaps.inc({ reason: 'redis_down' })
+      this.#parts.gap(this.#deafSince, Date.now())
+      this.#deafSince = undefined
+    }
+    this.upstream.release()
+  }
+}

@@ -1,0 +1,44 @@
+import type { AddressInfo, Socket } from 'node:net'
+import {
+  createRedisCommandExecutor,
+  RedisServerState,
+  Resp2Server,
+  resolveCompatibilityProfile,
+} from 'js-redis-server/core'
+
+/** A Redis-compatible server in this process, for development and demos. */
+export interface EmbeddedRedis {
+  readonly url: string
+  close(): Promise<void>
+}
+
+/**
+ * Starts one on loopback with keyspace events on. It is put together from the parts of js-redis-server, whose own start listens on every
+ * interface without a password, waits 40 ms for Nagle's algorithm, and does not close while somebody is connected.
+ * @param port 0: a free one. Rejects with EADDRINUSE when it is taken.
+ */
+export async function startEmbeddedRedis(port = 0): Promise<EmbeddedRedis> {
+  const compatibility = resolveCompatibilityProfile('redis-7.0')
+  const state = new RedisServerState({ databaseCount: 16, compatibility })
+  state.notifyKeyspaceEvents = 'AKE'
+  const resp = new Resp2Server({ server: state, executor: createRedisCommandExecutor({ compatibility }) })
+  const open = new Set<Socket>()
+  resp.server.on('connection', (socket: Socket) => {
+    socket.setNoDelay(true)
+    open.add(socket)
+    socket.once('close', () => open.delete(socket))
+  })
+  await new Promise<void>((resolve, reject) => {
+    resp.server.once('error', reject)
+    resp.server.listen(port, '127.0.0.1', resolve)
+  })
+  const { port: taken } = resp.server.address() as AddressInfo
+  return {
+    url: `redis://127.0.0.1:${taken}`,
+    close: async () => {
+      const closed = resp.close()
+      for (const socket of open) socket.destroy()
+      await closed
+    },
+  }
+}

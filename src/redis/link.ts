@@ -1,0 +1,174 @@
+import { createClient, ErrorReply } from 'redis'
+import { RedisUnavailable } from '../contract/codes.ts'
+import type { Logger } from '../log.ts'
+import type { Metrics } from '../metrics.ts'
+
+/** One TCP connection to Redis, in node-redis' clothes. */
+export type Client = ReturnType<typeof createConnection>
+
+/** `lost` was ready before; `closed` is for good. */
+export type LinkState = 'connecting' | 'ready' | 'lost' | 'closed'
+
+export interface LinkOptions {
+  readonly name: string
+  readonly url: string
+  readonly metrics: Metrics
+  readonly log: Logger
+  /** Runs on each new connection before it counts as ready; when it throws, the connection is given up and another is made. */
+  readonly prepare?: (client: Client) => Promise<void>
+  readonly ready: () => void
+  readonly lost: () => void
+}
+
+const CONNECT_TIMEOUT_MS = 3000
+/** A PING goes out this often; a link with `MISSED_PINGS` of them unanswered is dead, whatever TCP says. */
+const PING_MS = 1000
+const MISSED_PINGS = 3
+const FIRST_RETRY_MS = 50
+const RETRY_BASE_MS = 100
+const RETRY_MAX_MS = 5000
+
+/**
+ * The pause before the next attempt: at most 50 ms after the first failure, then doubling from 100 ms to 5 s with full jitter
+ * over its upper half, so that instances do not come back together.
+ */
+export function backoffMs(failures: number, random: () => number): number {
+  if (failures <= 1) return FIRST_RETRY_MS * random()
+  return Math.min(RETRY_MAX_MS, RETRY_BASE_MS * 2 ** (failures - 2)) * (0.5 + random() / 2)
+}
+
+function createConnection(url: string, name: string) {
+  return createClient({
+    url,
+    RESP: 3,
+    name: `wsproxy-${name}`,
+    disableOfflineQueue: true,
+    // 0 turns off node-redis' AbortSignal per command, which was 42 % of the CPU time. Who waits has a deadline of its own.
+    commandOptions: { timeout: 0 },
+    maintNotifications: 'disabled',
+    // A connection that failed is thrown away: node-redis' own re-subscription does not know what was wanted meanwhile.
+    socket: { reconnectStrategy: false, connectTimeout: CONNECT_TIMEOUT_MS },
+  })
+}
+
+/** Keeps one connection to Redis: connects, watches, and connects again for as long as the process lives. */
+export class Link {
+  readonly #options: LinkOptions
+  #state: LinkState = 'connecting'
+  #client: Client | undefined
+  #giveUp: (reason: Error) => void = () => {}
+  #wake: () => void = () => {}
+  /** When Redis was last heard here, ms since the epoch. */
+  aliveAt = Date.now()
+
+  constructor(options: LinkOptions) {
+    this.#options = options
+    void this.#run()
+  }
+
+  get state(): LinkState {
+    return this.#state
+  }
+
+  /** The connection. @throws RedisUnavailable when there is none at the moment. */
+  get client(): Client {
+    if (this.#state !== 'ready') throw new RedisUnavailable(`the ${this.#options.name} connection is ${this.#state}`)
+    return this.#client!
+  }
+
+  /** Throws the connection away and makes another. */
+  restart(reason: string): void {
+    this.#giveUp(new Error(reason))
+  }
+
+  close(): void {
+    this.#state = 'closed'
+    this.#giveUp(new Error('closed'))
+    this.#wake()
+  }
+
+  async #run(): Promise<void> {
+    const { name, log, metrics } = this.#options
+    let failures = 0
+    let everReady = false
+    while (this.#state !== 'closed') {
+      const reason = await this.#live(() => {
+        failures = 0
+        if (everReady) metrics.redisReconnects.inc({ link: name })
+        everReady = true
+      })
+      if (this.#closed()) return
+      if (this.#state === 'ready') {
+        this.#state = 'lost'
+        this.#options.lost()
+      }
+      failures++
+      const pauseMs = Math.round(backoffMs(failures, Math.random))
+      metrics.errors.inc({ type: 'redis' })
+      log.warn({ event: 'redis-lost', link: name, reason: reason.message, failures, pauseMs }, 'no connection to Redis')
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+        setTimeout(resolve, pauseMs).unref()
+      })
+    }
+  }
+
+  /** The life of one connection; resolves with the reason for its end. */
+  async #live(becameReady: () => void): Promise<Error> {
+    const client = createConnection(this.#options.url, this.#options.name)
+    const ended = new Promise<Error>((resolve) => {
+      this.#giveUp = resolve
+      client.on('error', resolve)
+    })
+    const started = (async () => {
+      await client.connect()
+      await this.#options.prepare?.(client)
+    })()
+    started.catch(this.#giveUp)
+    const failed = await Promise.race([started.then(() => undefined, toError), ended])
+    let watch: NodeJS.Timeout | undefined
+    if (failed === undefined && !this.#closed()) {
+      this.#client = client
+      this.#state = 'ready'
+      this.aliveAt = Date.now()
+      becameReady()
+      this.#options.log.info({ event: 'redis-ready', link: this.#options.name }, 'connected to Redis')
+      this.#options.ready()
+      watch = this.#watch(client)
+    }
+    const reason = failed ?? (await ended)
+    clearInterval(watch)
+    this.#client = undefined
+    try {
+      client.destroy()
+    } catch {
+      // It was closed already; node-redis says so by throwing.
+    }
+    return reason
+  }
+
+  /** A server that hangs keeps its TCP connection. Ticks are counted, not time: when this process itself was blocked, that is no fault of Redis. */
+  #watch(client: Client): NodeJS.Timeout {
+    let unanswered = 0
+    return setInterval(() => {
+      if (unanswered >= MISSED_PINGS) return this.#giveUp(new Error(`no answer to ${MISSED_PINGS} pings`))
+      unanswered++
+      client.ping().then(
+        () => {
+          unanswered = 0
+          this.aliveAt = Date.now()
+        },
+        () => {},
+      )
+    }, PING_MS)
+  }
+
+  #closed(): boolean {
+    return this.#state === 'closed'
+  }
+}
+
+const toError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)))
+
+/** Whether Redis itself answered with this error; all others mean that no answer is known. */
+export const isReply = (error: unknown): error is ErrorReply => error instanceof ErrorReply

@@ -1,0 +1,61 @@
+import { createHash } from 'node:crypto'
+import { RedisUnavailable } from '../contract/codes.ts'
+import { isReply, type Link } from './link.ts'
+
+/** A token is removed (0), left alone (-1), or its life shortened to so many ms. */
+export type AfterSuccess = number
+
+/**
+ * Compares and spends in one atomic step. The token itself does not travel: both sides are hashed with a secret of this process
+ * (a double-HMAC comparison), so that how long the comparison takes says nothing about the token, and neither MONITOR nor SLOWLOG shows it.
+ * Returns 1: it was right; 0: another; -1: there is none.
+ */
+const SCRIPT = `
+local kept = redis.call('GET', KEYS[1])
+if not kept then return -1 end
+if redis.sha1hex(ARGV[1] .. kept) ~= ARGV[2] then return 0 end
+local after = tonumber(ARGV[3])
+if after == 0 then
+  redis.call('DEL', KEYS[1])
+elseif after > 0 then
+  local left = redis.call('PTTL', KEYS[1])
+  if left < 0 or left > after then redis.call('PEXPIRE', KEYS[1], after) end
+end
+return 1`
+
+const SCRIPT_SHA = sha1(SCRIPT)
+const VERDICTS = { '1': 'ok', '0': 'wrong', '-1': 'absent' } as const
+
+/** Tokens kept as string keys. */
+export class RedisTokens {
+  readonly #link: Link
+  readonly #after: string
+  readonly #secret: string
+
+  constructor(link: Link, after: AfterSuccess, secret: string) {
+    this.#link = link
+    this.#after = String(after)
+    this.#secret = secret
+  }
+
+  /** @throws RedisUnavailable when there is no connection or it is lost before the answer; Redis' own error otherwise. */
+  async redeem(key: string, token: string): Promise<'ok' | 'wrong' | 'absent'> {
+    const { client } = this.#link
+    const args = ['1', key, this.#secret, sha1(this.#secret + token), this.#after]
+    try {
+      const reply = await client.sendCommand(['EVALSHA', SCRIPT_SHA, ...args]).catch((error) => {
+        if (isReply(error) && error.message.startsWith('NOSCRIPT')) return client.sendCommand(['EVAL', SCRIPT, ...args])
+        throw error
+      })
+      return VERDICTS[String(reply) as keyof typeof VERDICTS]
+    } catch (error) {
+      // A key of another type cannot hold a token.
+      if (isReply(error) && error.message.includes('WRONGTYPE')) return 'absent'
+      throw isReply(error) ? error : new RedisUnavailable('lost while checking a token', { cause: error })
+    }
+  }
+}
+
+function sha1(text: string): string {
+  return createHash('sha1').update(text).digest('hex')
+}

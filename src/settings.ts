@@ -1,0 +1,198 @@
+/** The table of settings: one entry a variable, with its kind, default, bounds and the sentence that the README prints. */
+
+type Kind = 'string' | 'integer' | 'boolean' | 'duration' | 'size' | 'list' | 'address' | 'url'
+
+export interface Setting<T> {
+  readonly env: string
+  readonly kind: Kind
+  /** As it would be written in the environment; undefined: not set. */
+  readonly default: string | undefined
+  readonly description: string
+  readonly schema: object
+  readonly secret: boolean
+  /** Only for the type: what `Config` holds. */
+  readonly type?: T
+}
+
+interface Options<D extends string | undefined> {
+  readonly default: D
+  readonly description: string
+  readonly minimum?: number
+  readonly maximum?: number
+  readonly secret?: boolean
+}
+type Value<T, D> = D extends string ? T : T | undefined
+
+const setting =
+  <T>(kind: Kind, keywords: (options: Options<string | undefined>) => object) =>
+  <const D extends string | undefined>(env: string, options: Options<D>): Setting<Value<T, D>> => ({
+    env,
+    kind,
+    default: options.default,
+    description: options.description,
+    secret: options.secret ?? false,
+    schema: { ...keywords(options), ...(options.default === undefined ? {} : { default: options.default }) },
+  })
+
+const limits = ({ minimum, maximum }: Options<string | undefined>) => ({
+  ...(minimum === undefined ? {} : { minimum }),
+  ...(maximum === undefined ? {} : { maximum }),
+})
+
+const integer = setting<number>('integer', (o) => ({ type: 'integer', minimum: 0, ...limits(o) }))
+const boolean = setting<boolean>('boolean', () => ({ type: 'boolean' }))
+const duration = setting<number>('duration', (o) => ({ type: 'string', duration: limits(o) }))
+const size = setting<number>('size', (o) => ({ type: 'string', size: limits(o) }))
+const list = setting<readonly string[]>('list', () => ({ type: 'string', list: true }))
+const address = setting<Address>('address', () => ({ type: 'string', address: true }))
+const redisUrl = setting<string>('url', () => ({ type: 'string', redisUrl: true }))
+const oneOf = <const T extends readonly string[]>(values: T) =>
+  setting<T[number]>('string', () => ({ type: 'string', enum: values }))
+
+/** A host and a port to listen on. */
+export interface Address {
+  readonly host: string
+  readonly port: number
+}
+
+/** One entry a variable, in the order of the README's table. */
+export const settings = {
+  production: oneOf(['production', 'development', 'test'])('NODE_ENV', {
+    default: 'development',
+    description: '`production` makes a missing `REDIS_URL` an error instead of starting the embedded server.',
+  }),
+  listen: address('LISTEN_ADDR', {
+    default: '127.0.0.1:8080',
+    description: 'Where the gateway listens (`host:port`).',
+  }),
+  adminPort: integer('ADMIN_PORT', {
+    default: undefined,
+    minimum: 1,
+    maximum: 65535,
+    description: 'When set, everything but the doors, `/health` and `/ready` moves to this port of the same host.',
+  }),
+  redisUrl: redisUrl('REDIS_URL', {
+    default: undefined,
+    secret: true,
+    description:
+      'Redis or Valkey 6 and later: `redis://[user:password@]host[:port][/db]`, or `rediss://`. Missing: an embedded server, outside production.',
+  }),
+  logLevel: oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])('LOG_LEVEL', {
+    default: 'info',
+    description: 'Least level that is logged (JSON lines on stdout).',
+  }),
+  handshakeTimeoutMs: duration('HANDSHAKE_TIMEOUT', {
+    default: '5s',
+    minimum: 10,
+    description: 'Token check and subscription together; past it the upgrade is refused with 504.',
+  }),
+  tokenMode: oneOf(['single-use', 'reusable'])('AUTH_TOKEN_MODE', {
+    default: 'single-use',
+    description: 'What a successful upgrade does to the token: remove it, or leave it until its TTL.',
+  }),
+  reconnectGraceMs: duration('AUTH_RECONNECT_GRACE', {
+    default: '0',
+    description: 'With single-use tokens: instead of removing it, shorten its life to this. 0: off.',
+  }),
+  allowQueryToken: boolean('AUTH_ALLOW_QUERY_TOKEN', {
+    default: 'false',
+    description: 'Accept `?access_token=` too. Query strings end up in the logs of proxies.',
+  }),
+  allowedOrigins: list('ALLOWED_ORIGINS', {
+    default: '',
+    description: 'Origins that may connect: full origins, hosts or `*.example.org`. Empty: any.',
+  }),
+  requireOrigin: boolean('REQUIRE_ORIGIN', {
+    default: 'false',
+    description: 'Refuse requests without an `Origin` header (command-line clients send none).',
+  }),
+  trustProxy: oneOf(['none', 'x-forwarded-for', 'proxy-protocol'])('TRUST_PROXY', {
+    default: 'none',
+    description:
+      'Where the client address comes from: the connection, the last entry of `X-Forwarded-For`, or PROXY protocol v2.',
+  }),
+  sessionUpstream: boolean('SESSION_UPSTREAM', {
+    default: 'true',
+    description: 'Publish client frames to `session:<id>:up`.',
+  }),
+  streamEndTimeoutMs: duration('STREAM_END_TIMEOUT', {
+    default: '60s',
+    description: 'Silence after `stream_end` until the socket is closed with 1000. 0: never.',
+  }),
+  sessionIdleTimeoutMs: duration('SESSION_IDLE_TIMEOUT', {
+    default: '0',
+    description: 'Silence in both directions until a session socket is closed with 4408. 0: never.',
+  }),
+  maxMessageBytes: size('MAX_MESSAGE_SIZE', {
+    default: undefined,
+    minimum: 1,
+    maximum: 64 * 1024 ** 2,
+    description: 'Largest client frame. Unset: sessions 1 MiB, run and live doors 64 KiB.',
+  }),
+  sessionRate: integer('SESSION_RATE', {
+    default: '100',
+    description: 'Client frames a second per session socket. 0: no limit.',
+  }),
+  sessionRateBurst: integer('SESSION_RATE_BURST', {
+    default: '200',
+    minimum: 1,
+    description: 'Client frames that a session socket may send at once.',
+  }),
+  maxBufferBytes: size('MAX_BUFFER_SIZE_BYTES', {
+    default: '10MiB',
+    minimum: 1024,
+    description: 'Unsent bytes per socket; at 80 % a warning, when full the socket is closed with 1008.',
+  }),
+  slowCloseGraceMs: duration('SLOW_CLOSE_GRACE', {
+    default: '5s',
+    description: 'How long a socket that was too slow may take to read what is buffered, before it is cut.',
+  }),
+  pingIntervalMs: duration('PING_INTERVAL', {
+    default: '25s',
+    minimum: 100,
+    description: 'Silence of a client until it gets a protocol ping.',
+  }),
+  pongTimeoutMs: duration('PONG_TIMEOUT', {
+    default: '50s',
+    minimum: 200,
+    description: 'Silence of a client until it is closed with 4408.',
+  }),
+  maxConnections: integer('MAX_CONNECTIONS', {
+    default: '50000',
+    minimum: 1,
+    description: 'Sockets on this instance, all doors together.',
+  }),
+  maxConnectionsPerIp: integer('MAX_CONNECTIONS_PER_IP', {
+    default: '0',
+    description: 'Sockets from one client address. 0: no limit.',
+  }),
+  connectRate: integer('CONNECT_RATE', {
+    default: '2000',
+    description: 'Upgrades a second on this instance. 0: no limit.',
+  }),
+  connectRatePerIp: integer('CONNECT_RATE_PER_IP', {
+    default: '50',
+    description: 'Upgrades a second from one client address. 0: no limit.',
+  }),
+  upstreamBufferMessages: integer('UPSTREAM_BUFFER_MESSAGES', {
+    default: '1000',
+    description: 'Client frames held while Redis is away, all sockets together.',
+  }),
+  upstreamBufferBytes: size('UPSTREAM_BUFFER_BYTES', {
+    default: '64MiB',
+    description: 'Bytes of client frames held or awaiting confirmation by Redis, all sockets together.',
+  }),
+  shutdownGraceMs: duration('SHUTDOWN_GRACE_PERIOD', {
+    default: '30s',
+    minimum: 100,
+    description: 'From SIGTERM until stragglers are cut.',
+  }),
+  drainWindowMs: duration('DRAIN_WINDOW', {
+    default: '10s',
+    description: 'Over how long the closes of a drain are spread (less when there are few sockets).',
+  }),
+  drainDelayMs: duration('DRAIN_DELAY', {
+    default: '0',
+    description: 'Pause between `/ready` turning 503 and the listener closing, for load balancers to notice.',
+  }),
+} as const
