@@ -36,7 +36,11 @@ const newest = (folder) =>
     .reduce((time, entry) => Math.max(time, statSync(join(entry.parentPath ?? entry.path, entry.name)).mtimeMs), 0)
 
 function build() {
-  const sources = Math.max(modified('tsconfig.json'), modified('package-lock.json'), ...['src', 'test', 'bench', 'demo'].map(newest))
+  const sources = Math.max(
+    modified('tsconfig.json'),
+    modified('package-lock.json'),
+    ...['src', 'test', 'bench', 'demo'].map(newest),
+  )
   if (modified('dist/.built') >= sources) return
   // What was deleted or renamed must not live on as a test or a module.
   rmSync(join(root, 'dist'), { recursive: true, force: true })

@@ -6,48 +6,64 @@ import { cpuSeconds, peakBytes } from '../stage/procfs.ts'
 import type { Stage } from '../stage/stage.ts'
 import { connectAll } from './crowd.ts'
 
+const CALL_MS = 5000
 const QUIET_MS = 5000
 const PUBLISH_MS = 150_000
-const WARM_UP_SHARE = 0.2
+const SATURATED_WARM_UP = 200_000 // until the kernel has widened the receive buffers and V8 has optimised
+const PACED_WARM_UP_S = 2
 const LATE_SHARE = 0.05
 
-type Publish = (stage: Stage, count: number, settings: Settings) => Promise<Published>
-
-const saturated: Publish = (stage, count, { window }) =>
-  stage.publisher.call('saturated', { count, window }, PUBLISH_MS)
-
-const paced: Publish = async (stage, count, { perSecond }) => {
-  const published = await stage.publisher.call('paced', { count, perSecond }, PUBLISH_MS)
-  const planned = count / perSecond
-  if (published.seconds > planned * (1 + LATE_SHARE) + 0.1)
-    throw new Refused(`the publisher took ${published.seconds.toFixed(1)} s for ${planned.toFixed(1)} s`)
-  return published
+/** A way of publishing, and how many messages it needs to warm up. */
+interface Pace {
+  /** Whether the publisher has to know what has arrived. */
+  acknowledged: boolean
+  warmUp(settings: Settings): number
+  publish(stage: Stage, count: number, settings: Settings): Promise<Published>
 }
 
-async function round(stage: Stage, settings: Settings, publish: Publish): Promise<Values> {
-  const { sockets, messages } = settings
-  await stage.redis.seedTokens(sockets)
-  const { acknowledgementPort } = await stage.publisher.call(
-    'open',
-    { redisPort: stage.redis.port, sessions: sockets },
-    QUIET_MS,
-  )
-  await stage.receiver.call('acknowledge', { port: acknowledgementPort }, QUIET_MS)
-  await connectAll(stage, 0, sockets)
-  const warmUp = Math.ceil(messages * WARM_UP_SHARE)
-  await exchange(stage, publish, warmUp, warmUp, settings)
-  await stage.receiver.call('restart', {}, QUIET_MS)
+const saturated: Pace = {
+  acknowledged: true,
+  warmUp: () => SATURATED_WARM_UP,
+  publish: (stage, count, { window }) => stage.publisher.call('saturated', { count, window }, PUBLISH_MS),
+}
+
+const paced: Pace = {
+  acknowledged: false,
+  warmUp: ({ perSecond }) => perSecond * PACED_WARM_UP_S,
+  publish: async (stage, count, { perSecond }) => {
+    const published = await stage.publisher.call('paced', { count, perSecond }, PUBLISH_MS)
+    const planned = count / perSecond
+    if (published.seconds > planned * (1 + LATE_SHARE) + 0.1)
+      throw new Refused(`the publisher took ${published.seconds.toFixed(1)} s for ${planned.toFixed(1)} s`)
+    return published
+  },
+}
+
+async function round(stage: Stage, settings: Settings, pace: Pace): Promise<Values> {
+  const { messages } = settings
+  await prepare(stage, settings, pace)
+  const warmUp = pace.warmUp(settings)
+  await exchange(stage, pace, warmUp, warmUp, settings)
+  await stage.receiver.call('restart', {}, CALL_MS)
   const before = cpuSeconds(stage.pid)
-  const { published, arrivals } = await exchange(stage, publish, messages, warmUp + messages, settings)
+  const { published, arrivals } = await exchange(stage, pace, messages, warmUp + messages, settings)
   const cpu = cpuSeconds(stage.pid) - before
   refuseIfGeneratorBound('receiver', arrivals.generatorShare)
   refuseIfGeneratorBound('publisher', published.generatorShare)
   return { ...valuesOf(messages, published, arrivals, cpu), peakMb: peakBytes(stage.pid) / 1e6 }
 }
 
+async function prepare(stage: Stage, { sockets }: Settings, { acknowledged }: Pace): Promise<void> {
+  const order = { redisPort: stage.redis.port, sessions: sockets }
+  const { acknowledgementPort } = await stage.publisher.call('open', order, CALL_MS)
+  if (acknowledged) await stage.receiver.call('acknowledge', { port: acknowledgementPort }, CALL_MS)
+  await stage.redis.seedTokens(sockets)
+  await connectAll(stage, 0, sockets)
+}
+
 /** Publishes `count` messages and waits for them all. Throws `Refused` when one is missing, doubled or out of order. */
-async function exchange(stage: Stage, publish: Publish, count: number, total: number, settings: Settings) {
-  const publishing = publish(stage, count, settings)
+async function exchange(stage: Stage, pace: Pace, count: number, total: number, settings: Settings) {
+  const publishing = pace.publish(stage, count, settings)
   publishing.catch(() => {}) // awaited below, unless a loss is found first
   const arrivals = await stage.receiver.call('arrivals', { delivered: total, quietMs: QUIET_MS }, PUBLISH_MS)
   refuseFaults(arrivals, total)

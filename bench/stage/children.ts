@@ -2,7 +2,7 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
-const TAIL_CHARACTERS = 4000
+const TAIL_CHARACTERS = 1000
 const TERM_MS = 2000
 
 const living = new Set<Child>()

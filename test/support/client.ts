@@ -1,0 +1,108 @@
+import { type ClientOptions, WebSocket } from 'ws'
+import { eventually, within } from './wait.ts'
+
+/** Options of ws, and the bearer token for the Authorization header. */
+export type ConnectClientOptions = ClientOptions & { token?: string }
+
+/** What came instead of a 101. */
+export interface Refused {
+  readonly status: number
+  readonly headers: NodeJS.Dict<string | string[]>
+  readonly code: string
+  readonly message: string
+}
+
+/** A WebSocket client that keeps all it gets. */
+export class TestClient {
+  readonly socket: WebSocket
+  /** Frames in the order in which they came; binary ones as Buffers. */
+  readonly frames: (string | Buffer)[] = []
+  readonly closed: Promise<{ code: number; reason: string }>
+  /** Set by the close. */
+  code: number | undefined
+
+  constructor(socket: WebSocket) {
+    this.socket = socket
+    socket.on('message', (data: Buffer, isBinary) => this.frames.push(isBinary ? data : data.toString()))
+    socket.on('error', () => {})
+    this.closed = new Promise((resolve) =>
+      socket.once('close', (code, reason) => {
+        this.code = code
+        resolve({ code, reason: reason.toString() })
+      }),
+    )
+  }
+
+  send(frame: unknown): void {
+    this.socket.send(typeof frame === 'string' ? frame : JSON.stringify(frame))
+  }
+
+  /** Frames as values. */
+  get values(): Record<string, unknown>[] {
+    return this.frames.map((frame) => JSON.parse(String(frame)))
+  }
+
+  /** The first `count` frames, once that many have come. */
+  async take(count: number): Promise<(string | Buffer)[]> {
+    await eventually(
+      () => this.frames.length >= count || this.code !== undefined,
+      `${count} frames (${this.frames.length} came)`,
+    )
+    if (this.frames.length < count)
+      throw new Error(`closed with ${this.code} after ${this.frames.length} of ${count} frames`)
+    return this.frames.slice(0, count)
+  }
+
+  /** The first frame with these members, once it has come. */
+  async find(members: Record<string, unknown>): Promise<Record<string, unknown>> {
+    const matches = (value: Record<string, unknown>) =>
+      Object.entries(members).every(([key, each]) => value[key] === each)
+    return eventually(() => this.values.find(matches), `a frame with ${JSON.stringify(members)}`)
+  }
+
+  async close(): Promise<void> {
+    this.socket.close()
+    await within(this.closed, 'the close')
+  }
+}
+
+/** Connects. @throws RefusedError when the upgrade is refused. */
+export async function connect(url: string, { token, ...options }: ConnectClientOptions = {}): Promise<TestClient> {
+  const headers = { ...(token !== undefined && { Authorization: `Bearer ${token}` }), ...options.headers }
+  const socket = new WebSocket(url, { ...options, headers })
+  const client = new TestClient(socket)
+  await within(
+    new Promise<void>((resolve, reject) => {
+      socket.once('open', resolve)
+      socket.once('error', reject)
+      socket.once('unexpected-response', (_, response) => {
+        let body = ''
+        response.on('data', (chunk) => {
+          body += chunk
+        })
+        response.on('end', () => {
+          const { code, message } = JSON.parse(body).error
+          reject(new RefusedError({ status: response.statusCode ?? 0, headers: response.headers, code, message }))
+        })
+      })
+    }),
+    `the upgrade of ${url}`,
+  )
+  return client
+}
+
+export class RefusedError extends Error {
+  readonly refused: Refused
+  constructor(refused: Refused) {
+    super(`refused: ${refused.status} ${refused.code}`)
+    this.refused = refused
+  }
+}
+
+/** The refusal of an upgrade. @throws when it is not refused. */
+export async function refused(url: string, options: ConnectClientOptions = {}): Promise<Refused> {
+  const client = await connect(url, options).catch((error: unknown) => error)
+  if (client instanceof RefusedError) return client.refused
+  if (client instanceof TestClient) client.socket.terminate()
+  throw client instanceof Error ? client : new Error(`${url} was not refused`)
+}

@@ -1,0 +1,82 @@
+import { loadConfig } from '../../src/config.ts'
+import { sessionAuth } from '../../src/contract/topics.ts'
+import { createLogger } from '../../src/log.ts'
+import { Gateway } from '../../src/server.ts'
+import { type ConnectClientOptions, connect, type TestClient } from './client.ts'
+import { type Client, startRedis, type TestRedis } from './redis.ts'
+import { eventually } from './wait.ts'
+
+/** A gateway in this process, with its Redis, and what tests do with them. */
+export interface TestGateway {
+  readonly url: string
+  readonly http: string
+  readonly redis: TestRedis
+  /** Does what agents and backends do. */
+  readonly agent: Client
+  /** Log lines so far, parsed. */
+  readonly log: Record<string, unknown>[]
+  readonly gateway: Gateway
+  sessionUrl(session: string, agent?: string): string
+  /** Keeps a token for the session and returns it. */
+  token(session: string, token?: string): Promise<string>
+  /** Makes a token and connects with it. */
+  join(session: string, options?: ConnectClientOptions): Promise<TestClient>
+  /** The sample of a metric with these labels; 0 when there is none yet. */
+  metric(name: string, labels?: Record<string, string>): Promise<number>
+  stop(): Promise<void>
+}
+
+export interface TestGatewayOptions {
+  /** Settings, as environment variables. */
+  readonly env?: Record<string, string>
+  /** Redis to use instead of an own one; it is not stopped with the gateway. */
+  readonly redis?: TestRedis
+}
+
+const DEFAULTS = { LISTEN_ADDR: '127.0.0.1:0', LOG_LEVEL: 'debug', CONNECT_RATE: '0', CONNECT_RATE_PER_IP: '0' }
+
+/** Starts both and waits until the gateway has its Redis. */
+export async function startGateway({ env = {}, redis: given }: TestGatewayOptions = {}): Promise<TestGateway> {
+  const redis = given ?? (await startRedis())
+  const log: Record<string, unknown>[] = []
+  const { config } = loadConfig({ ...DEFAULTS, ...env })
+  const logger = createLogger(config.logLevel, { write: (line: string) => void log.push(JSON.parse(line)) })
+  const gateway = new Gateway({ config, redisUrl: redis.url, log: logger })
+  const { port } = gateway.listen()
+  const agent = await redis.client()
+  await eventually(() => gateway.redisReady, 'the gateway to reach Redis')
+  const http = `http://127.0.0.1:${port}`
+  const url = `ws://127.0.0.1:${port}`
+  const sessionUrl = (session: string, name = 'agent-1') => `${url}/${name}/ws/${session}`
+  const token = async (session: string, value = `token-of-${session}-${Math.random()}`) => {
+    await agent.set(sessionAuth(session), value, { expiration: { type: 'EX', value: 60 } })
+    return value
+  }
+  return {
+    url,
+    http,
+    redis,
+    agent,
+    log,
+    gateway,
+    sessionUrl,
+    token,
+    join: async (session, options = {}) => connect(sessionUrl(session), { token: await token(session), ...options }),
+    metric: async (name, labels = {}) => sample(await (await fetch(`${http}/metrics`)).text(), name, labels),
+    stop: async () => {
+      void gateway.stop()
+      await gateway.stop()
+      if (given) agent.destroy()
+      else await redis.stop()
+    },
+  }
+}
+
+/** One sample of a Prometheus text page. */
+export function sample(page: string, name: string, labels: Record<string, string> = {}): number {
+  const lines = page.split('\n').filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`))
+  const line = lines.find((each) =>
+    Object.entries(labels).every(([label, value]) => each.includes(`${label}="${value}"`)),
+  )
+  return line === undefined ? 0 : Number(line.slice(line.lastIndexOf(' ') + 1))
+}

@@ -1,0 +1,97 @@
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { eventually } from './wait.ts'
+
+/** A TCP connection that says exactly what a test wants, for what no client library sends. */
+export class RawSocket {
+  readonly socket: Socket
+  received = Buffer.alloc(0)
+  ended = false
+
+  private constructor(socket: Socket) {
+    this.socket = socket
+    socket.on('data', (chunk) => {
+      this.received = Buffer.concat([this.received, chunk])
+    })
+    socket.on('error', () => {})
+    socket.on('close', () => {
+      this.ended = true
+    })
+  }
+
+  /** Connects to the host and port of a `http:` or `ws:` address. */
+  static async open(url: string): Promise<RawSocket> {
+    const { hostname, port } = new URL(url)
+    const socket = connect(Number(port), hostname)
+    await once(socket, 'connect')
+    return new RawSocket(socket)
+  }
+
+  write(bytes: string | Buffer): void {
+    this.socket.write(bytes)
+  }
+
+  get text(): string {
+    return this.received.toString('latin1')
+  }
+
+  /** The status line and headers, once they have come; '' when the connection was closed without an answer. */
+  async head(): Promise<string> {
+    await eventually(() => this.text.includes('\r\n\r\n') || this.ended, 'a response')
+    return this.text.slice(0, this.text.indexOf('\r\n\r\n') + 4)
+  }
+
+  async status(): Promise<number> {
+    return Number(/^HTTP\/1\.1 (\d{3})/.exec(await this.head())?.[1] ?? 0)
+  }
+
+  async untilClosed(): Promise<void> {
+    await eventually(() => this.ended, 'the connection to be closed')
+  }
+
+  destroy(): void {
+    this.socket.destroy()
+  }
+}
+
+/** The text of an upgrade request; headers of undefined are left out. */
+export function upgradeRequest(
+  path: string,
+  headers: Record<string, string | undefined> = {},
+  line = `GET ${path} HTTP/1.1`,
+): string {
+  const all: Record<string, string | undefined> = {
+    Host: '127.0.0.1',
+    Upgrade: 'websocket',
+    Connection: 'Upgrade',
+    'Sec-WebSocket-Version': '13',
+    'Sec-WebSocket-Key': 'dGhlIHNhbXBsZSBub25jZQ==',
+    ...headers,
+  }
+  const lines = Object.entries(all).flatMap(([name, value]) => (value === undefined ? [] : [`${name}: ${value}`]))
+  return `${[line, ...lines].join('\r\n')}\r\n\r\n`
+}
+
+/** A masked client frame (RFC 6455, section 5.2) with a zero mask, whose bytes are the payload's. */
+export function clientFrame(
+  opcode: number,
+  payload: Buffer | string,
+  { fin = true, rsv = 0, masked = true } = {},
+): Buffer {
+  const body = Buffer.from(payload)
+  const first = (fin ? 0x80 : 0) | (rsv << 4) | opcode
+  const mask = masked ? 0x80 : 0
+  const length =
+    body.length < 126
+      ? Buffer.from([mask | body.length])
+      : body.length < 65536
+        ? Buffer.from([mask | 126, body.length >> 8, body.length & 255])
+        : Buffer.concat([Buffer.from([mask | 127]), bigEndian64(body.length)])
+  return Buffer.concat([Buffer.from([first]), length, masked ? Buffer.alloc(4) : Buffer.alloc(0), body])
+}
+
+function bigEndian64(value: number): Buffer {
+  const bytes = Buffer.alloc(8)
+  bytes.writeBigUInt64BE(BigInt(value))
+  return bytes
+}

@@ -1,0 +1,124 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createClient } from 'redis'
+import { startEmbeddedRedis } from '../../src/redis/embedded.ts'
+import { freePort } from './ports.ts'
+import { eventually } from './wait.ts'
+
+/** A Redis for one test file. */
+export interface TestRedis {
+  readonly url: string
+  readonly port: number
+  /** A connected client, closed with the server. */
+  client(): Promise<Client>
+  stop(): Promise<void>
+}
+
+/** One that can be stopped and started again on the same port: only a real server can. */
+export interface RealRedis extends TestRedis {
+  readonly process: ChildProcess
+  kill(signal?: NodeJS.Signals): Promise<void>
+  restart(): Promise<void>
+}
+
+export type Client = ReturnType<typeof newClient>
+const newClient = (url: string) => createClient({ url })
+
+const BINARY = ['redis-server', 'valkey-server'].find((name) => {
+  try {
+    execFileSync(name, ['--version'], { stdio: 'ignore' })
+    return true
+  } catch {
+    return false
+  }
+})
+
+/** For `{ skip }` of tests that need a real server: false where there is one, else why they are skipped. */
+export const withoutRealRedis: string | false = BINARY ? false : 'needs redis-server or valkey-server on the PATH'
+
+/** A real server where one is installed, else the embedded one. */
+export async function startRedis(): Promise<TestRedis> {
+  if (BINARY) return startRealRedis()
+  const server = await startEmbeddedRedis()
+  const clients = new Clients(server.url)
+  const stop = async () => {
+    clients.close()
+    await server.close()
+  }
+  return { url: server.url, port: Number(new URL(server.url).port), client: () => clients.open(), stop }
+}
+
+/** A real server without persistence, on a free port or the one given, with extra arguments such as `--requirepass x`. */
+export async function startRealRedis(args: readonly string[] = [], port?: number): Promise<RealRedis> {
+  if (!BINARY) throw new Error(String(withoutRealRedis))
+  const folder = mkdtempSync(join(tmpdir(), 'wsproxy-redis-'))
+  const at = port ?? (await freePort())
+  const url = `redis://127.0.0.1:${at}`
+  const clients = new Clients(url)
+  const common = ['--port', String(at), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', folder]
+  const start = async () => {
+    const child = spawn(BINARY, [...common, '--notify-keyspace-events', 'KEA', ...args], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    let output = ''
+    child.stdout.on('data', (chunk) => {
+      output += chunk
+    })
+    await eventually(
+      () => output.includes('Ready to accept connections') || child.exitCode !== null,
+      'redis-server to start',
+    )
+    if (child.exitCode !== null) throw new Error(`redis-server ended with ${child.exitCode}: ${output}`)
+    return child
+  }
+  let child = await start()
+  const kill = async (signal: NodeJS.Signals = 'SIGKILL') => {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    const exited = once(child, 'exit')
+    child.kill(signal)
+    await exited
+  }
+  return {
+    url,
+    port: at,
+    get process() {
+      return child
+    },
+    client: () => clients.open(),
+    kill,
+    restart: async () => {
+      await kill()
+      child = await start()
+    },
+    stop: async () => {
+      clients.close()
+      await kill()
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+/** Clients reconnect by themselves when their server is restarted, and are closed with it. */
+class Clients {
+  readonly #url: string
+  readonly #open: Client[] = []
+
+  constructor(url: string) {
+    this.#url = url
+  }
+
+  async open(): Promise<Client> {
+    const client = newClient(this.#url)
+    client.on('error', () => {})
+    this.#open.push(client)
+    await client.connect()
+    return client
+  }
+
+  close(): void {
+    for (const client of this.#open) if (client.isOpen) client.destroy()
+  }
+}
