@@ -17,10 +17,10 @@ export interface DoorStats {
 }
 
 /** Why a message did not reach whom it was for. A closed list. */
-export type LossReason = 'slow_client' | 'upstream_full' | 'upstream_uncertain' | 'rate_limit' | 'oversize' | 'invalid'
+type LossReason = 'slow_client' | 'upstream_full' | 'upstream_uncertain' | 'rate_limit' | 'oversize' | 'invalid'
 
 /** Why messages may have been lost, where nobody can tell how many. */
-export type GapReason = 'redis_down'
+type GapReason = 'redis_down'
 
 /**
  * A histogram that costs a loop over its bounds and no allocation: prom-client's hashes labels at every call, which at a million
@@ -113,8 +113,8 @@ export class Metrics {
     ['stage'],
   )
   readonly rateLimited = this.#counter('rate_limited_total', 'Upgrades and client frames over a rate limit', ['what'])
-  readonly lost = this.#counter('lost_messages_total', 'Messages that did not reach whom they were for', ['reason'])
-  readonly gaps = this.#counter('gaps_total', 'Intervals in which messages may have been lost', ['reason'])
+  readonly #lost = this.#counter('lost_messages_total', 'Messages that did not reach whom they were for', ['reason'])
+  readonly #gaps = this.#counter('gaps_total', 'Intervals in which messages may have been lost', ['reason'])
   readonly redisReconnects = this.#counter(
     'redis_reconnects_total',
     'Connections to Redis that were lost and made again',
@@ -158,6 +158,16 @@ export class Metrics {
     )
     this.#bufferUtilization()
     this.#eventLoopDelay()
+  }
+
+  /** Messages that did not reach whom they were for. */
+  lose(reason: LossReason, messages = 1): void {
+    this.#lost.inc({ reason }, messages)
+  }
+
+  /** An interval in which messages may have been lost. */
+  gap(reason: GapReason): void {
+    this.#gaps.inc({ reason })
   }
 
   /** The counts of one door; made at the first call. */
@@ -234,7 +244,8 @@ export class Metrics {
       ['quantile'],
       (gauge) => {
         // What Node records is the whole interval between two of its ticks.
-        const late = (quantile: string) => Math.max(0, delay.percentile(Number(quantile) * 100) / 1e6 - DELAY_RESOLUTION_MS) / 1e3
+        const late = (quantile: string) =>
+          Math.max(0, delay.percentile(Number(quantile) * 100) / 1e6 - DELAY_RESOLUTION_MS) / 1e3
         for (const quantile of QUANTILES) gauge.set({ quantile }, late(quantile))
         delay.reset()
       },

@@ -95,6 +95,7 @@ export class Gateway {
       log,
       redisReady: () => this.#redis.ready,
       draining: () => this.#draining,
+      opened: (connection) => this.#guard(connection, () => this.#ends.opened(connection)),
     })
     metrics.channels = () => this.#redis.feed.channels
     metrics.held = () => this.#redis.upstream.held
@@ -190,7 +191,10 @@ export class Gateway {
       sendPingsAutomatically: false,
       maxBackpressure: 0,
       upgrade: (res, req, context) => this.#acceptor.upgrade(door, res, req, context),
-      open: (ws) => this.#guard(ws.getUserData().connection, (connection) => this.#ends.opened(connection, ws)),
+      // Nothing more may happen here: see Acceptor.
+      open: (ws) => {
+        ws.getUserData().connection.ws = ws
+      },
       message: (ws, data, binary) =>
         this.#guard(ws.getUserData().connection, (connection) => this.#receiver.message(connection, data, binary)),
       ping: (ws) => this.#receiver.heard(ws.getUserData().connection),

@@ -16,7 +16,6 @@ export interface Arrivals {
   delivered: number
   outOfOrder: number
   foreign: number
-  openSockets: number
   /** Sockets that were closed under us, by reason. */
   lostSockets: Record<string, number>
   lastArrivalUs: number
@@ -32,6 +31,8 @@ let acknowledged = 0
 
 const commands = {
   connect: (order: ConnectOrder) => fleet.connect(order),
+
+  sockets: (_: object) => ({ open: fleet.size, lost: fleet.lost }),
 
   /** From now on the publisher at `port` is told how many messages have arrived. */
   acknowledge: async ({ port }: { port: number }) => {
@@ -73,8 +74,7 @@ function acknowledge(): void {
 function report(): Arrivals {
   const { delivered, outOfOrder, foreign, lastArrivalUs } = tally
   const counts = { delivered, outOfOrder, foreign, lastArrivalUs }
-  const sockets = { openSockets: fleet.size, lostSockets: fleet.lost }
-  return { ...counts, ...sockets, latencyMs: tally.latencyMs(), generatorShare: usage.share() }
+  return { ...counts, lostSockets: fleet.lost, latencyMs: tally.latencyMs(), generatorShare: usage.share() }
 }
 
 export type ReceiverCommands = typeof commands

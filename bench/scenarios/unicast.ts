@@ -113,8 +113,8 @@ export const unicastSaturated: Scenario = {
   name: 'unicast-saturated',
   about: 'one message to one socket, as fast as they arrive (closed window)',
   uses: ['sockets', 'messages', 'window'],
-  defaults: { sockets: 1000, messages: 500_000, perSecond: 0, window: 20_000, rounds: 3 },
-  quick: { messages: 200_000, rounds: 1 },
+  defaults: { sockets: 1000, messages: 1_000_000, perSecond: 0, window: 20_000, rounds: 3 },
+  quick: { messages: 400_000, rounds: 1 },
   metrics: METRICS,
   round: (stage, settings) => round(stage, settings, saturated),
 }

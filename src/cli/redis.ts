@@ -1,6 +1,5 @@
 import { createClient } from 'redis'
 import type { Config } from '../config.ts'
-import { startEmbeddedRedis } from '../redis/embedded.ts'
 import { CommandFailed } from './failure.ts'
 
 /** Where the embedded server listens when that port is free, so that the other commands find it without being told. */
@@ -12,6 +11,8 @@ export async function startRedis(
   config: Config,
 ): Promise<{ url: string; embedded: boolean; close: () => Promise<void> }> {
   if (config.redisUrl !== undefined) return { url: config.redisUrl, embedded: false, close: async () => {} }
+  // Only where it is used: it brings a Lua engine and 30 MB.
+  const { startEmbeddedRedis } = await import('../redis/embedded.ts')
   const server = await startEmbeddedRedis(EMBEDDED_PORT).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'EADDRINUSE') return startEmbeddedRedis()
     throw error

@@ -4,15 +4,12 @@ import type { Connection } from './connection.ts'
 export interface Feed {
   /**
    * Resolves when the channel is subscribed and confirmed; at once when it already is.
-   * @throws FeedUnavailable when there is no Redis, or it is lost before it confirms.
+   * @throws RedisUnavailable when there is no Redis, or it is lost before it confirms.
    */
   subscribe(channel: string): Promise<void>
   /** Nobody wants the channel any more. Takes effect at the end of the tick, unless somebody wants it again. */
   unsubscribe(channel: string): void
 }
-
-/** The feed cannot confirm anything at the moment. */
-export class FeedUnavailable extends Error {}
 
 /** What turns messages of a channel into frames: a door, or what watches on its behalf. */
 export interface Source {

@@ -106,7 +106,7 @@ export class Delivery {
       while (written <= rest.length && this.#write(connection, rest[written - 1]!)) written++
     const lost = 1 + (rest?.length ?? 0) - written
     if (lost > 0) {
-      this.#options.metrics.lost.inc({ reason: 'slow_client' }, lost)
+      this.#options.metrics.lose('slow_client', lost)
       this.#full(connection)
     }
   }

@@ -2,7 +2,7 @@ import { type Close, closes } from '../contract/codes.ts'
 import type { Logger } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Bindings } from './bind.ts'
-import { type Connection, Phase, type Socket } from './connection.ts'
+import { type Connection, Phase } from './connection.ts'
 import type { Delivery } from './deliver.ts'
 import type { ConnectLimits } from './limits.ts'
 
@@ -50,9 +50,8 @@ export class Endings {
     return this.#open
   }
 
-  /** The upgrade is complete. */
-  opened(connection: Connection, ws: Socket): void {
-    connection.ws = ws
+  /** The upgrade is complete, and `connection.ws` is there. */
+  opened(connection: Connection): void {
     this.#open.add(connection)
     connection.door.stats.active++
     connection.phase = Phase.open
@@ -105,9 +104,9 @@ export class Endings {
     connection.first = undefined
     connection.rest = undefined
     bindings.leaveAll(connection)
-    this.#open.delete(connection)
-    connection.door.stats.active--
     limits.give(connection.address)
+    if (!this.#open.delete(connection)) return
+    connection.door.stats.active--
     const shown = connection.closing?.code ?? code
     metrics.disconnections.inc({ door: connection.door.name, code: LABELLED.has(shown) ? String(shown) : 'other' })
     if (!log.isLevelEnabled('info')) return

@@ -40,7 +40,7 @@ export class Receiver {
   }
 
   #reject(connection: Connection, close: 'binaryFrame' | 'messageTooBig'): void {
-    this.#metrics.lost.inc({ reason: close === 'binaryFrame' ? 'invalid' : 'oversize' })
+    this.#metrics.lose(close === 'binaryFrame' ? 'invalid' : 'oversize')
     this.#ends.end(connection, closes[close])
   }
 
@@ -53,7 +53,7 @@ export class Receiver {
       return true
     }
     this.#metrics.rateLimited.inc({ what: 'frame' })
-    this.#metrics.lost.inc({ reason: 'rate_limit' })
+    this.#metrics.lose('rate_limit')
     if (now - connection.rateNoticeAt >= RATE_NOTICE_MS) {
       connection.rateNoticeAt = now
       connection.door.rateLimited(connection)

@@ -101,7 +101,7 @@ export class SessionDoor implements Door, Source {
   }
 
   #refuse(connection: Connection, code: FrameErrorCode): void {
-    if (code === 'invalid-json') this.#parts.metrics.lost.inc({ reason: 'invalid' })
+    if (code === 'invalid-json') this.#parts.metrics.lose('invalid')
     this.#say(connection, { type: 'error', code, message: frameErrors[code] })
   }
 

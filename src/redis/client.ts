@@ -98,7 +98,7 @@ export class RedisClient {
     this.#parts.metrics.redisUp.set(this.ready ? 1 : 0)
     if (!this.ready) return
     if (this.#deafSince !== undefined) {
-      this.#parts.metrics.gaps.inc({ reason: 'redis_down' })
+      this.#parts.metrics.gap('redis_down')
       this.#parts.gap(this.#deafSince, Date.now())
       this.#deafSince = undefined
     }

@@ -84,7 +84,7 @@ export class RedisUpstream {
   }
 
   #refuse(entry: Entry): void {
-    this.#options.metrics.lost.inc({ reason: 'upstream_full' })
+    this.#options.metrics.lose('upstream_full')
     entry.refused('upstream-unavailable')
   }
 
@@ -106,7 +106,7 @@ export class RedisUpstream {
     const { metrics } = this.#options
     metrics.errors.inc({ type: 'redis' })
     if (isReply(error)) return this.#refuse(entry)
-    metrics.lost.inc({ reason: 'upstream_uncertain' })
+    metrics.lose('upstream_uncertain')
     entry.refused('upstream-uncertain')
   }
 

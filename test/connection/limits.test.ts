@@ -1,0 +1,201 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import fc from 'fast-check'
+import { admit, ConnectLimits, type ConnectLimitsOptions, originRule } from '../../src/connection/limits.ts'
+
+/** The textbook: tokens drip into a bucket, an event takes one out. Levels are in ms, so that nothing is rounded. */
+class TokenBucket {
+  readonly #intervalMs: number
+  readonly #full: number
+  #level: number
+  #at = 0
+
+  constructor(intervalMs: number, burst: number) {
+    this.#intervalMs = intervalMs
+    this.#full = burst * intervalMs
+    this.#level = this.#full
+  }
+
+  take(now: number): boolean {
+    this.#level = Math.min(this.#full, this.#level + now - this.#at)
+    this.#at = now
+    if (this.#level < this.#intervalMs) return false
+    this.#level -= this.#intervalMs
+    return true
+  }
+}
+
+const pauses = fc.array(fc.oneof(fc.constant(0), fc.nat(20), fc.nat(5000)), { maxLength: 300 })
+
+describe('a rate', () => {
+  it('admits exactly what a token bucket admits', () => {
+    const property = fc.property(
+      fc.integer({ min: 1, max: 100 }),
+      fc.integer({ min: 1, max: 50 }),
+      pauses,
+      (...args) => {
+        const [intervalMs, burst, waits] = args
+        const bucket = new TokenBucket(intervalMs, burst)
+        let [fullAt, now] = [0, 0]
+        for (const wait of waits) {
+          now += wait
+          const next = admit(fullAt, now, intervalMs, burst)
+          assert.equal(next !== undefined, bucket.take(now), `after ${now} ms`)
+          fullAt = next ?? fullAt
+        }
+      },
+    )
+    fc.assert(property, { numRuns: 500 })
+  })
+
+  it('admits the burst at once, then one an interval, and nothing is gained by having been refused', () => {
+    let fullAt = 0
+    const tryAt = (now: number) => {
+      const next = admit(fullAt, now, 10, 3)
+      fullAt = next ?? fullAt
+      return next !== undefined
+    }
+    assert.deepEqual([1000, 1000, 1000, 1000, 1009].map(tryAt), [true, true, true, false, false])
+    assert.deepEqual([1010, 1010, 1019, 1020].map(tryAt), [true, false, false, true])
+    assert.deepEqual([9000, 9000, 9000, 9000].map(tryAt), [true, true, true, false])
+  })
+})
+
+describe('places', () => {
+  const limits = (options: Partial<ConnectLimitsOptions>) =>
+    new ConnectLimits({ maxConnections: 1000, maxConnectionsPerIp: 0, connectRate: 0, connectRatePerIp: 0, ...options })
+  const codes = (subject: ConnectLimits, ips: string[], now = 0) => ips.map((ip) => subject.take(ip, now)?.code ?? 'ok')
+
+  it('are as many as there may be sockets, and one that is given back can be taken again', () => {
+    const subject = limits({ maxConnections: 2 })
+    assert.deepEqual(codes(subject, ['a', 'b', 'c']), ['ok', 'ok', 'at-capacity'])
+    subject.give('a')
+    assert.deepEqual(codes(subject, ['c', 'a']), ['ok', 'at-capacity'])
+  })
+
+  it('are counted by address as well', () => {
+    const subject = limits({ maxConnectionsPerIp: 2 })
+    assert.deepEqual(codes(subject, ['a', 'a', 'a', 'b', 'b', 'b']), [
+      ...['ok', 'ok', 'address-limit'],
+      ...['ok', 'ok', 'address-limit'],
+    ])
+    subject.give('b')
+    assert.deepEqual(codes(subject, ['a', 'b']), ['address-limit', 'ok'])
+  })
+
+  it('are not taken by a refusal, nor does one use up the rate of the instance or of the address', () => {
+    const subject = limits({ connectRate: 2, connectRatePerIp: 1 })
+    assert.deepEqual(codes(subject, ['a', 'a', 'a', 'b', 'c', 'c']), [
+      ...['ok', 'connect-rate', 'connect-rate'],
+      ...['ok', 'connect-rate', 'connect-rate'],
+    ])
+    assert.equal(subject.count, 2)
+    assert.deepEqual(codes(subject, ['c'], 500), ['ok'], 'the refusals of c by the instance cost c nothing')
+  })
+
+  it('stay counted when addresses are swept, and so do rates that have not recovered', () => {
+    const subject = limits({ maxConnectionsPerIp: 1, connectRatePerIp: 1 })
+    subject.take('open', 0)
+    subject.take('gone', 0)
+    subject.give('gone')
+    subject.sweep(999)
+    assert.deepEqual(codes(subject, ['open', 'gone'], 999), ['address-limit', 'connect-rate'])
+    subject.sweep(5000)
+    assert.deepEqual(codes(subject, ['open', 'gone'], 5000), ['address-limit', 'ok'])
+  })
+
+  it('come out even after any sequence of taking and giving', () => {
+    const steps = fc.array(fc.record({ ip: fc.constantFrom('a', 'b', 'c'), take: fc.boolean(), sweep: fc.boolean() }))
+    const property = fc.property(steps, (sequence) => {
+      const subject = limits({ maxConnections: 5, maxConnectionsPerIp: 2 })
+      const held: string[] = []
+      for (const { ip, take, sweep } of sequence) {
+        if (sweep) subject.sweep(0)
+        const mine = held.filter((each) => each === ip).length
+        if (take) {
+          const expected = held.length >= 5 ? 'at-capacity' : mine >= 2 ? 'address-limit' : 'ok'
+          assert.deepEqual(codes(subject, [ip]), [expected])
+          if (expected === 'ok') held.push(ip)
+        } else if (mine > 0) {
+          held.splice(held.indexOf(ip), 1)
+          subject.give(ip)
+        }
+        assert.equal(subject.count, held.length)
+      }
+    })
+    fc.assert(property, { numRuns: 300 })
+  })
+})
+
+describe('the origin rule', () => {
+  const label = fc.stringMatching(/^[a-z0-9]{1,10}$/)
+  const host = fc.array(label, { minLength: 2, maxLength: 4 }).map((labels) => `x${labels.join('.x')}`)
+  const scheme = fc.constantFrom('http', 'https')
+
+  it('lets any origin in when there is no list, and none at all unless one is required', () => {
+    assert.equal(originRule([], false)('https://anything.test'), true)
+    assert.equal(originRule([], false)(''), true)
+    assert.equal(originRule([], true)(''), false)
+    assert.equal(originRule([], true)('https://anything.test'), true)
+    assert.equal(originRule(['https://a.test'], false)(''), true)
+    assert.equal(originRule(['https://a.test'], true)(''), false)
+  })
+
+  it('matches a full origin with its scheme and port, in any case', () => {
+    const rule = originRule(['https://App.example.org/', 'http://localhost:3000'], true)
+    const allowed = ['https://app.example.org', 'HTTPS://APP.EXAMPLE.ORG', 'http://localhost:3000']
+    const refused = [
+      'http://app.example.org',
+      'https://app.example.org:8443',
+      'http://localhost',
+      'http://localhost:30001',
+    ]
+    for (const origin of allowed) assert.equal(rule(origin), true, origin)
+    for (const origin of refused) assert.equal(rule(origin), false, origin)
+  })
+
+  it('matches a host with any scheme and port, or with the port that is given', () => {
+    const rule = originRule(['example.org', 'example.com:8443'], true)
+    for (const origin of [
+      'https://example.org',
+      'http://example.org',
+      'https://example.org:444',
+      'https://example.com:8443',
+    ])
+      assert.equal(rule(origin), true, origin)
+    for (const origin of ['https://www.example.org', 'https://example.com', 'https://example.org.evil.test', 'null'])
+      assert.equal(rule(origin), false, origin)
+  })
+
+  it('matches with a wildcard what is below a host, never the host itself nor what only ends like it', () => {
+    const property = fc.property(scheme, host, label, (protocol, name, sub) => {
+      const rule = originRule([`*.${name}`], true)
+      assert.equal(rule(`${protocol}://${sub}.${name}`), true)
+      assert.equal(rule(`${protocol}://${sub}.${sub}.${name}:8080`), true)
+      assert.equal(rule(`${protocol}://${name}`), false)
+      assert.equal(rule(`${protocol}://${sub}${name}`), false)
+      assert.equal(rule(`${protocol}://${sub}.${name}.${sub}`), false)
+      assert.equal(rule(`${protocol}://${sub}.test/.${name}`), false)
+      assert.equal(rule(`${protocol}://${sub}.test?.${name}`), false)
+      assert.equal(rule(`.${name}`), false)
+    })
+    fc.assert(property, { numRuns: 200 })
+  })
+
+  it('refuses every origin that is not in the list', () => {
+    const property = fc.property(scheme, host, fc.array(host, { minLength: 1 }), (protocol, name, others) => {
+      fc.pre(!others.includes(name))
+      assert.equal(originRule(others, false)(`${protocol}://${name}`), false)
+      assert.equal(originRule([...others, name], false)(`${protocol}://${name}`), true)
+    })
+    fc.assert(property, { numRuns: 200 })
+  })
+
+  it('survives whatever a client may call an origin', () => {
+    const rule = originRule(['example.org', '*.example.org'], false)
+    fc.assert(fc.property(fc.string(), (origin) => typeof rule(origin) === 'boolean'))
+    for (const origin of ['null', 'https://', '://example.org', 'https://exa mple.org', 'file://', 'https://[::1']) {
+      assert.equal(rule(origin), false, origin)
+    }
+  })
+})

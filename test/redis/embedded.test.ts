@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { networkInterfaces } from 'node:os'
+import { after, before, describe, it } from 'node:test'
+import { createClient } from 'redis'
+import { type EmbeddedRedis, startEmbeddedRedis } from '../../src/redis/embedded.ts'
+import { eventually, within } from '../support/wait.ts'
+
+describe('the embedded server', () => {
+  let server: EmbeddedRedis
+  before(async () => {
+    server = await startEmbeddedRedis()
+  })
+  after(() => server.close())
+
+  async function client(url = server.url) {
+    const made = createClient({ url, socket: { reconnectStrategy: false } })
+    made.on('error', () => {})
+    await made.connect()
+    return made
+  }
+
+  it('is at the URL that it tells, on loopback', async () => {
+    assert.match(server.url, /^redis:\/\/127\.0\.0\.1:\d+$/)
+    const one = await client()
+    assert.equal(await one.ping(), 'PONG')
+    await one.set('key', 'value')
+    assert.equal(await one.get('key'), 'value')
+    one.destroy()
+  })
+
+  it('is on no other address of this machine', async () => {
+    const others = Object.values(networkInterfaces())
+      .flatMap((each) => each ?? [])
+      .filter(({ family, internal }) => family === 'IPv4' && !internal)
+    // All of 127.0.0.0/8 is this machine on Linux; one who listens on every address answers there too.
+    const loopback = process.platform === 'linux' ? '127.0.0.2' : '::1'
+    for (const { address } of [...others, { address: loopback }]) {
+      const socket = connect(Number(new URL(server.url).port), address)
+      const [error] = await once(socket, 'connect').then(
+        () => [undefined],
+        (cause: Error) => [cause],
+      )
+      socket.destroy()
+      assert.ok(error, `nobody answers at ${address}`)
+    }
+  })
+
+  it('sends keyspace events', async () => {
+    const [writer, subscriber] = [await client(), await client()]
+    const events: string[] = []
+    await subscriber.subscribe('__keyspace@0__:run', (event) => events.push(event))
+    await writer.hSet('run', 'field', '1')
+    await writer.del('run')
+    await eventually(() => events.length === 2, 'the events')
+    assert.deepEqual(events, ['hset', 'del'])
+    for (const each of [writer, subscriber]) each.destroy()
+  })
+
+  it('answers a small command without the pause of Nagle', async () => {
+    const one = await client()
+    const startedAt = performance.now()
+    for (let i = 0; i < 50; i++) await one.ping()
+    const each = (performance.now() - startedAt) / 50
+    one.destroy()
+    assert.ok(each < 30, `${each} ms a command`)
+  })
+
+  it('rejects with EADDRINUSE where the port is taken', async () => {
+    await assert.rejects(startEmbeddedRedis(Number(new URL(server.url).port)), { code: 'EADDRINUSE' })
+  })
+
+  it('closes while clients are connected', async () => {
+    const other = await startEmbeddedRedis()
+    const [idle, subscriber] = [await client(other.url), await client(other.url)]
+    await subscriber.subscribe('channel', () => {})
+    const ended = Promise.all([idle, subscriber].map((each) => once(each, 'end').catch(() => {})))
+    await within(other.close(), 'the close', 5000)
+    await within(ended, 'the end of the clients')
+    await assert.rejects(client(other.url))
+  })
+})

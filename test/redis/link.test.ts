@@ -1,0 +1,211 @@
+import assert from 'node:assert/strict'
+import { after, afterEach, before, describe, it } from 'node:test'
+import fc from 'fast-check'
+import { RedisUnavailable } from '../../src/contract/codes.ts'
+import { backoffMs } from '../../src/redis/link.ts'
+import { newLink, openLink, type TestLink, total } from '../support/link.ts'
+import { TcpProxy } from '../support/proxy.ts'
+import { startRealRedis, startRedis, type TestRedis, withoutRealRedis } from '../support/redis.ts'
+import { eventually } from '../support/wait.ts'
+
+describe('the pause before the next attempt', () => {
+  it('is at most 50 ms after the first failure', () => {
+    fc.assert(
+      fc.property(fc.double({ min: 0, max: 0.999999, noNaN: true }), (random) => {
+        const pause = backoffMs(1, () => random)
+        assert.ok(pause >= 0 && pause <= 50)
+      }),
+    )
+  })
+
+  it('doubles from 100 ms to 5 s, with jitter over its upper half', () => {
+    for (const [failures, full] of [
+      [2, 100],
+      [3, 200],
+      [4, 400],
+      [7, 3200],
+      [8, 5000],
+      [9, 5000],
+      [1000, 5000],
+      [100_000, 5000],
+    ] as const) {
+      assert.equal(
+        backoffMs(failures, () => 0),
+        full / 2,
+      )
+      assert.equal(
+        backoffMs(failures, () => 1),
+        full,
+      )
+    }
+  })
+
+  it('never passes 5 s, and is never shorter than half of what came before it', () => {
+    fc.assert(
+      fc.property(fc.nat(10_000), fc.double({ min: 0, max: 1, noNaN: true }), (failures, random) => {
+        const pause = backoffMs(failures, () => random)
+        assert.ok(pause >= 0 && pause <= 5000)
+        if (failures > 1) assert.ok(pause >= 50)
+      }),
+    )
+  })
+})
+
+describe('a link', () => {
+  let redis: TestRedis
+  let proxy: TcpProxy
+  let made: TestLink | undefined
+  before(async () => {
+    redis = await startRedis()
+    proxy = await TcpProxy.to(redis.port)
+  })
+  after(async () => {
+    await proxy.cut()
+    await redis.stop()
+  })
+  afterEach(() => made?.close())
+  const url = () => `redis://127.0.0.1:${proxy.port}`
+  const keep = (link: TestLink) => {
+    made = link
+    return link
+  }
+
+  it('connects, and says so once', async () => {
+    const { link, seen, metrics } = keep(await openLink(url()))
+    assert.equal(await link.client.ping(), 'PONG')
+    assert.deepEqual(seen, { ready: 1, lost: 0 })
+    assert.equal(await total(metrics, 'wsproxy_redis_reconnects_total'), 0)
+  })
+
+  it('throws RedisUnavailable for its client until there is one', () => {
+    const { link } = keep(newLink(url()))
+    assert.throws(() => link.client, RedisUnavailable)
+  })
+
+  it('says that it was lost, comes back, and counts and logs both', async () => {
+    const { link, seen, metrics, log } = keep(await openLink(url(), { name: 'commands' }))
+    await proxy.cut()
+    await eventually(() => link.state === 'lost', 'the loss')
+    assert.deepEqual(seen, { ready: 1, lost: 1 })
+    assert.throws(() => link.client, RedisUnavailable)
+    await proxy.restore()
+    await eventually(() => link.state === 'ready', 'the next connection')
+    assert.deepEqual(seen, { ready: 2, lost: 1 })
+    assert.equal(await link.client.ping(), 'PONG')
+    assert.equal(await total(metrics, 'wsproxy_redis_reconnects_total', { link: 'commands' }), 1)
+    const events = log.map(({ event }) => event)
+    assert.equal(events[0], 'redis-ready')
+    assert.equal(events[1], 'redis-lost')
+    assert.equal(events.at(-1), 'redis-ready')
+  })
+
+  it('says that it was lost once, however many attempts fail after it', async () => {
+    const { link, seen, log } = keep(await openLink(url()))
+    await proxy.cut()
+    await eventually(() => log.filter(({ event }) => event === 'redis-lost').length >= 4, 'four failures')
+    assert.deepEqual(seen, { ready: 1, lost: 1 })
+    const pauses = log.filter(({ event }) => event === 'redis-lost').map(({ pauseMs }) => Number(pauseMs))
+    assert.ok(pauses[0]! <= 50)
+    assert.ok(pauses[1]! >= 50 && pauses[1]! <= 100)
+    assert.ok(pauses[2]! >= 100 && pauses[2]! <= 200)
+    assert.ok(pauses[3]! >= 200 && pauses[3]! <= 400)
+    await proxy.restore()
+    await eventually(() => link.state === 'ready', 'the next connection')
+  })
+
+  it('begins with the short pause again after it was back', async () => {
+    const { link, log } = keep(await openLink(url()))
+    for (let round = 0; round < 2; round++) {
+      await proxy.cut()
+      await eventually(() => link.state === 'lost', 'the loss')
+      await proxy.restore()
+      await eventually(() => link.state === 'ready', 'the next connection')
+    }
+    const first = log.filter(({ event, failures }) => event === 'redis-lost' && failures === 1)
+    assert.equal(first.length, 2)
+  })
+
+  it('is ready only when it is prepared, and tries again when that fails', async () => {
+    let attempts = 0
+    const { link, seen } = keep(
+      newLink(url(), {
+        prepare: async (client) => {
+          await client.ping()
+          if (++attempts < 3) throw new Error('for the test')
+        },
+      }),
+    )
+    await eventually(() => link.state === 'ready', 'the third attempt')
+    assert.equal(attempts, 3)
+    assert.deepEqual(seen, { ready: 1, lost: 0 })
+  })
+
+  it('is replaced by another when it is told to', async () => {
+    const { link, seen } = keep(await openLink(url()))
+    const id = await link.client.clientId()
+    link.restart('for the test')
+    await eventually(() => seen.ready === 2, 'the next connection')
+    assert.notEqual(await link.client.clientId(), id)
+  })
+
+  it('notices a server that says nothing any more, though the connection stays', async () => {
+    const { link, log, seen } = keep(await openLink(url()))
+    proxy.hold()
+    await eventually(() => link.state === 'lost', 'the loss')
+    assert.match(String(log.find(({ event }) => event === 'redis-lost')?.reason), /pings/)
+    proxy.release()
+    await eventually(() => seen.ready === 2, 'the next connection')
+  })
+
+  it('gives up an attempt whose server accepts and then says nothing', async () => {
+    const { connections } = proxy
+    proxy.hold()
+    try {
+      const { link } = keep(newLink(url()))
+      await eventually(() => proxy.connections > connections + 1, 'the second attempt', 10_000)
+      proxy.release()
+      await eventually(() => link.state === 'ready', 'an attempt that is answered')
+    } finally {
+      proxy.release()
+    }
+  })
+
+  it('does not come back after it was closed', async () => {
+    const { link, seen } = keep(await openLink(url()))
+    const { connections } = proxy
+    link.close()
+    assert.equal(link.state, 'closed')
+    assert.throws(() => link.client, RedisUnavailable)
+    const agent = await redis.client()
+    await eventually(async () => !(await agent.clientList()).some(({ name }) => name === 'wsproxy-test'), 'its end')
+    assert.equal(proxy.connections, connections)
+    assert.equal(seen.ready, 1)
+  })
+
+  it('can be closed while it is connecting, and while it waits for the next attempt', async () => {
+    const connecting = newLink(url())
+    connecting.close()
+    await proxy.cut()
+    const waiting = newLink(url())
+    await eventually(() => waiting.log.length >= 3, 'some failures')
+    waiting.close()
+    await proxy.restore()
+    const agent = await redis.client()
+    await eventually(async () => !(await agent.clientList()).some(({ name }) => name === 'wsproxy-test'), 'their end')
+    assert.equal(connecting.link.state, 'closed')
+    assert.equal(waiting.seen.ready, 0)
+  })
+
+  it('enters with the password of its URL, and keeps trying with a wrong one', { skip: withoutRealRedis }, async () => {
+    const guarded = await startRealRedis(['--requirepass', 'open sesame'])
+    const right = newLink(`redis://:open%20sesame@127.0.0.1:${guarded.port}`)
+    const wrong = newLink(`redis://:another-word@127.0.0.1:${guarded.port}`)
+    await eventually(() => right.link.state === 'ready', 'the right password')
+    await eventually(() => wrong.log.length >= 3, 'some refusals')
+    assert.notEqual(wrong.link.state, 'ready')
+    assert.match(String(wrong.log[0]?.reason), /WRONGPASS|invalid/)
+    assert.ok(!JSON.stringify([...wrong.log, ...right.log]).match(/another-word|sesame/), 'no password in the log')
+    for (const each of [right, wrong]) each.close()
+    await guarded.stop()
+  })
+})

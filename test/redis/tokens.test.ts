@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { RedisUnavailable } from '../../src/contract/codes.ts'
+import { RedisTokens } from '../../src/redis/tokens.ts'
+import { newLink, openLink, type TestLink } from '../support/link.ts'
+import { TcpProxy } from '../support/proxy.ts'
+import { type Client, startRedis, type TestRedis, withoutRealRedis } from '../support/redis.ts'
+import { eventually, within } from '../support/wait.ts'
+
+const REMOVE = 0
+const LEAVE = -1
+const SECRET = 'a-secret-of-this-process'
+
+describe('tokens in Redis', () => {
+  let redis: TestRedis
+  let opened: TestLink
+  let agent: Client
+  before(async () => {
+    redis = await startRedis()
+    opened = await openLink(redis.url)
+    agent = await redis.client()
+  })
+  after(async () => {
+    opened.close()
+    await redis.stop()
+  })
+  const tokens = (after: number, link = opened.link) => new RedisTokens(link, after, SECRET)
+  const keep = (key: string, token: string, seconds = 60) =>
+    agent.set(key, token, { expiration: { type: 'EX', value: seconds } })
+
+  it('tells a right token, a wrong one and none apart', async () => {
+    await keep('auth', 'right')
+    assert.equal(await tokens(LEAVE).redeem('auth', 'wrong'), 'wrong')
+    assert.equal(await tokens(LEAVE).redeem('auth', 'righ'), 'wrong')
+    assert.equal(await tokens(LEAVE).redeem('auth', 'right '), 'wrong')
+    assert.equal(await tokens(LEAVE).redeem('auth', 'right'), 'ok')
+    assert.equal(await tokens(LEAVE).redeem('no-such-key', 'right'), 'absent')
+  })
+
+  it('compares bytes: other scripts and emoji as well', async () => {
+    for (const token of ['pässword', 'токен', '🔑🔑', 'a\u0000b']) {
+      await keep('bytes', token)
+      assert.equal(await tokens(REMOVE).redeem('bytes', token), 'ok')
+    }
+  })
+
+  it('removes a token that was right, and leaves it when another was tried', async () => {
+    await keep('single', 'right')
+    assert.equal(await tokens(REMOVE).redeem('single', 'wrong'), 'wrong')
+    assert.equal(await agent.exists('single'), 1)
+    assert.equal(await tokens(REMOVE).redeem('single', 'right'), 'ok')
+    assert.equal(await agent.exists('single'), 0)
+    assert.equal(await tokens(REMOVE).redeem('single', 'right'), 'absent')
+  })
+
+  it('lets exactly one of a hundred through at once', async () => {
+    await keep('race', 'right')
+    const other = await openLink(redis.url)
+    const both = [tokens(REMOVE), tokens(REMOVE, other.link)]
+    const verdicts = await Promise.all(Array.from({ length: 100 }, (_, i) => both[i % 2]!.redeem('race', 'right')))
+    assert.equal(verdicts.filter((each) => each === 'ok').length, 1)
+    assert.equal(verdicts.filter((each) => each === 'absent').length, 99)
+    other.close()
+  })
+
+  it('shortens the life of a token to the grace, and never makes it longer', async () => {
+    await keep('grace', 'right', 1000)
+    assert.equal(await tokens(30_000).redeem('grace', 'right'), 'ok')
+    const left = await agent.pTTL('grace')
+    assert.ok(left > 0 && left <= 30_000, `${left} ms left`)
+    assert.equal(await tokens(900_000).redeem('grace', 'right'), 'ok')
+    assert.ok((await agent.pTTL('grace')) <= 30_000)
+    await agent.set('eternal', 'right')
+    assert.equal(await tokens(30_000).redeem('eternal', 'right'), 'ok')
+    const life = await agent.pTTL('eternal')
+    assert.ok(life > 0 && life <= 30_000, `${life} ms left`)
+  })
+
+  it('leaves a reusable token and its life alone', async () => {
+    await keep('reusable', 'right', 1000)
+    for (let i = 0; i < 3; i++) assert.equal(await tokens(LEAVE).redeem('reusable', 'right'), 'ok')
+    assert.ok((await agent.pTTL('reusable')) > 900_000)
+    await agent.set('no-life', 'right')
+    assert.equal(await tokens(LEAVE).redeem('no-life', 'right'), 'ok')
+    assert.equal(await agent.pTTL('no-life'), -1)
+  })
+
+  it('calls a key of another type absent, and does not touch it', async () => {
+    await agent.hSet('hash', 'field', 'right')
+    assert.equal(await tokens(REMOVE).redeem('hash', 'right'), 'absent')
+    assert.equal(await agent.hGet('hash', 'field'), 'right')
+  })
+
+  it('works after Redis has forgotten its scripts', async () => {
+    for (let i = 0; i < 2; i++) {
+      await agent.scriptFlush()
+      await keep('noscript', 'right')
+      assert.equal(await tokens(REMOVE).redeem('noscript', 'right'), 'ok')
+    }
+  })
+
+  it('never shows a token to MONITOR, be it right or wrong', { skip: withoutRealRedis }, async () => {
+    await keep('seen', 'the-right-token')
+    const watcher = await redis.client()
+    const seen: string[] = []
+    await watcher.monitor((line: unknown) => void seen.push(String(line)))
+    await agent.scriptFlush()
+    await tokens(LEAVE).redeem('seen', 'the-wrong-token')
+    await tokens(LEAVE).redeem('seen', 'the-right-token')
+    await agent.echo('the end')
+    await eventually(() => seen.some((line) => line.includes('the end')), 'the end of the monitor')
+    assert.ok(seen.some((line) => line.includes('EVAL')))
+    assert.deepEqual(
+      seen.filter((line) => line.includes('-token')),
+      [],
+    )
+  })
+
+  it('throws RedisUnavailable when there is no connection', async () => {
+    const closed = newLink(redis.url)
+    closed.close()
+    await assert.rejects(tokens(REMOVE, closed.link).redeem('auth', 'right'), RedisUnavailable)
+  })
+
+  it('throws RedisUnavailable when the connection is lost before the answer', async () => {
+    const proxy = await TcpProxy.to(redis.port)
+    const through = await openLink(`redis://127.0.0.1:${proxy.port}`)
+    proxy.hold()
+    const rejected = assert.rejects(tokens(REMOVE, through.link).redeem('auth', 'right'), RedisUnavailable)
+    await proxy.cut()
+    await within(rejected, 'the rejection')
+    through.close()
+  })
+})

@@ -1,0 +1,102 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { eventually, within } from './wait.ts'
+
+const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
+const running = new Set<ChildProcess>()
+
+export interface CommandOptions {
+  /** The whole environment beside PATH: what this process has been given does not reach the command. */
+  readonly env?: Record<string, string>
+  /** All of stdin; without it stdin stays open. */
+  readonly input?: string
+}
+
+/** One run of `wsproxy`, and all that it has said so far. */
+export class Command {
+  readonly child: ChildProcess
+  stdout = ''
+  stderr = ''
+  /** Exit status; null when a signal ended it. */
+  readonly exited: Promise<number | null>
+
+  constructor(args: readonly string[], { env = {}, input }: CommandOptions = {}) {
+    this.child = spawn(process.execPath, [MAIN, ...args], { env: { PATH: process.env.PATH, ...env } })
+    running.add(this.child)
+    this.child.stdout?.on('data', (chunk) => {
+      this.stdout += chunk
+    })
+    this.child.stderr?.on('data', (chunk) => {
+      this.stderr += chunk
+    })
+    this.child.stdin?.on('error', () => {})
+    if (input !== undefined) this.child.stdin?.end(input)
+    this.exited = once(this.child, 'close').then(([code]) => {
+      running.delete(this.child)
+      return code
+    })
+  }
+
+  write(line: string): void {
+    this.child.stdin?.write(`${line}\n`)
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.child.kill(name)
+  }
+
+  get lines(): string[] {
+    return this.stdout.split('\n').slice(0, -1)
+  }
+
+  get complaints(): string[] {
+    return this.stderr.split('\n').filter(Boolean)
+  }
+
+  /** The first match on stderr, once it is there. */
+  async says(pattern: RegExp): Promise<RegExpExecArray> {
+    return this.#find(pattern, () => this.stderr)
+  }
+
+  /** The first match on stdout, once it is there. */
+  async prints(pattern: RegExp): Promise<RegExpExecArray> {
+    return this.#find(pattern, () => this.stdout)
+  }
+
+  async status(): Promise<number | null> {
+    return within(this.exited, `the end of the command (it said: ${this.stderr})`)
+  }
+
+  async #find(pattern: RegExp, text: () => string): Promise<RegExpExecArray> {
+    let ended = false
+    void this.exited.then(() => {
+      ended = true
+    })
+    await eventually(() => ended || pattern.test(text()), `${pattern} (so far: ${this.stdout}${this.stderr})`)
+    const found = pattern.exec(text())
+    if (found) return found
+    throw new Error(`it ended without ${pattern}: ${this.stdout}${this.stderr}`)
+  }
+}
+
+/** Runs a command to its end. */
+export async function run(args: readonly string[], options: CommandOptions = {}) {
+  const command = new Command(args, { input: '', ...options })
+  const status = await command.status()
+  return { status, stdout: command.stdout, stderr: command.stderr, complaints: command.complaints }
+}
+
+/** Kills whatever of the commands of this test file still runs. */
+export async function killCommands(): Promise<void> {
+  const left = [...running]
+  for (const child of left) child.kill('SIGKILL')
+  await Promise.all(left.map((child) => child.exitCode ?? child.signalCode ?? once(child, 'close')))
+}
+
+/** `wsproxy serve` on a free port, once it listens. */
+export async function serve(env: Record<string, string>): Promise<{ command: Command; http: string; ws: string }> {
+  const command = new Command(['serve'], { env: { LISTEN_ADDR: '127.0.0.1:0', ...env } })
+  const [, port] = await command.prints(/"event":"listening","host":"[^"]*","port":(\d+)/)
+  return { command, http: `http://127.0.0.1:${port}`, ws: `ws://127.0.0.1:${port}` }
+}

@@ -1,0 +1,62 @@
+import { createLogger } from '../../src/log.ts'
+import { Metrics } from '../../src/metrics.ts'
+import { Link, type LinkOptions } from '../../src/redis/link.ts'
+import { eventually } from './wait.ts'
+
+/** A logger that keeps its lines, parsed. */
+export function keptLog() {
+  const lines: Record<string, unknown>[] = []
+  return { lines, log: createLogger('debug', { write: (line: string) => void lines.push(JSON.parse(line)) }) }
+}
+
+/** The link to Redis of one test, with what it counts and logs. */
+export interface TestLink {
+  readonly link: Link
+  readonly metrics: Metrics
+  readonly log: Record<string, unknown>[]
+  /** How often it became ready, and how often it was lost. */
+  readonly seen: { ready: number; lost: number }
+  close(): void
+}
+
+/** Makes a link without waiting for it. */
+export function newLink(url: string, options: Partial<LinkOptions> = {}): TestLink {
+  const metrics = options.metrics ?? new Metrics()
+  const { log, lines } = keptLog()
+  const seen = { ready: 0, lost: 0 }
+  const link = new Link({
+    name: 'test',
+    url,
+    metrics,
+    log,
+    ...options,
+    ready: () => {
+      seen.ready++
+      options.ready?.()
+    },
+    lost: () => {
+      seen.lost++
+      options.lost?.()
+    },
+  })
+  const close = () => {
+    link.close()
+    metrics.stop()
+  }
+  return { link, metrics, log: lines, seen, close }
+}
+
+/** Makes a link and waits until it is ready. */
+export async function openLink(url: string, options: Partial<LinkOptions> = {}): Promise<TestLink> {
+  const made = newLink(url, options)
+  await eventually(() => made.link.state === 'ready', 'the link to be ready')
+  return made
+}
+
+/** The value of a counter or gauge, all labels together. */
+export async function total(metrics: Metrics, name: string, labels: Record<string, string> = {}): Promise<number> {
+  const metric = await metrics.registry.getSingleMetric(name)?.get()
+  return (metric?.values ?? [])
+    .filter((each) => Object.entries(labels).every(([label, value]) => each.labels[label] === value))
+    .reduce((sum, { value }) => sum + value, 0)
+}

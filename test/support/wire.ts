@@ -1,0 +1,85 @@
+import type { TestGateway } from './gateway.ts'
+import { RawSocket, upgradeRequest } from './raw.ts'
+import { eventually } from './wait.ts'
+
+/** An HTTP answer, read to the end of its connection. */
+export interface Answer {
+  readonly status: number
+  /** By lower-case name. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+}
+
+/** Sends the bytes of a request and reads until the other side closes. @throws when it does not. */
+export async function ask(url: string, request: string | Buffer): Promise<Answer> {
+  const raw = await RawSocket.open(url)
+  raw.write(request)
+  await raw.untilClosed()
+  return answerOf(raw)
+}
+
+export function answerOf(raw: RawSocket): Answer {
+  const [head = '', ...rest] = raw.text.split('\r\n\r\n')
+  const [line = '', ...lines] = head.split('\r\n')
+  const headers = lines.map((each): [string, string] => {
+    const colon = each.indexOf(':')
+    return [each.slice(0, colon).toLowerCase(), each.slice(colon + 1).trim()]
+  })
+  return { status: Number(line.split(' ')[1] ?? 0), headers: Object.fromEntries(headers), body: rest.join('\r\n\r\n') }
+}
+
+/** What a server frame says. */
+export interface Frame {
+  readonly opcode: number
+  readonly payload: Buffer
+}
+
+export const OPCODE = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const
+
+/** The frames that came after the 101, as far as they are complete. */
+export function framesOf(raw: RawSocket): Frame[] {
+  const frames: Frame[] = []
+  let at = raw.received.indexOf('\r\n\r\n') + 4
+  const bytes = raw.received
+  while (at + 2 <= bytes.length) {
+    const short = bytes[at + 1]! & 127
+    const start = at + (short === 126 ? 4 : short === 127 ? 10 : 2)
+    if (start > bytes.length) break
+    const length =
+      short === 126 ? bytes.readUInt16BE(at + 2) : short === 127 ? Number(bytes.readBigUInt64BE(at + 2)) : short
+    if (start + length > bytes.length) break
+    frames.push({ opcode: bytes[at]! & 15, payload: bytes.subarray(start, start + length) })
+    at = start + length
+  }
+  return frames
+}
+
+/** The code of the close frame that came, if one did. */
+export function closeOf(raw: RawSocket): number | undefined {
+  return framesOf(raw)
+    .find(({ opcode }) => opcode === OPCODE.close)
+    ?.payload.readUInt16BE(0)
+}
+
+/** Makes a token, connects without any WebSocket library, and waits for the 101. */
+export async function joinRaw(gateway: TestGateway, session: string): Promise<RawSocket> {
+  const token = await gateway.token(session)
+  const raw = await RawSocket.open(gateway.http)
+  raw.write(upgradeRequest(`/agent-1/ws/${session}`, { Authorization: `Bearer ${token}` }))
+  if ((await raw.status()) !== 101) throw new Error(`not upgraded: ${raw.text}`)
+  return raw
+}
+
+/** Waits until the gateway has as many open sockets. */
+export async function untilOpen(gateway: TestGateway, count: number): Promise<void> {
+  await eventually(
+    async () => (await gateway.metric('wsproxy_active_connections', { door: 'session' })) === count,
+    `${count} open sockets`,
+  )
+}
+
+/** How many Redis connections are subscribed to a channel. */
+export async function listeners(gateway: TestGateway, channel: string): Promise<number> {
+  const counts = await gateway.agent.pubSubNumSub([channel])
+  return Number(Object.values(counts)[0])
+}
