@@ -117,6 +117,7 @@ function contradictions(config: Config): string[] {
       'AUTH_RECONNECT_GRACE: has no meaning with AUTH_TOKEN_MODE=reusable',
     ],
     [config.pongTimeoutMs <= config.pingIntervalMs, 'PONG_TIMEOUT: must be longer than PING_INTERVAL'],
+    [config.runPongTimeoutMs <= config.runPingIntervalMs, 'RUN_PONG_TIMEOUT: must be longer than RUN_PING_INTERVAL'],
     [config.drainDelayMs >= config.shutdownGraceMs, 'DRAIN_DELAY: must be shorter than SHUTDOWN_GRACE_PERIOD'],
     [
       config.adminPort !== undefined && config.adminPort === config.listen.port,
@@ -154,8 +155,8 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Loaded {
 
   const given: Record<string, string> = {}
   const sources: Record<string, string> = {}
-  for (const [key, { env: name }] of Object.entries(settings)) {
-    const source = [PREFIX + name, name].find((each) => env[each] !== undefined && env[each] !== '')
+  for (const [key, { env: name, aliases }] of Object.entries(settings)) {
+    const source = [PREFIX + name, name, ...aliases].find((each) => env[each] !== undefined && env[each] !== '')
     sources[key] = source ?? 'default'
     if (source !== undefined) given[name] = env[source]!
   }

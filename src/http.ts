@@ -1,5 +1,5 @@
 import type { Door } from './connection/accept.ts'
-import { ids, respond } from './connection/accept.ts'
+import { ids, respond } from './connection/request.ts'
 import { type Refusal, refusals } from './contract/codes.ts'
 import type { HttpRequest, HttpResponse, TemplatedApp } from './uws.ts'
 
@@ -24,7 +24,8 @@ export interface HttpParts {
   readonly draining: () => boolean
   readonly sockets: () => number
   readonly version: Readonly<Record<string, string>>
-  readonly metrics: () => Promise<Answer>
+  /** Undefined: not served. */
+  readonly metrics: (() => Promise<Answer>) | undefined
   readonly fault: (error: unknown) => void
 }
 
@@ -56,7 +57,7 @@ export function endpoints(parts: HttpParts): { probes: Record<string, Endpoint>;
       },
     },
     admin: {
-      '/metrics': parts.metrics,
+      ...(parts.metrics && { '/metrics': parts.metrics }),
       '/version': () => json('200 OK', parts.version),
     },
   }

@@ -121,6 +121,11 @@ export class Metrics {
     ['link'],
   )
   readonly unheard = this.#counter('upstream_unheard_total', 'Client frames published with no subscriber', [])
+  readonly keyspaceMissing = this.#gauge(
+    'redis_keyspace_events_missing',
+    'Whether notify-keyspace-events lacks what the run door needs: 1 or 0',
+    [],
+  )
   readonly redisUp = this.#gauge('redis_up', 'Whether Redis is there: 1 or 0', [])
   readonly handshake = new Histogram({
     name: `${PREFIX}handshake_seconds`,

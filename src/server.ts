@@ -1,28 +1,33 @@
-import { readFileSync } from 'node:fs'
 import type { Config } from './config.ts'
 import { Acceptor, type Door } from './connection/accept.ts'
 import { Bindings } from './connection/bind.ts'
-import { type Connection, Phase } from './connection/connection.ts'
 import { Delivery } from './connection/deliver.ts'
 import { Endings } from './connection/end.ts'
 import { ConnectLimits } from './connection/limits.ts'
+import { mount } from './connection/mount.ts'
 import { Receiver } from './connection/receive.ts'
 import { closes } from './contract/codes.ts'
+import { RunDoor } from './doors/run.ts'
 import { SessionDoor } from './doors/session.ts'
-import { endpoints, type HttpParts, serve, serveRest } from './http.ts'
+import { type Answer, endpoints, type HttpParts, serve, serveRest } from './http.ts'
 import type { Logger } from './log.ts'
 import { Metrics } from './metrics.ts'
 import { RedisClient } from './redis/client.ts'
-import { listenExclusively, type TemplatedApp, type us_listen_socket, uWS, type WebSocketBehavior } from './uws.ts'
+import { type Checklist, weppChecklist } from './runs/checklist.ts'
+import { RunWatches } from './runs/watch.ts'
+import { Listeners } from './uws.ts'
+import { VERSION } from './version.ts'
 
 export interface GatewayOptions {
   readonly config: Config
   readonly redisUrl: string
   readonly log: Logger
+  /** What the run door shows; by default that of WEPP runs. */
+  readonly checklist?: Checklist
 }
 
-/** A frame of a client may announce so many times the limit and still be read, so that the client gets its 1009; past it the connection is cut. */
-const READ_FACTOR = 8
+/** How long a run may take to be read. */
+const RUN_READ_MS = 500
 /** For the last commands and closes to leave the process. */
 const SETTLE_MS = 1000
 
@@ -38,8 +43,7 @@ export class Gateway {
   readonly #receiver: Receiver
   readonly #acceptor: Acceptor
   readonly #doors: readonly Door[]
-  readonly #apps: TemplatedApp[] = []
-  readonly #listening: us_listen_socket[] = []
+  readonly #listeners = new Listeners()
   readonly #cut = new AbortController()
   #draining = false
   #stopped: Promise<void> | undefined
@@ -54,10 +58,12 @@ export class Gateway {
         afterTokenMs: config.tokenMode === 'reusable' ? -1 : config.reconnectGraceMs,
         upstreamBufferMessages: config.upstreamBufferMessages,
         upstreamBufferBytes: config.upstreamBufferBytes,
+        setKeyspaceEvents: config.setKeyspaceEvents,
       },
       metrics,
       log,
       message: (channel, payload) => delivery.message(channel, payload),
+      ready: () => watches.refresh(),
       gap: (from, to) => {
         for (const connection of this.#ends.open) if (connection.door === session) session.gap(connection, from, to)
       },
@@ -83,7 +89,38 @@ export class Gateway {
       metrics,
       enqueue: (connection, frame) => delivery.enqueue(connection, frame),
     })
-    this.#doors = [session]
+    const watches: RunWatches = new RunWatches({
+      options: {
+        readTimeoutMs: RUN_READ_MS,
+        resyncMs: config.runResyncIntervalMs,
+        maxRetries: config.runRedisMaxRetries,
+      },
+      checklist: options.checklist ?? weppChecklist,
+      read: (runId) => this.#redis.hashes.read(runId),
+      changed: (topic, frame) => run.changed(topic, frame),
+      gaveUp: (topic) => {
+        for (const member of topic.members.slice()) this.#ends.end(member, closes.redisGone)
+      },
+      fault: (runId, error) => {
+        metrics.errors.inc({ type: 'run' })
+        log.warn({ event: 'run-fault', run: runId, reason: error.message }, 'a run could not be read')
+      },
+    })
+    const run = new RunDoor({
+      options: {
+        bearer: config.runAuth === 'bearer',
+        database: databaseOf(redisUrl),
+        maxMessageBytes: config.maxMessageBytes ?? 64 * 1024,
+        pingIntervalMs: config.runPingIntervalMs,
+        pongTimeoutMs: config.runPongTimeoutMs,
+      },
+      metrics,
+      watches,
+      enqueue: (connection, frame) => delivery.enqueue(connection, frame),
+      unparseable: (connection) =>
+        log.connection(connection).debug({ event: 'unparseable' }, 'a client frame is not JSON'),
+    })
+    this.#doors = [session, run]
     this.#ends = new Endings({ options: config, bindings, delivery, limits, metrics, log })
     this.#receiver = new Receiver(this.#ends, metrics)
     this.#acceptor = new Acceptor({
@@ -95,7 +132,7 @@ export class Gateway {
       log,
       redisReady: () => this.#redis.ready,
       draining: () => this.#draining,
-      opened: (connection) => this.#guard(connection, () => this.#ends.opened(connection)),
+      opened: (connection) => this.#ends.guard(connection, () => this.#ends.opened(connection)),
     })
     metrics.channels = () => this.#redis.feed.channels
     metrics.held = () => this.#redis.upstream.held
@@ -107,15 +144,17 @@ export class Gateway {
     const { config } = this.#options
     const { host, port } = config.listen
     const { probes, admin } = endpoints(this.#http())
-    const app = this.#app()
-    for (const door of this.#doors) this.#mount(app, door)
+    const app = this.#listeners.app()
+    const stages = { acceptor: this.#acceptor, receiver: this.#receiver, ends: this.#ends }
+    for (const door of this.#doors) mount(app, door, stages)
     serve(app, probes, this.#fault)
-    const adminApp = config.adminPort === undefined ? app : this.#app()
+    const adminApp = config.adminPort === undefined ? app : this.#listeners.app()
     serve(adminApp, admin, this.#fault)
-    for (const each of this.#apps) serveRest(each, each === app ? this.#doors : [], this.#countRefusal)
+    serveRest(app, this.#doors, this.#countRefusal)
+    if (adminApp !== app) serveRest(adminApp, [], this.#countRefusal)
     return {
-      port: this.#listen(app, host, port),
-      adminPort: config.adminPort === undefined ? undefined : this.#listen(adminApp, host, config.adminPort),
+      port: this.#listeners.listen(app, host, port),
+      adminPort: config.adminPort === undefined ? undefined : this.#listeners.listen(adminApp, host, config.adminPort),
     }
   }
 
@@ -140,7 +179,7 @@ export class Gateway {
     this.#draining = true
     log.info({ event: 'drain-start', sockets: this.#ends.open.size }, 'draining')
     await this.#pause(config.drainDelayMs)
-    for (const socket of this.#listening) uWS.us_listen_socket_close(socket)
+    this.#listeners.close()
     this.#acceptor.refusePending()
     if (!this.#redis.ready) this.#redis.upstream.refuseHeld()
     await Promise.race([this.#redis.upstream.settled(), this.#pause(SETTLE_MS)])
@@ -149,7 +188,7 @@ export class Gateway {
     await Promise.race([this.#redis.upstream.settled(), this.#pause(SETTLE_MS)])
     this.#ends.stop()
     this.#redis.close()
-    for (const app of this.#apps) app.close()
+    this.#listeners.stop()
     this.#metrics.stop()
     log.info({ event: 'drain-end' }, 'drained')
   }
@@ -166,55 +205,6 @@ export class Gateway {
     })
   }
 
-  #app(): TemplatedApp {
-    const app = uWS.App()
-    this.#apps.push(app)
-    return app
-  }
-
-  #listen(app: TemplatedApp, host: string, port: number): number {
-    let bound: us_listen_socket | false = false
-    listenExclusively(app, host, port, (socket) => {
-      bound = socket
-    })
-    if (!bound)
-      throw new Error(`cannot listen on ${host}:${port}: the port is taken, or the address is not of this machine`)
-    this.#listening.push(bound)
-    return uWS.us_socket_local_port(bound)
-  }
-
-  #mount(app: TemplatedApp, door: Door): void {
-    const behavior: WebSocketBehavior<{ connection: Connection }> = {
-      maxPayloadLength: door.maxMessageBytes * READ_FACTOR,
-      // Both are ours to watch: end.ts closes silent sockets with a code, deliver.ts bounds the buffer before uWebSockets.js sees a frame.
-      idleTimeout: 0,
-      sendPingsAutomatically: false,
-      maxBackpressure: 0,
-      upgrade: (res, req, context) => this.#acceptor.upgrade(door, res, req, context),
-      // Nothing more may happen here: see Acceptor.
-      open: (ws) => {
-        ws.getUserData().connection.ws = ws
-      },
-      message: (ws, data, binary) =>
-        this.#guard(ws.getUserData().connection, (connection) => this.#receiver.message(connection, data, binary)),
-      ping: (ws) => this.#receiver.heard(ws.getUserData().connection),
-      pong: (ws) => this.#receiver.heard(ws.getUserData().connection),
-      drain: (ws) => this.#guard(ws.getUserData().connection, (connection) => this.#ends.drained(connection)),
-      close: (ws, code) => this.#ends.closed(ws.getUserData().connection, code),
-    }
-    app.ws(door.pattern, behavior)
-  }
-
-  /** A fault of ours ends the socket that met it, with 1011, and nothing else. */
-  #guard(connection: Connection, work: (connection: Connection) => void): void {
-    try {
-      work(connection)
-    } catch (error) {
-      this.#fault(error)
-      this.#ends.end(connection, closes.internalError)
-    }
-  }
-
   #http(): HttpParts {
     return {
       pingRedis: (deadlineMs) => this.#redis.ping(deadlineMs),
@@ -222,13 +212,14 @@ export class Gateway {
       draining: () => this.#draining,
       sockets: () => this.#ends.open.size,
       version: { name: 'wsproxy', version: VERSION, node: process.version },
-      metrics: async () => ({
-        status: '200 OK',
-        type: this.#metrics.registry.contentType,
-        body: await this.#metrics.registry.metrics(),
-      }),
+      metrics: this.#options.config.metricsEnabled ? () => this.#page() : undefined,
       fault: this.#fault,
     }
+  }
+
+  async #page(): Promise<Answer> {
+    const { registry } = this.#metrics
+    return { status: '200 OK', type: registry.contentType, body: await registry.metrics() }
   }
 
   readonly #fault = (error: unknown): void => {
@@ -241,9 +232,9 @@ export class Gateway {
   };
 
   *#bufferedBytes(): Iterable<number> {
-    for (const { ws, phase } of this.#ends.open) if (ws && phase !== Phase.closed) yield ws.getBufferedAmount()
+    for (const { ws } of this.#ends.open) if (ws) yield ws.getBufferedAmount()
   }
 }
 
-/** From the package that this file belongs to. */
-export const VERSION: string = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version
+/** The number in the path of a Redis URL; 0 where there is none. */
+const databaseOf = (redisUrl: string): number => Number(new URL(redisUrl).pathname.slice(1))

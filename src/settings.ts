@@ -10,6 +10,7 @@ export interface Setting<T> {
   readonly description: string
   readonly schema: object
   readonly secret: boolean
+  readonly aliases: readonly string[]
   /** Only for the type: what `Config` holds. */
   readonly type?: T
 }
@@ -20,6 +21,8 @@ interface Options<D extends string | undefined> {
   readonly minimum?: number
   readonly maximum?: number
   readonly secret?: boolean
+  /** Older names, of the run door's predecessor. */
+  readonly aliases?: readonly string[]
 }
 type Value<T, D> = D extends string ? T : T | undefined
 
@@ -31,6 +34,7 @@ const setting =
     default: options.default,
     description: options.description,
     secret: options.secret ?? false,
+    aliases: options.aliases ?? [],
     schema: { ...keywords(options), ...(options.default === undefined ? {} : { default: options.default }) },
   })
 
@@ -39,6 +43,7 @@ const limits = ({ minimum, maximum }: Options<string | undefined>) => ({
   ...(maximum === undefined ? {} : { maximum }),
 })
 
+const string = setting<string>('string', () => ({ type: 'string' }))
 const integer = setting<number>('integer', (o) => ({ type: 'integer', minimum: 0, ...limits(o) }))
 const boolean = setting<boolean>('boolean', () => ({ type: 'boolean' }))
 const duration = setting<number>('duration', (o) => ({ type: 'string', duration: limits(o) }))
@@ -63,6 +68,7 @@ export const settings = {
   }),
   listen: address('LISTEN_ADDR', {
     default: '127.0.0.1:8080',
+    aliases: ['PREFLIGHT_LISTEN_ADDR'],
     description: 'Where the gateway listens (`host:port`).',
   }),
   adminPort: integer('ADMIN_PORT', {
@@ -73,12 +79,14 @@ export const settings = {
   }),
   redisUrl: redisUrl('REDIS_URL', {
     default: undefined,
+    aliases: ['PREFLIGHT_REDIS_URL'],
     secret: true,
     description:
       'Redis or Valkey 6 and later: `redis://[user:password@]host[:port][/db]`, or `rediss://`. Missing: an embedded server, outside production.',
   }),
   logLevel: oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])('LOG_LEVEL', {
     default: 'info',
+    aliases: ['PREFLIGHT_LOG_LEVEL'],
     description: 'Least level that is logged (JSON lines on stdout).',
   }),
   handshakeTimeoutMs: duration('HANDSHAKE_TIMEOUT', {
@@ -100,6 +108,7 @@ export const settings = {
   }),
   allowedOrigins: list('ALLOWED_ORIGINS', {
     default: '',
+    aliases: ['PREFLIGHT_ALLOWED_ORIGINS'],
     description: 'Origins that may connect: full origins, hosts or `*.example.org`. Empty: any.',
   }),
   requireOrigin: boolean('REQUIRE_ORIGIN', {
@@ -125,6 +134,7 @@ export const settings = {
   }),
   maxMessageBytes: size('MAX_MESSAGE_SIZE', {
     default: undefined,
+    aliases: ['PREFLIGHT_MAX_MESSAGE_SIZE'],
     minimum: 1,
     maximum: 64 * 1024 ** 2,
     description: 'Largest client frame. Unset: sessions 1 MiB, run and live doors 64 KiB.',
@@ -137,6 +147,45 @@ export const settings = {
     default: '200',
     minimum: 1,
     description: 'Client frames that a session socket may send at once.',
+  }),
+  runAuth: oneOf(['none', 'bearer'])('RUN_AUTH', {
+    default: 'none',
+    description: 'Whether the run door asks for a token (key `run:<id>:auth`, the same rules as for sessions).',
+  }),
+  runPingIntervalMs: duration('RUN_PING_INTERVAL', {
+    default: '30s',
+    minimum: 100,
+    aliases: ['PREFLIGHT_PING_INTERVAL'],
+    description: 'How often a run socket gets `{"type":"ping"}`.',
+  }),
+  runPongTimeoutMs: duration('RUN_PONG_TIMEOUT', {
+    default: '65s',
+    minimum: 200,
+    aliases: ['PREFLIGHT_PONG_TIMEOUT'],
+    description: 'Silence of a client of the run door until it is closed with 4408; only frames count.',
+  }),
+  runResyncIntervalMs: duration('RUN_RESYNC_INTERVAL', {
+    default: '30s',
+    description: 'How often a run is read without an event, for what Redis never told. 0: never.',
+  }),
+  runRedisMaxRetries: integer('RUN_REDIS_MAX_RETRIES', {
+    default: '5',
+    description: 'Failed reads of a run in a row until its sockets are closed with 1013. 0: never.',
+  }),
+  runChecklistModule: string('RUN_CHECKLIST_MODULE', {
+    default: undefined,
+    description:
+      'Path of a JavaScript module whose default export is another checklist: `{key: (fields: Map) => boolean}`.',
+  }),
+  setKeyspaceEvents: boolean('REDIS_SET_KEYSPACE_EVENTS', {
+    default: 'false',
+    description:
+      'Set what the run door needs in `notify-keyspace-events` instead of only reporting that it is missing.',
+  }),
+  metricsEnabled: boolean('METRICS_ENABLED', {
+    default: 'true',
+    aliases: ['PREFLIGHT_METRICS_ENABLED'],
+    description: 'Serve `/metrics`.',
   }),
   maxBufferBytes: size('MAX_BUFFER_SIZE_BYTES', {
     default: '10MiB',

@@ -38,22 +38,47 @@ export class NativeBinaryError extends Error {
 
 export const uWS = await load()
 
-/**
- * Listens on a port that is ours alone: by default uWebSockets.js sets SO_REUSEPORT, with which a second process on the same port starts
- * without a word and takes half of the clients. The option works at run time, but its types do not tell.
- */
-export function listenExclusively(
-  app: TemplatedApp,
-  host: string,
-  port: number,
-  done: (socket: us_listen_socket | false) => void,
-): void {
-  const { LIBUS_LISTEN_EXCLUSIVE_PORT } = uWS as unknown as { LIBUS_LISTEN_EXCLUSIVE_PORT: number }
-  const listen = app.listen as unknown as (
-    host: string,
-    port: number,
-    options: number,
-    done: (s: us_listen_socket | false) => void,
-  ) => void
-  listen.call(app, host, port, LIBUS_LISTEN_EXCLUSIVE_PORT, done)
+/** The apps of a gateway and what they listen on. */
+export class Listeners {
+  readonly #apps: TemplatedApp[] = []
+  readonly #sockets: us_listen_socket[] = []
+
+  app(): TemplatedApp {
+    const app = uWS.App()
+    this.#apps.push(app)
+    return app
+  }
+
+  /**
+   * Listens on a port that is ours alone: by default uWebSockets.js sets SO_REUSEPORT, with which a second process on the same port starts
+   * without a word and takes half of the clients. The option works at run time, but its types do not tell.
+   * @returns the port, for those who asked for 0. @throws when it is taken.
+   */
+  listen(app: TemplatedApp, host: string, port: number): number {
+    const { LIBUS_LISTEN_EXCLUSIVE_PORT: exclusive } = uWS as unknown as { LIBUS_LISTEN_EXCLUSIVE_PORT: number }
+    type Listen = (
+      host: string,
+      port: number,
+      options: number,
+      done: (socket: us_listen_socket | false) => void,
+    ) => void
+    let bound: us_listen_socket | false = false
+    ;(app.listen as unknown as Listen).call(app, host, port, exclusive, (socket) => {
+      bound = socket
+    })
+    if (!bound)
+      throw new Error(`cannot listen on ${host}:${port}: the port is taken, or the address is not of this machine`)
+    this.#sockets.push(bound)
+    return uWS.us_socket_local_port(bound)
+  }
+
+  /** Takes no new connections; open ones go on. */
+  close(): void {
+    for (const socket of this.#sockets.splice(0)) uWS.us_listen_socket_close(socket)
+  }
+
+  /** Cuts whatever is still open, keep-alive connections of scrapers for instance. */
+  stop(): void {
+    for (const app of this.#apps.splice(0)) app.close()
+  }
 }

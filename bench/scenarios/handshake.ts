@@ -5,6 +5,7 @@ import type { Stage } from '../stage/stage.ts'
 import { connectAll, connectSome } from './crowd.ts'
 
 const WARM_UP_SHARE = 0.2
+const CALL_MS = 5000
 
 async function round(stage: Stage, { sockets }: Settings): Promise<Values> {
   const warmUp = Math.round(sockets * WARM_UP_SHARE)
@@ -13,6 +14,7 @@ async function round(stage: Stage, { sockets }: Settings): Promise<Values> {
   const before = cpuSeconds(stage.pid)
   const result = await connectSome(stage, warmUp, sockets)
   const cpu = cpuSeconds(stage.pid) - before
+  const { open } = await stage.receiver.call('sockets', {}, CALL_MS)
   return {
     perCoreSecond: result.opened / cpu,
     cpuUs: (cpu * 1e6) / result.opened,
@@ -20,6 +22,7 @@ async function round(stage: Stage, { sockets }: Settings): Promise<Values> {
     p50Ms: result.p50Ms,
     p99Ms: result.p99Ms,
     failed: result.failed,
+    dropped: warmUp + result.opened - open,
     peakMb: peakBytes(stage.pid) / 1e6,
     subjectBusy: (cpu / result.seconds) * 100,
     receiverBusy: result.generatorShare * 100,
@@ -39,6 +42,7 @@ export const handshake: Scenario = {
     { key: 'p50Ms', label: 'handshake p50, ms', digits: 1, better: 'lower' },
     { key: 'p99Ms', label: 'handshake p99, ms', digits: 1, better: 'lower' },
     { key: 'failed', label: 'failed', digits: 0, better: 'context' },
+    { key: 'dropped', label: 'dropped after the 101', digits: 0, better: 'context' },
     { key: 'peakMb', label: 'peak RSS, MB', digits: 1, better: 'lower' },
     { key: 'subjectBusy', label: 'subject busy, % of a core', digits: 0, better: 'context' },
     { key: 'receiverBusy', label: 'generator busy, % of a core', digits: 0, better: 'context' },

@@ -1,15 +1,18 @@
 import { loadConfig } from '../config.ts'
 import { createLogger } from '../log.ts'
+import { loadChecklist } from '../runs/module.ts'
+import { VERSION } from '../version.ts'
 import { CommandFailed } from './failure.ts'
 import { startRedis } from './redis.ts'
 
 /** Runs the gateway until it is told to stop and has drained; then ends the process with status 0. */
 export async function serve(): Promise<void> {
   const { config } = loadConfig()
-  const { Gateway, VERSION } = await import('../server.ts')
+  const { Gateway } = await import('../server.ts')
+  const checklist = config.runChecklistModule === undefined ? undefined : await loadChecklist(config.runChecklistModule)
   const log = createLogger(config.logLevel)
   const redis = await startRedis(config)
-  const gateway = new Gateway({ config, redisUrl: redis.url, log })
+  const gateway = new Gateway({ config, redisUrl: redis.url, log, ...(checklist && { checklist }) })
   // A fault that no handler caught must not take ten thousand sockets with it.
   for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
     process.on(event, (error: unknown) => log.fatal({ err: error, event }, 'fault that nothing caught'))

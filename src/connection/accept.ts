@@ -4,8 +4,9 @@ import type { DoorStats, Metrics } from '../metrics.ts'
 import type { HttpRequest, HttpResponse, us_socket_context_t } from '../uws.ts'
 import { type Credentials, readCredentials, type TokenStore, WHY } from './auth.ts'
 import type { Bindings, Source } from './bind.ts'
-import { Connection, Phase, type QuietRule } from './connection.ts'
+import { Connection, type Heartbeat, Phase, type QuietRule } from './connection.ts'
 import { type ConnectLimits, originRule } from './limits.ts'
+import { ids, isUpgrade, listHeader, respond } from './request.ts'
 
 /** What is particular to one kind of socket. A door keeps no state of its sockets: that is the connection's. */
 export interface Door {
@@ -21,9 +22,12 @@ export interface Door {
   /** Client frames: one in `intervalMs` on average (0: no limit), `burst` at once. */
   readonly rate: { readonly intervalMs: number; readonly burst: number }
   readonly quiet: QuietRule | undefined
+  readonly heartbeat?: Heartbeat
   readonly stats: DoorStats
   /** Reads the path. Asks nobody. */
   admit(ids: readonly string[]): Visit | Refusal
+  /** The socket is open: what it gets first. */
+  opened?(connection: Connection): void
   /** A text frame of a client, within size and rate. It is only valid during the call. */
   receive(connection: Connection, frame: Buffer): void
   /** A text frame was dropped for the rate; called at most once in 5 s per socket. */
@@ -140,7 +144,7 @@ export class Acceptor {
         : readCredentials(
             {
               authorization: req.getHeader('authorization'),
-              protocol: req.getHeader('sec-websocket-protocol'),
+              protocol: listHeader(req, 'sec-websocket-protocol'),
               query: req.getQuery() ?? '',
             },
             this.#parts.options.allowQueryToken,
@@ -181,7 +185,8 @@ export class Acceptor {
     const { res, connection, key, credentials, context, startedAt } = attempt
     this.#finish(attempt, 'accepted')
     res.cork(() => res.upgrade({ connection }, key, credentials.protocol, '', context))
-    if (connection!.phase === Phase.closed) return this.#fault(new Error('uWebSockets.js closed a socket in its upgrade'))
+    if (connection!.phase === Phase.closed)
+      return this.#fault(new Error('uWebSockets.js closed a socket in its upgrade'))
     this.#parts.opened(connection!)
     this.#parts.metrics.handshake.observe((performance.now() - startedAt) / 1000)
   }
@@ -233,36 +238,6 @@ export class Acceptor {
       return Buffer.from(res.getProxiedRemoteAddressAsText()).toString('latin1') || direct()
     }
     // Only the last entry was written by the proxy in front of us; those before it are the client's own words.
-    return req.getHeader('x-forwarded-for').split(',').at(-1)?.trim() || direct()
+    return listHeader(req, 'x-forwarded-for').split(',').at(-1)?.trim() || direct()
   }
-}
-
-/** RFC 6455, section 4.2.1. uWebSockets.js itself looks at nothing but the length of the key. */
-export function isUpgrade(req: HttpRequest): boolean {
-  const tokens = (name: string) =>
-    req
-      .getHeader(name)
-      .toLowerCase()
-      .split(/\s*,\s*/)
-  const key = req.getHeader('sec-websocket-key')
-  return (
-    tokens('upgrade').includes('websocket') &&
-    tokens('connection').includes('upgrade') &&
-    /^[A-Za-z0-9+/]{22}==$/.test(key)
-  )
-}
-
-/** What a path names, as it stands there: not decoded. */
-export const ids = (door: Door, req: HttpRequest): string[] => door.shape.exec(req.getUrl())?.slice(1) ?? []
-
-/** Writes a refusal and closes the connection after it. */
-export function respond(res: HttpResponse, refusal: Refusal): void {
-  const { code, status, message, headers = {}, retryAfter } = refusal
-  res.cork(() => {
-    res.writeStatus(status).writeHeader('Content-Type', 'application/json')
-    for (const [name, value] of Object.entries(headers)) res.writeHeader(name, value)
-    // Spread, so that those who were refused together do not come back together.
-    if (retryAfter) res.writeHeader('Retry-After', String(1 + Math.floor(Math.random() * 4)))
-    res.end(JSON.stringify({ error: { code, message } }), true)
-  })
 }

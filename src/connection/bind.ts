@@ -18,6 +18,10 @@ export interface Source {
    * It is asked once a message, however many sockets there are.
    */
   render(topic: Topic, message: Buffer, channel: string): Buffer | undefined
+  /** Every channel of the topic is confirmed; called for each connection that joins. */
+  confirmed?(topic: Topic): void
+  /** The last member has left; the topic is not used again. */
+  released?(topic: Topic): void
 }
 
 /** A topic and who listens. */
@@ -64,6 +68,8 @@ export class Bindings {
       this.leave(connection, topic)
       throw error
     }
+    // Whoever gave up meanwhile may have been the last.
+    if (connection.topics.includes(topic)) source.confirmed?.(topic)
   }
 
   /** Ends one membership; a second call does nothing. */
@@ -75,6 +81,7 @@ export class Bindings {
       this.#topics.delete(channel)
       this.#feed.unsubscribe(channel)
     }
+    topic.source.released?.(topic)
   }
 
   leaveAll(connection: Connection): void {

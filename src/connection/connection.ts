@@ -16,6 +16,14 @@ export interface QuietRule {
   readonly close: Close
 }
 
+/** A ping of the door's own, as a frame, for clients that answer in frames: it tells whether the page is alive and not only its browser. */
+export interface Heartbeat {
+  readonly intervalMs: number
+  /** Without a client frame for so long the socket is closed. */
+  readonly timeoutMs: number
+  readonly frame: Buffer
+}
+
 /** What a write came to: taken; taken into the buffer; or the buffer has no room and nothing was taken. */
 export const Written = { sent: 0, buffered: 1, full: 2 } as const
 export type Written = (typeof Written)[keyof typeof Written]
@@ -46,9 +54,14 @@ export class Connection {
   warned = false
   /** It has been sent bytes that are not UTF-8: from then on each frame is looked at. */
   mixed = false
+  /** For doors that send a state and not messages: the last one sent. */
+  shown: Buffer | undefined
 
   /** Times are in ms of the process' monotonic clock. */
   heardAt: number
+  /** The last client frame, and the last heartbeat. */
+  frameAt: number
+  beatAt: number
   trafficAt: number
   /** When the sweep has to look at this socket next. */
   dueAt: number
@@ -70,6 +83,8 @@ export class Connection {
     this.address = address
     this.openedAt = now
     this.heardAt = now
+    this.frameAt = now
+    this.beatAt = now
     this.trafficAt = now
     this.dueAt = now
     this.quiet = door.quiet

@@ -50,7 +50,8 @@ export class Delivery {
   fanOut(topic: Topic, frame: Buffer): void {
     const { members } = topic
     const text = isUtf8(frame)
-    for (let i = 0; i < members.length; i++) {
+    // Backwards: a member whose buffer proves to be full leaves meanwhile, and the last one takes its place.
+    for (let i = members.length - 1; i >= 0; i--) {
       if (!text) members[i]!.mixed = true
       this.enqueue(members[i]!, frame)
     }

@@ -50,6 +50,17 @@ export class Endings {
     return this.#open
   }
 
+  /** Does some work for a socket; a fault of ours in it ends that socket with 1011, and nothing else. */
+  guard(connection: Connection, work: (connection: Connection) => void): void {
+    try {
+      work(connection)
+    } catch (error) {
+      this.#parts.metrics.errors.inc({ type: 'internal' })
+      this.#parts.log.connection(connection).error({ err: error }, 'fault in the work for a socket')
+      this.end(connection, closes.internalError)
+    }
+  }
+
   /** The upgrade is complete, and `connection.ws` is there. */
   opened(connection: Connection): void {
     this.#open.add(connection)
@@ -57,9 +68,11 @@ export class Endings {
     connection.phase = Phase.open
     connection.dueAt = performance.now() + this.#parts.options.pingIntervalMs
     if (connection.quiet) connection.due(connection.trafficAt + connection.quiet.afterMs)
+    if (connection.door.heartbeat) connection.due(connection.beatAt + connection.door.heartbeat.intervalMs)
     const { log } = this.#parts
     if (log.isLevelEnabled('info')) log.connection(connection).info({ event: 'accepted' }, 'connection accepted')
     this.#parts.delivery.flush(connection)
+    connection.door.opened?.(connection)
   }
 
   /**
@@ -172,6 +185,18 @@ export class Endings {
     }
     connection.dueAt = connection.heardAt + (connection.pinged ? pongTimeoutMs : pingIntervalMs)
     if (quiet) connection.due(connection.trafficAt + quiet.afterMs)
+    this.#beat(connection, now)
+  }
+
+  #beat(connection: Connection, now: number): void {
+    const { heartbeat } = connection.door
+    if (heartbeat === undefined) return
+    if (now - connection.frameAt >= heartbeat.timeoutMs) return this.end(connection, closes.notHeard)
+    if (now - connection.beatAt >= heartbeat.intervalMs) {
+      connection.beatAt = now
+      this.#parts.delivery.enqueue(connection, heartbeat.frame)
+    }
+    connection.due(Math.min(connection.beatAt + heartbeat.intervalMs, connection.frameAt + heartbeat.timeoutMs))
   }
 
   #endNow(connection: Connection): void {

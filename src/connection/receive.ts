@@ -22,6 +22,7 @@ export class Receiver {
     if (connection.phase !== Phase.open) return
     const now = performance.now()
     this.heard(connection, now)
+    connection.frameAt = now
     connection.framesIn++
     connection.bytesIn += data.byteLength
     this.#metrics.received.client++

@@ -72,6 +72,7 @@ export const closes = Object.freeze({
   tooSlow: { code: 1008, reason: 'client too slow' },
   messageTooBig: { code: 1009, reason: 'message too big' },
   internalError: { code: 1011, reason: 'internal error' },
+  redisGone: { code: 1013, reason: 'redis is away, try again later' },
   notHeard: { code: 4408, reason: 'nothing heard from you' },
 }) satisfies Readonly<Record<string, Close>>
 

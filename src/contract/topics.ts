@@ -13,3 +13,17 @@ export const sessionUp = (id: string): string => `session:${id}:up`
 
 /** String key that holds the token with which a client enters a session. */
 export const sessionAuth = (id: string): string => `session:${id}:auth`
+
+const RUN_ID = /^[A-Za-z0-9_.;-]{1,128}$/
+
+/** Whether `text` may be a run id: the key of the run's hash. */
+export const isRunId = (text: string): boolean => RUN_ID.test(text)
+
+/** String key that holds the token with which a client may see a run, where tokens are asked for. */
+export const runAuth = (id: string): string => `run:${id}:auth`
+
+/** Channel on which Redis tells that the key `id` of a database has changed (Redis: keyspace notifications). */
+export const runEvents = (database: number, id: string): string => `__keyspace@${database}__:${id}`
+
+/** The run id in the name of such a channel. */
+export const runOf = (channel: string): string => channel.slice(channel.indexOf(':') + 1)

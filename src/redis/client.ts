@@ -2,6 +2,8 @@ import { randomBytes } from 'node:crypto'
 import type { Logger } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import { RedisFeed } from './feed.ts'
+import { RedisHashes } from './hashes.ts'
+import { checkKeyspaceEvents } from './keyspace.ts'
 import { Link } from './link.ts'
 import { RedisTokens } from './tokens.ts'
 import { RedisUpstream } from './upstream.ts'
@@ -12,6 +14,8 @@ export interface RedisOptions {
   readonly afterTokenMs: number
   readonly upstreamBufferMessages: number
   readonly upstreamBufferBytes: number
+  /** Set what is missing in `notify-keyspace-events`, instead of reporting it. */
+  readonly setKeyspaceEvents: boolean
 }
 
 export interface RedisParts {
@@ -19,6 +23,8 @@ export interface RedisParts {
   readonly metrics: Metrics
   readonly log: Logger
   readonly message: (channel: string, payload: Buffer) => void
+  /** Redis is there as a whole: at the start, and after each outage. */
+  readonly ready: () => void
   /** All channels are subscribed again; between `from` and `to` (ms since the epoch) messages may have been lost. */
   readonly gap: (from: number, to: number) => void
 }
@@ -28,6 +34,7 @@ export class RedisClient {
   readonly feed: RedisFeed
   readonly tokens: RedisTokens
   readonly upstream: RedisUpstream
+  readonly hashes: RedisHashes
   readonly #parts: RedisParts
   readonly #commands: Link
   readonly #subscriber: Link
@@ -40,7 +47,14 @@ export class RedisClient {
     const link = { url: options.url, metrics, log }
     const ready = () => this.#changed()
     this.feed = new RedisFeed({ metrics, log, message: parts.message })
-    this.#commands = new Link({ ...link, name: 'commands', ready, lost: ready })
+    this.#commands = new Link({
+      ...link,
+      name: 'commands',
+      prepare: (client) => checkKeyspaceEvents(client, { set: options.setKeyspaceEvents, metrics, log }),
+      ready,
+      lost: ready,
+    })
+    this.hashes = new RedisHashes(this.#commands)
     this.#subscriber = new Link({
       ...link,
       name: 'subscriber',
@@ -103,5 +117,6 @@ export class RedisClient {
       this.#deafSince = undefined
     }
     this.upstream.release()
+    this.#parts.ready()
   }
 }

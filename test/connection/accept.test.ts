@@ -87,7 +87,7 @@ describe('an upgrade', () => {
       'is 129 characters long': `/agent/ws/${'a'.repeat(129)}`,
       'is empty': '/agent/ws/',
       'is a glob': '/agent/ws/*',
-      'has a glob in it': '/agent/ws/a?[bc]*',
+      'has a glob in it': '/agent/ws/a[bc]*',
       'has an encoded space': '/agent/ws/a%20b',
       'has an encoded slash': '/agent/ws/a%2Fb',
       'has bytes that are not ASCII': '/agent/ws/caf\u00e9',
@@ -166,7 +166,7 @@ describe('an upgrade', () => {
     assertRefused(gateway, 'GET /a/ws/s HTTP/1.1\r\nHost: x\r\n\r\n', REFUSED.upgradeRequired))
 
   it('is refused with 404 where there is no door', async () => {
-    for (const path of ['/', '/a', '/a/ws', '/a/ws/s/', '/a/ws/s/x', '/a/wss/s', '/a/WS/s', '/a/ws/b/ws/s']) {
+    for (const path of ['/a/ws', '/a/ws/s/', '/a/ws/s/x', '/a/wss/s', '/a/WS/s', '/a/ws/b/ws/s']) {
       assertRefusal(await ask(gateway.http, upgradeRequest(path, withToken('x'))), { status: 404, code: 'not-found' })
     }
   })
@@ -326,7 +326,7 @@ describe('a limit', () => {
   describe('of sockets in all', () => {
     it('refuses with 503 and gives a place back with every close', async () => {
       const gateway = await start({ MAX_CONNECTIONS: '2' })
-      const [first, second] = await Promise.all([gateway.join('full'), gateway.join('full')])
+      const [first, second] = await Promise.all([gateway.join('full-1'), gateway.join('full-2')])
       const token = await gateway.token('third')
       await assertRefused(gateway, upgradeRequest('/a/ws/third', withToken(token)), REFUSED.atCapacity)
       const enter = () => connect(gateway.sessionUrl('third'), { token }).catch(() => undefined)
@@ -564,8 +564,9 @@ describe('without Redis an upgrade', { skip: withoutRealRedis }, () => {
     await assertServes('after-hang')
   })
 
-  it('is refused with 503, not 504, when it is gone, even for one that was already on its way', async () => {
+  it('is refused with 503, not 504, when it is gone, even for one that was already on its way', async (t) => {
     const patient = await startGateway({ redis, env: { HANDSHAKE_TIMEOUT: '60s' } })
+    t.after(() => patient.stop())
     const token = await gateway.token('gone')
     redis.process.kill('SIGSTOP')
     const raw = await RawSocket.open(patient.http)
@@ -580,7 +581,6 @@ describe('without Redis an upgrade', { skip: withoutRealRedis }, () => {
     }
     await redis.restart()
     await assertServes('after-restart')
-    await patient.stop()
   })
 
   it('is refused with 500 when Redis forbids the channel, which harms nobody else', async () => {
@@ -599,8 +599,9 @@ describe('without Redis an upgrade', { skip: withoutRealRedis }, () => {
 })
 
 describe('while the gateway drains an upgrade', () => {
-  it('is refused with 503, as long as the listener is open', async () => {
+  it('is refused with 503, as long as the listener is open', async (t) => {
     const gateway = await startGateway({ env: { DRAIN_DELAY: '20s' } })
+    t.after(() => gateway.stop())
     const standing = await gateway.join('standing')
     const early = await RawSocket.open(gateway.http)
     const token = await gateway.token('late')
@@ -611,20 +612,21 @@ describe('while the gateway drains an upgrade', () => {
     assertRefusal(answerOf(early), REFUSED.draining)
     assert.equal(await gateway.agent.exists(sessionAuth('late')), 1, 'the token is not spent')
     assert.equal(standing.code, undefined)
-    await gateway.stop()
-    await within(stopped, 'the end of the drain')
+    await Promise.all([gateway.gateway.stop(), within(stopped, 'the end of the drain')])
   })
 
-  it('that is on its way is refused with 503 as well, at any stage, and who comes later finds no listener', async () => {
+  it('that is on its way is refused with 503 as well, at any stage, and who comes later finds no listener', async (t) => {
     const redis = await startRelayedRedis()
+    t.after(() => redis.stop())
     const gateway = await startGateway({ redis, env: { HANDSHAKE_TIMEOUT: '60s' } })
-    // A socket that never reads keeps the drain going until all is seen.
+    t.after(() => gateway.stop())
     redis.hold(sessionDown('on-its-way'))
     const raw = await knock(gateway, 'on-its-way')
     await eventually(() => redis.holds(sessionDown('on-its-way')), 'the confirmation to be on its way')
     redis.hold(sessionAuth('at-the-token'))
     const other = await knock(gateway, 'at-the-token')
-    await eventually(() => redis.holds(':1\r\n'), 'the answer to be on its way')
+    const spent = async () => (await gateway.agent.exists(sessionAuth('at-the-token'))) === 0
+    await eventually(spent, 'the answer to be on its way')
     const stopped = gateway.gateway.stop()
     for (const each of [raw, other]) {
       await each.untilClosed()
@@ -633,16 +635,14 @@ describe('while the gateway drains an upgrade', () => {
     redis.release()
     await within(stopped, 'the end of the drain')
     await assert.rejects(connect(gateway.sessionUrl('later'), { token: 'x' }), { code: 'ECONNREFUSED' })
-    await gateway.stop()
-    await redis.stop()
   })
 
-  it('leaves its socket open to the goodbye when it was complete before', async () => {
-    const gateway = await startGateway({ env: { DRAIN_DELAY: '100ms' } })
+  it('leaves its socket open to the goodbye when it was complete before', async (t) => {
+    const gateway = await startGateway()
+    t.after(() => gateway.stop())
     const raw = await joinRaw(gateway, 'complete')
     await within(gateway.gateway.stop(), 'the end of the drain')
     await raw.untilClosed()
     assert.match(raw.text, /goodbye/)
-    await gateway.stop()
   })
 })

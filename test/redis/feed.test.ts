@@ -180,6 +180,30 @@ describe('the feed', () => {
     assert.equal(await heardBy(channels), CROWD - 1)
   })
 
+  it('has all channels again also when the connection after the loss is lost while it subscribes', async () => {
+    const metrics = new Metrics()
+    const messages: string[] = []
+    const message = (channel: string) => void messages.push(channel)
+    const feed = new RedisFeed({ metrics, log: keptLog().log, message })
+    let attempts = 0
+    opened = await openLink(redis.url, {
+      metrics,
+      lost: () => feed.detach(),
+      prepare: async (client) => {
+        const attached = feed.attach(client)
+        if (++attempts === 2) client.destroy()
+        await attached
+      },
+    })
+    await Promise.all([feed.subscribe('twice-1'), feed.subscribe('twice-2')])
+    opened.link.restart('for the test')
+    await eventually(() => attempts === 3 && opened?.link.state === 'ready', 'the third connection')
+    assert.equal(feed.channels, 2)
+    assert.equal(await heardBy(['twice-1', 'twice-2']), 2)
+    for (const each of ['twice-1', 'twice-2']) await agent.publish(each, 'x')
+    await eventually(() => messages.length === 2, 'the messages')
+  })
+
   it('loses nothing but the message whose delivery throws, and counts that', async () => {
     const messages: string[] = []
     const { feed, metrics } = await startFeed({

@@ -72,10 +72,14 @@ export async function joinRaw(gateway: TestGateway, session: string): Promise<Ra
 
 /** Waits until the gateway has as many open sockets. */
 export async function untilOpen(gateway: TestGateway, count: number): Promise<void> {
-  await eventually(
-    async () => (await gateway.metric('wsproxy_active_connections', { door: 'session' })) === count,
-    `${count} open sockets`,
-  )
+  let open: number | undefined
+  const look = async () => {
+    open = await gateway.metric('wsproxy_active_connections', { door: 'session' })
+    return open === count
+  }
+  await eventually(look, `${count} open sockets`).catch((error: Error) => {
+    throw new Error(`${error.message}; there are ${open}`)
+  })
 }
 
 /** How many Redis connections are subscribed to a channel. */

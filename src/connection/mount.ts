@@ -1,0 +1,38 @@
+import type { TemplatedApp, WebSocket, WebSocketBehavior } from '../uws.ts'
+import type { Acceptor, Door } from './accept.ts'
+import type { Connection } from './connection.ts'
+import type { Endings } from './end.ts'
+import type { Receiver } from './receive.ts'
+
+/** The stages of a connection's life that uWebSockets.js calls. */
+export interface Stages {
+  readonly acceptor: Acceptor
+  readonly receiver: Receiver
+  readonly ends: Endings
+}
+
+/** A frame of a client may announce so many times the limit and still be read, so that the client gets its 1009; past it the connection is cut. */
+const READ_FACTOR = 8
+
+/** Puts a door on its path: what uWebSockets.js tells goes to the stage that it concerns. */
+export function mount(app: TemplatedApp, door: Door, { acceptor, receiver, ends }: Stages): void {
+  const of = (ws: WebSocket<{ connection: Connection }>): Connection => ws.getUserData().connection
+  const behavior: WebSocketBehavior<{ connection: Connection }> = {
+    maxPayloadLength: door.maxMessageBytes * READ_FACTOR,
+    // Both are ours to watch: end.ts closes silent sockets with a code, deliver.ts bounds the buffer before uWebSockets.js sees a frame.
+    idleTimeout: 0,
+    sendPingsAutomatically: false,
+    maxBackpressure: 0,
+    upgrade: (res, req, context) => acceptor.upgrade(door, res, req, context),
+    // Nothing more may happen here: see Acceptor.
+    open: (ws) => {
+      of(ws).ws = ws
+    },
+    message: (ws, data, binary) => ends.guard(of(ws), (connection) => receiver.message(connection, data, binary)),
+    ping: (ws) => receiver.heard(of(ws)),
+    pong: (ws) => receiver.heard(of(ws)),
+    drain: (ws) => ends.guard(of(ws), (connection) => ends.drained(connection)),
+    close: (ws, code) => ends.closed(of(ws), code),
+  }
+  app.ws(door.pattern, behavior)
+}

@@ -1,0 +1,40 @@
+import type { Refusal } from '../contract/codes.ts'
+import type { HttpRequest, HttpResponse } from '../uws.ts'
+import type { Door } from './accept.ts'
+
+/** RFC 6455, section 4.2.1. uWebSockets.js itself looks at nothing but the length of the key. */
+export function isUpgrade(req: HttpRequest): boolean {
+  const tokens = (name: string) =>
+    req
+      .getHeader(name)
+      .toLowerCase()
+      .split(/\s*,\s*/)
+  const key = req.getHeader('sec-websocket-key')
+  return (
+    tokens('upgrade').includes('websocket') &&
+    tokens('connection').includes('upgrade') &&
+    /^[A-Za-z0-9+/]{22}==$/.test(key)
+  )
+}
+
+/** A list header as one text: a proxy may have added a line of its own, and `getHeader` knows only the first (RFC 9110, section 5.3). */
+export function listHeader(req: HttpRequest, name: string): string {
+  const lines: string[] = []
+  req.forEach((key, value) => key === name && lines.push(value))
+  return lines.join(',')
+}
+
+/** What a path names, as it stands there: not decoded. */
+export const ids = (door: Door, req: HttpRequest): string[] => door.shape.exec(req.getUrl())?.slice(1) ?? []
+
+/** Writes a refusal and closes the connection after it. */
+export function respond(res: HttpResponse, refusal: Refusal): void {
+  const { code, status, message, headers = {}, retryAfter } = refusal
+  res.cork(() => {
+    res.writeStatus(status).writeHeader('Content-Type', 'application/json')
+    for (const [name, value] of Object.entries(headers)) res.writeHeader(name, value)
+    // Spread, so that those who were refused together do not come back together.
+    if (retryAfter) res.writeHeader('Retry-After', String(1 + Math.floor(Math.random() * 4)))
+    res.end(JSON.stringify({ error: { code, message } }), true)
+  })
+}

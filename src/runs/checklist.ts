@@ -1,0 +1,196 @@
+/**
+ * Which steps of a run are done, as pure rules over the fields of its Redis hash. The table at the end is meant to be read beside the
+ * description of the checklist; what stands before it is the handful of words that it is written in.
+ */
+
+/** The fields of a run's hash. Values are kept as text. */
+export type Fields = ReadonlyMap<string, string>
+
+/** One entry of a checklist: true or false for any hash; it never throws. */
+export type Rule = (fields: Fields) => boolean
+
+/** A checklist: its keys and their rules. */
+export type Checklist = Readonly<Record<string, Rule>>
+
+/** A value that may be there: a stamp. */
+type Stamp = (fields: Fields) => bigint | undefined
+
+const MIN_STAMP = -(2n ** 63n)
+const MAX_STAMP = 2n ** 63n - 1n
+
+/** A whole number in signed 64 bits, in ASCII digits with at most one sign in front; undefined for any other text. */
+export function parseStamp(text: string | undefined): bigint | undefined {
+  // The length is bounded before BigInt, whose time is not linear in it.
+  const [, sign, digits] = /^([+-]?)0*(\d{1,19})$/.exec(text ?? '') ?? []
+  if (digits === undefined) return undefined
+  const value = sign === '-' ? -BigInt(digits) : BigInt(digits)
+  return value < MIN_STAMP || value > MAX_STAMP ? undefined : value
+}
+
+const field = (name: string) => `timestamps:${name}`
+const textOf = (fields: Fields, name: string): string => fields.get(field(name)) ?? ''
+
+const ts =
+  (name: string): Stamp =>
+  (fields) =>
+    parseStamp(fields.get(field(name)))
+
+/** The greatest stamp among these; undefined when there is none. */
+const newest =
+  (...names: readonly string[]): Stamp =>
+  (fields) =>
+    greatest(names.map((name) => parseStamp(fields.get(field(name)))))
+
+/** `left` is a stamp and so are all others, and it is strictly greater than each. */
+const newer =
+  (left: string | Stamp, ...others: readonly (string | Stamp)[]): Rule =>
+  (fields) => {
+    const value = stamp(left)(fields)
+    return value !== undefined && others.every((other) => isOlder(stamp(other)(fields), value))
+  }
+
+const stamp = (source: string | Stamp): Stamp => (typeof source === 'string' ? ts(source) : source)
+const isOlder = (value: bigint | undefined, than: bigint): boolean => value !== undefined && value < than
+
+const exists =
+  (name: string): Rule =>
+  (fields) =>
+    fields.has(field(name))
+
+const notEmpty =
+  (name: string): Rule =>
+  (fields) =>
+    textOf(fields, name) !== ''
+
+const isTrue =
+  (name: string): Rule =>
+  (fields) =>
+    fields.get(name) === 'true'
+
+const all =
+  (...rules: readonly Rule[]): Rule =>
+  (fields) =>
+    rules.every((rule) => rule(fields))
+
+const any =
+  (...rules: readonly Rule[]): Rule =>
+  (fields) =>
+    rules.some((rule) => rule(fields))
+
+const when =
+  (condition: Rule, then: Rule, otherwise: Rule): Rule =>
+  (fields) =>
+    condition(fields) ? then(fields) : otherwise(fields)
+
+const always: Rule = () => true
+
+function greatest(values: readonly (bigint | undefined)[]): bigint | undefined {
+  let most: bigint | undefined
+  for (const value of values) if (value !== undefined && (most === undefined || value > most)) most = value
+  return most
+}
+
+/** Chosen before parsing: garbage in the first hides the second. */
+const weppText = (fields: Fields): string => textOf(fields, 'run_wepp_watershed') || textOf(fields, 'run_wepp')
+const wepp: Stamp = (fields) => parseStamp(weppText(fields))
+const anyWepp: Rule = (fields) => weppText(fields) !== ''
+
+const inputs = ['build_landuse', 'build_soils', 'build_climate'] as const
+const omniBase = newest('run_omni_scenarios', 'run_wepp_watershed', 'run_wepp')
+
+const SHARED_UPSTREAM = [
+  'fetch_dem',
+  'build_channels',
+  'set_outlet',
+  'find_outlet',
+  'build_subcatchments',
+  'abstract_watershed',
+  'init_sbs_map',
+  'build_climate',
+] as const
+const MODEL_UPSTREAM: ReadonlyMap<string, readonly string[]> = new Map([
+  ['M1', ['build_polaris', 'build_rusle']],
+  ['M3', ['build_landuse', 'build_rangeland_cover', 'build_soils']],
+])
+
+/** A known model, a completion that is a stamp above zero, and every upstream field that is there above zero and strictly older. */
+const postfire: Rule = (fields) => {
+  const ofModel = MODEL_UPSTREAM.get(fields.get('postfire_debris_flow:model') || 'M1')
+  const done = ts('run_postfire_debris_flow')(fields)
+  if (ofModel === undefined || done === undefined || done <= 0n) return false
+  return [...SHARED_UPSTREAM, ...ofModel].every((name) => {
+    if (!fields.has(field(name))) return true
+    const value = ts(name)(fields)
+    return value !== undefined && value > 0n && value < done
+  })
+}
+
+/** The checklist of a WEPP run. */
+export const weppChecklist: Checklist = {
+  sbs_map: isTrue('attrs:has_sbs'),
+  channels: exists('build_channels'),
+  outlet: newer(newest('set_outlet', 'find_outlet'), 'build_channels'),
+  subcatchments: newer('abstract_watershed', 'build_channels'),
+  landuse: newer('build_landuse', 'abstract_watershed'),
+  rangeland_cover: notEmpty('build_rangeland_cover'),
+  soils: all(
+    newer('build_soils', 'abstract_watershed'),
+    any(newer('build_soils', 'build_landuse'), newer('build_soils', 'build_rangeland_cover')),
+  ),
+  climate: newer('build_climate', 'abstract_watershed'),
+  rap_ts: newer('build_rap_ts', 'build_climate'),
+  openet_ts: newer('build_openet_ts', 'build_climate'),
+  rhem: notEmpty('run_rhem'),
+  wepp: when(anyWepp, newer(wepp, ...inputs), newer('build_rusle', ...inputs)),
+  observed: newer('run_observed', ...inputs, wepp),
+  debris: newer('run_debris', ...inputs, wepp),
+  watar: newer('run_watar', ...inputs, wepp),
+  omni_scenarios: when(anyWepp, newer('run_omni_scenarios', wepp), notEmpty('run_omni_scenarios')),
+  omni_contrasts: when(
+    (fields) => omniBase(fields) === undefined,
+    notEmpty('run_omni_contrasts'),
+    newer('run_omni_contrasts', omniBase),
+  ),
+  run_path_ce: newer('run_path_ce', wepp),
+  roads: newer('run_roads', wepp),
+  rusle: all(newer('build_rusle', 'build_climate'), when(anyWepp, newer('build_rusle', wepp), always)),
+  dss_export: newer('dss_export', newest('run_watar', 'run_wepp_watershed', 'run_wepp')),
+  ag_fields: newer(
+    'run_ag_fields',
+    newest('run_wepp_hillslopes', 'run_wepp_watershed', 'run_wepp'),
+    'abstract_watershed',
+    ...inputs,
+  ),
+  geneva: all(
+    newer('run_geneva', ...inputs),
+    when(isTrue('attrs:has_sbs'), newer('run_geneva', 'init_sbs_map'), always),
+  ),
+  postfire_debris_flow: postfire,
+}
+
+const LOCK_PREFIX = 'locked:'
+
+/**
+ * The frame of a run: compact JSON with members in the order type, checklist, lock_statuses, last_modified (left out when there is none, exact
+ * past 2^53), inner keys sorted. Equal hashes give equal text, whatever the order of their fields.
+ */
+export function renderRun(checklist: Checklist, fields: Fields): string {
+  const steps = Object.entries(checklist).map(([key, rule]) => [key, rule(fields)] as const)
+  const locks = Array.from(fields)
+    .filter(([name]) => name.startsWith(LOCK_PREFIX) && name.length > LOCK_PREFIX.length)
+    .map(([name, value]) => [name.slice(LOCK_PREFIX.length), value === 'true'] as const)
+  const modified = lastModified(fields)
+  const tail = modified === undefined ? '' : `,"last_modified":${modified}`
+  return `{"type":"preflight","checklist":${flags(steps)},"lock_statuses":${flags(locks)}${tail}}`
+}
+
+/** Built by hand: in an object, `__proto__` would be no key, and numbers would come first. */
+function flags(entries: readonly (readonly [string, boolean])[]): string {
+  const sorted = [...entries].sort(([a], [b]) => (a < b ? -1 : 1))
+  return `{${sorted.map(([key, value]) => `${JSON.stringify(key)}:${value}`).join(',')}}`
+}
+
+function lastModified(fields: Fields): bigint | undefined {
+  const stamps = Array.from(fields, ([name, value]) => (name.startsWith('timestamps:') ? parseStamp(value) : undefined))
+  return parseStamp(fields.get('last_modified')) ?? greatest(stamps)
+}

@@ -1,0 +1,32 @@
+import { loadConfig } from '../../src/config.ts'
+import { Gateway } from '../../src/server.ts'
+import { keptLog } from './link.ts'
+
+/** A gateway that has been started, whether its Redis is there or not. */
+export interface BareGateway {
+  readonly gateway: Gateway
+  readonly http: string
+  readonly ws: string
+  readonly admin: string
+  readonly log: Record<string, unknown>[]
+  stop(): Promise<void>
+}
+
+/** Starts a gateway and does not wait for its Redis. */
+export function startBareGateway(redisUrl: string, env: Record<string, string> = {}): BareGateway {
+  const { config } = loadConfig({ LISTEN_ADDR: '127.0.0.1:0', ...env })
+  const { log, lines } = keptLog()
+  const gateway = new Gateway({ config, redisUrl, log })
+  const { port, adminPort } = gateway.listen()
+  return {
+    gateway,
+    http: `http://127.0.0.1:${port}`,
+    ws: `ws://127.0.0.1:${port}`,
+    admin: `http://127.0.0.1:${adminPort}`,
+    log: lines,
+    stop: async () => {
+      void gateway.stop()
+      await gateway.stop()
+    },
+  }
+}
