@@ -16,8 +16,18 @@ import { Gateway } from '../src/server.ts'
 
 const WORDS =
   'Every word that you read here was published to Redis by an agent and reached you through a WebSocket .'.split(' ')
-const WORD_MS = 250
+const WORD_MS = 200
 const SESSION = 'demo'
+const RUN = 'demo-run'
+/** Field of the hash, and the step of the checklist that it turns green. */
+const STEPS = [
+  ['build_channels', 'channels'],
+  ['set_outlet', 'outlet'],
+  ['abstract_watershed', 'subcatchments'],
+  ['build_landuse', 'landuse'],
+  ['build_climate', 'climate'],
+] as const
+const STEP_MS = 400
 
 const say = (who: string, what: string) => console.log(`${who.padEnd(9)}${what}`)
 
@@ -70,6 +80,38 @@ async function refusedAgain(url: string, token: string): Promise<void> {
   response.destroy()
 }
 
+/** A run being filled, step by step, while whoever watches sees its checklist turn green. */
+async function runDoor(gatewayUrl: string, redisUrl: string): Promise<void> {
+  const writer = createClient({ url: redisUrl })
+  await writer.connect()
+  const socket = new WebSocket(`${gatewayUrl}/${RUN}`)
+  const shown = () =>
+    new Promise<void>((resolve) => {
+      socket.once('message', (data) => {
+        const { checklist } = JSON.parse(data.toString())
+        const steps = Object.keys(checklist).filter((step) => STEPS.some(([, key]) => key === step))
+        const green = Object.values(checklist).filter(Boolean).length
+        say(
+          'client',
+          steps
+            .map((step) => (checklist[step] ? `[x] ${step}` : `[ ] ${step}`))
+            .join('  ')
+            .concat(`   (${green} green)`),
+        )
+        resolve()
+      })
+    })
+  await shown()
+  for (const [index, [field]] of STEPS.entries()) {
+    await pause(STEP_MS)
+    const seen = shown()
+    await writer.hSet(RUN, `timestamps:${field}`, String(100 + index))
+    await seen
+  }
+  socket.close()
+  writer.destroy()
+}
+
 const redis = await startEmbeddedRedis()
 const { config } = loadConfig({ LISTEN_ADDR: '127.0.0.1:0', STREAM_END_TIMEOUT: '1s' })
 const gateway = new Gateway({ config, redisUrl: redis.url, log: createLogger('silent') })
@@ -82,6 +124,8 @@ const token = await agent.invite()
 say('agent', `SET ${sessionAuth(SESSION)} <a token> EX 60`)
 await runClient(url, token)
 await refusedAgain(url, token)
+say('agent', `fills the hash ${RUN} with time stamps, one HSET a step`)
+await runDoor(`ws://127.0.0.1:${port}`, redis.url)
 agent.stop()
 await gateway.stop()
 await redis.close()

@@ -20,7 +20,9 @@ export function isUpgrade(req: HttpRequest): boolean {
 /** A list header as one text: a proxy may have added a line of its own, and `getHeader` knows only the first (RFC 9110, section 5.3). */
 export function listHeader(req: HttpRequest, name: string): string {
   const lines: string[] = []
-  req.forEach((key, value) => key === name && lines.push(value))
+  req.forEach((key, value) => {
+    if (key === name) lines.push(value)
+  })
   return lines.join(',')
 }
 

@@ -48,6 +48,26 @@ describe('a rate', () => {
     fc.assert(property, { numRuns: 500 })
   })
 
+  it('admits the whole burst and not one more, whatever fraction of a millisecond it is', () => {
+    const now = fc.double({ min: 0, max: 1e9, noNaN: true })
+    const property = fc.property(
+      now,
+      fc.integer({ min: 1, max: 3000 }),
+      fc.integer({ min: 1, max: 300 }),
+      (...args) => {
+        const [at, rate, burst] = args
+        let fullAt = 0
+        for (let n = 1; n <= burst; n++) {
+          const next = admit(fullAt, at, 1000 / rate, burst)
+          assert.ok(next !== undefined, `event ${n} of ${burst}`)
+          fullAt = next
+        }
+        assert.equal(admit(fullAt, at, 1000 / rate, burst), undefined)
+      },
+    )
+    fc.assert(property, { numRuns: 500 })
+  })
+
   it('admits the burst at once, then one an interval, and nothing is gained by having been refused', () => {
     let fullAt = 0
     const tryAt = (now: number) => {
