@@ -34,6 +34,11 @@ export function parseDuration(text: string): number | undefined {
   )
 }
 
+/** A whole number in digits; undefined when it is none, or too large to be exact. */
+function parseInteger(text: string): number | undefined {
+  return /^-?\d+$/.test(text) && Number.isSafeInteger(Number(text)) ? Number(text) : undefined
+}
+
 /** `64KB`, `10MiB` or bytes; a K is 1024 with and without the i. Undefined when it is none of these. */
 export function parseSize(text: string): number | undefined {
   const match = /^(\d+(?:\.\d+)?) ?(?:([KMG])i?)?B?$/i.exec(text)
@@ -50,7 +55,9 @@ function parseAddress(text: string): Address | undefined {
 
 function parseRedisUrl(text: string): string | undefined {
   if (!URL.canParse(text)) return undefined
-  const { protocol, hostname, pathname } = new URL(text)
+  const { protocol, hostname, pathname, username, password } = new URL(text)
+  // Percent-encoding that cannot be decoded would only show when somebody connects.
+  if (/%(?![0-9a-f]{2})/i.test(username + password)) return undefined
   return /^rediss?:$/.test(protocol) && hostname !== '' && /^(\/\d*)?$/.test(pathname) ? text : undefined
 }
 
@@ -60,6 +67,7 @@ const unlimited = Number.POSITIVE_INFINITY
 function compile() {
   const ajv = new Ajv({ allErrors: true, useDefaults: true, coerceTypes: true, strict: true, $data: false })
   const convert = (keyword: string, parse: (text: string) => unknown, expected: string, max = unlimited) => {
+    const unit = { size: ' bytes', duration: ' ms' }[keyword] ?? ''
     ajv.addKeyword({
       keyword,
       modifying: true,
@@ -74,9 +82,9 @@ function compile() {
           value === undefined
             ? `must be ${expected}`
             : typeof value === 'number' && value < (limit.minimum ?? 0)
-              ? `must be at least ${limit.minimum} ${keyword === 'size' ? 'bytes' : 'ms'}`
+              ? `must be at least ${limit.minimum ?? 0}${unit}`
               : typeof value === 'number' && value > (limit.maximum ?? max)
-                ? `must be at most ${limit.maximum ?? max} ${keyword === 'size' ? 'bytes' : 'ms'}`
+                ? `must be at most ${limit.maximum ?? max}${unit}`
                 : undefined
         if (problem === undefined && at) at.parentData[at.parentDataProperty] = value
         else
@@ -86,6 +94,7 @@ function compile() {
     })
   }
   convert('duration', parseDuration, 'a duration such as 500ms, 5s, 1m30s or plain seconds', MAX_DURATION_MS)
+  convert('integer', parseInteger, 'an integer')
   convert('size', parseSize, 'a size such as 64KB, 10MiB or plain bytes')
   convert(
     'list',
@@ -208,6 +217,7 @@ function mask(secret: string): string {
   if (!URL.canParse(secret)) return secret === '' ? '' : '***'
   const url = new URL(secret)
   if (url.password !== '') url.password = '***'
+  if (url.search !== '') url.search = '***'
   return url.href
 }
 

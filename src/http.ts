@@ -10,7 +10,7 @@ export interface Answer {
   readonly body: string
 }
 
-export const json = (status: string, body: object): Answer => ({
+const json = (status: string, body: object): Answer => ({
   status,
   type: 'application/json',
   body: JSON.stringify(body),
@@ -100,7 +100,8 @@ async function answer(
   if (aborted) return
   res.cork(() => {
     res.writeStatus(status).writeHeader('Content-Type', type).writeHeader('Cache-Control', 'no-store')
-    if (head) res.endWithoutBody(Buffer.byteLength(body))
+    // The length as a header of ours: told to endWithoutBody, uWebSockets.js waits for that body and answers nothing more.
+    if (head) res.writeHeader('Content-Length', String(Buffer.byteLength(body))).endWithoutBody()
     else res.end(body)
   })
 }

@@ -63,6 +63,9 @@ export class Gateway {
       metrics,
       log,
       message: (channel, payload) => delivery.message(channel, payload),
+      refused: (channel) => {
+        for (const member of bindings.find(channel)?.members.slice() ?? []) this.#ends.end(member, closes.internalError)
+      },
       ready: () => watches.refresh(),
       gap: (from, to) => {
         for (const connection of this.#ends.open) if (connection.door === session) session.gap(connection, from, to)

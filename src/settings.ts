@@ -44,7 +44,7 @@ const limits = ({ minimum, maximum }: Options<string | undefined>) => ({
 })
 
 const string = setting<string>('string', () => ({ type: 'string' }))
-const integer = setting<number>('integer', (o) => ({ type: 'integer', minimum: 0, ...limits(o) }))
+const integer = setting<number>('integer', (o) => ({ type: 'string', integer: limits(o) }))
 const boolean = setting<boolean>('boolean', () => ({ type: 'boolean' }))
 const duration = setting<number>('duration', (o) => ({ type: 'string', duration: limits(o) }))
 const size = setting<number>('size', (o) => ({ type: 'string', size: limits(o) }))

@@ -1,4 +1,4 @@
-import type { TemplatedApp, us_listen_socket } from 'uWebSockets.js'
+import type { HttpResponse, TemplatedApp, us_listen_socket, us_socket_context_t, WebSocket } from 'uWebSockets.js'
 import { raiseHeaderLimit } from './config.ts'
 
 /** The native WebSocket server. It is loaded here and nowhere else: after its header limit is set, and with a message that helps when it cannot be. */
@@ -23,7 +23,7 @@ async function load() {
 }
 
 /** The binary of uWebSockets.js does not exist for this machine. */
-export class NativeBinaryError extends Error {
+class NativeBinaryError extends Error {
   constructor(cause: unknown) {
     const { platform, arch, version } = process
     super(
@@ -36,7 +36,39 @@ export class NativeBinaryError extends Error {
   }
 }
 
-export const uWS = await load()
+const uWS = await load()
+
+const lastOpened: unknown[] = [undefined]
+
+/** The open handler of every door: see `upgradeCorked`. */
+export const keepOpened = Array.prototype.fill.bind(lastOpened) as unknown as (ws: unknown) => void
+
+/**
+ * Completes an upgrade after an await, as one write, and returns the new socket.
+ *
+ * HttpResponse::cork() of this version looks at the state of the response when its callback is done, and an upgrade has shrunk that block in
+ * place: the state lies in freed memory, and when something was allocated there meanwhile, the new socket is closed at once (uWebSockets
+ * pull request 1929 tells the story and has the mend). So nothing may run in between that allocates outside the garbage-collected heap: no line of
+ * JavaScript, which may be compiled just then, and no store of a property, which may change a hidden class. Both the callback and
+ * the open handler are bound built-in functions, and no user data is handed over. Without a cork the answer would be two dozen packets,
+ * and the CPU time of a handshake twice as much.
+ */
+export function upgradeCorked(
+  res: HttpResponse,
+  key: string,
+  protocol: string,
+  context: us_socket_context_t,
+): WebSocket<unknown> | undefined {
+  lastOpened[0] = undefined
+  res.cork(res.upgrade.bind(res, NO_DATA, key, protocol, '', context))
+  return lastOpened[0] as WebSocket<unknown> | undefined
+}
+const NO_DATA = {}
+
+/** The socket of the upgrade that is going on was closed in it. */
+export function forgetOpened(): void {
+  lastOpened[0] = undefined
+}
 
 /** The apps of a gateway and what they listen on. */
 export class Listeners {

@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline'
 import { WebSocket } from 'ws'
 import { clientToken } from '../config.ts'
-import { CommandFailed } from './failure.ts'
+import { CommandFailed, Misused } from './failure.ts'
 
 export interface ConnectOptions {
   readonly token?: string
@@ -17,11 +17,10 @@ const NORMAL = new Set([1000, 1001])
  * @throws CommandFailed when the upgrade was refused, with status and body, or on any other close.
  */
 export async function connect(url: string, options: ConnectOptions): Promise<void> {
-  if (!/^wss?:\/\//.test(url) || !URL.canParse(url)) throw new CommandFailed(`${url} is not a ws:// or wss:// address`)
+  if (!/^wss?:\/\//.test(url) || !URL.canParse(url)) throw new Misused(`${url} is not a ws:// or wss:// address`)
   const token = options.token ?? clientToken()
   const headers = token === undefined ? {} : { Authorization: `Bearer ${token}` }
   const socket = new WebSocket(url, { headers, ...(options.origin && { origin: options.origin }) })
-  const input = createInterface({ input: process.stdin })
   let ours = false
   const leave = () => {
     ours = true
@@ -30,6 +29,8 @@ export async function connect(url: string, options: ConnectOptions): Promise<voi
   process.once('SIGINT', leave)
   socket.on('open', () => {
     console.error(`connected to ${url}`)
+    // Not before: lines that nobody listens to are lost.
+    const input = createInterface({ input: process.stdin })
     input.on('line', (line) => line !== '' && socket.send(line))
     input.on('close', () => (process.stdin.isTTY || options.closeOnEof) && leave())
   })
@@ -38,9 +39,11 @@ export async function connect(url: string, options: ConnectOptions): Promise<voi
     const { code, reason } = await ended(socket)
     console.error(`closed: ${code}${reason && ` ${reason}`}`)
     if (!ours && !NORMAL.has(code)) throw new CommandFailed('the connection did not end normally')
+  } catch (error) {
+    // To leave before the connection is there is no failure.
+    if (!ours) throw error
   } finally {
     process.removeListener('SIGINT', leave)
-    input.close()
     process.stdin.destroy()
   }
 }

@@ -2,7 +2,7 @@
 import { setFlagsFromString } from 'node:v8'
 import { Command, CommanderError } from 'commander'
 import { ConfigError } from '../config.ts'
-import { CommandFailed } from './failure.ts'
+import { CommandFailed, Misused } from './failure.ts'
 
 // A small young generation halves the memory of ten thousand idle sockets and costs no measurable time. It must be set before the heap has grown.
 setFlagsFromString('--max-semi-space-size=1')
@@ -63,6 +63,10 @@ function statusOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : MISUSED
   if (error instanceof ConfigError) {
     for (const problem of error.problems) console.error(problem)
+    return MISUSED
+  }
+  if (error instanceof Misused) {
+    console.error(error.message)
     return MISUSED
   }
   const told = error instanceof Error && (error instanceof CommandFailed || error.name === 'NativeBinaryError')

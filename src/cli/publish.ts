@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline'
 import { loadConfig } from '../config.ts'
 import { isId, sessionDown } from '../contract/topics.ts'
-import { CommandFailed } from './failure.ts'
+import { CommandFailed, Misused } from './failure.ts'
 import { withRedis } from './redis.ts'
 
 /**
@@ -9,20 +9,26 @@ import { withRedis } from './redis.ts'
  * @throws CommandFailed when the id or the JSON is none, or when no gateway was subscribed: nobody will ever get that message.
  */
 export async function publish(session: string, json: string): Promise<void> {
-  if (!isId(session)) throw new CommandFailed(`"${session}" is not a session id: [A-Za-z0-9_.-], 1 to 128`)
+  if (!isId(session)) throw new Misused(`"${session}" is not a session id: [A-Za-z0-9_.-], 1 to 128`)
+  if (json !== '-') assertJson(json)
   const { config } = loadConfig()
-  const lines = json === '-' ? createInterface({ input: process.stdin }) : [json]
   await withRedis(config, async (client) => {
+    // Not before: lines that nobody listens to are lost.
+    const lines = json === '-' ? createInterface({ input: process.stdin }) : [json]
     for await (const line of lines) {
-      try {
-        JSON.parse(line)
-      } catch (cause) {
-        throw new CommandFailed(`this is not JSON: ${line} (${(cause as Error).message})`)
-      }
+      assertJson(line)
       const receivers = await client.publish(sessionDown(session), line)
       if (receivers === 0)
         throw new CommandFailed(`no gateway has a client of session ${session}: the message went nowhere`)
       console.error(`published to ${receivers} gateway${receivers === 1 ? '' : 's'}`)
     }
   })
+}
+
+function assertJson(text: string): void {
+  try {
+    JSON.parse(text)
+  } catch (cause) {
+    throw new Misused(`this is not JSON: ${text} (${(cause as Error).message})`)
+  }
 }

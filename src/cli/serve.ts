@@ -2,7 +2,6 @@ import { loadConfig } from '../config.ts'
 import { createLogger } from '../log.ts'
 import { loadChecklist } from '../runs/module.ts'
 import { VERSION } from '../version.ts'
-import { CommandFailed } from './failure.ts'
 import { startRedis } from './redis.ts'
 
 /** Runs the gateway until it is told to stop and has drained; then ends the process with status 0. */
@@ -34,8 +33,7 @@ export async function serve(): Promise<void> {
     if (redis.embedded) console.error(`no REDIS_URL: an embedded Redis, for development, is at ${redis.url}`)
   } catch (error) {
     await gateway.stop()
-    await redis.close()
-    log.flushSync()
-    throw new CommandFailed((error as Error).message)
+    console.error((error as Error).message)
+    await finish(1)
   }
 }

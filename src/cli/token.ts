@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { loadConfig, parseDuration } from '../config.ts'
 import { isId, sessionAuth } from '../contract/topics.ts'
-import { CommandFailed } from './failure.ts'
+import { Misused } from './failure.ts'
 import { withRedis } from './redis.ts'
 
 /** 256 bits. */
@@ -9,9 +9,9 @@ const TOKEN_BYTES = 32
 
 /** Makes a token that lives for `ttl`, replaces the session's former one, and prints it alone on stdout. */
 export async function create(session: string, options: { readonly ttl: string }): Promise<void> {
-  if (!isId(session)) throw new CommandFailed(`"${session}" is not a session id: [A-Za-z0-9_.-], 1 to 128`)
+  if (!isId(session)) throw new Misused(`"${session}" is not a session id: [A-Za-z0-9_.-], 1 to 128`)
   const ttlMs = Math.round(parseDuration(options.ttl) ?? 0)
-  if (ttlMs <= 0) throw new CommandFailed(`--ttl ${options.ttl} is not a duration: seconds, or 90s, 5m, 1h`)
+  if (ttlMs <= 0) throw new Misused(`--ttl ${options.ttl} is not a duration: seconds, or 90s, 5m, 1h`)
   const token = randomBytes(TOKEN_BYTES).toString('base64url')
   const { config } = loadConfig()
   await withRedis(config, (client) =>

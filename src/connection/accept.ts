@@ -1,10 +1,10 @@
 import { type Close, RedisUnavailable, type Refusal, refusals } from '../contract/codes.ts'
 import type { Logger } from '../log.ts'
 import type { DoorStats, Metrics } from '../metrics.ts'
-import type { HttpRequest, HttpResponse, us_socket_context_t } from '../uws.ts'
+import { type HttpRequest, type HttpResponse, upgradeCorked, type us_socket_context_t } from '../uws.ts'
 import { type Credentials, readCredentials, type TokenStore, WHY } from './auth.ts'
 import type { Bindings, Source } from './bind.ts'
-import { Connection, type Heartbeat, Phase, type QuietRule } from './connection.ts'
+import { Connection, type Heartbeat, Phase, type QuietRule, type Socket } from './connection.ts'
 import { type ConnectLimits, originRule } from './limits.ts'
 import { ids, isUpgrade, listHeader, respond } from './request.ts'
 
@@ -176,17 +176,17 @@ export class Acceptor {
     }
   }
 
-  /**
-   * The 101. uWebSockets.js reads freed memory when a cork ends in which the socket was upgraded (its pull request 1929 has the mend and the
-   * story): what is allocated in between may make it close the new socket. So nothing is done in there but the upgrade, whose open handler
-   * only keeps the socket; all the rest follows. Without a cork it would be two dozen packets, and twice the CPU time of a handshake.
-   */
+  /** The 101, and what follows from it. */
   #complete(attempt: Attempt): void {
     const { res, connection, key, credentials, context, startedAt } = attempt
     this.#finish(attempt, 'accepted')
-    res.cork(() => res.upgrade({ connection }, key, credentials.protocol, '', context))
-    if (connection!.phase === Phase.closed)
+    const ws = upgradeCorked(res, key, credentials.protocol, context) as Socket | undefined
+    if (ws === undefined) {
+      this.#give(attempt)
       return this.#fault(new Error('uWebSockets.js closed a socket in its upgrade'))
+    }
+    connection!.ws = ws
+    ws.connection = connection!
     this.#parts.opened(connection!)
     this.#parts.metrics.handshake.observe((performance.now() - startedAt) / 1000)
   }
@@ -198,7 +198,10 @@ export class Acceptor {
     clearTimeout(attempt.timer)
     this.#pending.delete(attempt)
     this.#parts.metrics.connections.inc({ door: attempt.door.name, result })
-    if (result === 'accepted') return
+    if (result !== 'accepted') this.#give(attempt)
+  }
+
+  #give(attempt: Attempt): void {
     this.#parts.limits.give(attempt.address)
     if (attempt.connection) this.#parts.bindings.leaveAll(attempt.connection)
   }

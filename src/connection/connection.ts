@@ -3,8 +3,10 @@ import type { WebSocket } from '../uws.ts'
 import type { Door } from './accept.ts'
 import type { Topic } from './bind.ts'
 
-/** uWebSockets.js copies what it is given onto its own object, so that holds one reference. */
-export type Socket = WebSocket<{ connection: Connection }>
+/** The socket of uWebSockets.js, with the reference that leads from its events back to ours. */
+export interface Socket extends WebSocket<unknown> {
+  connection: Connection
+}
 
 /** The life of a socket. It only ever moves to the right. */
 export const Phase = { accepting: 0, open: 1, ending: 2, closed: 3 } as const
@@ -62,6 +64,7 @@ export class Connection {
   /** The last client frame, and the last heartbeat. */
   frameAt: number
   beatAt: number
+  /** The last message from Redis, and the last client frame that its door counts as one. */
   trafficAt: number
   /** When the sweep has to look at this socket next. */
   dueAt: number

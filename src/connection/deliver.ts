@@ -52,8 +52,10 @@ export class Delivery {
     const text = isUtf8(frame)
     // Backwards: a member whose buffer proves to be full leaves meanwhile, and the last one takes its place.
     for (let i = members.length - 1; i >= 0; i--) {
-      if (!text) members[i]!.mixed = true
-      this.enqueue(members[i]!, frame)
+      const member = members[i]!
+      if (!text) member.mixed = true
+      this.enqueue(member, frame)
+      member.trafficAt = this.#tickStartedAt
     }
   }
 
@@ -83,7 +85,6 @@ export class Delivery {
       connection.ws!.cork(this.#writeCorked)
       this.#corked = undefined
     }
-    connection.trafficAt = this.#tickStartedAt
     if (connection.buffered > this.#warnBytes) this.#warn(connection)
   }
 

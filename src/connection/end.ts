@@ -97,7 +97,7 @@ export class Endings {
     }
     connection.phase = Phase.ending
     if (connection.buffered === 0) this.#endNow(connection)
-    else connection.due(performance.now() + this.#parts.options.slowCloseGraceMs)
+    else connection.dueAt = performance.now() + this.#parts.options.slowCloseGraceMs
   }
 
   /** The kernel has taken some of what was buffered. */
@@ -183,7 +183,8 @@ export class Endings {
       connection.pinged = true
       connection.ws!.ping()
     }
-    connection.dueAt = connection.heardAt + (connection.pinged ? pongTimeoutMs : pingIntervalMs)
+    const { heardAt, pinged } = connection
+    connection.dueAt = pinged ? Math.min(heardAt + pongTimeoutMs, now + pingIntervalMs) : heardAt + pingIntervalMs
     if (quiet) connection.due(connection.trafficAt + quiet.afterMs)
     this.#beat(connection, now)
   }

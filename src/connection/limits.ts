@@ -7,7 +7,8 @@ import { type Refusal, refusals } from '../contract/codes.ts'
  */
 export function admit(fullAt: number, now: number, intervalMs: number, burst: number): number | undefined {
   const next = Math.max(fullAt, now) + intervalMs
-  return next - now > burst * intervalMs ? undefined : next
+  // The sum of many intervals is not quite their product.
+  return next - now > (burst + 1e-3) * intervalMs ? undefined : next
 }
 
 export interface ConnectLimitsOptions {

@@ -1,6 +1,6 @@
-import type { TemplatedApp, WebSocket, WebSocketBehavior } from '../uws.ts'
+import { forgetOpened, keepOpened, type TemplatedApp, type WebSocket, type WebSocketBehavior } from '../uws.ts'
 import type { Acceptor, Door } from './accept.ts'
-import type { Connection } from './connection.ts'
+import type { Connection, Socket } from './connection.ts'
 import type { Endings } from './end.ts'
 import type { Receiver } from './receive.ts'
 
@@ -16,23 +16,21 @@ const READ_FACTOR = 8
 
 /** Puts a door on its path: what uWebSockets.js tells goes to the stage that it concerns. */
 export function mount(app: TemplatedApp, door: Door, { acceptor, receiver, ends }: Stages): void {
-  const of = (ws: WebSocket<{ connection: Connection }>): Connection => ws.getUserData().connection
-  const behavior: WebSocketBehavior<{ connection: Connection }> = {
+  const of = (ws: WebSocket<unknown>): Connection => (ws as Socket).connection
+  const behavior: WebSocketBehavior<unknown> = {
     maxPayloadLength: door.maxMessageBytes * READ_FACTOR,
     // Both are ours to watch: end.ts closes silent sockets with a code, deliver.ts bounds the buffer before uWebSockets.js sees a frame.
     idleTimeout: 0,
     sendPingsAutomatically: false,
     maxBackpressure: 0,
     upgrade: (res, req, context) => acceptor.upgrade(door, res, req, context),
-    // Nothing more may happen here: see Acceptor.
-    open: (ws) => {
-      of(ws).ws = ws
-    },
+    open: keepOpened,
     message: (ws, data, binary) => ends.guard(of(ws), (connection) => receiver.message(connection, data, binary)),
     ping: (ws) => receiver.heard(of(ws)),
     pong: (ws) => receiver.heard(of(ws)),
     drain: (ws) => ends.guard(of(ws), (connection) => ends.drained(connection)),
-    close: (ws, code) => ends.closed(of(ws), code),
+    // One without a connection was closed in its own upgrade.
+    close: (ws, code) => (of(ws) ? ends.closed(of(ws), code) : forgetOpened()),
   }
   app.ws(door.pattern, behavior)
 }

@@ -30,7 +30,6 @@ export class Receiver {
     if (isBinary) return this.#reject(connection, 'binaryFrame')
     if (data.byteLength > door.maxMessageBytes) return this.#reject(connection, 'messageTooBig')
     if (!this.#withinRate(connection, now)) return
-    connection.trafficAt = now
     door.receive(connection, Buffer.from(data))
   }
 

@@ -70,10 +70,14 @@ export class SessionDoor implements Door, Source {
 
   receive(connection: Connection, frame: Buffer): void {
     const value = parse(frame)
-    if (value === undefined) return this.#refuse(connection, 'invalid-json')
+    if (value === undefined) {
+      connection.trafficAt = connection.frameAt
+      return this.#refuse(connection, 'invalid-json')
+    }
     if (isObject(value) && value.type === 'ping') return this.#say(connection, { type: 'pong', timestamp: new Date() })
     if (isControl(value, 'ping'))
       return this.#say(connection, { type: 'control', command: 'pong', timestamp: new Date() })
+    connection.trafficAt = connection.frameAt
     if (!this.#parts.options.upstream) return this.#refuse(connection, 'upstream-disabled')
     // The bytes are uWebSockets.js' own until this returns; a copy from the pool costs less than one of its own.
     const copy = Buffer.allocUnsafe(frame.length)

@@ -23,6 +23,8 @@ export interface RedisParts {
   readonly metrics: Metrics
   readonly log: Logger
   readonly message: (channel: string, payload: Buffer) => void
+  /** Redis does not let us listen to this channel. */
+  readonly refused: (channel: string) => void
   /** Redis is there as a whole: at the start, and after each outage. */
   readonly ready: () => void
   /** All channels are subscribed again; between `from` and `to` (ms since the epoch) messages may have been lost. */
@@ -46,7 +48,7 @@ export class RedisClient {
     this.#parts = parts
     const link = { url: options.url, metrics, log }
     const ready = () => this.#changed()
-    this.feed = new RedisFeed({ metrics, log, message: parts.message })
+    this.feed = new RedisFeed({ metrics, log, message: parts.message, refused: parts.refused })
     this.#commands = new Link({
       ...link,
       name: 'commands',

@@ -12,6 +12,8 @@ export interface FeedOptions {
   readonly log: Logger
   /** Each message, in the order of Redis. Channel names are ASCII: they are made of ids. */
   readonly message: (channel: string, payload: Buffer) => void
+  /** Redis does not let us listen to this channel: whoever does so already hears nothing any more. */
+  readonly refused: (channel: string) => void
 }
 
 interface Waiter {
@@ -55,14 +57,17 @@ export class RedisFeed {
   /** Nobody wants the channel any more; at the end of the tick that is told to Redis, unless somebody wants it again. */
   unsubscribe(channel: string): void {
     this.#subscriptions.unwant(channel)
+    this.#reject(channel, new RedisUnavailable('the channel was left before it was confirmed'))
     this.#schedule()
   }
 
   /** A new connection: subscribes all that is wanted. Resolves when Redis has confirmed it. */
   async attach(client: Client): Promise<void> {
+    // The connection before this one may have failed while it was attached: nothing is subscribed here yet, whatever was sent there.
+    this.#subscriptions.lost()
     const sent: Promise<void>[] = []
     for (let commands = this.#subscriptions.take(BATCH); hasAny(commands); commands = this.#subscriptions.take(BATCH)) {
-      sent.push(this.#send(client, commands.subscribe, commands.unsubscribe))
+      sent.push(this.#try(client, commands.subscribe, commands.unsubscribe))
     }
     await Promise.all(sent)
     this.#client = client
@@ -87,10 +92,8 @@ export class RedisFeed {
       if (client === undefined) return
       const { subscribe, unsubscribe } = this.#subscriptions.take(BATCH)
       if (subscribe.length + unsubscribe.length === BATCH) this.#schedule()
-      // When the connection is lost instead, `detach` tells the waiters.
-      this.#send(client, subscribe, unsubscribe).catch((error) => {
-        if (isReply(error)) this.#refused(subscribe, error)
-      })
+      // When the connection is lost, `detach` tells the waiters.
+      this.#try(client, subscribe, unsubscribe).catch(() => {})
     })
   }
 
@@ -121,15 +124,29 @@ export class RedisFeed {
     this.#schedule()
   }
 
-  /** Redis has answered a batch with an error (an ACL, for instance): none of its channels is subscribed. */
-  #refused(channels: readonly string[], error: Error): void {
+  /** Sends, and finds out what Redis refuses: a batch with one forbidden channel (by an ACL, for instance) subscribes none of them. */
+  async #try(client: Client, subscribe: string[], unsubscribe: string[]): Promise<void> {
+    try {
+      await this.#send(client, subscribe, unsubscribe)
+    } catch (error) {
+      if (!isReply(error)) throw error
+      if (subscribe.length === 1) return this.#refused(subscribe[0]!, error)
+      await Promise.all(subscribe.map((channel) => this.#try(client, [channel], [])))
+    }
+  }
+
+  #refused(channel: string, error: Error): void {
     this.#options.metrics.errors.inc({ type: 'redis' })
-    this.#options.log.error({ err: error, channels: channels.length }, 'Redis refused a subscription')
-    const waiters = channels.flatMap((channel) => this.#waiters.get(channel) ?? [])
-    for (const channel of channels) this.#waiters.delete(channel)
-    this.#subscriptions.unsubscribed(channels)
+    this.#options.log.error({ err: error }, 'Redis refused a subscription')
+    this.#subscriptions.refused(channel)
+    this.#reject(channel, error)
+    this.#options.refused(channel)
+  }
+
+  #reject(channel: string, error: Error): void {
+    const waiters = this.#waiters.get(channel) ?? []
+    this.#waiters.delete(channel)
     for (const { reject } of waiters) reject(error)
-    this.#schedule()
   }
 
   /** A listener that throws would make node-redis lose the rest of what it has read. */

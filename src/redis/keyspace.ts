@@ -23,16 +23,27 @@ export interface KeyspaceCheck {
 
 /** Looks at the flags and, if asked to, adds what is missing. A server that forbids CONFIG is no error: then nobody knows. */
 export async function checkKeyspaceEvents(client: Client, { set, metrics, log }: KeyspaceCheck): Promise<void> {
+  let missing = ''
   try {
     const { 'notify-keyspace-events': flags = '' } = await client.configGet('notify-keyspace-events')
-    const missing = missingFlags(flags)
-    if (missing !== '' && set) await client.configSet('notify-keyspace-events', flags + missing)
-    metrics.keyspaceMissing.set(missing !== '' && !set ? 1 : 0)
+    missing = missingFlags(flags)
+    metrics.keyspaceMissing.set(missing === '' ? 0 : 1)
     if (missing === '') return
+    if (set) {
+      await client.configSet('notify-keyspace-events', flags + missing)
+      metrics.keyspaceMissing.set(0)
+    }
     const done = set ? 'set what was missing' : 'runs are only read every RUN_RESYNC_INTERVAL until this is set'
     log.warn({ event: 'keyspace-events', flags, missing }, `notify-keyspace-events lacks ${missing}: ${done}`)
   } catch (error) {
     if (!isReply(error)) throw error
+    if (missing !== '') {
+      log.warn(
+        { event: 'keyspace-events', missing, reason: error.message },
+        `notify-keyspace-events lacks ${missing}, and may not be set`,
+      )
+      return
+    }
     log.info({ event: 'keyspace-events', reason: error.message }, 'Redis does not tell notify-keyspace-events')
   }
 }

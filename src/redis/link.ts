@@ -21,6 +21,10 @@ export interface LinkOptions {
 }
 
 const CONNECT_TIMEOUT_MS = 3000
+/** How long a connection may take from its first packet until it is ready: a server that accepts may still say nothing. */
+const START_TIMEOUT_MS = 4000
+/** For a connection that was given up while it was made and that nobody can close any more; later the pings come first. */
+const SILENCE_MS = 10_000
 /** A PING goes out this often; a link with `MISSED_PINGS` of them unanswered is dead, whatever TCP says. */
 const PING_MS = 1000
 const MISSED_PINGS = 3
@@ -47,7 +51,7 @@ function createConnection(url: string, name: string) {
     commandOptions: { timeout: 0 },
     maintNotifications: 'disabled',
     // A connection that failed is thrown away: node-redis' own re-subscription does not know what was wanted meanwhile.
-    socket: { reconnectStrategy: false, connectTimeout: CONNECT_TIMEOUT_MS },
+    socket: { reconnectStrategy: false, connectTimeout: CONNECT_TIMEOUT_MS, socketTimeout: SILENCE_MS },
   })
 }
 
@@ -122,10 +126,14 @@ export class Link {
     })
     const started = (async () => {
       await client.connect()
+      // A server that still loads its data takes connections, and answers this with an error.
+      await client.ping()
       await this.#options.prepare?.(client)
     })()
     started.catch(this.#giveUp)
+    const late = setTimeout(() => this.#giveUp(new Error(`not ready within ${START_TIMEOUT_MS} ms`)), START_TIMEOUT_MS)
     const failed = await Promise.race([started.then(() => undefined, toError), ended])
+    clearTimeout(late)
     let watch: NodeJS.Timeout | undefined
     if (failed === undefined && !this.#closed()) {
       this.#client = client

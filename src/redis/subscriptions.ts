@@ -59,7 +59,13 @@ export class Subscriptions {
     for (const channel of channels) this.#set(channel, Actual.on, this.isWanted(channel))
   }
 
-  /** Redis has confirmed an UNSUBSCRIBE, or refused a SUBSCRIBE. */
+  /** Redis has refused a SUBSCRIBE; it is asked again on the next connection. */
+  refused(channel: string): void {
+    this.#set(channel, Actual.off, this.isWanted(channel))
+    this.#todo.delete(channel)
+  }
+
+  /** Redis has confirmed an UNSUBSCRIBE. */
   unsubscribed(channels: readonly string[]): void {
     for (const channel of channels) this.#set(channel, Actual.off, this.isWanted(channel))
   }

@@ -175,7 +175,7 @@ const LOCK_PREFIX = 'locked:'
  * past 2^53), inner keys sorted. Equal hashes give equal text, whatever the order of their fields.
  */
 export function renderRun(checklist: Checklist, fields: Fields): string {
-  const steps = Object.entries(checklist).map(([key, rule]) => [key, rule(fields)] as const)
+  const steps = Object.entries(checklist).map(([key, rule]) => [key, rule(fields) === true] as const)
   const locks = Array.from(fields)
     .filter(([name]) => name.startsWith(LOCK_PREFIX) && name.length > LOCK_PREFIX.length)
     .map(([name, value]) => [name.slice(LOCK_PREFIX.length), value === 'true'] as const)

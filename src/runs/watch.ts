@@ -27,7 +27,7 @@ export interface WatchOptions {
 
 /** Events that come within so long of the last read share one; a single change is read at once. */
 const COALESCE_MS = 20
-const RETRY_BASE_MS = 100
+const RETRY_BASE_MS = 250
 const RETRY_MAX_MS = 5000
 const NO_FIELDS: Fields = new Map()
 
@@ -102,7 +102,7 @@ class Watch {
   #next(): void {
     const { maxRetries, resyncMs } = this.#parts.options
     if (this.#failures > 0) {
-      if (maxRetries > 0 && this.#failures > maxRetries) return this.#parts.gaveUp(this.#topic)
+      if (maxRetries > 0 && this.#failures >= maxRetries) return this.#parts.gaveUp(this.#topic)
       return this.#schedule(Math.min(RETRY_MAX_MS, RETRY_BASE_MS * 2 ** this.#failures) * (0.75 + Math.random() / 4))
     }
     if (this.#again) return this.touch()
@@ -110,7 +110,13 @@ class Watch {
   }
 
   #show(fields: Fields): void {
-    const text = renderRun(this.#parts.checklist, fields)
+    let text: string
+    try {
+      text = renderRun(this.#parts.checklist, fields)
+    } catch (error) {
+      // A rule of a module that was loaded: the fields are of a kind that it was not tried with.
+      return this.#fault(error as Error)
+    }
     if (this.#frame?.equals(Buffer.from(text))) return
     this.#frame = Buffer.from(text)
     this.#parts.changed(this.#topic, this.#frame)
