@@ -239,7 +239,7 @@ describe('a bad value', () => {
     ['MAX_CONNECTIONS', '0', '1'],
     ['MAX_CONNECTIONS', '-1', '1'],
     ['MAX_CONNECTIONS', '1.5', 'integer'],
-    ['MAX_CONNECTIONS', 'Infinity', 'integer'],
+    ['MAX_CONNECTIONS', 'Infinity', ''],
     ['MAX_CONNECTIONS_PER_IP', '-1', '0'],
     ['CONNECT_RATE', '-1', '0'],
     ['CONNECT_RATE_PER_IP', 'many', 'integer'],

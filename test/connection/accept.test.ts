@@ -7,7 +7,7 @@ import { clientFrame, RawSocket, upgradeRequest } from '../support/raw.ts'
 import { type RealRedis, startRealRedis, startRedis, type TestRedis, withoutRealRedis } from '../support/redis.ts'
 import { type RelayedRedis, startRelayedRedis } from '../support/relay.ts'
 import { eventually, within } from '../support/wait.ts'
-import { type Answer, answerOf, ask, joinRaw, listeners, untilOpen } from '../support/wire.ts'
+import { type Answer, answerOf, ask, joinRaw, listeners, publish, untilOpen } from '../support/wire.ts'
 
 type Headers = Record<string, string | undefined>
 
@@ -547,7 +547,7 @@ describe('without Redis an upgrade', { skip: withoutRealRedis }, () => {
 
   const assertServes = async (session: string) => {
     const client = await eventually(() => gateway.join(session).catch(() => undefined), 'an upgrade to be served again')
-    void gateway.agent.publish(sessionDown(session), 'back')
+    publish(gateway, session, 'back')
     assert.deepEqual(await client.take(1), ['back'])
     await client.close()
     await untilOpen(gateway, 0)

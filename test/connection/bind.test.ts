@@ -9,7 +9,7 @@ import { startGateway, type TestGateway } from '../support/gateway.ts'
 import { RawSocket, upgradeRequest } from '../support/raw.ts'
 import { type RelayedRedis, startRelayedRedis } from '../support/relay.ts'
 import { eventually } from '../support/wait.ts'
-import { framesOf, listeners, untilOpen } from '../support/wire.ts'
+import { framesOf, listeners, publish, untilOpen } from '../support/wire.ts'
 
 /** Text frames of a socket without a library. */
 const texts = (raw: RawSocket) => framesOf(raw).map(({ payload }) => payload.toString())
@@ -26,7 +26,7 @@ describe('a socket', () => {
   /** Opens a socket and publishes in the very moment in which the client sees it open. */
   async function openAndPublish(session: string, token: string, message: string): Promise<TestClient> {
     const client = await connect(gateway.sessionUrl(session), { token })
-    void gateway.agent.publish(sessionDown(session), message)
+    publish(gateway, session, message)
     return client
   }
 
@@ -76,7 +76,7 @@ describe('a socket', () => {
     }
     await untilOpen(gateway, 1)
     assert.equal(await listeners(gateway, sessionDown(session)), 1)
-    void gateway.agent.publish(sessionDown(session), 'still here')
+    publish(gateway, session, 'still here')
     await standing.take(2)
     await standing.close()
     await eventually(async () => (await listeners(gateway, sessionDown(session))) === 0, 'the channel to be left')
@@ -96,7 +96,7 @@ describe('a socket', () => {
         else visitor.socket.close()
         const message = `${round}.${i}`
         sent.push(message)
-        void gateway.agent.publish(sessionDown(session), message)
+        publish(gateway, session, message)
       }
     }
     assert.deepEqual(await standing.take(sent.length), sent)
@@ -110,11 +110,11 @@ describe('a socket', () => {
   it('gets nothing of another session, not even of one whose id begins or ends like its own', async () => {
     const sessions = ['a', 'a.', 'A', 'aa', 'a-down']
     const clients = await Promise.all(sessions.map((session) => gateway.join(session)))
-    for (const session of sessions) void gateway.agent.publish(sessionDown(session), `for ${session}`)
+    for (const session of sessions) publish(gateway, session, `for ${session}`)
     for (const name of ['session:*:down', 'session:a:up', 'session:a', 'session:a:down:down', 'a']) {
-      void gateway.agent.publish(name, 'for nobody')
+      await gateway.agent.publish(name, 'for nobody')
     }
-    for (const session of sessions) void gateway.agent.publish(sessionDown(session), 'end')
+    for (const session of sessions) publish(gateway, session, 'end')
     for (const [i, client] of clients.entries()) assert.deepEqual(await client.take(2), [`for ${sessions[i]}`, 'end'])
     for (const client of clients) await client.close()
   })
@@ -158,11 +158,11 @@ describe('while Redis has not confirmed', () => {
     const second = await knock(session)
     await confirmation(session)
     const early = Array.from({ length: 100 }, (_, i) => `early ${i}`)
-    for (const message of early) void gateway.agent.publish(sessionDown(session), message)
+    for (const message of early) publish(gateway, session, message)
     await eventually(() => redis.holds('early 99'), 'the messages to be on their way')
     redis.release()
     for (const raw of [first, second]) assert.equal(await raw.status(), 101)
-    void gateway.agent.publish(sessionDown(session), 'late')
+    publish(gateway, session, 'late')
     for (const raw of [first, second]) {
       await eventually(() => texts(raw).includes('late'), 'the last message')
       assert.deepEqual(texts(raw), [...early, 'late'])
@@ -182,7 +182,7 @@ describe('while Redis has not confirmed', () => {
     await eventually(async () => (await aborted()) === before + 1, 'the abort to be noticed')
     redis.release()
     assert.equal(await stayer.status(), 101)
-    void gateway.agent.publish(sessionDown(session), 'hello')
+    publish(gateway, session, 'hello')
     await eventually(() => texts(stayer).includes('hello'), 'the message')
     stayer.destroy()
     await eventually(async () => (await listeners(gateway, sessionDown(session))) === 0, 'the channel to be left')
@@ -199,7 +199,7 @@ describe('while Redis has not confirmed', () => {
     const newcomer = await knock(session)
     redis.release()
     assert.equal(await newcomer.status(), 101)
-    void gateway.agent.publish(sessionDown(session), 'hello')
+    publish(gateway, session, 'hello')
     await eventually(() => texts(newcomer).includes('hello'), 'the message')
     newcomer.destroy()
     await eventually(async () => (await listeners(gateway, sessionDown(session))) === 0, 'the channel to be left')
@@ -216,7 +216,7 @@ describe('while Redis has not confirmed', () => {
     assert.equal(newcomer.text, '', 'there is no subscription yet')
     redis.release()
     assert.equal(await newcomer.status(), 101)
-    void gateway.agent.publish(sessionDown(session), 'hello')
+    publish(gateway, session, 'hello')
     await eventually(() => texts(newcomer).includes('hello'), 'the message')
     newcomer.destroy()
     await untilOpen(gateway, 0)

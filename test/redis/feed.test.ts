@@ -24,7 +24,7 @@ describe('the feed', () => {
     agent = await redis.client()
   })
   after(async () => {
-    await proxy.cut()
+    await proxy.stop()
     await redis.stop()
   })
   afterEach(async () => {
@@ -40,7 +40,7 @@ describe('the feed', () => {
     const { log, lines } = keptLog()
     const messages: [string, Buffer][] = []
     const message = options.message ?? ((channel: string, payload: Buffer) => void messages.push([channel, payload]))
-    const feed = new RedisFeed({ metrics, log, message })
+    const feed = new RedisFeed({ metrics, log, message, refused: () => {} })
     opened = await openLink(options.url ?? `redis://127.0.0.1:${proxy.port}`, {
       metrics,
       prepare: (client) => feed.attach(client),
@@ -132,11 +132,9 @@ describe('the feed', () => {
           for (let i = 0; i < turns; i++) await new Promise(setImmediate)
         }
         await within(Promise.all([...wanted].map((each) => feed.subscribe(each))), 'the confirmations')
-        await eventually(
-          async () => (await agent.pubSubChannels()).length === wanted.size,
-          'what is unwanted to be left',
-        )
-        assert.deepEqual((await agent.pubSubChannels()).sort(), [...wanted].sort())
+        // A channel that was left before it was confirmed is there for a moment.
+        const expected = [...wanted].sort().join()
+        await eventually(async () => (await agent.pubSubChannels()).sort().join() === expected, expected, 5000)
         messages.length = 0
         for (const each of wanted) void agent.publish(each, 'x')
         await eventually(() => messages.length === wanted.size, 'a message on each')
@@ -148,10 +146,10 @@ describe('the feed', () => {
 
   it('rejects with RedisUnavailable when there is no connection', async () => {
     const { feed, link } = await startFeed()
-    await proxy.cut()
+    proxy.cut()
     await eventually(() => link.link.state === 'lost', 'the loss')
     await assert.rejects(feed.subscribe('away'), RedisUnavailable)
-    await proxy.restore()
+    proxy.restore()
   })
 
   it('rejects with RedisUnavailable when the connection is lost before the answer', async () => {
@@ -170,11 +168,11 @@ describe('the feed', () => {
     const channels = Array.from({ length: CROWD }, (_, i) => `crowd-${i}`)
     await Promise.all(channels.map((each) => feed.subscribe(each)))
     assert.equal(feed.channels, CROWD)
-    await proxy.cut()
+    proxy.cut()
     await eventually(() => link.link.state === 'lost', 'the loss')
     assert.equal(feed.channels, 0)
     feed.unsubscribe('crowd-0')
-    await proxy.restore()
+    proxy.restore()
     await eventually(() => link.link.state === 'ready', 'the next connection')
     assert.equal(feed.channels, CROWD - 1)
     assert.equal(await heardBy(channels), CROWD - 1)
@@ -184,7 +182,7 @@ describe('the feed', () => {
     const metrics = new Metrics()
     const messages: string[] = []
     const message = (channel: string) => void messages.push(channel)
-    const feed = new RedisFeed({ metrics, log: keptLog().log, message })
+    const feed = new RedisFeed({ metrics, log: keptLog().log, message, refused: () => {} })
     let attempts = 0
     opened = await openLink(redis.url, {
       metrics,

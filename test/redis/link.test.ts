@@ -8,6 +8,9 @@ import { TcpProxy } from '../support/proxy.ts'
 import { startRealRedis, startRedis, type TestRedis, withoutRealRedis } from '../support/redis.ts'
 import { eventually } from '../support/wait.ts'
 
+/** Longer than Redis may be silent. */
+const BLOCKED_MS = 6000
+
 describe('the pause before the next attempt', () => {
   it('is at most 50 ms after the first failure', () => {
     fc.assert(
@@ -60,7 +63,7 @@ describe('a link', () => {
     proxy = await TcpProxy.to(redis.port)
   })
   after(async () => {
-    await proxy.cut()
+    await proxy.stop()
     await redis.stop()
   })
   afterEach(() => made?.close())
@@ -84,11 +87,11 @@ describe('a link', () => {
 
   it('says that it was lost, comes back, and counts and logs both', async () => {
     const { link, seen, metrics, log } = keep(await openLink(url(), { name: 'commands' }))
-    await proxy.cut()
+    proxy.cut()
     await eventually(() => link.state === 'lost', 'the loss')
     assert.deepEqual(seen, { ready: 1, lost: 1 })
     assert.throws(() => link.client, RedisUnavailable)
-    await proxy.restore()
+    proxy.restore()
     await eventually(() => link.state === 'ready', 'the next connection')
     assert.deepEqual(seen, { ready: 2, lost: 1 })
     assert.equal(await link.client.ping(), 'PONG')
@@ -101,7 +104,7 @@ describe('a link', () => {
 
   it('says that it was lost once, however many attempts fail after it', async () => {
     const { link, seen, log } = keep(await openLink(url()))
-    await proxy.cut()
+    proxy.cut()
     await eventually(() => log.filter(({ event }) => event === 'redis-lost').length >= 4, 'four failures')
     assert.deepEqual(seen, { ready: 1, lost: 1 })
     const pauses = log.filter(({ event }) => event === 'redis-lost').map(({ pauseMs }) => Number(pauseMs))
@@ -109,16 +112,16 @@ describe('a link', () => {
     assert.ok(pauses[1]! >= 50 && pauses[1]! <= 100)
     assert.ok(pauses[2]! >= 100 && pauses[2]! <= 200)
     assert.ok(pauses[3]! >= 200 && pauses[3]! <= 400)
-    await proxy.restore()
+    proxy.restore()
     await eventually(() => link.state === 'ready', 'the next connection')
   })
 
   it('begins with the short pause again after it was back', async () => {
     const { link, log } = keep(await openLink(url()))
     for (let round = 0; round < 2; round++) {
-      await proxy.cut()
+      proxy.cut()
       await eventually(() => link.state === 'lost', 'the loss')
-      await proxy.restore()
+      proxy.restore()
       await eventually(() => link.state === 'ready', 'the next connection')
     }
     const first = log.filter(({ event, failures }) => event === 'redis-lost' && failures === 1)
@@ -157,6 +160,16 @@ describe('a link', () => {
     await eventually(() => seen.ready === 2, 'the next connection')
   })
 
+  it('is not lost because this process itself was blocked for a while', async () => {
+    const { link, seen, log } = keep(await openLink(redis.url))
+    const until = performance.now() + BLOCKED_MS
+    while (performance.now() < until);
+    // Whatever was due meanwhile happens before a later timer and the answer to a later command.
+    await new Promise((resolve) => setTimeout(resolve, 1))
+    await link.client.ping()
+    assert.deepEqual(seen, { ready: 1, lost: 0 }, JSON.stringify(log))
+  })
+
   it('gives up an attempt whose server accepts and then says nothing', async () => {
     const { connections } = proxy
     proxy.hold()
@@ -182,17 +195,42 @@ describe('a link', () => {
     assert.equal(seen.ready, 1)
   })
 
-  it('can be closed while it is connecting, and while it waits for the next attempt', async () => {
-    const connecting = newLink(url())
+  it('can be closed while it is connecting, and leaves no connection behind', async () => {
+    const way = await TcpProxy.to(redis.port)
+    const connecting = newLink(`redis://127.0.0.1:${way.port}`)
     connecting.close()
-    await proxy.cut()
+    const barely = newLink(`redis://127.0.0.1:${way.port}`)
+    await new Promise(setImmediate)
+    barely.close()
+    // The connection of one who came later is there only when theirs would be.
+    const later = await openLink(`redis://127.0.0.1:${way.port}`)
+    later.close()
+    await eventually(() => way.idle, 'all connections to be closed').finally(() => way.stop())
+    assert.equal(connecting.link.state, 'closed')
+    assert.equal(connecting.seen.ready + barely.seen.ready, 0)
+  })
+
+  it('can be closed while it waits for an answer, and leaves no connection behind', async () => {
+    const way = await TcpProxy.to(redis.port)
+    way.hold()
+    const waiting = newLink(`redis://127.0.0.1:${way.port}`)
+    await eventually(() => way.connections > 0, 'the connection')
+    waiting.close()
+    way.release()
+    await eventually(() => way.idle, 'the connection to be closed').finally(() => way.stop())
+    assert.equal(waiting.seen.ready, 0)
+  })
+
+  it('can be closed while it waits for its next attempt, and makes none', async () => {
+    proxy.cut()
     const waiting = newLink(url())
     await eventually(() => waiting.log.length >= 3, 'some failures')
     waiting.close()
-    await proxy.restore()
-    const agent = await redis.client()
-    await eventually(async () => !(await agent.clientList()).some(({ name }) => name === 'wsproxy-test'), 'their end')
-    assert.equal(connecting.link.state, 'closed')
+    proxy.restore()
+    const { connections } = proxy
+    const later = await openLink(url())
+    later.close()
+    assert.equal(proxy.connections, connections + 1)
     assert.equal(waiting.seen.ready, 0)
   })
 

@@ -58,7 +58,7 @@ describe('an outage of Redis', () => {
   after(() => redis.stop())
   afterEach(async () => {
     await gateway.stop()
-    await proxy.cut()
+    await proxy.stop()
   })
 
   /** A gateway whose way to Redis can be cut while agents keep theirs. */
@@ -82,10 +82,10 @@ describe('an outage of Redis', () => {
     const all = Object.values(clients).flat()
     await assertFlows(gateway, clients, 'before')
     const lostAt = Date.now()
-    await proxy.cut()
+    proxy.cut()
     await lost(gateway)
     const backAt = Date.now()
-    await proxy.restore()
+    proxy.restore()
     await recovered(gateway)
     const counts = await gateway.agent.pubSubNumSub([sessionDown('a'), sessionDown('b')])
     assert.deepEqual(Object.values(counts), [1, 1])
@@ -100,10 +100,12 @@ describe('an outage of Redis', () => {
   it('tells each socket again of the next one, and those that came between of that alone', async () => {
     await start()
     const first = await gateway.join('first')
+    const lostAt = [0]
     for (let round = 1; round <= 2; round++) {
-      await proxy.cut()
+      lostAt.push(Date.now())
+      proxy.cut()
       await lost(gateway)
-      await proxy.restore()
+      proxy.restore()
       await recovered(gateway)
       await eventually(() => gaps(first).length === round, 'the gap')
       if (round > 1) continue
@@ -111,7 +113,8 @@ describe('an outage of Redis', () => {
       assert.deepEqual(second.frames, [])
     }
     const [one, two] = gaps(first)
-    assert.ok(Date.parse(String(one!.to)) <= Date.parse(String(two!.to)))
+    assert.ok(Date.parse(String(one!.from)) <= lostAt[1]!)
+    assert.ok(Date.parse(String(two!.from)) >= lostAt[1]! && Date.parse(String(two!.from)) <= lostAt[2]!)
     assert.equal(await gateway.metric('wsproxy_gaps_total', { reason: 'redis_down' }), 2)
   })
 
@@ -120,7 +123,7 @@ describe('an outage of Redis', () => {
     const client = await gateway.join('seen')
     assert.equal(await gateway.metric('wsproxy_redis_up'), 1)
     assert.equal(await gateway.metric('wsproxy_redis_pubsub_channels_active'), 1)
-    await proxy.cut()
+    proxy.cut()
     await lost(gateway)
     for (const refusal of await Promise.all([1, 2, 3].map(() => timedRefusal(gateway.sessionUrl('new'))))) {
       assert.equal(refusal.status, 503)
@@ -132,7 +135,7 @@ describe('an outage of Redis', () => {
     assert.equal(await status(`${gateway.http}/health`), 503)
     assert.equal(await gateway.metric('wsproxy_redis_up'), 0)
     assert.equal(await gateway.metric('wsproxy_redis_pubsub_channels_active'), 0)
-    await proxy.restore()
+    proxy.restore()
     await recovered(gateway)
     assert.equal(await status(`${gateway.http}/ready`), 200)
     assert.equal(await status(`${gateway.http}/health`), 200)
@@ -149,13 +152,13 @@ describe('an outage of Redis', () => {
     await start({ UPSTREAM_BUFFER_MESSAGES: '20' })
     const heard = await listen('held')
     const client = await gateway.join('held')
-    await proxy.cut()
+    proxy.cut()
     await lost(gateway)
     for (let i = 0; i < 25; i++) client.send(marker(i))
     await eventually(() => errors(client, 'upstream-unavailable') === 5, 'the refusals')
     assert.equal(await gateway.metric('wsproxy_upstream_held_messages'), 20)
     assert.equal(await gateway.metric('wsproxy_lost_messages_total', { reason: 'upstream_full' }), 5)
-    await proxy.restore()
+    proxy.restore()
     await eventually(() => heard.length === 20, 'those that were held')
     client.send(marker('next'))
     await eventually(() => heard.length === 21, 'the next')
@@ -168,12 +171,12 @@ describe('an outage of Redis', () => {
     await start({ UPSTREAM_BUFFER_MESSAGES: '30' })
     const heard = await listen('shared')
     const clients = [await gateway.join('shared'), await gateway.join('shared')]
-    await proxy.cut()
+    proxy.cut()
     await lost(gateway)
     for (let i = 0; i < 20; i++) for (const [who, client] of clients.entries()) client.send(marker(`${who}-${i}`))
     const refusals = () => clients.map((client) => errors(client, 'upstream-unavailable'))
     await eventually(() => refusals()[0]! + refusals()[1]! === 10, 'the refusals')
-    await proxy.restore()
+    proxy.restore()
     await eventually(() => heard.length === 30, 'those that were held')
     for (const who of [0, 1]) {
       const own = Array.from({ length: 20 - refusals()[who]! }, (_, i) => marker(`${who}-${i}`))
@@ -195,10 +198,10 @@ describe('an outage of Redis', () => {
       async () => (await gateway.metric('wsproxy_messages_received_total', { source: 'client' })) === received + 3,
       'the frames to reach the gateway',
     )
-    await proxy.cut()
+    proxy.cut()
     await eventually(() => errors(client, 'upstream-uncertain') === 3, 'the reports')
     assert.equal(await gateway.metric('wsproxy_lost_messages_total', { reason: 'upstream_uncertain' }), 3)
-    await proxy.restore()
+    proxy.restore()
     await recovered(gateway)
     client.send(marker('after'))
     await eventually(() => heard.includes(marker('after')), 'the frame after it')
@@ -218,11 +221,11 @@ describe('an outage of Redis', () => {
       burst()
       if (round % 2) proxy.hold()
       burst()
-      await proxy.cut()
+      proxy.cut()
       burst()
       await lost(gateway)
       burst()
-      await proxy.restore()
+      proxy.restore()
       burst()
       await recovered(gateway)
       burst()
@@ -248,21 +251,21 @@ describe('an outage of Redis', () => {
     proxy.hold()
     const refusal = refused(gateway.sessionUrl('waiting'), { token })
     await eventually(() => proxy.connections >= 2, 'both connections')
-    await proxy.cut()
+    proxy.cut()
     assert.equal((await within(refusal, 'the refusal')).code, 'redis-unavailable')
   })
 
   it('leaves behind no channel of a socket that went away meanwhile', async () => {
     await start()
     const [stays, goes] = [await gateway.join('stays'), await gateway.join('goes')]
-    await proxy.cut()
+    proxy.cut()
     await lost(gateway)
     await goes.close()
     await eventually(
       async () => (await gateway.metric('wsproxy_active_connections', { door: 'session' })) === 1,
       'its end',
     )
-    await proxy.restore()
+    proxy.restore()
     await recovered(gateway)
     const ours = await gateway.agent.pubSubChannels('session:*:down')
     assert.deepEqual(ours, [sessionDown('stays')])
@@ -273,7 +276,7 @@ describe('an outage of Redis', () => {
   it('refuses what is held when the gateway is told to stop, before it says goodbye', async () => {
     await start()
     const client = await gateway.join('stopping')
-    await proxy.cut()
+    proxy.cut()
     await lost(gateway)
     client.send(marker(1))
     await eventually(async () => (await gateway.metric('wsproxy_upstream_held_messages')) === 1, 'the hold')
@@ -305,17 +308,17 @@ describe('an outage of Redis', () => {
   it('can come before the first connection: upgrades get 503 until Redis is there', async () => {
     await start()
     const late = await TcpProxy.to(redis.port)
-    await late.cut()
+    late.cut()
     const bare = startBareGateway(`redis://127.0.0.1:${late.port}`)
     assert.equal((await timedRefusal(`${bare.ws}/agent/ws/early`)).code, 'redis-unavailable')
     assert.equal(await status(`${bare.http}/ready`), 503)
-    await late.restore()
+    late.restore()
     await eventually(() => bare.gateway.redisReady, 'Redis')
     const client = await connect(`${bare.ws}/agent/ws/early`, { token: await gateway.token('early') })
     await gateway.agent.publish(sessionDown('early'), marker(1))
     assert.deepEqual(await client.take(1), [marker(1)])
     await bare.stop()
-    await late.cut()
+    await late.stop()
   })
 })
 

@@ -27,7 +27,7 @@ describe('upstream', () => {
   })
   after(async () => {
     opened.close()
-    await proxy.cut()
+    await proxy.stop()
     await redis.stop()
   })
 
@@ -150,7 +150,7 @@ describe('upstream', () => {
     proxy.hold()
     for (const each of numbers(5)) publish(each)
     await new Promise(setImmediate)
-    await proxy.cut()
+    proxy.cut()
     await eventually(() => refused.length === 5, 'the reports')
     assert.deepEqual(
       refused,
@@ -159,7 +159,7 @@ describe('upstream', () => {
     assert.equal(await total(metrics, 'wsproxy_lost_messages_total', { reason: 'upstream_uncertain' }), 5)
     for (const each of numbers(5, 5)) publish(each)
     assert.equal(upstream.held, 5)
-    await proxy.restore()
+    proxy.restore()
     await eventually(() => opened.link.state === 'ready', 'the next connection')
     upstream.release()
     await upstream.settled()

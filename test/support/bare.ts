@@ -17,16 +17,24 @@ export function startBareGateway(redisUrl: string, env: Record<string, string> =
   const { config } = loadConfig({ LISTEN_ADDR: '127.0.0.1:0', ...env })
   const { log, lines } = keptLog()
   const gateway = new Gateway({ config, redisUrl, log })
-  const { port, adminPort } = gateway.listen()
+  const stop = async () => {
+    void gateway.stop()
+    await gateway.stop()
+  }
+  let ports: ReturnType<Gateway['listen']>
+  try {
+    ports = gateway.listen()
+  } catch (error) {
+    void stop()
+    throw error
+  }
+  const { port, adminPort } = ports
   return {
     gateway,
     http: `http://127.0.0.1:${port}`,
     ws: `ws://127.0.0.1:${port}`,
     admin: `http://127.0.0.1:${adminPort}`,
     log: lines,
-    stop: async () => {
-      void gateway.stop()
-      await gateway.stop()
-    },
+    stop,
   }
 }

@@ -65,7 +65,9 @@ export class Command {
   }
 
   async status(): Promise<number | null> {
-    return within(this.exited, `the end of the command (it said: ${this.stderr})`)
+    return within(this.exited, 'the end of the command').catch((cause) => {
+      throw new Error(`it did not end, and said: ${this.stdout}${this.stderr}`, { cause })
+    })
   }
 
   async #find(pattern: RegExp, text: () => string): Promise<RegExpExecArray> {

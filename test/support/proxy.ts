@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 
 /**
  * A TCP proxy: the way to a server can be cut or held up for those who come through it, while everybody else still reaches the server.
@@ -7,8 +7,8 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 export class TcpProxy {
   readonly #target: number
   readonly #sockets = new Set<Socket>()
-  #server: Server | undefined
-  #port = 0
+  readonly #server = createServer((socket) => this.#accept(socket))
+  #isCut = false
   #held = false
   /** Connections that were made through it. */
   connections = 0
@@ -20,31 +20,37 @@ export class TcpProxy {
   /** A proxy on a free port of 127.0.0.1, to another port of it. */
   static async to(target: number): Promise<TcpProxy> {
     const proxy = new TcpProxy(target)
-    await proxy.restore()
+    proxy.#server.listen(0, '127.0.0.1')
+    await once(proxy.#server, 'listening')
     return proxy
   }
 
   get port(): number {
-    return this.#port
+    return (this.#server.address() as AddressInfo).port
   }
 
-  /** Resets all connections and refuses new ones. */
-  async cut(): Promise<void> {
-    const server = this.#server
-    this.#server = undefined
+  /** Whether nobody is connected through it. */
+  get idle(): boolean {
+    return this.#sockets.size === 0
+  }
+
+  /** Resets all connections, and each new one. It keeps its port meanwhile, which somebody else might take. */
+  cut(): void {
+    this.#isCut = true
     for (const socket of this.#sockets) socket.resetAndDestroy()
-    if (!server) return
-    const closed = once(server, 'close')
-    server.close()
-    await closed
   }
 
-  /** Accepts connections again, on the same port. */
-  async restore(): Promise<void> {
+  /** Lets connections through again. */
+  restore(): void {
+    this.#isCut = false
     this.#held = false
-    this.#server = createServer((socket) => this.#accept(socket)).listen(this.#port, '127.0.0.1')
-    await once(this.#server, 'listening')
-    this.#port = (this.#server.address() as AddressInfo).port
+  }
+
+  async stop(): Promise<void> {
+    this.cut()
+    const closed = once(this.#server, 'close')
+    this.#server.close()
+    await closed
   }
 
   /** Lets nothing through and says nothing about it: connections stay, and new ones are accepted. */
@@ -60,6 +66,11 @@ export class TcpProxy {
   }
 
   #accept(client: Socket): void {
+    if (this.#isCut) {
+      client.on('error', () => {})
+      client.resetAndDestroy()
+      return
+    }
     this.connections++
     const server = connect(this.#target, '127.0.0.1')
     for (const [from, to] of [

@@ -1,3 +1,4 @@
+import { sessionDown } from '../../src/contract/topics.ts'
 import type { TestGateway } from './gateway.ts'
 import { RawSocket, upgradeRequest } from './raw.ts'
 import { eventually } from './wait.ts'
@@ -81,6 +82,10 @@ export async function untilOpen(gateway: TestGateway, count: number): Promise<vo
     throw new Error(`${error.message}; there are ${open}`)
   })
 }
+
+/** Publishes to a session's clients and does not wait: what counts is what they get. */
+export const publish = (gateway: TestGateway, session: string, message: string | Buffer): void =>
+  void gateway.agent.publish(sessionDown(session), message as string).catch(() => {})
 
 /** How many Redis connections are subscribed to a channel. */
 export async function listeners(gateway: TestGateway, channel: string): Promise<number> {

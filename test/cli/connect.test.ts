@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
+import { after, before, describe, it } from 'node:test'
+import { sessionDown, sessionUp } from '../../src/contract/topics.ts'
+import { Command, killCommands, run } from '../support/cli.ts'
+import { startGateway, type TestGateway } from '../support/gateway.ts'
+import { freePort } from '../support/ports.ts'
+import { eventually } from '../support/wait.ts'
+
+describe('wsproxy connect', () => {
+  let gateway: TestGateway
+  before(async () => {
+    gateway = await startGateway({
+      env: { STREAM_END_TIMEOUT: '300ms', MAX_MESSAGE_SIZE: '1KB', ALLOWED_ORIGINS: 'https://app.example.org' },
+    })
+  })
+  after(async () => {
+    await killCommands()
+    await gateway.stop()
+  })
+
+  /** A command that has connected to the session. */
+  async function join(session: string, args: readonly string[] = []): Promise<Command> {
+    const token = await gateway.token(session)
+    const command = new Command(['connect', gateway.sessionUrl(session), ...args], { env: { WSPROXY_TOKEN: token } })
+    await command.says(/^connected/m)
+    return command
+  }
+
+  async function listen(session: string): Promise<string[]> {
+    const heard: string[] = []
+    const subscriber = await gateway.redis.client()
+    await subscriber.subscribe(sessionUp(session), (message) => heard.push(message))
+    return heard
+  }
+
+  it('prints each frame as a line of stdout, and nothing else there', async () => {
+    const command = await join('prints')
+    const sent = ['{"n":1}', '{"text":"é😀"}', '[3]']
+    for (const each of sent) await gateway.agent.publish(sessionDown('prints'), each)
+    await eventually(() => command.lines.length === 3, 'the lines')
+    assert.deepEqual(command.lines, sent)
+    command.signal('SIGINT')
+    assert.equal(await command.status(), 0)
+    assert.deepEqual(command.lines, sent)
+  })
+
+  it('sends each line of stdin as a frame, but for empty ones', async () => {
+    const heard = await listen('sends')
+    const command = await join('sends')
+    for (const line of ['{"n":1}', '', '{"n": 2}']) command.write(line)
+    await eventually(() => heard.length === 2, 'the frames')
+    assert.deepEqual(heard, ['{"n":1}', '{"n": 2}'])
+    command.signal('SIGINT')
+    await command.status()
+  })
+
+  it('sends what stdin had before the connection was there', async () => {
+    const heard = await listen('early')
+    const token = await gateway.token('early')
+    const args = ['connect', gateway.sessionUrl('early'), '--close-on-eof']
+    const { status } = await run(args, { env: { WSPROXY_TOKEN: token }, input: '{"n":1}\n{"n":2}\n' })
+    assert.equal(status, 0)
+    assert.deepEqual(heard, ['{"n":1}', '{"n":2}'])
+  })
+
+  it('stays when stdin ends, and closes then with --close-on-eof', async () => {
+    const stays = await join('stays')
+    const closes = await join('closes', ['--close-on-eof'])
+    for (const command of [stays, closes]) command.child.stdin?.end()
+    assert.equal(await closes.status(), 0)
+    await gateway.agent.publish(sessionDown('stays'), '{"n":1}')
+    await eventually(() => stays.lines.length === 1, 'a line')
+    stays.signal('SIGINT')
+    assert.equal(await stays.status(), 0)
+  })
+
+  it('takes the token from --token before WSPROXY_TOKEN', async () => {
+    const token = await gateway.token('option')
+    const args = ['connect', gateway.sessionUrl('option'), '--token', token]
+    const command = new Command(args, { env: { WSPROXY_TOKEN: 'another' } })
+    await command.says(/^connected/m)
+    command.signal('SIGINT')
+    assert.equal(await command.status(), 0)
+    assert.ok(!command.stderr.includes(token))
+  })
+
+  it('sends the origin that it is told', async () => {
+    const command = await join('origin', ['--origin', 'https://app.example.org'])
+    command.signal('SIGINT')
+    assert.equal(await command.status(), 0)
+    const token = await gateway.token('origin')
+    const args = ['connect', gateway.sessionUrl('origin'), '--token', token, '--origin', 'https://evil.example.org']
+    const { status, stderr } = await run(args)
+    assert.equal(status, 1)
+    assert.match(stderr, /403.*origin-not-allowed/s)
+  })
+
+  it('exits with 1 when it is refused, with status and body on stderr', async () => {
+    const { status, stdout, complaints } = await run(['connect', gateway.sessionUrl('refused'), '--token', 'wrong'])
+    assert.equal(status, 1)
+    assert.equal(stdout, '')
+    assert.equal(complaints.length, 1)
+    assert.match(complaints[0]!, /403 Forbidden .*"code":"token-rejected"/)
+    const none = await run(['connect', gateway.sessionUrl('refused')])
+    assert.equal(none.status, 1)
+    assert.match(none.stderr, /401 Unauthorized .*"code":"credentials-missing"/)
+  })
+
+  it('exits with 1 and one line where nobody answers', async () => {
+    const { status, complaints } = await run(['connect', `ws://127.0.0.1:${await freePort()}/a/ws/b`, '-t', 'x'])
+    assert.equal(status, 1)
+    assert.equal(complaints.length, 1)
+    assert.match(complaints[0]!, /ECONNREFUSED/)
+  })
+
+  it('exits with 0 when the server closes with 1000: the stream has ended', async () => {
+    const command = await join('ended')
+    await gateway.agent.publish(sessionDown('ended'), '{"type":"control","command":"stream_end"}')
+    assert.equal(await command.status(), 0)
+    assert.match(command.stderr, /closed: 1000/)
+  })
+
+  it('exits with 0 when the server closes with 1001: it drains', async () => {
+    const other = await startGateway({ redis: gateway.redis })
+    const env = { WSPROXY_TOKEN: await other.token('drains') }
+    const command = new Command(['connect', other.sessionUrl('drains')], { env })
+    await command.says(/^connected/m)
+    await other.gateway.stop()
+    assert.equal(await command.status(), 0)
+    assert.match(command.stderr, /closed: 1001/)
+    assert.match(command.stdout, /"command":"goodbye"/)
+    await other.stop()
+  })
+
+  it('exits with 1 when the server closes with any other code', async () => {
+    const command = await join('too-big')
+    command.write(JSON.stringify('x'.repeat(2000)))
+    assert.equal(await command.status(), 1)
+    assert.match(command.stderr, /closed: 1009/)
+  })
+
+  it('leaves at once and with 0 on SIGINT, while it connects as well', async () => {
+    const silent = createServer(() => {}).listen(0, '127.0.0.1')
+    await once(silent, 'listening')
+    const { port } = silent.address() as AddressInfo
+    const command = new Command(['connect', `ws://127.0.0.1:${port}/a/ws/b`, '--token', 'x'])
+    const [socket] = await once(silent, 'connection')
+    command.signal('SIGINT')
+    assert.equal(await command.status(), 0)
+    socket.destroy()
+    silent.close()
+  })
+})

@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict'
+import { after, describe, it } from 'node:test'
+import { killCommands, run } from '../support/cli.ts'
+
+const COMMANDS = [['serve'], ['connect'], ['publish'], ['token'], ['token', 'create'], ['config']]
+
+describe('wsproxy', () => {
+  after(killCommands)
+
+  it('has --help on itself and on every command, with status 0', async () => {
+    const runs = await Promise.all([[], ...COMMANDS].map((command) => run([...command, '--help'])))
+    for (const [at, { status, stdout, stderr }] of runs.entries()) {
+      const name = ['wsproxy', ...(COMMANDS[at - 1] ?? [])].join(' ')
+      assert.equal(status, 0, name)
+      assert.match(stdout, new RegExp(`^Usage: ${name}\\b`))
+      assert.equal(stderr, '')
+    }
+  })
+
+  it('names in its help every command that there is', async () => {
+    const { stdout } = await run(['--help'])
+    const named = [...stdout.matchAll(/^ {2}([a-z]+) .*$/gm)].map(([, name]) => name!)
+    assert.deepEqual(new Set(named), new Set([...COMMANDS.map(([name]) => name), 'help']))
+  })
+
+  it('exits with 2 on bad arguments, says why on stderr, and prints nothing', async () => {
+    const wrong = [
+      [],
+      ['no-such-command'],
+      ['--no-such-option'],
+      ['serve', 'extra'],
+      ['serve', '--port', '80'],
+      ['connect'],
+      ['connect', 'ws://127.0.0.1:1/a/ws/b', 'extra'],
+      ['connect', 'ws://127.0.0.1:1/a/ws/b', '--token'],
+      ['publish'],
+      ['publish', 's1'],
+      ['token'],
+      ['token', 'create'],
+      ['token', 'no-such-command'],
+      ['token', 'create', 's1', '--ttl'],
+      ['config', '--yaml'],
+    ]
+    const runs = await Promise.all(wrong.map((args) => run(args)))
+    for (const [at, { status, stdout, stderr }] of runs.entries()) {
+      const said = `wsproxy ${wrong[at]!.join(' ')}`
+      assert.equal(status, 2, said)
+      assert.equal(stdout, '', said)
+      assert.notEqual(stderr, '', said)
+      assert.doesNotMatch(stderr, /^ {4}at /m, said)
+    }
+  })
+
+  it('exits with 2 where the value of an argument cannot be one, before it asks anybody', async () => {
+    const env = { REDIS_URL: 'redis://127.0.0.1:1' }
+    const wrong = [
+      ['connect', 'not-an-address'],
+      ['connect', 'http://127.0.0.1:1/a/ws/b'],
+      ['publish', 'not/an/id', '{}'],
+      ['publish', '', '{}'],
+      ['publish', 's1', 'not JSON'],
+      ['publish', 's1', ''],
+      ['token', 'create', 'a:b'],
+      ['token', 'create', 'x'.repeat(129)],
+      ['token', 'create', 's1', '--ttl', 'soon'],
+      ['token', 'create', 's1', '--ttl', '0'],
+      ['token', 'create', 's1', '--ttl', '-5'],
+    ]
+    const runs = await Promise.all(wrong.map((args) => run(args, { env })))
+    for (const [at, { complaints, stdout }] of runs.entries()) {
+      assert.equal(complaints.length, 1, `one line for ${wrong[at]!.join(' ')}: ${complaints.join('\n')}`)
+      assert.equal(stdout, '')
+    }
+    assert.deepEqual(
+      runs.map(({ status }, at) => `${status} ${wrong[at]!.join(' ')}`),
+      wrong.map((args) => `2 ${args.join(' ')}`),
+    )
+  })
+})

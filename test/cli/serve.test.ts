@@ -1,0 +1,209 @@
+import assert from 'node:assert/strict'
+import { after, afterEach, before, describe, it } from 'node:test'
+import { sessionAuth, sessionDown } from '../../src/contract/topics.ts'
+import { Command, killCommands, run, serve } from '../support/cli.ts'
+import { connect, type TestClient } from '../support/client.ts'
+import { freePort } from '../support/ports.ts'
+import { RawSocket, upgradeRequest } from '../support/raw.ts'
+import { type Client, startRealRedis, startRedis, type TestRedis, withoutRealRedis } from '../support/redis.ts'
+import { eventually, within } from '../support/wait.ts'
+
+/** Far more than a cut takes, and far less than the grace periods of these tests. */
+const AT_ONCE_MS = 10_000
+const LONG = { SHUTDOWN_GRACE_PERIOD: '300s', DRAIN_WINDOW: '100s' }
+
+describe('wsproxy serve', () => {
+  let redis: TestRedis
+  let agent: Client
+  before(async () => {
+    redis = await startRedis()
+    agent = await redis.client()
+  })
+  afterEach(killCommands)
+  after(() => redis.stop())
+
+  const ready = (http: string) =>
+    eventually(async () => (await fetch(`${http}/ready`).catch(() => undefined))?.status === 200, 'readiness')
+
+  /** A gateway in a process of its own, ready. */
+  async function start(env: Record<string, string> = {}) {
+    const served = await serve({ REDIS_URL: redis.url, ...env })
+    await ready(served.http)
+    return served
+  }
+
+  async function join(ws: string, session: string): Promise<TestClient> {
+    await agent.set(sessionAuth(session), 'token')
+    return connect(`${ws}/agent/ws/${session}`, { token: 'token' })
+  }
+
+  /** A client that never answers, not even a close. */
+  async function joinMute(http: string, session: string): Promise<RawSocket> {
+    await agent.set(sessionAuth(session), 'token')
+    const raw = await RawSocket.open(http)
+    raw.write(upgradeRequest(`/agent/ws/${session}`, { Authorization: 'Bearer token' }))
+    assert.equal(await raw.status(), 101)
+    return raw
+  }
+
+  it('exits with 2 on a bad configuration, one line a problem on stderr', async () => {
+    const env = { REDIS_URL: 'http://u:hunter2@h', WSPROXY_NOPE: '1', LOG_LEVEL: 'loud', PONG_TIMEOUT: '1s' }
+    const { status, stdout, complaints } = await run(['serve'], { env })
+    assert.equal(status, 2)
+    assert.equal(stdout, '')
+    const names = complaints.map((line) => line.slice(0, line.indexOf(':')))
+    assert.deepEqual(names.sort(), ['LOG_LEVEL', 'PONG_TIMEOUT', 'REDIS_URL', 'WSPROXY_NOPE'])
+    assert.doesNotMatch(complaints.join('\n'), /hunter2/)
+  })
+
+  it('exits with 2 in production without REDIS_URL', async () => {
+    const { status, stdout, complaints } = await run(['serve'], { env: { NODE_ENV: 'production' } })
+    assert.equal(status, 2)
+    assert.equal(stdout, '')
+    assert.equal(complaints.length, 1)
+    assert.match(complaints[0]!, /^REDIS_URL: /)
+  })
+
+  it('exits with 1 where the port is taken, with a line that names it', async () => {
+    const { http } = await start()
+    const { host } = new URL(http)
+    const second = await run(['serve'], { env: { LISTEN_ADDR: host, REDIS_URL: redis.url } })
+    assert.equal(second.status, 1)
+    assert.equal(second.complaints.length, 1)
+    assert.ok(second.complaints[0]!.includes(host), second.stderr)
+    assert.equal((await fetch(`${http}/version`)).status, 200)
+
+    const admin = await run(['serve'], {
+      env: { LISTEN_ADDR: `127.0.0.1:${await freePort()}`, ADMIN_PORT: new URL(http).port, REDIS_URL: redis.url },
+    })
+    assert.equal(admin.status, 1)
+    assert.ok(admin.complaints.at(-1)!.includes(host), admin.stderr)
+  })
+
+  it('starts where Redis is not there yet, and stops with 0 all the same', async () => {
+    const { command, http } = await serve({ REDIS_URL: `redis://127.0.0.1:${await freePort()}` })
+    assert.equal((await fetch(`${http}/ready`)).status, 503)
+    command.signal('SIGTERM')
+    assert.equal(await command.status(), 0)
+  })
+
+  it('runs on an embedded Redis without REDIS_URL, and tells its URL in one line for all other commands', async () => {
+    const { command, http, ws } = await serve({})
+    await ready(http)
+    const told = command.complaints.filter((line) => line.includes('redis://'))
+    assert.equal(told.length, 1)
+    const [url] = /redis:\/\/127\.0\.0\.1:\d+/.exec(told[0]!) ?? assert.fail(told[0])
+    // The other commands look at the usual port by themselves.
+    const env: Record<string, string> = url === 'redis://127.0.0.1:16379' ? {} : { REDIS_URL: url }
+
+    const created = await run(['token', 'create', 's1', '--ttl', '60'], { env })
+    assert.equal(created.status, 0, created.stderr)
+    const client = new Command(['connect', `${ws}/agent/ws/s1`], { env: { WSPROXY_TOKEN: created.stdout.trim() } })
+    await client.says(/^connected/m)
+    const published = await run(['publish', 's1', '{"hello":1}'], { env })
+    assert.equal(published.status, 0, published.stderr)
+    await eventually(() => client.lines.length === 1, 'the frame')
+    assert.deepEqual(client.lines, ['{"hello":1}'])
+
+    command.signal('SIGTERM')
+    assert.equal(await command.status(), 0)
+    assert.equal(await client.status(), 0)
+    assert.match(client.stdout, /"command":"goodbye"/)
+  })
+
+  it('logs nothing but JSON lines on stdout, and no token', async () => {
+    const { command, ws } = await start({ LOG_LEVEL: 'trace' })
+    const client = await join(ws, 'log')
+    client.send('{"secret":"payload"}')
+    await client.close()
+    command.signal('SIGTERM')
+    assert.equal(await command.status(), 0)
+    const events = command.lines.map((line) => JSON.parse(line).event)
+    for (const event of ['listening', 'accepted', 'closed', 'drain-start', 'drain-end'])
+      assert.ok(events.includes(event), event)
+    assert.doesNotMatch(command.stdout, /Bearer|"token"|payload/)
+  })
+
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    it(`drains on ${signal}: each socket gets its goodbye and 1001, and the status is 0`, async () => {
+      const { command, http, ws } = await start()
+      const clients: TestClient[] = []
+      for (let i = 0; i < 20; i++) clients.push(await join(ws, `drain-${i % 4}`))
+      // A connection that a scraper keeps alive does not hold the process.
+      await fetch(`${http}/metrics`).then((response) => response.text())
+      command.signal(signal)
+      for (const client of clients) {
+        assert.equal((await within(client.closed, 'the close')).code, 1001)
+        const { type, reason, reconnect_after_ms: pause, ...rest } = client.values.at(-1)!
+        assert.deepEqual({ type, reason, rest }, { type: 'control', reason: 'draining', rest: { command: 'goodbye' } })
+        assert.ok(Number(pause) > 0)
+        assert.equal(client.frames.length, 1)
+      }
+      assert.equal(await command.status(), 0)
+      await assert.rejects(fetch(`${http}/ready`))
+    })
+  }
+
+  it('waits for the drain delay with the listener open and /ready at 503', async () => {
+    const { command, http, ws } = await start({ ...LONG, DRAIN_DELAY: '200s' })
+    const client = await join(ws, 'delay')
+    command.signal('SIGTERM')
+    await command.prints(/drain-start/)
+    assert.equal((await fetch(`${http}/ready`)).status, 503)
+    await agent.publish(sessionDown('delay'), '{"still":"served"}')
+    await client.find({ still: 'served' })
+    command.signal('SIGTERM')
+    assert.equal(await within(command.exited, 'the end', AT_ONCE_MS), 0)
+  })
+
+  it('cuts stragglers after the grace, and the status is 0', async () => {
+    const { command, http } = await start({ SHUTDOWN_GRACE_PERIOD: '500ms' })
+    const mute = await joinMute(http, 'mute')
+    command.signal('SIGTERM')
+    assert.equal(await within(command.exited, 'the end', AT_ONCE_MS), 0)
+    await mute.untilClosed()
+    assert.match(mute.text, /goodbye/)
+  })
+
+  it('cuts at once on a second signal', async () => {
+    const { command, http } = await start(LONG)
+    const mutes = [await joinMute(http, 'mute-1'), await joinMute(http, 'mute-2')]
+    command.signal('SIGTERM')
+    await eventually(() => mutes.every((mute) => mute.text.includes('goodbye')), 'the goodbyes')
+    assert.equal(command.child.exitCode, null)
+    command.signal('SIGINT')
+    assert.equal(await within(command.exited, 'the end', AT_ONCE_MS), 0)
+    for (const mute of mutes) await mute.untilClosed()
+  })
+
+  it('delivers to a slow client what it has accepted for it, before the goodbye', async () => {
+    const { command, ws } = await start(LONG)
+    const client = await join(ws, 'slow')
+    client.socket.pause()
+    const message = JSON.stringify({ text: 'x'.repeat(100_000) })
+    for (let i = 0; i < 60; i++) await agent.publish(sessionDown('slow'), message)
+    const http = ws.replace('ws', 'http')
+    await eventually(
+      async () =>
+        (await (await fetch(`${http}/metrics`)).text()).includes('wsproxy_messages_sent_total{door="session"} 60'),
+      'all to be accepted',
+    )
+    command.signal('SIGTERM')
+    await command.prints(/drain-start/)
+    client.socket.resume()
+    assert.equal((await within(client.closed, 'the close')).code, 1001)
+    assert.equal(client.frames.length, 61)
+    assert.equal(client.values.at(-1)?.command, 'goodbye')
+    assert.equal(await within(command.exited, 'the end', AT_ONCE_MS), 0)
+  })
+
+  it('stops with 0 while Redis hangs', { skip: withoutRealRedis }, async () => {
+    const hanging = await startRealRedis()
+    const { command, http } = await serve({ REDIS_URL: hanging.url })
+    await ready(http)
+    hanging.process.kill('SIGSTOP')
+    command.signal('SIGTERM')
+    assert.equal(await within(command.exited, 'the end', AT_ONCE_MS), 0)
+    await hanging.stop()
+  })
+})

@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { sessionAuth } from '../../src/contract/topics.ts'
+import { killCommands, run } from '../support/cli.ts'
+import { freePort } from '../support/ports.ts'
+import { type Client, startRedis, type TestRedis } from '../support/redis.ts'
+
+describe('wsproxy token create', () => {
+  let redis: TestRedis
+  let agent: Client
+  before(async () => {
+    redis = await startRedis()
+    agent = await redis.client()
+  })
+  after(async () => {
+    await killCommands()
+    await redis.stop()
+  })
+  const create = (...args: string[]) => run(['token', 'create', ...args], { env: { REDIS_URL: redis.url } })
+
+  it('prints the token alone, and keeps it at the key of the session', async () => {
+    const { status, stdout, stderr } = await create('s1')
+    assert.equal(status, 0)
+    assert.equal(stderr, '')
+    assert.match(stdout, /^[A-Za-z0-9_-]{43}\n$/)
+    assert.equal(await agent.get(sessionAuth('s1')), stdout.trim())
+  })
+
+  it('gives the token the life that it was told, and a minute by default', async () => {
+    for (const [args, ms] of [
+      [[], 60_000],
+      [['--ttl', '90'], 90_000],
+      [['--ttl', '90s'], 90_000],
+      [['--ttl', '5m'], 300_000],
+      [['--ttl=1h30m'], 5_400_000],
+    ] as const) {
+      assert.equal((await create('life', ...args)).status, 0)
+      const left = await agent.pTTL(sessionAuth('life'))
+      assert.ok(left <= ms && left > ms - 30_000, `${args.join(' ')}: ${left} ms`)
+    }
+  })
+
+  it('makes another token each time, which replaces the one before', async () => {
+    const [first, second] = [await create('twice'), await create('twice')]
+    assert.notEqual(first.stdout, second.stdout)
+    assert.equal(await agent.get(sessionAuth('twice')), second.stdout.trim())
+  })
+
+  it('exits with 1 and one line where there is no Redis, without the password of its URL', async () => {
+    const port = await freePort()
+    const env = { REDIS_URL: `redis://user:hunter2@127.0.0.1:${port}` }
+    const { status, stdout, complaints } = await run(['token', 'create', 's1'], { env })
+    assert.equal(status, 1)
+    assert.equal(stdout, '')
+    assert.equal(complaints.length, 1)
+    assert.match(complaints[0]!, new RegExp(`127\\.0\\.0\\.1:${port}`))
+    assert.doesNotMatch(complaints[0]!, /hunter2/)
+  })
+
+  it('exits with 2 where the configuration is bad', async () => {
+    const { status, complaints } = await run(['token', 'create', 's1'], { env: { REDIS_URL: 'nowhere' } })
+    assert.equal(status, 2)
+    assert.equal(complaints.length, 1)
+  })
+})

@@ -1,0 +1,234 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { type BareGateway, startBareGateway } from '../support/bare.ts'
+import { connect, type TestClient } from '../support/client.ts'
+import { startGateway, type TestGateway } from '../support/gateway.ts'
+import { freePort } from '../support/ports.ts'
+import { RawSocket, upgradeRequest } from '../support/raw.ts'
+import { startRedis, type TestRedis } from '../support/redis.ts'
+import { eventually, within } from '../support/wait.ts'
+import { ask } from '../support/wire.ts'
+
+type Headers = Record<string, string | undefined>
+
+/** What the suite has to know of a door. */
+export interface DoorUnderTest {
+  /** Its label in metrics. */
+  readonly door: string
+  /** A path with an id that is none. */
+  readonly malformed: string
+  /** The frame before a close that the server starts, by its code; for others there is none. */
+  readonly goodbyes: Readonly<Record<number, RegExp>>
+  readonly maxMessageBytes: number
+  path(id: string): string
+  /** Does what lets a client in, and returns the headers that it needs. */
+  admit(gateway: TestGateway, id: string): Promise<Record<string, string>>
+  /** Makes every socket of `id` get a frame of about `bytes`, number `n`. */
+  speak(gateway: TestGateway, id: string, n: number, bytes: number): Promise<unknown>
+  /** The number of such a frame; undefined for others. */
+  numberOf(frame: string): number | undefined
+}
+
+/** Gateways that refuse, by what makes them. */
+const REFUSING = {
+  plain: {},
+  choosy: { ALLOWED_ORIGINS: 'https://good.example' },
+  full: { MAX_CONNECTIONS: '1' },
+  draining: { DRAIN_DELAY: '20s' },
+} satisfies Record<string, Record<string, string>>
+
+interface Refusal {
+  readonly at: keyof typeof REFUSING | 'away'
+  readonly status: number
+  readonly code: string
+  readonly headers?: Headers
+  readonly malformed?: true
+}
+
+const PLAIN_GET: Headers = Object.fromEntries(
+  ['Upgrade', 'Connection', 'Sec-WebSocket-Version', 'Sec-WebSocket-Key'].map((name) => [name, undefined]),
+)
+const REFUSALS: Record<string, Refusal> = {
+  'a malformed id': { at: 'plain', status: 400, code: 'malformed-id', malformed: true },
+  'an old version': {
+    at: 'plain',
+    status: 426,
+    code: 'unsupported-version',
+    headers: { 'Sec-WebSocket-Version': '8' },
+  },
+  'a plain GET': { at: 'plain', status: 426, code: 'upgrade-required', headers: PLAIN_GET },
+  'no key': { at: 'plain', status: 400, code: 'malformed-request', headers: { 'Sec-WebSocket-Key': undefined } },
+  'another origin': {
+    at: 'choosy',
+    status: 403,
+    code: 'origin-not-allowed',
+    headers: { Origin: 'https://bad.example' },
+  },
+  'a socket too many': { at: 'full', status: 503, code: 'at-capacity' },
+  'an upgrade during a drain': { at: 'draining', status: 503, code: 'draining' },
+  'an upgrade without Redis': { at: 'away', status: 503, code: 'redis-unavailable' },
+}
+
+const SLOW = { MAX_BUFFER_SIZE_BYTES: '1MiB', SLOW_CLOSE_GRACE: '10s', PING_INTERVAL: '60s', PONG_TIMEOUT: '120s' }
+const LARGE_BYTES = 400 * 1024
+/** The kernel takes some megabytes before a buffer here begins to fill. */
+const MOST_FRAMES = 100
+
+/** What every door does, whatever it is for: run once for each of them. */
+export function everyDoor(name: string, setup: DoorUnderTest): void {
+  describe(`the ${name} door, as every door,`, () => {
+    let redis: TestRedis
+    const started: { stop(): Promise<void> }[] = []
+    before(async () => {
+      redis = await startRedis()
+    })
+    after(async () => {
+      for (const each of started) await each.stop()
+      await redis.stop()
+    })
+
+    async function start(env: Record<string, string> = {}): Promise<TestGateway> {
+      const gateway = await startGateway({ redis, env: { AUTH_TOKEN_MODE: 'reusable', ...env } })
+      started.push(gateway)
+      return gateway
+    }
+
+    const { door, goodbyes, maxMessageBytes } = setup
+    const join = async (gateway: TestGateway, id: string): Promise<TestClient> =>
+      connect(`${gateway.url}${setup.path(id)}`, { headers: await setup.admit(gateway, id) })
+    /** It came last, and once. */
+    const assertGoodbye = ({ frames }: TestClient, code: number) => {
+      const goodbye = goodbyes[code]
+      if (goodbye === undefined) return
+      assert.match(String(frames.at(-1)), goodbye)
+      assert.equal(frames.filter((frame) => goodbye.test(String(frame))).length, 1)
+    }
+    const active = (gateway: TestGateway) => gateway.metric('wsproxy_active_connections', { door })
+    const ended = (gateway: TestGateway, code: number) =>
+      gateway.metric('wsproxy_disconnections_total', { door, code: String(code) })
+    const numbers = (client: TestClient) =>
+      client.frames.map((frame) => setup.numberOf(String(frame))).filter((n) => n !== undefined)
+
+    describe('refuses', () => {
+      const gateways = {} as Record<Refusal['at'], { http: string }>
+      let first: TestGateway
+      let away: BareGateway
+      before(async () => {
+        first = await start()
+        away = startBareGateway(`redis://127.0.0.1:${await freePort()}`)
+        started.push(away)
+        gateways.away = away
+        for (const [at, env] of Object.entries(REFUSING)) gateways[at as Refusal['at']] = await start(env)
+        await join(gateways.full as TestGateway, 'first')
+        void (gateways.draining as TestGateway).gateway.stop()
+      })
+
+      for (const [what, { at, status, code, headers, malformed }] of Object.entries(REFUSALS)) {
+        it(`${what} with ${status} ${code}, and counts it`, async () => {
+          const gateway = gateways[at]
+          const id = `refused-${code}`
+          const credentials = await setup.admit(first, id)
+          const path = malformed ? setup.malformed : setup.path(id)
+          const { status: came, body } = await ask(gateway.http, upgradeRequest(path, { ...credentials, ...headers }))
+          assert.deepEqual([came, JSON.parse(body).error.code], [status, code])
+          const page = await (await fetch(`${gateway.http}/metrics`)).text()
+          assert.match(page, new RegExp(`wsproxy_connections_total\\{door="${door}",result="${code}"\\} 1\\n`))
+        })
+      }
+    })
+
+    for (const [what, frame, code] of [
+      ['a binary frame', Buffer.from('{}'), 1003],
+      ['a frame that is too big', 'x'.repeat(maxMessageBytes + 1), 1009],
+    ] as const) {
+      it(`closes with ${code} after ${what}, and no other socket`, async () => {
+        const gateway = await start()
+        const [bad, good] = [await join(gateway, 'same'), await join(gateway, 'same')]
+        bad.socket.send(frame, { binary: typeof frame !== 'string' })
+        assert.equal((await within(bad.closed, 'the close')).code, code)
+        assertGoodbye(bad, code)
+        await setup.speak(gateway, 'same', 7, 100)
+        await eventually(() => numbers(good).includes(7), 'a frame for the other')
+        assert.equal(await ended(gateway, code), 1)
+        assert.equal(await active(gateway), 1)
+      })
+    }
+
+    it('drains: what was accepted, the goodbye, 1001, for every socket', async () => {
+      const gateway = await start()
+      const clients = await Promise.all(Array.from({ length: 20 }, (_, i) => join(gateway, `drain-${i % 4}`)))
+      await setup.speak(gateway, 'drain-0', 1, 100)
+      await eventually(() => numbers(clients[0]!).includes(1), 'the frame')
+      const stopped = gateway.gateway.stop()
+      for (const client of clients) {
+        assert.equal((await within(client.closed, 'the close')).code, 1001)
+        assertGoodbye(client, 1001)
+      }
+      await within(stopped, 'the end of the drain')
+    })
+
+    it('closes a client that does not read with 1008, while the others get everything', async () => {
+      const gateway = await start(SLOW)
+      const slow = await join(gateway, 'slow')
+      const others = [await join(gateway, 'slow'), await join(gateway, 'slow')]
+      slow.socket.pause()
+      const tooSlow = async () => (await gateway.metric('wsproxy_backpressure_events_total', { stage: 'full' })) > 0
+      let n = 0
+      while (!(await tooSlow())) {
+        assert.ok(n < MOST_FRAMES, 'the client that does not read was never too slow')
+        await setup.speak(gateway, 'slow', ++n, LARGE_BYTES)
+        await eventually(() => others.every((each) => numbers(each).at(-1) === n), `frame ${n} at the others`)
+      }
+      const expected = Array.from({ length: n }, (_, i) => i + 1)
+      for (const each of others) {
+        assert.deepEqual(numbers(each), expected)
+        assert.equal(each.code, undefined)
+      }
+      slow.socket.resume()
+      assert.equal((await within(slow.closed, 'the close')).code, 1008)
+      assert.deepEqual(numbers(slow), expected.slice(0, numbers(slow).length))
+      assert.ok(numbers(slow).length < n)
+    })
+
+    it('gives the place of a client that vanishes to another', async () => {
+      const gateway = await start({ MAX_CONNECTIONS: '1' })
+      for (let i = 0; i < 3; i++) {
+        const client = await eventually(() => join(gateway, 'place').catch(() => undefined), `place ${i} to be free`)
+        client.socket.terminate()
+      }
+      await eventually(async () => (await active(gateway)) === 0, 'no open socket')
+    })
+
+    it('notices a client that is gone without a word, and gives its place to another', async () => {
+      const gateway = await start({ MAX_CONNECTIONS: '1', PING_INTERVAL: '100ms', PONG_TIMEOUT: '300ms' })
+      const raw = await RawSocket.open(gateway.http)
+      raw.write(upgradeRequest(setup.path('silent'), await setup.admit(gateway, 'silent')))
+      assert.equal(await raw.status(), 101)
+      raw.socket.pause()
+      const next = await eventually(() => join(gateway, 'silent').catch(() => undefined), 'the place to be free')
+      assert.equal(await ended(gateway, 4408), 1)
+      next.socket.terminate()
+      raw.destroy()
+    })
+
+    it('is a label of everything that is counted for its sockets, and of nothing else', async () => {
+      const gateway = await start()
+      const clients = [await join(gateway, 'a'), await join(gateway, 'a'), await join(gateway, 'b')]
+      assert.equal(await gateway.metric('wsproxy_connections_total', { door, result: 'accepted' }), 3)
+      assert.equal(await active(gateway), 3)
+      await setup.speak(gateway, 'a', 1, 100)
+      for (const client of clients.slice(0, 2)) await eventually(() => numbers(client).includes(1), 'the frame')
+      const frames = () => clients.flatMap((client) => client.frames.map(String))
+      const bytes = () => frames().reduce((sum, frame) => sum + Buffer.byteLength(frame), 0)
+      const sent = (what: string) => gateway.metric(`wsproxy_${what}_sent_total`, { door })
+      await eventually(async () => (await sent('messages')) === frames().length, 'every frame to be counted')
+      await eventually(async () => (await sent('bytes')) === bytes(), 'every byte to be counted')
+      for (const client of clients) await client.close()
+      await eventually(async () => (await active(gateway)) === 0, 'no open socket')
+      assert.equal(await ended(gateway, 1005), 3)
+      const page = await (await fetch(`${gateway.http}/metrics`)).text()
+      const others = page.split('\n').filter((line) => /[{,]door="/.test(line) && !line.includes(`door="${door}"`))
+      for (const line of others) assert.match(line, / 0$/)
+    })
+  })
+}

@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict'
+import { after, afterEach, before, describe, it } from 'node:test'
+import { RedisUnavailable } from '../../src/contract/codes.ts'
+import { RedisHashes } from '../../src/redis/hashes.ts'
+import { newLink, openLink, type TestLink } from '../support/link.ts'
+import { freePort } from '../support/ports.ts'
+import { type Client, startRealRedis, startRedis, type TestRedis, withoutRealRedis } from '../support/redis.ts'
+import { startRelayedRedis } from '../support/relay.ts'
+import { eventually } from '../support/wait.ts'
+
+describe('a hash that is read from Redis', () => {
+  let redis: TestRedis
+  let agent: Client
+  let made: TestLink
+  let hashes: RedisHashes
+  before(async () => {
+    redis = await startRedis()
+    agent = await redis.client()
+    made = await openLink(redis.url)
+    hashes = new RedisHashes(made.link)
+  })
+  after(async () => {
+    made.close()
+    await redis.stop()
+  })
+
+  it('has every field as text', async () => {
+    await agent.hSet('plain', { a: '1', '': 'empty name', 'timestamps:é': '😀', blank: '' })
+    const fields = await hashes.read('plain')
+    assert.deepEqual(
+      new Map([...fields!].sort()),
+      new Map(Object.entries({ '': 'empty name', a: '1', blank: '', 'timestamps:é': '😀' })),
+    )
+  })
+
+  it('has no fields when there is no such key', async () => {
+    assert.deepEqual(await hashes.read('nowhere'), new Map())
+  })
+
+  it('keeps fields that are named like members of every object', async () => {
+    await agent.sendCommand([
+      'HSET',
+      'names',
+      '__proto__',
+      'a',
+      'constructor',
+      'b',
+      'toString',
+      'c',
+      '2',
+      'd',
+      '1',
+      'e',
+    ])
+    const fields = await hashes.read('names')
+    assert.deepEqual([...fields!].sort(), [
+      ['1', 'e'],
+      ['2', 'd'],
+      ['__proto__', 'a'],
+      ['constructor', 'b'],
+      ['toString', 'c'],
+    ])
+  })
+
+  it('shows bytes that are not UTF-8 as U+FFFD, in names and in values', async () => {
+    const bad = Buffer.from([0x61, 0xff, 0x62])
+    await agent.sendCommand(['HSET', 'bytes', bad, bad])
+    assert.deepEqual(await hashes.read('bytes'), new Map([['a\ufffdb', 'a\ufffdb']]))
+  })
+
+  it('may hold 10,000 fields, and values of 1 MB', async () => {
+    const fields = Object.fromEntries(Array.from({ length: 10_000 }, (_, i) => [`field-${i}`, String(i)]))
+    await agent.hSet('large', { ...fields, value: 'x'.repeat(1024 ** 2) })
+    const read = await hashes.read('large')
+    assert.equal(read!.size, 10_001)
+    assert.equal(read!.get('field-9999'), '9999')
+    assert.equal(read!.get('value')!.length, 1024 ** 2)
+  })
+
+  for (const [type, command] of Object.entries({
+    string: ['SET', 'other', 'x'],
+    list: ['RPUSH', 'other', 'x'],
+    set: ['SADD', 'other', 'x'],
+    'sorted set': ['ZADD', 'other', '1', 'x'],
+  })) {
+    it(`is undefined when a ${type} is kept there`, async () => {
+      await agent.del('other')
+      await agent.sendCommand(command)
+      assert.equal(await hashes.read('other'), undefined)
+    })
+  }
+
+  it('is told apart from others that are read at the same time', async () => {
+    const keys = Array.from({ length: 50 }, (_, i) => `many-${i}`)
+    await Promise.all(keys.map((key, i) => (i % 5 === 0 ? agent.set(key, 'x') : agent.hSet(key, 'i', String(i)))))
+    const read = await Promise.all(keys.map((key) => hashes.read(key)))
+    for (const [i, fields] of read.entries())
+      assert.deepEqual(fields, i % 5 === 0 ? undefined : new Map([['i', String(i)]]))
+  })
+})
+
+describe('a hash that cannot be read', () => {
+  const open: (() => unknown)[] = []
+  afterEach(async () => {
+    for (const end of open.splice(0)) await end()
+  })
+
+  function hashesOn(made: TestLink): RedisHashes {
+    open.unshift(() => made.close())
+    return new RedisHashes(made.link)
+  }
+
+  it('is unavailable at once when there is no connection', async () => {
+    const hashes = hashesOn(newLink(`redis://127.0.0.1:${await freePort()}`))
+    const startedAt = performance.now()
+    await assert.rejects(hashes.read('any'), RedisUnavailable)
+    assert.ok(performance.now() - startedAt < 500)
+  })
+
+  it('is unavailable when the connection is lost before the answer', async () => {
+    const redis = await startRelayedRedis()
+    open.push(() => redis.stop())
+    const made = await openLink(redis.url)
+    const hashes = hashesOn(made)
+    redis.hold('HGETALL')
+    const reads = [hashes.read('a'), hashes.read('b')]
+    const settled = Promise.allSettled(reads)
+    await eventually(() => redis.holds('*0') || redis.holds('%0'), 'the answer to be kept back')
+    made.link.restart('for the test')
+    for (const each of await settled) {
+      assert.equal(each.status, 'rejected')
+      assert.ok(each.reason instanceof RedisUnavailable, String(each.reason))
+      assert.ok(each.reason.cause instanceof Error)
+    }
+  })
+
+  it('fails with the words of Redis when Redis answers with an error, and the next one is read', {
+    skip: withoutRealRedis,
+  }, async () => {
+    const redis = await startRealRedis()
+    open.push(() => redis.stop())
+    const agent = await redis.client()
+    const hashes = hashesOn(await openLink(redis.url))
+    await agent.hSet('mine', 'a', '1')
+    await agent.aclSetUser('default', '-hgetall')
+    await assert.rejects(hashes.read('mine'), (error: Error) => {
+      assert.match(error.message, /^NOPERM/)
+      return !(error instanceof RedisUnavailable)
+    })
+    await agent.aclSetUser('default', '+hgetall')
+    assert.deepEqual(await hashes.read('mine'), new Map([['a', '1']]))
+  })
+})

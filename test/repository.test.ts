@@ -1,0 +1,303 @@
+import assert from 'node:assert/strict'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { dirname, join, relative, sep } from 'node:path'
+import { describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8')
+
+/** What is not ours, or is made from what is. */
+const SKIPPED = new Set(['node_modules', 'dist', '.git', 'results'])
+
+/** All files of the tree, relative to its root, with `/`. */
+function files(folder = ''): string[] {
+  return readdirSync(join(ROOT, folder), { withFileTypes: true }).flatMap((entry) => {
+    const path = folder === '' ? entry.name : `${folder}/${entry.name}`
+    if (entry.isDirectory()) return SKIPPED.has(entry.name) ? [] : files(path)
+    return entry.isFile() ? [path] : []
+  })
+}
+
+interface Import {
+  readonly from: string
+  /** As it is written. */
+  readonly specifier: string
+  /** Relative to the root; undefined: a package. */
+  readonly to: string | undefined
+  /** Gone after compilation. */
+  readonly typeOnly: boolean
+  readonly dynamic: boolean
+}
+
+const STATIC = /^(?:import|export)\s+(type\s+)?(?:([^;'"]*?)\s+from\s+)?['"]([^'"]+)['"]/gm
+const DYNAMIC = /\bimport\(\s*['"]([^'"]+)['"]\s*\)/g
+
+function importsOf(from: string): Import[] {
+  const text = read(from)
+  const resolve = (specifier: string) =>
+    specifier.startsWith('.')
+      ? relative(ROOT, join(ROOT, dirname(from), specifier))
+          .split(sep)
+          .join('/')
+      : undefined
+  const named = (clause: string) => (/\{([^}]*)\}/.exec(clause)?.[1] ?? '').split(',').filter((each) => each.trim())
+  return [
+    ...[...text.matchAll(STATIC)].map(([, type, clause = '', specifier]) => {
+      const onlyTypes =
+        named(clause).length > 0 &&
+        clause.trim().startsWith('{') &&
+        named(clause).every((each) => each.trim().startsWith('type '))
+      return {
+        from,
+        specifier: specifier!,
+        to: resolve(specifier!),
+        typeOnly: Boolean(type) || onlyTypes,
+        dynamic: false,
+      }
+    }),
+    ...[...text.matchAll(DYNAMIC)].map(([, specifier]) => {
+      return { from, specifier: specifier!, to: resolve(specifier!), typeOnly: false, dynamic: true }
+    }),
+  ]
+}
+
+const TREE = files()
+const SOURCES = TREE.filter((path) => path.startsWith('src/') && path.endsWith('.ts'))
+const CODE = TREE.filter((path) => /\.(ts|mjs)$/.test(path))
+const IMPORTS = SOURCES.flatMap(importsOf)
+
+/** Each layer, and the layers that it may import beside itself. The arrows point to the left. */
+const BASE = ['contract', 'base']
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  contract: [],
+  base: ['contract'],
+  redis: BASE,
+  connection: BASE,
+  runs: [...BASE, 'connection'],
+  doors: [...BASE, 'connection', 'runs'],
+  http: [...BASE, 'connection', 'doors'],
+  server: [...BASE, 'redis', 'connection', 'runs', 'doors', 'http'],
+  cli: [...BASE, 'redis', 'runs', 'http', 'server'],
+}
+const FOLDERS = ['contract', 'redis', 'connection', 'runs', 'doors', 'cli']
+
+/** The layer of a file of src. */
+function layerOf(path: string): string {
+  const [, first = '', second] = path.split('/')
+  if (second !== undefined) return FOLDERS.includes(first) ? first : `unknown (${first})`
+  const name = first.replace(/\.ts$/, '')
+  if (['http', 'server'].includes(name)) return name
+  return ['config', 'settings', 'log', 'metrics', 'uws', 'version'].includes(name) ? 'base' : `unknown (${name})`
+}
+
+describe('the imports of src', () => {
+  it('are found by this test', () => {
+    assert.ok(SOURCES.length > 20)
+    assert.ok(IMPORTS.some(({ from, to }) => from === 'src/server.ts' && to === 'src/redis/client.ts'))
+    assert.ok(
+      IMPORTS.some(({ from, to, dynamic }) => from === 'src/cli/main.ts' && to === 'src/cli/serve.ts' && dynamic),
+    )
+    for (const { from, to } of IMPORTS) assert.ok(to === undefined || existsSync(join(ROOT, to)), `${from} -> ${to}`)
+  })
+
+  it('go from layer to layer in one direction only', () => {
+    for (const path of SOURCES) assert.ok(Object.hasOwn(MAY_IMPORT, layerOf(path)), `${path} is in a known layer`)
+    const wrong = IMPORTS.filter(({ from, to }) => {
+      if (to === undefined) return false
+      const [layer, other] = [layerOf(from), layerOf(to)]
+      return layer !== other && !MAY_IMPORT[layer]!.includes(other)
+    })
+    assert.deepEqual(
+      wrong.map(({ from, to }) => `${from} imports ${to}`),
+      [],
+    )
+  })
+
+  it('leave src only for packages', () => {
+    const outside = IMPORTS.filter(({ to }) => to !== undefined && !to.startsWith('src/'))
+    assert.deepEqual(
+      outside.map(({ from, to }) => `${from} imports ${to}`),
+      [],
+    )
+  })
+
+  it('form no cycle at run time', () => {
+    const next = new Map(SOURCES.map((path) => [path, [] as string[]]))
+    for (const { from, to, typeOnly } of IMPORTS) if (to !== undefined && !typeOnly) next.get(from)!.push(to)
+    const done = new Set<string>()
+    const visit = (path: string, way: string[]): void => {
+      assert.ok(!way.includes(path), `a cycle: ${[...way, path].join(' -> ')}`)
+      if (done.has(path)) return
+      for (const each of next.get(path) ?? []) visit(each, [...way, path])
+      done.add(path)
+    }
+    for (const path of SOURCES) visit(path, [])
+  })
+
+  it('name only packages that are there at run time, each of them used', () => {
+    const { dependencies } = JSON.parse(read('package.json'))
+    const used = new Map(
+      IMPORTS.filter(
+        ({ to, typeOnly, specifier }) => to === undefined && !typeOnly && !specifier.startsWith('node:'),
+      ).map(({ specifier, from }) => [/^(@[^/]+\/)?[^/]+/.exec(specifier)![0], from]),
+    )
+    for (const [name, from] of used) assert.ok(Object.hasOwn(dependencies, name), `${from} needs ${name} at run time`)
+    assert.deepEqual(Object.keys(dependencies).sort(), [...used.keys()].sort())
+  })
+})
+
+describe('the files of src', () => {
+  it('are no barrels: each has something of its own', () => {
+    for (const path of SOURCES) {
+      const own = read(path)
+        .replace(/\/\*[\s\S]*?\*\//g, '')
+        .replace(/\/\/.*$/gm, '')
+        .replace(STATIC, '')
+        .trim()
+      assert.notEqual(own, '', path)
+    }
+  })
+
+  it('read process.env in config.ts alone', () => {
+    const readers = SOURCES.filter((path) =>
+      /process\s*(\.\s*env\b|\[\s*['"]env)|\{[^}]*\benv\b[^}]*\}\s*=\s*process\b/.test(read(path)),
+    )
+    assert.deepEqual(readers, ['src/config.ts'])
+  })
+
+  it('have at most 260 lines', () => {
+    for (const path of SOURCES) {
+      const lines = read(path).trimEnd().split('\n').length
+      assert.ok(lines <= 260, `${path} has ${lines}`)
+    }
+  })
+
+  it('have names that say something, and so have their classes', () => {
+    const EMPTY = /utils?|helpers?|managers?|handlers?|common|misc|info|data/i
+    for (const path of CODE) {
+      const names = path.replace(/\.(test\.)?(ts|mjs)$/, '').split('/')
+      for (const name of names) assert.doesNotMatch(name, new RegExp(`^(${EMPTY.source})$`, 'i'), path)
+      if (!path.startsWith('src/')) continue
+      for (const [, name] of read(path).matchAll(/\b(?:class|interface|type) ([A-Z]\w*)/g)) {
+        assert.doesNotMatch(name!, /(Utils?|Helper|Manager|Handler|Data|Info)$/, path)
+      }
+    }
+  })
+
+  it('build no name of Redis: those are made in the contract alone', () => {
+    for (const path of SOURCES.filter((each) => !each.startsWith('src/contract/'))) {
+      const text = read(path).replace(/\/\*[\s\S]*?\*\//g, '')
+      assert.doesNotMatch(text, /`session:\$|'session:'|`run:\$|'run:'/, `${path} builds a name of Redis`)
+    }
+  })
+})
+
+describe('the README', () => {
+  const part = (name: string): string => {
+    const [, text] = new RegExp(`<!-- ${name} -->\\n([\\s\\S]*?)\\n<!-- /${name} -->`).exec(read('README.md')) ?? []
+    assert.ok(text, `README.md has a part ${name}`)
+    return text
+  }
+
+  it('has in its table every metric of metrics.ts, and none that does not exist', async () => {
+    const { Metrics } = await import('../src/metrics.ts')
+    const metrics = new Metrics()
+    const real = (await metrics.registry.getMetricsAsJSON()).map(({ name, type }) => [name, String(type)])
+    metrics.stop()
+    const rows = [...part('metrics').matchAll(/^\| `(\w+)` \| *(\w+) *\|/gm)].map(([, name, kind]) => [name!, kind!])
+    assert.deepEqual(rows.sort(), real.filter(([name]) => name!.startsWith('wsproxy_')).sort())
+  })
+
+  it('names the labels of each metric', async () => {
+    const text = read('src/metrics.ts')
+    for (const [, name, labels] of part('metrics').matchAll(/^\| `wsproxy_(\w+)` \| *\w+ *\| *([\w, ]*?) *\|/gm)) {
+      const [, inCode] = new RegExp(`'${name}',[^[]*\\[([^\\]]*)\\]`).exec(text) ?? []
+      if (inCode === undefined) continue
+      const real = [...inCode.matchAll(/'(\w+)'/g)].map(([, label]) => label!)
+      assert.deepEqual(
+        labels!
+          .split(',')
+          .map((each) => each.trim())
+          .filter(Boolean),
+        real,
+        name,
+      )
+    }
+  })
+
+  it('and the other pages link only to files that exist', () => {
+    for (const page of TREE.filter((path) => path.endsWith('.md'))) {
+      for (const [, target] of read(page).matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)) {
+        assert.ok(existsSync(join(ROOT, dirname(page), target!)), `${page} links to ${target}`)
+      }
+    }
+  })
+
+  it('names only settings that exist', async () => {
+    const { settings } = await import('../src/settings.ts')
+    /** The pattern of a prefixed name, and what the client reads. */
+    const OTHERS = new Set(['WSPROXY_X', 'WSPROXY_TOKEN'])
+    const known = new Set<string>(Object.values(settings).map(({ env }) => env))
+    const text = read('README.md') + read('src/contract/PROTOCOL.md')
+    for (const [, name] of text.matchAll(/`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)(?:=[^`]*)?`/g)) {
+      assert.ok(known.has(name!.replace(/^WSPROXY_/, '')) || OTHERS.has(name!), name)
+    }
+  })
+})
+
+describe('the tree', () => {
+  const TEXTS = TREE.filter((path) => !/\.(png|gif|ico|gz|woff2?)$/.test(path))
+
+  it('names no path of a machine on which it was made', () => {
+    // Written so that this file does not contain what it looks for.
+    const home = new RegExp(`(^|[\\s"'\`(=:])/(${['home', 'Users', 'root'].join('|')})/[\\w.-]`, 'm')
+    const own = [ROOT.replace(/[/\\]$/, ''), homedir()].filter((path) => path.split(/[/\\]/).filter(Boolean).length > 1)
+    for (const path of TEXTS) {
+      const text = read(path)
+      assert.doesNotMatch(text, home, path)
+      for (const place of own) assert.ok(!text.includes(place), `${path} names ${place}`)
+    }
+  })
+
+  it('names no host of a package registry', () => {
+    const host = /(https?:)?\/\/(registry\.|npm\.|[\w.-]*(artifactory|nexus|verdaccio))[\w.-]*/i
+    for (const path of TEXTS) assert.doesNotMatch(read(path), host, path)
+    const lock = JSON.parse(read('package-lock.json')) as { packages: Record<string, object> }
+    const resolved = Object.entries(lock.packages).filter(([, each]) => 'resolved' in each)
+    assert.deepEqual(resolved, [])
+  })
+
+  it('is locked to what package.json says, with a checksum for each package', () => {
+    const wanted = JSON.parse(read('package.json'))
+    const lock = JSON.parse(read('package-lock.json'))
+    const { '': own, ...packages } = lock.packages
+    assert.equal(own.version, wanted.version)
+    assert.deepEqual(own.dependencies, wanted.dependencies)
+    assert.deepEqual(own.devDependencies, wanted.devDependencies)
+    for (const [name, each] of Object.entries(packages)) {
+      assert.match((each as { integrity?: string }).integrity ?? '', /^sha512-/, name)
+    }
+  })
+
+  it('takes uWebSockets.js by an alias of the registry, and every package at one version', () => {
+    const { dependencies, devDependencies, engines, type, bin } = JSON.parse(read('package.json'))
+    assert.match(dependencies['uWebSockets.js'], /^npm:uws-pack@\d+\.\d+\.\d+$/)
+    for (const [name, version] of Object.entries({ ...dependencies, ...devDependencies })) {
+      assert.match(String(version), /^(npm:[\w-]+@)?\d+\.\d+\.\d+$/, name)
+    }
+    assert.equal(engines.node, '>=20 <23')
+    assert.equal(type, 'module')
+    assert.deepEqual(bin, { wsproxy: 'dist/src/cli/main.js' })
+    assert.match(read('src/cli/main.ts'), /^#!\/usr\/bin\/env node\n/)
+  })
+
+  it('needs nothing but Node to build and start: its scripts import no package', () => {
+    for (const path of TREE.filter((each) => each.startsWith('scripts/'))) {
+      for (const [, specifier] of read(path).matchAll(/^import .* from ['"]([^'"]+)['"]/gm)) {
+        assert.match(specifier!, /^(node:|\.)/, path)
+      }
+    }
+  })
+})
