@@ -7,10 +7,11 @@ import { runScenario } from './rounds.ts'
 import type { Scenario, Settings } from './scenario.ts'
 import { handshake } from './scenarios/handshake.ts'
 import { idle } from './scenarios/idle.ts'
+import { runsCrowd, runsMany } from './scenarios/runs.ts'
 import { unicastPaced, unicastSaturated } from './scenarios/unicast.ts'
 import { SUBJECTS, type Subject } from './subjects.ts'
 
-const SCENARIOS: Scenario[] = [handshake, unicastSaturated, unicastPaced, idle]
+const SCENARIOS: Scenario[] = [handshake, unicastSaturated, unicastPaced, idle, runsMany, runsCrowd]
 
 interface Options {
   sockets?: number
@@ -65,7 +66,8 @@ async function run(names: string[], options: Options): Promise<void> {
   const outcomes: Outcome[] = []
   for (const scenario of scenarios) {
     const progress = (line: string) => process.stderr.write(`${line}\n`)
-    const outcome = await runScenario(scenario, settingsOf(scenario, options), subjects, progress)
+    const able = subjects.filter(({ name }) => scenario.subjects?.includes(name) ?? true)
+    const outcome = await runScenario(scenario, settingsOf(scenario, options), able, progress)
     outcomes.push(outcome)
     if (!options.json) process.stdout.write(`\n${tableOf(outcome, scenario.metrics)}\n`)
   }

@@ -27,6 +27,8 @@ export type Values = Record<string, number>
 export interface Scenario {
   name: string
   about: string
+  /** Names of the subjects that can do it; without it all. */
+  subjects?: readonly string[]
   /** Which settings matter to it; the others are not shown. */
   uses: (keyof Settings)[]
   defaults: Settings

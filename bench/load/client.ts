@@ -2,7 +2,7 @@
 import { connect, type Socket } from 'node:net'
 import { nowUs } from './clock.ts'
 import { clientControlFrame, FrameReader, type FrameSink } from './frames.ts'
-import type { Tally } from './tally.ts'
+import type { Counter } from './tally.ts'
 
 const KEY = 'dGhlIHNhbXBsZSBub25jZQ==' // the key of RFC 6455, section 1.3, and its answer
 const ACCEPT = /\r\nsec-websocket-accept: *s3pPLMBiTxaQ9kYGzzhZRbK\+xOo=\r\n/i
@@ -31,7 +31,7 @@ export interface ClientOwner {
 export class Client implements FrameSink {
   readonly startedUs = nowUs()
   readonly #owner: ClientOwner
-  readonly #tally: Tally
+  readonly #tally: Counter
   readonly #socket: Socket
   readonly #frames = new FrameReader(this)
   #phase: 'handshake' | 'open' | 'over' = 'handshake'
@@ -39,7 +39,7 @@ export class Client implements FrameSink {
   #due = 0
   #arrivedUs = 0
 
-  constructor(door: Door, owner: ClientOwner, tally: Tally) {
+  constructor(door: Door, owner: ClientOwner, tally: Counter) {
     this.#owner = owner
     this.#tally = tally
     const onread = { buffer: READ_BUFFER, callback: (count: number) => this.#read(count) }

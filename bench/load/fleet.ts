@@ -1,9 +1,10 @@
 /** All clients of the bench: connects them with bounded concurrency and knows which are open. */
 import { createHistogram } from 'node:perf_hooks'
-import { Client, type ClientOwner } from './client.ts'
+import { Client, type ClientOwner, type Door } from './client.ts'
 import { nowUs } from './clock.ts'
+import { runId } from './runs.ts'
 import { sessionId, sessionToken } from './sessions.ts'
-import type { Tally } from './tally.ts'
+import type { Counter } from './tally.ts'
 import { Usage } from './usage.ts'
 
 const HANDSHAKE_DEADLINE_US = 10_000_000
@@ -16,6 +17,8 @@ export interface ConnectOrder {
   count: number
   /** Handshakes under way at the same time. */
   inFlight: number
+  /** Connect to so many runs, in turn, and not to sessions. */
+  runs?: number
 }
 
 export interface ConnectResult {
@@ -33,12 +36,12 @@ export interface ConnectResult {
 export class Fleet implements ClientOwner {
   /** Sockets that were open and are not any more, by reason. */
   readonly lost: Record<string, number> = {}
-  readonly #tally: Tally
+  readonly #tally: Counter
   readonly #connecting = new Set<Client>()
   readonly #open = new Set<Client>()
   #attempt = newAttempt({ port: 0, first: 0, count: 0, inFlight: 0 }, () => {})
 
-  constructor(tally: Tally) {
+  constructor(tally: Counter) {
     this.#tally = tally
   }
 
@@ -91,8 +94,7 @@ export class Fleet implements ClientOwner {
     const { order } = this.#attempt
     while (this.#connecting.size < order.inFlight && this.#attempt.started < order.count) {
       const index = order.first + this.#attempt.started++
-      const door = { port: order.port, path: `/bench/ws/${sessionId(index)}`, token: sessionToken(index) }
-      this.#connecting.add(new Client(door, this, this.#tally))
+      this.#connecting.add(new Client(doorOf(order, index), this, this.#tally))
     }
   }
 
@@ -100,6 +102,11 @@ export class Fleet implements ClientOwner {
     const oldest = nowUs() - HANDSHAKE_DEADLINE_US
     for (const client of this.#connecting) if (client.startedUs < oldest) client.end('no answer within 10 s')
   }
+}
+
+function doorOf({ port, runs }: ConnectOrder, index: number): Door {
+  if (runs !== undefined) return { port, path: `/${runId(index % runs)}`, token: 'not-asked-for' }
+  return { port, path: `/bench/ws/${sessionId(index)}`, token: sessionToken(index) }
 }
 
 /** The state of one `connect`. */

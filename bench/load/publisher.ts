@@ -9,6 +9,7 @@ import { createHistogram } from 'node:perf_hooks'
 import { nowUs } from './clock.ts'
 import { serve } from './ipc.ts'
 import { Publishes } from './publishes.ts'
+import { Changes } from './runs.ts'
 import { Usage } from './usage.ts'
 
 const TICK_US = 1000
@@ -26,7 +27,7 @@ export interface Published {
 }
 
 let redis: Socket
-let publishes: Publishes
+let publishes: Publishes | Changes
 let published = 0
 let acknowledged = 0
 let wake = () => {}
@@ -35,17 +36,27 @@ const commands = {
   /** Connects to Redis. Returns the port at which acknowledgements are awaited. */
   open: async ({ redisPort, sessions }: { redisPort: number; sessions: number }) => {
     publishes = new Publishes(sessions)
-    redis = connect({ host: '127.0.0.1', port: redisPort, noDelay: true })
-    await new Promise((resolve, reject) => redis.once('connect', resolve).once('error', reject))
-    redis.write('*3\r\n$6\r\nCLIENT\r\n$5\r\nREPLY\r\n$3\r\nOFF\r\n')
-    redis.on('data', (bytes) => process.stderr.write(`redis to the publisher: ${bytes.toString()}`))
-    redis.on('drain', () => wake())
+    await openRedis(redisPort)
     return { acknowledgementPort: await listenForAcknowledgements() }
+  },
+
+  /** Connects to Redis to change runs, which only goes with `paced`. */
+  openRuns: async ({ redisPort, runs }: { redisPort: number; runs: number }) => {
+    publishes = new Changes(runs)
+    await openRedis(redisPort)
   },
 
   paced: ({ count, perSecond }: { count: number; perSecond: number }) => measured(() => paced(count, perSecond)),
 
   saturated: ({ count, window }: { count: number; window: number }) => measured(() => saturated(count, window)),
+}
+
+async function openRedis(port: number): Promise<void> {
+  redis = connect({ host: '127.0.0.1', port, noDelay: true })
+  await new Promise((resolve, reject) => redis.once('connect', resolve).once('error', reject))
+  redis.write('*3\r\n$6\r\nCLIENT\r\n$5\r\nREPLY\r\n$3\r\nOFF\r\n')
+  redis.on('data', (bytes) => process.stderr.write(`redis to the publisher: ${bytes.toString()}`))
+  redis.on('drain', () => wake())
 }
 
 function listenForAcknowledgements(): Promise<number> {

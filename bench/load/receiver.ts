@@ -3,9 +3,10 @@
  * 10,000 descriptors. For a saturated run it tells the publisher how much has arrived, so that nothing piles up in Redis.
  */
 import { connect, type Socket } from 'node:net'
-import { nowUs } from './clock.ts'
+import { nowUs, sleep } from './clock.ts'
 import { type ConnectOrder, Fleet } from './fleet.ts'
 import { serve } from './ipc.ts'
+import { RunTally } from './run-tally.ts'
 import { type Latency, Tally } from './tally.ts'
 import { Usage } from './usage.ts'
 
@@ -23,8 +24,17 @@ export interface Arrivals {
   generatorShare: number
 }
 
+/** What has come to the sockets of runs since the last `restartRuns`. */
+export interface RunArrivals extends Arrivals {
+  sockets: number
+  /** From the change until its last socket had it. */
+  lastSocketMs: Latency
+}
+
 const tally = new Tally()
 const fleet = new Fleet(tally)
+const runTally = new RunTally()
+const runFleet = new Fleet(runTally)
 const usage = new Usage()
 let acknowledgements: Socket | undefined
 let acknowledged = 0
@@ -60,6 +70,25 @@ const commands = {
       }, CHECK_MS)
     })
     return report()
+  },
+
+  connectRuns: (order: ConnectOrder) => runFleet.connect(order),
+
+  restartRuns: (_: object) => {
+    runTally.restart()
+    usage.restart()
+  },
+
+  /** Resolves when no frame of a run has come for `quietMs`. */
+  runArrivals: async ({ quietMs }: { quietMs: number }): Promise<RunArrivals> => {
+    const generatorShare = usage.share()
+    for (let seen = -1; seen !== runTally.delivered; ) {
+      seen = runTally.delivered
+      await sleep(quietMs)
+    }
+    const { delivered, outOfOrder, foreign, lastArrivalUs } = runTally
+    const counts = { delivered, outOfOrder, foreign, lastArrivalUs, sockets: runFleet.size, lostSockets: runFleet.lost }
+    return { ...counts, latencyMs: runTally.latencyMs(), lastSocketMs: runTally.lastSocketMs(), generatorShare }
   },
 }
 

@@ -12,7 +12,12 @@ export interface Latency {
   max: number
 }
 
-export class Tally {
+/** Counts the frames of sockets; for each socket it is given back what it returned for the frame before (0 at first). */
+export interface Counter {
+  count(bytes: Uint8Array, start: number, length: number, before: number, arrivedUs: number): number
+}
+
+export class Tally implements Counter {
   /** Since the process started: the publisher counts in the same way. */
   delivered = 0
   /** Messages with another number than the one that was due on their socket: lost, doubled or overtaken before them. */

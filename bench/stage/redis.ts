@@ -1,9 +1,10 @@
-/** A fresh Redis for one round, and the two things the bench asks of it beside publishing. */
+/** A fresh Redis for one round, and what the bench asks of it beside publishing. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createClient } from 'redis'
 import { sessionAuth } from '../../src/contract/topics.ts'
+import { runId } from '../load/runs.ts'
 import { sessionId, sessionToken } from '../load/sessions.ts'
 import { spawnChild } from './children.ts'
 import { acceptsConnections, freePort, whenReady } from './ports.ts'
@@ -19,6 +20,10 @@ export interface RedisStage {
   seedTokens(count: number): Promise<void>
   /** How many session channels have a subscriber. */
   subscribedChannels(): Promise<number>
+  /** Makes the runs 0 to `count - 1`, and has Redis tell changes of hashes. */
+  seedRuns(count: number): Promise<void>
+  /** How many hashes have been read since it was started. */
+  hashReads(): Promise<number>
   end(): Promise<void>
 }
 
@@ -48,7 +53,13 @@ export async function startRedis(): Promise<RedisStage> {
     const channels = (await client.sendCommand(['PUBSUB', 'CHANNELS', 'session:*:down'])) as unknown as string[]
     return channels.length
   }
-  return { port, url, seedTokens: (count) => seedTokens(client, count), subscribedChannels, end }
+  const hashReads = async () =>
+    Number(/^cmdstat_hgetall:calls=(\d+)/m.exec(await client.info('commandstats'))?.[1] ?? 0)
+  const seeds = {
+    seedTokens: (count: number) => seedTokens(client, count),
+    seedRuns: (count: number) => seedRuns(client, count),
+  }
+  return { port, url, ...seeds, subscribedChannels, hashReads, end }
 }
 
 function settings(port: number, dir: string): string[] {
@@ -61,6 +72,23 @@ function settings(port: number, dir: string): string[] {
 
 function newClient(url: string) {
   return createClient({ url }).on('error', () => {}) // the command in question rejects as well
+}
+
+/** Fields of a run in the middle of its work. */
+const RUN_FIELDS = [
+  'build_channels',
+  'abstract_watershed',
+  'build_landuse',
+  'build_soils',
+  'build_climate',
+  'run_wepp_watershed',
+]
+
+async function seedRuns(client: ReturnType<typeof newClient>, count: number): Promise<void> {
+  await client.configSet('notify-keyspace-events', 'Khgxe')
+  const stamps = RUN_FIELDS.map((name, i) => [`timestamps:${name}`, String(1_700_000_000 + i)])
+  const fields = { ...Object.fromEntries(stamps), 'attrs:has_sbs': 'true', 'locked:wepp': 'false', last_modified: '0' }
+  await Promise.all(Array.from({ length: count }, (_, index) => client.hSet(runId(index), fields)))
 }
 
 async function seedTokens(client: ReturnType<typeof newClient>, count: number): Promise<void> {

@@ -1,0 +1,104 @@
+/** Runs whose hashes change: many runs with a few sockets each, and one that a crowd looks at. Only ours: the peer has no such thing. */
+import type { RunArrivals } from '../load/receiver.ts'
+import { type Metric, Refused, refuseIfGeneratorBound, type Scenario, type Settings, type Values } from '../scenario.ts'
+import { cpuSeconds, peakBytes } from '../stage/procfs.ts'
+import type { Stage } from '../stage/stage.ts'
+import { OURS } from '../subjects.ts'
+import { IN_FLIGHT } from './crowd.ts'
+
+const CALL_MS = 5000
+const CONNECT_MS = 90_000
+const CHANGE_MS = 150_000
+const QUIET_MS = 500
+const WARM_UP_S = 2
+
+async function round(stage: Stage, settings: Settings, runCount: number): Promise<Values> {
+  const { sockets, messages, perSecond } = settings
+  await prepare(stage, sockets, runCount)
+  await change(stage, perSecond * WARM_UP_S, perSecond)
+  await stage.receiver.call('restartRuns', {}, CALL_MS)
+  const [cpuBefore, readsBefore] = [cpuSeconds(stage.pid), await stage.redis.hashReads()]
+  const { published, arrivals } = await change(stage, messages, perSecond)
+  const cpu = cpuSeconds(stage.pid) - cpuBefore
+  const reads = (await stage.redis.hashReads()) - readsBefore
+  refuseFaults(arrivals, sockets)
+  refuseIfGeneratorBound('receiver', arrivals.generatorShare)
+  refuseIfGeneratorBound('publisher', published.generatorShare)
+  const { latencyMs, lastSocketMs, delivered } = arrivals
+  const frames = (messages * sockets) / runCount
+  return {
+    p50Ms: latencyMs.p50,
+    p99Ms: latencyMs.p99,
+    p999Ms: latencyMs.p999,
+    lastP50Ms: lastSocketMs.p50,
+    lastMaxMs: lastSocketMs.max,
+    readsPerChange: reads / messages,
+    shown: (delivered / frames) * 100,
+    cpuPerChangeUs: (cpu * 1e6) / messages,
+    cpuPerFrameUs: (cpu * 1e6) / delivered,
+    subjectBusy: (cpu / published.seconds) * 100,
+    receiverBusy: arrivals.generatorShare * 100,
+    publisherLagMs: published.lagP99Ms,
+    peakMb: peakBytes(stage.pid) / 1e6,
+  }
+}
+
+async function prepare(stage: Stage, sockets: number, runCount: number): Promise<void> {
+  await stage.redis.seedRuns(runCount)
+  await stage.publisher.call('openRuns', { redisPort: stage.redis.port, runs: runCount }, CALL_MS)
+  const order = { port: stage.port, first: 0, count: sockets, inFlight: IN_FLIGHT, runs: runCount }
+  const { failed, reasons } = await stage.receiver.call('connectRuns', order, CONNECT_MS)
+  if (failed > 0) throw new Refused(`${failed} of ${sockets} sockets could not connect: ${JSON.stringify(reasons)}`)
+}
+
+/** Changes runs in turn, and waits until no more frames come. */
+async function change(stage: Stage, count: number, perSecond: number) {
+  const published = await stage.publisher.call('paced', { count, perSecond }, CHANGE_MS)
+  const arrivals = await stage.receiver.call('runArrivals', { quietMs: QUIET_MS }, CALL_MS)
+  return { published, arrivals }
+}
+
+function refuseFaults({ outOfOrder, lostSockets, sockets }: RunArrivals, expected: number): void {
+  if (sockets !== expected) throw new Refused(`sockets were lost: ${JSON.stringify(lostSockets)}`)
+  if (outOfOrder > 0) throw new Refused(`${outOfOrder} frames were not newer than the one before them on their socket`)
+}
+
+const METRICS: Metric[] = [
+  { key: 'p50Ms', label: 'HSET to frame p50, ms', digits: 2, better: 'lower' },
+  { key: 'p99Ms', label: 'HSET to frame p99, ms', digits: 2, better: 'lower' },
+  { key: 'p999Ms', label: 'HSET to frame p99.9, ms', digits: 2, better: 'lower' },
+  { key: 'lastP50Ms', label: 'HSET to the last socket p50, ms', digits: 2, better: 'lower' },
+  { key: 'lastMaxMs', label: 'HSET to the last socket, worst, ms', digits: 2, better: 'lower' },
+  { key: 'readsPerChange', label: 'HGETALL per change', digits: 3, better: 'lower' },
+  { key: 'shown', label: 'changes shown by a frame of their own, %', digits: 1, better: 'higher' },
+  { key: 'cpuPerChangeUs', label: 'CPU per change, us', digits: 1, better: 'lower' },
+  { key: 'cpuPerFrameUs', label: 'CPU per frame, us', digits: 2, better: 'lower' },
+  { key: 'subjectBusy', label: 'subject busy, % of a core', digits: 1, better: 'context' },
+  { key: 'receiverBusy', label: 'receiver busy, % of a core', digits: 0, better: 'context' },
+  { key: 'publisherLagMs', label: 'publisher late p99, ms', digits: 2, better: 'context' },
+  { key: 'peakMb', label: 'peak RSS, MB', digits: 1, better: 'lower' },
+]
+
+const RUNS = 40
+
+export const runsMany: Scenario = {
+  name: 'runs-many',
+  about: `${RUNS} runs that change in turn; every socket gets a frame for each change of its run`,
+  subjects: [OURS.name],
+  uses: ['sockets', 'messages', 'perSecond'],
+  defaults: { sockets: 200, messages: 16_000, perSecond: RUNS * 20, window: 0, rounds: 3 },
+  quick: { messages: 4000, rounds: 1 },
+  metrics: METRICS,
+  round: (stage, settings) => round(stage, settings, RUNS),
+}
+
+export const runsCrowd: Scenario = {
+  name: 'runs-crowd',
+  about: 'one run that changes, and all sockets look at it',
+  subjects: [OURS.name],
+  uses: ['sockets', 'messages', 'perSecond'],
+  defaults: { sockets: 5000, messages: 50, perSecond: 5, window: 0, rounds: 3 },
+  quick: { messages: 10, rounds: 1 },
+  metrics: METRICS,
+  round: (stage, settings) => round(stage, settings, 1),
+}
