@@ -24,8 +24,9 @@ function run(command, args, { quiet = false, env = {} } = {}) {
 
 function install() {
   if (modified('node_modules/.package-lock.json') >= modified('package-lock.json')) return
-  console.error('installing dependencies (npm ci)')
-  run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'])
+  console.error('installing dependencies (npm install)')
+  // Not npm ci: it fails where the lockfile lacks a binary of a platform that some registry does not carry, which no other platform needs.
+  run('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'])
   // npm may keep an older time on it; what counts is that it is there now.
   utimesSync(join(root, 'node_modules', '.package-lock.json'), new Date(), new Date())
 }
