@@ -66,3 +66,9 @@ export async function untilLeft(gateway: TestGateway, run: string, database = 0)
   const left = async () => (await gateway.agent.pubSubChannels(channel)).length === 0
   await eventually(left, `${channel} to be left`)
 }
+
+/** Channels that start with `__key`, and patterns, that anybody is subscribed to. */
+export async function keyspace(gateway: TestGateway): Promise<{ channels: string[]; patterns: number }> {
+  const channels = await gateway.agent.pubSubChannels('__key*')
+  return { channels: channels.map(String).sort(), patterns: Number(await gateway.agent.pubSubNumPat()) }
+}
