@@ -1,6 +1,7 @@
 import { Ajv, type ErrorObject } from 'ajv'
 import type { DataValidationCxt } from 'ajv/dist/types/index.js'
-import { type Address, type Setting, settings } from './settings.ts'
+import type { Address, Setting } from './setting.ts'
+import { settings } from './settings.ts'
 
 /**
  * Settings come from environment variables only, are read once and never change. This file is the only reader of process.env.
@@ -62,6 +63,11 @@ function parseRedisUrl(text: string): string | undefined {
 }
 
 const unlimited = Number.POSITIVE_INFINITY
+
+function isWebAddress(text: string): boolean {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  return url !== undefined && /^https?:$/.test(url.protocol) && url.username === '' && url.password === ''
+}
 
 /** An ajv that also turns text into what it means, in place. */
 function compile() {
@@ -131,6 +137,10 @@ function contradictions(config: Config): string[] {
     [
       config.adminPort !== undefined && config.adminPort === config.listen.port,
       'ADMIN_PORT: is the port of LISTEN_ADDR',
+    ],
+    [
+      !config.preflightHttpDependencies.every(isWebAddress),
+      'PREFLIGHT_HTTP_DEPENDENCIES: must be http:// or https:// addresses without credentials, separated by commas',
     ],
   ]
   return problems.filter(([wrong]) => wrong).map(([, line]) => line)

@@ -8,6 +8,7 @@ import {
   type Metric,
   Registry,
 } from 'prom-client'
+import { CheapHistogram } from './histogram.ts'
 
 /** Counts of one door that are raised a million times a second: plain numbers, read when somebody scrapes. */
 export interface DoorStats {
@@ -22,56 +23,9 @@ type LossReason = 'slow_client' | 'upstream_full' | 'upstream_uncertain' | 'rate
 /** Why messages may have been lost, where nobody can tell how many. */
 type GapReason = 'redis_down'
 
-/**
- * A histogram that costs a loop over its bounds and no allocation: prom-client's hashes labels at every call, which at a million
- * calls a second is more than the message itself. It goes to the registry in the shape that prom-client prints.
- */
-class CheapHistogram {
-  readonly type = 'histogram'
-  readonly aggregator = 'sum'
-  readonly name: string
-  readonly help: string
-  readonly #bounds: readonly number[]
-  readonly #counts: number[]
-  #sum = 0
-
-  constructor(name: string, help: string, bounds: readonly number[]) {
-    this.name = name
-    this.help = help
-    this.#bounds = bounds
-    this.#counts = new Array(bounds.length + 1).fill(0)
-  }
-
-  /** Counts `value` `times` times. */
-  observe(value: number, times: number): void {
-    let i = 0
-    while (i < this.#bounds.length && value > this.#bounds[i]!) i++
-    this.#counts[i]! += times
-    this.#sum += value * times
-  }
-
-  async get() {
-    const { name, help, type, aggregator } = this
-    let below = 0
-    const values = [...this.#bounds, '+Inf'].map((le, i) => {
-      below += this.#counts[i]!
-      return { metricName: `${name}_bucket`, labels: { le }, value: below }
-    })
-    const totals = [
-      { metricName: `${name}_sum`, labels: {}, value: this.#sum },
-      { metricName: `${name}_count`, labels: {}, value: below },
-    ]
-    return { name, help, type, aggregator, values: [...values, ...totals] }
-  }
-
-  reset(): void {
-    this.#counts.fill(0)
-    this.#sum = 0
-  }
-}
-
 const PREFIX = 'wsproxy_'
 const SECONDS = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
+const CHECK_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1]
 const BYTES = [
   0,
   1024,
@@ -131,6 +85,24 @@ export class Metrics {
     name: `${PREFIX}handshake_seconds`,
     help: 'From the upgrade request to the 101',
     buckets: SECONDS,
+    registers: [this.registry],
+  })
+  readonly preflightRuns = this.#counter('preflight_runs_total', 'Preflight runs by outcome: pass, warn or fail', [
+    'mode',
+    'event_type',
+    'result',
+  ])
+  readonly preflightFailures = this.#counter('preflight_failures_total', 'Preflight checks that failed', ['check'])
+  readonly preflightUnrecorded = this.#counter(
+    'preflight_unrecorded_total',
+    'Preflight reports that could not be recorded',
+    [],
+  )
+  readonly preflightChecks = new Histogram({
+    name: `${PREFIX}preflight_check_duration_seconds`,
+    help: 'How long a preflight check took',
+    labelNames: ['check'],
+    buckets: CHECK_SECONDS,
     registers: [this.registry],
   })
   readonly latency = new CheapHistogram(

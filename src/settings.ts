@@ -1,64 +1,6 @@
-/** The table of settings: one entry a variable, with its kind, default, bounds and the sentence that the README prints. */
+import { address, boolean, duration, integer, list, oneOf, redisUrl, size, string } from './setting.ts'
 
-type Kind = 'string' | 'integer' | 'boolean' | 'duration' | 'size' | 'list' | 'address' | 'url'
-
-export interface Setting<T> {
-  readonly env: string
-  readonly kind: Kind
-  /** As it would be written in the environment; undefined: not set. */
-  readonly default: string | undefined
-  readonly description: string
-  readonly schema: object
-  readonly secret: boolean
-  readonly aliases: readonly string[]
-  /** Only for the type: what `Config` holds. */
-  readonly type?: T
-}
-
-interface Options<D extends string | undefined> {
-  readonly default: D
-  readonly description: string
-  readonly minimum?: number
-  readonly maximum?: number
-  readonly secret?: boolean
-  /** Older names, of the run door's predecessor. */
-  readonly aliases?: readonly string[]
-}
-type Value<T, D> = D extends string ? T : T | undefined
-
-const setting =
-  <T>(kind: Kind, keywords: (options: Options<string | undefined>) => object) =>
-  <const D extends string | undefined>(env: string, options: Options<D>): Setting<Value<T, D>> => ({
-    env,
-    kind,
-    default: options.default,
-    description: options.description,
-    secret: options.secret ?? false,
-    aliases: options.aliases ?? [],
-    schema: { ...keywords(options), ...(options.default === undefined ? {} : { default: options.default }) },
-  })
-
-const limits = ({ minimum, maximum }: Options<string | undefined>) => ({
-  ...(minimum === undefined ? {} : { minimum }),
-  ...(maximum === undefined ? {} : { maximum }),
-})
-
-const string = setting<string>('string', () => ({ type: 'string' }))
-const integer = setting<number>('integer', (o) => ({ type: 'string', integer: limits(o) }))
-const boolean = setting<boolean>('boolean', () => ({ type: 'boolean' }))
-const duration = setting<number>('duration', (o) => ({ type: 'string', duration: limits(o) }))
-const size = setting<number>('size', (o) => ({ type: 'string', size: limits(o) }))
-const list = setting<readonly string[]>('list', () => ({ type: 'string', list: true }))
-const address = setting<Address>('address', () => ({ type: 'string', address: true }))
-const redisUrl = setting<string>('url', () => ({ type: 'string', redisUrl: true }))
-const oneOf = <const T extends readonly string[]>(values: T) =>
-  setting<T[number]>('string', () => ({ type: 'string', enum: values }))
-
-/** A host and a port to listen on. */
-export interface Address {
-  readonly host: string
-  readonly port: number
-}
+/** The table of settings: what the README prints. */
 
 /** One entry a variable, in the order of the README's table. */
 export const settings = {
@@ -243,5 +185,37 @@ export const settings = {
   drainDelayMs: duration('DRAIN_DELAY', {
     default: '0',
     description: 'Pause between `/ready` turning 503 and the listener closing, for load balancers to notice.',
+  }),
+  preflightTimeoutMs: duration('PREFLIGHT_CHECK_TIMEOUT', {
+    default: '500ms',
+    minimum: 10,
+    description: 'How long a preflight check may take; past it, it has failed.',
+  }),
+  preflightHttpDependencies: list('PREFLIGHT_HTTP_DEPENDENCIES', {
+    default: '',
+    description: 'Addresses (`http://`, `https://`) that must answer below 400 for a preflight run to pass.',
+  }),
+  preflightEventTypes: list('PREFLIGHT_EVENT_TYPES', {
+    default: '',
+    description: 'Event types that metrics show by name; all others count as `other`.',
+  }),
+  preflightRetentionMs: duration('PREFLIGHT_RETENTION', {
+    default: '30d',
+    minimum: 3600e3,
+    maximum: 366 * 24 * 3600e3,
+    description: 'How long preflight reports are kept in Redis.',
+  }),
+  preflightExpectedRate: size('PREFLIGHT_EXPECTED_RATE', {
+    default: '16MiB',
+    description: 'Bytes a second that this instance expects from Redis; its output buffer must hold a second of them.',
+  }),
+  preflightChecksFolder: string('PREFLIGHT_CHECKS_FOLDER', {
+    default: undefined,
+    description: 'Folder of further preflight checks: JavaScript modules whose default export is a check.',
+  }),
+  sentryDsn: string('SENTRY_DSN', {
+    default: undefined,
+    secret: true,
+    description: 'Where unhealthy preflight runs are reported (needs the optional package `@sentry/node`).',
   }),
 } as const

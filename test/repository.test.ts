@@ -78,10 +78,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   runs: [...BASE, 'connection'],
   doors: [...BASE, 'connection', 'runs'],
   http: [...BASE, 'connection', 'doors'],
-  server: [...BASE, 'redis', 'connection', 'runs', 'doors', 'http'],
-  cli: [...BASE, 'redis', 'runs', 'http', 'server'],
+  preflight: [...BASE, 'redis', 'connection', 'http'],
+  server: [...BASE, 'redis', 'connection', 'runs', 'doors', 'http', 'preflight'],
+  cli: [...BASE, 'redis', 'runs', 'http', 'preflight', 'server'],
 }
-const FOLDERS = ['contract', 'redis', 'connection', 'runs', 'doors', 'cli']
+const FOLDERS = ['contract', 'redis', 'connection', 'runs', 'doors', 'preflight', 'cli']
+const BASE_FILES = ['config', 'setting', 'settings', 'log', 'metrics', 'histogram', 'uws', 'version']
 
 /** The layer of a file of src. */
 function layerOf(path: string): string {
@@ -89,7 +91,7 @@ function layerOf(path: string): string {
   if (second !== undefined) return FOLDERS.includes(first) ? first : `unknown (${first})`
   const name = first.replace(/\.ts$/, '')
   if (['http', 'server'].includes(name)) return name
-  return ['config', 'settings', 'log', 'metrics', 'uws', 'version'].includes(name) ? 'base' : `unknown (${name})`
+  return BASE_FILES.includes(name) ? 'base' : `unknown (${name})`
 }
 
 describe('the imports of src', () => {

@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto'
+import { RedisUnavailable } from '../contract/codes.ts'
 import type { Logger } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import { RedisFeed } from './feed.ts'
 import { RedisHashes } from './hashes.ts'
 import { checkKeyspaceEvents } from './keyspace.ts'
-import { Link } from './link.ts'
+import { isReply, Link } from './link.ts'
 import { RedisTokens } from './tokens.ts'
 import { RedisUpstream } from './upstream.ts'
 
@@ -97,6 +98,14 @@ export class RedisClient {
     return Promise.race([this.#ping, late])
       .catch(() => undefined)
       .finally(() => clearTimeout(timer))
+  }
+
+  /** Any command, for what is asked rarely. @throws RedisUnavailable when there is no connection or it is lost before the answer; Redis' own error. */
+  async command(args: readonly string[]): Promise<unknown> {
+    const { client } = this.#commands
+    return client.sendCommand([...args]).catch((error: unknown) => {
+      throw isReply(error) ? error : new RedisUnavailable(`lost during ${args[0]}`, { cause: error })
+    })
   }
 
   close(): void {
