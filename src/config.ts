@@ -64,11 +64,6 @@ function parseRedisUrl(text: string): string | undefined {
 
 const unlimited = Number.POSITIVE_INFINITY
 
-function isWebAddress(text: string): boolean {
-  const url = URL.canParse(text) ? new URL(text) : undefined
-  return url !== undefined && /^https?:$/.test(url.protocol) && url.username === '' && url.password === ''
-}
-
 /** An ajv that also turns text into what it means, in place. */
 function compile() {
   const ajv = new Ajv({ allErrors: true, useDefaults: true, coerceTypes: true, strict: true, $data: false })
@@ -121,26 +116,45 @@ function compile() {
   })
 }
 
+/** A value that is wrong in itself is still text here, and reported already. */
+const listLength = (list: readonly string[] | string): number => (typeof list === 'string' ? 0 : list.length)
+
+const hasServers = (config: Config): boolean => listLength(config.sentinels) + listLength(config.clusterNodes) > 0
+
+const invalidAddresses = (name: string, list: readonly string[] | string): [boolean, string][] =>
+  typeof list === 'string'
+    ? []
+    : list.map((entry) => [
+        parseAddress(entry) === undefined || entry.startsWith(':'),
+        `${name}: "${entry}" is not host:port`,
+      ])
+
 function contradictions(config: Config): string[] {
   const problems: [boolean, string][] = [
     [
-      config.production === 'production' && config.redisUrl === undefined,
+      config.production === 'production' && config.redisUrl === undefined && !hasServers(config),
       'REDIS_URL: must be set when NODE_ENV=production (the embedded server is for development)',
     ],
     [
       config.reconnectGraceMs > 0 && config.tokenMode === 'reusable',
       'AUTH_RECONNECT_GRACE: has no meaning with AUTH_TOKEN_MODE=reusable',
     ],
+    [
+      listLength(config.sentinels) > 0 && listLength(config.clusterNodes) > 0,
+      'REDIS_SENTINELS: excludes REDIS_CLUSTER_NODES',
+    ],
+    [
+      config.shardedPubSub === true && listLength(config.clusterNodes) === 0,
+      'REDIS_SHARDED_PUBSUB: needs REDIS_CLUSTER_NODES',
+    ],
+    ...invalidAddresses('REDIS_SENTINELS', config.sentinels),
+    ...invalidAddresses('REDIS_CLUSTER_NODES', config.clusterNodes),
     [config.pongTimeoutMs <= config.pingIntervalMs, 'PONG_TIMEOUT: must be longer than PING_INTERVAL'],
     [config.runPongTimeoutMs <= config.runPingIntervalMs, 'RUN_PONG_TIMEOUT: must be longer than RUN_PING_INTERVAL'],
     [config.drainDelayMs >= config.shutdownGraceMs, 'DRAIN_DELAY: must be shorter than SHUTDOWN_GRACE_PERIOD'],
     [
       config.adminPort !== undefined && config.adminPort === config.listen.port,
       'ADMIN_PORT: is the port of LISTEN_ADDR',
-    ],
-    [
-      !config.preflightHttpDependencies.every(isWebAddress),
-      'PREFLIGHT_HTTP_DEPENDENCIES: must be http:// or https:// addresses without credentials, separated by commas',
     ],
   ]
   return problems.filter(([wrong]) => wrong).map(([, line]) => line)

@@ -26,6 +26,36 @@ export const settings = {
     description:
       'Redis or Valkey 6 and later: `redis://[user:password@]host[:port][/db]`, or `rediss://`. Missing: an embedded server, outside production.',
   }),
+  sentinels: list('REDIS_SENTINELS', {
+    default: '',
+    description: 'Sentinels as `host:port,...`; they name the server, `REDIS_URL` brings credentials and database.',
+  }),
+  sentinelMaster: string('REDIS_SENTINEL_MASTER', {
+    default: 'mymaster',
+    description: 'Name under which the Sentinels know the master.',
+  }),
+  sentinelPassword: string('REDIS_SENTINEL_PASSWORD', {
+    default: undefined,
+    secret: true,
+    description: 'Password of the Sentinels themselves.',
+  }),
+  clusterNodes: list('REDIS_CLUSTER_NODES', {
+    default: '',
+    description: 'Some nodes of a Redis Cluster as `host:port,...`; `REDIS_URL` brings credentials.',
+  }),
+  shardedPubSub: boolean('REDIS_SHARDED_PUBSUB', {
+    default: 'false',
+    description: 'In a cluster: session channels by SSUBSCRIBE and SPUBLISH (Redis 7); agents must do the same.',
+  }),
+  canaryIntervalMs: duration('REDIS_CANARY_INTERVAL', {
+    default: '2s',
+    description: 'How often a message is published that must come back over the connection of user messages. 0: never.',
+  }),
+  canaryTimeoutMs: duration('REDIS_CANARY_TIMEOUT', {
+    default: '6s',
+    minimum: 100,
+    description: 'How late such a message may be until that connection is replaced.',
+  }),
   logLevel: oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])('LOG_LEVEL', {
     default: 'info',
     aliases: ['PREFLIGHT_LOG_LEVEL'],
@@ -65,6 +95,10 @@ export const settings = {
   sessionUpstream: boolean('SESSION_UPSTREAM', {
     default: 'true',
     description: 'Publish client frames to `session:<id>:up`.',
+  }),
+  sessionFlowSignal: boolean('SESSION_FLOW_SIGNAL', {
+    default: 'false',
+    description: 'Tell agents of slow clients: key `session:<id>:flow`, changes on `session:<id>:ctl`.',
   }),
   streamEndTimeoutMs: duration('STREAM_END_TIMEOUT', {
     default: '60s',

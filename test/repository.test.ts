@@ -82,8 +82,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   server: [...BASE, 'redis', 'connection', 'runs', 'doors', 'http', 'preflight'],
   cli: [...BASE, 'redis', 'runs', 'http', 'preflight', 'server'],
 }
-const FOLDERS = ['contract', 'redis', 'connection', 'runs', 'doors', 'preflight', 'cli']
 const BASE_FILES = ['config', 'setting', 'settings', 'log', 'metrics', 'histogram', 'uws', 'version']
+const FOLDERS = ['contract', 'redis', 'connection', 'runs', 'doors', 'preflight', 'cli']
 
 /** The layer of a file of src. */
 function layerOf(path: string): string {
@@ -210,6 +210,18 @@ describe('the README', () => {
     metrics.stop()
     const rows = [...part('metrics').matchAll(/^\| `(\w+)` \| *(\w+) *\|/gm)].map(([, name, kind]) => [name!, kind!])
     assert.deepEqual(rows.sort(), real.filter(([name]) => name!.startsWith('wsproxy_')).sort())
+  })
+
+  it('explains every reason of a loss, and none that does not exist', async () => {
+    const { GAP_REASONS, LOSS_REASONS } = await import('../src/metrics.ts')
+    const rows = [...part('reasons').matchAll(/^\| (?:`(\w+)`)? ?\| `(\w+)` \|/gm)].map(([, table, reason]) => [
+      table,
+      reason,
+    ])
+    const second = rows.findIndex(([table]) => table === 'gaps_total')
+    const reasons = rows.map(([, reason]) => reason)
+    assert.deepEqual(reasons.slice(0, second).sort(), [...LOSS_REASONS].sort())
+    assert.deepEqual(reasons.slice(second).sort(), [...GAP_REASONS].sort())
   })
 
   it('names the labels of each metric', async () => {

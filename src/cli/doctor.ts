@@ -99,13 +99,7 @@ function readContext({ session, run, agent, eventType, campaign }: DoctorOptions
 /** The connections that a gateway would have; nothing is set in Redis. */
 function connect(config: Config, url: string, metrics: Metrics, log: LastReason, heard: (channel: string) => boolean) {
   return new RedisClient({
-    options: {
-      url,
-      afterTokenMs: 0,
-      upstreamBufferMessages: config.upstreamBufferMessages,
-      upstreamBufferBytes: config.upstreamBufferBytes,
-      setKeyspaceEvents: false,
-    },
+    options: { ...config, url, afterTokenMs: 0, sharded: config.shardedPubSub, setKeyspaceEvents: false },
     metrics,
     log: log.logger,
     message: heard,

@@ -10,7 +10,11 @@ const CONNECT_TIMEOUT_MS = 3000
 export async function startRedis(
   config: Config,
 ): Promise<{ url: string; embedded: boolean; close: () => Promise<void> }> {
-  if (config.redisUrl !== undefined) return { url: config.redisUrl, embedded: false, close: async () => {} }
+  const elsewhere = config.sentinels.length + config.clusterNodes.length > 0
+  if (config.redisUrl !== undefined || elsewhere) {
+    // With Sentinels or a cluster the host is not used: only what is the same on all servers.
+    return { url: config.redisUrl ?? 'redis://localhost', embedded: false, close: async () => {} }
+  }
   // Only where it is used: it brings a Lua engine and 30 MB.
   const { startEmbeddedRedis } = await import('../redis/embedded.ts')
   const server = await startEmbeddedRedis(EMBEDDED_PORT).catch((error: NodeJS.ErrnoException) => {
@@ -23,7 +27,11 @@ export async function startRedis(
 /** The Redis of the settings; where there is none, that of a gateway in development, or an embedded one as a gateway would have. */
 export async function findRedis(config: Config): Promise<{ url: string; source: string; close: () => Promise<void> }> {
   const development = `redis://127.0.0.1:${EMBEDDED_PORT}`
-  if (config.redisUrl !== undefined) return { url: config.redisUrl, source: 'REDIS_URL', close: async () => {} }
+  const sources = { REDIS_CLUSTER_NODES: config.clusterNodes, REDIS_SENTINELS: config.sentinels }
+  const [source] = Object.entries(sources).find(([, nodes]) => nodes.length > 0) ?? ['REDIS_URL']
+  if (config.redisUrl !== undefined || source !== 'REDIS_URL') {
+    return { url: config.redisUrl ?? 'redis://localhost', source, close: async () => {} }
+  }
   const client = newClient(development).on('error', () => {})
   const running = await client.connect().then(
     () => true,

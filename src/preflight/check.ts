@@ -46,6 +46,8 @@ export interface CheckedRedis {
   command(args: readonly string[], signal: AbortSignal): Promise<unknown>
   /** The same command on every node that keeps data; one answer a node. */
   everyNode(args: readonly string[], signal: AbortSignal): Promise<readonly unknown[]>
+  /** Who has subscribed the channel, on all nodes together. */
+  subscribers(channel: string, signal: AbortSignal): Promise<number>
   /** Publishes to a private channel that it has subscribed; resolves when the message is back. */
   echo(signal: AbortSignal): Promise<void>
 }

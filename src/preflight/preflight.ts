@@ -1,4 +1,5 @@
-import type { Config } from '../config.ts'
+import { type Config, ConfigError } from '../config.ts'
+import { PREFLIGHT_REPORTS } from '../contract/topics.ts'
 import type { Logger } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { TemplatedApp } from '../uws.ts'
@@ -25,9 +26,21 @@ export async function loadPreflight(
   log: Logger,
   contributed: readonly Check[] = [],
 ): Promise<LoadedPreflight> {
-  const { preflightChecksFolder: folder, sentryDsn } = config
+  const { preflightChecksFolder: folder, preflightHttpDependencies, sentryDsn } = config
+  const wrong = preflightHttpDependencies.filter((address) => !isWebAddress(address))
+  if (wrong.length > 0) {
+    const what = 'is no http:// or https:// address, or has credentials in it'
+    throw new ConfigError(
+      wrong.map((address) => `PREFLIGHT_HTTP_DEPENDENCIES: "${address.replace(/\/\/.*@/, '//***@')}" ${what}`),
+    )
+  }
   const checks = await loadChecks([BUILT_IN, ...(folder === undefined ? [] : [folderUrl(folder)])], contributed)
   return { checks, told: sentryDsn === undefined ? undefined : await openSentry(sentryDsn, log) }
+}
+
+function isWebAddress(text: string): boolean {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  return url !== undefined && /^https?:$/.test(url.protocol) && url.username === '' && url.password === ''
 }
 
 export interface PreflightParts {
@@ -57,9 +70,9 @@ export class Preflight {
 
   constructor(parts: PreflightParts) {
     const { config, loaded, redis, redisUrl, metrics, log, sockets, known, note } = parts
-    this.#redis = new PreflightRedis(redis, redisUrl)
+    this.#redis = new PreflightRedis(redis, config, redisUrl)
     this.loopback = new Loopback(config.listen)
-    this.reports = new Reports((args) => redis.command(args), config.preflightRetentionMs)
+    this.reports = new Reports((args) => redis.command(PREFLIGHT_REPORTS, args), config.preflightRetentionMs)
     this.#recorder = new Recorder({
       keep: (report) => this.reports.add(report, Date.now()),
       metrics,

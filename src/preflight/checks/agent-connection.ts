@@ -1,6 +1,5 @@
 import { sessionUp } from '../../contract/topics.ts'
 import type { Check } from '../check.ts'
-import { pairsOf } from '../replies.ts'
 
 const check: Check = {
   name: 'agent-connection',
@@ -9,8 +8,7 @@ const check: Check = {
   async execute({ sessionId }, signal, { redis }) {
     if (sessionId === undefined) return { status: 'skipped', message: 'no session was named' }
     const channel = sessionUp(sessionId)
-    const answers = await redis.everyNode(['PUBSUB', 'NUMSUB', channel], signal)
-    const listeners = answers.reduce<number>((sum, answer) => sum + Number(pairsOf(answer)[0]?.[1] ?? 0), 0)
+    const listeners = await redis.subscribers(channel, signal)
     if (listeners > 0)
       return { status: 'pass', message: `${listeners} listening to ${channel}`, details: { listeners } }
     return {
