@@ -18,7 +18,7 @@ const BATCH = 100
 /**
  * Keeps a report and counts it, in one step; a second time it does nothing, so that it may be repeated when nobody knows whether it was done.
  * KEYS: stream, counts of the hour, of the day, places of the day. ARGV: id, event type, healthy, report, oldest time that is kept,
- * how long counts and places live (s), most reports, most types; then a field and its value each: `last:` ones are set, all others are added.
+ * how long counts and places live (s), most reports, most types; then a field and its value each: `last:` ones are set if later, all others are added.
  */
 const SCRIPT = `
 if redis.call('HEXISTS', KEYS[4], ARGV[1]) == 1 then return 0 end
@@ -29,8 +29,8 @@ redis.pcall('XTRIM', KEYS[1], 'MINID', ARGV[5])
 redis.call('XTRIM', KEYS[1], 'MAXLEN', '~', ARGV[7])
 for key = 2, 3 do
   for i = 9, #ARGV, 2 do
-    if string.sub(ARGV[i], 1, 5) == 'last:' then redis.call('HSET', KEYS[key], ARGV[i], ARGV[i + 1])
-    else redis.call('HINCRBY', KEYS[key], ARGV[i], ARGV[i + 1]) end
+    if string.sub(ARGV[i], 1, 5) ~= 'last:' then redis.call('HINCRBY', KEYS[key], ARGV[i], ARGV[i + 1])
+    elseif (redis.call('HGET', KEYS[key], ARGV[i]) or '') < ARGV[i + 1] then redis.call('HSET', KEYS[key], ARGV[i], ARGV[i + 1]) end
   end
   local kind = 'type:' .. ARGV[2]
   if redis.call('HEXISTS', KEYS[key], kind) == 0 and redis.call('HINCRBY', KEYS[key], 'types', 1) > tonumber(ARGV[8]) then

@@ -19,16 +19,19 @@ describe('a preflight run', () => {
       newCheck('one', async () => ({ status: 'pass', message: 'fine', details: { a: 1 } })),
       newCheck('two', async () => ({ status: 'warn', message: 'hm', remediation: 'look at it' })),
     ])
-    assert.deepEqual({ ...report, id: '', createdAt: '', durationMs: 0, checks: [] }, {
-      id: '',
-      mode: 'full',
-      eventType: 'none',
-      healthy: true,
-      hasWarnings: true,
-      checks: [],
-      durationMs: 0,
-      createdAt: '',
-    })
+    assert.deepEqual(
+      { ...report, id: '', createdAt: '', durationMs: 0, checks: [] },
+      {
+        id: '',
+        mode: 'full',
+        eventType: 'none',
+        healthy: true,
+        hasWarnings: true,
+        checks: [],
+        durationMs: 0,
+        createdAt: '',
+      },
+    )
     const said = report.checks.map(({ durationMs, ...rest }) => rest)
     assert.deepEqual(said, [
       { name: 'one', status: 'pass', message: 'fine', details: { a: 1 } },
@@ -40,17 +43,27 @@ describe('a preflight run', () => {
   })
 
   it('keeps what the caller knows in the report', async () => {
-    const context: Context = { ...FULL, eventType: 'mail', campaignId: 'c', agentId: 'a', userId: 'u', metadata: { k: 1 } }
-    const report = await runner([]).run(context, 'ci')
-    const { eventType, campaignId, agentId, userId, metadata, triggeredBy } = report
-    assert.deepEqual({ eventType, campaignId, agentId, userId, metadata, triggeredBy }, {
+    const context: Context = {
+      ...FULL,
       eventType: 'mail',
       campaignId: 'c',
       agentId: 'a',
       userId: 'u',
       metadata: { k: 1 },
-      triggeredBy: 'ci',
-    })
+    }
+    const report = await runner([]).run(context, 'ci')
+    const { eventType, campaignId, agentId, userId, metadata, triggeredBy } = report
+    assert.deepEqual(
+      { eventType, campaignId, agentId, userId, metadata, triggeredBy },
+      {
+        eventType: 'mail',
+        campaignId: 'c',
+        agentId: 'a',
+        userId: 'u',
+        metadata: { k: 1 },
+        triggeredBy: 'ci',
+      },
+    )
   })
 
   it('runs the checks of one priority side by side, and those of the next after them', async () => {
@@ -107,7 +120,8 @@ describe('a preflight run', () => {
 
   it('is those checks that apply to the event type', async () => {
     const checks = [newCheck('every'), newCheck('mail', undefined, { appliesTo: ['mail', 'sms'] })]
-    const names = async (eventType: string) => (await run(checks, { ...FULL, eventType })).checks.map(({ name }) => name)
+    const names = async (eventType: string) =>
+      (await run(checks, { ...FULL, eventType })).checks.map(({ name }) => name)
     assert.deepEqual(await names('mail'), ['every', 'mail'])
     assert.deepEqual(await names('call'), ['every'])
   })
@@ -189,7 +203,11 @@ describe('a check that does what no check should', () => {
     const cyclic: Record<string, unknown> = {}
     cyclic.self = cyclic
     const report = await run([
-      newCheck('long', async () => ({ status: 'pass', message: 'x'.repeat(50_000), details: { y: 'y'.repeat(50_000) } })),
+      newCheck('long', async () => ({
+        status: 'pass',
+        message: 'x'.repeat(50_000),
+        details: { y: 'y'.repeat(50_000) },
+      })),
       newCheck('cyclic', async () => ({ status: 'pass', message: '', details: cyclic })),
       newCheck('big', async () => ({ status: 'pass', message: '', details: { n: 1n } })),
     ])
@@ -229,7 +247,13 @@ describe('runs at the same time', () => {
       worked++
       return PASS
     })
-    const all: Context[] = [FULL, LIGHT, { ...FULL, eventType: 'mail' }, { ...FULL, sessionId: 's' }, { ...FULL, runId: 's' }]
+    const all: Context[] = [
+      FULL,
+      LIGHT,
+      { ...FULL, eventType: 'mail' },
+      { ...FULL, sessionId: 's' },
+      { ...FULL, runId: 's' },
+    ]
     all.push({ ...FULL, metadata: { a: 1 } }, { ...FULL, metadata: { a: [1] } })
     const shared = runner([count])
     await Promise.all(all.map((context) => shared.run(context)))
