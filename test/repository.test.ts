@@ -85,6 +85,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const BASE_FILES = [
   'config',
   'contradictions',
+  'preflight-settings',
   'setting',
   'settings',
   'log',

@@ -1,16 +1,19 @@
-import { type Config, ConfigError } from '../config.ts'
+import type { Admin } from '../admin.ts'
+import type { Config } from '../config.ts'
 import { PREFLIGHT_REPORTS } from '../contract/topics.ts'
+import type { Answer, Route } from '../http.ts'
 import type { Logger } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { TemplatedApp } from '../uws.ts'
 import type { Check, Context, Report, Surroundings } from './check.ts'
 import { checkedGateway } from './gateway.ts'
 import { Loopback } from './loopback.ts'
-import { Readiness, type Ready } from './ready.ts'
+import { Readiness, readyAnswer } from './ready.ts'
 import { Recorder, type Told } from './recorder.ts'
 import { PreflightRedis, type RedisAccess } from './redis.ts'
 import { BUILT_IN, folderUrl, loadChecks } from './registry.ts'
 import { Reports } from './reports.ts'
+import { routes } from './routes.ts'
 import { Runner } from './runner.ts'
 import { openSentry } from './sentry.ts'
 
@@ -26,21 +29,9 @@ export async function loadPreflight(
   log: Logger,
   contributed: readonly Check[] = [],
 ): Promise<LoadedPreflight> {
-  const { preflightChecksFolder: folder, preflightHttpDependencies, sentryDsn } = config
-  const wrong = preflightHttpDependencies.filter((address) => !isWebAddress(address))
-  if (wrong.length > 0) {
-    const what = 'is no http:// or https:// address, or has credentials in it'
-    throw new ConfigError(
-      wrong.map((address) => `PREFLIGHT_HTTP_DEPENDENCIES: "${address.replace(/\/\/.*@/, '//***@')}" ${what}`),
-    )
-  }
+  const { preflightChecksFolder: folder, sentryDsn } = config
   const checks = await loadChecks([BUILT_IN, ...(folder === undefined ? [] : [folderUrl(folder)])], contributed)
   return { checks, told: sentryDsn === undefined ? undefined : await openSentry(sentryDsn, log) }
-}
-
-function isWebAddress(text: string): boolean {
-  const url = URL.canParse(text) ? new URL(text) : undefined
-  return url !== undefined && /^https?:$/.test(url.protocol) && url.username === '' && url.password === ''
 }
 
 export interface PreflightParts {
@@ -113,8 +104,14 @@ export class Preflight {
     return this.#runner.run(context, triggeredBy)
   }
 
-  ready(): Promise<Ready> {
-    return this.#readiness.ask()
+  /** What `/ready` answers. */
+  async ready(): Promise<Answer> {
+    return readyAnswer(await this.#readiness.ask())
+  }
+
+  /** The API and the page. */
+  routes(admin: Admin): Route[] {
+    return routes({ admin, reports: this.reports, run: (context, triggeredBy) => this.run(context, triggeredBy) })
   }
 
   /** Redis is back: what `/ready` knows is from before. */

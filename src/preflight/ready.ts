@@ -1,3 +1,4 @@
+import { type Answer, json } from '../http.ts'
 import { type Context, NO_EVENT_TYPE, type Report } from './check.ts'
 import type { Runner } from './runner.ts'
 
@@ -70,3 +71,18 @@ export class Readiness {
     return timer.unref()
   }
 }
+
+/** The answer to a load balancer: 503 names what is wrong. */
+export function readyAnswer(ready: Ready): Answer {
+  if ('reason' in ready) return notReady({ reason: ready.reason })
+  const { report } = ready
+  if (report.healthy) return json('200 OK', { status: 'ready' })
+  const failed = report.checks.filter(({ status }) => status === 'fail')
+  return notReady({
+    reason: 'preflight',
+    failed: failed.map(({ name, message, remediation }) => ({ name, message, remediation })),
+    checked_at: report.createdAt,
+  })
+}
+
+const notReady = (why: object): Answer => json('503 Service Unavailable', { status: 'not ready', ...why })
