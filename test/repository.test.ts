@@ -152,7 +152,8 @@ describe('the imports of src', () => {
   })
 
   it('name only packages that are there at run time, each of them used', () => {
-    const { dependencies } = JSON.parse(read('package.json'))
+    const { dependencies: needed, optionalDependencies } = JSON.parse(read('package.json'))
+    const dependencies = { ...needed, ...optionalDependencies }
     const used = new Map(
       IMPORTS.filter(
         ({ to, typeOnly, specifier }) => to === undefined && !typeOnly && !specifier.startsWith('node:'),
@@ -303,6 +304,7 @@ describe('the tree', () => {
     assert.equal(own.version, wanted.version)
     assert.deepEqual(own.dependencies, wanted.dependencies)
     assert.deepEqual(own.devDependencies, wanted.devDependencies)
+    assert.deepEqual(own.optionalDependencies, wanted.optionalDependencies)
     for (const [name, each] of Object.entries(packages)) {
       assert.match((each as { integrity?: string }).integrity ?? '', /^sha512-/, name)
     }
