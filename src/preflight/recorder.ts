@@ -61,10 +61,8 @@ export class Recorder {
   /** Tries for so long to record what is left, and counts the rest. */
   async stop(timeoutMs: number): Promise<void> {
     this.#send()
-    await Promise.all([
-      within(this.#sending ?? Promise.resolve(), timeoutMs),
-      this.#parts.told?.flush(timeoutMs),
-    ]).catch(() => {})
+    const flushed = (async () => this.#parts.told?.flush(timeoutMs))()
+    await Promise.allSettled([within(this.#sending ?? Promise.resolve(), timeoutMs), flushed])
     clearTimeout(this.#retry)
     for (const report of this.#waiting.splice(0)) this.#lose(report, 'the process ended')
   }

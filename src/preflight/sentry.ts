@@ -30,7 +30,7 @@ export async function openSentry(dsn: string, log: Logger): Promise<Told | undef
     registerEsmLoaderHooks: false,
     sendClientReports: false,
   })
-  if (client === undefined) {
+  if (client?.getDsn() === undefined) {
     log.warn({ event: 'sentry' }, 'SENTRY_DSN is not an address that Sentry takes')
     return undefined
   }
