@@ -255,6 +255,16 @@ describe('the README', () => {
     }
   })
 
+  it('has in its table every preflight check with its priority, and none that does not exist', async () => {
+    const { BUILT_IN, loadChecks } = await import('../src/preflight/registry.ts')
+    const real = (await loadChecks([BUILT_IN])).map(({ name, priority }) => [name, priority])
+    const rows = [...part('checks').matchAll(/^\| `([\w-]+)` \| (\d+) \|/gm)]
+    assert.deepEqual(
+      rows.map(([, name, priority]) => [name, Number(priority)]),
+      real,
+    )
+  })
+
   it('and the other pages link only to files that exist', () => {
     for (const page of TREE.filter((path) => path.endsWith('.md'))) {
       for (const [, target] of read(page).matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)) {

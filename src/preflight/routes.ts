@@ -21,6 +21,7 @@ const DEFAULT_LIMIT = 50
 const MAX_WINDOW_MS = 366 * DAY_MS
 /** For what is read from Redis. */
 const READ_MS = 2000
+const RETRY_AFTER_S = '2'
 
 /** What may be asked of preflight over HTTP: runs, reports, statistics, and the page that shows them. */
 export function routes({ admin, reports, run }: RouteParts): Route[] {
@@ -146,8 +147,8 @@ function known(query: URLSearchParams, names: readonly string[]): void {
     if (!names.includes(name)) throw new BadRequest(`${name}: there is no such parameter`, name)
 }
 
-const refused = ({ code, message, status, headers }: Refusal): Answer =>
-  json(status, { error: { code, message } }, headers)
+const refused = ({ code, message, status, headers, retryAfter }: Refusal): Answer =>
+  json(status, { error: { code, message } }, { ...headers, ...(retryAfter && { 'Retry-After': RETRY_AFTER_S }) })
 
 /** An answer that needs Redis, or why there is none. */
 async function withRedis(answer: Promise<Answer>): Promise<Answer> {
