@@ -14,8 +14,9 @@ export type Ready = { readonly reason: 'draining' | 'redis-unavailable' } | { re
 
 /** No answer rests on an older run. */
 const MAX_AGE_MS = 5000
-/** While somebody asks, a run follows another after this pause, so that hardly anybody has to wait for one. */
-const REFRESH_MS = 3000
+/** While somebody asks, a run follows another after this pause, so that hardly anybody has to wait for one; sooner when something is wrong. */
+const REFRESH_MS = 2000
+const TICK_MS = 1000
 /** Asked so long ago, nobody is about to ask again. */
 const FORGOTTEN_MS = 60_000
 
@@ -66,9 +67,15 @@ export class Readiness {
       if (performance.now() - this.#askedAt > FORGOTTEN_MS) {
         clearInterval(timer)
         this.#timer = undefined
-      } else if (this.#parts.known() === undefined) void this.#run()
-    }, REFRESH_MS)
+      } else if (this.#isDue() && this.#parts.known() === undefined) void this.#run()
+    }, TICK_MS)
     return timer.unref()
+  }
+
+  #isDue(): boolean {
+    const last = this.#last
+    // Half a tick early is not late.
+    return !last?.report.healthy || performance.now() - last.at >= REFRESH_MS - TICK_MS / 2
   }
 }
 
