@@ -123,7 +123,7 @@ describe('wsproxy doctor', () => {
       assert.deepEqual(complaints, ['redis.js: the check "redis" is also in redis.js'])
     }
     folder.remove()
-    const wrong = { ...env, PREFLIGHT_HTTP_DEPENDENCIES: 'http://u:hunter2@h/,ftp://x' }
+    const wrong = { ...env, PREFLIGHT_HTTP_DEPENDENCIES: 'http://u:hunter2@h/' }
     const { status, stderr } = await run(['serve'], { env: wrong })
     assert.equal(status, 2)
     assert.match(stderr, /^PREFLIGHT_HTTP_DEPENDENCIES: /)
