@@ -235,6 +235,7 @@ describe('a check of a Redis that lets us do little', { skip: withoutRealRedis }
       'TIME',
       'XADD on preflight:reports',
       'HGET on events:config',
+      '{preflight:reports}:*',
     ])
       assert.ok(message.includes(missing), `${missing} in ${message}`)
     for (const there of ['EVALSHA', 'PUBLISH']) assert.ok(!message.includes(there), `${there} in ${message}`)

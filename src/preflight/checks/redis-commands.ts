@@ -3,6 +3,7 @@ import {
   cooldown,
   EVENTS_CONFIG,
   PREFLIGHT_REPORTS,
+  preflightCounts,
   privateSession,
   sessionAuth,
   sessionDown,
@@ -30,6 +31,7 @@ function needs(random: string): Need[] {
     { what: 'HGET on events:config', for: 'checks', args: ['HGET', EVENTS_CONFIG, session] },
     { what: 'PTTL on cooldown:*', for: 'checks', args: ['PTTL', cooldown('none', session)] },
     { what: 'TIME', for: 'checks', args: ['TIME'] },
+    { what: `HGETALL on {${PREFLIGHT_REPORTS}}:*`, for: 'reports', args: ['HGETALL', preflightCounts('hour', 0)] },
     { what: `XADD on ${PREFLIGHT_REPORTS}`, for: 'reports', args: ['XADD', PREFLIGHT_REPORTS, '0-0', 'a', 'b'] },
     {
       what: `XREVRANGE on ${PREFLIGHT_REPORTS}`,
