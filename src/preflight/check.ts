@@ -1,4 +1,4 @@
-/** What a check is, what it is told, and what it may ask: a check imports nothing else of ours but names and codes. */
+/** What a check is, what it is told, and what it may ask. */
 
 export type Mode = 'full' | 'light'
 export type Status = 'pass' | 'warn' | 'fail' | 'skipped'

@@ -4,7 +4,7 @@ import { type IncomingMessage, request } from 'node:http'
 import { respond } from '../connection/request.ts'
 import { refusals } from '../contract/codes.ts'
 import type { Address } from '../setting.ts'
-import { Listeners, type TemplatedApp } from '../uws.ts'
+import type { TemplatedApp } from '../uws.ts'
 
 /** RFC 6455, section 1.3. */
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
@@ -76,6 +76,8 @@ export async function listenAlone(
   loopback: Loopback,
   { host, port }: Address,
 ): Promise<{ note: string; stop(): void }> {
+  // Not before: where it cannot be loaded, a check says so.
+  const { Listeners } = await import('../uws.ts')
   const listeners = new Listeners()
   const app = listeners.app()
   loopback.mount(app)

@@ -105,6 +105,20 @@ describe('wsproxy doctor', () => {
     assert.match(resultOf(taken.report, 'websocket').message, /cannot listen on 127\.0\.0\.1:\d+: the port is taken/)
   })
 
+  it('tells in its table that the native binary cannot be loaded', async () => {
+    const module = (text: string) => `data:text/javascript,${encodeURIComponent(text)}`
+    const refuse = `export async function resolve(name, context, next) {
+      if (name === 'uWebSockets.js') throw new Error('no binary')
+      return next(name, context)
+    }`
+    const hook = module(`import { register } from 'node:module'; register(${JSON.stringify(module(refuse))})`)
+    const { status, report } = await json([], { NODE_OPTIONS: `--import ${hook}` })
+    assert.equal(status, 1)
+    assert.equal(resultOf(report, 'native-binary').status, 'fail')
+    assert.match(resultOf(report, 'native-binary').message, /no binary for Node v\d+/)
+    assert.equal(resultOf(report, 'redis').status, 'pass')
+  })
+
   it('exits with 2 on an argument that cannot be, naming it, and on check files that are none', async () => {
     for (const [args, pattern] of [
       [['--session', 'a:b'], /^--session: must be/],
