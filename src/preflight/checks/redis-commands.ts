@@ -40,6 +40,8 @@ function needs(random: string): Need[] {
     },
   ]
 }
+/** What no session can do without. */
+const SESSIONS = new Set(['tokens', 'client frames'])
 const SCRIPT = `if redis.call('GET', KEYS[1]) == '' then redis.call('DEL', KEYS[1]) end return redis.call('PTTL', KEYS[1])`
 
 const check: Check = {
@@ -52,7 +54,8 @@ const check: Check = {
     const refused = asked.filter((_, i) => answers[i] !== undefined)
     if (refused.length === 0) return { status: 'pass', message: 'Redis lets us do all that we need' }
     return {
-      status: 'fail',
+      // Without the others some part does not work; an instance is not taken out of service for that.
+      status: refused.some(({ for: purpose }) => SESSIONS.has(purpose)) ? 'fail' : 'warn',
       message: `Redis does not let us: ${refused.map(({ what, for: purpose }) => `${what} (${purpose})`).join('; ')}`,
       details: { refusals: answers.filter((each) => each !== undefined) },
       remediation:
