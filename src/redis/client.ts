@@ -5,7 +5,7 @@ import type { Metrics } from '../metrics.ts'
 import { Cluster } from './cluster.ts'
 import { RedisFlow } from './flow.ts'
 import { RedisHashes } from './hashes.ts'
-import { isMoved, isReply, type Link, type Target } from './link.ts'
+import { askedAt, isMoved, isReply, type Link, type Target } from './link.ts'
 import type { NodeOptions, RedisNode } from './node.ts'
 import { sentinelTarget } from './sentinel.ts'
 import { RedisTokens } from './tokens.ts'
@@ -15,6 +15,7 @@ import {
   type NodeFactory,
   nodeFactory,
   OneServer,
+  type Sender,
   type Topology,
   type TopologyFeed,
 } from './topology.ts'
@@ -49,6 +50,9 @@ export interface RedisParts {
   readonly gap: (from: number, to: number, affects: (channel: string) => boolean) => void
 }
 
+/** How soon the map of slots is looked at when a server says that a channel is not its own. */
+const FOLLOW_MS = 100
+
 /** Redis as the gateway sees it, one server or many: channels, tokens, hashes, a way up, and whether it is there. */
 export class RedisClient {
   readonly feed: TopologyFeed
@@ -59,6 +63,7 @@ export class RedisClient {
   readonly #parts: RedisParts
   readonly #topology: Topology
   #ping: Promise<number> | undefined
+  #following: NodeJS.Timeout | undefined
 
   constructor(parts: RedisParts) {
     const { options, metrics, log, message, refused } = parts
@@ -82,7 +87,7 @@ export class RedisClient {
     this.upstream = new RedisUpstream({
       link: (channel) => this.#linkFor(channel),
       sharded: options.sharded,
-      moved: () => void this.#topology.refresh().then(() => this.upstream.release()),
+      moved: () => this.#follow(),
       metrics,
       maxMessages: options.upstreamBufferMessages,
       maxBytes: options.upstreamBufferBytes,
@@ -92,7 +97,7 @@ export class RedisClient {
   /** Every server is there, with all its channels. */
   get ready(): boolean {
     const nodes = [...this.#topology.nodes]
-    return nodes.length > 0 && nodes.every((node) => node.ready)
+    return nodes.length > 0 && nodes.every((node) => node.ready && !node.adopting)
   }
 
   /** Whether the server of this channel or key is there. */
@@ -128,6 +133,7 @@ export class RedisClient {
   }
 
   close(): void {
+    clearTimeout(this.#following)
     this.#topology.close()
   }
 
@@ -137,15 +143,27 @@ export class RedisClient {
     return Math.round((performance.now() - startedAt) * 1000) / 1000
   }
 
-  /** Runs a command where the key is; once more when it has just moved. */
+  /** Runs a command where the key is; once more when it has just moved, or is moving. */
   async #at<T>(key: string, command: Command<T>): Promise<T> {
     try {
       return await command(this.#topology.nodeOf(key).commands.client)
     } catch (error) {
+      const moving = askedAt(error)
+      const node = moving === undefined ? undefined : this.#topology.nodeAt(moving)
+      if (node) return command(asking(node.commands.client))
       if (!isMoved(error)) throw error
       await this.#topology.refresh()
       return command(this.#topology.nodeOf(key).commands.client)
     }
+  }
+
+  /** Looks where the slots are, and sends what waited for that; not more often than this, since an answer may stay what it was. */
+  #follow(): void {
+    this.#following ??= setTimeout(async () => {
+      this.#following = undefined
+      await this.#topology.refresh()
+      this.upstream.release()
+    }, FOLLOW_MS)
   }
 
   #nodeFor(name: string): RedisNode | undefined {
@@ -165,15 +183,18 @@ export class RedisClient {
   #changed(node: RedisNode): void {
     const { metrics, gap, ready } = this.#parts
     metrics.redisUp.set(this.ready ? 1 : 0)
-    if (!node.ready) return
-    const lost = node.takeGap()
+    const lost = node.ready ? node.takeGap() : undefined
     if (lost) {
       metrics.gap(lost.reason)
       const { channels } = lost
-      gap(lost.from, Date.now(), (channel) => channels?.has(channel) ?? this.#topology.listensAt(channel, node))
+      // A channel that has gone on to another server is told of there.
+      const affects = (channel: string) =>
+        (channels?.has(channel) ?? true) && this.#topology.listensAt(channel, node) && node.feed.isConfirmed(channel)
+      const to = Date.now()
+      gap(Math.min(lost.from, to), to, affects)
     }
     this.upstream.release()
-    ready()
+    if (node.ready) ready()
   }
 }
 
@@ -199,6 +220,14 @@ function createTopology(options: RedisOptions, newNode: NodeFactory, log: Logger
   }
   return new OneServer(newNode(async () => template))
 }
+
+/** A sender whose every command is preceded by ASKING, which the server that a slot moves to demands. */
+const asking = (client: Sender): Sender => ({
+  sendCommand: ((...command: Parameters<Sender['sendCommand']>) => {
+    client.sendCommand(['ASKING']).catch(() => {}) // the command itself fails as well then
+    return client.sendCommand(...command)
+  }) as Sender['sendCommand'],
+})
 
 const DEFAULT_PORT = 6379
 
