@@ -45,6 +45,7 @@ export type GapReason = (typeof GAP_REASONS)[number]
 
 const PREFIX = 'wsproxy_'
 const SECONDS = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
+const CHECK_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1]
 const BYTES = [
   0,
   1024,
@@ -111,6 +112,24 @@ export class Metrics {
     name: `${PREFIX}handshake_seconds`,
     help: 'From the upgrade request to the 101',
     buckets: SECONDS,
+    registers: [this.registry],
+  })
+  readonly preflightRuns = this.#counter('preflight_runs_total', 'Preflight runs by outcome: pass, warn or fail', [
+    'mode',
+    'event_type',
+    'result',
+  ])
+  readonly preflightFailures = this.#counter('preflight_failures_total', 'Preflight checks that failed', ['check'])
+  readonly preflightUnrecorded = this.#counter(
+    'preflight_unrecorded_total',
+    'Preflight reports that could not be recorded',
+    [],
+  )
+  readonly preflightChecks = new Histogram({
+    name: `${PREFIX}preflight_check_duration_seconds`,
+    help: 'How long a preflight check took',
+    labelNames: ['check'],
+    buckets: CHECK_SECONDS,
     registers: [this.registry],
   })
   readonly latency = new CheapHistogram(

@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto'
+import { RedisUnavailable } from '../contract/codes.ts'
 import type { Logger } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import { Cluster } from './cluster.ts'
 import { RedisFlow } from './flow.ts'
 import { RedisHashes } from './hashes.ts'
-import { askedAt, isMoved, type Link, type Target } from './link.ts'
+import { askedAt, isMoved, isReply, type Link, type Target } from './link.ts'
 import type { NodeOptions, RedisNode } from './node.ts'
 import { sentinelTarget } from './sentinel.ts'
 import { RedisTokens } from './tokens.ts'
@@ -119,6 +120,18 @@ export class RedisClient {
       .finally(() => clearTimeout(timer))
   }
 
+  /** Any command, where `key` is, for what is asked rarely. @throws RedisUnavailable when there is no connection or it is lost before the answer; Redis' own error. */
+  async command(key: string, args: readonly string[]): Promise<unknown> {
+    return answered(this.#at(key, (client) => client.sendCommand([...args])))
+  }
+
+  /** The same command on every server that has keys. @throws as `command`, also when only one does not answer. */
+  async everyNode(args: readonly string[]): Promise<unknown[]> {
+    const nodes = [...this.#topology.nodes]
+    if (nodes.length === 0) throw new RedisUnavailable('no server is known yet')
+    return Promise.all(nodes.map(async (node) => answered(node.commands.client.sendCommand([...args]))))
+  }
+
   close(): void {
     clearTimeout(this.#following)
     this.#topology.close()
@@ -182,6 +195,16 @@ export class RedisClient {
     }
     this.upstream.release()
     if (node.ready) ready()
+  }
+}
+
+/** What is no answer of Redis says that there is none. */
+async function answered(reply: Promise<unknown>): Promise<unknown> {
+  try {
+    return await reply
+  } catch (error) {
+    if (isReply(error) || error instanceof RedisUnavailable) throw error
+    throw new RedisUnavailable('lost before the answer', { cause: error })
   }
 }
 
