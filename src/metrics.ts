@@ -8,11 +8,19 @@ import {
   type Metric,
   Registry,
 } from 'prom-client'
+import { CheapHistogram } from './histogram.ts'
+import { LiveMetrics } from './live-metrics.ts'
 
 /** Counts of one door that are raised a million times a second: plain numbers, read when somebody scrapes. */
 export interface DoorStats {
   framesOut: number
   bytesOut: number
+  /** Frames that a full buffer had no room for. */
+  dropped: number
+  framesIn: number
+  bytesIn: number
+  /** Client frames that were dropped for the rate. */
+  overRate: number
   active: number
 }
 
@@ -21,54 +29,6 @@ type LossReason = 'slow_client' | 'upstream_full' | 'upstream_uncertain' | 'rate
 
 /** Why messages may have been lost, where nobody can tell how many. */
 type GapReason = 'redis_down'
-
-/**
- * A histogram that costs a loop over its bounds and no allocation: prom-client's hashes labels at every call, which at a million
- * calls a second is more than the message itself. It goes to the registry in the shape that prom-client prints.
- */
-class CheapHistogram {
-  readonly type = 'histogram'
-  readonly aggregator = 'sum'
-  readonly name: string
-  readonly help: string
-  readonly #bounds: readonly number[]
-  readonly #counts: number[]
-  #sum = 0
-
-  constructor(name: string, help: string, bounds: readonly number[]) {
-    this.name = name
-    this.help = help
-    this.#bounds = bounds
-    this.#counts = new Array(bounds.length + 1).fill(0)
-  }
-
-  /** Counts `value` `times` times. */
-  observe(value: number, times: number): void {
-    let i = 0
-    while (i < this.#bounds.length && value > this.#bounds[i]!) i++
-    this.#counts[i]! += times
-    this.#sum += value * times
-  }
-
-  async get() {
-    const { name, help, type, aggregator } = this
-    let below = 0
-    const values = [...this.#bounds, '+Inf'].map((le, i) => {
-      below += this.#counts[i]!
-      return { metricName: `${name}_bucket`, labels: { le }, value: below }
-    })
-    const totals = [
-      { metricName: `${name}_sum`, labels: {}, value: this.#sum },
-      { metricName: `${name}_count`, labels: {}, value: below },
-    ]
-    return { name, help, type, aggregator, values: [...values, ...totals] }
-  }
-
-  reset(): void {
-    this.#counts.fill(0)
-    this.#sum = 0
-  }
-}
 
 const PREFIX = 'wsproxy_'
 const SECONDS = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
@@ -91,6 +51,7 @@ const DELAY_RESOLUTION_MS = 20
 export class Metrics {
   readonly registry = new Registry()
   readonly received = { redis: 0, client: 0 }
+  readonly live = new LiveMetrics(this.registry)
   readonly #doors = new Map<string, DoorStats>()
   readonly #delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS })
   /** Unsent bytes of each socket, asked at a scrape. */
@@ -177,7 +138,8 @@ export class Metrics {
 
   /** The counts of one door; made at the first call. */
   door(name: string): DoorStats {
-    const stats = this.#doors.get(name) ?? { framesOut: 0, bytesOut: 0, active: 0 }
+    const zero = { framesOut: 0, bytesOut: 0, dropped: 0, framesIn: 0, bytesIn: 0, overRate: 0, active: 0 }
+    const stats = this.#doors.get(name) ?? zero
     this.#doors.set(name, stats)
     return stats
   }

@@ -76,12 +76,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   redis: BASE,
   connection: BASE,
   runs: [...BASE, 'connection'],
-  doors: [...BASE, 'connection', 'runs'],
-  http: [...BASE, 'connection', 'doors'],
-  server: [...BASE, 'redis', 'connection', 'runs', 'doors', 'http'],
+  http: [...BASE, 'connection'],
+  live: [...BASE, 'connection', 'http'],
+  doors: [...BASE, 'connection', 'runs', 'live'],
+  server: [...BASE, 'redis', 'connection', 'runs', 'doors', 'live', 'http'],
   cli: [...BASE, 'redis', 'runs', 'http', 'server'],
 }
-const FOLDERS = ['contract', 'redis', 'connection', 'runs', 'doors', 'cli']
+const FOLDERS = ['contract', 'redis', 'connection', 'runs', 'live', 'doors', 'cli']
 
 /** The layer of a file of src. */
 function layerOf(path: string): string {
@@ -89,7 +90,8 @@ function layerOf(path: string): string {
   if (second !== undefined) return FOLDERS.includes(first) ? first : `unknown (${first})`
   const name = first.replace(/\.ts$/, '')
   if (['http', 'server'].includes(name)) return name
-  return ['config', 'settings', 'log', 'metrics', 'uws', 'version'].includes(name) ? 'base' : `unknown (${name})`
+  const base = ['config', 'settings', 'log', 'metrics', 'live-metrics', 'histogram', 'origins', 'uws', 'version']
+  return base.includes(name) ? 'base' : `unknown (${name})`
 }
 
 describe('the imports of src', () => {
@@ -167,8 +169,8 @@ describe('the files of src', () => {
     assert.deepEqual(readers, ['src/config.ts'])
   })
 
-  it('have at most 260 lines', () => {
-    for (const path of SOURCES) {
+  it('have at most 260 lines, unless they are generated', () => {
+    for (const path of SOURCES.filter((each) => !each.endsWith('.gen.ts'))) {
       const lines = read(path).trimEnd().split('\n').length
       assert.ok(lines <= 260, `${path} has ${lines}`)
     }

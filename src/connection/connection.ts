@@ -42,6 +42,8 @@ export class Connection {
   /** Session or run id: what the path names. */
   readonly subject: string
   readonly address: string
+  /** The agent of the path, where it names one. */
+  agent: string | undefined
   readonly openedAt: number
   readonly topics: Topic[] = []
   phase: Phase = Phase.accepting
@@ -53,6 +55,8 @@ export class Connection {
   pendingBytes = 0
   /** Bytes that the kernel has not taken yet, as of the last write or drain. */
   buffered = 0
+  /** Frames in a row that were dropped because the buffer was full. */
+  drops = 0
   warned = false
   /** It has been sent bytes that are not UTF-8: from then on each frame is looked at. */
   mixed = false

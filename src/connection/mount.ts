@@ -32,5 +32,5 @@ export function mount(app: TemplatedApp, door: Door, { acceptor, receiver, ends 
     // One without a connection was closed in its own upgrade.
     close: (ws, code) => (of(ws) ? ends.closed(of(ws), code) : forgetOpened()),
   }
-  app.ws(door.pattern, behavior)
+  for (const pattern of [door.pattern].flat()) app.ws(pattern, behavior)
 }

@@ -1,3 +1,5 @@
+import type { ErrorCode } from './types.gen.ts'
+
 /**
  * Every number and name with which a connection is refused, closed or answered.
  * PROTOCOL.md explains them to client authors; a test compares the two.
@@ -67,13 +69,17 @@ export interface Close {
 
 export const closes = Object.freeze({
   streamEnd: { code: 1000, reason: 'stream ended' },
+  disconnected: { code: 1000, reason: 'disconnected by an operator' },
   draining: { code: 1001, reason: 'draining' },
   binaryFrame: { code: 1003, reason: 'text frames only' },
   tooSlow: { code: 1008, reason: 'client too slow' },
   messageTooBig: { code: 1009, reason: 'message too big' },
   internalError: { code: 1011, reason: 'internal error' },
   redisGone: { code: 1013, reason: 'redis is away, try again later' },
+  notAuthorised: { code: 4401, reason: 'not authorised' },
+  forbidden: { code: 4403, reason: 'forbidden' },
   notHeard: { code: 4408, reason: 'nothing heard from you' },
+  idle: { code: 4408, reason: 'idle' },
 }) satisfies Readonly<Record<string, Close>>
 
 /** Codes of `{"type":"error"}` frames, and the message that goes with each. */
@@ -86,6 +92,17 @@ export const frameErrors = Object.freeze({
 })
 
 export type FrameErrorCode = keyof typeof frameErrors
+
+/** Codes of the live door's `error` frames, and how their messages begin. They are an enumeration of its schema as well. */
+export const liveErrors = Object.freeze({
+  'protocol-violation': 'Invalid message',
+  'message-too-large': 'Message too large',
+  'rate-limited': 'Rate limit exceeded',
+  'unknown-type': 'Unknown message type',
+  'unknown-topic': 'Invalid subscription(s)',
+  'too-many-subscriptions': 'Too many subscriptions',
+  forbidden: 'Not allowed',
+}) satisfies Readonly<Record<ErrorCode, string>>
 
 /** Redis is away, or was lost before it answered: what asks for it gets `redis-unavailable`, not `internal-error`. */
 export class RedisUnavailable extends Error {
