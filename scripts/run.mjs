@@ -70,6 +70,7 @@ const commands = {
   bench: (args) => node('bench/main.js', args),
   'contract:generate': (args) => node('contract/generate.js', args),
   'contract:diff': (args) => node('contract/diff.js', args),
+  chaos: (args) => node('test/chaos/main.js', args),
   /** Everything that CI checks; with names, only the test files that have one of them in their path. */
   test: (args) => {
     if (args.length === 0) {

@@ -24,11 +24,30 @@ export interface DoorStats {
   active: number
 }
 
-/** Why a message did not reach whom it was for. A closed list. */
-type LossReason = 'slow_client' | 'upstream_full' | 'upstream_uncertain' | 'rate_limit' | 'oversize' | 'invalid'
+export const LOSS_REASONS = [
+  'slow_client',
+  'upstream_full',
+  'upstream_uncertain',
+  'rate_limit',
+  'oversize',
+  'invalid',
+  'drain',
+] as const
 
-/** Why messages may have been lost, where nobody can tell how many. */
-type GapReason = 'redis_down'
+/** Why a message did not reach whom it was for. A closed list. */
+type LossReason = (typeof LOSS_REASONS)[number]
+
+export const GAP_REASONS = [
+  'redis_down',
+  'redis_output_limit',
+  'redis_deaf',
+  'redis_moved',
+  'slow_client',
+  'drain',
+] as const
+
+/** Why messages may have been lost, where nobody can tell how many. A closed list. */
+export type GapReason = (typeof GAP_REASONS)[number]
 
 const PREFIX = 'wsproxy_'
 const SECONDS = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
@@ -81,6 +100,13 @@ export class Metrics {
     'Connections to Redis that were lost and made again',
     ['link'],
   )
+  readonly canariesLost = this.#counter('redis_canaries_lost_total', 'Canaries that did not come back in time', [])
+  readonly canary = new Histogram({
+    name: `${PREFIX}redis_canary_seconds`,
+    help: 'From the publication of a canary to its return',
+    buckets: SECONDS,
+    registers: [this.registry],
+  })
   readonly unheard = this.#counter('upstream_unheard_total', 'Client frames published with no subscriber', [])
   readonly keyspaceMissing = this.#gauge(
     'redis_keyspace_events_missing',
@@ -144,6 +170,11 @@ export class Metrics {
     return stats
   }
 
+  /** The counts of all doors. */
+  doors(): DoorStats[] {
+    return [...this.#doors.values()]
+  }
+
   /** Measures nothing any more. */
   stop(): void {
     this.#delay.disable()
@@ -196,7 +227,7 @@ export class Metrics {
       buckets: BYTES,
       registers: [this.registry],
       collect() {
-        histogram.reset()
+        histogram.zero({})
         for (const bytes of read()) histogram.observe(bytes)
       },
     })

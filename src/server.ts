@@ -7,6 +7,8 @@ import { ConnectLimits } from './connection/limits.ts'
 import { mount } from './connection/mount.ts'
 import { Receiver } from './connection/receive.ts'
 import { closes } from './contract/codes.ts'
+import { sessionDown } from './contract/topics.ts'
+import { FlowSignal } from './doors/flow.ts'
 import { RunDoor } from './doors/run.ts'
 import { SessionDoor } from './doors/session.ts'
 import { type Answer, endpoints, type HttpParts, serve, serveRest } from './http.ts'
@@ -15,6 +17,7 @@ import { Metrics } from './metrics.ts'
 import { RedisClient } from './redis/client.ts'
 import { type Checklist, weppChecklist } from './runs/checklist.ts'
 import { RunWatches } from './runs/watch.ts'
+import { composeLive, lightHealth } from './server-live.ts'
 import { Listeners } from './uws.ts'
 import { VERSION } from './version.ts'
 
@@ -43,7 +46,9 @@ export class Gateway {
   readonly #receiver: Receiver
   readonly #acceptor: Acceptor
   readonly #doors: readonly Door[]
+  readonly #live: ReturnType<typeof composeLive>
   readonly #listeners = new Listeners()
+  readonly #flow: FlowSignal | undefined
   readonly #cut = new AbortController()
   #draining = false
   #stopped: Promise<void> | undefined
@@ -54,21 +59,24 @@ export class Gateway {
     this.#options = options
     this.#redis = new RedisClient({
       options: {
+        ...config,
         url: redisUrl,
         afterTokenMs: config.tokenMode === 'reusable' ? -1 : config.reconnectGraceMs,
-        upstreamBufferMessages: config.upstreamBufferMessages,
-        upstreamBufferBytes: config.upstreamBufferBytes,
-        setKeyspaceEvents: config.setKeyspaceEvents,
+        sharded: config.shardedPubSub,
       },
       metrics,
       log,
-      message: (channel, payload) => delivery.message(channel, payload),
+      message: (wanted, payload, channel) => delivery.message(wanted, payload, channel),
       refused: (channel) => {
-        for (const member of bindings.find(channel)?.members.slice() ?? []) this.#ends.end(member, closes.internalError)
+        const topic = bindings.find(channel)
+        if (topic?.source.refused) return topic.source.refused(topic)
+        for (const member of topic?.members.slice() ?? []) this.#ends.end(member, closes.internalError)
       },
       ready: () => watches.refresh(),
-      gap: (from, to) => {
-        for (const connection of this.#ends.open) if (connection.door === session) session.gap(connection, from, to)
+      gap: (from, to, affects) => {
+        for (const connection of this.#ends.open) {
+          if (connection.door === session && affects(sessionDown(connection.subject))) session.gap(connection, from, to)
+        }
       },
     })
     const bindings = new Bindings(this.#redis.feed)
@@ -79,6 +87,7 @@ export class Gateway {
       log,
       tooSlow: (connection) => this.#ends.end(connection, closes.tooSlow),
     })
+    this.#flow = config.sessionFlowSignal ? new FlowSignal(this.#redis.flow) : undefined
     const session = new SessionDoor({
       options: {
         upstream: config.sessionUpstream,
@@ -91,6 +100,7 @@ export class Gateway {
       upstream: this.#redis.upstream,
       metrics,
       enqueue: (connection, frame) => delivery.enqueue(connection, frame),
+      flow: this.#flow,
     })
     const watches: RunWatches = new RunWatches({
       options: {
@@ -123,7 +133,19 @@ export class Gateway {
       unparseable: (connection) =>
         log.connection(connection).debug({ event: 'unparseable' }, 'a client frame is not JSON'),
     })
-    this.#doors = [session, run]
+    this.#live = composeLive({
+      config,
+      bindings,
+      delivery,
+      metrics,
+      log,
+      open: () => this.#ends.open,
+      end: (connection, close) => this.#ends.end(connection, close),
+      publish: (channel, message) => this.#redis.publish(channel, message),
+      health: () => lightHealth(this.#redis.ready, this.#draining),
+    })
+    // The first whose shape fits a path is its door: `/live` could be a run's name as well.
+    this.#doors = [this.#live.door, session, run]
     this.#ends = new Endings({ options: config, bindings, delivery, limits, metrics, log })
     this.#receiver = new Receiver(this.#ends, metrics)
     this.#acceptor = new Acceptor({
@@ -133,7 +155,7 @@ export class Gateway {
       limits,
       metrics,
       log,
-      redisReady: () => this.#redis.ready,
+      redisReady: (channel) => this.#redis.readyFor(channel),
       draining: () => this.#draining,
       opened: (connection) => this.#ends.guard(connection, () => this.#ends.opened(connection)),
     })
@@ -187,13 +209,16 @@ export class Gateway {
     if (!this.#redis.ready) this.#redis.upstream.refuseHeld()
     await Promise.race([this.#redis.upstream.settled(), this.#pause(SETTLE_MS)])
     const remainingMs = Math.max(0, deadline - performance.now())
-    await this.#ends.drain(Math.min(config.drainWindowMs, remainingMs / 2), remainingMs, this.#cut.signal)
-    await Promise.race([this.#redis.upstream.settled(), this.#pause(SETTLE_MS)])
+    const cut = await this.#ends.drain(Math.min(config.drainWindowMs, remainingMs / 2), remainingMs, this.#cut.signal)
+    this.#flow?.stop()
+    const { upstream, flow } = this.#redis
+    await Promise.race([Promise.all([upstream.settled(), flow.settled()]), this.#pause(SETTLE_MS)])
     this.#ends.stop()
+    this.#live.stop()
     this.#redis.close()
     this.#listeners.stop()
     this.#metrics.stop()
-    log.info({ event: 'drain-end' }, 'drained')
+    log.info({ event: 'drain-end', cut }, 'drained')
   }
 
   /** Waits, but not when the rest is to be cut at once. */

@@ -38,6 +38,9 @@ class NativeBinaryError extends Error {
 
 const uWS = await load()
 
+/** Kinds of compression (RFC 7692). */
+export const { DISABLED, SHARED_COMPRESSOR } = uWS as unknown as Record<'DISABLED' | 'SHARED_COMPRESSOR', number>
+
 const lastOpened: unknown[] = [undefined]
 
 /** The open handler of every door: see `upgradeCorked`. */

@@ -27,8 +27,8 @@ export interface AcceptParts {
   readonly limits: ConnectLimits
   readonly metrics: Metrics
   readonly log: Logger
-  /** Whether Redis is there; asked before anything is asked of it. */
-  readonly redisReady: () => boolean
+  /** Whether Redis is there, as far as it is needed for this channel; asked before anything is asked of it. */
+  readonly redisReady: (channel: string) => boolean
   readonly draining: () => boolean
   /** The upgrade is complete. */
   readonly opened: (connection: Connection) => void
@@ -126,7 +126,7 @@ export class Acceptor {
           )
     if ('code' in credentials) return credentials
     if (visit.accepts?.(credentials.token) === false) return refusals['token-rejected']
-    return this.#parts.redisReady() ? { visit, credentials } : refusals['redis-unavailable']
+    return this.#parts.redisReady(visit.channels[0]!) ? { visit, credentials } : refusals['redis-unavailable']
   }
 
   async #handshake(attempt: Attempt): Promise<void> {

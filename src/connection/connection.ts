@@ -58,6 +58,8 @@ export class Connection {
   /** Frames in a row that were dropped because the buffer was full. */
   drops = 0
   warned = false
+  /** It is past half of its buffer, and its door knows. */
+  slow = false
   /** It has been sent bytes that are not UTF-8: from then on each frame is looked at. */
   mixed = false
   /** For doors that send a state and not messages: the last one sent. */
@@ -108,7 +110,7 @@ export class Connection {
     if (this.buffered + length > maxBytes) return Written.full
     this.framesOut++
     this.bytesOut += length
-    if (ws.send(frame, binary) === 1) {
+    if (ws.send(frame, binary, this.door.compressed === true) === 1) {
       this.buffered = 0
       return Written.sent
     }

@@ -18,6 +18,8 @@ export interface Door {
   readonly maxForgivenBytes?: number
   /** How many frames in a row may be dropped because the send buffer is full, until the socket is closed for it. By default 1. */
   readonly maxDrops?: number
+  /** Whether frames are offered permessage-deflate (RFC 7692). */
+  readonly compressed?: boolean
   /** Origins that may connect, where they are others than those of all doors. */
   readonly allowedOrigins?: readonly string[]
   /** Client frames: one in `intervalMs` on average (0: no limit), `burst` at once. */
@@ -38,6 +40,8 @@ export interface Door {
   receive(connection: Connection, frame: Buffer): void
   /** A text frame was dropped for the rate; called at most once in 5 s per socket. */
   rateLimited(connection: Connection): void
+  /** The unsent bytes of a socket have passed half of its buffer (true), or are below it again, or it is gone (false). */
+  pressure?(connection: Connection, slow: boolean): void
   /** A text frame of up to `maxForgivenBytes` was dropped. */
   oversized?(connection: Connection): void
   /** The frame before a close that the server starts, if this door says goodbye for that. */

@@ -25,6 +25,7 @@ export interface LiveOptions {
   /** 0: never. */
   readonly idleTimeoutMs: number
   readonly maxDrops: number
+  readonly compression: boolean
   /** Undefined: those of all doors. */
   readonly allowedOrigins: readonly string[] | undefined
   /** The token that all clients share; undefined: none is asked for. */
@@ -69,6 +70,7 @@ export class LiveDoor implements Door, Source {
   readonly maxMessageBytes: number
   readonly maxForgivenBytes: number
   readonly maxDrops: number
+  readonly compressed: boolean
   readonly rate: { intervalMs: number; burst: number }
   readonly quiet: QuietRule | undefined
   readonly stats: DoorStats
@@ -84,6 +86,7 @@ export class LiveDoor implements Door, Source {
     this.maxMessageBytes = options.maxMessageBytes
     this.maxForgivenBytes = options.maxMessageBytes * FORGIVEN
     this.maxDrops = options.maxDrops
+    this.compressed = options.compression
     this.rate = { intervalMs: options.rate === 0 ? 0 : 1000 / options.rate, burst: options.rateBurst }
     this.quiet = options.idleTimeoutMs === 0 ? undefined : { afterMs: options.idleTimeoutMs, close: closes.idle }
     if (options.allowedOrigins) this.allowedOrigins = options.allowedOrigins
@@ -197,7 +200,8 @@ export class LiveDoor implements Door, Source {
 
   #pong(connection: Connection, { client_time: time, correlation_id }: Ping): void {
     // What is no scalar is not echoed: it may be nested so deep that it cannot be written.
-    const echo = typeof time === 'object' && time !== null ? undefined : time
+    const echo =
+      time === null || typeof time !== 'object' ? (time as string | number | boolean | null | undefined) : undefined
     this.#say(connection, frameOf({ type: 'pong', ...(echo !== undefined && { client_time: echo }) }, correlation_id))
   }
 
