@@ -1,7 +1,3 @@
-import type { Config } from './config.ts'
-import type { Bindings } from './connection/bind.ts'
-import type { Connection } from './connection/connection.ts'
-import type { Delivery } from './connection/deliver.ts'
 import { closes } from './contract/codes.ts'
 import { liveChannel } from './contract/topics.ts'
 import { LiveDoor } from './doors/live.ts'
@@ -9,32 +5,29 @@ import { LiveBus, type Order } from './live/bus.ts'
 import { Coordination } from './live/coordination.ts'
 import { LiveData, type SystemHealth } from './live/data.ts'
 import { messageFrame } from './live/frames.ts'
+import { liveRoutes } from './live/routes.ts'
 import { outcomes, readingsOf } from './live/stats.ts'
 import { LiveTopics } from './live/topics.ts'
-import { instance, type Logger, serialOf } from './log.ts'
-import type { Metrics } from './metrics.ts'
-
-export interface LivePartsOfServer {
-  readonly config: Config
-  readonly bindings: Bindings
-  readonly delivery: Delivery
-  readonly metrics: Metrics
-  readonly log: Logger
-  /** Every open socket, whatever its door. */
-  readonly open: () => ReadonlySet<Connection>
-  readonly end: (connection: Connection, close: { code: number; reason: string }) => void
-  readonly publish: (channel: string, message: string) => Promise<number>
-  readonly health: () => SystemHealth | Promise<SystemHealth>
-}
+import { instance, serialOf } from './log.ts'
+import type { DoorParts } from './wiring.ts'
 
 /** A reason of close may have 123 bytes (RFC 6455, section 5.5). */
 const MAX_REASON_BYTES = 123
 
-/** Composes the live door: part of the composition root. */
-export function composeLive(parts: LivePartsOfServer) {
-  const { config, bindings, delivery, metrics, log, open, publish } = parts
+/** How long Redis may take for the live door to be called healthy. */
+const HEALTHY_MS = 250
+
+export interface LiveWiring extends DoorParts {
+  readonly draining: () => boolean
+  /** What `system_health` answers. */
+  readonly health: () => SystemHealth | Promise<SystemHealth>
+}
+
+/** The live door, its endpoints and what it is joined to. */
+export function liveDoor({ config, core, metrics, log, draining, health }: LiveWiring) {
+  const { redis, bindings, delivery, ends } = core
   const topics = new LiveTopics(config.liveTopics, config.liveMaxSubscriptions)
-  const sockets = () => [...open()].filter((connection) => connection.door === door)
+  const sockets = () => [...ends.open].filter((connection) => connection.door === door)
   const unusable = (topic: string) => {
     metrics.live.counts.unusable++
     metrics.lose('invalid')
@@ -46,7 +39,7 @@ export function composeLive(parts: LivePartsOfServer) {
   const bus = new LiveBus({
     instance,
     bindings,
-    publish,
+    publish: (channel, message) => redis.publish(channel, message),
     carryOut: (order) => carryOut(order),
     unusable: () => unusable('bus'),
   })
@@ -66,7 +59,7 @@ export function composeLive(parts: LivePartsOfServer) {
     topics,
     bindings,
     bus,
-    lookUp: new LiveData({ open, coordination: () => coordination.metrics(), health: parts.health }),
+    lookUp: new LiveData({ open: () => ends.open, coordination: () => coordination.metrics(), health }),
     metrics,
     enqueue: (connection, frame) => delivery.enqueue(connection, frame),
     unusable,
@@ -88,12 +81,31 @@ export function composeLive(parts: LivePartsOfServer) {
     const serial = serialOf(connectionId)
     const found = sockets().find((connection) => connection.serial === serial)
     if (found === undefined) return 0
-    parts.end(found, { code: closes.disconnected.code, reason: cut(reason) || closes.disconnected.reason })
+    ends.end(found, { code: closes.disconnected.code, reason: cut(reason) || closes.disconnected.reason })
     return 1
   }
 
   metrics.live.read = () => readingsOf(metrics, door, sockets(), topics)
-  return { door, bus, topics, sockets, stop: () => coordination.stop() }
+  const routes = liveRoutes({
+    bus,
+    topics,
+    sockets,
+    limits: {
+      rate: config.liveRate,
+      rateBurst: config.liveRateBurst,
+      maxMessageBytes: door.maxMessageBytes,
+      maxSubscriptions: config.liveMaxSubscriptions,
+      maxDrops: config.liveMaxDrops,
+      idleSeconds: config.liveIdleTimeoutMs / 1000,
+      authRequired: config.wsAuthRequired,
+      originsConfigured: (config.wsAllowedOrigins ?? config.allowedOrigins).length > 0,
+    },
+    accepted: async () => (await metrics.live.read())?.connections ?? 0,
+    pingRedis: () => redis.ping(HEALTHY_MS),
+    draining,
+    metrics: config.metricsEnabled ? () => metrics.live.page() : undefined,
+  })
+  return { door, routes, stop: () => coordination.stop() }
 }
 
 /** What can be told at once of the gateway and what it depends on. */
