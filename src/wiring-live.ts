@@ -1,4 +1,4 @@
-import { closes } from './contract/codes.ts'
+import { disconnectedBy } from './contract/codes.ts'
 import { liveChannel } from './contract/topics.ts'
 import { LiveDoor } from './doors/live.ts'
 import { LiveBus, type Order } from './live/bus.ts'
@@ -10,9 +10,6 @@ import { outcomes, readingsOf } from './live/stats.ts'
 import { LiveTopics } from './live/topics.ts'
 import { instance, serialOf } from './log.ts'
 import type { DoorParts } from './wiring.ts'
-
-/** A reason of close may have 123 bytes (RFC 6455, section 5.5). */
-const MAX_REASON_BYTES = 123
 
 /** How long Redis may take for the live door to be called healthy. */
 const HEALTHY_MS = 250
@@ -81,7 +78,7 @@ export function liveDoor({ config, core, metrics, log, draining, health }: LiveW
     const serial = serialOf(connectionId)
     const found = sockets().find((connection) => connection.serial === serial)
     if (found === undefined) return 0
-    ends.end(found, { code: closes.disconnected.code, reason: cut(reason) || closes.disconnected.reason })
+    ends.end(found, disconnectedBy(reason))
     return 1
   }
 
@@ -113,13 +110,4 @@ export function lightHealth(redisReady: boolean, draining: boolean): SystemHealt
   const overall_status = !redisReady ? 'unhealthy' : draining ? 'degraded' : 'healthy'
   const components = { redis: redisReady ? 'healthy' : 'unhealthy', gateway: draining ? 'draining' : 'healthy' }
   return { overall_status, components }
-}
-
-/** Text of at most so many bytes, cut between characters. */
-function cut(text: string): string {
-  const bytes = Buffer.from(text)
-  if (bytes.length <= MAX_REASON_BYTES) return text
-  let end = MAX_REASON_BYTES
-  while (end > 0 && (bytes[end]! & 0xc0) === 0x80) end--
-  return bytes.toString('utf8', 0, end)
 }

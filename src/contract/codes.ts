@@ -82,7 +82,6 @@ export interface Close {
 
 export const closes = Object.freeze({
   streamEnd: { code: 1000, reason: 'stream ended' },
-  disconnected: { code: 1000, reason: 'disconnected by an operator' },
   draining: { code: 1001, reason: 'draining' },
   binaryFrame: { code: 1003, reason: 'text frames only' },
   tooSlow: { code: 1008, reason: 'client too slow' },
@@ -92,8 +91,21 @@ export const closes = Object.freeze({
   notAuthorised: { code: 4401, reason: 'not authorised' },
   forbidden: { code: 4403, reason: 'forbidden' },
   notHeard: { code: 4408, reason: 'nothing heard from you' },
-  idle: { code: 4408, reason: 'idle' },
 }) satisfies Readonly<Record<string, Close>>
+
+/** Nothing passed for too long, where pings were answered: the same number as `notHeard`. */
+export const idleClose: Close = Object.freeze({ code: closes.notHeard.code, reason: 'idle' })
+
+const MAX_REASON_BYTES = 123
+
+/** An operator wants a socket gone: a normal end, with as much of the operator's words as a close may hold. */
+export function disconnectedBy(reason: string): Close {
+  const bytes = Buffer.from(reason || 'disconnected by an operator')
+  let end = Math.min(bytes.length, MAX_REASON_BYTES)
+  // Not within a character.
+  while (end < bytes.length && (bytes[end]! & 0xc0) === 0x80) end--
+  return { code: closes.streamEnd.code, reason: bytes.toString('utf8', 0, end) }
+}
 
 /** Codes of `{"type":"error"}` frames, and the message that goes with each. */
 export const frameErrors = Object.freeze({

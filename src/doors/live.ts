@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Bindings, Source, Topic } from '../connection/bind.ts'
 import type { Connection, QuietRule } from '../connection/connection.ts'
 import type { Door, Visit } from '../connection/door.ts'
-import { type Close, closes, type Refusal, refusals } from '../contract/codes.ts'
+import { type Close, closes, idleClose, type Refusal, refusals } from '../contract/codes.ts'
 import { isTopic, liveBus, liveChannels, liveKind, topicOf } from '../contract/topics.ts'
 import type { ClientType, ErrorCode, Ping, RequestData } from '../contract/types.gen.ts'
 import { CONTRACT_VERSION } from '../contract/validate.ts'
@@ -56,7 +56,7 @@ const REASONS = new Map<Close, { readonly reason: string; readonly back: boolean
   [closes.internalError, { reason: 'internal-error', back: true }],
   [closes.redisGone, { reason: 'redis-unavailable', back: true }],
   [closes.notHeard, { reason: 'not-heard', back: true }],
-  [closes.idle, { reason: 'idle', back: true }],
+  [idleClose, { reason: 'idle', back: true }],
   [closes.binaryFrame, { reason: 'binary-frame', back: false }],
   [closes.messageTooBig, { reason: 'message-too-large', back: false }],
 ])
@@ -88,7 +88,7 @@ export class LiveDoor implements Door, Source {
     this.maxDrops = options.maxDrops
     this.compressed = options.compression
     this.rate = { intervalMs: options.rate === 0 ? 0 : 1000 / options.rate, burst: options.rateBurst }
-    this.quiet = options.idleTimeoutMs === 0 ? undefined : { afterMs: options.idleTimeoutMs, close: closes.idle }
+    this.quiet = options.idleTimeoutMs === 0 ? undefined : { afterMs: options.idleTimeoutMs, close: idleClose }
     if (options.allowedOrigins) this.allowedOrigins = options.allowedOrigins
     this.#accepts = options.token === undefined ? undefined : equalTo(options.token)
     this.#subscriptions = new Subscriptions({
@@ -182,7 +182,7 @@ export class LiveDoor implements Door, Source {
 
   closed({ closing }: Connection): void {
     if (closing === closes.tooSlow) this.#counts.backpressureDisconnects++
-    if (closing === closes.idle) this.#counts.idleDisconnects++
+    if (closing === idleClose) this.#counts.idleDisconnects++
   }
 
   get #counts(): LiveCounts {
