@@ -9,7 +9,7 @@ const REPLIES: Readonly<Record<string, readonly string[]>> = {
   SubscribeTopic: ['Subscribed', 'ErrorFrame'],
   UnsubscribeList: ['SubscriptionUpdated', 'ErrorFrame'],
   UnsubscribeTopic: ['Unsubscribed', 'ErrorFrame'],
-  RequestData: ['DataResponse', 'DataFailure'],
+  DataRequest: ['DataResponse', 'DataFailure'],
 }
 
 /** The contract as an AsyncAPI 3 document, from the point of view of the server: it receives what clients send. */

@@ -3,8 +3,8 @@ import { liveChannel } from './contract/topics.ts'
 import { LiveDoor } from './doors/live.ts'
 import { LiveBus, type Order } from './live/bus.ts'
 import { Coordination } from './live/coordination.ts'
-import { LiveData, type SystemHealth } from './live/data.ts'
 import { messageFrame } from './live/frames.ts'
+import { LookUp, type SystemHealth } from './live/lookup.ts'
 import { liveRoutes } from './live/routes.ts'
 import { outcomes, readingsOf } from './live/stats.ts'
 import { LiveTopics } from './live/topics.ts'
@@ -56,7 +56,7 @@ export function liveDoor({ config, core, metrics, log, draining, health }: LiveW
     topics,
     bindings,
     bus,
-    lookUp: new LiveData({ open: () => ends.open, coordination: () => coordination.metrics(), health }),
+    lookUp: new LookUp({ open: () => ends.open, coordination: () => coordination.metrics(), health }),
     metrics,
     enqueue: (connection, frame) => delivery.enqueue(connection, frame),
     unusable,

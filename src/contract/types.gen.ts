@@ -7,7 +7,7 @@ export type LiveContract = ClientFrame | ServerFrame
 /**
  * What a client may send. Any other type is answered with an error, and the socket stays.
  */
-export type ClientFrame = Ping | SubscribeList | SubscribeTopic | UnsubscribeList | UnsubscribeTopic | RequestData
+export type ClientFrame = Ping | SubscribeList | SubscribeTopic | UnsubscribeList | UnsubscribeTopic | DataRequest
 /**
  * One of a request is echoed in its replies; a broadcast has one for all who get it.
  */
@@ -116,7 +116,7 @@ export interface UnsubscribeTopic {
 /**
  * Answered with data_response or data_error.
  */
-export interface RequestData {
+export interface DataRequest {
   type: 'request_data'
   /**
    * agent_status, coordination_metrics or system_health.

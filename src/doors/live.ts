@@ -4,12 +4,12 @@ import type { Connection, QuietRule } from '../connection/connection.ts'
 import type { Door, Visit } from '../connection/door.ts'
 import { type Close, closes, idleClose, type Refusal, refusals } from '../contract/codes.ts'
 import { isTopic, liveBus, liveChannels, liveKind, topicOf } from '../contract/topics.ts'
-import type { ClientType, ErrorCode, Ping, RequestData } from '../contract/types.gen.ts'
+import type { ClientType, DataRequest, ErrorCode, Ping } from '../contract/types.gen.ts'
 import { CONTRACT_VERSION } from '../contract/validate.ts'
 import type { LiveBus } from '../live/bus.ts'
-import type { LiveData } from '../live/data.ts'
 import { errorFrame, frameOf, listed, messageOf, now, shown } from '../live/frames.ts'
 import { read } from '../live/inbound.ts'
+import type { LookUp } from '../live/lookup.ts'
 import { messageFrom } from '../live/messages.ts'
 import { Subscriptions } from '../live/subscriptions.ts'
 import { type LiveTopics, viewOf } from '../live/topics.ts'
@@ -39,7 +39,7 @@ export interface LiveParts {
   readonly topics: LiveTopics
   readonly bindings: Bindings
   readonly bus: LiveBus
-  readonly lookUp: LiveData
+  readonly lookUp: LookUp
   readonly metrics: Metrics
   readonly enqueue: (connection: Connection, frame: Buffer) => void
   /** A message from Redis is none of its topic's. */
@@ -205,7 +205,7 @@ export class LiveDoor implements Door, Source {
     this.#say(connection, frameOf({ type: 'pong', ...(echo !== undefined && { client_time: echo }) }, correlation_id))
   }
 
-  async #data(connection: Connection, { data_type: dataType, correlation_id }: RequestData): Promise<void> {
+  async #data(connection: Connection, { data_type: dataType, correlation_id }: DataRequest): Promise<void> {
     const data_type = shown(dataType)
     const failed = (error: string) => frameOf({ type: 'data_error', data_type, error }, correlation_id)
     const frame = await this.#parts.lookUp.of(dataType).then(

@@ -58,7 +58,7 @@ const MUTATIONS: Record<string, [Level, (contract: Loose, pick: number) => void]
   'a field that a client need not send any more': [
     'minor',
     (c) => {
-      c.$defs.RequestData!.required = ['type']
+      c.$defs.DataRequest!.required = ['type']
     },
   ],
   'a frame that is gone': [

@@ -6,7 +6,7 @@ export interface SystemHealth {
   readonly components: object
 }
 
-export interface DataParts {
+export interface LookUpParts {
   /** Every open socket, whatever its door. */
   readonly open: () => Iterable<Connection>
   readonly coordination: () => Promise<object>
@@ -16,14 +16,14 @@ export interface DataParts {
 /** Many may ask at once, and each would look at every socket: an answer serves all for so long. */
 const AGE_MS = { agent_status: 1000, coordination_metrics: 1000, system_health: 5000 }
 
-type DataType = keyof typeof AGE_MS
+type Name = keyof typeof AGE_MS
 
 /** What `request_data` answers, from the real state of this instance. */
-export class LiveData {
-  readonly #kept = new Map<DataType, { readonly until: number; readonly data: Promise<object> }>()
-  readonly #read: Readonly<Record<DataType, () => object | Promise<object>>>
+export class LookUp {
+  readonly #kept = new Map<Name, { readonly until: number; readonly data: Promise<object> }>()
+  readonly #read: Readonly<Record<Name, () => object | Promise<object>>>
 
-  constructor({ open, coordination, health }: DataParts) {
+  constructor({ open, coordination, health }: LookUpParts) {
     this.#read = {
       agent_status: () => agentStatus(open()),
       coordination_metrics: coordination,
@@ -34,7 +34,7 @@ export class LiveData {
   /** Undefined: there is no such data. @throws what the reading throws. */
   async of(dataType: string, now = performance.now()): Promise<object | undefined> {
     if (!Object.hasOwn(AGE_MS, dataType)) return undefined
-    const type = dataType as DataType
+    const type = dataType as Name
     const kept = this.#kept.get(type)
     if (kept !== undefined && now < kept.until) return kept.data
     const data = Promise.resolve().then(this.#read[type])
