@@ -7,6 +7,7 @@ import { runScenario } from './rounds.ts'
 import type { Scenario, Settings } from './scenario.ts'
 import { handshake } from './scenarios/handshake.ts'
 import { idle } from './scenarios/idle.ts'
+import { liveFanout, liveFlood, liveMixed } from './scenarios/live.ts'
 import { reconnectStorm } from './scenarios/reconnect-storm.ts'
 import { runsCrowd, runsMany } from './scenarios/runs.ts'
 import { slowReaders } from './scenarios/slow-readers.ts'
@@ -22,6 +23,9 @@ const SCENARIOS: Scenario[] = [
   runsCrowd,
   slowReaders,
   reconnectStorm,
+  liveFanout,
+  liveMixed,
+  liveFlood,
 ]
 
 interface Options {

@@ -15,7 +15,7 @@ const ENTRY =
   /^(?:([a-z][a-z0-9+.-]*):\/\/)?(\*\.)?([a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\])(?::(\d{1,5}))?\/?$/i
 
 /** `*`, `null`, a full origin, a host, or either with `*.` before the host. @returns undefined when no origin could ever match the entry. */
-export function parseOriginEntry(entry: string): Pattern | undefined {
+function parseOriginEntry(entry: string): Pattern | undefined {
   const [all, scheme, star, host, port = ''] = ENTRY.exec(entry) ?? []
   if (all === undefined || host === undefined || Number(port) > 65535) return undefined
   if (star !== undefined && host.startsWith('[')) return undefined

@@ -5,13 +5,9 @@ const problem = rule('ServerFrame')
 /** Whether an address is one of the live door. */
 export const isLive = (url: string): boolean => /\/live(\?|$)|\/api\/dashboard\/ws\//.test(url)
 
-/** Types of the frames that were checked in this process. */
-export const checkedTypes = new Set<string>()
-
 /** @throws when a frame of the server is not what the contract says. */
 export function checkServerFrame(text: string): void {
   const value = JSON.parse(text)
-  checkedTypes.add(value.type)
   const why = problem(value)
   if (why !== undefined) throw new Error(`not of the contract (${why}): ${text.slice(0, 300)}`)
 }

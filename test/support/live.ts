@@ -34,10 +34,6 @@ export async function topicsOf(client: TestClient): Promise<unknown> {
   return (await client.find({ type: 'subscription_updated', correlation_id })).subscriptions
 }
 
-/** Resolves when the first frame with these members has come to each. */
-export const allGet = (clients: readonly TestClient[], members: Record<string, unknown>) =>
-  Promise.all(clients.map((client) => client.find(members)))
-
 /** Waits until as many clients hold a channel of Redis. */
 export async function untilHeard(gateway: TestGateway, channel: string, count: number): Promise<void> {
   const heard = async () => Number(Object.values(await gateway.agent.pubSubNumSub([channel]))[0]) === count
