@@ -7,6 +7,9 @@ export interface LiveCounts {
   idleDisconnects: number
   /** Payloads from Redis that were no message of a topic. */
   unusable: number
+  /** Bytes of messages of topics before and after compression, each message once, where there is compression. */
+  plainBytes: number
+  compressedBytes: number
   /** Sockets of this instance that the last broadcast reached. */
   lastFanout: number
 }
@@ -37,6 +40,8 @@ export class LiveMetrics {
     backpressureDisconnects: 0,
     idleDisconnects: 0,
     unusable: 0,
+    plainBytes: 0,
+    compressedBytes: 0,
     lastFanout: 0,
   }
   readonly #registry: Registry
@@ -62,6 +67,8 @@ export class LiveMetrics {
     this.#counter('origin_denied_total', 'Upgrades from another origin', (r) => r.originDenied)
     this.#counter('bytes_sent_total', 'Payload bytes handed to live sockets', (r) => r.bytesSent)
     this.#counter('bytes_received_total', 'Payload bytes of clients', (r) => r.bytesReceived)
+    this.#counter('message_plain_bytes_total', 'Messages before compression', () => counts.plainBytes)
+    this.#counter('message_compressed_bytes_total', 'The same after it', () => counts.compressedBytes)
     this.#gauge('last_broadcast_fanout', 'Sockets here that the last broadcast reached', [], (gauge) =>
       gauge.set(counts.lastFanout),
     )

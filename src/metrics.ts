@@ -92,8 +92,9 @@ export class Metrics {
     'Sockets whose send buffer passed 80 % (warning) or was full',
     ['stage'],
   )
-  readonly rateLimited = this.#counter('rate_limited_total', 'Upgrades and client frames over a rate limit', ['what'])
-  readonly #lost = this.#counter('lost_messages_total', 'Messages that did not reach whom they were for', ['reason'])
+  /** Plain numbers, like those of a door: a client that floods makes them rise 100,000 times a second. */
+  readonly rateLimited = { connect: 0, frame: 0 }
+  readonly #lost = new Map<LossReason, number>()
   readonly #gaps = this.#counter('gaps_total', 'Intervals in which messages may have been lost', ['reason'])
   readonly redisReconnects = this.#counter(
     'redis_reconnects_total',
@@ -139,6 +140,12 @@ export class Metrics {
     this.#scraped('bytes_sent_total', 'Payload bytes handed to sockets', ['door'], () =>
       this.#byDoor((door) => door.bytesOut),
     )
+    this.#scraped('rate_limited_total', 'Upgrades and client frames over a rate limit', ['what'], () =>
+      Object.entries(this.rateLimited).map(([what, count]) => [{ what }, count]),
+    )
+    this.#scraped('lost_messages_total', 'Messages that did not reach whom they were for', ['reason'], () =>
+      [...this.#lost].map(([reason, count]) => [{ reason }, count]),
+    )
     this.#gauge('active_connections', 'Open sockets', ['door'], (gauge) => {
       for (const [door, { active }] of this.#doors) gauge.set({ door }, active)
     })
@@ -154,7 +161,7 @@ export class Metrics {
 
   /** Messages that did not reach whom they were for. */
   lose(reason: LossReason, messages = 1): void {
-    this.#lost.inc({ reason }, messages)
+    this.#lost.set(reason, (this.#lost.get(reason) ?? 0) + messages)
   }
 
   /** An interval in which messages may have been lost. */

@@ -125,11 +125,13 @@ async function flood(stage: Stage, settings: Settings): Promise<Values> {
   const during = await crowd.exchange(settings.messages)
   const { answers, open } = attacker.end()
   if (!open) throw new Refused('the socket that flooded was closed')
+  // Before and after, since what else the machine does changes a p99 more than the flood.
+  const after = await crowd.exchange(settings.messages)
+  const calmP99Ms = (before.arrivals.latencyMs.p99 + after.arrivals.latencyMs.p99) / 2
   return {
     ...valuesOf(stage, during),
-    p50BeforeMs: before.arrivals.latencyMs.p50,
-    p99BeforeMs: before.arrivals.latencyMs.p99,
-    p99Ratio: during.arrivals.latencyMs.p99 / before.arrivals.latencyMs.p99,
+    calmP99Ms,
+    p99Ratio: during.arrivals.latencyMs.p99 / calmP99Ms,
     answers,
   }
 }
@@ -170,7 +172,7 @@ export const liveFanout: Scenario = {
   about: 'one topic that all sockets hold, as fast as its messages arrive (closed window)',
   subjects: [OURS.name],
   uses: ['sockets', 'messages', 'window'],
-  defaults: { sockets: 10_000, messages: 200, perSecond: 0, window: 8, rounds: 3 },
+  defaults: { sockets: 10_000, messages: 200, perSecond: 0, window: 1, rounds: 3 },
   quick: { sockets: 2000, messages: 200, rounds: 1 },
   metrics: METRICS,
   round: fanOut,
@@ -192,12 +194,11 @@ export const liveFlood: Scenario = {
   about: `the same, and one socket sends ${FLOOD_FRAMES} frames at once`,
   subjects: [OURS.name],
   uses: ['sockets', 'messages', 'perSecond'],
-  defaults: { sockets: 2000, messages: 5000, perSecond: 1000, window: 0, rounds: 5 },
+  defaults: { sockets: 2000, messages: 10_000, perSecond: 1000, window: 0, rounds: 5 },
   quick: { messages: 3000, rounds: 1 },
   metrics: [
     { key: 'p99Ratio', label: 'p99 with the flood, times that without', digits: 2, better: 'lower' },
-    { key: 'p99BeforeMs', label: 'publish to client p99 before, ms', digits: 2, better: 'lower' },
-    { key: 'p50BeforeMs', label: 'publish to client p50 before, ms', digits: 2, better: 'lower' },
+    { key: 'calmP99Ms', label: 'publish to client p99 before and after, ms', digits: 2, better: 'lower' },
     ...METRICS,
     { key: 'answers', label: 'answers to the flood', digits: 0, better: 'context' },
     LAG,

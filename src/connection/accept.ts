@@ -39,6 +39,8 @@ interface Attempt {
   readonly res: HttpResponse
   readonly context: us_socket_context_t
   readonly key: string
+  /** What the client offers, where the door takes it; uWebSockets.js chooses. */
+  readonly extensions: string
   readonly address: string
   readonly visit: Visit
   readonly credentials: Credentials
@@ -75,13 +77,15 @@ export class Acceptor {
       const key = req.getHeader('sec-websocket-key')
       if ('code' in checked) {
         const protocol = offeredProtocol(listHeader(req, 'sec-websocket-protocol'))
-        return this.#closeAtOnce(door, address, checked, close!, () => upgradeCorked(res, key, protocol, context))
+        return this.#closeAtOnce(door, address, checked, close!, () => upgradeCorked(res, key, protocol, '', context))
       }
       const timer = setTimeout(
         () => this.#refuse(attempt!, refusals['redis-timeout']),
         this.#parts.options.handshakeTimeoutMs,
       )
-      attempt = { door, res, context, key, address, ...checked, startedAt, timer, connection: undefined, over: false }
+      const extensions = door.compressed ? listHeader(req, 'sec-websocket-extensions') : ''
+      const what = { door, res, context, key, extensions, address, ...checked, startedAt, timer }
+      attempt = { ...what, connection: undefined, over: false }
       this.#pending.add(attempt)
     } catch (error) {
       this.#fault(error)
@@ -160,7 +164,7 @@ export class Acceptor {
   #complete(attempt: Attempt): void {
     const { res, connection, key, credentials, context, startedAt } = attempt
     this.#finish(attempt, 'accepted')
-    const ws = upgradeCorked(res, key, credentials.protocol, context) as Socket | undefined
+    const ws = upgradeCorked(res, key, credentials.protocol, attempt.extensions, context) as Socket | undefined
     if (ws === undefined) {
       this.#give(attempt)
       return this.#fault(new Error('uWebSockets.js closed a socket in its upgrade'))
@@ -196,7 +200,7 @@ export class Acceptor {
   #turnAway(door: Door, res: HttpResponse, address: string, refusal: Refusal): void {
     const { metrics } = this.#parts
     metrics.connections.inc({ door: door.name, result: refusal.code })
-    if (refusal === refusals['connect-rate']) metrics.rateLimited.inc({ what: 'connect' })
+    if (refusal === refusals['connect-rate']) metrics.rateLimited.connect++
     this.#logRefusal(door, address, refusal)
     respond(res, refusal)
   }

@@ -61,7 +61,7 @@ export class Receiver {
       return true
     }
     connection.door.stats.overRate++
-    this.#metrics.rateLimited.inc({ what: 'frame' })
+    this.#metrics.rateLimited.frame++
     this.#metrics.lose('rate_limit')
     if (now - connection.rateNoticeAt >= RATE_NOTICE_MS) {
       connection.rateNoticeAt = now

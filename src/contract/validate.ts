@@ -22,8 +22,11 @@ export const CONTRACT_VERSION = schema.version
 const ajv = new Ajv2020({ strict: true, allowUnionTypes: true, keywords: ['version'] })
 ajv.addSchema(schema)
 
-const validatorOf = (name: string): ValidateFunction =>
-  ajv.getSchema(`${schema.$id}#/$defs/${name}`) as ValidateFunction
+function validatorOf(name: string): ValidateFunction {
+  const validate = ajv.getSchema(`${schema.$id}#/$defs/${name}`)
+  if (validate === undefined) throw new Error(`the contract has no definition ${name}`)
+  return validate as ValidateFunction
+}
 
 /** Frames that the schema describes by a fixed `type`; `critical_alert` is one that agents may send as well. */
 const reserved = new Set(Object.values(schema.$defs).flatMap(({ properties }) => properties?.type?.const ?? []))

@@ -1,4 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
+import { deflateRawSync } from 'node:zlib'
 import type { Bindings, Source, Topic } from '../connection/bind.ts'
 import type { Connection, QuietRule } from '../connection/connection.ts'
 import type { Door, Visit } from '../connection/door.ts'
@@ -136,6 +137,7 @@ export class LiveDoor implements Door, Source {
     const name = topicOf(topic.channels[0]!)
     const message = messageFrom(name, channel, payload)
     if (message === undefined) this.#parts.unusable(name)
+    else if (this.compressed) this.#measure(message.frame)
     if (message?.recipients === undefined) return message?.frame
     const serials = new Set(message.recipients.map(serialOf))
     for (const member of topic.members.slice()) {
@@ -183,6 +185,12 @@ export class LiveDoor implements Door, Source {
   closed({ closing }: Connection): void {
     if (closing === closes.tooSlow) this.#counts.backpressureDisconnects++
     if (closing === idleClose) this.#counts.idleDisconnects++
+  }
+
+  /** uWebSockets.js compresses for each socket and does not tell the size, so it is found out here, once a message. */
+  #measure(frame: Buffer): void {
+    this.#counts.plainBytes += frame.length
+    this.#counts.compressedBytes += deflateRawSync(frame).length
   }
 
   get #counts(): LiveCounts {

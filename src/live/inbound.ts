@@ -16,7 +16,7 @@ const RULES: Readonly<Record<string, Readonly<Record<'list' | 'topic', (value: u
   ping: both('Ping', 'Ping'),
   subscribe: both('SubscribeList', 'SubscribeTopic'),
   unsubscribe: both('UnsubscribeList', 'UnsubscribeTopic'),
-  request_data: both('RequestData', 'RequestData'),
+  request_data: both('DataRequest', 'DataRequest'),
 }
 
 function both(list: string, topic: string) {

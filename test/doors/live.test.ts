@@ -4,7 +4,7 @@ import { after, before, describe, it } from 'node:test'
 import { WebSocket } from 'ws'
 import { connectionId, instance } from '../../src/log.ts'
 import { startGateway, type TestGateway } from '../support/gateway.ts'
-import { answersTo, live, tell, topicsOf, untilHeard } from '../support/live.ts'
+import { answersTo, live, tell, untilHeard } from '../support/live.ts'
 import { eventually, within } from '../support/wait.ts'
 
 const ENV = { LIVE_TOPICS: 'build.*,news', LIVE_RATE: '0' }
@@ -315,36 +315,6 @@ describe('the live door', () => {
       client.send({ type: 'request_data', data_type: 'toString' })
       assert.equal((await client.find({ type: 'data_error' })).error, 'Unknown data type: toString')
     })
-  })
-
-  it('holds what a socket asks for while Redis is away, and what it held, until Redis is back', async () => {
-    const { startRealRedis, withoutRealRedis } = await import('../support/redis.ts')
-    if (withoutRealRedis) return
-    const redis = await startRealRedis()
-    const other = await startGateway({ redis, env: ENV })
-    try {
-      const client = await live(other, '/live?subscriptions=news')
-      await redis.kill()
-      await eventually(() => !other.gateway.redisReady, 'the gateway to notice')
-      client.send({ type: 'subscribe', topic: 'build.away', id: 1 })
-      client.send({ type: 'subscribe', subscriptions: ['build.away-2', 'build.away-3'] })
-      client.send({ type: 'unsubscribe', topic: 'build.away-3' })
-      await client.find({ type: 'unsubscribed' })
-      assert.deepEqual(await topicsOf(client), ['build.away', 'build.away-2', 'news'])
-      await redis.restart()
-      await eventually(() => other.gateway.redisReady, 'Redis to be back')
-      const agent = await redis.client()
-      for (const topic of ['build.away-3', 'build.away', 'build.away-2', 'news'])
-        await agent.publish(`live:${topic}`, '{}')
-      await client.find({ type: 'news_update' })
-      const updates = client.values
-        .filter(({ type }) => String(type).endsWith('_update'))
-        .map(({ subscription }) => subscription)
-      assert.deepEqual(updates, ['build.away', 'build.away-2', 'news'])
-    } finally {
-      await other.stop()
-      await redis.stop()
-    }
   })
 
   it('closes an idle socket with a notice and 4408, and not one that gets or sends', async () => {
