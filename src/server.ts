@@ -48,10 +48,11 @@ export class Gateway {
     this.#core = new Core({ config, redisUrl, metrics, log, draining: () => this.#draining })
     const parts = { config, core: this.#core, metrics, log }
     this.#flow = config.sessionFlowSignal ? new FlowSignal(this.#core.redis.flow) : undefined
+    const others = [sessionDoor(parts, this.#flow), runDoor(parts, checklist, databaseOf(redisUrl))]
     const draining = () => this.#draining
     this.#live = liveDoor({ ...parts, draining, health: () => lightHealth(this.#core.redis.ready, draining()) })
     // The first whose shape fits a path is its door: `live` could be the name of a run as well.
-    this.#doors = [this.#live.door, sessionDoor(parts, this.#flow), runDoor(parts, checklist, databaseOf(redisUrl))]
+    this.#doors = [this.#live.door, ...others]
   }
 
   /** Starts to listen. @throws when an address is taken. Redis need not be there yet: until it is, upgrades are refused with 503. */

@@ -40,6 +40,8 @@ export function liveDoor({ config, core, metrics, log, draining, health }: LiveW
     carryOut: (order) => carryOut(order),
     unusable: () => unusable('bus'),
   })
+  if (config.wsAuthToken !== undefined && !config.wsAuthRequired)
+    log.warn({ event: 'live-door-open' }, 'WS_AUTH_TOKEN is set and not asked for: WS_AUTH_REQUIRED is not true')
   const coordination = new Coordination(() => outcomes(metrics))
   const door: LiveDoor = new LiveDoor({
     options: {

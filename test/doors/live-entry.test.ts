@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { ConfigError, loadConfig } from '../../src/config.ts'
-import { type ConnectClientOptions, connect, refused } from '../support/client.ts'
+import { WebSocket } from 'ws'
+import { type ConfigError, loadConfig } from '../../src/config.ts'
+import { type ConnectClientOptions, connect, refused, TestClient } from '../support/client.ts'
 import { startGateway, type TestGateway } from '../support/gateway.ts'
 import { live } from '../support/live.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
@@ -53,19 +54,13 @@ describe('who may enter the live door', () => {
   }
 
   it('lets in with the token in the header and in the subprotocol, and from a good origin', async () => {
-    for (const options of [
-      { token: TOKEN },
-      { token: TOKEN, origin: 'https://a.good.test' },
-      { headers: { 'Sec-WebSocket-Protocol': '' }, protocols: ['wsproxy.v1', `bearer.${base64url(TOKEN)}`] },
-    ]) {
-      const { WebSocket } = await import('ws')
-      const { TestClient } = await import('../support/client.ts')
-      if ('protocols' in options) {
-        const client = new TestClient(new WebSocket(`${byClose.url}/live`, options.protocols))
-        await client.take(1)
-        client.socket.terminate()
-      } else (await live(byClose, '/live', options)).socket.terminate()
-    }
+    const withHeader = await live(byClose, '/live', { token: TOKEN })
+    const withOrigin = await live(byClose, '/live', { token: TOKEN, origin: 'https://a.good.test' })
+    const protocols = ['wsproxy.v1', `bearer.${base64url(TOKEN)}`]
+    const withProtocol = new TestClient(new WebSocket(`${byClose.url}/live`, protocols))
+    await withProtocol.take(1)
+    assert.equal(withProtocol.socket.protocol, 'wsproxy.v1')
+    for (const { socket } of [withHeader, withOrigin, withProtocol]) socket.terminate()
   })
 
   it('counts who was refused, and never the token', async () => {
@@ -117,7 +112,6 @@ describe('settings of the live door', () => {
   }
 
   it('name every entry of a list that can match nothing', () => {
-    assert.ok(ConfigError)
     const problems = problemsOf({
       ALLOWED_ORIGINS: 'https://a.test,https://*,https://b.test/path',
       WS_ALLOWED_ORIGINS: 'a b',
@@ -139,9 +133,8 @@ describe('settings of the live door', () => {
     assert.equal(problems.length, 7)
   })
 
-  it('are complete: a token that is asked for, and none that is not', () => {
+  it('ask for no token that is not set', () => {
     assert.match(String(problemsOf({ WS_AUTH_REQUIRED: 'true' })), /^WS_AUTH_TOKEN: must be set/)
-    assert.match(String(problemsOf({ WS_AUTH_TOKEN: 'x' })), /^WS_AUTH_TOKEN: has no meaning/)
     assert.deepEqual(problemsOf({ WS_AUTH_REQUIRED: 'true', WS_AUTH_TOKEN: 'x', ALLOWED_ORIGINS: '*' }), [])
   })
 })
