@@ -84,11 +84,12 @@ export function liveDoor({ config, core, metrics, log, draining, health }: LiveW
     return 1
   }
 
-  metrics.live.read = () => readingsOf(metrics, door, sockets(), topics)
+  metrics.live.read = () => readingsOf(metrics, door, bindings.of(door), topics)
   const routes = liveRoutes({
     bus,
     topics,
     sockets,
+    held: () => bindings.of(door),
     limits: {
       rate: config.liveRate,
       rateBurst: config.liveRateBurst,

@@ -46,6 +46,12 @@ export class Bindings {
     this.#feed = feed
   }
 
+  /** The topics of one source, each once. */
+  *of(source: Source): Iterable<Topic> {
+    for (const [channel, topic] of this.#topics)
+      if (topic.source === source && topic.channels[0] === channel) yield topic
+  }
+
   /** The topic that listens to `channel`, if any socket does. */
   find(channel: string): Topic | undefined {
     return this.#topics.get(channel)

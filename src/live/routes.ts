@@ -1,3 +1,4 @@
+import type { Topic } from '../connection/bind.ts'
 import type { Connection } from '../connection/connection.ts'
 import { RedisUnavailable, refusals } from '../contract/codes.ts'
 import { isTopic } from '../contract/topics.ts'
@@ -26,6 +27,7 @@ export interface RouteParts {
   readonly topics: LiveTopics
   readonly limits: ToldLimits
   readonly sockets: () => readonly Connection[]
+  readonly held: () => Iterable<Topic>
   /** Sockets of the live door since the start. */
   readonly accepted: () => Promise<number>
   /** Resolves with the round trip in ms, or undefined when Redis did not answer in time. */
@@ -80,9 +82,9 @@ export function liveRoutes(parts: RouteParts): Route[] {
 
 const page = (body: string): Answer => ({ status: '200 OK', type: 'text/plain; version=0.0.4; charset=utf-8', body })
 
-async function websocketStats({ sockets, accepted }: RouteParts) {
+async function websocketStats({ sockets, held, accepted }: RouteParts) {
   const open = sockets()
-  const { byType, subscriptions, oldest } = censusOf(open)
+  const { byType, subscriptions, oldest } = censusOf(open, held())
   return {
     total_connections: await accepted(),
     connections_by_type: byType,

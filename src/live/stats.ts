@@ -1,8 +1,9 @@
+import type { Topic } from '../connection/bind.ts'
 import type { Connection } from '../connection/connection.ts'
 import type { Door } from '../connection/door.ts'
+import { liveKind, topicOf } from '../contract/topics.ts'
 import type { LiveReadings } from '../live-metrics.ts'
 import type { Metrics } from '../metrics.ts'
-import { heldBy } from './subscriptions.ts'
 import type { LiveTopics } from './topics.ts'
 
 /** How the sockets of the live door are spread, as the statistics tell it. */
@@ -14,18 +15,25 @@ export interface Census {
   readonly oldest: string | null
 }
 
-export function censusOf(sockets: readonly Connection[]): Census {
-  const byType = tally(sockets.map(({ subject }) => subject))
-  const subscriptions = tally(sockets.flatMap(heldBy))
+export function censusOf(sockets: readonly Connection[], topics: Iterable<Topic>): Census {
+  const byType = tally(sockets.map(({ subject }): [string, number] => [subject, 1]))
+  const subscriptions = tally(holders(topics))
   const openedAt = Math.min(...sockets.map((connection) => connection.openedAt))
   const oldest = Number.isFinite(openedAt) ? new Date(performance.timeOrigin + openedAt).toISOString() : null
   return { byType, subscriptions, oldest }
 }
 
-function tally(names: readonly string[]): Record<string, number> {
-  const counts = new Map<string, number>()
-  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1)
-  return Object.fromEntries([...counts].sort())
+/** Sums by name, sorted. */
+function tally(counts: Iterable<readonly [string, number]>): Record<string, number> {
+  const sums = new Map<string, number>()
+  for (const [name, count] of counts) sums.set(name, (sums.get(name) ?? 0) + count)
+  return Object.fromEntries([...sums].sort())
+}
+
+/** How many sockets hold each topic: asked of the topics, which are fewer than the sockets. */
+function* holders(topics: Iterable<Topic>): Iterable<[string, number]> {
+  for (const { channels, members } of topics)
+    if (liveKind(channels[0]!) === 'topic') yield [topicOf(channels[0]!), members.length]
 }
 
 const AUTH_DENIED = new Set(['credentials-missing', 'credentials-malformed', 'token-rejected'])
@@ -48,7 +56,7 @@ export async function outcomes(metrics: Metrics) {
 export async function readingsOf(
   metrics: Metrics,
   { name, stats }: Door,
-  sockets: readonly Connection[],
+  held: Iterable<Topic>,
   topics: LiveTopics,
 ): Promise<LiveReadings> {
   const [upgrades, closed] = await Promise.all([metrics.connections.get(), metrics.disconnections.get()])
@@ -56,7 +64,7 @@ export async function readingsOf(
   const sum = (values: { value: number }[]) => values.reduce((total, { value }) => total + value, 0)
   const withResult = (matches: (result: string) => boolean) =>
     sum(ofDoor.filter(({ labels }) => matches(String(labels.result))))
-  const entries = sockets.flatMap(heldBy).flatMap((topic) => topics.entryOf(topic) ?? [])
+  const entries = Array.from(holders(held), ([topic, count]): [string, number] => [topics.entryOf(topic) ?? '', count])
   return {
     sent: stats.framesOut,
     dropped: stats.dropped,
