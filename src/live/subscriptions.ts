@@ -23,7 +23,7 @@ export interface SubscriptionParts {
 type Request = SubscribeList | SubscribeTopic | UnsubscribeList | UnsubscribeTopic
 
 /** The topics that a socket holds, sorted. */
-export const heldBy = ({ topics }: Connection): string[] =>
+const heldBy = ({ topics }: Connection): string[] =>
   topics
     .filter(({ channels }) => liveKind(channels[0]!) === 'topic')
     .map(({ channels }) => topicOf(channels[0]!))
