@@ -14,6 +14,8 @@ const QUIET_MS = 5000
 const CONNECT_MS = 90_000
 const PUBLISH_MS = 150_000
 const WARM_UP_S = 2
+/** A publisher that is later than this at p99 has measured what else the machine does. */
+const LATE_MS = 20
 const WARM_UP_MESSAGES = 40
 /** Each has two topics of these. */
 const TOPICS = 1000
@@ -87,6 +89,11 @@ function refuseFaults(
 
 type Exchange = Awaited<ReturnType<Crowd['exchange']>>
 
+function refuseLate(...exchanges: Exchange[]): void {
+  const lateMs = Math.max(...exchanges.map(({ published }) => published.lagP99Ms))
+  if (lateMs > LATE_MS) throw new Refused(`the publisher was ${lateMs.toFixed(0)} ms late at p99: the machine is busy`)
+}
+
 function valuesOf(stage: Stage, { arrivals, published, cpu, deliveries }: Exchange): Values {
   const seconds = (arrivals.lastArrivalUs - published.startedUs) / 1e6
   return {
@@ -114,6 +121,7 @@ async function mixed(stage: Stage, settings: Settings): Promise<Values> {
   await crowd.exchange(settings.perSecond * WARM_UP_S)
   const exchange = await crowd.exchange(settings.messages)
   refuseIfGeneratorBound('receiver', exchange.arrivals.generatorShare)
+  refuseLate(exchange)
   return valuesOf(stage, exchange)
 }
 
@@ -127,6 +135,7 @@ async function flood(stage: Stage, settings: Settings): Promise<Values> {
   if (!open) throw new Refused('the socket that flooded was closed')
   // Before and after, since what else the machine does changes a p99 more than the flood.
   const after = await crowd.exchange(settings.messages)
+  refuseLate(before, during, after)
   const calmP99Ms = (before.arrivals.latencyMs.p99 + after.arrivals.latencyMs.p99) / 2
   return {
     ...valuesOf(stage, during),
