@@ -33,6 +33,10 @@ export function contradictions(config: Config): string[] {
       config.shardedPubSub === true && listLength(config.clusterNodes) === 0,
       'REDIS_SHARDED_PUBSUB: needs REDIS_CLUSTER_NODES',
     ],
+    [
+      listLength(config.clusterNodes) > 0 && /\/[1-9]\d*$/.test(config.redisUrl ?? ''),
+      'REDIS_URL: a cluster has no database but 0',
+    ],
     ...invalidAddresses('REDIS_SENTINELS', config.sentinels),
     ...invalidAddresses('REDIS_CLUSTER_NODES', config.clusterNodes),
     [

@@ -32,6 +32,7 @@ export const LOSS_REASONS = [
   'oversize',
   'invalid',
   'drain',
+  'closing',
 ] as const
 
 /** Why a message did not reach whom it was for. A closed list. */

@@ -47,7 +47,9 @@ export class Gateway {
     this.#options = options
     this.#core = new Core({ config, redisUrl, metrics, log, draining: () => this.#draining })
     const parts = { config, core: this.#core, metrics, log }
-    this.#flow = config.sessionFlowSignal ? new FlowSignal(this.#core.redis.flow) : undefined
+    const flow = config.sessionFlowSignal ? new FlowSignal(this.#core.redis.flow) : undefined
+    if (flow) this.#core.onReady.push(() => flow.again())
+    this.#flow = flow
     const others = [sessionDoor(parts, this.#flow), runDoor(parts, checklist, databaseOf(redisUrl))]
     const draining = () => this.#draining
     this.#live = liveDoor({ ...parts, draining, health: () => lightHealth(this.#core.redis.ready, draining()) })
@@ -98,12 +100,12 @@ export class Gateway {
     await this.#pause(config.drainDelayMs)
     this.#listeners.close()
     acceptor.refusePending()
-    if (!redis.ready) redis.upstream.refuseHeld()
+    redis.upstream.drain()
     await Promise.race([redis.upstream.settled(), this.#pause(SETTLE_MS)])
     const remainingMs = Math.max(0, deadline - performance.now())
     const cut = await ends.drain(Math.min(config.drainWindowMs, remainingMs / 2), remainingMs, this.#cut.signal)
     this.#flow?.stop()
-    await Promise.race([Promise.all([redis.upstream.settled(), redis.flow.settled()]), this.#pause(SETTLE_MS)])
+    await Promise.race([Promise.all([redis.upstream.settled(), this.#flow?.settled()]), this.#pause(SETTLE_MS)])
     ends.stop()
     this.#live.stop()
     redis.close()
