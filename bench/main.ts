@@ -8,6 +8,7 @@ import type { Scenario, Settings } from './scenario.ts'
 import { handshake } from './scenarios/handshake.ts'
 import { http } from './scenarios/http.ts'
 import { idle } from './scenarios/idle.ts'
+import { liveFanout, liveFlood, liveMixed } from './scenarios/live.ts'
 import { reconnectStorm } from './scenarios/reconnect-storm.ts'
 import { runsCrowd, runsMany } from './scenarios/runs.ts'
 import { slowReaders } from './scenarios/slow-readers.ts'
@@ -24,6 +25,9 @@ const SCENARIOS: Scenario[] = [
   slowReaders,
   reconnectStorm,
   http,
+  liveFanout,
+  liveMixed,
+  liveFlood,
 ]
 
 interface Options {

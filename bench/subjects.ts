@@ -1,3 +1,5 @@
+import { TOPIC_RULE } from './load/live.ts'
+
 /** Who is measured, as data. A new peer is one entry more. */
 
 export interface Subject {
@@ -15,7 +17,8 @@ export const OURS: Subject = {
   name: 'ours',
   file: new URL('../src/cli/main.js', import.meta.url),
   args: ['serve'],
-  env: { CONNECT_RATE: '0', CONNECT_RATE_PER_IP: '0' }, // off: the peer has no such limit, and all sockets are of one address
+  // Off: the peer has no such limit, and all sockets are of one address.
+  env: { CONNECT_RATE: '0', CONNECT_RATE_PER_IP: '0', LIVE_TOPICS: TOPIC_RULE },
   ready: 'health',
 }
 

@@ -1,6 +1,7 @@
 import { Ajv, type ErrorObject } from 'ajv'
 import type { DataValidationCxt } from 'ajv/dist/types/index.js'
 import { contradictions } from './contradictions.ts'
+import { liveProblems } from './live-settings.ts'
 import { parseAddress, type Setting } from './setting.ts'
 import { settings } from './settings.ts'
 
@@ -149,7 +150,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Loaded {
   const config = Object.freeze(
     Object.fromEntries(Object.entries(settings).map(([key, each]) => [key, raw[each.env]])),
   ) as unknown as Config
-  problems.push(...contradictions(config))
+  problems.push(...contradictions(config), ...liveProblems(config))
   if (problems.length > 0) throw new ConfigError(problems)
   return { config, sources: sources as Sources, given }
 }

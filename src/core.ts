@@ -49,8 +49,9 @@ export class Core {
         if (!this.isOurs(wanted)) this.delivery.message(wanted, payload, channel)
       },
       refused: (channel) => {
-        const members = this.bindings.find(channel)?.members.slice() ?? []
-        for (const member of members) this.ends.end(member, closes.internalError)
+        const topic = this.bindings.find(channel)
+        if (topic?.source.refused) return topic.source.refused(topic)
+        for (const member of topic?.members.slice() ?? []) this.ends.end(member, closes.internalError)
       },
       ready: () => {
         for (const listener of this.onReady) listener()

@@ -9,11 +9,18 @@ import {
   Registry,
 } from 'prom-client'
 import { CheapHistogram } from './histogram.ts'
+import { LiveMetrics } from './live-metrics.ts'
 
 /** Counts of one door that are raised a million times a second: plain numbers, read when somebody scrapes. */
 export interface DoorStats {
   framesOut: number
   bytesOut: number
+  /** Frames that a full buffer had no room for. */
+  dropped: number
+  framesIn: number
+  bytesIn: number
+  /** Client frames that were dropped for the rate. */
+  overRate: number
   active: number
 }
 
@@ -65,6 +72,7 @@ const DELAY_RESOLUTION_MS = 20
 export class Metrics {
   readonly registry = new Registry()
   readonly received = { redis: 0, client: 0 }
+  readonly live = new LiveMetrics(this.registry)
   readonly #doors = new Map<string, DoorStats>()
   readonly #delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS })
   /** Unsent bytes of each socket, asked at a scrape. */
@@ -86,8 +94,9 @@ export class Metrics {
     'Sockets whose send buffer passed 80 % (warning) or was full',
     ['stage'],
   )
-  readonly rateLimited = this.#counter('rate_limited_total', 'Upgrades and client frames over a rate limit', ['what'])
-  readonly #lost = this.#counter('lost_messages_total', 'Messages that did not reach whom they were for', ['reason'])
+  /** Plain numbers, like those of a door: a client that floods makes them rise 100,000 times a second. */
+  readonly rateLimited = { connect: 0, frame: 0 }
+  readonly #lost = new Map<LossReason, number>()
   readonly #gaps = this.#counter('gaps_total', 'Intervals in which messages may have been lost', ['reason'])
   readonly redisReconnects = this.#counter(
     'redis_reconnects_total',
@@ -151,6 +160,12 @@ export class Metrics {
     this.#scraped('bytes_sent_total', 'Payload bytes handed to sockets', ['door'], () =>
       this.#byDoor((door) => door.bytesOut),
     )
+    this.#scraped('rate_limited_total', 'Upgrades and client frames over a rate limit', ['what'], () =>
+      Object.entries(this.rateLimited).map(([what, count]) => [{ what }, count]),
+    )
+    this.#scraped('lost_messages_total', 'Messages that did not reach whom they were for', ['reason'], () =>
+      [...this.#lost].map(([reason, count]) => [{ reason }, count]),
+    )
     this.#gauge('active_connections', 'Open sockets', ['door'], (gauge) => {
       for (const [door, { active }] of this.#doors) gauge.set({ door }, active)
     })
@@ -166,7 +181,7 @@ export class Metrics {
 
   /** Messages that did not reach whom they were for. */
   lose(reason: LossReason, messages = 1): void {
-    this.#lost.inc({ reason }, messages)
+    this.#lost.set(reason, (this.#lost.get(reason) ?? 0) + messages)
   }
 
   /** An interval in which messages may have been lost. */
@@ -176,9 +191,15 @@ export class Metrics {
 
   /** The counts of one door; made at the first call. */
   door(name: string): DoorStats {
-    const stats = this.#doors.get(name) ?? { framesOut: 0, bytesOut: 0, active: 0 }
+    const zero = { framesOut: 0, bytesOut: 0, dropped: 0, framesIn: 0, bytesIn: 0, overRate: 0, active: 0 }
+    const stats = this.#doors.get(name) ?? zero
     this.#doors.set(name, stats)
     return stats
+  }
+
+  /** The counts of all doors. */
+  doors(): DoorStats[] {
+    return [...this.#doors.values()]
   }
 
   /** Measures nothing any more. */

@@ -13,6 +13,7 @@ import { type Checklist, weppChecklist } from './runs/checklist.ts'
 import { Listeners } from './uws.ts'
 import { VERSION } from './version.ts'
 import { runDoor, sessionDoor } from './wiring.ts'
+import { liveDoor } from './wiring-live.ts'
 
 export interface GatewayOptions {
   readonly config: Config
@@ -36,6 +37,7 @@ export class Gateway {
   readonly #metrics = new Metrics()
   readonly #core: Core
   readonly #doors: readonly Door[]
+  readonly #live: ReturnType<typeof liveDoor>
   readonly #flow: FlowSignal | undefined
   readonly #preflight: Preflight
   readonly #admin: Admin
@@ -64,7 +66,11 @@ export class Gateway {
     })
     this.#core.isOurs = this.#preflight.heard
     this.#core.onReady.push(() => this.#preflight.redisBack())
-    this.#doors = [sessionDoor(parts, this.#flow), runDoor(parts, checklist, databaseOf(redisUrl))]
+    const others = [sessionDoor(parts, this.#flow), runDoor(parts, checklist, databaseOf(redisUrl))]
+    const draining = () => this.#draining
+    this.#live = liveDoor({ ...parts, draining, health: () => this.#preflight.health() })
+    // The first whose shape fits a path is its door: `live` could be the name of a run as well.
+    this.#doors = [this.#live.door, ...others]
   }
 
   /** Starts to listen. @throws when an address is taken. Redis need not be there yet: until it is, upgrades are refused with 503. */
@@ -120,6 +126,7 @@ export class Gateway {
     await Promise.race([Promise.all([redis.upstream.settled(), this.#flow?.settled()]), this.#pause(SETTLE_MS)])
     ends.stop()
     await this.#preflight.stop(redis.ready && !this.#cut.signal.aborted ? SETTLE_MS : 0)
+    this.#live.stop()
     redis.close()
     this.#listeners.stop()
     this.#metrics.stop()
@@ -148,7 +155,8 @@ export class Gateway {
       version: { name: 'wsproxy', version: VERSION, node: process.version },
       metrics: this.#options.config.metricsEnabled ? () => this.#page() : undefined,
     }
-    return { probes: probes(parts), rest: [...about(parts), ...this.#preflight.routes(this.#admin)] }
+    const rest = [...about(parts), ...this.#preflight.routes(this.#admin), ...this.#live.routes]
+    return { probes: probes(parts), rest }
   }
 
   async #page(): Promise<Answer> {

@@ -1,3 +1,4 @@
+import { liveSettings } from './live-settings.ts'
 import { preflightSettings } from './preflight-settings.ts'
 import { address, boolean, duration, integer, list, oneOf, redisUrl, size, string } from './setting.ts'
 
@@ -130,6 +131,7 @@ export const settings = {
     minimum: 1,
     description: 'Client frames that a session socket may send at once.',
   }),
+  ...liveSettings,
   runAuth: oneOf(['none', 'bearer'])('RUN_AUTH', {
     default: 'none',
     description: 'Whether the run door asks for a token (key `run:<id>:auth`, the same rules as for sessions).',

@@ -206,6 +206,7 @@ function sampleOf(key: keyof Config): [Record<string, string>, string, string] {
   const { env, kind, schema } = settings[key]
   if (key === 'production') return [{ REDIS_URL: 'redis://127.0.0.1' }, 'test', 'production']
   if (['sentinels', 'clusterNodes'].includes(key)) return [{}, 'a.example.org:1', 'b.example.org:2']
+  if (key === 'wsAuthRequired') return [{ WS_AUTH_TOKEN: 'token' }, 'true', 'false']
   if (key === 'adminToken') return [{}, 'one-one-one-one-one', 'two-two-two-two-two']
   if (key === 'shardedPubSub') return [{ REDIS_CLUSTER_NODES: 'a.example.org:1' }, 'true', 'false']
   if (key === 'preflightHttpDependencies') return [{}, 'http://a.example.org/', 'https://b.example.org/x']

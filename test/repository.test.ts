@@ -76,10 +76,11 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   redis: BASE,
   connection: BASE,
   runs: [...BASE, 'connection'],
-  doors: [...BASE, 'connection', 'runs'],
-  http: [...BASE, 'connection', 'doors'],
+  doors: [...BASE, 'connection', 'runs', 'live'],
+  http: [...BASE, 'connection'],
+  live: [...BASE, 'connection', 'http'],
   preflight: [...BASE, 'redis', 'connection', 'http'],
-  server: [...BASE, 'redis', 'connection', 'runs', 'doors', 'http', 'preflight'],
+  server: [...BASE, 'redis', 'connection', 'runs', 'live', 'doors', 'http', 'preflight'],
   cli: [...BASE, 'redis', 'runs', 'http', 'preflight', 'server'],
 }
 const BASE_FILES = [
@@ -90,12 +91,15 @@ const BASE_FILES = [
   'settings',
   'log',
   'metrics',
+  'live-metrics',
+  'live-settings',
   'histogram',
   'admin',
+  'origins',
   'uws',
   'version',
 ]
-const FOLDERS = ['contract', 'redis', 'connection', 'runs', 'doors', 'preflight', 'cli']
+const FOLDERS = ['contract', 'redis', 'connection', 'runs', 'live', 'doors', 'preflight', 'cli']
 
 /** The layer of a file of src. */
 function layerOf(path: string): string {
@@ -103,7 +107,7 @@ function layerOf(path: string): string {
   if (second !== undefined) return FOLDERS.includes(first) ? first : `unknown (${first})`
   const name = first.replace(/\.ts$/, '')
   if (['http', 'probes'].includes(name)) return 'http'
-  if (['core', 'wiring', 'server'].includes(name)) return 'server'
+  if (['core', 'wiring', 'wiring-live', 'server'].includes(name)) return 'server'
   return BASE_FILES.includes(name) ? 'base' : `unknown (${name})`
 }
 
@@ -183,8 +187,8 @@ describe('the files of src', () => {
     assert.deepEqual(readers, ['src/config.ts'])
   })
 
-  it('have at most 260 lines', () => {
-    for (const path of SOURCES) {
+  it('have at most 260 lines, unless they are generated', () => {
+    for (const path of SOURCES.filter((each) => !each.endsWith('.gen.ts'))) {
       const lines = read(path).trimEnd().split('\n').length
       assert.ok(lines <= 260, `${path} has ${lines}`)
     }

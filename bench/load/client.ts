@@ -116,7 +116,8 @@ function refusalIn(head: string): string | undefined {
   return ACCEPT.test(head) ? undefined : 'wrong Sec-WebSocket-Accept'
 }
 
-function upgradeRequest({ port, path, token }: Door): string {
+/** The text of the request that a client sends. */
+export function upgradeRequest({ port, path, token }: Door): string {
   return (
     `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
     `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${KEY}\r\nAuthorization: Bearer ${token}\r\n\r\n`

@@ -19,6 +19,8 @@ export interface ConnectOrder {
   inFlight: number
   /** Connect to so many runs, in turn, and not to sessions. */
   runs?: number
+  /** Connect to these paths, in turn. */
+  paths?: string[]
 }
 
 export interface ConnectResult {
@@ -112,7 +114,8 @@ export class Fleet implements ClientOwner {
   }
 }
 
-function doorOf({ port, runs }: ConnectOrder, index: number): Door {
+function doorOf({ port, runs, paths }: ConnectOrder, index: number): Door {
+  if (paths !== undefined) return { port, path: paths[index % paths.length]!, token: 'not-asked-for' }
   if (runs !== undefined) return { port, path: `/${runId(index % runs)}`, token: 'not-asked-for' }
   return { port, path: `/bench/ws/${sessionId(index)}`, token: sessionToken(index) }
 }

@@ -9,6 +9,7 @@ export interface FrameSink {
 
 const FINAL = 0x80
 const MASKED = 0x80
+const TEXT = 1
 const NONE = new Uint8Array(0)
 
 export class FrameReader {
@@ -67,6 +68,9 @@ function longLength(bytes: Uint8Array, at: number, count: number): number {
   for (let i = 0; i < count; i++) length = length * 256 + bytes[at + i]!
   return length
 }
+
+/** A short text frame as a client sends it. */
+export const clientTextFrame = (text: string): Uint8Array => clientControlFrame(TEXT, Buffer.from(text))
 
 /** A control frame as a client sends it: masked, here with the mask 0, which leaves the payload as it is. */
 export function clientControlFrame(opcode: number, payload: Uint8Array): Uint8Array {

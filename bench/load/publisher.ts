@@ -8,6 +8,7 @@ import { connect, createServer, type Socket } from 'node:net'
 import { createHistogram } from 'node:perf_hooks'
 import { nowUs } from './clock.ts'
 import { serve } from './ipc.ts'
+import { LivePublishes } from './live.ts'
 import { Publishes } from './publishes.ts'
 import { Changes } from './runs.ts'
 import { Usage } from './usage.ts'
@@ -27,7 +28,7 @@ export interface Published {
 }
 
 let redis: Socket
-let publishes: Publishes | Changes
+let publishes: Publishes | Changes | LivePublishes
 let published = 0
 let acknowledged = 0
 let wake = () => {}
@@ -44,6 +45,13 @@ const commands = {
   openRuns: async ({ redisPort, runs }: { redisPort: number; runs: number }) => {
     publishes = new Changes(runs)
     await openRedis(redisPort)
+  },
+
+  /** Connects to Redis to publish to live topics. Returns the port at which acknowledgements are awaited. */
+  openLive: async ({ redisPort, topics }: { redisPort: number; topics: number }) => {
+    publishes = new LivePublishes(topics)
+    await openRedis(redisPort)
+    return { acknowledgementPort: await listenForAcknowledgements() }
   },
 
   paced: ({ count, perSecond }: { count: number; perSecond: number }) => measured(() => paced(count, perSecond)),

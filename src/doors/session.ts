@@ -60,7 +60,13 @@ export class SessionDoor implements Door, Source {
 
   admit([agentId = '', sessionId = '']: readonly string[]): Visit | Refusal {
     if (!isId(agentId) || !isId(sessionId)) return refusals['malformed-id']
-    return { subject: sessionId, tokenKey: sessionAuth(sessionId), source: this, channels: [sessionDown(sessionId)] }
+    return {
+      subject: sessionId,
+      tokenKey: sessionAuth(sessionId),
+      source: this,
+      channels: [sessionDown(sessionId)],
+      agent: agentId,
+    }
   }
 
   /** The same bytes. A look at each for `stream_end`, which costs some 60 ns. */

@@ -8,7 +8,7 @@ import type { TemplatedApp } from '../uws.ts'
 import type { Check, Context, Report, Surroundings } from './check.ts'
 import { checkedGateway } from './gateway.ts'
 import { Loopback } from './loopback.ts'
-import { Readiness, readyAnswer } from './ready.ts'
+import { healthOf, Readiness, readyAnswer } from './ready.ts'
 import { Recorder, type Told } from './recorder.ts'
 import { PreflightRedis, type RedisAccess } from './redis.ts'
 import { BUILT_IN, folderUrl, loadChecks } from './registry.ts'
@@ -107,6 +107,11 @@ export class Preflight {
   /** What `/ready` answers. */
   async ready(): Promise<Answer> {
     return readyAnswer(await this.#readiness.ask())
+  }
+
+  /** What the live door tells of the whole. */
+  async health(): Promise<ReturnType<typeof healthOf>> {
+    return healthOf(await this.#readiness.ask())
   }
 
   /** The API and the page. */

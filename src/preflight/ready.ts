@@ -92,4 +92,19 @@ export function readyAnswer(ready: Ready): Answer {
   })
 }
 
+const WORDS = { pass: 'healthy', warn: 'degraded', fail: 'unhealthy', skipped: 'unknown' } as const
+
+/** The same for a dashboard: the state of the whole and of each part. */
+export function healthOf(ready: Ready): { overall_status: string; components: Record<string, string> } {
+  const components: Record<string, string> = { gateway: 'healthy', redis: 'healthy' }
+  if ('reason' in ready) {
+    const draining = ready.reason === 'draining'
+    Object.assign(components, draining ? { gateway: 'draining' } : { redis: 'unhealthy' })
+    return { overall_status: draining ? 'degraded' : 'unhealthy', components }
+  }
+  const { healthy, hasWarnings, checks } = ready.report
+  for (const { name, status } of checks) components[name] = WORDS[status]
+  return { overall_status: !healthy ? 'unhealthy' : hasWarnings ? 'degraded' : 'healthy', components }
+}
+
 const notReady = (why: object): Answer => json('503 Service Unavailable', { status: 'not ready', ...why })

@@ -132,6 +132,11 @@ export class RedisClient {
     return Promise.all(nodes.map(async (node) => answered(node.commands.client.sendCommand([...args]))))
   }
 
+  /** Publishes to other instances of the gateway. Resolves with the number of subscribers. @throws RedisUnavailable, or Redis' own error. */
+  async publish(channel: string, message: string): Promise<number> {
+    return this.#at(channel, (client) => client.sendCommand<number>(['PUBLISH', channel, message]))
+  }
+
   close(): void {
     clearTimeout(this.#following)
     this.#topology.close()
