@@ -15,6 +15,7 @@ import { Metrics } from './metrics.ts'
 import { RedisClient } from './redis/client.ts'
 import { type Checklist, weppChecklist } from './runs/checklist.ts'
 import { RunWatches } from './runs/watch.ts'
+import type { Tracing } from './tracing.ts'
 import { Listeners } from './uws.ts'
 import { VERSION } from './version.ts'
 
@@ -22,6 +23,8 @@ export interface GatewayOptions {
   readonly config: Config
   readonly redisUrl: string
   readonly log: Logger
+  /** Undefined: off. */
+  readonly tracing?: Tracing | undefined
   /** What the run door shows; by default that of WEPP runs. */
   readonly checklist?: Checklist
 }
@@ -49,7 +52,7 @@ export class Gateway {
   #stopped: Promise<void> | undefined
 
   constructor(options: GatewayOptions) {
-    const { config, redisUrl, log } = options
+    const { config, redisUrl, log, tracing } = options
     const metrics = this.#metrics
     this.#options = options
     this.#redis = new RedisClient({
@@ -62,6 +65,7 @@ export class Gateway {
       },
       metrics,
       log,
+      tracing,
       message: (channel, payload) => delivery.message(channel, payload),
       refused: (channel) => {
         for (const member of bindings.find(channel)?.members.slice() ?? []) this.#ends.end(member, closes.internalError)
@@ -133,6 +137,7 @@ export class Gateway {
       limits,
       metrics,
       log,
+      tracing,
       redisReady: () => this.#redis.ready,
       draining: () => this.#draining,
       opened: (connection) => this.#ends.guard(connection, () => this.#ends.opened(connection)),

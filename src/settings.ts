@@ -51,6 +51,7 @@ const size = setting<number>('size', (o) => ({ type: 'string', size: limits(o) }
 const list = setting<readonly string[]>('list', () => ({ type: 'string', list: true }))
 const address = setting<Address>('address', () => ({ type: 'string', address: true }))
 const redisUrl = setting<string>('url', () => ({ type: 'string', redisUrl: true }))
+const httpUrl = setting<string>('url', () => ({ type: 'string', httpUrl: true }))
 const oneOf = <const T extends readonly string[]>(values: T) =>
   setting<T[number]>('string', () => ({ type: 'string', enum: values }))
 
@@ -88,6 +89,11 @@ export const settings = {
     default: 'info',
     aliases: ['PREFLIGHT_LOG_LEVEL'],
     description: 'Least level that is logged (JSON lines on stdout).',
+  }),
+  otlpEndpoint: httpUrl('OTEL_EXPORTER_OTLP_ENDPOINT', {
+    default: undefined,
+    secret: true,
+    description: 'Traces go there (OTLP over HTTP, `/v1/traces`): a span a handshake and a client frame. Unset: none.',
   }),
   handshakeTimeoutMs: duration('HANDSHAKE_TIMEOUT', {
     default: '5s',

@@ -89,7 +89,9 @@ function layerOf(path: string): string {
   if (second !== undefined) return FOLDERS.includes(first) ? first : `unknown (${first})`
   const name = first.replace(/\.ts$/, '')
   if (['http', 'server'].includes(name)) return name
-  return ['config', 'settings', 'log', 'metrics', 'uws', 'version'].includes(name) ? 'base' : `unknown (${name})`
+  return ['config', 'settings', 'log', 'metrics', 'tracing', 'uws', 'version'].includes(name)
+    ? 'base'
+    : `unknown (${name})`
 }
 
 describe('the imports of src', () => {

@@ -1,12 +1,13 @@
 import { type Close, RedisUnavailable, type Refusal, refusals } from '../contract/codes.ts'
 import type { Logger } from '../log.ts'
 import type { DoorStats, Metrics } from '../metrics.ts'
+import type { Traced, Tracing } from '../tracing.ts'
 import { type HttpRequest, type HttpResponse, upgradeCorked, type us_socket_context_t } from '../uws.ts'
 import { type Credentials, readCredentials, type TokenStore, WHY } from './auth.ts'
 import type { Bindings, Source } from './bind.ts'
 import { Connection, type Heartbeat, Phase, type QuietRule, type Socket } from './connection.ts'
 import { type ConnectLimits, originRule } from './limits.ts'
-import { ids, isUpgrade, listHeader, respond } from './request.ts'
+import { clientAddress, ids, isUpgrade, listHeader, respond } from './request.ts'
 
 /** What is particular to one kind of socket. A door keeps no state of its sockets: that is the connection's. */
 export interface Door {
@@ -60,6 +61,7 @@ export interface AcceptParts {
   readonly limits: ConnectLimits
   readonly metrics: Metrics
   readonly log: Logger
+  readonly tracing: Tracing | undefined
   /** Whether Redis is there; asked before anything is asked of it. */
   readonly redisReady: () => boolean
   readonly draining: () => boolean
@@ -76,6 +78,7 @@ interface Attempt {
   readonly visit: Visit
   readonly credentials: Credentials
   readonly startedAt: number
+  readonly traced: Traced | undefined
   readonly timer: NodeJS.Timeout
   connection: Connection | undefined
   over: boolean
@@ -100,23 +103,36 @@ export class Acceptor {
   /** The upgrade handler of a door. uWebSockets.js takes the request away when this returns, so all of it is copied first. */
   upgrade(door: Door, res: HttpResponse, req: HttpRequest, context: us_socket_context_t): void {
     const startedAt = performance.now()
+    const traced = this.#parts.tracing?.handshake(door.name, req.getHeader('traceparent'))
     let attempt: Attempt | undefined
     res.onAborted(() => attempt && this.#finish(attempt, 'aborted'))
     try {
-      const address = this.#clientAddress(res, req)
+      const address = clientAddress(res, req, this.#parts.options.trustProxy)
       const checked = this.#check(req) ?? this.#visit(door, req)
       const refusal = 'code' in checked ? checked : this.#parts.limits.take(address, startedAt)
-      if (refusal || 'code' in checked) return this.#turnAway(door, res, address, refusal!)
+      if (refusal || 'code' in checked) return this.#turnAway(door, res, address, refusal!, traced)
       const key = req.getHeader('sec-websocket-key')
       const timer = setTimeout(
         () => this.#refuse(attempt!, refusals['redis-timeout']),
         this.#parts.options.handshakeTimeoutMs,
       )
-      attempt = { door, res, context, key, address, ...checked, startedAt, timer, connection: undefined, over: false }
+      attempt = {
+        door,
+        res,
+        context,
+        key,
+        address,
+        ...checked,
+        startedAt,
+        traced,
+        timer,
+        connection: undefined,
+        over: false,
+      }
       this.#pending.add(attempt)
     } catch (error) {
       this.#fault(error)
-      return this.#turnAway(door, res, '', refusals['internal-error'])
+      return this.#turnAway(door, res, '', refusals['internal-error'], traced)
     }
     void this.#handshake(attempt)
   }
@@ -163,6 +179,7 @@ export class Acceptor {
       }
       const connection = new Connection(door, visit.subject, address, performance.now())
       attempt.connection = connection
+      connection.trace = attempt.traced?.context
       await this.#parts.bindings.join(connection, visit.source, visit.channels)
       if (attempt.over) return
       // Ended before it opened: so much was published meanwhile that its buffer was full.
@@ -198,6 +215,7 @@ export class Acceptor {
     clearTimeout(attempt.timer)
     this.#pending.delete(attempt)
     this.#parts.metrics.connections.inc({ door: attempt.door.name, result })
+    attempt.traced?.end(result, attempt.visit.subject)
     if (result !== 'accepted') this.#give(attempt)
   }
 
@@ -213,10 +231,11 @@ export class Acceptor {
     respond(attempt.res, refusal)
   }
 
-  #turnAway(door: Door, res: HttpResponse, address: string, refusal: Refusal): void {
+  #turnAway(door: Door, res: HttpResponse, address: string, refusal: Refusal, traced?: Traced): void {
     const { metrics } = this.#parts
     metrics.connections.inc({ door: door.name, result: refusal.code })
     if (refusal === refusals['connect-rate']) metrics.rateLimited.inc({ what: 'connect' })
+    traced?.end(refusal.code)
     this.#logRefusal(door, address, refusal)
     respond(res, refusal)
   }
@@ -231,16 +250,5 @@ export class Acceptor {
   #fault(error: unknown): void {
     this.#parts.metrics.errors.inc({ type: 'internal' })
     this.#parts.log.error({ err: error }, 'fault during an upgrade')
-  }
-
-  #clientAddress(res: HttpResponse, req: HttpRequest): string {
-    const { trustProxy } = this.#parts.options
-    const direct = () => Buffer.from(res.getRemoteAddressAsText()).toString('latin1')
-    if (trustProxy === 'none') return direct()
-    if (trustProxy === 'proxy-protocol') {
-      return Buffer.from(res.getProxiedRemoteAddressAsText()).toString('latin1') || direct()
-    }
-    // Only the last entry was written by the proxy in front of us; those before it are the client's own words.
-    return listHeader(req, 'x-forwarded-for').split(',').at(-1)?.trim() || direct()
   }
 }

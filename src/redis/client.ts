@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Logger } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
+import type { Tracing } from '../tracing.ts'
 import { RedisFeed } from './feed.ts'
 import { RedisHashes } from './hashes.ts'
 import { checkKeyspaceEvents } from './keyspace.ts'
@@ -22,6 +23,7 @@ export interface RedisParts {
   readonly options: RedisOptions
   readonly metrics: Metrics
   readonly log: Logger
+  readonly tracing?: Tracing | undefined
   readonly message: (channel: string, payload: Buffer) => void
   /** Redis does not let us listen to this channel. */
   readonly refused: (channel: string) => void
@@ -73,6 +75,7 @@ export class RedisClient {
       link: this.#commands,
       ready: () => this.ready,
       metrics,
+      tracing: parts.tracing,
       maxMessages: options.upstreamBufferMessages,
       maxBytes: options.upstreamBufferBytes,
     })

@@ -1,4 +1,6 @@
+import type { SpanContext } from '@opentelemetry/api'
 import type { Metrics } from '../metrics.ts'
+import type { Traced, Tracing } from '../tracing.ts'
 import { isReply, type Link } from './link.ts'
 
 export type Refused = (code: 'upstream-unavailable' | 'upstream-uncertain') => void
@@ -7,6 +9,7 @@ interface Entry {
   readonly channel: string
   readonly frame: Buffer
   readonly refused: Refused
+  readonly traced: Traced | undefined
 }
 
 export interface UpstreamOptions {
@@ -14,6 +17,7 @@ export interface UpstreamOptions {
   /** Whether Redis is there as a whole: channels as well, so that an answer finds its way back. */
   readonly ready: () => boolean
   readonly metrics: Metrics
+  readonly tracing?: Tracing | undefined
   /** Frames that are held while Redis is away. */
   readonly maxMessages: number
   /** Bytes held or not yet confirmed. */
@@ -43,8 +47,9 @@ export class RedisUpstream {
     return this.#held.length
   }
 
-  publish(channel: string, frame: Buffer, refused: Refused): void {
-    const entry = { channel, frame, refused }
+  publish(channel: string, frame: Buffer, refused: Refused, handshake?: SpanContext): void {
+    const traced = this.#options.tracing?.publish(channel, frame.length, handshake)
+    const entry = { channel, frame, refused, traced }
     if (this.#held.length === 0 && this.#maySend(entry)) this.#send(entry)
     else this.#hold(entry)
   }
@@ -85,6 +90,7 @@ export class RedisUpstream {
 
   #refuse(entry: Entry): void {
     this.#options.metrics.lose('upstream_full')
+    entry.traced?.end('upstream-unavailable')
     entry.refused('upstream-unavailable')
   }
 
@@ -93,6 +99,7 @@ export class RedisUpstream {
     this.#options.link.client.sendCommand<number>(['PUBLISH', entry.channel, entry.frame]).then(
       (receivers) => {
         if (receivers === 0) this.#options.metrics.unheard.inc()
+        entry.traced?.end('published')
         this.#done(entry)
       },
       (error) => {
@@ -107,6 +114,7 @@ export class RedisUpstream {
     metrics.errors.inc({ type: 'redis' })
     if (isReply(error)) return this.#refuse(entry)
     metrics.lose('upstream_uncertain')
+    entry.traced?.end('upstream-uncertain')
     entry.refused('upstream-uncertain')
   }
 
