@@ -206,6 +206,7 @@ function sampleOf(key: keyof Config): [Record<string, string>, string, string] {
   const { env, kind, schema } = settings[key]
   if (key === 'production') return [{ REDIS_URL: 'redis://127.0.0.1' }, 'test', 'production']
   if (env.endsWith('PONG_TIMEOUT')) return [{}, '70s', '80s']
+  if (key === 'otlpEndpoint') return [{}, 'http://one:4318', 'https://two/otlp']
   if (kind === 'string') {
     const [one = 'one', other = 'other'] = 'enum' in schema ? (schema.enum as string[]) : []
     return [{}, one, other]
