@@ -7,11 +7,22 @@ import { runScenario } from './rounds.ts'
 import type { Scenario, Settings } from './scenario.ts'
 import { handshake } from './scenarios/handshake.ts'
 import { idle } from './scenarios/idle.ts'
+import { reconnectStorm } from './scenarios/reconnect-storm.ts'
 import { runsCrowd, runsMany } from './scenarios/runs.ts'
+import { slowReaders } from './scenarios/slow-readers.ts'
 import { unicastPaced, unicastSaturated } from './scenarios/unicast.ts'
 import { SUBJECTS, type Subject } from './subjects.ts'
 
-const SCENARIOS: Scenario[] = [handshake, unicastSaturated, unicastPaced, idle, runsMany, runsCrowd]
+const SCENARIOS: Scenario[] = [
+  handshake,
+  unicastSaturated,
+  unicastPaced,
+  idle,
+  runsMany,
+  runsCrowd,
+  slowReaders,
+  reconnectStorm,
+]
 
 interface Options {
   sockets?: number

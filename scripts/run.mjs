@@ -68,6 +68,7 @@ const commands = {
   wsproxy: (args) => node('src/cli/main.js', args),
   demo: (args) => node('demo/demo.js', args),
   bench: (args) => node('bench/main.js', args),
+  chaos: (args) => node('test/chaos/main.js', args),
   /** Everything that CI checks; with names, only the test files that have one of them in their path. */
   test: (args) => {
     if (args.length === 0) {

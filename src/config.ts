@@ -1,6 +1,7 @@
 import { Ajv, type ErrorObject } from 'ajv'
 import type { DataValidationCxt } from 'ajv/dist/types/index.js'
-import { type Address, type Setting, settings } from './settings.ts'
+import type { Address, Setting } from './setting.ts'
+import { settings } from './settings.ts'
 
 /**
  * Settings come from environment variables only, are read once and never change. This file is the only reader of process.env.
@@ -119,16 +120,39 @@ function compile() {
   })
 }
 
+/** A value that is wrong in itself is still text here, and reported already. */
+const listLength = (list: readonly string[] | string): number => (typeof list === 'string' ? 0 : list.length)
+
+const hasServers = (config: Config): boolean => listLength(config.sentinels) + listLength(config.clusterNodes) > 0
+
+const invalidAddresses = (name: string, list: readonly string[] | string): [boolean, string][] =>
+  typeof list === 'string'
+    ? []
+    : list.map((entry) => [
+        parseAddress(entry) === undefined || entry.startsWith(':'),
+        `${name}: "${entry}" is not host:port`,
+      ])
+
 function contradictions(config: Config): string[] {
   const problems: [boolean, string][] = [
     [
-      config.production === 'production' && config.redisUrl === undefined,
+      config.production === 'production' && config.redisUrl === undefined && !hasServers(config),
       'REDIS_URL: must be set when NODE_ENV=production (the embedded server is for development)',
     ],
     [
       config.reconnectGraceMs > 0 && config.tokenMode === 'reusable',
       'AUTH_RECONNECT_GRACE: has no meaning with AUTH_TOKEN_MODE=reusable',
     ],
+    [
+      listLength(config.sentinels) > 0 && listLength(config.clusterNodes) > 0,
+      'REDIS_SENTINELS: excludes REDIS_CLUSTER_NODES',
+    ],
+    [
+      config.shardedPubSub === true && listLength(config.clusterNodes) === 0,
+      'REDIS_SHARDED_PUBSUB: needs REDIS_CLUSTER_NODES',
+    ],
+    ...invalidAddresses('REDIS_SENTINELS', config.sentinels),
+    ...invalidAddresses('REDIS_CLUSTER_NODES', config.clusterNodes),
     [config.pongTimeoutMs <= config.pingIntervalMs, 'PONG_TIMEOUT: must be longer than PING_INTERVAL'],
     [config.runPongTimeoutMs <= config.runPingIntervalMs, 'RUN_PONG_TIMEOUT: must be longer than RUN_PING_INTERVAL'],
     [config.drainDelayMs >= config.shutdownGraceMs, 'DRAIN_DELAY: must be shorter than SHUTDOWN_GRACE_PERIOD'],

@@ -8,6 +8,7 @@ import {
   type Metric,
   Registry,
 } from 'prom-client'
+import { CheapHistogram } from './histogram.ts'
 
 /** Counts of one door that are raised a million times a second: plain numbers, read when somebody scrapes. */
 export interface DoorStats {
@@ -16,59 +17,30 @@ export interface DoorStats {
   active: number
 }
 
+export const LOSS_REASONS = [
+  'slow_client',
+  'upstream_full',
+  'upstream_uncertain',
+  'rate_limit',
+  'oversize',
+  'invalid',
+  'drain',
+] as const
+
 /** Why a message did not reach whom it was for. A closed list. */
-type LossReason = 'slow_client' | 'upstream_full' | 'upstream_uncertain' | 'rate_limit' | 'oversize' | 'invalid'
+type LossReason = (typeof LOSS_REASONS)[number]
 
-/** Why messages may have been lost, where nobody can tell how many. */
-type GapReason = 'redis_down'
+export const GAP_REASONS = [
+  'redis_down',
+  'redis_output_limit',
+  'redis_deaf',
+  'redis_moved',
+  'slow_client',
+  'drain',
+] as const
 
-/**
- * A histogram that costs a loop over its bounds and no allocation: prom-client's hashes labels at every call, which at a million
- * calls a second is more than the message itself. It goes to the registry in the shape that prom-client prints.
- */
-class CheapHistogram {
-  readonly type = 'histogram'
-  readonly aggregator = 'sum'
-  readonly name: string
-  readonly help: string
-  readonly #bounds: readonly number[]
-  readonly #counts: number[]
-  #sum = 0
-
-  constructor(name: string, help: string, bounds: readonly number[]) {
-    this.name = name
-    this.help = help
-    this.#bounds = bounds
-    this.#counts = new Array(bounds.length + 1).fill(0)
-  }
-
-  /** Counts `value` `times` times. */
-  observe(value: number, times: number): void {
-    let i = 0
-    while (i < this.#bounds.length && value > this.#bounds[i]!) i++
-    this.#counts[i]! += times
-    this.#sum += value * times
-  }
-
-  async get() {
-    const { name, help, type, aggregator } = this
-    let below = 0
-    const values = [...this.#bounds, '+Inf'].map((le, i) => {
-      below += this.#counts[i]!
-      return { metricName: `${name}_bucket`, labels: { le }, value: below }
-    })
-    const totals = [
-      { metricName: `${name}_sum`, labels: {}, value: this.#sum },
-      { metricName: `${name}_count`, labels: {}, value: below },
-    ]
-    return { name, help, type, aggregator, values: [...values, ...totals] }
-  }
-
-  reset(): void {
-    this.#counts.fill(0)
-    this.#sum = 0
-  }
-}
+/** Why messages may have been lost, where nobody can tell how many. A closed list. */
+export type GapReason = (typeof GAP_REASONS)[number]
 
 const PREFIX = 'wsproxy_'
 const SECONDS = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
@@ -120,6 +92,13 @@ export class Metrics {
     'Connections to Redis that were lost and made again',
     ['link'],
   )
+  readonly canariesLost = this.#counter('redis_canaries_lost_total', 'Canaries that did not come back in time', [])
+  readonly canary = new Histogram({
+    name: `${PREFIX}redis_canary_seconds`,
+    help: 'From the publication of a canary to its return',
+    buckets: SECONDS,
+    registers: [this.registry],
+  })
   readonly unheard = this.#counter('upstream_unheard_total', 'Client frames published with no subscriber', [])
   readonly keyspaceMissing = this.#gauge(
     'redis_keyspace_events_missing',
@@ -234,7 +213,7 @@ export class Metrics {
       buckets: BYTES,
       registers: [this.registry],
       collect() {
-        histogram.reset()
+        histogram.zero({})
         for (const bytes of read()) histogram.observe(bytes)
       },
     })

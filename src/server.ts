@@ -7,6 +7,8 @@ import { ConnectLimits } from './connection/limits.ts'
 import { mount } from './connection/mount.ts'
 import { Receiver } from './connection/receive.ts'
 import { closes } from './contract/codes.ts'
+import { sessionDown } from './contract/topics.ts'
+import { FlowSignal } from './doors/flow.ts'
 import { RunDoor } from './doors/run.ts'
 import { SessionDoor } from './doors/session.ts'
 import { type Answer, endpoints, type HttpParts, serve, serveRest } from './http.ts'
@@ -47,6 +49,7 @@ export class Gateway {
   readonly #acceptor: Acceptor
   readonly #doors: readonly Door[]
   readonly #listeners = new Listeners()
+  readonly #flow: FlowSignal | undefined
   readonly #cut = new AbortController()
   #draining = false
   #stopped: Promise<void> | undefined
@@ -57,22 +60,23 @@ export class Gateway {
     this.#options = options
     this.#redis = new RedisClient({
       options: {
+        ...config,
         url: redisUrl,
         afterTokenMs: config.tokenMode === 'reusable' ? -1 : config.reconnectGraceMs,
-        upstreamBufferMessages: config.upstreamBufferMessages,
-        upstreamBufferBytes: config.upstreamBufferBytes,
-        setKeyspaceEvents: config.setKeyspaceEvents,
+        sharded: config.shardedPubSub,
       },
       metrics,
       log,
       tracing,
-      message: (channel, payload) => delivery.message(channel, payload),
+      message: (wanted, payload, channel) => delivery.message(wanted, payload, channel),
       refused: (channel) => {
         for (const member of bindings.find(channel)?.members.slice() ?? []) this.#ends.end(member, closes.internalError)
       },
       ready: () => watches.refresh(),
-      gap: (from, to) => {
-        for (const connection of this.#ends.open) if (connection.door === session) session.gap(connection, from, to)
+      gap: (from, to, affects) => {
+        for (const connection of this.#ends.open) {
+          if (connection.door === session && affects(sessionDown(connection.subject))) session.gap(connection, from, to)
+        }
       },
     })
     const bindings = new Bindings(this.#redis.feed)
@@ -83,6 +87,7 @@ export class Gateway {
       log,
       tooSlow: (connection) => this.#ends.end(connection, closes.tooSlow),
     })
+    this.#flow = config.sessionFlowSignal ? new FlowSignal(this.#redis.flow) : undefined
     const session = new SessionDoor({
       options: {
         upstream: config.sessionUpstream,
@@ -95,6 +100,7 @@ export class Gateway {
       upstream: this.#redis.upstream,
       metrics,
       enqueue: (connection, frame) => delivery.enqueue(connection, frame),
+      flow: this.#flow,
     })
     const watches: RunWatches = new RunWatches({
       options: {
@@ -138,7 +144,7 @@ export class Gateway {
       metrics,
       log,
       tracing,
-      redisReady: () => this.#redis.ready,
+      redisReady: (channel) => this.#redis.readyFor(channel),
       draining: () => this.#draining,
       opened: (connection) => this.#ends.guard(connection, () => this.#ends.opened(connection)),
     })
@@ -192,13 +198,15 @@ export class Gateway {
     if (!this.#redis.ready) this.#redis.upstream.refuseHeld()
     await Promise.race([this.#redis.upstream.settled(), this.#pause(SETTLE_MS)])
     const remainingMs = Math.max(0, deadline - performance.now())
-    await this.#ends.drain(Math.min(config.drainWindowMs, remainingMs / 2), remainingMs, this.#cut.signal)
-    await Promise.race([this.#redis.upstream.settled(), this.#pause(SETTLE_MS)])
+    const cut = await this.#ends.drain(Math.min(config.drainWindowMs, remainingMs / 2), remainingMs, this.#cut.signal)
+    this.#flow?.stop()
+    const { upstream, flow } = this.#redis
+    await Promise.race([Promise.all([upstream.settled(), flow.settled()]), this.#pause(SETTLE_MS)])
     this.#ends.stop()
     this.#redis.close()
     this.#listeners.stop()
     this.#metrics.stop()
-    log.info({ event: 'drain-end' }, 'drained')
+    log.info({ event: 'drain-end', cut }, 'drained')
   }
 
   /** Waits, but not when the rest is to be cut at once. */

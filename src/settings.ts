@@ -1,65 +1,6 @@
-/** The table of settings: one entry a variable, with its kind, default, bounds and the sentence that the README prints. */
+import { address, boolean, duration, httpUrl, integer, list, oneOf, redisUrl, size, string } from './setting.ts'
 
-type Kind = 'string' | 'integer' | 'boolean' | 'duration' | 'size' | 'list' | 'address' | 'url'
-
-export interface Setting<T> {
-  readonly env: string
-  readonly kind: Kind
-  /** As it would be written in the environment; undefined: not set. */
-  readonly default: string | undefined
-  readonly description: string
-  readonly schema: object
-  readonly secret: boolean
-  readonly aliases: readonly string[]
-  /** Only for the type: what `Config` holds. */
-  readonly type?: T
-}
-
-interface Options<D extends string | undefined> {
-  readonly default: D
-  readonly description: string
-  readonly minimum?: number
-  readonly maximum?: number
-  readonly secret?: boolean
-  /** Older names, of the run door's predecessor. */
-  readonly aliases?: readonly string[]
-}
-type Value<T, D> = D extends string ? T : T | undefined
-
-const setting =
-  <T>(kind: Kind, keywords: (options: Options<string | undefined>) => object) =>
-  <const D extends string | undefined>(env: string, options: Options<D>): Setting<Value<T, D>> => ({
-    env,
-    kind,
-    default: options.default,
-    description: options.description,
-    secret: options.secret ?? false,
-    aliases: options.aliases ?? [],
-    schema: { ...keywords(options), ...(options.default === undefined ? {} : { default: options.default }) },
-  })
-
-const limits = ({ minimum, maximum }: Options<string | undefined>) => ({
-  ...(minimum === undefined ? {} : { minimum }),
-  ...(maximum === undefined ? {} : { maximum }),
-})
-
-const string = setting<string>('string', () => ({ type: 'string' }))
-const integer = setting<number>('integer', (o) => ({ type: 'string', integer: limits(o) }))
-const boolean = setting<boolean>('boolean', () => ({ type: 'boolean' }))
-const duration = setting<number>('duration', (o) => ({ type: 'string', duration: limits(o) }))
-const size = setting<number>('size', (o) => ({ type: 'string', size: limits(o) }))
-const list = setting<readonly string[]>('list', () => ({ type: 'string', list: true }))
-const address = setting<Address>('address', () => ({ type: 'string', address: true }))
-const redisUrl = setting<string>('url', () => ({ type: 'string', redisUrl: true }))
-const httpUrl = setting<string>('url', () => ({ type: 'string', httpUrl: true }))
-const oneOf = <const T extends readonly string[]>(values: T) =>
-  setting<T[number]>('string', () => ({ type: 'string', enum: values }))
-
-/** A host and a port to listen on. */
-export interface Address {
-  readonly host: string
-  readonly port: number
-}
+/** The table of settings: what the README prints. */
 
 /** One entry a variable, in the order of the README's table. */
 export const settings = {
@@ -84,6 +25,36 @@ export const settings = {
     secret: true,
     description:
       'Redis or Valkey 6 and later: `redis://[user:password@]host[:port][/db]`, or `rediss://`. Missing: an embedded server, outside production.',
+  }),
+  sentinels: list('REDIS_SENTINELS', {
+    default: '',
+    description: 'Sentinels as `host:port,...`; they name the server, `REDIS_URL` brings credentials and database.',
+  }),
+  sentinelMaster: string('REDIS_SENTINEL_MASTER', {
+    default: 'mymaster',
+    description: 'Name under which the Sentinels know the master.',
+  }),
+  sentinelPassword: string('REDIS_SENTINEL_PASSWORD', {
+    default: undefined,
+    secret: true,
+    description: 'Password of the Sentinels themselves.',
+  }),
+  clusterNodes: list('REDIS_CLUSTER_NODES', {
+    default: '',
+    description: 'Some nodes of a Redis Cluster as `host:port,...`; `REDIS_URL` brings credentials.',
+  }),
+  shardedPubSub: boolean('REDIS_SHARDED_PUBSUB', {
+    default: 'false',
+    description: 'In a cluster: session channels by SSUBSCRIBE and SPUBLISH (Redis 7); agents must do the same.',
+  }),
+  canaryIntervalMs: duration('REDIS_CANARY_INTERVAL', {
+    default: '2s',
+    description: 'How often a message is published that must come back over the connection of user messages. 0: never.',
+  }),
+  canaryTimeoutMs: duration('REDIS_CANARY_TIMEOUT', {
+    default: '6s',
+    minimum: 100,
+    description: 'How late such a message may be until that connection is replaced.',
   }),
   logLevel: oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])('LOG_LEVEL', {
     default: 'info',
@@ -129,6 +100,10 @@ export const settings = {
   sessionUpstream: boolean('SESSION_UPSTREAM', {
     default: 'true',
     description: 'Publish client frames to `session:<id>:up`.',
+  }),
+  sessionFlowSignal: boolean('SESSION_FLOW_SIGNAL', {
+    default: 'false',
+    description: 'Tell agents of slow clients: key `session:<id>:flow`, changes on `session:<id>:ctl`.',
   }),
   streamEndTimeoutMs: duration('STREAM_END_TIMEOUT', {
     default: '60s',

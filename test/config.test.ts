@@ -205,6 +205,8 @@ describe('the settings', () => {
 function sampleOf(key: keyof Config): [Record<string, string>, string, string] {
   const { env, kind, schema } = settings[key]
   if (key === 'production') return [{ REDIS_URL: 'redis://127.0.0.1' }, 'test', 'production']
+  if (['sentinels', 'clusterNodes'].includes(key)) return [{}, 'a.example.org:1', 'b.example.org:2']
+  if (key === 'shardedPubSub') return [{ REDIS_CLUSTER_NODES: 'a.example.org:1' }, 'true', 'false']
   if (env.endsWith('PONG_TIMEOUT')) return [{}, '70s', '80s']
   if (key === 'otlpEndpoint') return [{}, 'http://one:4318', 'https://two/otlp']
   if (kind === 'string') {

@@ -81,6 +81,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   server: [...BASE, 'redis', 'connection', 'runs', 'doors', 'http'],
   cli: [...BASE, 'redis', 'runs', 'http', 'server'],
 }
+const BASE_FILES = ['config', 'setting', 'settings', 'log', 'metrics', 'tracing', 'histogram', 'uws', 'version']
 const FOLDERS = ['contract', 'redis', 'connection', 'runs', 'doors', 'cli']
 
 /** The layer of a file of src. */
@@ -89,9 +90,7 @@ function layerOf(path: string): string {
   if (second !== undefined) return FOLDERS.includes(first) ? first : `unknown (${first})`
   const name = first.replace(/\.ts$/, '')
   if (['http', 'server'].includes(name)) return name
-  return ['config', 'settings', 'log', 'metrics', 'tracing', 'uws', 'version'].includes(name)
-    ? 'base'
-    : `unknown (${name})`
+  return BASE_FILES.includes(name) ? 'base' : `unknown (${name})`
 }
 
 describe('the imports of src', () => {
@@ -210,6 +209,18 @@ describe('the README', () => {
     metrics.stop()
     const rows = [...part('metrics').matchAll(/^\| `(\w+)` \| *(\w+) *\|/gm)].map(([, name, kind]) => [name!, kind!])
     assert.deepEqual(rows.sort(), real.filter(([name]) => name!.startsWith('wsproxy_')).sort())
+  })
+
+  it('explains every reason of a loss, and none that does not exist', async () => {
+    const { GAP_REASONS, LOSS_REASONS } = await import('../src/metrics.ts')
+    const rows = [...part('reasons').matchAll(/^\| (?:`(\w+)`)? ?\| `(\w+)` \|/gm)].map(([, table, reason]) => [
+      table,
+      reason,
+    ])
+    const second = rows.findIndex(([table]) => table === 'gaps_total')
+    const reasons = rows.map(([, reason]) => reason)
+    assert.deepEqual(reasons.slice(0, second).sort(), [...LOSS_REASONS].sort())
+    assert.deepEqual(reasons.slice(second).sort(), [...GAP_REASONS].sort())
   })
 
   it('names the labels of each metric', async () => {

@@ -58,6 +58,16 @@ export class Client implements FrameSink {
     this.#socket.destroy()
   }
 
+  /** Reads nothing any more. */
+  pause(): void {
+    this.#socket.pause()
+  }
+
+  /** The sequence number of the message that would have come next. */
+  get due(): number {
+    return this.#due
+  }
+
   message(bytes: Uint8Array, start: number, length: number): void {
     this.#due = this.#tally.count(bytes, start, length, this.#due, this.#arrivedUs)
   }

@@ -36,6 +36,8 @@ export interface ConnectResult {
 export class Fleet implements ClientOwner {
   /** Sockets that were open and are not any more, by reason. */
   readonly lost: Record<string, number> = {}
+  /** Of those, the least that one had got: the number of its next message. */
+  leastDue = Number.POSITIVE_INFINITY
   readonly #tally: Counter
   readonly #connecting = new Set<Client>()
   readonly #open = new Set<Client>()
@@ -65,6 +67,11 @@ export class Fleet implements ClientOwner {
     return { opened, failed, reasons, seconds, p50Ms, p99Ms, generatorShare: usage.share() }
   }
 
+  /** The `count` sockets that were opened last read nothing any more. */
+  pauseLast(count: number): void {
+    for (const client of [...this.#open].slice(-count)) client.pause()
+  }
+
   opened(client: Client): void {
     this.#open.add(client)
     this.#attempt.opened++
@@ -80,6 +87,7 @@ export class Fleet implements ClientOwner {
 
   closed(client: Client, why: string): void {
     this.#open.delete(client)
+    this.leastDue = Math.min(this.leastDue, client.due)
     countReason(this.lost, why)
   }
 

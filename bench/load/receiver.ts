@@ -42,7 +42,10 @@ let acknowledged = 0
 const commands = {
   connect: (order: ConnectOrder) => fleet.connect(order),
 
-  sockets: (_: object) => ({ open: fleet.size, lost: fleet.lost }),
+  sockets: (_: object) => ({ open: fleet.size, lost: fleet.lost, leastDue: fleet.leastDue }),
+
+  /** The sockets that were opened last read nothing any more. */
+  pauseLast: ({ count }: { count: number }) => fleet.pauseLast(count),
 
   /** From now on the publisher at `port` is told how many messages have arrived. */
   acknowledge: async ({ port }: { port: number }) => {

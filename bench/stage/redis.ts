@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createClient } from 'redis'
 import { sessionAuth } from '../../src/contract/topics.ts'
+import { nowUs, sleep } from '../load/clock.ts'
 import { runId } from '../load/runs.ts'
 import { sessionId, sessionToken } from '../load/sessions.ts'
 import { spawnChild } from './children.ts'
@@ -20,6 +21,8 @@ export interface RedisStage {
   seedTokens(count: number): Promise<void>
   /** How many session channels have a subscriber. */
   subscribedChannels(): Promise<number>
+  /** Kills it and starts it again on the same port; resolves with the moment (`nowUs`) at which it accepted connections. */
+  restart(): Promise<number>
   /** Makes the runs 0 to `count - 1`, and has Redis tell changes of hashes. */
   seedRuns(count: number): Promise<void>
   /** How many hashes have been read since it was started. */
@@ -33,7 +36,8 @@ export async function startRedis(): Promise<RedisStage> {
   const dir = mkdtempSync(join(tmpdir(), 'wsproxy-bench-'))
   const removeDir = () => rmSync(dir, { recursive: true, force: true })
   process.once('exit', removeDir)
-  const child = spawnChild('redis-server', 'redis-server', settings(port, dir))
+  const spawn = () => spawnChild('redis-server', 'redis-server', settings(port, dir))
+  let child = spawn()
   const url = `redis://127.0.0.1:${port}`
   const client = newClient(url)
   const end = async () => {
@@ -53,13 +57,19 @@ export async function startRedis(): Promise<RedisStage> {
     const channels = (await client.sendCommand(['PUBSUB', 'CHANNELS', 'session:*:down'])) as unknown as string[]
     return channels.length
   }
+  const restart = async () => {
+    await child.end('SIGKILL')
+    child = spawn()
+    while (!(await acceptsConnections(port))) await sleep(1)
+    return nowUs()
+  }
   const hashReads = async () =>
     Number(/^cmdstat_hgetall:calls=(\d+)/m.exec(await client.info('commandstats'))?.[1] ?? 0)
   const seeds = {
     seedTokens: (count: number) => seedTokens(client, count),
     seedRuns: (count: number) => seedRuns(client, count),
   }
-  return { port, url, ...seeds, subscribedChannels, hashReads, end }
+  return { port, url, restart, ...seeds, subscribedChannels, hashReads, end }
 }
 
 function settings(port: number, dir: string): string[] {

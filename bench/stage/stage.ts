@@ -15,6 +15,7 @@ export interface Stage {
   /** Where the subject listens, and its process. */
   port: number
   pid: number
+  subject: Child
   receiver: Remote<ReceiverCommands>
   publisher: Remote<PublisherCommands>
 }
@@ -35,6 +36,7 @@ export async function onStage<T>(subject: Subject, work: (stage: Stage) => Promi
       redis,
       port,
       pid: child.pid,
+      subject: child,
       receiver: new Remote<ReceiverCommands>(receiver.process, receiver.name),
       publisher: new Remote<PublisherCommands>(publisher.process, publisher.name),
     })

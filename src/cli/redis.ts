@@ -10,7 +10,11 @@ const CONNECT_TIMEOUT_MS = 3000
 export async function startRedis(
   config: Config,
 ): Promise<{ url: string; embedded: boolean; close: () => Promise<void> }> {
-  if (config.redisUrl !== undefined) return { url: config.redisUrl, embedded: false, close: async () => {} }
+  const elsewhere = config.sentinels.length + config.clusterNodes.length > 0
+  if (config.redisUrl !== undefined || elsewhere) {
+    // With Sentinels or a cluster the host is not used: only what is the same on all servers.
+    return { url: config.redisUrl ?? 'redis://localhost', embedded: false, close: async () => {} }
+  }
   // Only where it is used: it brings a Lua engine and 30 MB.
   const { startEmbeddedRedis } = await import('../redis/embedded.ts')
   const server = await startEmbeddedRedis(EMBEDDED_PORT).catch((error: NodeJS.ErrnoException) => {

@@ -33,6 +33,8 @@ export interface Door {
   receive(connection: Connection, frame: Buffer): void
   /** A text frame was dropped for the rate; called at most once in 5 s per socket. */
   rateLimited(connection: Connection): void
+  /** The unsent bytes of a socket have passed half of its buffer (true), or are below it again, or it is gone (false). */
+  pressure?(connection: Connection, slow: boolean): void
   /** The frame before a close that the server starts, if this door says goodbye for that. */
   goodbye(close: Close, reconnectAfterMs: number): Buffer | undefined
 }
@@ -62,8 +64,8 @@ export interface AcceptParts {
   readonly metrics: Metrics
   readonly log: Logger
   readonly tracing: Tracing | undefined
-  /** Whether Redis is there; asked before anything is asked of it. */
-  readonly redisReady: () => boolean
+  /** Whether Redis is there, as far as it is needed for this channel; asked before anything is asked of it. */
+  readonly redisReady: (channel: string) => boolean
   readonly draining: () => boolean
   /** The upgrade is complete. */
   readonly opened: (connection: Connection) => void
@@ -166,7 +168,7 @@ export class Acceptor {
             this.#parts.options.allowQueryToken,
           )
     if ('code' in credentials) return credentials
-    return this.#parts.redisReady() ? { visit, credentials } : refusals['redis-unavailable']
+    return this.#parts.redisReady(visit.channels[0]!) ? { visit, credentials } : refusals['redis-unavailable']
   }
 
   async #handshake(attempt: Attempt): Promise<void> {

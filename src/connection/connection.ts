@@ -55,6 +55,8 @@ export class Connection {
   /** Bytes that the kernel has not taken yet, as of the last write or drain. */
   buffered = 0
   warned = false
+  /** It is past half of its buffer, and its door knows. */
+  slow = false
   /** It has been sent bytes that are not UTF-8: from then on each frame is looked at. */
   mixed = false
   /** For doors that send a state and not messages: the last one sent. */

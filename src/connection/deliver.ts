@@ -23,6 +23,7 @@ export interface DeliverOptions {
 export class Delivery {
   readonly #bindings: Bindings
   readonly #options: DeliverOptions
+  readonly #slowBytes: number
   readonly #warnBytes: number
   #dirty: Connection[] = []
   #tickStartedAt = 0
@@ -34,13 +35,17 @@ export class Delivery {
   constructor(bindings: Bindings, options: DeliverOptions) {
     this.#bindings = bindings
     this.#options = options
+    this.#slowBytes = options.maxBufferBytes * 0.5
     this.#warnBytes = options.maxBufferBytes * 0.8
   }
 
-  /** A message has arrived from Redis. `message` may be a view of a larger buffer, as long as nobody writes to that buffer again. */
-  readonly message = (channel: string, message: Buffer): void => {
+  /**
+   * A message has arrived from Redis, for the channel or pattern `wanted`. `message` may be a view of a larger buffer, as long as nobody writes
+   * to that buffer again.
+   */
+  readonly message = (wanted: string, message: Buffer, channel = wanted): void => {
     this.#options.metrics.received.redis++
-    const topic = this.#bindings.find(channel)
+    const topic = this.#bindings.find(wanted)
     if (topic === undefined) return
     const frame = topic.source.render(topic, message, channel)
     if (frame !== undefined) this.fanOut(topic, frame)
@@ -85,7 +90,7 @@ export class Delivery {
       connection.ws!.cork(this.#writeCorked)
       this.#corked = undefined
     }
-    if (connection.buffered > this.#warnBytes) this.#warn(connection)
+    if (connection.buffered > this.#slowBytes) this.#pressed(connection)
   }
 
   #flushAll(): void {
@@ -129,8 +134,12 @@ export class Delivery {
     this.#options.tooSlow(connection)
   }
 
-  #warn(connection: Connection): void {
-    if (connection.warned) return
+  #pressed(connection: Connection): void {
+    if (!connection.slow) {
+      connection.slow = true
+      connection.door.pressure?.(connection, true)
+    }
+    if (connection.warned || connection.buffered <= this.#warnBytes) return
     connection.warned = true
     this.#options.metrics.backpressure.inc({ stage: 'warning' })
     this.#options.log

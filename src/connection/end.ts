@@ -105,7 +105,7 @@ export class Endings {
     const before = connection.buffered
     connection.buffered = connection.ws!.getBufferedAmount()
     if (connection.buffered < before) connection.heardAt = performance.now()
-    if (connection.buffered <= this.#parts.options.maxBufferBytes / 2) connection.warned = false
+    if (connection.buffered <= this.#parts.options.maxBufferBytes / 2) this.#relieved(connection)
     if (connection.phase === Phase.ending && connection.buffered === 0) this.#endNow(connection)
   }
 
@@ -119,6 +119,7 @@ export class Endings {
     bindings.leaveAll(connection)
     limits.give(connection.address)
     if (!this.#open.delete(connection)) return
+    this.#relieved(connection)
     connection.door.stats.active--
     const shown = connection.closing?.code ?? code
     metrics.disconnections.inc({ door: connection.door.name, code: LABELLED.has(shown) ? String(shown) : 'other' })
@@ -136,9 +137,9 @@ export class Endings {
 
   /**
    * Closes all sockets with 1001, each after its door's goodbye, spread evenly over the window in random order.
-   * Resolves when every socket is gone, or, having cut the rest, after `graceMs` or when `cut` fires.
+   * Resolves when every socket is gone, or, having cut the rest, after `graceMs` or when `cut` fires; with how many it had to cut.
    */
-  async drain(windowMs: number, graceMs: number, cut: AbortSignal): Promise<void> {
+  async drain(windowMs: number, graceMs: number, cut: AbortSignal): Promise<number> {
     const order = shuffle([...this.#open])
     const startedAt = performance.now()
     const window = Math.min(windowMs, order.length)
@@ -157,7 +158,9 @@ export class Endings {
       cut.addEventListener('abort', step)
       step()
     })
-    for (const connection of [...this.#open]) this.#cut(connection)
+    const stragglers = [...this.#open]
+    for (const connection of stragglers) this.#cut(connection)
+    return stragglers.length
   }
 
   /** Looks at no socket any more. */
@@ -200,14 +203,28 @@ export class Endings {
     connection.due(Math.min(connection.beatAt + heartbeat.intervalMs, connection.frameAt + heartbeat.timeoutMs))
   }
 
+  #relieved(connection: Connection): void {
+    connection.warned = false
+    if (!connection.slow) return
+    connection.slow = false
+    connection.door.pressure?.(connection, false)
+  }
+
   #endNow(connection: Connection): void {
     connection.ws!.end(connection.closing!.code, connection.closing!.reason)
   }
 
+  /** What it had accepted and not taken is lost with it; how many messages that is nobody counts. */
   #cut(connection: Connection): void {
-    if (connection.ws) connection.ws.close()
+    if (!connection.ws) return
+    if (connection.buffered > 0) this.#parts.metrics.gap(lossOf(connection))
+    connection.ws.close()
   }
 }
+
+/** For what a socket loses on its way out: it is cut in a drain, or because its client does not read. */
+export const lossOf = ({ closing }: Connection): 'drain' | 'slow_client' =>
+  closing === closes.draining ? 'drain' : 'slow_client'
 
 const reconnectAfterMs = () => Math.round(RECONNECT_AFTER_MS * (1 + Math.random()))
 

@@ -14,6 +14,12 @@ export const sessionUp = (id: string): string => `session:${id}:up`
 /** String key that holds the token with which a client enters a session. */
 export const sessionAuth = (id: string): string => `session:${id}:auth`
 
+/** String key that says while a client of the session is slow. */
+export const sessionFlow = (id: string): string => `session:${id}:flow`
+
+/** Channel on which changes of that are told. */
+export const sessionControl = (id: string): string => `session:${id}:ctl`
+
 const RUN_ID = /^[A-Za-z0-9_.;-]{1,128}$/
 
 /** Whether `text` may be a run id: the key of the run's hash. */
@@ -27,3 +33,15 @@ export const runEvents = (database: number, id: string): string => `__keyspace@$
 
 /** The run id in the name of such a channel. */
 export const runOf = (channel: string): string => channel.slice(channel.indexOf(':') + 1)
+
+/** Channel on which one instance hears whether its own messages come back. */
+export const redisCanary = (instance: string): string => `wsproxy:canary:${instance}`
+
+/** Whether `channel` is `:down` or `:up` of a session: those may be sharded. */
+export const isSessionChannel = (channel: string): boolean => channel.startsWith('session:')
+
+/** What decides on the server in a cluster: the events of a run come from where its key is; all else goes by its own name. */
+export const slotKey = (name: string): string => (name.startsWith('__keyspace@') ? runOf(name) : name)
+
+/** Whether a name that is subscribed is a pattern (Redis: PSUBSCRIBE). No id holds a `*`. */
+export const isPattern = (channel: string): boolean => channel.includes('*')

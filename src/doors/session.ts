@@ -5,6 +5,7 @@ import type { Connection, QuietRule } from '../connection/connection.ts'
 import { type Close, closes, type FrameErrorCode, frameErrors, type Refusal, refusals } from '../contract/codes.ts'
 import { isId, sessionAuth, sessionDown, sessionUp } from '../contract/topics.ts'
 import type { DoorStats, Metrics } from '../metrics.ts'
+import type { FlowSignal } from './flow.ts'
 
 /** Where client frames go, as this door needs it. */
 export interface Upstream {
@@ -32,6 +33,8 @@ export interface SessionParts {
   readonly upstream: Upstream
   readonly metrics: Metrics
   readonly enqueue: (connection: Connection, frame: Buffer) => void
+  /** Told of slow clients; undefined: nobody is. */
+  readonly flow: FlowSignal | undefined
 }
 
 const STREAM_END = Buffer.from('"stream_end"')
@@ -94,6 +97,10 @@ export class SessionDoor implements Door, Source {
 
   rateLimited(connection: Connection): void {
     this.#refuse(connection, 'rate-limited')
+  }
+
+  pressure(connection: Connection, slow: boolean): void {
+    this.#parts.flow?.changed(connection, slow)
   }
 
   goodbye(close: Close, reconnectAfterMs: number): Buffer | undefined {

@@ -2,21 +2,37 @@ import { randomBytes } from 'node:crypto'
 import type { Logger } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Tracing } from '../tracing.ts'
-import { RedisFeed } from './feed.ts'
+import { Cluster } from './cluster.ts'
+import { RedisFlow } from './flow.ts'
 import { RedisHashes } from './hashes.ts'
-import { checkKeyspaceEvents } from './keyspace.ts'
-import { Link } from './link.ts'
+import { isMoved, type Link, type Target } from './link.ts'
+import type { NodeOptions, RedisNode } from './node.ts'
+import { sentinelTarget } from './sentinel.ts'
 import { RedisTokens } from './tokens.ts'
+import {
+  type At,
+  type Command,
+  type NodeFactory,
+  nodeFactory,
+  OneServer,
+  type Topology,
+  type TopologyFeed,
+} from './topology.ts'
 import { RedisUpstream } from './upstream.ts'
 
-export interface RedisOptions {
+export interface RedisOptions extends NodeOptions {
+  /** Address, credentials and database; with Sentinels or a cluster, what is the same on all servers. */
   readonly url: string
+  /** `host:port` each; empty: there are none. */
+  readonly sentinels: readonly string[]
+  readonly sentinelMaster: string
+  readonly sentinelPassword: string | undefined
+  /** `host:port` of some nodes; empty: it is no cluster. */
+  readonly clusterNodes: readonly string[]
   /** What success does to a token: removes it (0), leaves it alone (-1), or shortens its life to so many ms. */
   readonly afterTokenMs: number
   readonly upstreamBufferMessages: number
   readonly upstreamBufferBytes: number
-  /** Set what is missing in `notify-keyspace-events`, instead of reporting it. */
-  readonly setKeyspaceEvents: boolean
 }
 
 export interface RedisParts {
@@ -24,70 +40,69 @@ export interface RedisParts {
   readonly metrics: Metrics
   readonly log: Logger
   readonly tracing?: Tracing | undefined
-  readonly message: (channel: string, payload: Buffer) => void
+  /** `wanted`: the channel or pattern that was subscribed. */
+  readonly message: (wanted: string, payload: Buffer, channel: string) => void
   /** Redis does not let us listen to this channel. */
   readonly refused: (channel: string) => void
-  /** Redis is there as a whole: at the start, and after each outage. */
+  /** A server is there (again), with all its channels. */
   readonly ready: () => void
-  /** All channels are subscribed again; between `from` and `to` (ms since the epoch) messages may have been lost. */
-  readonly gap: (from: number, to: number) => void
+  /** Messages of the channels that `affects` may have been lost between `from` and `to` (ms since the epoch); they are subscribed again. */
+  readonly gap: (from: number, to: number, affects: (channel: string) => boolean) => void
 }
 
-/** Redis as the gateway sees it: one connection for commands, one for messages, and whether both are there. */
+/** Redis as the gateway sees it, one server or many: channels, tokens, hashes, a way up, and whether it is there. */
 export class RedisClient {
-  readonly feed: RedisFeed
+  readonly feed: TopologyFeed
   readonly tokens: RedisTokens
-  readonly upstream: RedisUpstream
   readonly hashes: RedisHashes
+  readonly upstream: RedisUpstream
+  readonly flow: RedisFlow
   readonly #parts: RedisParts
-  readonly #commands: Link
-  readonly #subscriber: Link
-  #deafSince: number | undefined
+  readonly #topology: Topology
   #ping: Promise<number> | undefined
 
   constructor(parts: RedisParts) {
-    const { options, metrics, log } = parts
+    const { options, metrics, log, message, refused } = parts
     this.#parts = parts
-    const link = { url: options.url, metrics, log }
-    const ready = () => this.#changed()
-    this.feed = new RedisFeed({ metrics, log, message: parts.message, refused: parts.refused })
-    this.#commands = new Link({
-      ...link,
-      name: 'commands',
-      prepare: (client) => checkKeyspaceEvents(client, { set: options.setKeyspaceEvents, metrics, log }),
-      ready,
-      lost: ready,
+    metrics.redisUp.set(0)
+    const newNode = nodeFactory({
+      options,
+      metrics,
+      log,
+      message,
+      refused,
+      changed: (node) => this.#changed(node),
+      moved: () => this.#topology.refresh(),
     })
-    this.hashes = new RedisHashes(this.#commands)
-    this.#subscriber = new Link({
-      ...link,
-      name: 'subscriber',
-      prepare: (client) => this.feed.attach(client),
-      ready,
-      lost: () => {
-        this.#deafSince ??= this.#subscriber.aliveAt
-        this.feed.detach()
-        this.#changed()
-      },
-    })
-    this.tokens = new RedisTokens(this.#commands, options.afterTokenMs, randomBytes(16).toString('hex'))
+    this.#topology = createTopology(options, newNode, log)
+    this.feed = this.#topology.feed
+    const at: At = (key, command) => this.#at(key, command)
+    this.tokens = new RedisTokens(at, options.afterTokenMs, randomBytes(16).toString('hex'))
+    this.hashes = new RedisHashes(at)
+    this.flow = new RedisFlow(at, options.sharded, metrics)
     this.upstream = new RedisUpstream({
-      link: this.#commands,
-      ready: () => this.ready,
+      link: (channel) => this.#linkFor(channel),
+      sharded: options.sharded,
+      moved: () => void this.#topology.refresh().then(() => this.upstream.release()),
       metrics,
       tracing: parts.tracing,
       maxMessages: options.upstreamBufferMessages,
       maxBytes: options.upstreamBufferBytes,
     })
-    metrics.redisUp.set(0)
   }
 
-  /** Both connections are there and every wanted channel is confirmed. */
+  /** Every server is there, with all its channels. */
   get ready(): boolean {
-    return this.#commands.state === 'ready' && this.#subscriber.state === 'ready'
+    const nodes = [...this.#topology.nodes]
+    return nodes.length > 0 && nodes.every((node) => node.ready)
   }
 
-  /** Round trip of a PING in ms; undefined when there was no answer in time. Who asks at the same time shares one. */
+  /** Whether the server of this channel or key is there. */
+  readyFor(name: string): boolean {
+    return this.#nodeFor(name)?.ready ?? false
+  }
+
+  /** The slowest round trip of a PING to all servers in ms; undefined when one did not answer in time. Who asks at the same time shares one. */
   async ping(deadlineMs: number): Promise<number | undefined> {
     if (!this.ready) return undefined
     this.#ping ??= this.#measure().finally(() => {
@@ -103,25 +118,79 @@ export class RedisClient {
   }
 
   close(): void {
-    this.#commands.close()
-    this.#subscriber.close()
+    this.#topology.close()
   }
 
   async #measure(): Promise<number> {
     const startedAt = performance.now()
-    await this.#commands.client.ping()
+    await Promise.all(Array.from(this.#topology.nodes, (node) => node.commands.client.ping()))
     return Math.round((performance.now() - startedAt) * 1000) / 1000
   }
 
-  #changed(): void {
-    this.#parts.metrics.redisUp.set(this.ready ? 1 : 0)
-    if (!this.ready) return
-    if (this.#deafSince !== undefined) {
-      this.#parts.metrics.gap('redis_down')
-      this.#parts.gap(this.#deafSince, Date.now())
-      this.#deafSince = undefined
+  /** Runs a command where the key is; once more when it has just moved. */
+  async #at<T>(key: string, command: Command<T>): Promise<T> {
+    try {
+      return await command(this.#topology.nodeOf(key).commands.client)
+    } catch (error) {
+      if (!isMoved(error)) throw error
+      await this.#topology.refresh()
+      return command(this.#topology.nodeOf(key).commands.client)
+    }
+  }
+
+  #nodeFor(name: string): RedisNode | undefined {
+    try {
+      return this.#topology.nodeOf(name)
+    } catch {
+      return undefined
+    }
+  }
+
+  /** Where client frames go, while that server is there as a whole: its channels as well, so that an answer finds its way back. */
+  #linkFor(channel: string): Link | undefined {
+    const node = this.#nodeFor(channel)
+    return node?.ready ? node.commands : undefined
+  }
+
+  #changed(node: RedisNode): void {
+    const { metrics, gap, ready } = this.#parts
+    metrics.redisUp.set(this.ready ? 1 : 0)
+    if (!node.ready) return
+    const lost = node.takeGap()
+    if (lost) {
+      metrics.gap(lost.reason)
+      const { channels } = lost
+      gap(lost.from, Date.now(), (channel) => channels?.has(channel) ?? this.#topology.listensAt(channel, node))
     }
     this.upstream.release()
-    this.#parts.ready()
+    ready()
+  }
+}
+
+function createTopology(options: RedisOptions, newNode: NodeFactory, log: Logger): Topology {
+  const template = parseTarget(options.url)
+  if (options.clusterNodes.length > 0) {
+    return new Cluster({ seeds: options.clusterNodes, template, sharded: options.sharded, newNode, log })
+  }
+  const { sentinels, sentinelMaster: master, sentinelPassword: password } = options
+  if (sentinels.length > 0) {
+    const target = sentinelTarget({ sentinels, master, template, password })
+    return new OneServer(newNode(target), target)
+  }
+  return new OneServer(newNode(async () => template))
+}
+
+const DEFAULT_PORT = 6379
+
+/** What a `redis://` or `rediss://` address says (IANA: the redis URI scheme). */
+export function parseTarget(url: string): Target {
+  const { protocol, hostname, port, username, password, pathname } = new URL(url)
+  return {
+    host: hostname.replace(/^\[|\]$/g, '') || 'localhost',
+    port: Number(port || DEFAULT_PORT),
+    tls: protocol === 'rediss:',
+    username: decodeURIComponent(username) || undefined,
+    password: decodeURIComponent(password) || undefined,
+    database: Number(pathname.slice(1)),
   }
 }

@@ -1,8 +1,9 @@
 import { RedisUnavailable } from '../contract/codes.ts'
 import type { Logger } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
-import { type Client, isReply } from './link.ts'
+import { type Client, isMoved, isReply } from './link.ts'
 import { Subscriptions } from './subscriptions.ts'
+import { type Group, groups, type Listener, subscribe, unsubscribe } from './verbs.ts'
 
 /** Channels in one SUBSCRIBE: large, since a thousand small ones cost four times as much; bounded, since Redis answers each in one go. */
 const BATCH = 5000
@@ -10,8 +11,15 @@ const BATCH = 5000
 export interface FeedOptions {
   readonly metrics: Metrics
   readonly log: Logger
-  /** Each message, in the order of Redis. Channel names are ASCII: they are made of ids. */
-  readonly message: (channel: string, payload: Buffer) => void
+  /** Session channels by sharded pub/sub (SSUBSCRIBE). */
+  readonly sharded: boolean
+  /** A sharded channel is not here any more, or not yet: its slot has moved. */
+  readonly moved: (channel: string) => void
+  /**
+   * Each message, in the order of Redis. `wanted` is the channel or pattern that was subscribed, `channel` the one it was published on.
+   * Names are ASCII: they are made of ids.
+   */
+  readonly message: (wanted: string, payload: Buffer, channel: string) => void
   /** Redis does not let us listen to this channel: whoever does so already hears nothing any more. */
   readonly refused: (channel: string) => void
 }
@@ -26,6 +34,8 @@ export class RedisFeed {
   readonly #options: FeedOptions
   readonly #subscriptions = new Subscriptions()
   readonly #waiters = new Map<string, Waiter[]>()
+  /** One for each pattern: Redis tells the channel, and not which pattern it fits. */
+  readonly #patternListeners = new Map<string, Listener>()
   #client: Client | undefined
   #scheduled = false
 
@@ -38,8 +48,23 @@ export class RedisFeed {
     return this.#subscriptions.confirmed
   }
 
+  /** Whether somebody wants the channel here. */
+  isWanted(channel: string): boolean {
+    return this.#subscriptions.isWanted(channel)
+  }
+
+  isConfirmed(channel: string): boolean {
+    return this.#subscriptions.isConfirmed(channel)
+  }
+
+  /** Wants a channel without waiting for it: it is subscribed as soon as there is a connection. */
+  want(channel: string): void {
+    this.#subscriptions.want(channel)
+    this.#schedule()
+  }
+
   /**
-   * Resolves when Redis has confirmed the channel.
+   * Resolves when Redis has confirmed the channel, or the pattern when there is a `*` in it.
    * @throws RedisUnavailable when there is no connection, or it is lost before; Redis' own error when it refuses.
    */
   async subscribe(channel: string): Promise<void> {
@@ -64,10 +89,11 @@ export class RedisFeed {
   /** A new connection: subscribes all that is wanted. Resolves when Redis has confirmed it. */
   async attach(client: Client): Promise<void> {
     // The connection before this one may have failed while it was attached: nothing is subscribed here yet, whatever was sent there.
-    this.#subscriptions.lost()
+    this.detach()
+    client.on('sharded-channel-moved', (channel: string) => this.#movedAway(channel))
     const sent: Promise<void>[] = []
     for (let commands = this.#subscriptions.take(BATCH); hasAny(commands); commands = this.#subscriptions.take(BATCH)) {
-      sent.push(this.#try(client, commands.subscribe, commands.unsubscribe))
+      sent.push(this.#send(client, commands.subscribe, commands.unsubscribe))
     }
     await Promise.all(sent)
     this.#client = client
@@ -93,24 +119,46 @@ export class RedisFeed {
       const { subscribe, unsubscribe } = this.#subscriptions.take(BATCH)
       if (subscribe.length + unsubscribe.length === BATCH) this.#schedule()
       // When the connection is lost, `detach` tells the waiters.
-      this.#try(client, subscribe, unsubscribe).catch(() => {})
+      this.#send(client, subscribe, unsubscribe).catch(() => {})
     })
   }
 
-  async #send(client: Client, subscribe: string[], unsubscribe: string[]): Promise<void> {
-    const sent: Promise<void>[] = []
-    if (subscribe.length > 0)
-      sent.push(client.subscribe(subscribe, this.#message, true).then(() => this.#confirmed(subscribe)))
-    // Without its listener node-redis forgets a channel that is subscribed again before the answer.
-    if (unsubscribe.length > 0) {
-      sent.push(
-        client.unsubscribe(unsubscribe, this.#message, true).then(() => {
-          this.#subscriptions.unsubscribed(unsubscribe)
-          this.#schedule()
-        }),
-      )
+  async #send(client: Client, wanted: string[], unwanted: string[]): Promise<void> {
+    const { sharded } = this.#options
+    await Promise.all([
+      ...groups(wanted, sharded).map((group) => this.#subscribe(client, group)),
+      ...groups(unwanted, sharded).map(async (group) => {
+        await unsubscribe(client, group, this.#listenerOf(group))
+        this.#subscriptions.unsubscribed(group.channels)
+        for (const channel of group.channels)
+          if (!this.#subscriptions.isWanted(channel)) this.#patternListeners.delete(channel)
+        this.#schedule()
+      }),
+    ])
+  }
+
+  /** A command with one forbidden channel (by an ACL, for instance) subscribes none of them: then each is asked for alone. */
+  async #subscribe(client: Client, group: Group): Promise<void> {
+    const { channels } = group
+    try {
+      await subscribe(client, group, this.#listenerOf(group))
+      this.#confirmed(channels)
+    } catch (error) {
+      if (!isReply(error)) throw error
+      if (isMoved(error)) for (const channel of channels) this.#movedAway(channel)
+      else if (channels.length === 1) this.#refused(channels[0]!, error)
+      else await Promise.all(channels.map((channel) => this.#subscribe(client, { ...group, channels: [channel] })))
     }
-    await Promise.all(sent)
+  }
+
+  #listenerOf({ kind, channels }: Group): Listener {
+    if (kind !== 'pattern') return this.#message
+    const pattern = channels[0]!
+    const known = this.#patternListeners.get(pattern)
+    if (known) return known
+    const listener: Listener = (payload, channel) => this.#deliver(pattern, payload, channel.toString('latin1'))
+    this.#patternListeners.set(pattern, listener)
+    return listener
   }
 
   #confirmed(channels: readonly string[]): void {
@@ -124,15 +172,11 @@ export class RedisFeed {
     this.#schedule()
   }
 
-  /** Sends, and finds out what Redis refuses: a batch with one forbidden channel (by an ACL, for instance) subscribes none of them. */
-  async #try(client: Client, subscribe: string[], unsubscribe: string[]): Promise<void> {
-    try {
-      await this.#send(client, subscribe, unsubscribe)
-    } catch (error) {
-      if (!isReply(error)) throw error
-      if (subscribe.length === 1) return this.#refused(subscribe[0]!, error)
-      await Promise.all(subscribe.map((channel) => this.#try(client, [channel], [])))
-    }
+  /** The slot of a sharded channel is at another server, and with it the subscription. */
+  #movedAway(channel: string): void {
+    this.#subscriptions.refused(channel)
+    this.#reject(channel, new RedisUnavailable('the slot has moved'))
+    this.#options.moved(channel)
   }
 
   #refused(channel: string, error: Error): void {
@@ -149,10 +193,15 @@ export class RedisFeed {
     for (const { reject } of waiters) reject(error)
   }
 
-  /** A listener that throws would make node-redis lose the rest of what it has read. */
   readonly #message = (payload: Buffer, channel: Buffer): void => {
+    const name = channel.toString('latin1')
+    this.#deliver(name, payload, name)
+  }
+
+  /** A listener that throws would make node-redis lose the rest of what it has read. */
+  #deliver(wanted: string, payload: Buffer, channel: string): void {
     try {
-      this.#options.message(channel.toString('latin1'), payload)
+      this.#options.message(wanted, payload, channel)
     } catch (error) {
       this.#options.metrics.errors.inc({ type: 'internal' })
       this.#options.log.error({ err: error }, 'fault while delivering a message')

@@ -1,13 +1,14 @@
 import { RESP_TYPES } from 'redis'
 import { RedisUnavailable } from '../contract/codes.ts'
-import { isReply, type Link } from './link.ts'
+import { isReply, isUnable } from './link.ts'
+import type { At } from './topology.ts'
 
 /** Hashes, read whole. */
 export class RedisHashes {
-  readonly #link: Link
+  readonly #at: At
 
-  constructor(link: Link) {
-    this.#link = link
+  constructor(at: At) {
+    this.#at = at
   }
 
   /**
@@ -17,12 +18,13 @@ export class RedisHashes {
   async read(key: string): Promise<ReadonlyMap<string, string> | undefined> {
     try {
       // As a Map: in an object a field named __proto__ would be lost.
-      return await this.#link.client.sendCommand<Map<string, string>>(['HGETALL', key], {
-        typeMapping: { [RESP_TYPES.MAP]: Map },
-      })
+      return await this.#at(key, (client) =>
+        client.sendCommand<Map<string, string>>(['HGETALL', key], { typeMapping: { [RESP_TYPES.MAP]: Map } }),
+      )
     } catch (error) {
       if (isReply(error) && error.message.startsWith('WRONGTYPE')) return undefined
-      throw isReply(error) ? error : new RedisUnavailable('lost while reading a hash', { cause: error })
+      if (isReply(error) && !isUnable(error)) throw error
+      throw new RedisUnavailable('no answer while reading a hash', { cause: error })
     }
   }
 }

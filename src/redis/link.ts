@@ -1,4 +1,4 @@
-import { createClient, ErrorReply } from 'redis'
+import { ClientClosedError, ClientOfflineError, createClient, ErrorReply } from 'redis'
 import { RedisUnavailable } from '../contract/codes.ts'
 import type { Logger } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
@@ -9,9 +9,22 @@ export type Client = ReturnType<typeof createConnection>
 /** `lost` was ready before; `closed` is for good. */
 export type LinkState = 'connecting' | 'ready' | 'lost' | 'closed'
 
+/** Where a server is and how to enter: what node-redis takes. */
+export interface Target {
+  readonly host: string
+  readonly port: number
+  readonly tls: boolean
+  readonly username: string | undefined
+  readonly password: string | undefined
+  readonly database: number
+  /** A server that says it is a replica is not the one. */
+  readonly master?: boolean
+}
+
 export interface LinkOptions {
   readonly name: string
-  readonly url: string
+  /** Asked before each attempt to connect. */
+  readonly target: () => Promise<Target>
   readonly metrics: Metrics
   readonly log: Logger
   /** Runs on each new connection before it counts as ready; when it throws, the connection is given up and another is made. */
@@ -41,9 +54,12 @@ export function backoffMs(failures: number, random: () => number): number {
   return Math.min(RETRY_MAX_MS, RETRY_BASE_MS * 2 ** (failures - 2)) * (0.5 + random() / 2)
 }
 
-function createConnection(url: string, name: string) {
+function createConnection(target: Target, name: string) {
+  const { host, port, tls, username, password, database } = target
   return createClient({
-    url,
+    ...(username !== undefined && { username }),
+    ...(password !== undefined && { password }),
+    database,
     RESP: 3,
     name: `wsproxy-${name}`,
     disableOfflineQueue: true,
@@ -51,7 +67,14 @@ function createConnection(url: string, name: string) {
     commandOptions: { timeout: 0 },
     maintNotifications: 'disabled',
     // A connection that failed is thrown away: node-redis' own re-subscription does not know what was wanted meanwhile.
-    socket: { reconnectStrategy: false, connectTimeout: CONNECT_TIMEOUT_MS, socketTimeout: SILENCE_MS },
+    socket: {
+      host,
+      port,
+      ...(tls && { tls }),
+      reconnectStrategy: false,
+      connectTimeout: CONNECT_TIMEOUT_MS,
+      socketTimeout: SILENCE_MS,
+    },
   })
 }
 
@@ -60,9 +83,10 @@ export class Link {
   readonly #options: LinkOptions
   #state: LinkState = 'connecting'
   #client: Client | undefined
+  #address = ''
   #giveUp: (reason: Error) => void = () => {}
   #wake: () => void = () => {}
-  /** When Redis was last heard here, ms since the epoch. */
+  /** Everything that Redis sent here before this moment (ms since the epoch) has arrived: when the last answered PING left, not when its answer came. */
   aliveAt = Date.now()
 
   constructor(options: LinkOptions) {
@@ -78,6 +102,11 @@ export class Link {
   get client(): Client {
     if (this.#state !== 'ready') throw new RedisUnavailable(`the ${this.#options.name} connection is ${this.#state}`)
     return this.#client!
+  }
+
+  /** `host:port` of the server that was last tried. */
+  get address(): string {
+    return this.#address
   }
 
   /** Throws the connection away and makes another. */
@@ -119,15 +148,21 @@ export class Link {
 
   /** The life of one connection; resolves with the reason for its end. */
   async #live(becameReady: () => void): Promise<Error> {
-    const client = createConnection(this.#options.url, this.#options.name)
+    const target = await this.#options.target().catch(toError)
+    if (target instanceof Error || this.#closed()) return target instanceof Error ? target : new Error('closed')
+    this.#address = addressOf(target)
+    const client = createConnection(target, this.#options.name)
     const ended = new Promise<Error>((resolve) => {
       this.#giveUp = resolve
       client.on('error', resolve)
     })
+    let preparedAt = 0
     const started = (async () => {
       await client.connect()
       // A server that still loads its data takes connections, and answers this with an error.
       await client.ping()
+      if (target.master) await assertMaster(client)
+      preparedAt = Date.now()
       await this.#options.prepare?.(client)
     })()
     started.catch(this.#giveUp)
@@ -138,7 +173,7 @@ export class Link {
     if (failed === undefined && !this.#closed()) {
       this.#client = client
       this.#state = 'ready'
-      this.aliveAt = Date.now()
+      this.aliveAt = preparedAt
       becameReady()
       this.#options.log.info({ event: 'redis-ready', link: this.#options.name }, 'connected to Redis')
       this.#options.ready()
@@ -161,10 +196,11 @@ export class Link {
     return setInterval(() => {
       if (unanswered >= MISSED_PINGS) return this.#giveUp(new Error(`no answer to ${MISSED_PINGS} pings`))
       unanswered++
+      const sentAt = Date.now()
       client.ping().then(
         () => {
           unanswered = 0
-          this.aliveAt = Date.now()
+          this.aliveAt = sentAt
         },
         () => {},
       )
@@ -176,7 +212,29 @@ export class Link {
   }
 }
 
+/** A server that was just demoted still accepts connections, and Sentinels may not know it yet (Redis: guidelines for Sentinel clients, step 3). */
+async function assertMaster(client: Client): Promise<void> {
+  const role = await client.sendCommand<[string]>(['ROLE']).catch((error) => {
+    if (isReply(error)) return ['master'] // It forbids the question.
+    throw error
+  })
+  if (role[0] !== 'master') throw new Error(`the server is a ${role[0]}`)
+}
+
+export const addressOf = ({ host, port }: Target): string => `${host}:${port}`
+
 const toError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)))
+
+/** Whether the key or sharded channel is another server's: `MOVED <slot> <address>` (Redis Cluster specification, redirection). */
+export const isMoved = (error: unknown): boolean => isReply(error) && /^(MOVED|ASK|CLUSTERDOWN)\b/.test(error.message)
+
+/** Whether the server says that it cannot serve at the moment: while it loads, or is a replica, or its cluster is not whole. */
+export const isUnable = (error: unknown): boolean =>
+  isReply(error) && /^(LOADING|MASTERDOWN|READONLY|CLUSTERDOWN|TRYAGAIN|MOVED|ASK)\b/.test(error.message)
+
+/** Whether the command never left this process: the connection was known to be gone. */
+export const isUnsent = (error: unknown): boolean =>
+  error instanceof ClientOfflineError || error instanceof ClientClosedError
 
 /** Whether Redis itself answered with this error; all others mean that no answer is known. */
 export const isReply = (error: unknown): error is ErrorReply => error instanceof ErrorReply

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { RedisUnavailable } from '../contract/codes.ts'
-import { isReply, type Link } from './link.ts'
+import { isReply, isUnable } from './link.ts'
+import type { At } from './topology.ts'
 
 /** A token is removed (0), left alone (-1), or its life shortened to so many ms. */
 export type AfterSuccess = number
@@ -28,30 +29,33 @@ const VERDICTS = { '1': 'ok', '0': 'wrong', '-1': 'absent' } as const
 
 /** Tokens kept as string keys. */
 export class RedisTokens {
-  readonly #link: Link
+  readonly #at: At
   readonly #after: string
   readonly #secret: string
 
-  constructor(link: Link, after: AfterSuccess, secret: string) {
-    this.#link = link
+  constructor(at: At, after: AfterSuccess, secret: string) {
+    this.#at = at
     this.#after = String(after)
     this.#secret = secret
   }
 
   /** @throws RedisUnavailable when there is no connection or it is lost before the answer; Redis' own error otherwise. */
   async redeem(key: string, token: string): Promise<'ok' | 'wrong' | 'absent'> {
-    const { client } = this.#link
     const args = ['1', key, this.#secret, sha1(this.#secret + token), this.#after]
     try {
-      const reply = await client.sendCommand(['EVALSHA', SCRIPT_SHA, ...args]).catch((error) => {
-        if (isReply(error) && error.message.startsWith('NOSCRIPT')) return client.sendCommand(['EVAL', SCRIPT, ...args])
-        throw error
-      })
+      const reply = await this.#at(key, (client) =>
+        client.sendCommand(['EVALSHA', SCRIPT_SHA, ...args]).catch((error) => {
+          if (isReply(error) && error.message.startsWith('NOSCRIPT'))
+            return client.sendCommand(['EVAL', SCRIPT, ...args])
+          throw error
+        }),
+      )
       return VERDICTS[String(reply) as keyof typeof VERDICTS]
     } catch (error) {
       // A key of another type cannot hold a token.
       if (isReply(error) && error.message.includes('WRONGTYPE')) return 'absent'
-      throw isReply(error) ? error : new RedisUnavailable('lost while checking a token', { cause: error })
+      if (isReply(error) && !isUnable(error)) throw error
+      throw new RedisUnavailable('no answer while checking a token', { cause: error })
     }
   }
 }

@@ -1,11 +1,13 @@
 import type { SpanContext } from '@opentelemetry/api'
 import type { Metrics } from '../metrics.ts'
 import type { Traced, Tracing } from '../tracing.ts'
-import { isReply, type Link } from './link.ts'
+import { isMoved, isReply, isUnsent, type Link } from './link.ts'
 
 export type Refused = (code: 'upstream-unavailable' | 'upstream-uncertain') => void
 
 interface Entry {
+  /** Its place among all frames: those that come back take it again. */
+  readonly order: number
   readonly channel: string
   readonly frame: Buffer
   readonly refused: Refused
@@ -13,9 +15,12 @@ interface Entry {
 }
 
 export interface UpstreamOptions {
-  readonly link: Link
-  /** Whether Redis is there as a whole: channels as well, so that an answer finds its way back. */
-  readonly ready: () => boolean
+  /** The command connection for a channel, while its server is there as a whole; undefined: the frame is to wait. */
+  readonly link: (channel: string) => Link | undefined
+  /** Publish by SPUBLISH. */
+  readonly sharded: boolean
+  /** A channel is another server's; `release` is to be called when it is known whose. */
+  readonly moved: () => void
   readonly metrics: Metrics
   readonly tracing?: Tracing | undefined
   /** Frames that are held while Redis is away. */
@@ -36,6 +41,7 @@ export class RedisUpstream {
   #held: Entry[] = []
   #heldBytes = 0
   #sentBytes = 0
+  #frames = 0
   #idle: () => void = () => {}
 
   constructor(options: UpstreamOptions) {
@@ -49,16 +55,30 @@ export class RedisUpstream {
 
   publish(channel: string, frame: Buffer, refused: Refused, handshake?: SpanContext): void {
     const traced = this.#options.tracing?.publish(channel, frame.length, handshake)
-    const entry = { channel, frame, refused, traced }
-    if (this.#held.length === 0 && this.#maySend(entry)) this.#send(entry)
+    const entry = { order: this.#frames++, channel, frame, refused, traced }
+    const waits = this.#held.length > 0 && this.#held.some((each) => each.channel === channel)
+    const link = waits || !this.#fits(entry) ? undefined : this.#options.link(channel)
+    if (link) this.#send(entry, link)
     else this.#hold(entry)
   }
 
-  /** Redis is back: what was held goes out, in order. */
+  /** Redis, or a part of it, is back: what was held for it goes out, in order. */
   release(): void {
-    let sent = 0
-    while (sent < this.#held.length && this.#maySend(this.#held[sent]!)) this.#send(this.#held[sent++]!)
-    for (const entry of this.#held.splice(0, sent)) this.#heldBytes -= cost(entry)
+    if (this.#held.length === 0) return
+    const waiting: Entry[] = []
+    let full = false
+    for (const entry of this.#held) {
+      const link = full ? undefined : this.#options.link(entry.channel)
+      // Past the first that does not fit nothing may go: it could overtake a frame of the same client.
+      if (link && !this.#fits(entry)) full = true
+      if (!link || full) {
+        waiting.push(entry)
+        continue
+      }
+      this.#heldBytes -= cost(entry)
+      this.#send(entry, link)
+    }
+    this.#held = waiting
   }
 
   /** Resolves when nothing is held or under way. */
@@ -77,15 +97,17 @@ export class RedisUpstream {
     for (const entry of held) this.#refuse(entry)
   }
 
-  #maySend(entry: Entry): boolean {
-    return this.#options.ready() && (this.#sentBytes === 0 || this.#sentBytes + cost(entry) <= this.#options.maxBytes)
+  #fits(entry: Entry): boolean {
+    return this.#sentBytes === 0 || this.#sentBytes + cost(entry) <= this.#options.maxBytes
   }
 
   #hold(entry: Entry): void {
     const { maxMessages, maxBytes } = this.#options
     if (this.#held.length >= maxMessages || this.#heldBytes + cost(entry) > maxBytes) return this.#refuse(entry)
+    const last = this.#held.at(-1)
     this.#held.push(entry)
     this.#heldBytes += cost(entry)
+    if (last && last.order > entry.order) this.#held.sort((a, b) => a.order - b.order)
   }
 
   #refuse(entry: Entry): void {
@@ -94,9 +116,10 @@ export class RedisUpstream {
     entry.refused('upstream-unavailable')
   }
 
-  #send(entry: Entry): void {
+  #send(entry: Entry, { client }: Link): void {
     this.#sentBytes += cost(entry)
-    this.#options.link.client.sendCommand<number>(['PUBLISH', entry.channel, entry.frame]).then(
+    const command = this.#options.sharded ? 'SPUBLISH' : 'PUBLISH'
+    client.sendCommand<number>([command, entry.channel, entry.frame]).then(
       (receivers) => {
         if (receivers === 0) this.#options.metrics.unheard.inc()
         entry.traced?.end('published')
@@ -110,7 +133,13 @@ export class RedisUpstream {
   }
 
   #failed(entry: Entry, error: unknown): void {
-    const { metrics } = this.#options
+    const { metrics, moved } = this.#options
+    // It did not leave this process, or its server did not take it: it keeps its place.
+    if (isUnsent(error)) return this.#hold(entry)
+    if (isMoved(error)) {
+      this.#hold(entry)
+      return moved()
+    }
     metrics.errors.inc({ type: 'redis' })
     if (isReply(error)) return this.#refuse(entry)
     metrics.lose('upstream_uncertain')
@@ -120,8 +149,8 @@ export class RedisUpstream {
 
   #done(entry: Entry): void {
     this.#sentBytes -= cost(entry)
-    if (this.#held.length > 0) this.release()
-    else if (this.#sentBytes === 0) this.#idle()
+    if (this.#held.length === 0 && this.#sentBytes === 0) this.#idle()
+    else if (this.#held.length > 0) this.release()
   }
 }
 

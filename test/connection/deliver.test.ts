@@ -269,6 +269,7 @@ describe('a client that stops reading', () => {
     await untilOpen(gateway, 1)
     assert.equal(await gateway.metric('wsproxy_buffer_utilization_bytes_sum'), 0)
     assert.equal(await gateway.metric('wsproxy_buffer_utilization_bytes_count'), 1)
+    assert.equal(await gateway.metric('wsproxy_gaps_total', { reason: 'slow_client' }), 1)
     await quick.take(sent)
     assertPrefix(quick, sent)
     slow.socket.resume()

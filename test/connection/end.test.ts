@@ -268,6 +268,7 @@ describe('a drain', () => {
     const gateway = await startFor(t, { env: { SLOW_CLOSE_GRACE: '60s', SHUTDOWN_GRACE_PERIOD: '500ms' } })
     const { client, sent } = await joinAndStall(gateway, 'straggler')
     await within(gateway.gateway.stop(), 'the end of the drain')
+    assert.equal(gateway.log.find(({ event }) => event === 'drain-end')?.cut, 1)
     client.socket.resume()
     assert.equal((await within(client.closed, 'the cut')).code, 1006)
     assert.ok(client.frames.length < sent.length)

@@ -40,7 +40,7 @@ describe('the feed', () => {
     const { log, lines } = keptLog()
     const messages: [string, Buffer][] = []
     const message = options.message ?? ((channel: string, payload: Buffer) => void messages.push([channel, payload]))
-    const feed = new RedisFeed({ metrics, log, message, refused: () => {} })
+    const feed = new RedisFeed({ metrics, log, sharded: false, moved: () => {}, message, refused: () => {} })
     opened = await openLink(options.url ?? `redis://127.0.0.1:${proxy.port}`, {
       metrics,
       prepare: (client) => feed.attach(client),
@@ -182,7 +182,14 @@ describe('the feed', () => {
     const metrics = new Metrics()
     const messages: string[] = []
     const message = (channel: string) => void messages.push(channel)
-    const feed = new RedisFeed({ metrics, log: keptLog().log, message, refused: () => {} })
+    const feed = new RedisFeed({
+      metrics,
+      log: keptLog().log,
+      sharded: false,
+      moved: () => {},
+      message,
+      refused: () => {},
+    })
     let attempts = 0
     opened = await openLink(redis.url, {
       metrics,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, afterEach, before, describe, it } from 'node:test'
 import { RedisUnavailable } from '../../src/contract/codes.ts'
 import { RedisHashes } from '../../src/redis/hashes.ts'
-import { newLink, openLink, type TestLink } from '../support/link.ts'
+import { atLink, newLink, openLink, type TestLink } from '../support/link.ts'
 import { freePort } from '../support/ports.ts'
 import { type Client, startRealRedis, startRedis, type TestRedis, withoutRealRedis } from '../support/redis.ts'
 import { startRelayedRedis } from '../support/relay.ts'
@@ -17,7 +17,7 @@ describe('a hash that is read from Redis', () => {
     redis = await startRedis()
     agent = await redis.client()
     made = await openLink(redis.url)
-    hashes = new RedisHashes(made.link)
+    hashes = new RedisHashes(atLink(made.link))
   })
   after(async () => {
     made.close()
@@ -107,7 +107,7 @@ describe('a hash that cannot be read', () => {
 
   function hashesOn(made: TestLink): RedisHashes {
     open.unshift(() => made.close())
-    return new RedisHashes(made.link)
+    return new RedisHashes(atLink(made.link))
   }
 
   it('is unavailable at once when there is no connection', async () => {

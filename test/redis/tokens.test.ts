@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { RedisUnavailable } from '../../src/contract/codes.ts'
 import { RedisTokens } from '../../src/redis/tokens.ts'
-import { newLink, openLink, type TestLink } from '../support/link.ts'
+import { atLink, newLink, openLink, type TestLink } from '../support/link.ts'
 import { TcpProxy } from '../support/proxy.ts'
 import { type Client, startRedis, type TestRedis, withoutRealRedis } from '../support/redis.ts'
 import { eventually, within } from '../support/wait.ts'
@@ -24,7 +24,7 @@ describe('tokens in Redis', () => {
     opened.close()
     await redis.stop()
   })
-  const tokens = (after: number, link = opened.link) => new RedisTokens(link, after, SECRET)
+  const tokens = (after: number, link = opened.link) => new RedisTokens(atLink(link), after, SECRET)
   const keep = (key: string, token: string, seconds = 60) =>
     agent.set(key, token, { expiration: { type: 'EX', value: seconds } })
 

@@ -34,8 +34,9 @@ describe('upstream', () => {
   function start(options: Partial<UpstreamOptions> = {}) {
     const metrics = new Metrics()
     const upstream = new RedisUpstream({
-      link: opened.link,
-      ready: () => ready && opened.link.state === 'ready',
+      link: () => (ready && opened.link.state === 'ready' ? opened.link : undefined),
+      sharded: false,
+      moved: () => {},
       metrics,
       maxMessages: MANY,
       maxBytes: MANY,
@@ -171,7 +172,7 @@ describe('upstream', () => {
   it('tells who published when Redis itself refuses', { skip: withoutRealRedis }, async () => {
     await agent.sendCommand(['ACL', 'SETUSER', 'mute', 'on', '>pw', '+@all', '~*', 'resetchannels'])
     const mute = await openLink(`redis://mute:pw@127.0.0.1:${redis.port}`)
-    const { upstream, publish, refused } = start({ link: mute.link })
+    const { upstream, publish, refused } = start({ link: () => mute.link })
     publish('x')
     await within(upstream.settled(), 'the answer')
     assert.deepEqual(refused, [['x', 'upstream-unavailable']])
@@ -181,7 +182,7 @@ describe('upstream', () => {
   it('comes to rest only when every answer has come', async () => {
     const answers: (() => void)[] = []
     const client = { sendCommand: () => new Promise<number>((resolve) => answers.push(() => resolve(1))) }
-    const { upstream, publish } = start({ link: { client } as unknown as Link, ready: () => true })
+    const { upstream, publish } = start({ link: () => ({ client }) as unknown as Link })
     publish('1')
     publish('2')
     let settled = false

@@ -1,6 +1,8 @@
 import { createLogger } from '../../src/log.ts'
 import { Metrics } from '../../src/metrics.ts'
+import { parseTarget } from '../../src/redis/client.ts'
 import { Link, type LinkOptions } from '../../src/redis/link.ts'
+import type { At } from '../../src/redis/topology.ts'
 import { eventually } from './wait.ts'
 
 /** A logger that keeps its lines, parsed. */
@@ -19,6 +21,12 @@ export interface TestLink {
   close(): void
 }
 
+/** Every key is at the server of this link. */
+export const atLink =
+  (link: Link): At =>
+  async (_key, command) =>
+    command(link.client)
+
 /** Makes a link without waiting for it. */
 export function newLink(url: string, options: Partial<LinkOptions> = {}): TestLink {
   const metrics = options.metrics ?? new Metrics()
@@ -26,7 +34,7 @@ export function newLink(url: string, options: Partial<LinkOptions> = {}): TestLi
   const seen = { ready: 0, lost: 0 }
   const link = new Link({
     name: 'test',
-    url,
+    target: async () => parseTarget(url),
     metrics,
     log,
     ...options,

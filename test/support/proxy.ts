@@ -1,28 +1,35 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 
+/** One direction of one connection through a proxy. */
+export interface Pipe {
+  /** `up`: what the one who connected sends; `down`: what the server sends. */
+  readonly way: 'up' | 'down'
+  readonly from: Socket
+  readonly to: Socket
+  /** The same connection, the other way. */
+  readonly back: Pipe
+}
+
 /**
  * A TCP proxy: the way to a server can be cut or held up for those who come through it, while everybody else still reaches the server.
  */
 export class TcpProxy {
   readonly #target: number
-  readonly #sockets = new Set<Socket>()
+  protected readonly pipes = new Set<Pipe>()
   readonly #server = createServer((socket) => this.#accept(socket))
   #isCut = false
   #held = false
   /** Connections that were made through it. */
   connections = 0
 
-  private constructor(target: number) {
+  protected constructor(target: number) {
     this.#target = target
   }
 
   /** A proxy on a free port of 127.0.0.1, to another port of it. */
   static async to(target: number): Promise<TcpProxy> {
-    const proxy = new TcpProxy(target)
-    proxy.#server.listen(0, '127.0.0.1')
-    await once(proxy.#server, 'listening')
-    return proxy
+    return new TcpProxy(target).open()
   }
 
   get port(): number {
@@ -31,13 +38,13 @@ export class TcpProxy {
 
   /** Whether nobody is connected through it. */
   get idle(): boolean {
-    return this.#sockets.size === 0
+    return this.pipes.size === 0
   }
 
   /** Resets all connections, and each new one. It keeps its port meanwhile, which somebody else might take. */
   cut(): void {
     this.#isCut = true
-    for (const socket of this.#sockets) socket.resetAndDestroy()
+    for (const { from } of this.pipes) from.resetAndDestroy()
   }
 
   /** Lets connections through again. */
@@ -56,13 +63,27 @@ export class TcpProxy {
   /** Lets nothing through and says nothing about it: connections stay, and new ones are accepted. */
   hold(): void {
     this.#held = true
-    for (const socket of this.#sockets) socket.pause()
+    for (const { from } of this.pipes) from.pause()
   }
 
   /** Lets through what was held up. */
   release(): void {
     this.#held = false
-    for (const socket of this.#sockets) socket.resume()
+    for (const { from } of this.pipes) from.resume()
+  }
+
+  protected async open(): Promise<this> {
+    this.#server.listen(0, '127.0.0.1')
+    await once(this.#server, 'listening')
+    return this
+  }
+
+  /** A new connection, before its first byte. */
+  protected opened(_up: Pipe): void {}
+
+  /** Some bytes have come. */
+  protected pass(pipe: Pipe, chunk: Buffer): void {
+    pipe.to.write(chunk)
   }
 
   #accept(client: Socket): void {
@@ -73,19 +94,19 @@ export class TcpProxy {
     }
     this.connections++
     const server = connect(this.#target, '127.0.0.1')
-    for (const [from, to] of [
-      [client, server],
-      [server, client],
-    ] as const) {
-      this.#sockets.add(from)
-      from.setNoDelay(true)
-      from.on('data', (chunk) => to.write(chunk))
-      from.on('error', () => {})
-      from.on('close', () => {
-        this.#sockets.delete(from)
-        to.destroy()
+    const up: Omit<Pipe, 'back'> = { way: 'up', from: client, to: server }
+    const down: Pipe = Object.assign({ way: 'down', from: server, to: client } as const, { back: up as Pipe })
+    for (const pipe of [Object.assign(up, { back: down }), down]) {
+      this.pipes.add(pipe)
+      pipe.from.setNoDelay(true)
+      pipe.from.on('data', (chunk) => this.pass(pipe, chunk))
+      pipe.from.on('error', () => {})
+      pipe.from.on('close', () => {
+        this.pipes.delete(pipe)
+        pipe.to.destroy()
       })
-      if (this.#held) from.pause()
+      if (this.#held) pipe.from.pause()
     }
+    this.opened(up as Pipe)
   }
 }

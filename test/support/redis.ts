@@ -59,21 +59,7 @@ export async function startRealRedis(args: readonly string[] = [], port?: number
   const url = `redis://127.0.0.1:${at}`
   const clients = new Clients(url)
   const common = ['--port', String(at), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', folder]
-  const start = async () => {
-    const child = spawn(BINARY, [...common, '--notify-keyspace-events', 'KEA', ...args], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
-    let output = ''
-    child.stdout.on('data', (chunk) => {
-      output += chunk
-    })
-    await eventually(
-      () => output.includes('Ready to accept connections') || child.exitCode !== null,
-      'redis-server to start',
-    )
-    if (child.exitCode !== null) throw new Error(`redis-server ended with ${child.exitCode}: ${output}`)
-    return child
-  }
+  const start = () => spawnRealRedis([...common, '--notify-keyspace-events', 'KEA', ...args])
   let child = await start()
   const kill = async (signal: NodeJS.Signals = 'SIGKILL') => {
     if (child.exitCode !== null || child.signalCode !== null) return
@@ -99,6 +85,20 @@ export async function startRealRedis(args: readonly string[] = [], port?: number
       rmSync(folder, { recursive: true, force: true })
     },
   }
+}
+
+/** Starts the server's program with these arguments, and waits until it is there. */
+export async function spawnRealRedis(args: readonly string[]): Promise<ChildProcess> {
+  if (!BINARY) throw new Error(String(withoutRealRedis))
+  const child = spawn(BINARY, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  let output = ''
+  child.stdout.on('data', (chunk) => {
+    output += chunk
+  })
+  const isThere = () => /Ready to accept connections|Sentinel ID is/.test(output)
+  await eventually(() => isThere() || child.exitCode !== null, 'redis-server to start')
+  if (child.exitCode !== null) throw new Error(`redis-server ended with ${child.exitCode}: ${output}`)
+  return child
 }
 
 /** Clients reconnect by themselves when their server is restarted, and are closed with it. */

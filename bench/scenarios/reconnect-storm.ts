@@ -1,0 +1,97 @@
+/**
+ * Redis is killed and comes back under a crowd of sockets; then the gateway is told to stop under load. Only ours: the peer knows neither
+ * when it has all channels again, nor how to stop.
+ */
+import { createClient } from 'redis'
+import { nowUs, sleep } from '../load/clock.ts'
+import { Refused, type Scenario, type Settings, type Values } from '../scenario.ts'
+import type { Stage } from '../stage/stage.ts'
+import { OURS } from '../subjects.ts'
+import { connectAll } from './crowd.ts'
+
+const CALL_MS = 5000
+const QUIET_MS = 3000
+const PUBLISH_MS = 120_000
+const BACK_MS = 30_000
+const BEFORE_TERM_MS = 3000
+/** How late the publisher may be with what was due. */
+const LATE_MS = 100
+/** SHUTDOWN_GRACE_PERIOD, by default. */
+const GRACE_MS = 30_000
+
+async function round(stage: Stage, settings: Settings): Promise<Values> {
+  await stage.redis.seedTokens(settings.sockets)
+  await connectAll(stage, 0, settings.sockets)
+  const storm = await restart(stage, settings)
+  const stop = await terminate(stage, settings)
+  return { ...storm, ...stop }
+}
+
+/** A restart of Redis, from the moment at which it accepts connections until all channels are subscribed again. */
+async function restart(stage: Stage, { sockets }: Settings): Promise<Values> {
+  const acceptingUs = await stage.redis.restart()
+  const client = await createClient({ url: stage.redis.url })
+    .on('error', () => {})
+    .connect()
+  let channels = 0
+  try {
+    // Redis counts what it has; to list the names would keep it from its work.
+    while (channels < sockets && nowUs() < acceptingUs + BACK_MS * 1000) {
+      channels = Number(/^pubsub_channels:(\d+)/m.exec(await client.info('stats'))?.[1])
+      if (channels < sockets) await sleep(1)
+    }
+  } finally {
+    client.destroy()
+  }
+  const backMs = (nowUs() - acceptingUs) / 1000
+  if (channels < sockets) throw new Refused(`${channels} of ${sockets} channels are back after ${backMs} ms`)
+  const { foreign } = await stage.receiver.call('arrivals', { delivered: 1, quietMs: QUIET_MS }, PUBLISH_MS)
+  const { open } = await stage.receiver.call('sockets', {}, CALL_MS)
+  return { backMs, droppedSockets: sockets - open, toldOfGap: foreign }
+}
+
+/** SIGTERM while messages flow: everybody gets all that was published before it. */
+async function terminate(stage: Stage, { sockets, perSecond, messages }: Settings): Promise<Values> {
+  await stage.publisher.call('open', { redisPort: stage.redis.port, sessions: sockets }, CALL_MS)
+  const publishing = stage.publisher.call('paced', { count: messages, perSecond }, PUBLISH_MS)
+  await sleep(BEFORE_TERM_MS)
+  const termUs = nowUs()
+  stage.subject.process.kill('SIGTERM')
+  const late = setTimeout(() => stage.subject.process.kill('SIGKILL'), GRACE_MS + CALL_MS)
+  await stage.subject.exited
+  clearTimeout(late)
+  const exitMs = (nowUs() - termUs) / 1000
+  const published = await publishing
+  const { outOfOrder } = await stage.receiver.call('arrivals', { delivered: 1, quietMs: QUIET_MS }, PUBLISH_MS)
+  const { lost, leastDue } = await stage.receiver.call('sockets', {}, CALL_MS)
+  const before = Math.floor(((termUs - published.startedUs) / 1e6 - LATE_MS / 1000) * perSecond)
+  return {
+    exitMs,
+    exitStatus: stage.subject.process.exitCode ?? -1,
+    closedWith1001: lost['close 1001'] ?? 0,
+    leastGot: leastDue,
+    leastOwed: Math.floor(before / sockets),
+    outOfOrder,
+  }
+}
+
+export const reconnectStorm: Scenario = {
+  name: 'reconnect-storm',
+  about: 'a restart of Redis under a crowd, and then SIGTERM while messages flow',
+  subjects: [OURS.name],
+  uses: ['sockets', 'messages', 'perSecond'],
+  defaults: { sockets: 10_000, messages: 300_000, perSecond: 20_000, window: 0, rounds: 3 },
+  quick: { sockets: 2000, messages: 160_000, rounds: 1 },
+  metrics: [
+    { key: 'backMs', label: 'from Redis accepting to all channels, ms', digits: 0, better: 'lower' },
+    { key: 'droppedSockets', label: 'sockets dropped by the restart', digits: 0, better: 'lower' },
+    { key: 'exitMs', label: 'from SIGTERM to the exit, ms', digits: 0, better: 'lower' },
+    { key: 'toldOfGap', label: 'sockets told of the gap', digits: 0, better: 'context' },
+    { key: 'exitStatus', label: 'exit status', digits: 0, better: 'context' },
+    { key: 'closedWith1001', label: 'sockets closed with 1001', digits: 0, better: 'context' },
+    { key: 'leastGot', label: 'least messages that a socket got', digits: 0, better: 'context' },
+    { key: 'leastOwed', label: 'least that each was owed at SIGTERM', digits: 0, better: 'context' },
+    { key: 'outOfOrder', label: 'messages lost or out of order before the close', digits: 0, better: 'lower' },
+  ],
+  round,
+}

@@ -1,0 +1,155 @@
+/** Some clients stop reading while all others go on: what that costs in memory, and what the others notice. Only ours: the peer buffers without a bound. */
+import { createClient } from 'redis'
+import { sessionDown } from '../../src/contract/topics.ts'
+import { sleep } from '../load/clock.ts'
+import type { Arrivals } from '../load/receiver.ts'
+import { sessionId } from '../load/sessions.ts'
+import { Refused, refuseIfGeneratorBound, type Scenario, type Settings, type Values } from '../scenario.ts'
+import { anonymousBytes } from '../stage/procfs.ts'
+import type { Stage } from '../stage/stage.ts'
+import { OURS } from '../subjects.ts'
+import { connectAll } from './crowd.ts'
+
+const SLOW_SHARE = 0.1
+/** MAX_BUFFER_SIZE_BYTES, by default. */
+const BOUND_BYTES = 10 * 1024 * 1024
+/** What the slow ones are sent: so much that they are full while the others are measured. */
+const FLOOD_BYTES = 32 * 1024
+const FLOOD_PER_SECOND = 1200
+const FLOOD_STEP_MS = 10
+const LOOK_MS = 50
+const CALL_MS = 5000
+const QUIET_MS = 5000
+const PUBLISH_MS = 150_000
+const WARM_UP_S = 2
+const MOST_PHASES = 10
+/** SLOW_CLOSE_GRACE, and some garbage collections. */
+const AFTER_MS = 12_000
+
+async function round(stage: Stage, settings: Settings): Promise<Values> {
+  const slow = Math.round(settings.sockets * SLOW_SHARE)
+  const fast = settings.sockets - slow
+  await stage.publisher.call('open', { redisPort: stage.redis.port, sessions: fast }, CALL_MS)
+  await stage.redis.seedTokens(settings.sockets)
+  await connectAll(stage, 0, fast)
+  await connectAll(stage, fast, slow)
+  await phase(stage, settings, settings.perSecond * WARM_UP_S)
+  await stage.receiver.call('restart', {}, CALL_MS)
+  const before = await phase(stage, settings, settings.messages)
+  const memory = new Watch(stage.pid)
+  await stage.receiver.call('restart', {}, CALL_MS)
+  await stage.receiver.call('pauseLast', { count: slow }, CALL_MS)
+  const flood = floodSessions(stage.redis.url, fast, slow)
+  let during = before
+  // Until the last one is full, and at least as long as before.
+  for (let phases = 0; phases < MOST_PHASES && (phases === 0 || (await tooSlow(stage)) < slow); phases++)
+    during = await phase(stage, settings, settings.messages)
+  await flood.stop()
+  const closed = await tooSlow(stage)
+  await sleep(AFTER_MS)
+  const after = memory.stop()
+  refuseIfGeneratorBound('receiver', during.generatorShare)
+  return {
+    growthMb: (memory.peak - memory.base) / 1e6,
+    boundMb: (slow * BOUND_BYTES) / 1e6,
+    aboveMb: (memory.peak - memory.base - slow * BOUND_BYTES) / 1e6,
+    keptMb: (after - memory.base) / 1e6,
+    p50BeforeMs: before.latencyMs.p50,
+    p50DuringMs: during.latencyMs.p50,
+    p99BeforeMs: before.latencyMs.p99,
+    p99DuringMs: during.latencyMs.p99,
+    p99Ratio: during.latencyMs.p99 / before.latencyMs.p99,
+    closed,
+  }
+}
+
+let published = new WeakMap<Stage, number>()
+
+/** Publishes to the fast ones and waits for all of it. Throws `Refused` when something is missing or out of order. */
+async function phase(stage: Stage, { perSecond }: Settings, count: number): Promise<Arrivals> {
+  const total = (published.get(stage) ?? 0) + count
+  published = published.set(stage, total)
+  const publishing = stage.publisher.call('paced', { count, perSecond }, PUBLISH_MS)
+  publishing.catch(() => {}) // awaited below, unless a loss is found first
+  const arrivals = await stage.receiver.call('arrivals', { delivered: total, quietMs: QUIET_MS }, PUBLISH_MS)
+  const { delivered, outOfOrder, foreign } = arrivals
+  if (delivered !== total || outOfOrder + foreign > 0)
+    throw new Refused(`${delivered} of ${total} have arrived, ${outOfOrder} out of order, ${foreign} foreign`)
+  refuseIfGeneratorBound('publisher', (await publishing).generatorShare)
+  return arrivals
+}
+
+/** Sends large messages to some sessions in turn. */
+function floodSessions(url: string, first: number, count: number): { stop(): Promise<void> } {
+  const client = createClient({ url })
+  client.on('error', () => {})
+  const payload = Buffer.alloc(FLOOD_BYTES, 'x')
+  let over = false
+  const done = (async () => {
+    await client.connect()
+    const startedAt = performance.now()
+    for (let sent = 0; !over; await sleep(FLOOD_STEP_MS)) {
+      const due = ((performance.now() - startedAt) / 1000) * FLOOD_PER_SECOND
+      const batch: Promise<unknown>[] = []
+      for (; sent < due; sent++) batch.push(client.publish(sessionDown(sessionId(first + (sent % count))), payload))
+      await Promise.all(batch)
+    }
+    client.destroy()
+  })()
+  const stop = () => {
+    over = true
+    return done
+  }
+  return { stop }
+}
+
+/** How many sockets were full, and closed for it. */
+async function tooSlow(stage: Stage): Promise<number> {
+  const page = await (await fetch(`http://127.0.0.1:${stage.port}/metrics`)).text()
+  return Number(/^wsproxy_backpressure_events_total\{stage="full"\} (\d+)$/m.exec(page)?.[1] ?? 0)
+}
+
+/** The memory of a process, from now on. */
+class Watch {
+  readonly base: number
+  peak: number
+  readonly #pid: number
+  readonly #timer: NodeJS.Timeout
+
+  constructor(pid: number) {
+    this.#pid = pid
+    this.base = anonymousBytes(pid)
+    this.peak = this.base
+    this.#timer = setInterval(() => {
+      this.peak = Math.max(this.peak, anonymousBytes(pid))
+    }, LOOK_MS)
+  }
+
+  /** Stops looking, and says what it is now. */
+  stop(): number {
+    clearInterval(this.#timer)
+    return anonymousBytes(this.#pid)
+  }
+}
+
+export const slowReaders: Scenario = {
+  name: 'slow-readers',
+  about: 'a tenth of the sockets stop reading and are flooded, while the others get messages at a given pace',
+  subjects: [OURS.name],
+  uses: ['sockets', 'messages', 'perSecond'],
+  defaults: { sockets: 1000, messages: 200_000, perSecond: 20_000, window: 0, rounds: 3 },
+  quick: { sockets: 200, messages: 60_000, rounds: 1 },
+  metrics: [
+    { key: 'growthMb', label: 'growth of RssAnon at its peak, MB', digits: 1, better: 'lower' },
+    { key: 'p99Ratio', label: 'p99 of the others, during/before', digits: 2, better: 'lower' },
+    { key: 'aboveMb', label: 'growth above the sum of the bounds, MB', digits: 1, better: 'lower' },
+    { key: 'boundMb', label: 'sum of the bounds of the slow ones, MB', digits: 1, better: 'context' },
+    { key: 'keptMb', label: 'growth left 12 s after the last, MB', digits: 1, better: 'lower' },
+    { key: 'p50BeforeMs', label: 'p50 before, ms', digits: 2, better: 'context' },
+    { key: 'p50DuringMs', label: 'p50 during, ms', digits: 2, better: 'lower' },
+    { key: 'p99BeforeMs', label: 'p99 before, ms', digits: 2, better: 'context' },
+    { key: 'p99DuringMs', label: 'p99 during, ms', digits: 2, better: 'lower' },
+    { key: 'closed', label: 'closed with 1008', digits: 0, better: 'context' },
+  ],
+  round,
+}

@@ -1,0 +1,242 @@
+import type { Logger } from '../log.ts'
+import type { GapReason, Metrics } from '../metrics.ts'
+import { Canary } from './canary.ts'
+import { RedisFeed } from './feed.ts'
+import { checkKeyspaceEvents } from './keyspace.ts'
+import { addressOf, type Client, isReply, Link, type Target } from './link.ts'
+
+export interface NodeOptions {
+  /** Set what is missing in `notify-keyspace-events`, instead of reporting it. */
+  readonly setKeyspaceEvents: boolean
+  /** Session channels by sharded pub/sub (Redis 7, Cluster). */
+  readonly sharded: boolean
+  /** How often a canary is published; 0: never. */
+  readonly canaryIntervalMs: number
+  /** How late a canary may be before the subscriber connection is thought deaf. */
+  readonly canaryTimeoutMs: number
+}
+
+export interface NodeParts {
+  readonly options: NodeOptions
+  /** Where the server is; asked before each attempt to connect, since a fail-over may have moved it. */
+  readonly target: () => Promise<Target>
+  readonly metrics: Metrics
+  readonly log: Logger
+  readonly message: (wanted: string, payload: Buffer, channel: string) => void
+  /** Redis does not let us listen to this channel. */
+  readonly refused: (channel: string) => void
+  /** `ready` may have changed. */
+  readonly changed: (node: RedisNode) => void
+  /** A slot is said to be elsewhere; resolves when it is known where. */
+  readonly moved: () => Promise<void>
+}
+
+/** So much since the last canary, and Redis closed the connection: then it was its output buffer that was full. */
+const BEHIND_BYTES = 4 * 1024 * 1024
+const ADOPT_RETRY_MS = 50
+
+/** An interval in which messages of this server may have been lost; ms since the epoch. */
+export interface Gap {
+  readonly from: number
+  readonly reason: GapReason
+  /** Only these channels; undefined: all of the server. */
+  readonly channels?: ReadonlySet<string>
+}
+
+/** One Redis server: a connection for commands, one for messages, and the canary that flies from the one to the other. */
+export class RedisNode {
+  readonly feed: RedisFeed
+  readonly commands: Link
+  readonly subscriber: Link
+  readonly #parts: NodeParts
+  readonly #canary: Canary
+  #gap: Gap | undefined
+  /** Channels that are taken over and not confirmed yet. */
+  readonly #adopted = new Set<string>()
+  /** Payload bytes received in all, and when the last canary left. */
+  #bytes = 0
+  #bytesAtCanary = 0
+  #behind = false
+  #overLimit = 0
+
+  constructor(parts: NodeParts) {
+    const { options, metrics, log, target } = parts
+    this.#parts = parts
+    const changed = () => parts.changed(this)
+    this.#canary = new Canary({
+      intervalMs: options.canaryIntervalMs,
+      timeoutMs: options.canaryTimeoutMs,
+      publish: (payload) => {
+        this.#bytesAtCanary = this.#bytes
+        return this.commands.client.publish(this.#canary.channel, payload)
+      },
+      cameBack: (seconds) => metrics.canary.observe(seconds),
+      deaf: () => {
+        if (this.subscriber.state !== 'ready') return
+        metrics.canariesLost.inc()
+        this.#lose('redis_deaf', this.#aliveAt)
+        this.subscriber.restart('the subscriber connection is alive but delivers nothing')
+      },
+    })
+    this.feed = new RedisFeed({
+      metrics,
+      log,
+      sharded: options.sharded,
+      moved: (channel) => void this.#movedAway(channel),
+      message: (wanted, payload, channel) => this.#message(wanted, payload, channel),
+      refused: parts.refused,
+    })
+    const link = { target, metrics, log, ready: changed }
+    this.commands = new Link({
+      ...link,
+      name: 'commands',
+      prepare: (client) => checkKeyspaceEvents(client, { set: options.setKeyspaceEvents, metrics, log }),
+      lost: changed,
+    })
+    this.subscriber = new Link({
+      ...link,
+      name: 'subscriber',
+      prepare: (client) => this.#attach(client),
+      lost: () => {
+        this.#canary.stop()
+        this.#lose('redis_down', this.#aliveAt)
+        this.#behind = this.#canary.pending || this.#bytes - this.#bytesAtCanary > BEHIND_BYTES
+        this.feed.detach()
+        changed()
+      },
+    })
+  }
+
+  /** Both connections are there and every wanted channel is confirmed. */
+  get ready(): boolean {
+    return this.commands.state === 'ready' && this.subscriber.state === 'ready'
+  }
+
+  /** User channels that are confirmed here. */
+  get channels(): number {
+    return this.feed.channels - (this.feed.isConfirmed(this.#canary.channel) ? 1 : 0)
+  }
+
+  /** The interval since which this server may have sent messages in vain. */
+  get gap(): Gap | undefined {
+    return this.#gap
+  }
+
+  /** The same, once: it is over. Undefined when there is none, or while channels are still being taken over. */
+  takeGap(): Gap | undefined {
+    if (this.#adopted.size > 0) return undefined
+    const gap = this.#gap
+    this.#gap = undefined
+    return gap
+  }
+
+  /** Takes over channels of another server, with the gap in which nobody listened to them. */
+  adopt(gap: Gap & { readonly channels: ReadonlySet<string> }): void {
+    if (this.#gap === undefined) this.#gap = gap
+    else {
+      const from = Math.min(gap.from, this.#gap.from)
+      const { channels } = this.#gap
+      // All channels of the server have a gap already, or these now as well.
+      this.#gap = channels
+        ? { ...gap, from, channels: new Set([...channels, ...gap.channels]) }
+        : { ...this.#gap, from }
+    }
+    for (const channel of gap.channels) {
+      this.feed.want(channel)
+      if (!this.#adopted.has(channel)) void this.#adopt(channel)
+    }
+  }
+
+  /** A channel that is not found elsewhere is taken over again: the news was old, or this server did not know better. */
+  async #movedAway(channel: string): Promise<void> {
+    const from = this.#aliveAt
+    await this.#parts.moved()
+    if (this.feed.isWanted(channel) && !this.#adopted.has(channel))
+      this.adopt({ from, reason: 'redis_moved', channels: new Set([channel]) })
+  }
+
+  /** Only when all that is taken over is subscribed does the gap end. Should the connection be lost meanwhile, the next one subscribes and tells. */
+  async #adopt(channel: string): Promise<void> {
+    this.#adopted.add(channel)
+    while (this.subscriber.state === 'ready' && this.feed.isWanted(channel)) {
+      const done = await this.feed.subscribe(channel).then(
+        () => true,
+        () => false,
+      )
+      if (done) break
+      // The server may not know yet that the slot is its own.
+      await new Promise((resolve) => setTimeout(resolve, ADOPT_RETRY_MS))
+    }
+    this.#adopted.delete(channel)
+    if (this.#adopted.size === 0) this.#parts.changed(this)
+  }
+
+  /** The server is another one now: leaves connections to the old one. Messages may have been lost since `from`. */
+  moveTo(target: Target, from: number): void {
+    const old = [this.commands, this.subscriber].filter(
+      ({ state, address }) => state === 'ready' && address !== addressOf(target),
+    )
+    if (old.includes(this.subscriber)) this.#lose('redis_moved', Math.min(from, this.#aliveAt))
+    for (const link of old) link.restart('another server is the master now')
+  }
+
+  close(): void {
+    this.#canary.stop()
+    this.commands.close()
+    this.subscriber.close()
+  }
+
+  async #attach(client: Client): Promise<void> {
+    if (this.#gap?.reason === 'redis_down' && (await this.#wasOverLimit()))
+      this.#gap = { ...this.#gap, reason: 'redis_output_limit' }
+    const startedAt = Date.now()
+    await this.feed.attach(client)
+    await this.#startCanary(startedAt)
+  }
+
+  /** An ACL may forbid its channel: then there is none, and all else works. */
+  async #startCanary(aliveAt: number): Promise<void> {
+    const { options, log } = this.#parts
+    if (options.canaryIntervalMs === 0) return
+    try {
+      await this.feed.subscribe(this.#canary.channel)
+      this.#canary.start(aliveAt)
+    } catch (error) {
+      this.feed.unsubscribe(this.#canary.channel)
+      this.#canary.aliveAt = 0
+      if (!isReply(error)) throw error
+      log.warn({ event: 'canary', reason: error.message }, 'Redis forbids the channels wsproxy:canary:*')
+    }
+  }
+
+  /**
+   * Whether Redis closed the subscriber connection because it could not send as fast as others publish (client-output-buffer-limit).
+   * Redis counts that since 7.2; before, it is so when commands still work and we were far behind when it happened.
+   */
+  async #wasOverLimit(): Promise<boolean> {
+    if (this.commands.state !== 'ready') return false
+    const stats = await this.commands.client.info('stats').catch(() => '')
+    const [, count] = /client_output_buffer_limit_disconnections:(\d+)/.exec(stats) ?? []
+    if (count === undefined) return this.#behind
+    const before = this.#overLimit
+    this.#overLimit = Number(count)
+    return this.#overLimit > before
+  }
+
+  #message(wanted: string, payload: Buffer, channel: string): void {
+    this.#bytes += payload.length
+    if (wanted === this.#canary.channel) this.#canary.heard(payload.toString('latin1'))
+    else this.#parts.message(wanted, payload, channel)
+  }
+
+  /** Since when nobody can say that messages arrived. A ping that was answered shows less than a canary that came back. */
+  get #aliveAt(): number {
+    return this.#canary.aliveAt || this.subscriber.aliveAt
+  }
+
+  /** The first reason stands: what follows is its consequence. It is the gap of all channels now, also of those that were not taken over. */
+  #lose(reason: GapReason, from: number): void {
+    if (this.#gap === undefined) this.#gap = { from, reason }
+    else if (this.#gap.channels) this.#gap = { from: Math.min(from, this.#gap.from), reason }
+  }
+}

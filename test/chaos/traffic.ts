@@ -1,0 +1,157 @@
+import { createClient } from 'redis'
+import { sessionDown, sessionUp } from '../../src/contract/topics.ts'
+import type { TestClient } from '../support/client.ts'
+import { eventually, within } from '../support/wait.ts'
+import { accountDown, accountUp, type Interval, numbered, type Published, type Witness } from './account.ts'
+
+const TICK_MS = 4
+/** A client sends once in so many ticks. */
+const UP_EVERY = 3
+const BURST_EVERY = 60
+const BURST = 30
+const PADDING = 'x'.repeat(16 * 1024)
+const MARKER = '{"marker":"the end"}'
+
+interface Socket {
+  readonly name: string
+  readonly session: string
+  readonly client: TestClient
+  readonly openedAt: number
+  sent: number
+}
+
+/**
+ * Agents and clients that talk without a pause: agents have a connection of their own to Redis, which no fault of the gateway's touches,
+ * publish numbered messages and listen to what clients send; clients send numbered frames.
+ */
+export class Traffic {
+  readonly #published: Map<string, Published[]>
+  readonly #heard = new Map<string, number[]>()
+  readonly #ended = new Set<string>()
+  readonly #sockets: Socket[] = []
+  readonly #agent: ReturnType<typeof newAgent>
+  readonly #ear: ReturnType<typeof newAgent>
+  readonly #under = new Set<Promise<unknown>>()
+  #timer: NodeJS.Timeout | undefined
+  #ticks = 0
+
+  private constructor(redisUrl: string, sessions: readonly string[]) {
+    this.#agent = newAgent(redisUrl)
+    this.#ear = newAgent(redisUrl)
+    this.#published = new Map(sessions.map((session) => [session, []]))
+  }
+
+  /** Connects the agents, and lets them listen. */
+  static async open(redisUrl: string, sessions: readonly string[]): Promise<Traffic> {
+    const traffic = new Traffic(redisUrl, sessions)
+    await Promise.all([traffic.#agent.connect(), traffic.#ear.connect()])
+    await traffic.#ear.subscribe(sessions.map(sessionUp), (frame) => traffic.#hear(JSON.parse(frame)))
+    return traffic
+  }
+
+  /** A socket takes part from now on. */
+  add(session: string, client: TestClient): void {
+    const name = `${session}/${this.#sockets.length}`
+    this.#sockets.push({ name, session, client, openedAt: Date.now(), sent: 0 })
+    this.#heard.set(name, [])
+  }
+
+  get size(): number {
+    return this.#sockets.length
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => this.#tick(), TICK_MS)
+  }
+
+  /** How many messages were published and how many frames sent. */
+  get counts(): { down: number; up: number } {
+    const sum = (numbers: number[]) => numbers.reduce((a, b) => a + b, 0)
+    return {
+      down: sum([...this.#published.values()].map((list) => list.length)),
+      up: sum(this.#sockets.map(({ sent }) => sent)),
+    }
+  }
+
+  /** Says the last word in both directions, and waits until everybody has heard it. */
+  async finish(): Promise<void> {
+    clearInterval(this.#timer)
+    await within(Promise.all(this.#under), 'the publishes under way')
+    await eventually(() => this.#agent.isReady && this.#ear.isReady, 'the agents to have Redis')
+    for (const session of this.#published.keys()) await this.#agent.publish(sessionDown(session), MARKER)
+    for (const { client, name } of this.#sockets) client.send({ from: name, end: true })
+    for (const { client, name } of this.#sockets) {
+      await eventually(() => client.frames.includes(MARKER), `the end at ${name}`)
+      await eventually(() => this.#ended.has(name), `the end of ${name}`)
+    }
+  }
+
+  /** What the agents see, for whoever has to find out what went wrong. */
+  async diagnosis(): Promise<string> {
+    const sockets = this.#sockets.map(({ name, client }) => {
+      const end = client.frames.includes(MARKER) ? 'has the end' : 'has no end'
+      return `${name} ${end}, is ${this.#ended.has(name) ? 'heard' : 'not heard'}, code ${client.code}, last frame ${client.frames.at(-1)?.slice(0, 80)}`
+    })
+    const channels = [...this.#published.keys()].map(sessionDown)
+    return [JSON.stringify(await this.#agent.pubSubNumSub(channels)), ...sockets].join('; ')
+  }
+
+  /** What does not fit, over all sockets. `unheard`: frames that Redis took while the agent's own connection was gone. */
+  account(faults: readonly Interval[], unheard = 0): string[] {
+    return this.#sockets.flatMap((socket) => {
+      const witness = witnessOf(socket)
+      const up = accountUp(witness, this.#heard.get(socket.name)!, unheard)
+      return [...accountDown(witness, this.#published.get(socket.session)!, faults), ...up]
+    })
+  }
+
+  close(): void {
+    clearInterval(this.#timer)
+    for (const client of [this.#agent, this.#ear]) if (client.isOpen) client.destroy()
+    for (const { client } of this.#sockets) client.socket.terminate()
+  }
+
+  #hear({ from, n, end }: { from: string; n: number; end?: boolean }): void {
+    if (end) this.#ended.add(from)
+    else this.#heard.get(from)?.push(n)
+  }
+
+  #tick(): void {
+    this.#ticks++
+    const count = this.#ticks % BURST_EVERY === 0 ? BURST : 1
+    for (const session of this.#published.keys()) for (let i = 0; i < count; i++) this.#publish(session, count > 1)
+    if (this.#ticks % UP_EVERY > 0) return
+    for (const socket of this.#sockets) socket.client.send({ from: socket.name, n: socket.sent++ })
+  }
+
+  #publish(session: string, large: boolean): void {
+    const list = this.#published.get(session)!
+    const number = list.length
+    const text = numbered(number, large ? PADDING.slice(0, (number * 997) % PADDING.length) : '')
+    const from = Date.now()
+    // Until it is answered: it may have been published, and at any time.
+    list.push({ text, at: { from, to: Number.POSITIVE_INFINITY }, sure: false })
+    const settled = (sure: boolean) => {
+      list[number] = { text, at: { from, to: Date.now() }, sure }
+      this.#under.delete(answer)
+    }
+    const answer: Promise<unknown> = this.#agent.publish(sessionDown(session), text).then(
+      () => settled(true),
+      () => settled(false),
+    )
+    this.#under.add(answer)
+  }
+}
+
+const witnessOf = ({ name, client, openedAt, sent }: Socket): Witness => ({
+  name,
+  openedAt,
+  closeCode: client.code,
+  frames: client.frames.map(String),
+  sent,
+})
+
+function newAgent(url: string) {
+  const socket = { reconnectStrategy: () => 20 }
+  return createClient({ url, disableOfflineQueue: true, socket }).on('error', () => {})
+}

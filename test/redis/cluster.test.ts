@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { after, before, describe, it } from 'node:test'
+import { loadConfig } from '../../src/config.ts'
+import { sessionAuth, sessionDown, sessionUp } from '../../src/contract/topics.ts'
+import { createLogger } from '../../src/log.ts'
+import { Gateway } from '../../src/server.ts'
+import { connect } from '../support/client.ts'
+import { type ClusterClient, startCluster, type TestCluster } from '../support/cluster.ts'
+import { withoutRealRedis } from '../support/redis.ts'
+import { eventually } from '../support/wait.ts'
+
+describe('with a Redis Cluster', { skip: withoutRealRedis }, () => {
+  let cluster: TestCluster
+  let agent: ClusterClient
+  let gateway: Gateway
+  let url: string
+  // Names that differ in one digit share a server: CRC16 is linear.
+  const ids = Array.from({ length: 30 }, (_, i) => createHash('md5').update(String(i)).digest('hex').slice(0, 8))
+
+  const start = (env: Record<string, string> = {}) => {
+    const { config } = loadConfig({
+      LISTEN_ADDR: '127.0.0.1:0',
+      REDIS_CLUSTER_NODES: cluster.addresses,
+      CONNECT_RATE_PER_IP: '0',
+      ...env,
+    })
+    const made = new Gateway({ config, redisUrl: 'redis://localhost', log: createLogger('silent') })
+    return { made, url: `ws://127.0.0.1:${made.listen().port}` }
+  }
+  const join = async (base: string, id: string) => {
+    await agent.set(sessionAuth(id), 't')
+    return connect(`${base}/a/ws/${id}`, { token: 't' })
+  }
+
+  before(async () => {
+    cluster = await startCluster({ replicas: true })
+    agent = await cluster.client()
+    ;({ made: gateway, url } = start())
+    await eventually(() => gateway.redisReady, 'the gateway to reach the cluster')
+  })
+  after(async () => {
+    void gateway?.stop()
+    await gateway?.stop()
+    await cluster?.stop()
+  })
+
+  it('serves sessions and runs whose keys are on any server', async () => {
+    const clients = await Promise.all(ids.map((id) => join(url, id)))
+    for (const id of ids) await agent.publish(sessionDown(id), `"${id}"`)
+    for (const [i, client] of clients.entries()) assert.deepEqual(await client.take(1), [`"${ids[i]}"`])
+    const runs = await Promise.all(ids.map((id) => connect(`${url}/run-${id}`)))
+    for (const run of runs) await run.take(1)
+    for (const id of ids) await agent.hSet(`run-${id}`, 'timestamps:build_channels', '5')
+    for (const run of runs) assert.equal(JSON.parse(String((await run.take(2))[1])).last_modified, 5)
+    for (const client of [...clients, ...runs]) await client.close()
+  })
+
+  it('lives through the fail-over of a server: no socket is closed, and those whose server it was are told of the gap', async () => {
+    const clients = await Promise.all(ids.map((id) => join(url, `f-${id}`)))
+    await cluster.nodes[0]!.kill()
+    await eventually(() => !gateway.redisReady, 'the loss to be noticed')
+    await eventually(() => gateway.redisReady, 'the replica to take over', 30_000)
+    const told = () => clients.filter((client) => client.values.some(({ command }) => command === 'gap')).length
+    await eventually(() => told() > 0, 'a gap frame')
+    agent = await cluster.client()
+    for (const id of ids) await agent.publish(sessionDown(`f-${id}`), '"after"')
+    for (const client of clients)
+      await eventually(() => client.frames.includes('"after"'), 'the message after the fail-over')
+    assert.ok(clients.every((client) => client.code === undefined))
+    assert.ok(told() < clients.length, `${told()} were told`)
+    for (const client of clients) await client.close()
+  })
+
+  it('uses sharded pub/sub when asked to, and follows a slot that moves', async () => {
+    const { made, url: sharded } = start({ REDIS_SHARDED_PUBSUB: 'true' })
+    await eventually(() => made.redisReady, 'the gateway to reach the cluster')
+    const clients = await Promise.all(ids.map((id) => join(sharded, `h-${id}`)))
+    for (const id of ids) await agent.sPublish(sessionDown(`h-${id}`), '"sharded"')
+    for (const client of clients) await client.take(1)
+    const heard: string[] = []
+    await agent.sSubscribe(sessionUp(`h-${ids[1]}`), (message) => heard.push(message))
+    clients[1]!.send('{"up":1}')
+    await eventually(() => heard.length === 1, 'the frame on :up')
+    void made.stop()
+    await made.stop()
+  })
+})

@@ -1,0 +1,100 @@
+import { createCluster } from 'redis'
+import { freePort } from './ports.ts'
+import { type RealRedis, startRealRedis } from './redis.ts'
+import { eventually } from './wait.ts'
+
+/** A real Redis Cluster on loopback: three primaries, each with a replica when asked for. */
+export interface TestCluster {
+  readonly nodes: readonly RealRedis[]
+  /** `host:port,...` of all. */
+  readonly addresses: string
+  /** A connected cluster client, closed with the cluster. */
+  client(): Promise<ClusterClient>
+  stop(): Promise<void>
+}
+
+export type ClusterClient = ReturnType<typeof newClient>
+const newClient = (ports: readonly number[]) =>
+  createCluster({ rootNodes: ports.map((port) => ({ url: `redis://127.0.0.1:${port}` })), RESP: 3 })
+
+const PRIMARIES = 3
+const SLOTS = 16384
+const ARGS = [
+  '--cluster-enabled',
+  'yes',
+  '--cluster-node-timeout',
+  '1000',
+  '--cluster-require-full-coverage',
+  'no',
+  '--repl-diskless-sync-delay',
+  '0',
+]
+
+/** By itself a node takes its port plus 10,000 for the others, and that may be taken. */
+const startNode = async () => startRealRedis([...ARGS, '--cluster-port', String(await freePort())])
+
+export async function startCluster({ replicas = false } = {}): Promise<TestCluster> {
+  const nodes = await Promise.all(Array.from({ length: PRIMARIES * (replicas ? 2 : 1) }, startNode))
+  const primaries = nodes.slice(0, PRIMARIES)
+  const clients = await Promise.all(nodes.map((node) => node.client()))
+  const { 'cluster-port': bus = '' } = await clients[0]!.configGet('cluster-port')
+  for (const [i, client] of clients.entries()) {
+    await client.sendCommand(['CLUSTER', 'SET-CONFIG-EPOCH', String(i + 1)])
+    if (i > 0) await client.sendCommand(['CLUSTER', 'MEET', '127.0.0.1', String(nodes[0]!.port), bus])
+  }
+  for (const i of primaries.keys()) {
+    const first = Math.floor((i * SLOTS) / PRIMARIES)
+    const last = Math.floor(((i + 1) * SLOTS) / PRIMARIES) - 1
+    await clients[i]!.sendCommand(['CLUSTER', 'ADDSLOTSRANGE', String(first), String(last)])
+  }
+  const info = (i: number) => clients[i]!.sendCommand(['CLUSTER', 'INFO']).then(String)
+  const known = `cluster_known_nodes:${nodes.length}`
+  for (const i of clients.keys()) {
+    await eventually(async () => (await info(i)).includes(known), 'all nodes to know each other')
+  }
+  for (const [i, client] of clients.slice(PRIMARIES).entries()) {
+    const id = String(await clients[i]!.sendCommand(['CLUSTER', 'MYID']))
+    await client.sendCommand(['CLUSTER', 'REPLICATE', id])
+    await eventually(
+      async () => (await client.info('replication')).includes('master_link_status:up'),
+      'the replica to follow',
+    )
+  }
+  for (const i of clients.keys()) {
+    await eventually(async () => (await info(i)).includes('cluster_state:ok'), 'the cluster to be ok')
+  }
+  const open: ClusterClient[] = []
+  return {
+    nodes,
+    addresses: nodes.map(({ port }) => `127.0.0.1:${port}`).join(','),
+    client: async () => {
+      const client = newClient(nodes.map(({ port }) => port))
+      client.on('error', () => {})
+      await client.connect()
+      open.push(client)
+      return client
+    },
+    stop: async () => {
+      for (const client of open) client.destroy()
+      await Promise.all(nodes.map((node) => node.stop()))
+    },
+  }
+}
+
+/** The index of the primary that has the slot, as long as none has been moved. */
+export const primaryOf = (slot: number): number =>
+  Array.from({ length: PRIMARIES }, (_, i) => Math.floor(((i + 1) * SLOTS) / PRIMARIES)).findIndex((end) => slot < end)
+
+/** Moves a slot with its keys to another primary while it is in use (Redis: CLUSTER SETSLOT, live resharding). */
+export async function migrateSlot(slot: number, from: RealRedis, to: RealRedis): Promise<void> {
+  const [source, target] = [await from.client(), await to.client()]
+  const id = async (client: typeof source) => String(await client.sendCommand(['CLUSTER', 'MYID']))
+  const setSlot = (client: typeof source, ...state: string[]) =>
+    client.sendCommand(['CLUSTER', 'SETSLOT', String(slot), ...state])
+  await setSlot(target, 'IMPORTING', await id(source))
+  await setSlot(source, 'MIGRATING', await id(target))
+  const some = () => source.sendCommand<string[]>(['CLUSTER', 'GETKEYSINSLOT', String(slot), '100'])
+  for (let keys = await some(); keys.length > 0; keys = await some())
+    await source.sendCommand(['MIGRATE', '127.0.0.1', String(to.port), '', '0', '5000', 'KEYS', ...keys])
+  for (const client of [target, source]) await setSlot(client, 'NODE', await id(target))
+}

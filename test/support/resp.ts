@@ -1,0 +1,40 @@
+/** Cuts a stream of RESP3 (Redis serialization protocol specification) into its values, however its chunks are cut. */
+export class RespValues {
+  #rest: Buffer = Buffer.alloc(0)
+
+  /** The values that are complete now, as the bytes in which they came. */
+  push(chunk: Buffer): Buffer[] {
+    const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk])
+    const values: Buffer[] = []
+    let start = 0
+    for (let end = endOf(bytes, 0); end !== undefined; end = endOf(bytes, start)) {
+      values.push(bytes.subarray(start, end))
+      start = end
+    }
+    this.#rest = bytes.subarray(start)
+    return values
+  }
+}
+
+/** Whether the value is a message of a subscribed channel, and not an answer. */
+export const isMessage = (value: Buffer): boolean =>
+  />3\r\n\$\d+\r\ns?message\r\n/.test(value.toString('latin1', 0, 20))
+
+/** How many values follow in an aggregate, by its type: as many as it says, or twice that. */
+const PER_ENTRY: Readonly<Record<string, number>> = { '*': 1, '>': 1, '~': 1, '%': 2 }
+const BULK = '$=!'
+
+/** Where the value that begins at `start` ends; undefined when it is not all there. */
+function endOf(bytes: Buffer, start: number): number | undefined {
+  const line = bytes.indexOf('\r\n', start)
+  if (line < 0) return undefined
+  const type = String.fromCharCode(bytes[start]!)
+  const count = Number(bytes.toString('latin1', start + 1, line))
+  if (BULK.includes(type) && count >= 0) {
+    const end = line + 2 + count + 2
+    return end <= bytes.length ? end : undefined
+  }
+  let end: number | undefined = line + 2
+  for (let left = count * (PER_ENTRY[type] ?? 0); left > 0 && end !== undefined; left--) end = endOf(bytes, end)
+  return end
+}
