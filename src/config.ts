@@ -1,6 +1,7 @@
 import { Ajv, type ErrorObject } from 'ajv'
 import type { DataValidationCxt } from 'ajv/dist/types/index.js'
-import type { Address, Setting } from './setting.ts'
+import { contradictions } from './contradictions.ts'
+import { parseAddress, type Setting } from './setting.ts'
 import { settings } from './settings.ts'
 
 /**
@@ -46,12 +47,6 @@ export function parseSize(text: string): number | undefined {
   if (!match) return undefined
   const power = ' KMG'.indexOf((match[2] ?? ' ').toUpperCase())
   return Math.floor(Number(match[1]) * 1024 ** power)
-}
-
-function parseAddress(text: string): Address | undefined {
-  const match = /^(?:\[([0-9a-f:.]+)\]|([^:\s]*)):(\d{1,5})$/i.exec(text)
-  const port = Number(match?.[3])
-  return match && port <= 65535 ? { host: match[1] ?? (match[2] || '0.0.0.0'), port } : undefined
 }
 
 function parseRedisUrl(text: string): string | undefined {
@@ -118,50 +113,6 @@ function compile() {
     type: 'object',
     properties: Object.fromEntries(Object.values(settings).map((each) => [each.env, each.schema])),
   })
-}
-
-/** A value that is wrong in itself is still text here, and reported already. */
-const listLength = (list: readonly string[] | string): number => (typeof list === 'string' ? 0 : list.length)
-
-const hasServers = (config: Config): boolean => listLength(config.sentinels) + listLength(config.clusterNodes) > 0
-
-const invalidAddresses = (name: string, list: readonly string[] | string): [boolean, string][] =>
-  typeof list === 'string'
-    ? []
-    : list.map((entry) => [
-        parseAddress(entry) === undefined || entry.startsWith(':'),
-        `${name}: "${entry}" is not host:port`,
-      ])
-
-function contradictions(config: Config): string[] {
-  const problems: [boolean, string][] = [
-    [
-      config.production === 'production' && config.redisUrl === undefined && !hasServers(config),
-      'REDIS_URL: must be set when NODE_ENV=production (the embedded server is for development)',
-    ],
-    [
-      config.reconnectGraceMs > 0 && config.tokenMode === 'reusable',
-      'AUTH_RECONNECT_GRACE: has no meaning with AUTH_TOKEN_MODE=reusable',
-    ],
-    [
-      listLength(config.sentinels) > 0 && listLength(config.clusterNodes) > 0,
-      'REDIS_SENTINELS: excludes REDIS_CLUSTER_NODES',
-    ],
-    [
-      config.shardedPubSub === true && listLength(config.clusterNodes) === 0,
-      'REDIS_SHARDED_PUBSUB: needs REDIS_CLUSTER_NODES',
-    ],
-    ...invalidAddresses('REDIS_SENTINELS', config.sentinels),
-    ...invalidAddresses('REDIS_CLUSTER_NODES', config.clusterNodes),
-    [config.pongTimeoutMs <= config.pingIntervalMs, 'PONG_TIMEOUT: must be longer than PING_INTERVAL'],
-    [config.runPongTimeoutMs <= config.runPingIntervalMs, 'RUN_PONG_TIMEOUT: must be longer than RUN_PING_INTERVAL'],
-    [config.drainDelayMs >= config.shutdownGraceMs, 'DRAIN_DELAY: must be shorter than SHUTDOWN_GRACE_PERIOD'],
-    [
-      config.adminPort !== undefined && config.adminPort === config.listen.port,
-      'ADMIN_PORT: is the port of LISTEN_ADDR',
-    ],
-  ]
-  return problems.filter(([wrong]) => wrong).map(([, line]) => line)
 }
 
 /** Has the prefix but is no setting of the gateway: `clientToken`. */

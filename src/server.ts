@@ -1,25 +1,18 @@
+import { Admin } from './admin.ts'
 import type { Config } from './config.ts'
-import { Acceptor, type Door } from './connection/accept.ts'
-import { Bindings } from './connection/bind.ts'
-import { Delivery } from './connection/deliver.ts'
-import { Endings } from './connection/end.ts'
-import { ConnectLimits } from './connection/limits.ts'
+import type { Door } from './connection/accept.ts'
 import { mount } from './connection/mount.ts'
-import { Receiver } from './connection/receive.ts'
-import { closes } from './contract/codes.ts'
-import { sessionDown } from './contract/topics.ts'
+import { Core } from './core.ts'
 import { FlowSignal } from './doors/flow.ts'
-import { RunDoor } from './doors/run.ts'
-import { SessionDoor } from './doors/session.ts'
-import { type Answer, endpoints, type HttpParts, serve, serveRest } from './http.ts'
+import { type Answer, type Route, serve, serveRest } from './http.ts'
 import type { Logger } from './log.ts'
 import { Metrics } from './metrics.ts'
-import { RedisClient } from './redis/client.ts'
+import { about, type ProbeParts, probes } from './probes.ts'
 import { type Checklist, weppChecklist } from './runs/checklist.ts'
-import { RunWatches } from './runs/watch.ts'
 import type { Tracing } from './tracing.ts'
 import { Listeners } from './uws.ts'
 import { VERSION } from './version.ts'
+import { runDoor, sessionDoor } from './wiring.ts'
 
 export interface GatewayOptions {
   readonly config: Config
@@ -31,8 +24,6 @@ export interface GatewayOptions {
   readonly checklist?: Checklist
 }
 
-/** How long a run may take to be read. */
-const RUN_READ_MS = 500
 /** For the last commands and closes to leave the process. */
 const SETTLE_MS = 1000
 
@@ -43,127 +34,35 @@ const SETTLE_MS = 1000
 export class Gateway {
   readonly #options: GatewayOptions
   readonly #metrics = new Metrics()
-  readonly #redis: RedisClient
-  readonly #ends: Endings
-  readonly #receiver: Receiver
-  readonly #acceptor: Acceptor
+  readonly #core: Core
   readonly #doors: readonly Door[]
-  readonly #listeners = new Listeners()
   readonly #flow: FlowSignal | undefined
+  readonly #listeners = new Listeners()
   readonly #cut = new AbortController()
   #draining = false
   #stopped: Promise<void> | undefined
 
   constructor(options: GatewayOptions) {
-    const { config, redisUrl, log, tracing } = options
+    const { config, redisUrl, log, tracing, checklist = weppChecklist } = options
     const metrics = this.#metrics
     this.#options = options
-    this.#redis = new RedisClient({
-      options: {
-        ...config,
-        url: redisUrl,
-        afterTokenMs: config.tokenMode === 'reusable' ? -1 : config.reconnectGraceMs,
-        sharded: config.shardedPubSub,
-      },
-      metrics,
-      log,
-      tracing,
-      message: (wanted, payload, channel) => delivery.message(wanted, payload, channel),
-      refused: (channel) => {
-        for (const member of bindings.find(channel)?.members.slice() ?? []) this.#ends.end(member, closes.internalError)
-      },
-      ready: () => watches.refresh(),
-      gap: (from, to, affects) => {
-        for (const connection of this.#ends.open) {
-          if (connection.door === session && affects(sessionDown(connection.subject))) session.gap(connection, from, to)
-        }
-      },
-    })
-    const bindings = new Bindings(this.#redis.feed)
-    const limits = new ConnectLimits(config)
-    const delivery = new Delivery(bindings, {
-      maxBufferBytes: config.maxBufferBytes,
-      metrics,
-      log,
-      tooSlow: (connection) => this.#ends.end(connection, closes.tooSlow),
-    })
-    this.#flow = config.sessionFlowSignal ? new FlowSignal(this.#redis.flow) : undefined
-    const session = new SessionDoor({
-      options: {
-        upstream: config.sessionUpstream,
-        maxMessageBytes: config.maxMessageBytes ?? 1024 * 1024,
-        rate: config.sessionRate,
-        rateBurst: config.sessionRateBurst,
-        streamEndTimeoutMs: config.streamEndTimeoutMs,
-        idleTimeoutMs: config.sessionIdleTimeoutMs,
-      },
-      upstream: this.#redis.upstream,
-      metrics,
-      enqueue: (connection, frame) => delivery.enqueue(connection, frame),
-      flow: this.#flow,
-    })
-    const watches: RunWatches = new RunWatches({
-      options: {
-        readTimeoutMs: RUN_READ_MS,
-        resyncMs: config.runResyncIntervalMs,
-        maxRetries: config.runRedisMaxRetries,
-      },
-      checklist: options.checklist ?? weppChecklist,
-      read: (runId) => this.#redis.hashes.read(runId),
-      changed: (topic, frame) => run.changed(topic, frame),
-      gaveUp: (topic) => {
-        for (const member of topic.members.slice()) this.#ends.end(member, closes.redisGone)
-      },
-      fault: (runId, error) => {
-        metrics.errors.inc({ type: 'run' })
-        log.warn({ event: 'run-fault', run: runId, reason: error.message }, 'a run could not be read')
-      },
-    })
-    const run = new RunDoor({
-      options: {
-        bearer: config.runAuth === 'bearer',
-        database: databaseOf(redisUrl),
-        maxMessageBytes: config.maxMessageBytes ?? 64 * 1024,
-        pingIntervalMs: config.runPingIntervalMs,
-        pongTimeoutMs: config.runPongTimeoutMs,
-      },
-      metrics,
-      watches,
-      enqueue: (connection, frame) => delivery.enqueue(connection, frame),
-      unparseable: (connection) =>
-        log.connection(connection).debug({ event: 'unparseable' }, 'a client frame is not JSON'),
-    })
-    this.#doors = [session, run]
-    this.#ends = new Endings({ options: config, bindings, delivery, limits, metrics, log })
-    this.#receiver = new Receiver(this.#ends, metrics)
-    this.#acceptor = new Acceptor({
-      options: config,
-      tokens: this.#redis.tokens,
-      bindings,
-      limits,
-      metrics,
-      log,
-      tracing,
-      redisReady: (channel) => this.#redis.readyFor(channel),
-      draining: () => this.#draining,
-      opened: (connection) => this.#ends.guard(connection, () => this.#ends.opened(connection)),
-    })
-    metrics.channels = () => this.#redis.feed.channels
-    metrics.held = () => this.#redis.upstream.held
-    metrics.bufferedBytes = () => this.#bufferedBytes()
+    this.#core = new Core({ config, redisUrl, metrics, log, tracing, draining: () => this.#draining })
+    const parts = { config, core: this.#core, metrics, log }
+    this.#flow = config.sessionFlowSignal ? new FlowSignal(this.#core.redis.flow) : undefined
+    this.#doors = [sessionDoor(parts, this.#flow), runDoor(parts, checklist, databaseOf(redisUrl))]
   }
 
   /** Starts to listen. @throws when an address is taken. Redis need not be there yet: until it is, upgrades are refused with 503. */
   listen(): { port: number; adminPort: number | undefined } {
     const { config } = this.#options
     const { host, port } = config.listen
-    const { probes, admin } = endpoints(this.#http())
     const app = this.#listeners.app()
-    const stages = { acceptor: this.#acceptor, receiver: this.#receiver, ends: this.#ends }
-    for (const door of this.#doors) mount(app, door, stages)
-    serve(app, probes, this.#fault)
+    for (const door of this.#doors) mount(app, door, this.#core)
     const adminApp = config.adminPort === undefined ? app : this.#listeners.app()
-    serve(adminApp, admin, this.#fault)
+    const serving = { admin: new Admin(config.adminToken), fault: this.#fault }
+    const routes = this.#routes()
+    serve(app, routes.probes, serving)
+    serve(adminApp, routes.rest, serving)
     serveRest(app, this.#doors, this.#countRefusal)
     if (adminApp !== app) serveRest(adminApp, [], this.#countRefusal)
     return {
@@ -174,7 +73,7 @@ export class Gateway {
 
   /** Whether Redis is there and all channels are subscribed. */
   get redisReady(): boolean {
-    return this.#redis.ready
+    return this.#core.redis.ready
   }
 
   /**
@@ -189,21 +88,21 @@ export class Gateway {
 
   async #stop(): Promise<void> {
     const { config, log } = this.#options
+    const { redis, ends, acceptor } = this.#core
     const deadline = performance.now() + config.shutdownGraceMs
     this.#draining = true
-    log.info({ event: 'drain-start', sockets: this.#ends.open.size }, 'draining')
+    log.info({ event: 'drain-start', sockets: ends.open.size }, 'draining')
     await this.#pause(config.drainDelayMs)
     this.#listeners.close()
-    this.#acceptor.refusePending()
-    if (!this.#redis.ready) this.#redis.upstream.refuseHeld()
-    await Promise.race([this.#redis.upstream.settled(), this.#pause(SETTLE_MS)])
+    acceptor.refusePending()
+    if (!redis.ready) redis.upstream.refuseHeld()
+    await Promise.race([redis.upstream.settled(), this.#pause(SETTLE_MS)])
     const remainingMs = Math.max(0, deadline - performance.now())
-    const cut = await this.#ends.drain(Math.min(config.drainWindowMs, remainingMs / 2), remainingMs, this.#cut.signal)
+    const cut = await ends.drain(Math.min(config.drainWindowMs, remainingMs / 2), remainingMs, this.#cut.signal)
     this.#flow?.stop()
-    const { upstream, flow } = this.#redis
-    await Promise.race([Promise.all([upstream.settled(), flow.settled()]), this.#pause(SETTLE_MS)])
-    this.#ends.stop()
-    this.#redis.close()
+    await Promise.race([Promise.all([redis.upstream.settled(), redis.flow.settled()]), this.#pause(SETTLE_MS)])
+    ends.stop()
+    redis.close()
     this.#listeners.stop()
     this.#metrics.stop()
     log.info({ event: 'drain-end', cut }, 'drained')
@@ -221,16 +120,18 @@ export class Gateway {
     })
   }
 
-  #http(): HttpParts {
-    return {
-      pingRedis: (deadlineMs) => this.#redis.ping(deadlineMs),
-      redisReady: () => this.#redis.ready,
+  /** `rest` moves to the admin port when there is one. */
+  #routes(): { probes: Route[]; rest: Route[] } {
+    const { redis, ends } = this.#core
+    const parts: ProbeParts = {
+      pingRedis: (deadlineMs) => redis.ping(deadlineMs),
+      redisReady: () => redis.ready,
       draining: () => this.#draining,
-      sockets: () => this.#ends.open.size,
+      sockets: () => ends.open.size,
       version: { name: 'wsproxy', version: VERSION, node: process.version },
       metrics: this.#options.config.metricsEnabled ? () => this.#page() : undefined,
-      fault: this.#fault,
     }
+    return { probes: probes(parts), rest: about(parts) }
   }
 
   async #page(): Promise<Answer> {
@@ -245,10 +146,6 @@ export class Gateway {
 
   readonly #countRefusal = (door: Door, refusal: { code: string }): void => {
     this.#metrics.connections.inc({ door: door.name, result: refusal.code })
-  };
-
-  *#bufferedBytes(): Iterable<number> {
-    for (const { ws } of this.#ends.open) if (ws) yield ws.getBufferedAmount()
   }
 }
 

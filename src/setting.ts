@@ -60,3 +60,9 @@ export interface Address {
   readonly host: string
   readonly port: number
 }
+
+export function parseAddress(text: string): Address | undefined {
+  const match = /^(?:\[([0-9a-f:.]+)\]|([^:\s]*)):(\d{1,5})$/i.exec(text)
+  const port = Number(match?.[3])
+  return match && port <= 65535 ? { host: match[1] ?? (match[2] || '0.0.0.0'), port } : undefined
+}

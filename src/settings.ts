@@ -56,6 +56,11 @@ export const settings = {
     minimum: 100,
     description: 'How late such a message may be until that connection is replaced.',
   }),
+  adminToken: string('ADMIN_TOKEN', {
+    default: undefined,
+    secret: true,
+    description: 'Who knows it may make admin calls (at least 16 characters). Missing: nobody may.',
+  }),
   logLevel: oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])('LOG_LEVEL', {
     default: 'info',
     aliases: ['PREFLIGHT_LOG_LEVEL'],

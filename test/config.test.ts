@@ -206,6 +206,7 @@ function sampleOf(key: keyof Config): [Record<string, string>, string, string] {
   const { env, kind, schema } = settings[key]
   if (key === 'production') return [{ REDIS_URL: 'redis://127.0.0.1' }, 'test', 'production']
   if (['sentinels', 'clusterNodes'].includes(key)) return [{}, 'a.example.org:1', 'b.example.org:2']
+  if (key === 'adminToken') return [{}, 'one-one-one-one-one', 'two-two-two-two-two']
   if (key === 'shardedPubSub') return [{ REDIS_CLUSTER_NODES: 'a.example.org:1' }, 'true', 'false']
   if (env.endsWith('PONG_TIMEOUT')) return [{}, '70s', '80s']
   if (key === 'otlpEndpoint') return [{}, 'http://one:4318', 'https://two/otlp']

@@ -22,6 +22,7 @@ const define = <T extends Record<string, Omit<Refusal, 'code'>>>(table: T) =>
 export const refusals = define({
   'malformed-id': { status: '400 Bad Request', message: 'An id in the path is not made of [A-Za-z0-9_.-], 1 to 128.' },
   'malformed-request': { status: '400 Bad Request', message: 'This is not a valid WebSocket upgrade request.' },
+  'bad-request': { status: '400 Bad Request', message: 'The request is not well-formed.' },
   'credentials-missing': {
     status: '401 Unauthorized',
     message: 'A bearer token is needed: Authorization header, or subprotocols "wsproxy.v1, bearer.<base64url>".',
@@ -32,10 +33,18 @@ export const refusals = define({
     message: 'The bearer token is not well-formed.',
     headers: { 'WWW-Authenticate': 'Bearer error="invalid_request"' },
   },
+  'admin-required': {
+    status: '401 Unauthorized',
+    message: 'This call needs the admin token.',
+    headers: { 'WWW-Authenticate': 'Bearer' },
+  },
+  'admin-rejected': { status: '403 Forbidden', message: 'This is not the admin token.' },
+  'admin-disabled': { status: '403 Forbidden', message: 'ADMIN_TOKEN is not set: there are no admin calls.' },
   'token-rejected': { status: '403 Forbidden', message: 'The token is wrong, used or expired.' },
   'origin-not-allowed': { status: '403 Forbidden', message: 'This origin may not connect.' },
   'not-found': { status: '404 Not Found', message: 'Nothing has this path.' },
   'method-not-allowed': { status: '405 Method Not Allowed', message: 'This path answers other methods.' },
+  'body-too-large': { status: '413 Content Too Large', message: 'The body is too large.' },
   'upgrade-required': {
     status: '426 Upgrade Required',
     message: 'This path speaks WebSocket only.',

@@ -1,0 +1,99 @@
+import type { Config } from './config.ts'
+import { Acceptor } from './connection/accept.ts'
+import { Bindings } from './connection/bind.ts'
+import { Delivery } from './connection/deliver.ts'
+import { Endings } from './connection/end.ts'
+import { ConnectLimits } from './connection/limits.ts'
+import { Receiver } from './connection/receive.ts'
+import { closes } from './contract/codes.ts'
+import type { Logger } from './log.ts'
+import type { Metrics } from './metrics.ts'
+import { RedisClient } from './redis/client.ts'
+import type { Tracing } from './tracing.ts'
+
+export interface CoreParts {
+  readonly config: Config
+  readonly redisUrl: string
+  readonly metrics: Metrics
+  readonly log: Logger
+  /** Undefined: off. */
+  readonly tracing: Tracing | undefined
+  readonly draining: () => boolean
+}
+
+/** Which messages of which channels may have been lost between two moments (ms since the epoch). */
+export type GapListener = (from: number, to: number, affects: (channel: string) => boolean) => void
+
+/** What all doors stand on: Redis, and the stages of a connection, joined. It decides nothing about a single socket. */
+export class Core {
+  readonly redis: RedisClient
+  readonly bindings: Bindings
+  readonly delivery: Delivery
+  readonly ends: Endings
+  readonly receiver: Receiver
+  readonly acceptor: Acceptor
+  /** Called when Redis, or a part of it, is there: at the start, and after each outage. */
+  readonly onReady: (() => void)[] = []
+  readonly onGap: GapListener[] = []
+
+  constructor({ config, redisUrl, metrics, log, tracing, draining }: CoreParts) {
+    this.redis = new RedisClient({
+      options: {
+        ...config,
+        url: redisUrl,
+        afterTokenMs: config.tokenMode === 'reusable' ? -1 : config.reconnectGraceMs,
+        sharded: config.shardedPubSub,
+      },
+      metrics,
+      log,
+      tracing,
+      message: (wanted, payload, channel) => this.delivery.message(wanted, payload, channel),
+      refused: (channel) => {
+        const members = this.bindings.find(channel)?.members.slice() ?? []
+        for (const member of members) this.ends.end(member, closes.internalError)
+      },
+      ready: () => {
+        for (const listener of this.onReady) listener()
+      },
+      gap: (...gap) => {
+        for (const listener of this.onGap) listener(...gap)
+      },
+    })
+    this.bindings = new Bindings(this.redis.feed)
+    this.delivery = new Delivery(this.bindings, {
+      maxBufferBytes: config.maxBufferBytes,
+      metrics,
+      log,
+      tooSlow: (connection) => this.ends.end(connection, closes.tooSlow),
+    })
+    const limits = new ConnectLimits(config)
+    this.ends = new Endings({
+      options: config,
+      bindings: this.bindings,
+      delivery: this.delivery,
+      limits,
+      metrics,
+      log,
+    })
+    this.receiver = new Receiver(this.ends, metrics)
+    this.acceptor = new Acceptor({
+      options: config,
+      tokens: this.redis.tokens,
+      bindings: this.bindings,
+      limits,
+      metrics,
+      log,
+      tracing,
+      redisReady: (channel) => this.redis.readyFor(channel),
+      draining,
+      opened: (connection) => this.ends.guard(connection, () => this.ends.opened(connection)),
+    })
+    metrics.channels = () => this.redis.feed.channels
+    metrics.held = () => this.redis.upstream.held
+    metrics.bufferedBytes = () => this.#bufferedBytes()
+  }
+
+  *#bufferedBytes(): Iterable<number> {
+    for (const { ws } of this.ends.open) if (ws) yield ws.getBufferedAmount()
+  }
+}

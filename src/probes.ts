@@ -1,0 +1,49 @@
+import { type Answer, json, type Route } from './http.ts'
+
+/** What the probes need to know. */
+export interface ProbeParts {
+  /** Resolves with the round trip in ms, or undefined when Redis did not answer within `deadlineMs`. */
+  readonly pingRedis: (deadlineMs: number) => Promise<number | undefined>
+  readonly redisReady: () => boolean
+  readonly draining: () => boolean
+  readonly sockets: () => number
+  readonly version: Readonly<Record<string, string>>
+  /** Undefined: not served. */
+  readonly metrics: (() => Promise<Answer>) | undefined
+}
+
+/** How long Redis may take for an instance to be called healthy. */
+const HEALTHY_MS = 250
+
+const get = (path: string, answer: Route['answer']): Route => ({ method: 'GET', path, answer })
+
+/** What load balancers ask; it stays with the doors when there is an admin port. */
+export function probes(parts: ProbeParts): Route[] {
+  const startedAt = Date.now()
+  return [
+    get('/health', async () => {
+      const redisMs = await parts.pingRedis(HEALTHY_MS)
+      const healthy = redisMs !== undefined
+      return json(healthy ? '200 OK' : '503 Service Unavailable', {
+        status: healthy ? 'healthy' : 'unhealthy',
+        redis: healthy ? { status: 'up', ping_ms: redisMs } : { status: 'down' },
+        connections: parts.sockets(),
+        uptime_seconds: Math.round((Date.now() - startedAt) / 1000),
+      })
+    }),
+    get('/ready', () => {
+      const reason = parts.draining() ? 'draining' : parts.redisReady() ? undefined : 'redis-unavailable'
+      return reason === undefined
+        ? json('200 OK', { status: 'ready' })
+        : json('503 Service Unavailable', { status: 'not ready', reason })
+    }),
+  ]
+}
+
+/** What operators ask: on the admin port when there is one. */
+export function about(parts: ProbeParts): Route[] {
+  return [
+    ...(parts.metrics ? [get('/metrics', parts.metrics)] : []),
+    get('/version', () => json('200 OK', parts.version)),
+  ]
+}
