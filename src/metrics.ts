@@ -121,6 +121,7 @@ export class Metrics {
   constructor() {
     this.registry.registerMetric(this.latency as unknown as Metric)
     collectDefaultMetrics({ register: this.registry })
+    this.#beginAtZero()
     this.#scraped('messages_received_total', 'Messages received', ['source'], () => [
       [{ source: 'redis' }, this.received.redis],
       [{ source: 'client' }, this.received.client],
@@ -142,6 +143,15 @@ export class Metrics {
     )
     this.#bufferUtilization()
     this.#eventLoopDelay()
+  }
+
+  /** A series that begins with its first fault has not risen, for Prometheus: an alert would sleep through it. */
+  #beginAtZero(): void {
+    for (const reason of LOSS_REASONS) this.#lost.inc({ reason }, 0)
+    for (const reason of GAP_REASONS) this.#gaps.inc({ reason }, 0)
+    for (const type of ['internal', 'redis', 'run']) this.errors.inc({ type }, 0)
+    for (const stage of ['warning', 'full']) this.backpressure.inc({ stage }, 0)
+    for (const what of ['connect', 'frame']) this.rateLimited.inc({ what }, 0)
   }
 
   /** Messages that did not reach whom they were for. */
