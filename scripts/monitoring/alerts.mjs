@@ -157,8 +157,8 @@ const saturation = [
     'WsproxyNearCapacity',
     'ticket',
     '5m',
-    'sum by (instance) (wsproxy_active_connections) > 40000',
-    '{{ $labels.instance }} holds {{ $value }} sockets: 80 % of MAX_CONNECTIONS as it is by default',
+    'sum by (instance) (wsproxy_active_connections) > 16000',
+    '{{ $labels.instance }} holds {{ $value }} sockets: 80 % of MAX_CONNECTIONS in k8s/base',
   ),
   alert(
     'WsproxyFileDescriptors',
