@@ -14,7 +14,7 @@ import { connect } from './support/client.ts'
 import { sample } from './support/gateway.ts'
 import { build } from './support/kustomize.ts'
 import { freePort } from './support/ports.ts'
-import { startRedis, type TestRedis } from './support/redis.ts'
+import { startRedis, type TestRedis, withoutRealRedis } from './support/redis.ts'
 import { eventually, within } from './support/wait.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
@@ -114,6 +114,7 @@ describe('the runbook', () => {
 })
 
 const missing = ['sh', 'curl', 'redis-cli'].filter((name) => spawnSync(name, ['-c', 'exit 0', '--version']).error)
+if (withoutRealRedis) missing.push('redis-server')
 describe('the commands of the runbook', {
   skip: missing.length > 0 && `needs ${missing.join(' and ')} on the PATH`,
 }, () => {
