@@ -32,7 +32,7 @@ export async function serve(): Promise<void> {
     const { port, adminPort } = gateway.listen()
     log.info({ event: 'listening', host, port, adminPort, version: VERSION, pid: process.pid }, 'wsproxy listens')
     if (config.production === 'production') return
-    console.error(`wsproxy ${VERSION} listens on http://${host}:${port}`)
+    console.error(`wsproxy ${VERSION} listens on http://${host.includes(':') ? `[${host}]` : host}:${port}`)
     if (redis.embedded) console.error(`no REDIS_URL: an embedded Redis, for development, is at ${redis.url}`)
   } catch (error) {
     await gateway.stop()

@@ -20,7 +20,11 @@ const define = <T extends Record<string, Omit<Refusal, 'code'>>>(table: T) =>
   ) as { readonly [K in keyof T]: Refusal }
 
 export const refusals = define({
-  'malformed-id': { status: '400 Bad Request', message: 'An id in the path is not made of [A-Za-z0-9_.-], 1 to 128.' },
+  'malformed-id': {
+    status: '400 Bad Request',
+    message:
+      'An id in the path holds other characters than letters, digits and _ . - (in a run id also ;), or not 1 to 128.',
+  },
   'malformed-request': { status: '400 Bad Request', message: 'This is not a valid WebSocket upgrade request.' },
   'bad-request': { status: '400 Bad Request', message: 'The request is not well-formed.' },
   'credentials-missing': {

@@ -96,6 +96,7 @@ export class RedisFeed {
       sent.push(this.#send(client, commands.subscribe, commands.unsubscribe))
     }
     await Promise.all(sent)
+    this.#options.log.info({ event: 'redis-subscribed', channels: this.channels }, 'subscribed')
     this.#client = client
     this.#schedule()
   }
