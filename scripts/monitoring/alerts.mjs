@@ -8,7 +8,7 @@ const WINDOWS = ['5m', '30m', '1h', '6h', '3d']
 /** Refusals that are the service's fault. A wrong token, a bad path or a rate limit is the client's; a drain sends it to another instance. */
 const FAULTS = 'internal-error|redis-unavailable|redis-timeout|at-capacity'
 
-export const objectives = [
+const objectives = [
   {
     name: 'Handshakes',
     record: 'wsproxy:handshake_faults:ratio_rate',

@@ -100,7 +100,11 @@ function yaml(value, indent = '') {
     )
     .join('\n')
 }
-const scalar = (text) => (/^[\w.-]+( [\w.-]+)*$/.test(text) && !/^[\d.]+$/.test(text) ? text : JSON.stringify(text))
+/** Quoted as the formatter would. */
+const scalar = (text) => {
+  if (/^[\w.-]+( [\w.-]+)*$/.test(text) && !/^[\d.]+$/.test(text)) return text
+  return text.includes('"') && !text.includes("'") ? `'${text}'` : JSON.stringify(text)
+}
 
 const NOTE =
   '# Written by scripts/monitoring/main.mjs from scripts/monitoring/alerts.mjs. RUNBOOK.md has an entry for each alert.\n'

@@ -195,7 +195,7 @@ describe('what the manifests say of the gateway', () => {
     const alerts = readFileSync(join(K8S, 'monitoring/alerts.yaml'), 'utf8')
     assert.ok(alerts.includes(`(wsproxy_active_connections) > ${limit * 0.8}"`))
     const memoryBytes = Number.parseInt(container().resources.limits.memory, 10) * 1024 ** 2
-    const [, warnedAt] = /process_resident_memory_bytes\{job=\\"wsproxy\\"\} > (\w+)/.exec(alerts)!
+    const [, warnedAt] = /process_resident_memory_bytes\{job="wsproxy"\} > (\w+)/.exec(alerts)!
     assert.ok(Number(warnedAt) < memoryBytes && Number(warnedAt) > memoryBytes / 2)
   })
 })
