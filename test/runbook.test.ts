@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -106,6 +106,7 @@ describe('the runbook', () => {
       for (const [, kind, name] of line.matchAll(/\b(deployment|deploy|svc)\/([\w-]+)/g)) named(kind!, name!)
       for (const [, kind, name] of line.matchAll(/ (hpa|configmap) ([a-z][\w-]*)/g)) named(kind!, name!)
       for (const [, folder] of line.matchAll(/(?:-k|kustomize) (\S+)/g)) build(join(ROOT, folder!))
+      for (const [, file] of line.matchAll(/ -f (\S+)/g)) assert.ok(existsSync(join(ROOT, file!)), file)
       const [, namespace] = / -n (\S+)/.exec(line) ?? []
       if (namespace)
         assert.ok(resources.some(({ kind, metadata }) => kind === 'Namespace' && metadata.name === namespace))
