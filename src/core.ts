@@ -17,7 +17,7 @@ export interface CoreParts {
   readonly metrics: Metrics
   readonly log: Logger
   /** Undefined: off. */
-  readonly tracing: Tracing | undefined
+  readonly tracing?: Tracing | undefined
   readonly draining: () => boolean
 }
 

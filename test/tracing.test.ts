@@ -3,11 +3,14 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, before, describe, it } from 'node:test'
-import { startTracing } from '../src/tracing.ts'
+import { ErrorReply } from 'redis'
+import { Metrics } from '../src/metrics.ts'
+import { RedisUpstream } from '../src/redis/upstream.ts'
+import { startTracing, type Tracing } from '../src/tracing.ts'
 import { Command, killCommands, serve } from './support/cli.ts'
 import { connect, refused, type TestClient } from './support/client.ts'
 import { startRedis, type TestRedis } from './support/redis.ts'
-import { eventually } from './support/wait.ts'
+import { eventually, within } from './support/wait.ts'
 
 interface Span {
   readonly name: string
@@ -178,5 +181,39 @@ describe('without an endpoint', () => {
     const command = new Command(['serve'], { env: { OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:4318' } })
     assert.equal(await command.status(), 2)
     assert.match(command.stderr, /^OTEL_EXPORTER_OTLP_ENDPOINT: must be http/m)
+  })
+})
+
+describe('the span of a client frame', () => {
+  it('ends once, however the frame ends: published late, refused, or uncertain', async () => {
+    const metrics = new Metrics()
+    const ends: string[][] = []
+    const publish = () => {
+      const results: string[] = []
+      ends.push(results)
+      return { context: undefined as never, end: (result: string) => void results.push(result) }
+    }
+    const answers = [
+      Promise.resolve(1),
+      Promise.reject(new Error('connection lost')),
+      Promise.reject(new ErrorReply('NOPERM')),
+    ]
+    let there = false
+    const upstream = new RedisUpstream({
+      link: () => (there ? ({ client: { sendCommand: () => answers.shift() } } as never) : undefined),
+      sharded: false,
+      moved: () => {},
+      metrics,
+      tracing: { publish } as unknown as Tracing,
+      maxMessages: 3,
+      maxBytes: 10_000,
+    })
+    for (let i = 0; i < 4; i++) upstream.publish('up', Buffer.from('{}'), () => {})
+    assert.deepEqual(ends, [[], [], [], ['upstream-unavailable']])
+    there = true
+    upstream.release()
+    await within(upstream.settled(), 'all to be sent')
+    assert.deepEqual(ends, [['published'], ['upstream-uncertain'], ['upstream-unavailable'], ['upstream-unavailable']])
+    metrics.stop()
   })
 })

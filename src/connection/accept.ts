@@ -63,7 +63,7 @@ export interface AcceptParts {
   readonly limits: ConnectLimits
   readonly metrics: Metrics
   readonly log: Logger
-  readonly tracing: Tracing | undefined
+  readonly tracing?: Tracing | undefined
   /** Whether Redis is there, as far as it is needed for this channel; asked before anything is asked of it. */
   readonly redisReady: (channel: string) => boolean
   readonly draining: () => boolean

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -67,6 +68,14 @@ describe('every manifest', () => {
   it('and every dashboard with them', () => {
     const { data } = find('ConfigMap', 'wsproxy-dashboards')
     assert.deepEqual(Object.keys(data).sort(), readdirSync(join(K8S, 'monitoring/dashboards')).sort())
+  })
+
+  it('whose scripts a shell can read', () => {
+    const { data } = find('ConfigMap', 'redis-sentinel', built.get('redis-sentinel')!)
+    assert.deepEqual(Object.keys(data).sort(), ['master.sh', 'redis.sh', 'sentinel.sh'])
+    for (const [name, script] of Object.entries<string>(data)) {
+      assert.equal(spawnSync('sh', ['-n'], { input: script }).status, 0, name)
+    }
   })
 
   it('lands in the namespace of its overlay', () => {
