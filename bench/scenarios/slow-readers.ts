@@ -13,10 +13,12 @@ import { connectAll } from './crowd.ts'
 const SLOW_SHARE = 0.1
 /** MAX_BUFFER_SIZE_BYTES, by default. */
 const BOUND_BYTES = 10 * 1024 * 1024
-/** What the slow ones are sent: so much that they are full while the others are measured. */
+/** What the slow ones are sent, one after the other: so much that they are full while the others are measured. */
 const FLOOD_BYTES = 32 * 1024
 const FLOOD_PER_SECOND = 1200
 const FLOOD_STEP_MS = 10
+/** More than a socket holds, in the gateway and in the kernel. */
+const FLOOD_EACH = 520
 const LOOK_MS = 50
 const CALL_MS = 5000
 const QUIET_MS = 5000
@@ -79,7 +81,7 @@ async function phase(stage: Stage, { perSecond }: Settings, count: number): Prom
   return arrivals
 }
 
-/** Sends large messages to some sessions in turn. */
+/** Sends large messages to some sessions: to the first until it must be full, then to the next. */
 function floodSessions(url: string, first: number, count: number): { stop(): Promise<void> } {
   const client = createClient({ url })
   client.on('error', () => {})
@@ -91,7 +93,7 @@ function floodSessions(url: string, first: number, count: number): { stop(): Pro
     for (let sent = 0; !over; await sleep(FLOOD_STEP_MS)) {
       const due = ((performance.now() - startedAt) / 1000) * FLOOD_PER_SECOND
       const batch: Promise<unknown>[] = []
-      for (; sent < due; sent++) batch.push(client.publish(sessionDown(sessionId(first + (sent % count))), payload))
+      for (; sent < due; sent++) batch.push(client.publish(sessionDown(sessionId(first + (Math.floor(sent / FLOOD_EACH) % count))), payload))
       await Promise.all(batch)
     }
     client.destroy()
