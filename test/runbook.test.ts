@@ -163,9 +163,13 @@ describe('the commands of the runbook', {
     await admin.hSet('acl-run', 'timestamps:build_channels', '100')
     await run.take(2)
     await run.close()
-    const page = await (await fetch(`${own.http}/metrics`)).text()
+    const scrape = async () => (await fetch(`${own.http}/metrics`)).text()
+    await eventually(
+      async () => sample(await scrape(), 'wsproxy_redis_canary_seconds_count') > 0,
+      'a canary to come back',
+    )
+    const page = await scrape()
     await own.stop()
-    assert.ok(sample(page, 'wsproxy_redis_canary_seconds_count') > 0)
     assert.equal(sample(page, 'wsproxy_errors_total', { type: 'redis' }), 0)
     const denied = (await admin.sendCommand(['ACL', 'LOG'])) as unknown[]
     assert.deepEqual(denied, [])
