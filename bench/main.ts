@@ -6,6 +6,7 @@ import { tableOf } from './report/table.ts'
 import { runScenario } from './rounds.ts'
 import type { Scenario, Settings } from './scenario.ts'
 import { handshake } from './scenarios/handshake.ts'
+import { http } from './scenarios/http.ts'
 import { idle } from './scenarios/idle.ts'
 import { reconnectStorm } from './scenarios/reconnect-storm.ts'
 import { runsCrowd, runsMany } from './scenarios/runs.ts'
@@ -22,6 +23,7 @@ const SCENARIOS: Scenario[] = [
   runsCrowd,
   slowReaders,
   reconnectStorm,
+  http,
 ]
 
 interface Options {

@@ -35,6 +35,8 @@ export class Core {
   /** Called when Redis, or a part of it, is there: at the start, and after each outage. */
   readonly onReady: (() => void)[] = []
   readonly onGap: GapListener[] = []
+  /** Whether a message is one of the gateway to itself, and no client's. */
+  isOurs: (channel: string) => boolean = () => false
 
   constructor({ config, redisUrl, metrics, log, tracing, draining }: CoreParts) {
     this.redis = new RedisClient({
@@ -47,7 +49,9 @@ export class Core {
       metrics,
       log,
       tracing,
-      message: (wanted, payload, channel) => this.delivery.message(wanted, payload, channel),
+      message: (wanted, payload, channel) => {
+        if (!this.isOurs(wanted)) this.delivery.message(wanted, payload, channel)
+      },
       refused: (channel) => {
         const members = this.bindings.find(channel)?.members.slice() ?? []
         for (const member of members) this.ends.end(member, closes.internalError)

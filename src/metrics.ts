@@ -25,6 +25,7 @@ export const LOSS_REASONS = [
   'oversize',
   'invalid',
   'drain',
+  'closing',
 ] as const
 
 /** Why a message did not reach whom it was for. A closed list. */
@@ -44,18 +45,8 @@ export type GapReason = (typeof GAP_REASONS)[number]
 
 const PREFIX = 'wsproxy_'
 const SECONDS = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
-const BYTES = [
-  0,
-  1024,
-  16 * 1024,
-  64 * 1024,
-  256 * 1024,
-  1024 ** 2,
-  2 * 1024 ** 2,
-  4 * 1024 ** 2,
-  8 * 1024 ** 2,
-  16 * 1024 ** 2,
-]
+const CHECK_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1]
+const BYTES = [0, 1, 16, 64, 256, 1024, 2048, 4096, 8192, 16384].map((kib) => kib * 1024)
 const QUANTILES = ['0.5', '0.9', '0.99', '0.999']
 const DELAY_RESOLUTION_MS = 20
 
@@ -110,6 +101,24 @@ export class Metrics {
     name: `${PREFIX}handshake_seconds`,
     help: 'From the upgrade request to the 101',
     buckets: SECONDS,
+    registers: [this.registry],
+  })
+  readonly preflightRuns = this.#counter('preflight_runs_total', 'Preflight runs by outcome: pass, warn or fail', [
+    'mode',
+    'event_type',
+    'result',
+  ])
+  readonly preflightFailures = this.#counter('preflight_failures_total', 'Preflight checks that failed', ['check'])
+  readonly preflightUnrecorded = this.#counter(
+    'preflight_unrecorded_total',
+    'Preflight reports that could not be recorded',
+    [],
+  )
+  readonly preflightChecks = new Histogram({
+    name: `${PREFIX}preflight_check_duration_seconds`,
+    help: 'How long a preflight check took',
+    labelNames: ['check'],
+    buckets: CHECK_SECONDS,
     registers: [this.registry],
   })
   readonly latency = new CheapHistogram(

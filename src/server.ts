@@ -7,6 +7,7 @@ import { FlowSignal } from './doors/flow.ts'
 import { type Answer, type Route, serve, serveRest } from './http.ts'
 import type { Logger } from './log.ts'
 import { Metrics } from './metrics.ts'
+import { type LoadedPreflight, Preflight } from './preflight/preflight.ts'
 import { about, type ProbeParts, probes } from './probes.ts'
 import { type Checklist, weppChecklist } from './runs/checklist.ts'
 import type { Tracing } from './tracing.ts'
@@ -22,6 +23,8 @@ export interface GatewayOptions {
   readonly tracing?: Tracing | undefined
   /** What the run door shows; by default that of WEPP runs. */
   readonly checklist?: Checklist
+  /** What was loaded for preflight checks; without it there are none. */
+  readonly preflight?: LoadedPreflight
 }
 
 /** For the last commands and closes to leave the process. */
@@ -37,6 +40,8 @@ export class Gateway {
   readonly #core: Core
   readonly #doors: readonly Door[]
   readonly #flow: FlowSignal | undefined
+  readonly #preflight: Preflight
+  readonly #admin: Admin
   readonly #listeners = new Listeners()
   readonly #cut = new AbortController()
   #draining = false
@@ -48,7 +53,20 @@ export class Gateway {
     this.#options = options
     this.#core = new Core({ config, redisUrl, metrics, log, tracing, draining: () => this.#draining })
     const parts = { config, core: this.#core, metrics, log }
-    this.#flow = config.sessionFlowSignal ? new FlowSignal(this.#core.redis.flow) : undefined
+    const flow = config.sessionFlowSignal ? new FlowSignal(this.#core.redis.flow) : undefined
+    if (flow) this.#core.onReady.push(() => flow.again())
+    this.#flow = flow
+    this.#admin = new Admin(config.adminToken)
+    this.#preflight = new Preflight({
+      ...parts,
+      loaded: options.preflight ?? { checks: [] },
+      redis: this.#core.redis,
+      redisUrl,
+      sockets: () => this.#core.ends.open.size,
+      known: () => (this.#draining ? 'draining' : this.#core.redis.ready ? undefined : 'redis-unavailable'),
+    })
+    this.#core.isOurs = this.#preflight.heard
+    this.#core.onReady.push(() => this.#preflight.redisBack())
     this.#doors = [sessionDoor(parts, this.#flow), runDoor(parts, checklist, databaseOf(redisUrl))]
   }
 
@@ -58,15 +76,17 @@ export class Gateway {
     const { host, port } = config.listen
     const app = this.#listeners.app()
     for (const door of this.#doors) mount(app, door, this.#core)
+    this.#preflight.mount(app)
     const adminApp = config.adminPort === undefined ? app : this.#listeners.app()
-    const serving = { admin: new Admin(config.adminToken), fault: this.#fault }
+    const serving = { admin: this.#admin, fault: this.#fault }
     const routes = this.#routes()
     serve(app, routes.probes, serving)
     serve(adminApp, routes.rest, serving)
     serveRest(app, this.#doors, this.#countRefusal)
     if (adminApp !== app) serveRest(adminApp, [], this.#countRefusal)
+    this.#preflight.loopback.port = this.#listeners.listen(app, host, port)
     return {
-      port: this.#listeners.listen(app, host, port),
+      port: this.#preflight.loopback.port,
       adminPort: config.adminPort === undefined ? undefined : this.#listeners.listen(adminApp, host, config.adminPort),
     }
   }
@@ -95,13 +115,14 @@ export class Gateway {
     await this.#pause(config.drainDelayMs)
     this.#listeners.close()
     acceptor.refusePending()
-    if (!redis.ready) redis.upstream.refuseHeld()
+    redis.upstream.drain()
     await Promise.race([redis.upstream.settled(), this.#pause(SETTLE_MS)])
     const remainingMs = Math.max(0, deadline - performance.now())
     const cut = await ends.drain(Math.min(config.drainWindowMs, remainingMs / 2), remainingMs, this.#cut.signal)
     this.#flow?.stop()
-    await Promise.race([Promise.all([redis.upstream.settled(), redis.flow.settled()]), this.#pause(SETTLE_MS)])
+    await Promise.race([Promise.all([redis.upstream.settled(), this.#flow?.settled()]), this.#pause(SETTLE_MS)])
     ends.stop()
+    await this.#preflight.stop(redis.ready && !this.#cut.signal.aborted ? SETTLE_MS : 0)
     redis.close()
     this.#listeners.stop()
     this.#metrics.stop()
@@ -125,13 +146,12 @@ export class Gateway {
     const { redis, ends } = this.#core
     const parts: ProbeParts = {
       pingRedis: (deadlineMs) => redis.ping(deadlineMs),
-      redisReady: () => redis.ready,
-      draining: () => this.#draining,
+      ready: () => this.#preflight.ready(),
       sockets: () => ends.open.size,
       version: { name: 'wsproxy', version: VERSION, node: process.version },
       metrics: this.#options.config.metricsEnabled ? () => this.#page() : undefined,
     }
-    return { probes: probes(parts), rest: about(parts) }
+    return { probes: probes(parts), rest: [...about(parts), ...this.#preflight.routes(this.#admin)] }
   }
 
   async #page(): Promise<Answer> {

@@ -1,3 +1,4 @@
+import { preflightSettings } from './preflight-settings.ts'
 import { address, boolean, duration, httpUrl, integer, list, oneOf, redisUrl, size, string } from './setting.ts'
 
 /** The table of settings: what the README prints. */
@@ -230,4 +231,5 @@ export const settings = {
     default: '0',
     description: 'Pause between `/ready` turning 503 and the listener closing, for load balancers to notice.',
   }),
+  ...preflightSettings,
 } as const

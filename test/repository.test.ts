@@ -78,12 +78,14 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   runs: [...BASE, 'connection'],
   doors: [...BASE, 'connection', 'runs'],
   http: [...BASE, 'connection', 'doors'],
-  server: [...BASE, 'redis', 'connection', 'runs', 'doors', 'http'],
-  cli: [...BASE, 'redis', 'runs', 'http', 'server'],
+  preflight: [...BASE, 'redis', 'connection', 'http'],
+  server: [...BASE, 'redis', 'connection', 'runs', 'doors', 'http', 'preflight'],
+  cli: [...BASE, 'redis', 'runs', 'http', 'preflight', 'server'],
 }
 const BASE_FILES = [
   'config',
   'contradictions',
+  'preflight-settings',
   'setting',
   'settings',
   'log',
@@ -94,7 +96,7 @@ const BASE_FILES = [
   'uws',
   'version',
 ]
-const FOLDERS = ['contract', 'redis', 'connection', 'runs', 'doors', 'cli']
+const FOLDERS = ['contract', 'redis', 'connection', 'runs', 'doors', 'preflight', 'cli']
 
 /** The layer of a file of src. */
 function layerOf(path: string): string {
@@ -151,7 +153,8 @@ describe('the imports of src', () => {
   })
 
   it('name only packages that are there at run time, each of them used', () => {
-    const { dependencies } = JSON.parse(read('package.json'))
+    const { dependencies: needed, optionalDependencies } = JSON.parse(read('package.json'))
+    const dependencies = { ...needed, ...optionalDependencies }
     const used = new Map(
       IMPORTS.filter(
         ({ to, typeOnly, specifier }) => to === undefined && !typeOnly && !specifier.startsWith('node:'),
@@ -253,6 +256,16 @@ describe('the README', () => {
     }
   })
 
+  it('has in its table every preflight check with its priority, and none that does not exist', async () => {
+    const { BUILT_IN, loadChecks } = await import('../src/preflight/registry.ts')
+    const real = (await loadChecks([BUILT_IN])).map(({ name, priority }) => [name, priority])
+    const rows = [...part('checks').matchAll(/^\| `([\w-]+)` \| (\d+) \|/gm)]
+    assert.deepEqual(
+      rows.map(([, name, priority]) => [name, Number(priority)]),
+      real,
+    )
+  })
+
   it('and the other pages link only to files that exist', () => {
     for (const page of TREE.filter((path) => path.endsWith('.md'))) {
       for (const [, target] of read(page).matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)) {
@@ -302,6 +315,7 @@ describe('the tree', () => {
     assert.equal(own.version, wanted.version)
     assert.deepEqual(own.dependencies, wanted.dependencies)
     assert.deepEqual(own.devDependencies, wanted.devDependencies)
+    assert.deepEqual(own.optionalDependencies, wanted.optionalDependencies)
     for (const [name, each] of Object.entries(packages)) {
       assert.match((each as { integrity?: string }).integrity ?? '', /^sha512-/, name)
     }

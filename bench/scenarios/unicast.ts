@@ -27,7 +27,7 @@ const saturated: Pace = {
   publish: (stage, count, { window }) => stage.publisher.call('saturated', { count, window }, PUBLISH_MS),
 }
 
-const paced: Pace = {
+export const paced: Pace = {
   acknowledged: false,
   warmUp: ({ perSecond }) => perSecond * PACED_WARM_UP_S,
   publish: async (stage, count, { perSecond }) => {
@@ -53,7 +53,7 @@ async function round(stage: Stage, settings: Settings, pace: Pace): Promise<Valu
   return { ...valuesOf(messages, published, arrivals, cpu), peakMb: peakBytes(stage.pid) / 1e6 }
 }
 
-async function prepare(stage: Stage, { sockets }: Settings, { acknowledged }: Pace): Promise<void> {
+export async function prepare(stage: Stage, { sockets }: Settings, { acknowledged }: Pace): Promise<void> {
   const order = { redisPort: stage.redis.port, sessions: sockets }
   const { acknowledgementPort } = await stage.publisher.call('open', order, CALL_MS)
   if (acknowledged) await stage.receiver.call('acknowledge', { port: acknowledgementPort }, CALL_MS)
@@ -62,7 +62,7 @@ async function prepare(stage: Stage, { sockets }: Settings, { acknowledged }: Pa
 }
 
 /** Publishes `count` messages and waits for them all. Throws `Refused` when one is missing, doubled or out of order. */
-async function exchange(stage: Stage, pace: Pace, count: number, total: number, settings: Settings) {
+export async function exchange(stage: Stage, pace: Pace, count: number, total: number, settings: Settings) {
   const publishing = pace.publish(stage, count, settings)
   publishing.catch(() => {}) // awaited below, unless a loss is found first
   const arrivals = await stage.receiver.call('arrivals', { delivered: total, quietMs: QUIET_MS }, PUBLISH_MS)

@@ -183,6 +183,9 @@ const preflight = {
       ]),
     ],
     Checks: [
+      perSecond('Not recorded', 'reports that nobody will find', [
+        [rate('wsproxy_preflight_unrecorded_total'), 'reports'],
+      ]),
       perSecond('Failures', 'of which check?', [[rate('wsproxy_preflight_failures_total', 'check'), '{{check}}']]),
       seconds('Duration', 'p99 by check', [
         [

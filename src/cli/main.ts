@@ -52,6 +52,19 @@ token
   .action(async (session, options) => (await import('./token.ts')).create(session, options))
 
 program
+  .command('doctor')
+  .description(
+    'check whether the gateway and what it depends on are fit to launch, and say what to do where they are not',
+  )
+  .option('--session <id>', 'also: this session has a token and an agent that listens')
+  .option('--run <id>', 'the run that is about to be launched')
+  .option('--agent <id>', 'the agent that is about to be launched')
+  .option('--event-type <type>', 'also: this type of event is enabled')
+  .option('--campaign <id>', 'also, with --event-type: this campaign has no cooldown')
+  .option('--json', 'the report as JSON')
+  .action(async (options) => (await import('./doctor.ts')).doctor(options))
+
+program
   .command('config')
   .description('print the effective settings and where each value comes from')
   .option('--json', 'as JSON')

@@ -9,11 +9,13 @@ import { startRedis } from './redis.ts'
 export async function serve(): Promise<void> {
   const { config } = loadConfig()
   const { Gateway } = await import('../server.ts')
+  const { loadPreflight } = await import('../preflight/preflight.ts')
   const checklist = config.runChecklistModule === undefined ? undefined : await loadChecklist(config.runChecklistModule)
   const log = createLogger(config.logLevel)
+  const preflight = await loadPreflight(config, log)
   const redis = await startRedis(config)
   const tracing = await startTracing(config.otlpEndpoint)
-  const gateway = new Gateway({ config, redisUrl: redis.url, log, tracing, ...(checklist && { checklist }) })
+  const gateway = new Gateway({ config, redisUrl: redis.url, log, tracing, preflight, ...(checklist && { checklist }) })
   // A fault that no handler caught must not take ten thousand sockets with it.
   for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
     process.on(event, (error: unknown) => log.fatal({ err: error, event }, 'fault that nothing caught'))

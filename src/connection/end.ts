@@ -22,6 +22,9 @@ export interface EndParts {
   readonly log: Logger
 }
 
+/** A socket counts as slow past half of its buffer, and again as quick below a quarter: one that hovers is not told of all the time. */
+const RELIEVED = 0.25
+
 /** How often sockets are looked at: the precision of every timeout of a socket. */
 const SWEEP_MS = 250
 /** A client that was told to come back does so between this and twice this, spread. */
@@ -97,6 +100,8 @@ export class Endings {
     }
     connection.phase = Phase.ending
     if (connection.buffered === 0) this.#endNow(connection)
+    // A drain has a deadline of its own for those who read late.
+    else if (close === closes.draining) connection.dueAt = Number.POSITIVE_INFINITY
     else connection.dueAt = performance.now() + this.#parts.options.slowCloseGraceMs
   }
 
@@ -105,7 +110,7 @@ export class Endings {
     const before = connection.buffered
     connection.buffered = connection.ws!.getBufferedAmount()
     if (connection.buffered < before) connection.heardAt = performance.now()
-    if (connection.buffered <= this.#parts.options.maxBufferBytes / 2) this.#relieved(connection)
+    if (connection.buffered <= this.#parts.options.maxBufferBytes * RELIEVED) this.#relieved(connection)
     if (connection.phase === Phase.ending && connection.buffered === 0) this.#endNow(connection)
   }
 
@@ -217,14 +222,11 @@ export class Endings {
   /** What it had accepted and not taken is lost with it; how many messages that is nobody counts. */
   #cut(connection: Connection): void {
     if (!connection.ws) return
-    if (connection.buffered > 0) this.#parts.metrics.gap(lossOf(connection))
+    if (connection.buffered > 0)
+      this.#parts.metrics.gap(connection.closing === closes.draining ? 'drain' : 'slow_client')
     connection.ws.close()
   }
 }
-
-/** For what a socket loses on its way out: it is cut in a drain, or because its client does not read. */
-export const lossOf = ({ closing }: Connection): 'drain' | 'slow_client' =>
-  closing === closes.draining ? 'drain' : 'slow_client'
 
 const reconnectAfterMs = () => Math.round(RECONNECT_AFTER_MS * (1 + Math.random()))
 

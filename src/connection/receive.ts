@@ -1,7 +1,7 @@
 import { closes } from '../contract/codes.ts'
 import type { Metrics } from '../metrics.ts'
 import { type Connection, Phase } from './connection.ts'
-import { type Endings, lossOf } from './end.ts'
+import type { Endings } from './end.ts'
 import { admit } from './limits.ts'
 
 /** The notice of a rate limit comes at most once in so long. */
@@ -19,7 +19,8 @@ export class Receiver {
 
   /** A complete message. `data` belongs to uWebSockets.js and is only valid during the call. */
   message(connection: Connection, data: ArrayBuffer, isBinary: boolean): void {
-    if (connection.phase !== Phase.open) return this.#metrics.lose(lossOf(connection))
+    if (connection.phase !== Phase.open)
+      return this.#metrics.lose(connection.closing === closes.draining ? 'drain' : 'closing')
     const now = performance.now()
     this.heard(connection, now)
     connection.frameAt = now

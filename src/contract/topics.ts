@@ -34,6 +34,30 @@ export const runEvents = (database: number, id: string): string => `__keyspace@$
 /** The run id in the name of such a channel. */
 export const runOf = (channel: string): string => channel.slice(channel.indexOf(':') + 1)
 
+const EVENT_TYPE = /^[a-z0-9_.-]{1,64}$/
+
+/** Whether `text` may be the type of an event that is checked before its launch. */
+export const isEventType = (text: string): boolean => EVENT_TYPE.test(text)
+
+/** Key that exists while a campaign may not send another event of this type. */
+export const cooldown = (eventType: string, campaignId: string): string => `cooldown:${eventType}:${campaignId}`
+
+/** Hash that says by event type which events are switched off. */
+export const EVENTS_CONFIG = 'events:config'
+
+/** Stream with an entry a preflight report. */
+export const PREFLIGHT_REPORTS = 'preflight:reports'
+
+/** Hash in which the runs of one hour or day are counted. The braces keep it in the slot of the stream, with which it is written. */
+export const preflightCounts = (unit: 'hour' | 'day', number: number): string =>
+  `{${PREFLIGHT_REPORTS}}:${unit}:${number}`
+
+/** Hash that tells where in the stream the reports made on one day are, by their id. */
+export const preflightPlaces = (day: number): string => `{${PREFLIGHT_REPORTS}}:places:${day}`
+
+/** The session that a check pretends to be, so that it may do what sessions may and nobody else hears it. */
+export const privateSession = (random: string): string => `preflight.${random}`
+
 /** Channel on which one instance hears whether its own messages come back. */
 export const redisCanary = (instance: string): string => `wsproxy:canary:${instance}`
 

@@ -1,22 +1,25 @@
 import type { Connection } from '../connection/connection.ts'
 
-/** Where the signal is kept and told, as this file needs it. */
+/** Where the signal is kept and told, as this file needs it. All of it rejects when Redis is not there. */
 export interface FlowSink {
-  /** Keeps `state` at the session's flow key for `ttlMs`. Failures are the sink's to count. */
-  keep(sessionId: string, state: string, ttlMs: number): void
-  /** Removes it. */
-  forget(sessionId: string): void
-  /** Tells it on the session's control channel. */
-  tell(sessionId: string, state: string): void
+  /** Keeps `state` at the session's flow key for `ttlMs`. Resolves with whether there was one already. */
+  keep(sessionId: string, state: string, ttlMs: number): Promise<boolean>
+  /** Removes the key if it still holds `state`; false: somebody else has written since. */
+  forget(sessionId: string, state: string): Promise<boolean>
+  /** Tells `state` on the session's control channel. */
+  tell(sessionId: string, state: string): Promise<void>
 }
 
 interface Slow {
   readonly since: string
   readonly sockets: Set<Connection>
+  /** As it was last written. */
+  kept: string
 }
 
 /** The key lives so long; it is renewed at a third of that while the session is slow, so that a gateway that dies leaves no lie behind. */
 const TTL_MS = 6000
+const OK = JSON.stringify({ state: 'ok' })
 
 /**
  * Tells agents that a client of theirs does not keep up, before it is cut: while a socket of a session is past half of its send buffer,
@@ -25,6 +28,9 @@ const TTL_MS = 6000
 export class FlowSignal {
   readonly #sink: FlowSink
   readonly #slow = new Map<string, Slow>()
+  /** Sessions whose last change could not be told. */
+  readonly #untold = new Set<string>()
+  readonly #under = new Set<Promise<void>>()
   readonly #timer: NodeJS.Timeout
 
   constructor(sink: FlowSink) {
@@ -32,14 +38,27 @@ export class FlowSignal {
     this.#timer = setInterval(() => this.#renew(), TTL_MS / 3)
   }
 
-  /** A socket's unsent bytes have passed half of its buffer, or are below it again, or it is gone. */
+  /** A socket's unsent bytes have passed half of its buffer, or are far below it again, or it is gone. */
   changed(connection: Connection, slow: boolean): void {
-    const session = this.#slow.get(connection.subject)
-    if (slow) this.#slower(connection, session)
-    else if (session?.sockets.delete(connection) && session.sockets.size === 0) {
-      this.#slow.delete(connection.subject)
-      this.#sink.forget(connection.subject)
-      this.#sink.tell(connection.subject, JSON.stringify({ state: 'ok' }))
+    const { subject } = connection
+    const session = this.#slow.get(subject)
+    if (slow) {
+      if (session) session.sockets.add(connection)
+      else {
+        this.#slow.set(subject, { since: new Date().toISOString(), sockets: new Set([connection]), kept: '' })
+        this.#do(subject, () => this.#begin(subject))
+      }
+    } else if (session?.sockets.delete(connection) && session.sockets.size === 0) {
+      this.#slow.delete(subject)
+      this.#do(subject, () => this.#end(subject, session.kept))
+    }
+  }
+
+  /** Redis is back: what could not be told meanwhile is told as it is now. */
+  again(): void {
+    for (const subject of this.#untold) {
+      this.#untold.delete(subject)
+      this.#do(subject, () => (this.#slow.has(subject) ? this.#begin(subject) : this.#sink.tell(subject, OK)))
     }
   }
 
@@ -47,20 +66,39 @@ export class FlowSignal {
     clearInterval(this.#timer)
   }
 
-  #slower(connection: Connection, session: Slow | undefined): void {
-    if (session) {
-      session.sockets.add(connection)
-      return
-    }
-    const started = { since: new Date().toISOString(), sockets: new Set([connection]) }
-    this.#slow.set(connection.subject, started)
-    const state = stateOf(started)
-    this.#sink.keep(connection.subject, state, TTL_MS)
-    this.#sink.tell(connection.subject, state)
+  /** Resolves when nothing is under way. */
+  async settled(): Promise<void> {
+    while (this.#under.size > 0) await Promise.all(this.#under)
+  }
+
+  async #begin(subject: string): Promise<void> {
+    const slow = this.#slow.get(subject)
+    if (!slow) return
+    slow.kept = stateOf(slow)
+    await this.#sink.keep(subject, slow.kept, TTL_MS)
+    await this.#sink.tell(subject, stateOf(slow))
+  }
+
+  /** Another gateway may have a slow socket of the session too: then it is its key, and not for us to say that all is well. */
+  async #end(subject: string, kept: string): Promise<void> {
+    if (await this.#sink.forget(subject, kept)) await this.#sink.tell(subject, OK)
   }
 
   #renew(): void {
-    for (const [sessionId, slow] of this.#slow) this.#sink.keep(sessionId, stateOf(slow), TTL_MS)
+    for (const [subject, slow] of this.#slow) {
+      this.#do(subject, async () => {
+        slow.kept = stateOf(slow)
+        // Gone: another gateway took it for its own, and said that all is well.
+        if (!(await this.#sink.keep(subject, slow.kept, TTL_MS))) await this.#sink.tell(subject, slow.kept)
+      })
+    }
+  }
+
+  #do(subject: string, work: () => Promise<void>): void {
+    const done: Promise<void> = work()
+      .catch(() => void this.#untold.add(subject))
+      .finally(() => this.#under.delete(done))
+    this.#under.add(done)
   }
 }
 

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { redisCanary } from '../contract/topics.ts'
+import { isReply } from './link.ts'
 
 export interface CanaryOptions {
   /** How often one is published; 0: never. */
@@ -10,6 +11,10 @@ export interface CanaryOptions {
   /** One came back after so long. */
   readonly cameBack: (seconds: number) => void
   readonly deaf: () => void
+  /** Grows with what arrives: while it does, the canary is only behind it. */
+  readonly progress: () => number
+  /** Redis does not let us publish one; there is none any more. */
+  readonly refused: (error: Error) => void
 }
 
 /**
@@ -29,6 +34,7 @@ export class Canary {
   aliveAt = 0
   /** Ticks that one has been away. Ticks are counted, not time: this process may itself have been blocked. */
   #missed = 0
+  #arrived = 0
 
   constructor(options: CanaryOptions) {
     this.#options = options
@@ -62,6 +68,9 @@ export class Canary {
 
   #tick(): void {
     const { intervalMs, timeoutMs, publish, deaf } = this.#options
+    const arrived = this.#options.progress()
+    if (arrived !== this.#arrived) this.#missed = 0
+    this.#arrived = arrived
     if (!this.#back) {
       if (++this.#missed * intervalMs < timeoutMs) return
       this.stop()
@@ -74,8 +83,13 @@ export class Canary {
     // Not published, not missed: that the command connection is gone is noticed elsewhere.
     Promise.resolve()
       .then(() => publish(String(this.#flight)))
-      .catch(() => {
+      .catch((error) => {
         this.#back = true
+        if (!isReply(error)) return
+        this.stop()
+        // No canary says any more what has arrived: the pings have to.
+        this.aliveAt = 0
+        this.#options.refused(error)
       })
   }
 }

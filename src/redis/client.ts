@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto'
+import { RedisUnavailable } from '../contract/codes.ts'
 import type { Logger } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Tracing } from '../tracing.ts'
 import { Cluster } from './cluster.ts'
 import { RedisFlow } from './flow.ts'
 import { RedisHashes } from './hashes.ts'
-import { isMoved, type Link, type Target } from './link.ts'
+import { askedAt, isMoved, isReply, type Link, type Target } from './link.ts'
 import type { NodeOptions, RedisNode } from './node.ts'
 import { sentinelTarget } from './sentinel.ts'
 import { RedisTokens } from './tokens.ts'
@@ -15,6 +16,7 @@ import {
   type NodeFactory,
   nodeFactory,
   OneServer,
+  type Sender,
   type Topology,
   type TopologyFeed,
 } from './topology.ts'
@@ -50,6 +52,9 @@ export interface RedisParts {
   readonly gap: (from: number, to: number, affects: (channel: string) => boolean) => void
 }
 
+/** How soon the map of slots is looked at when a server says that a channel is not its own. */
+const FOLLOW_MS = 100
+
 /** Redis as the gateway sees it, one server or many: channels, tokens, hashes, a way up, and whether it is there. */
 export class RedisClient {
   readonly feed: TopologyFeed
@@ -60,6 +65,7 @@ export class RedisClient {
   readonly #parts: RedisParts
   readonly #topology: Topology
   #ping: Promise<number> | undefined
+  #following: NodeJS.Timeout | undefined
 
   constructor(parts: RedisParts) {
     const { options, metrics, log, message, refused } = parts
@@ -83,7 +89,7 @@ export class RedisClient {
     this.upstream = new RedisUpstream({
       link: (channel) => this.#linkFor(channel),
       sharded: options.sharded,
-      moved: () => void this.#topology.refresh().then(() => this.upstream.release()),
+      moved: () => this.#follow(),
       metrics,
       tracing: parts.tracing,
       maxMessages: options.upstreamBufferMessages,
@@ -94,7 +100,7 @@ export class RedisClient {
   /** Every server is there, with all its channels. */
   get ready(): boolean {
     const nodes = [...this.#topology.nodes]
-    return nodes.length > 0 && nodes.every((node) => node.ready)
+    return nodes.length > 0 && nodes.every((node) => node.ready && !node.adopting)
   }
 
   /** Whether the server of this channel or key is there. */
@@ -117,7 +123,20 @@ export class RedisClient {
       .finally(() => clearTimeout(timer))
   }
 
+  /** Any command, where `key` is, for what is asked rarely. @throws RedisUnavailable when there is no connection or it is lost before the answer; Redis' own error. */
+  async command(key: string, args: readonly string[]): Promise<unknown> {
+    return answered(this.#at(key, (client) => client.sendCommand([...args])))
+  }
+
+  /** The same command on every server that has keys. @throws as `command`, also when only one does not answer. */
+  async everyNode(args: readonly string[]): Promise<unknown[]> {
+    const nodes = [...this.#topology.nodes]
+    if (nodes.length === 0) throw new RedisUnavailable('no server is known yet')
+    return Promise.all(nodes.map(async (node) => answered(node.commands.client.sendCommand([...args]))))
+  }
+
   close(): void {
+    clearTimeout(this.#following)
     this.#topology.close()
   }
 
@@ -127,15 +146,27 @@ export class RedisClient {
     return Math.round((performance.now() - startedAt) * 1000) / 1000
   }
 
-  /** Runs a command where the key is; once more when it has just moved. */
+  /** Runs a command where the key is; once more when it has just moved, or is moving. */
   async #at<T>(key: string, command: Command<T>): Promise<T> {
     try {
       return await command(this.#topology.nodeOf(key).commands.client)
     } catch (error) {
+      const moving = askedAt(error)
+      const node = moving === undefined ? undefined : this.#topology.nodeAt(moving)
+      if (node) return command(asking(node.commands.client))
       if (!isMoved(error)) throw error
       await this.#topology.refresh()
       return command(this.#topology.nodeOf(key).commands.client)
     }
+  }
+
+  /** Looks where the slots are, and sends what waited for that; not more often than this, since an answer may stay what it was. */
+  #follow(): void {
+    this.#following ??= setTimeout(async () => {
+      this.#following = undefined
+      await this.#topology.refresh()
+      this.upstream.release()
+    }, FOLLOW_MS)
   }
 
   #nodeFor(name: string): RedisNode | undefined {
@@ -155,15 +186,28 @@ export class RedisClient {
   #changed(node: RedisNode): void {
     const { metrics, gap, ready } = this.#parts
     metrics.redisUp.set(this.ready ? 1 : 0)
-    if (!node.ready) return
-    const lost = node.takeGap()
+    const lost = node.ready ? node.takeGap() : undefined
     if (lost) {
       metrics.gap(lost.reason)
       const { channels } = lost
-      gap(lost.from, Date.now(), (channel) => channels?.has(channel) ?? this.#topology.listensAt(channel, node))
+      // A channel that has gone on to another server is told of there.
+      const affects = (channel: string) =>
+        (channels?.has(channel) ?? true) && this.#topology.listensAt(channel, node) && node.feed.isConfirmed(channel)
+      const to = Date.now()
+      gap(Math.min(lost.from, to), to, affects)
     }
     this.upstream.release()
-    ready()
+    if (node.ready) ready()
+  }
+}
+
+/** What is no answer of Redis says that there is none. */
+async function answered(reply: Promise<unknown>): Promise<unknown> {
+  try {
+    return await reply
+  } catch (error) {
+    if (isReply(error) || error instanceof RedisUnavailable) throw error
+    throw new RedisUnavailable('lost before the answer', { cause: error })
   }
 }
 
@@ -179,6 +223,14 @@ function createTopology(options: RedisOptions, newNode: NodeFactory, log: Logger
   }
   return new OneServer(newNode(async () => template))
 }
+
+/** A sender whose every command is preceded by ASKING, which the server that a slot moves to demands. */
+const asking = (client: Sender): Sender => ({
+  sendCommand: ((...command: Parameters<Sender['sendCommand']>) => {
+    client.sendCommand(['ASKING']).catch(() => {}) // the command itself fails as well then
+    return client.sendCommand(...command)
+  }) as Sender['sendCommand'],
+})
 
 const DEFAULT_PORT = 6379
 

@@ -71,6 +71,10 @@ export class Cluster implements Topology {
     return node
   }
 
+  nodeAt(address: string): RedisNode | undefined {
+    return this.#nodes.get(address)
+  }
+
   listensAt(channel: string, node: RedisNode): boolean {
     return this.#placed.get(channel) === node
   }
@@ -119,7 +123,9 @@ export class Cluster implements Topology {
   }
 
   async #subscribe(channel: string): Promise<void> {
-    const node = this.nodeOf(channel)
+    const home = this.nodeOf(channel)
+    // Where others of this channel listen already: a plain one stays when its slot moves.
+    const node = this.#placed.get(channel) ?? home
     this.#placed.set(channel, node)
     await node.feed.subscribe(channel)
   }
@@ -153,7 +159,7 @@ export class Cluster implements Topology {
     for (const { first, last, address } of ranges) this.#slots.fill(this.#nodes.get(address), first, last + 1)
     for (const [address, node] of this.#nodes) {
       if (addresses.has(address)) continue
-      node.close()
+      node.abandon(this.#settledAt)
       this.#nodes.delete(address)
     }
     this.#move()

@@ -2,12 +2,14 @@ import { sessionControl, sessionFlow } from '../contract/topics.ts'
 import type { Metrics } from '../metrics.ts'
 import type { At } from './topology.ts'
 
-/** Keeps and tells how clients of a session keep up. It is a hint: what fails is counted and not tried again. */
+/** Compares and deletes in one step. */
+const FORGET = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0`
+
+/** Keeps and tells how clients of a session keep up. What fails is counted, and for the caller to try again. */
 export class RedisFlow {
   readonly #at: At
   readonly #publish: 'PUBLISH' | 'SPUBLISH'
   readonly #metrics: Metrics
-  readonly #under = new Set<Promise<unknown>>()
 
   constructor(at: At, sharded: boolean, metrics: Metrics) {
     this.#at = at
@@ -15,27 +17,27 @@ export class RedisFlow {
     this.#metrics = metrics
   }
 
-  keep(sessionId: string, state: string, ttlMs: number): void {
-    this.#do(sessionFlow(sessionId), ['SET', sessionFlow(sessionId), state, 'PX', String(ttlMs)])
+  async keep(sessionId: string, state: string, ttlMs: number): Promise<boolean> {
+    const key = sessionFlow(sessionId)
+    return (await this.#do(key, ['SET', key, state, 'PX', String(ttlMs), 'GET'])) !== null
   }
 
-  forget(sessionId: string): void {
-    this.#do(sessionFlow(sessionId), ['DEL', sessionFlow(sessionId)])
+  async forget(sessionId: string, state: string): Promise<boolean> {
+    const key = sessionFlow(sessionId)
+    return (await this.#do(key, ['EVAL', FORGET, '1', key, state])) === 1
   }
 
-  tell(sessionId: string, state: string): void {
-    this.#do(sessionControl(sessionId), [this.#publish, sessionControl(sessionId), state])
+  async tell(sessionId: string, state: string): Promise<void> {
+    const channel = sessionControl(sessionId)
+    await this.#do(channel, [this.#publish, channel, state])
   }
 
-  /** Resolves when nothing is under way. */
-  async settled(): Promise<void> {
-    await Promise.all(this.#under)
-  }
-
-  #do(name: string, args: string[]): void {
-    const done = this.#at(name, (client) => client.sendCommand(args))
-      .catch(() => this.#metrics.errors.inc({ type: 'redis' }))
-      .finally(() => this.#under.delete(done))
-    this.#under.add(done)
+  async #do(name: string, args: string[]): Promise<unknown> {
+    try {
+      return await this.#at(name, (client) => client.sendCommand(args))
+    } catch (error) {
+      this.#metrics.errors.inc({ type: 'redis' })
+      throw error
+    }
   }
 }

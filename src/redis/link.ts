@@ -31,6 +31,8 @@ export interface LinkOptions {
   readonly prepare?: (client: Client) => Promise<void>
   readonly ready: () => void
   readonly lost: () => void
+  /** Grows with what arrives here: a connection that brings messages is alive, however far behind its answers are. */
+  readonly progress?: () => number
 }
 
 const CONNECT_TIMEOUT_MS = 3000
@@ -193,7 +195,11 @@ export class Link {
   /** A server that hangs keeps its TCP connection. Ticks are counted, not time: when this process itself was blocked, that is no fault of Redis. */
   #watch(client: Client): NodeJS.Timeout {
     let unanswered = 0
+    const { progress = () => 0 } = this.#options
+    let arrived = progress()
     return setInterval(() => {
+      if (progress() !== arrived) unanswered = 0
+      arrived = progress()
       if (unanswered >= MISSED_PINGS) return this.#giveUp(new Error(`no answer to ${MISSED_PINGS} pings`))
       unanswered++
       const sentAt = Date.now()
@@ -228,9 +234,13 @@ const toError = (error: unknown): Error => (error instanceof Error ? error : new
 /** Whether the key or sharded channel is another server's: `MOVED <slot> <address>` (Redis Cluster specification, redirection). */
 export const isMoved = (error: unknown): boolean => isReply(error) && /^(MOVED|ASK|CLUSTERDOWN)\b/.test(error.message)
 
+/** The server to which a key is just moving, `host:port`: it has to be asked there (`ASK`, Redis Cluster specification). */
+export const askedAt = (error: unknown): string | undefined =>
+  isReply(error) ? /^ASK \d+ (\S+)/.exec(error.message)?.[1] : undefined
+
 /** Whether the server says that it cannot serve at the moment: while it loads, or is a replica, or its cluster is not whole. */
 export const isUnable = (error: unknown): boolean =>
-  isReply(error) && /^(LOADING|MASTERDOWN|READONLY|CLUSTERDOWN|TRYAGAIN|MOVED|ASK)\b/.test(error.message)
+  isReply(error) && /^(LOADING|BUSY|MASTERDOWN|READONLY|CLUSTERDOWN|TRYAGAIN|MOVED|ASK)\b/.test(error.message)
 
 /** Whether the command never left this process: the connection was known to be gone. */
 export const isUnsent = (error: unknown): boolean =>

@@ -4,6 +4,7 @@ import { Canary } from './canary.ts'
 import { RedisFeed } from './feed.ts'
 import { checkKeyspaceEvents } from './keyspace.ts'
 import { addressOf, type Client, isReply, Link, type Target } from './link.ts'
+import { OutputLimit } from './output-limit.ts'
 
 export interface NodeOptions {
   /** Set what is missing in `notify-keyspace-events`, instead of reporting it. */
@@ -57,7 +58,7 @@ export class RedisNode {
   #bytes = 0
   #bytesAtCanary = 0
   #behind = false
-  #overLimit = 0
+  readonly #outputLimit = new OutputLimit()
 
   constructor(parts: NodeParts) {
     const { options, metrics, log, target } = parts
@@ -70,6 +71,8 @@ export class RedisNode {
         this.#bytesAtCanary = this.#bytes
         return this.commands.client.publish(this.#canary.channel, payload)
       },
+      progress: () => this.#bytes,
+      refused: (error) => this.#noCanary(error),
       cameBack: (seconds) => metrics.canary.observe(seconds),
       deaf: () => {
         if (this.subscriber.state !== 'ready') return
@@ -96,6 +99,7 @@ export class RedisNode {
     this.subscriber = new Link({
       ...link,
       name: 'subscriber',
+      progress: () => this.#bytes,
       prepare: (client) => this.#attach(client),
       lost: () => {
         this.#canary.stop()
@@ -110,6 +114,17 @@ export class RedisNode {
   /** Both connections are there and every wanted channel is confirmed. */
   get ready(): boolean {
     return this.commands.state === 'ready' && this.subscriber.state === 'ready'
+  }
+
+  /** Channels are being taken over, and nobody hears them yet. */
+  get adopting(): boolean {
+    return this.#adopted.size > 0
+  }
+
+  /** Since `from` messages of it may have been lost: it belongs to the servers no more. */
+  abandon(from: number): void {
+    this.#lose('redis_moved', from)
+    this.close()
   }
 
   /** User channels that are confirmed here. */
@@ -187,8 +202,9 @@ export class RedisNode {
   }
 
   async #attach(client: Client): Promise<void> {
-    if (this.#gap?.reason === 'redis_down' && (await this.#wasOverLimit()))
-      this.#gap = { ...this.#gap, reason: 'redis_output_limit' }
+    // Where Redis does not tell: it was so when commands still work and we were far behind when it happened.
+    const overLimit = (await this.#outputLimit.hit(client)) ?? (this.#behind && this.commands.state === 'ready')
+    if (overLimit && this.#gap?.reason === 'redis_down') this.#gap = { ...this.#gap, reason: 'redis_output_limit' }
     const startedAt = Date.now()
     await this.feed.attach(client)
     await this.#startCanary(startedAt)
@@ -196,8 +212,7 @@ export class RedisNode {
 
   /** An ACL may forbid its channel: then there is none, and all else works. */
   async #startCanary(aliveAt: number): Promise<void> {
-    const { options, log } = this.#parts
-    if (options.canaryIntervalMs === 0) return
+    if (this.#parts.options.canaryIntervalMs === 0) return
     try {
       await this.feed.subscribe(this.#canary.channel)
       this.#canary.start(aliveAt)
@@ -205,22 +220,12 @@ export class RedisNode {
       this.feed.unsubscribe(this.#canary.channel)
       this.#canary.aliveAt = 0
       if (!isReply(error)) throw error
-      log.warn({ event: 'canary', reason: error.message }, 'Redis forbids the channels wsproxy:canary:*')
+      this.#noCanary(error)
     }
   }
 
-  /**
-   * Whether Redis closed the subscriber connection because it could not send as fast as others publish (client-output-buffer-limit).
-   * Redis counts that since 7.2; before, it is so when commands still work and we were far behind when it happened.
-   */
-  async #wasOverLimit(): Promise<boolean> {
-    if (this.commands.state !== 'ready') return false
-    const stats = await this.commands.client.info('stats').catch(() => '')
-    const [, count] = /client_output_buffer_limit_disconnections:(\d+)/.exec(stats) ?? []
-    if (count === undefined) return this.#behind
-    const before = this.#overLimit
-    this.#overLimit = Number(count)
-    return this.#overLimit > before
+  #noCanary(error: Error): void {
+    this.#parts.log.warn({ event: 'canary', reason: error.message }, 'Redis forbids the channels wsproxy:canary:*')
   }
 
   #message(wanted: string, payload: Buffer, channel: string): void {

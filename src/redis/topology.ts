@@ -6,6 +6,8 @@ export interface Topology {
   readonly nodes: Iterable<RedisNode>
   /** The server of a key or channel. @throws RedisUnavailable when nobody has it at the moment. */
   nodeOf(name: string): RedisNode
+  /** The server at this address, if it is one of them. */
+  nodeAt(address: string): RedisNode | undefined
   /** Whether `channel` is subscribed at this server. */
   listensAt(channel: string, node: RedisNode): boolean
   readonly feed: TopologyFeed
@@ -57,6 +59,10 @@ export class OneServer implements Topology {
     return this.#node
   }
 
+  nodeAt(): RedisNode | undefined {
+    return undefined
+  }
+
   listensAt(): boolean {
     return true
   }
@@ -87,8 +93,11 @@ export const nodeFactory =
   (target) =>
     new RedisNode({ ...parts, target })
 
+/** Where commands go. */
+export type Sender = Pick<Client, 'sendCommand'>
+
 /** A command for whichever server has the key. */
-export type Command<T> = (client: Client) => Promise<T>
+export type Command<T> = (client: Sender) => Promise<T>
 
 /** Runs a command where the key is. @throws RedisUnavailable when there is no connection to that server. */
 export type At = <T>(key: string, command: Command<T>) => Promise<T>

@@ -43,6 +43,11 @@ export class RedisUpstream {
   #sentBytes = 0
   #frames = 0
   #idle: () => void = () => {}
+  /** Frames under way by channel, and over which link: those after them may not take another. */
+  readonly #underWay = new Map<string, { readonly link: Link; count: number }>()
+  /** Something waits for room, or for frames before it, and not for Redis. */
+  #crowded = false
+  #draining = false
 
   constructor(options: UpstreamOptions) {
     this.#options = options
@@ -57,7 +62,9 @@ export class RedisUpstream {
     const traced = this.#options.tracing?.publish(channel, frame.length, handshake)
     const entry = { order: this.#frames++, channel, frame, refused, traced }
     const waits = this.#held.length > 0 && this.#held.some((each) => each.channel === channel)
-    const link = waits || !this.#fits(entry) ? undefined : this.#options.link(channel)
+    const fits = this.#fits(entry)
+    if (!fits) this.#crowded = true
+    const link = waits || !fits ? undefined : this.#way(channel)
     if (link) this.#send(entry, link)
     else this.#hold(entry)
   }
@@ -67,18 +74,24 @@ export class RedisUpstream {
     if (this.#held.length === 0) return
     const waiting: Entry[] = []
     let full = false
+    const behind = new Set<string>()
+    this.#crowded = false
     for (const entry of this.#held) {
-      const link = full ? undefined : this.#options.link(entry.channel)
+      const link = full || behind.has(entry.channel) ? undefined : this.#way(entry.channel)
       // Past the first that does not fit nothing may go: it could overtake a frame of the same client.
-      if (link && !this.#fits(entry)) full = true
-      if (!link || full) {
+      if (link && !this.#fits(entry)) full = this.#crowded = true
+      const forNothing = this.#draining && this.#options.link(entry.channel) === undefined
+      if (!forNothing && (!link || full)) {
+        behind.add(entry.channel)
         waiting.push(entry)
         continue
       }
       this.#heldBytes -= cost(entry)
-      this.#send(entry, link)
+      if (forNothing) this.#refuse(entry)
+      else this.#send(entry, link!)
     }
     this.#held = waiting
+    if (waiting.length === 0 && this.#sentBytes === 0) this.#idle()
   }
 
   /** Resolves when nothing is held or under way. */
@@ -89,12 +102,10 @@ export class RedisUpstream {
     })
   }
 
-  /** There will be no Redis any more: what is held is refused. */
-  refuseHeld(): void {
-    const held = this.#held
-    this.#held = []
-    this.#heldBytes = 0
-    for (const entry of held) this.#refuse(entry)
+  /** From now on a frame whose Redis is away is refused: nobody will be there to publish it later. */
+  drain(): void {
+    this.#draining = true
+    this.release()
   }
 
   #fits(entry: Entry): boolean {
@@ -102,7 +113,8 @@ export class RedisUpstream {
   }
 
   #hold(entry: Entry): void {
-    const { maxMessages, maxBytes } = this.#options
+    const { maxMessages, maxBytes, link } = this.#options
+    if (this.#draining && link(entry.channel) === undefined) return this.#refuse(entry)
     if (this.#held.length >= maxMessages || this.#heldBytes + cost(entry) > maxBytes) return this.#refuse(entry)
     const last = this.#held.at(-1)
     this.#held.push(entry)
@@ -116,8 +128,21 @@ export class RedisUpstream {
     entry.refused('upstream-unavailable')
   }
 
-  #send(entry: Entry, { client }: Link): void {
+  /** The link for the next frame of a channel; undefined: it waits for Redis, or for those before it that went another way. */
+  #way(channel: string): Link | undefined {
+    const link = this.#options.link(channel)
+    const underWay = this.#underWay.get(channel)
+    if (link === undefined || underWay === undefined || underWay.link === link) return link
+    this.#crowded = true
+    return undefined
+  }
+
+  #send(entry: Entry, link: Link): void {
+    const { client } = link
     this.#sentBytes += cost(entry)
+    const underWay = this.#underWay.get(entry.channel)
+    if (underWay) underWay.count++
+    else this.#underWay.set(entry.channel, { link, count: 1 })
     const command = this.#options.sharded ? 'SPUBLISH' : 'PUBLISH'
     client.sendCommand<number>([command, entry.channel, entry.frame]).then(
       (receivers) => {
@@ -149,8 +174,10 @@ export class RedisUpstream {
 
   #done(entry: Entry): void {
     this.#sentBytes -= cost(entry)
+    const underWay = this.#underWay.get(entry.channel)!
+    if (--underWay.count === 0) this.#underWay.delete(entry.channel)
     if (this.#held.length === 0 && this.#sentBytes === 0) this.#idle()
-    else if (this.#held.length > 0) this.release()
+    else if (this.#crowded) this.release()
   }
 }
 

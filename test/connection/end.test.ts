@@ -274,12 +274,16 @@ describe('a drain', () => {
     assert.ok(client.frames.length < sent.length)
   })
 
-  it('gives who does not read no more than SLOW_CLOSE_GRACE', async (t) => {
-    const gateway = await startFor(t, { env: { SLOW_CLOSE_GRACE: '300ms', SHUTDOWN_GRACE_PERIOD: '1h' } })
-    const { client } = await joinAndStall(gateway, 'straggler')
-    await within(gateway.gateway.stop(), 'the end of the drain')
+  it('waits for who reads late, also longer than SLOW_CLOSE_GRACE', async (t) => {
+    const gateway = await startFor(t, { env: { SLOW_CLOSE_GRACE: '100ms', SHUTDOWN_GRACE_PERIOD: '1h' } })
+    const { client, sent } = await joinAndStall(gateway, 'late')
+    const stopped = gateway.gateway.stop()
+    const startedAt = performance.now()
+    await eventually(() => performance.now() - startedAt > 1000, 'a second')
     client.socket.resume()
-    assert.equal((await within(client.closed, 'the cut')).code, 1006)
+    assert.equal((await within(client.closed, 'the close')).code, 1001)
+    assert.equal(client.frames.length, sent.length + 1, 'all of it, and the goodbye')
+    await within(stopped, 'the end of the drain')
   })
 
   it('is cut short by a second stop, whatever it waits for', async (t) => {

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { afterEach, describe, it } from 'node:test'
 import { sessionControl, sessionDown, sessionFlow } from '../../src/contract/topics.ts'
 import { startGateway, type TestGateway } from '../support/gateway.ts'
+import { TcpProxy } from '../support/proxy.ts'
 import type { RawSocket } from '../support/raw.ts'
+import { startRedis, type TestRedis } from '../support/redis.ts'
 import { eventually } from '../support/wait.ts'
 import { joinRaw } from '../support/wire.ts'
 
@@ -13,7 +15,18 @@ const OK = '{"state":"ok"}'
 
 describe('the flow signal', () => {
   let gateway: TestGateway
-  afterEach(() => gateway.stop())
+  let shared: TestRedis | undefined
+  afterEach(async () => {
+    await gateway.stop()
+    await shared?.stop()
+    shared = undefined
+  })
+
+  /** A Redis for more than one gateway. */
+  const startOn = async () => {
+    shared = await startRedis()
+    return shared
+  }
 
   const start = async (env: Record<string, string> = ON) => {
     gateway = await startGateway({ env })
@@ -110,6 +123,53 @@ describe('the flow signal', () => {
     assert.equal(await kept('two'), null)
     slow[1]!.destroy()
     await fast.close()
+  })
+
+  it('tells when Redis is back what it could not tell meanwhile', async () => {
+    const proxy = await TcpProxy.to((await startOn()).port)
+    gateway = await startGateway({ env: ON, redis: { ...shared!, url: `redis://127.0.0.1:${proxy.port}` } })
+    const states = await told('outage')
+    const client = await joinStalled('outage')
+    await fillHalf('outage')
+    proxy.cut()
+    client.destroy()
+    await eventually(async () => (await gateway.metric('wsproxy_active_connections')) === 0, 'the end of the socket')
+    assert.deepEqual(
+      states.filter((state) => state === OK),
+      [],
+    )
+    proxy.restore()
+    await eventually(() => states.at(-1) === OK, 'the end to be told')
+    await gateway.stop()
+    await proxy.stop()
+  })
+
+  it('says nothing for another gateway that has a slow client of the same session', async () => {
+    const redis = await startOn()
+    const other = await startGateway({ env: ON, redis })
+    gateway = other
+    const slowThere = await joinStalled('shared')
+    await fillHalf('shared')
+    gateway = await startGateway({ env: ON, redis })
+    const states = await told('shared')
+    const slowHere = await joinStalled('shared')
+    await fill('shared', async () => (await buffered()) > BUFFER_BYTES * 0.6)
+    await eventually(() => states.length > 0, 'ours to be told')
+    slowThere.socket.resume()
+    await eventually(
+      async () => (await other.metric('wsproxy_buffer_utilization_bytes_sum')) === 0,
+      'the other to be well',
+    )
+    await eventually(async () => (await kept('shared')) !== null, 'the key')
+    assert.deepEqual(
+      states.filter((state) => state === OK),
+      [],
+    )
+    slowHere.destroy()
+    await eventually(() => states.at(-1) === OK, 'the end of both')
+    assert.equal(await kept('shared'), null)
+    slowThere.destroy()
+    await other.stop()
   })
 
   it('leaves no key behind when the gateway drains', async () => {

@@ -82,14 +82,15 @@ describe('what is scraped from a gateway that works', () => {
         known.set(label!, (known.get(label!) ?? new Set()).add(value!))
       }
     }
-    // Series that only a fault makes: the README's table says their labels, and a test compares that with the code.
-    for (const [, name, labels] of text('README.md').matchAll(
-      /^\| `(wsproxy_\w+)` \| *counter *\| *([\w, ]*?) *\|/gm,
-    )) {
-      const known = series.get(name!) ?? new Map<string, Set<string>>()
-      series.set(name!, known)
-      for (const label of labels!.split(',').map((each) => each.trim()))
-        if (label) known.set(label, known.get(label) ?? new Set())
+    // Series that only a fault or a launch makes: the README's table says their labels, and a test compares that with the code.
+    const ROW = /^\| `(wsproxy_\w+)` \| *(counter|histogram) *\| *([\w, ]*?) *\|/gm
+    for (const [, metric, kind, labels] of text('README.md').matchAll(ROW)) {
+      for (const name of kind === 'counter' ? [metric!] : [`${metric}_bucket`, `${metric}_sum`, `${metric}_count`]) {
+        const known = series.get(name) ?? new Map<string, Set<string>>()
+        series.set(name, known)
+        const all = [...labels!.split(',').map((each) => each.trim()), ...(name.endsWith('_bucket') ? ['le'] : [])]
+        for (const label of all.filter(Boolean)) known.set(label, known.get(label) ?? new Set())
+      }
     }
   })
   after(() => gateway.stop())

@@ -83,6 +83,22 @@ describe('a quiet fault of Redis', { skip: withoutRealRedis }, () => {
     assert.equal(await gateway.metric('wsproxy_redis_reconnects_total'), 0)
   })
 
+  it('is not missed where an ACL forbids to publish it: a gap begins where the pings say', async () => {
+    const agent = await redis.client()
+    await agent.sendCommand(['ACL', 'SETUSER', 'listener', 'on', '>pw', '+@all', '-publish', '~*', '&*'])
+    await start(QUICK, 'listener:pw@')
+    const client = await gateway.join('listener')
+    await eventually(() => gateway.log.some(({ event }) => event === 'canary'), 'the warning')
+    const openedAt = Date.now()
+    await eventually(() => Date.now() - openedAt > 2500, 'some pings')
+    const lost = Date.now()
+    proxy.sever('reset')
+    await client.find({ command: 'gap' })
+    const { from } = client.values.find(isGap)!
+    assert.ok(Date.parse(String(from)) > lost - 2200 && Date.parse(String(from)) <= lost + 5, `${from}`)
+    assert.equal(await gateway.metric('wsproxy_redis_canaries_lost_total'), 0)
+  })
+
   it('has its own name when Redis has cut a subscriber that was too far behind', async () => {
     await start({ ...QUICK, REDIS_CANARY_TIMEOUT: '20s' })
     const client = await gateway.join('flood')

@@ -4,9 +4,10 @@ import { after, before, describe, it } from 'node:test'
 import { loadConfig } from '../../src/config.ts'
 import { sessionAuth, sessionDown, sessionUp } from '../../src/contract/topics.ts'
 import { createLogger } from '../../src/log.ts'
+import { slotOf } from '../../src/redis/slots.ts'
 import { Gateway } from '../../src/server.ts'
 import { connect } from '../support/client.ts'
-import { type ClusterClient, startCluster, type TestCluster } from '../support/cluster.ts'
+import { type ClusterClient, migrateSlot, primaryOf, startCluster, type TestCluster } from '../support/cluster.ts'
 import { withoutRealRedis } from '../support/redis.ts'
 import { eventually } from '../support/wait.ts'
 
@@ -54,6 +55,30 @@ describe('with a Redis Cluster', { skip: withoutRealRedis }, () => {
     for (const id of ids) await agent.hSet(`run-${id}`, 'timestamps:build_channels', '5')
     for (const run of runs) assert.equal(JSON.parse(String((await run.take(2))[1])).last_modified, 5)
     for (const client of [...clients, ...runs]) await client.close()
+  })
+
+  it('brings each message once to a socket that comes when the slot of its plain channel has moved', async () => {
+    const id = 'moved'
+    const slot = slotOf(sessionDown(id))
+    const [from, to] = [cluster.nodes[primaryOf(slot)]!, cluster.nodes[(primaryOf(slot) + 1) % 3]!]
+    const first = await join(url, id)
+    await migrateSlot(slot, from, to)
+    // Somebody whose token is in that slot, so that the gateway learns of the move.
+    const scout = Array.from({ length: 200_000 }, (_, i) => `scout-${i.toString(36)}`)
+    await (await join(url, scout.find((each) => slotOf(sessionAuth(each)) === slot)!)).close()
+    const second = await join(url, id)
+    for (let i = 0; i < 5; i++) await agent.publish(sessionDown(id), String(i))
+    for (const client of [first, second]) assert.deepEqual(await client.take(5), ['0', '1', '2', '3', '4'])
+    await first.close()
+    await second.close()
+    const clients = await Promise.all(cluster.nodes.map((node) => node.client()))
+    const subscribers = async () => {
+      const counts = await Promise.all(clients.map((client) => client.pubSubNumSub([sessionDown(id)])))
+      return counts.reduce((sum, each) => sum + Number(each[sessionDown(id)]), 0)
+    }
+    await eventually(async () => (await subscribers()) === 0, 'the channel to be left')
+    assert.deepEqual([first.frames.length, second.frames.length], [5, 5])
+    await migrateSlot(slot, to, from)
   })
 
   it('lives through the fail-over of a server: no socket is closed, and those whose server it was are told of the gap', async () => {

@@ -195,6 +195,24 @@ describe('a link', () => {
     assert.equal(seen.ready, 1)
   })
 
+  it('is not given up while messages still arrive, however late the answers to its pings', async () => {
+    let arrived = 0
+    const arriving = setInterval(() => arrived++, 100)
+    const made = await openLink(`redis://127.0.0.1:${proxy.port}`, { progress: () => arrived })
+    try {
+      proxy.hold()
+      const heldAt = performance.now()
+      await eventually(() => performance.now() - heldAt > 5500, 'longer than three pings')
+      assert.equal(made.link.state, 'ready')
+      clearInterval(arriving)
+      await eventually(() => made.seen.lost === 1, 'the loss')
+    } finally {
+      clearInterval(arriving)
+      made.close()
+      proxy.release()
+    }
+  })
+
   it('can be closed while it is connecting, and leaves no connection behind', async () => {
     const way = await TcpProxy.to(redis.port)
     const connecting = newLink(`redis://127.0.0.1:${way.port}`)

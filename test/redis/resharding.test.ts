@@ -106,6 +106,31 @@ describe('a Redis Cluster with sharded pub/sub', { skip: withoutRealRedis }, () 
     await assertAccounted([{ from: began - MAP_MS, to: Date.now() }])
   })
 
+  it('is asked in the right place while a slot moves: for a token, and for a run', async () => {
+    const ids = Array.from({ length: 200 }, (_, i) => createHash('md5').update(`asking-${round}-${i}`).digest('hex'))
+    const session = ids.find((id) => primaryOf(slotOf(sessionAuth(id))) === 1)!
+    const run = ids.find((id) => primaryOf(slotOf(id)) === 1)!
+    const slots = [slotOf(sessionAuth(session)), slotOf(run)]
+    const [source, target] = [await cluster.nodes[1]!.client(), await cluster.nodes[2]!.client()]
+    const setSlot = async (client: typeof source, slot: number, ...state: string[]) =>
+      client.sendCommand(['CLUSTER', 'SETSLOT', String(slot), ...state])
+    const id = async (client: typeof source) => String(await client.sendCommand(['CLUSTER', 'MYID']))
+    for (const slot of slots) {
+      await setSlot(target, slot, 'IMPORTING', await id(source))
+      await setSlot(source, slot, 'MIGRATING', await id(target))
+    }
+    const { client } = await join(session)
+    await agent.hSet(run, 'timestamps:build_landuse', '1')
+    const watcher = await connect(`${gateway.ws}/${run}`)
+    await eventually(() => watcher.values.some(({ type }) => type === 'preflight'), 'the checklist')
+    await refused(`${gateway.ws}/a/ws/${session}`, { token: 't' }).then(({ code }) =>
+      assert.equal(code, 'token-rejected'),
+    )
+    for (const slot of slots) for (const each of [source, target]) await setSlot(each, slot, 'STABLE')
+    await watcher.close()
+    await client.close()
+  })
+
   it('is followed by client frames when the slot of :up moves', async () => {
     const [{ id, client }] = sessions as [Session]
     const slot = slotOf(sessionUp(id))

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import { ErrorReply } from 'redis'
 import { Metrics } from '../../src/metrics.ts'
 import type { Link } from '../../src/redis/link.ts'
 import { RedisUpstream, type UpstreamOptions } from '../../src/redis/upstream.ts'
@@ -98,11 +99,12 @@ describe('upstream', () => {
     publish('x'.repeat(9000))
     publish('y'.repeat(9000))
     assert.deepEqual(refused, [['y'.repeat(9000), 'upstream-unavailable']])
-    upstream.refuseHeld()
-    for (let i = 0; i < 1000; i++) publish('')
-    assert.ok(upstream.held < 100, `${upstream.held} empty frames within 10,000 bytes`)
-    upstream.refuseHeld()
-    assert.equal(refused.length, 1002)
+    assert.equal(upstream.held, 1)
+    const empty = start({ maxBytes: 10_000 })
+    ready = false
+    for (let i = 0; i < 1000; i++) empty.publish('')
+    assert.ok(empty.upstream.held < 100, `${empty.upstream.held} empty frames within 10,000 bytes`)
+    assert.equal(empty.refused.length + empty.upstream.held, 1000)
   })
 
   it('does not have more bytes under way than allowed, and publishes all the same', async () => {
@@ -124,16 +126,59 @@ describe('upstream', () => {
     assert.deepEqual(refused, [])
   })
 
-  it('refuses what it holds when Redis will not come back', () => {
-    const { upstream, publish, refused } = start()
+  it('holds nothing for Redis any more in a drain: neither what is held, nor what comes, nor what waits for room', async () => {
+    const { upstream, publish, refused } = start({ maxBytes: 3000 })
     ready = false
     for (const each of numbers(3)) publish(each)
-    upstream.refuseHeld()
+    upstream.drain()
+    publish('3')
     assert.deepEqual(
       refused,
-      numbers(3).map((each) => [each, 'upstream-unavailable']),
+      numbers(4).map((each) => [each, 'upstream-unavailable']),
     )
+    ready = true
+    for (const each of numbers(20, 4)) publish(each)
+    assert.ok(upstream.held > 0, 'some wait for room')
+    const waiting = upstream.held
+    ready = false
+    upstream.release()
     assert.equal(upstream.held, 0)
+    assert.equal(refused.length, 4 + waiting)
+    await within(upstream.settled(), 'the rest')
+    await eventually(() => heard.length === 20 - waiting, 'those under way')
+  })
+
+  it('lets no frame overtake one of its channel that went another way and comes back', async () => {
+    const pending: { frame: string; by: string; settle: (moved: boolean) => void }[] = []
+    const link = (by: string) => {
+      const sendCommand = (command: string[]) =>
+        new Promise<number>((resolve, reject) => {
+          const settle = (moved: boolean) => (moved ? reject(new ErrorReply('MOVED 1 127.0.0.1:2')) : resolve(1))
+          pending.push({ frame: String(command[2]), by, settle })
+        })
+      return { client: { sendCommand } } as unknown as Link
+    }
+    const [before, after] = [link('before'), link('after')]
+    let home = before
+    let moved = 0
+    const { upstream, publish } = start({ link: () => home, moved: () => moved++ })
+    for (const each of numbers(3)) publish(each)
+    home = after
+    publish('3')
+    assert.deepEqual(
+      pending.map(({ frame, by }) => `${frame} ${by}`),
+      ['0 before', '1 before', '2 before'],
+    )
+    for (const [i, each] of pending.slice(0, 3).entries()) each.settle(i > 0)
+    await new Promise(setImmediate)
+    assert.equal(moved, 2)
+    upstream.release()
+    assert.deepEqual(
+      pending.slice(3).map(({ frame, by }) => `${frame} ${by}`),
+      ['1 after', '2 after', '3 after'],
+    )
+    for (const each of pending.slice(3)) each.settle(false)
+    await within(upstream.settled(), 'the rest')
   })
 
   it('counts a frame that nobody listens to, and calls that no error', async () => {
