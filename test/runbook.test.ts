@@ -171,6 +171,11 @@ describe('the commands of the runbook', {
     const page = await scrape()
     await own.stop()
     assert.equal(sample(page, 'wsproxy_errors_total', { type: 'redis' }), 0)
+    const doctor = spawnSync(process.execPath, [join(ROOT, 'dist/src/cli/main.js'), 'doctor'], {
+      env: { REDIS_URL: url, MAX_CONNECTIONS: '100' },
+      encoding: 'utf8',
+    })
+    assert.equal(doctor.status, 0, doctor.stdout + doctor.stderr)
     const denied = (await admin.sendCommand(['ACL', 'LOG'])) as unknown[]
     assert.deepEqual(denied, [])
   })
