@@ -58,6 +58,9 @@ function parseRedisUrl(text: string): string | undefined {
   return /^rediss?:$/.test(protocol) && hostname !== '' && /^(\/\d*)?$/.test(pathname) ? text : undefined
 }
 
+const parseHttpUrl = (text: string): string | undefined =>
+  URL.canParse(text) && /^https?:$/.test(new URL(text).protocol) ? text : undefined
+
 const unlimited = Number.POSITIVE_INFINITY
 
 /** An ajv that also turns text into what it means, in place. */
@@ -105,6 +108,7 @@ function compile() {
     'a list',
   )
   convert('address', parseAddress, 'host:port, for example 127.0.0.1:8080')
+  convert('httpUrl', parseHttpUrl, 'http://host[:port][/path] or https://...')
   convert('redisUrl', parseRedisUrl, 'redis://[user:password@]host[:port][/db] or rediss://...')
   return ajv.compile<Record<string, unknown>>({
     type: 'object',

@@ -9,12 +9,15 @@ import { closes } from './contract/codes.ts'
 import type { Logger } from './log.ts'
 import type { Metrics } from './metrics.ts'
 import { RedisClient } from './redis/client.ts'
+import type { Tracing } from './tracing.ts'
 
 export interface CoreParts {
   readonly config: Config
   readonly redisUrl: string
   readonly metrics: Metrics
   readonly log: Logger
+  /** Undefined: off. */
+  readonly tracing?: Tracing | undefined
   readonly draining: () => boolean
 }
 
@@ -35,7 +38,7 @@ export class Core {
   /** Whether a message is one of the gateway to itself, and no client's. */
   isOurs: (channel: string) => boolean = () => false
 
-  constructor({ config, redisUrl, metrics, log, draining }: CoreParts) {
+  constructor({ config, redisUrl, metrics, log, tracing, draining }: CoreParts) {
     this.redis = new RedisClient({
       options: {
         ...config,
@@ -45,6 +48,7 @@ export class Core {
       },
       metrics,
       log,
+      tracing,
       message: (wanted, payload, channel) => {
         if (!this.isOurs(wanted)) this.delivery.message(wanted, payload, channel)
       },
@@ -84,6 +88,7 @@ export class Core {
       limits,
       metrics,
       log,
+      tracing,
       redisReady: (channel) => this.redis.readyFor(channel),
       draining,
       opened: (connection) => this.ends.guard(connection, () => this.ends.opened(connection)),

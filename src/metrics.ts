@@ -8,6 +8,7 @@ import {
   type Metric,
   Registry,
 } from 'prom-client'
+import { GAP_REASONS, type GapReason, LOSS_REASONS, type LossReason } from './contract/reasons.ts'
 import { CheapHistogram } from './histogram.ts'
 import { LiveMetrics } from './live-metrics.ts'
 
@@ -24,47 +25,10 @@ export interface DoorStats {
   active: number
 }
 
-export const LOSS_REASONS = [
-  'slow_client',
-  'upstream_full',
-  'upstream_uncertain',
-  'rate_limit',
-  'oversize',
-  'invalid',
-  'drain',
-  'closing',
-] as const
-
-/** Why a message did not reach whom it was for. A closed list. */
-type LossReason = (typeof LOSS_REASONS)[number]
-
-export const GAP_REASONS = [
-  'redis_down',
-  'redis_output_limit',
-  'redis_deaf',
-  'redis_moved',
-  'slow_client',
-  'drain',
-] as const
-
-/** Why messages may have been lost, where nobody can tell how many. A closed list. */
-export type GapReason = (typeof GAP_REASONS)[number]
-
 const PREFIX = 'wsproxy_'
 const SECONDS = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
 const CHECK_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1]
-const BYTES = [
-  0,
-  1024,
-  16 * 1024,
-  64 * 1024,
-  256 * 1024,
-  1024 ** 2,
-  2 * 1024 ** 2,
-  4 * 1024 ** 2,
-  8 * 1024 ** 2,
-  16 * 1024 ** 2,
-]
+const BYTES = [0, 1, 16, 64, 256, 1024, 2048, 4096, 8192, 16384].map((kib) => kib * 1024)
 const QUANTILES = ['0.5', '0.9', '0.99', '0.999']
 const DELAY_RESOLUTION_MS = 20
 
@@ -96,7 +60,7 @@ export class Metrics {
   )
   /** Plain numbers, like those of a door: a client that floods makes them rise 100,000 times a second. */
   readonly rateLimited = { connect: 0, frame: 0 }
-  readonly #lost = new Map<LossReason, number>()
+  readonly #lost = new Map<LossReason, number>(LOSS_REASONS.map((reason) => [reason, 0]))
   readonly #gaps = this.#counter('gaps_total', 'Intervals in which messages may have been lost', ['reason'])
   readonly redisReconnects = this.#counter(
     'redis_reconnects_total',
@@ -150,6 +114,7 @@ export class Metrics {
   constructor() {
     this.registry.registerMetric(this.latency as unknown as Metric)
     collectDefaultMetrics({ register: this.registry })
+    this.#beginAtZero()
     this.#scraped('messages_received_total', 'Messages received', ['source'], () => [
       [{ source: 'redis' }, this.received.redis],
       [{ source: 'client' }, this.received.client],
@@ -177,6 +142,13 @@ export class Metrics {
     )
     this.#bufferUtilization()
     this.#eventLoopDelay()
+  }
+
+  /** A series that begins with its first fault has not risen, for Prometheus: an alert would sleep through it. */
+  #beginAtZero(): void {
+    for (const reason of GAP_REASONS) this.#gaps.inc({ reason }, 0)
+    for (const type of ['internal', 'redis', 'run']) this.errors.inc({ type }, 0)
+    for (const stage of ['warning', 'full']) this.backpressure.inc({ stage }, 0)
   }
 
   /** Messages that did not reach whom they were for. */

@@ -10,6 +10,7 @@ import { Metrics } from './metrics.ts'
 import { type LoadedPreflight, Preflight } from './preflight/preflight.ts'
 import { about, type ProbeParts, probes } from './probes.ts'
 import { type Checklist, weppChecklist } from './runs/checklist.ts'
+import type { Tracing } from './tracing.ts'
 import { Listeners } from './uws.ts'
 import { VERSION } from './version.ts'
 import { runDoor, sessionDoor } from './wiring.ts'
@@ -19,6 +20,8 @@ export interface GatewayOptions {
   readonly config: Config
   readonly redisUrl: string
   readonly log: Logger
+  /** Undefined: off. */
+  readonly tracing?: Tracing | undefined
   /** What the run door shows; by default that of WEPP runs. */
   readonly checklist?: Checklist
   /** What was loaded for preflight checks; without it there are none. */
@@ -47,10 +50,10 @@ export class Gateway {
   #stopped: Promise<void> | undefined
 
   constructor(options: GatewayOptions) {
-    const { config, redisUrl, log, checklist = weppChecklist } = options
+    const { config, redisUrl, log, tracing, checklist = weppChecklist } = options
     const metrics = this.#metrics
     this.#options = options
-    this.#core = new Core({ config, redisUrl, metrics, log, draining: () => this.#draining })
+    this.#core = new Core({ config, redisUrl, metrics, log, tracing, draining: () => this.#draining })
     const parts = { config, core: this.#core, metrics, log }
     const flow = config.sessionFlowSignal ? new FlowSignal(this.#core.redis.flow) : undefined
     if (flow) this.#core.onReady.push(() => flow.again())

@@ -1,6 +1,6 @@
 import { liveSettings } from './live-settings.ts'
 import { preflightSettings } from './preflight-settings.ts'
-import { address, boolean, duration, integer, list, oneOf, redisUrl, size, string } from './setting.ts'
+import { address, boolean, duration, httpUrl, integer, list, oneOf, redisUrl, size, string } from './setting.ts'
 
 /** The table of settings: what the README prints. */
 
@@ -67,6 +67,11 @@ export const settings = {
     default: 'info',
     aliases: ['PREFLIGHT_LOG_LEVEL'],
     description: 'Least level that is logged (JSON lines on stdout).',
+  }),
+  otlpEndpoint: httpUrl('OTEL_EXPORTER_OTLP_ENDPOINT', {
+    default: undefined,
+    secret: true,
+    description: 'Traces go there (OTLP over HTTP, `/v1/traces`): a span a handshake and a client frame. Unset: none.',
   }),
   handshakeTimeoutMs: duration('HANDSHAKE_TIMEOUT', {
     default: '5s',

@@ -212,6 +212,7 @@ function sampleOf(key: keyof Config): [Record<string, string>, string, string] {
   if (key === 'preflightHttpDependencies') return [{}, 'http://a.example.org/', 'https://b.example.org/x']
   if (key === 'preflightRetentionMs') return [{}, '1d', '2d']
   if (env.endsWith('PONG_TIMEOUT')) return [{}, '70s', '80s']
+  if (key === 'otlpEndpoint') return [{}, 'http://one:4318', 'https://two/otlp']
   if (kind === 'string') {
     const [one = 'one', other = 'other'] = 'enum' in schema ? (schema.enum as string[]) : []
     return [{}, one, other]

@@ -94,6 +94,7 @@ const BASE_FILES = [
   'live-metrics',
   'live-settings',
   'histogram',
+  'tracing',
   'admin',
   'origins',
   'uws',
@@ -231,7 +232,7 @@ describe('the README', () => {
   })
 
   it('explains every reason of a loss, and none that does not exist', async () => {
-    const { GAP_REASONS, LOSS_REASONS } = await import('../src/metrics.ts')
+    const { GAP_REASONS, LOSS_REASONS } = await import('../src/contract/reasons.ts')
     const rows = [...part('reasons').matchAll(/^\| (?:`(\w+)`)? ?\| `(\w+)` \|/gm)].map(([, table, reason]) => [
       table,
       reason,

@@ -22,6 +22,12 @@ program
   .action(async () => (await import('./serve.ts')).serve())
 
 program
+  .command('health')
+  .description('ask the gateway that runs here (LISTEN_ADDR) for its /health; for the HEALTHCHECK of a container')
+  .option('--alive', 'answering is enough, also when Redis is away: a restart would not bring it back', false)
+  .action(async (options) => (await import('./health.ts')).health(options))
+
+program
   .command('connect')
   .description('connect as a client: frames are printed, lines of stdin are sent')
   .argument('<url>', 'for example ws://127.0.0.1:8080/agent-1/ws/session-1')

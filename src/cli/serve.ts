@@ -1,6 +1,7 @@
 import { loadConfig } from '../config.ts'
 import { createLogger } from '../log.ts'
 import { loadChecklist } from '../runs/module.ts'
+import { startTracing } from '../tracing.ts'
 import { VERSION } from '../version.ts'
 import { startRedis } from './redis.ts'
 
@@ -13,13 +14,15 @@ export async function serve(): Promise<void> {
   const log = createLogger(config.logLevel)
   const preflight = await loadPreflight(config, log)
   const redis = await startRedis(config)
-  const gateway = new Gateway({ config, redisUrl: redis.url, log, preflight, ...(checklist && { checklist }) })
+  const tracing = await startTracing(config.otlpEndpoint)
+  const gateway = new Gateway({ config, redisUrl: redis.url, log, tracing, preflight, ...(checklist && { checklist }) })
   // A fault that no handler caught must not take ten thousand sockets with it.
   for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
     process.on(event, (error: unknown) => log.fatal({ err: error, event }, 'fault that nothing caught'))
   }
   const finish = async (status: number) => {
     await redis.close()
+    await tracing?.stop()
     log.flushSync()
     // Keep-alive connections of scrapers would hold the process; all that mattered is closed.
     process.exit(status)

@@ -2,13 +2,14 @@ import { type Close, RedisUnavailable, type Refusal, refusals } from '../contrac
 import type { Logger } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import { originRule } from '../origins.ts'
+import type { Traced, Tracing } from '../tracing.ts'
 import { type HttpRequest, type HttpResponse, upgradeCorked, type us_socket_context_t } from '../uws.ts'
 import { type Credentials, offeredProtocol, readCredentials, type TokenStore, WHY } from './auth.ts'
 import type { Bindings } from './bind.ts'
 import { Connection, Phase, type Socket } from './connection.ts'
 import type { Door, Visit } from './door.ts'
 import type { ConnectLimits } from './limits.ts'
-import { ids, isUpgrade, listHeader, respond } from './request.ts'
+import { clientAddress, ids, isUpgrade, listHeader, respond } from './request.ts'
 
 export type { Door, Visit } from './door.ts'
 
@@ -27,6 +28,7 @@ export interface AcceptParts {
   readonly limits: ConnectLimits
   readonly metrics: Metrics
   readonly log: Logger
+  readonly tracing?: Tracing | undefined
   /** Whether Redis is there, as far as it is needed for this channel; asked before anything is asked of it. */
   readonly redisReady: (channel: string) => boolean
   readonly draining: () => boolean
@@ -45,6 +47,7 @@ interface Attempt {
   readonly visit: Visit
   readonly credentials: Credentials
   readonly startedAt: number
+  readonly traced: Traced | undefined
   readonly timer: NodeJS.Timeout
   connection: Connection | undefined
   over: boolean
@@ -66,17 +69,19 @@ export class Acceptor {
   /** The upgrade handler of a door. uWebSockets.js takes the request away when this returns, so all of it is copied first. */
   upgrade(door: Door, res: HttpResponse, req: HttpRequest, context: us_socket_context_t): void {
     const startedAt = performance.now()
+    const traced = this.#parts.tracing?.handshake(door.name, req.getHeader('traceparent'))
     let attempt: Attempt | undefined
     res.onAborted(() => attempt && this.#finish(attempt, 'aborted'))
     try {
-      const address = this.#clientAddress(res, req)
+      const address = clientAddress(res, req, this.#parts.options.trustProxy)
       const checked = this.#check(door, req) ?? this.#visit(door, req)
       const close = 'code' in checked ? door.refusalAsClose?.(checked) : undefined
       const refused = 'code' in checked && close === undefined ? checked : this.#parts.limits.take(address, startedAt)
-      if (refused) return this.#turnAway(door, res, address, refused)
+      if (refused) return this.#turnAway(door, res, address, refused, traced)
       const key = req.getHeader('sec-websocket-key')
       if ('code' in checked) {
         const protocol = offeredProtocol(listHeader(req, 'sec-websocket-protocol'))
+        traced?.end(checked.code)
         return this.#closeAtOnce(door, address, checked, close!, () => upgradeCorked(res, key, protocol, '', context))
       }
       const timer = setTimeout(
@@ -84,12 +89,12 @@ export class Acceptor {
         this.#parts.options.handshakeTimeoutMs,
       )
       const extensions = door.compressed ? listHeader(req, 'sec-websocket-extensions') : ''
-      const what = { door, res, context, key, extensions, address, ...checked, startedAt, timer }
+      const what = { door, res, context, key, extensions, address, ...checked, startedAt, traced, timer }
       attempt = { ...what, connection: undefined, over: false }
       this.#pending.add(attempt)
     } catch (error) {
       this.#fault(error)
-      return this.#turnAway(door, res, '', refusals['internal-error'])
+      return this.#turnAway(door, res, '', refusals['internal-error'], traced)
     }
     void this.#handshake(attempt)
   }
@@ -144,6 +149,7 @@ export class Acceptor {
       const connection = new Connection(door, visit.subject, address, performance.now())
       attempt.connection = connection
       connection.agent = visit.agent
+      connection.trace = attempt.traced?.context
       visit.greet?.(connection)
       const { source, channels, also } = visit
       const join = (each: readonly string[]) => this.#parts.bindings.join(connection, source, each)
@@ -182,6 +188,7 @@ export class Acceptor {
     clearTimeout(attempt.timer)
     this.#pending.delete(attempt)
     this.#parts.metrics.connections.inc({ door: attempt.door.name, result })
+    attempt.traced?.end(result, attempt.visit.subject)
     if (result !== 'accepted') this.#give(attempt)
   }
 
@@ -197,10 +204,11 @@ export class Acceptor {
     respond(attempt.res, refusal)
   }
 
-  #turnAway(door: Door, res: HttpResponse, address: string, refusal: Refusal): void {
+  #turnAway(door: Door, res: HttpResponse, address: string, refusal: Refusal, traced?: Traced): void {
     const { metrics } = this.#parts
     metrics.connections.inc({ door: door.name, result: refusal.code })
     if (refusal === refusals['connect-rate']) metrics.rateLimited.connect++
+    traced?.end(refusal.code)
     this.#logRefusal(door, address, refusal)
     respond(res, refusal)
   }
@@ -228,16 +236,5 @@ export class Acceptor {
   #fault(error: unknown): void {
     this.#parts.metrics.errors.inc({ type: 'internal' })
     this.#parts.log.error({ err: error }, 'fault during an upgrade')
-  }
-
-  #clientAddress(res: HttpResponse, req: HttpRequest): string {
-    const { trustProxy } = this.#parts.options
-    const direct = () => Buffer.from(res.getRemoteAddressAsText()).toString('latin1')
-    if (trustProxy === 'none') return direct()
-    if (trustProxy === 'proxy-protocol') {
-      return Buffer.from(res.getProxiedRemoteAddressAsText()).toString('latin1') || direct()
-    }
-    // Only the last entry was written by the proxy in front of us; those before it are the client's own words.
-    return listHeader(req, 'x-forwarded-for').split(',').at(-1)?.trim() || direct()
   }
 }

@@ -1,3 +1,4 @@
+import type { SpanContext } from '@opentelemetry/api'
 import type { Close } from '../contract/codes.ts'
 import type { WebSocket } from '../uws.ts'
 import type { Door } from './accept.ts'
@@ -80,6 +81,9 @@ export class Connection {
 
   rateFullAt = 0
   rateNoticeAt = Number.NEGATIVE_INFINITY
+
+  /** Of its handshake, where traces are taken. */
+  trace: SpanContext | undefined
 
   framesIn = 0
   framesOut = 0

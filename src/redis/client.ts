@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { RedisUnavailable } from '../contract/codes.ts'
 import type { Logger } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
+import type { Tracing } from '../tracing.ts'
 import { Cluster } from './cluster.ts'
 import { RedisFlow } from './flow.ts'
 import { RedisHashes } from './hashes.ts'
@@ -40,6 +41,7 @@ export interface RedisParts {
   readonly options: RedisOptions
   readonly metrics: Metrics
   readonly log: Logger
+  readonly tracing?: Tracing | undefined
   /** `wanted`: the channel or pattern that was subscribed. */
   readonly message: (wanted: string, payload: Buffer, channel: string) => void
   /** Redis does not let us listen to this channel. */
@@ -89,6 +91,7 @@ export class RedisClient {
       sharded: options.sharded,
       moved: () => this.#follow(),
       metrics,
+      tracing: parts.tracing,
       maxMessages: options.upstreamBufferMessages,
       maxBytes: options.upstreamBufferBytes,
     })

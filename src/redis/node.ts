@@ -1,5 +1,6 @@
+import type { GapReason } from '../contract/reasons.ts'
 import type { Logger } from '../log.ts'
-import type { GapReason, Metrics } from '../metrics.ts'
+import type { Metrics } from '../metrics.ts'
 import { Canary } from './canary.ts'
 import { RedisFeed } from './feed.ts'
 import { checkKeyspaceEvents } from './keyspace.ts'
