@@ -197,11 +197,69 @@ const preflight = {
   },
 }
 
+const live = {
+  title: 'wsproxy: live door',
+  rows: {
+    Sockets: [
+      perSecond('Opened and closed', 'how many?', [
+        [rate('wsproxy_live_connections_total'), 'opened'],
+        [rate('wsproxy_live_disconnections_total'), 'closed'],
+      ]),
+      perSecond('Not let in', 'for what?', [
+        [rate('wsproxy_live_auth_denied_total'), 'credentials'],
+        [rate('wsproxy_live_origin_denied_total'), 'origin'],
+      ]),
+      perSecond('Closed by us', 'for what?', [
+        [rate('wsproxy_live_backpressure_disconnects_total'), 'too slow'],
+        [rate('wsproxy_live_idle_disconnects_total'), 'idle'],
+      ]),
+      count('Subscriptions', 'which topics are held, and how often?', [
+        [`sum by (subscription) (wsproxy_live_subscriptions${ON})`, '{{subscription}}'],
+      ]),
+    ],
+    Frames: [
+      perSecond('Frames', 'in and out?', [
+        [rate('wsproxy_live_messages_sent_total'), 'to clients'],
+        [rate('wsproxy_live_messages_received_total'), 'from clients'],
+      ]),
+      {
+        ...bytes('Bytes', 'in and out?', [
+          [rate('wsproxy_live_bytes_sent_total'), 'to clients'],
+          [rate('wsproxy_live_bytes_received_total'), 'from clients'],
+        ]),
+        unit: 'Bps',
+      },
+      count('Last broadcast', 'how many sockets did it reach?', [
+        [`wsproxy_live_last_broadcast_fanout${ON}`, '{{instance}}'],
+      ]),
+      share('Compression', 'what is left of a message? Only with LIVE_COMPRESSION', [
+        [
+          `${rate('wsproxy_live_message_compressed_bytes_total')} / ${rate('wsproxy_live_message_plain_bytes_total')}`,
+          'of its size',
+        ],
+      ]),
+    ],
+    'What went wrong?': [
+      perSecond('Not delivered', 'to clients with a full buffer', [
+        [rate('wsproxy_live_messages_send_failures_total'), 'frames'],
+      ]),
+      perSecond('Not usable', 'messages of agents that are no frame', [
+        [rate('wsproxy_live_messages_unusable_total'), 'messages'],
+      ]),
+      perSecond('Refused', 'of what clients send', [
+        [rate('wsproxy_live_messages_dropped_rate_limit_total'), 'over the rate'],
+        [rate('wsproxy_live_errors_sent_total'), 'answered with an error'],
+      ]),
+    ],
+  },
+}
+
 /** By file name; one only where the metric exists that it needs. */
 export const dashboards = (has) => ({
   overview,
   doors,
   redis,
   saturation,
+  ...(has('wsproxy_live_messages_sent_total') && { live }),
   ...(has('wsproxy_preflight_runs_total') && { preflight }),
 })
