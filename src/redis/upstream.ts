@@ -1,7 +1,8 @@
 import type { SpanContext } from '@opentelemetry/api'
 import type { Metrics } from '../metrics.ts'
 import type { Traced, Tracing } from '../tracing.ts'
-import { isMoved, isReply, isUnsent, type Link } from './link.ts'
+import { isMoved, isReply, isUnsent } from './errors.ts'
+import type { Link } from './link.ts'
 
 export type Refused = (code: 'upstream-unavailable' | 'upstream-uncertain') => void
 
