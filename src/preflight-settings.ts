@@ -5,6 +5,7 @@ export const preflightSettings = {
   preflightTimeoutMs: duration('PREFLIGHT_CHECK_TIMEOUT', {
     default: '500ms',
     minimum: 10,
+    maximum: 2000,
     description: 'How long a preflight check may take; past it, it has failed.',
   }),
   preflightHttpDependencies: list('PREFLIGHT_HTTP_DEPENDENCIES', {

@@ -71,14 +71,25 @@ export async function doctor(options: DoctorOptions): Promise<void> {
     const report = await preflight.run(context, 'doctor')
     if (options.json)
       console.log(
-        JSON.stringify({ ...report, redis: { address: preflight.redisAddress, source: found.source } }, null, 2),
+        JSON.stringify(
+          {
+            ...report,
+            redis: {
+              address: preflight.redisAddress,
+              source: found.source,
+              ...(!redis.ready && { reason: log.reason }),
+            },
+          },
+          null,
+          2,
+        ),
       )
     else {
       const { columns = 80, isTTY } = process.stdout
       console.log(tableOf(report, { width: columns, colours: isTTY && process.stdout.hasColors() }))
     }
     if (!report.healthy) process.exitCode = 1
-    await preflight.stop(redis.ready ? RECORD_MS : 0)
+    await preflight.stop(RECORD_MS)
   } finally {
     await stop()
     metrics.stop()

@@ -62,7 +62,11 @@ program
   .option('--event-type <type>', 'also: this type of event is enabled')
   .option('--campaign <id>', 'also, with --event-type: this campaign has no cooldown')
   .option('--json', 'the report as JSON')
-  .action(async (options) => (await import('./doctor.ts')).doctor(options))
+  .action(async (options) => {
+    await (await import('./doctor.ts')).doctor(options)
+    // What a check has left running, or Sentry has not taken, does not hold us.
+    process.stdout.write('', () => process.exit())
+  })
 
 program
   .command('config')
@@ -70,6 +74,11 @@ program
   .option('--json', 'as JSON')
   .option('--markdown', 'all settings that there are, as the table of the README')
   .action(async (options) => (await import('./config.ts')).config(options))
+
+// Who reads no more ("| head") is no fault of ours.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+})
 
 try {
   await program.parseAsync()

@@ -32,6 +32,7 @@ export class Recorder {
   readonly #waiting: Report[] = []
   #sending: Promise<void> | undefined
   #retry: NodeJS.Timeout | undefined
+  #stopped = false
 
   constructor(parts: RecorderParts) {
     this.#parts = parts
@@ -52,6 +53,7 @@ export class Recorder {
 
   /** Keeps a run, and tells whoever is to know; later, when Redis is away. */
   keep(report: Report): void {
+    if (this.#stopped) return this.#lose(report, 'the process ended')
     this.#tell(report)
     if (this.#waiting.length >= MAX_WAITING) this.#lose(this.#waiting.shift()!, 'too many reports wait for Redis')
     this.#waiting.push(report)
@@ -61,8 +63,10 @@ export class Recorder {
   /** Tries for so long to record what is left, and counts the rest. */
   async stop(timeoutMs: number): Promise<void> {
     this.#send()
-    const flushed = (async () => this.#parts.told?.flush(timeoutMs))()
-    await Promise.allSettled([within(this.#sending ?? Promise.resolve(), timeoutMs), flushed])
+    // Sentry takes 0 for "as long as it lasts".
+    const flushed = (async () => this.#parts.told?.flush(Math.max(1, timeoutMs)))()
+    await Promise.allSettled([this.#sending ?? Promise.resolve(), flushed].map((each) => within(each, timeoutMs)))
+    this.#stopped = true
     clearTimeout(this.#retry)
     for (const report of this.#waiting.splice(0)) this.#lose(report, 'the process ended')
   }

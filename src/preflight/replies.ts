@@ -1,3 +1,4 @@
+import { isReply } from '../redis/errors.ts'
 import type { CheckedRedis } from './check.ts'
 
 /** The value of a setting of Redis, one a node; undefined where CONFIG is not allowed. */
@@ -9,8 +10,8 @@ export async function settingsOf(
   try {
     return (await redis.everyNode(['CONFIG', 'GET', name], signal)).map((answer) => pairsOf(answer)[0]?.[1] ?? '')
   } catch (error) {
-    // Hosted servers rename or forbid CONFIG.
-    if (/NOPERM|No permissions|unknown command/i.test((error as Error).message)) return undefined
+    // Hosted servers rename or forbid CONFIG, each in words of its own.
+    if (isReply(error)) return undefined
     throw error
   }
 }

@@ -25,6 +25,7 @@ if redis.call('HEXISTS', KEYS[4], ARGV[1]) == 1 then return 0 end
 local at = redis.call('XADD', KEYS[1], '*', 'id', ARGV[1], 'type', ARGV[2], 'healthy', ARGV[3], 'report', ARGV[4])
 redis.call('HSET', KEYS[4], ARGV[1], at)
 redis.call('EXPIRE', KEYS[4], ARGV[6])
+redis.call('EXPIRE', KEYS[1], ARGV[6])
 redis.pcall('XTRIM', KEYS[1], 'MINID', ARGV[5])
 redis.call('XTRIM', KEYS[1], 'MAXLEN', '~', ARGV[7])
 for key = 2, 3 do
@@ -95,7 +96,9 @@ export class Reports {
         end = `(${at}`
         if (eventType !== undefined && fields.get('type') !== eventType) continue
         if (healthy !== undefined && fields.get('healthy') !== (healthy ? '1' : '0')) continue
-        reports.push(JSON.parse(fields.get('report') ?? ''))
+        const report = reportIn(fields)
+        if (report === undefined) continue
+        reports.push(report)
         if (reports.length === limit) return { reports, next: at }
       }
       if (entries.length < count) return { reports, next: undefined }
@@ -110,7 +113,7 @@ export class Reports {
     const at = await this.#command(['HGET', preflightPlaces(Math.floor(createdAt / DAY_MS)), id])
     if (typeof at !== 'string') return undefined
     const [entry] = await this.#range(at, at, 1)
-    return entry === undefined ? undefined : JSON.parse(entryOf(entry).fields.get('report') ?? '')
+    return entry === undefined ? undefined : reportIn(entryOf(entry).fields)
   }
 
   /** The counts of some hours and days, those without a run included. */
@@ -128,6 +131,15 @@ export class Reports {
 function entryOf(entry: unknown): { at: string; fields: ReadonlyMap<string, string> } {
   const [at, fields] = entry as [unknown, unknown]
   return { at: String(at), fields: new Map(pairsOf(fields)) }
+}
+
+/** The report of an entry; undefined: somebody else has put something there. */
+function reportIn(fields: ReadonlyMap<string, string>): Report | undefined {
+  try {
+    return JSON.parse(fields.get('report') ?? '')
+  } catch {
+    return undefined
+  }
 }
 
 const ID = /^([0-9a-z]{9})-[0-9a-f]{16}$/

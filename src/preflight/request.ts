@@ -39,9 +39,18 @@ const RULES: Readonly<Record<string, Rule>> = {
   metadata: (value) =>
     typeof value !== 'object' || value === null || Array.isArray(value)
       ? 'must be an object'
-      : JSON.stringify(value).length > MAX_METADATA
-        ? `must be at most ${MAX_METADATA} characters of JSON`
+      : lengthOf(value) > MAX_METADATA
+        ? `must be at most ${MAX_METADATA} characters of JSON, and not nested as if without end`
         : undefined,
+}
+
+/** Of its JSON; infinite when it nests deeper than the stack. */
+function lengthOf(value: object): number {
+  try {
+    return JSON.stringify(value).length
+  } catch {
+    return Number.POSITIVE_INFINITY
+  }
 }
 
 /**

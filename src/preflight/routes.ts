@@ -100,7 +100,10 @@ function signIn(admin: Admin, asked: Asked): Answer {
 }
 
 function signedIn(value: string, lifeS: number, headers: Asked['headers']): Answer {
-  const secure = headers['x-forwarded-proto'] === 'https' ? '; Secure' : ''
+  // The first proxy speaks with the browser; where none tells, the origin of the page does.
+  const [scheme = ''] = headers['x-forwarded-proto'].split(',')
+  const encrypted = scheme.trim().toLowerCase() === 'https' || headers.origin.startsWith('https://')
+  const secure = encrypted ? '; Secure' : ''
   const cookie = `${ADMIN_COOKIE}=${value}; HttpOnly; SameSite=Strict; Path=/; Max-Age=${lifeS}${secure}`
   return json('200 OK', { signed_in: lifeS > 0 }, { 'Set-Cookie': cookie })
 }

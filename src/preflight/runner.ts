@@ -14,6 +14,8 @@ export interface RunnerParts {
 
 /** Contexts that may be checked at one time. */
 const MAX_RUNS = 100
+/** A timer that is this late says that nothing else was done in time either. */
+const STALL_MS = 50
 
 /** Too many runs are under way; a caller may come back. */
 export class TooManyRuns extends Error {
@@ -39,7 +41,8 @@ export class Runner {
     const key = canonical(context)
     const shared = this.#running.get(key)
     if (shared) return shared
-    if (this.#running.size >= MAX_RUNS) throw new TooManyRuns('too many preflight runs are under way')
+    if (context.mode === 'full' && this.#running.size >= MAX_RUNS)
+      throw new TooManyRuns('too many preflight runs are under way')
     const run = this.#run(context, triggeredBy).finally(() => this.#running.delete(key))
     this.#running.set(key, run)
     return run
@@ -79,10 +82,16 @@ export class Runner {
     setMaxListeners(0, abort.signal)
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<Spoken>((resolve) => {
-      timer = setTimeout(() => {
-        // First: a check that is told to stop may throw at once, and what it took is the reason.
-        resolve({ late: timeoutMs })
+      const stop = () => {
         abort.abort(new Error(`not done within ${timeoutMs} ms`))
+        // What it returns now is heard: it knows what it was waiting for.
+        setImmediate(() => resolve({ late: timeoutMs }))
+      }
+      timer = setTimeout(() => {
+        // A late timer: this process was busy, and the check has not had its time.
+        const missedMs = performance.now() - startedAt - timeoutMs
+        if (missedMs > STALL_MS) timer = setTimeout(stop, Math.min(missedMs, timeoutMs))
+        else stop()
       }, timeoutMs)
     })
     const spoken = (async () => check.execute(context, abort.signal, surroundings))()
@@ -94,7 +103,13 @@ export class Runner {
       late,
     ])
     clearTimeout(timer)
-    return { ...verdictOf(check.name, said), name: check.name, durationMs: sinceMs(startedAt) }
+    const verdict = verdictOf(check.name, said)
+    const isReason = abort.signal.aborted && (verdict.status !== 'fail' || 'thrown' in said)
+    return {
+      ...(isReason ? verdictOf(check.name, { late: timeoutMs }) : verdict),
+      name: check.name,
+      durationMs: sinceMs(startedAt),
+    }
   }
 }
 

@@ -34,6 +34,11 @@ export async function openSentry(dsn: string, log: Logger): Promise<Told | undef
     log.warn({ event: 'sentry' }, 'SENTRY_DSN is not an address that Sentry takes')
     return undefined
   }
+  client.on('afterSendEvent', (_event, response) => {
+    const { statusCode } = response ?? {}
+    if (statusCode !== undefined && statusCode < 300) return
+    log.warn({ event: 'sentry', statusCode }, 'Sentry did not take an unhealthy run')
+  })
   const tell = (report: Report) => {
     if (report.healthy) return
     const scope = new sentry.Scope()

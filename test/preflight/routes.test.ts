@@ -234,6 +234,15 @@ describe('the API of preflight checks', () => {
     assert.ok(!cookie.includes(TOKEN))
     const headers = { Cookie: cookie.split(';')[0]!, Authorization: '' }
     assert.equal((await ask('/api/preflight/stats', { headers })).status, 200)
+    // A page of another origin can only post like this, and the browser may add the cookie.
+    const plain = { method: 'POST', body: '{}', headers: { Cookie: headers.Cookie, 'Content-Type': 'text/plain' } }
+    for (const path of ['/api/preflight/run', '/admin/sign-out']) {
+      const forged = await fetch(`${gateway.http}${path}`, plain)
+      assert.equal(forged.status, 400)
+      assert.equal(forged.headers.get('set-cookie'), null)
+    }
+    for (const header of [{ 'X-Forwarded-Proto': 'HTTPS, http' }, { Origin: 'https://console.example.org' }])
+      assert.match((await signIn({ token: TOKEN }, header)).headers.get('set-cookie')!, /; Secure$/)
     assert.match(
       (await signIn({ token: TOKEN }, { 'X-Forwarded-Proto': 'https' })).headers.get('set-cookie')!,
       /; Secure$/,
@@ -276,7 +285,7 @@ describe('a Redis that dies in the middle of a run', { skip: withoutRealRedis },
     const wait = `await new Promise((done) => { globalThis.preflightGoOn = done }); return { status: 'pass', message: '' }`
     folder.add('wait.js', checkSource('wait', wait, 7))
     const redis = await startRealRedis()
-    const env = { ...ENV, PREFLIGHT_CHECKS_FOLDER: folder.path, PREFLIGHT_CHECK_TIMEOUT: '5s' }
+    const env = { ...ENV, PREFLIGHT_CHECKS_FOLDER: folder.path, PREFLIGHT_CHECK_TIMEOUT: '2s' }
     const gateway = await startGateway({ env, redis })
     const shared = globalThis as { preflightGoOn?: () => void }
     const answer = fetch(`${gateway.http}/api/preflight/run`, { method: 'POST', headers: ADMIN })

@@ -17,10 +17,11 @@ interface Need {
   readonly args: readonly string[]
 }
 
-/** What the gateway sends to Redis, in a form that changes nothing: keys that nobody has, an entry id that no stream takes. */
+/** What the gateway sends to Redis, in a form that changes nothing: keys that nobody has, an entry id that no stream takes, a number that is none. */
 function needs(random: string): Need[] {
   const session = privateSession(random)
   const key = sessionAuth(session)
+  const absent = preflightCounts('hour', 0)
   return [
     { what: 'GET, DEL, EVAL on session:*:auth', for: 'tokens', args: ['EVAL', SCRIPT, '1', key] },
     { what: 'EVALSHA', for: 'tokens', args: ['EVALSHA', '0'.repeat(40), '1', key] },
@@ -31,7 +32,12 @@ function needs(random: string): Need[] {
     { what: 'HGET on events:config', for: 'checks', args: ['HGET', EVENTS_CONFIG, session] },
     { what: 'PTTL on cooldown:*', for: 'checks', args: ['PTTL', cooldown('none', session)] },
     { what: 'TIME', for: 'checks', args: ['TIME'] },
-    { what: `HGETALL on {${PREFLIGHT_REPORTS}}:*`, for: 'reports', args: ['HGETALL', preflightCounts('hour', 0)] },
+    { what: `HGETALL on {${PREFLIGHT_REPORTS}}:*`, for: 'reports', args: ['HGETALL', absent] },
+    { what: `HINCRBY on {${PREFLIGHT_REPORTS}}:*`, for: 'reports', args: ['HINCRBY', absent, 'f', 'x'] },
+    { what: `HSET on {${PREFLIGHT_REPORTS}}:*`, for: 'reports', args: ['HSET', absent, 'f'] },
+    { what: `HEXISTS on {${PREFLIGHT_REPORTS}}:*`, for: 'reports', args: ['HEXISTS', absent, 'f'] },
+    { what: `EXPIRE on {${PREFLIGHT_REPORTS}}:*`, for: 'reports', args: ['EXPIRE', absent, '1'] },
+    { what: `XTRIM on ${PREFLIGHT_REPORTS}`, for: 'reports', args: ['XTRIM', PREFLIGHT_REPORTS, 'MAXLEN', 'x'] },
     { what: `XADD on ${PREFLIGHT_REPORTS}`, for: 'reports', args: ['XADD', PREFLIGHT_REPORTS, '0-0', 'a', 'b'] },
     {
       what: `XREVRANGE on ${PREFLIGHT_REPORTS}`,

@@ -10,7 +10,7 @@ const check: Check = {
   async execute(_, signal, { redis }) {
     const startedAt = performance.now()
     try {
-      await redis.command(['PING'], signal)
+      await redis.everyNode(['PING'], signal)
     } catch (error) {
       return {
         status: 'fail',
