@@ -25,6 +25,8 @@ const BOUNDS: Readonly<Record<string, 1 | -1>> = {
   minItems: -1,
   minProperties: -1,
 }
+/** Where `true` says the same as nothing. */
+const OPEN = new Set(['additionalProperties', 'unevaluatedProperties', 'unevaluatedItems'])
 /** Compared member by member below. */
 const STRUCTURE = new Set(['properties', 'required', 'type', 'enum', 'items', '$ref'])
 
@@ -140,13 +142,24 @@ class Comparison {
     return changes
   }
 
+  /** Whether the names that may not be used any more are those of frames that are new. */
+  #keepsNewFrames(old: unknown, now: unknown): boolean {
+    const [before, after] = [namesIn(old), namesIn(now)]
+    if (before === undefined || after === undefined || before.some((name) => !after.includes(name))) return false
+    const known = typesIn(this.#before)
+    const types = typesIn(this.#after)
+    return after.every((name) => before.includes(name) || (types.has(name) && !known.has(name)))
+  }
+
   /** Keywords of which nothing is known here: one more narrows, one less widens, another value may do both. */
   #others(where: string, old: Keywords, now: Keywords): Change[] {
     const names = new Set([...Object.keys(old), ...Object.keys(now)])
     return [...names].flatMap((keyword): Change[] => {
       if (WORDS.has(keyword) || STRUCTURE.has(keyword) || keyword in BOUNDS || same(old[keyword], now[keyword]))
         return []
-      const gone = now[keyword] === undefined || now[keyword] === true
+      if (keyword === 'not' && this.#keepsNewFrames(old.not, now.not))
+        return [{ level: 'minor', where, what: 'keeps the names of new frames' }]
+      const gone = now[keyword] === undefined || (now[keyword] === true && OPEN.has(keyword))
       return [{ level: gone ? this.#widened : 'major', where, what: `${keyword} ${gone ? 'is gone' : 'is another'}` }]
     })
   }
@@ -156,6 +169,12 @@ const TYPES = ['array', 'boolean', 'null', 'number', 'object', 'string']
 const typesOf = ({ type }: Keywords): string[] => (type === undefined ? TYPES : [type].flat()) as string[]
 const admits = (types: string[], type: string): boolean =>
   types.includes(type) || (type === 'integer' && types.includes('number'))
+const namesIn = (not: unknown) => (not as { enum?: unknown[] } | undefined)?.enum
+/** The `type` of every frame that a contract defines. */
+const typesIn = ({ $defs }: ContractSchema): Set<unknown> =>
+  new Set(
+    Object.values($defs).flatMap((schema) => (fieldsOf(schema as Keywords).type as Keywords | undefined)?.const ?? []),
+  )
 const fieldsOf = ({ properties }: Keywords) => (properties ?? {}) as Readonly<Record<string, Schema>>
 
 /** A schema with the words of its own and the keywords of what it refers to. */

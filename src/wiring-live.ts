@@ -1,5 +1,5 @@
 import { disconnectedBy } from './contract/codes.ts'
-import { liveChannel } from './contract/topics.ts'
+import { liveBus, liveChannel } from './contract/topics.ts'
 import { LiveDoor } from './doors/live.ts'
 import { LiveBus, type Order } from './live/bus.ts'
 import { Coordination } from './live/coordination.ts'
@@ -36,6 +36,7 @@ export function liveDoor({ config, core, metrics, log, draining, health }: LiveW
   const bus = new LiveBus({
     instance,
     bindings,
+    ready: () => redis.readyFor(liveBus()),
     publish: (channel, message) => redis.publish(channel, message),
     carryOut: (order) => carryOut(order),
     unusable: () => unusable('bus'),
@@ -61,6 +62,7 @@ export function liveDoor({ config, core, metrics, log, draining, health }: LiveW
     lookUp: new LookUp({ open: () => ends.open, coordination: () => coordination.metrics(), health }),
     metrics,
     enqueue: (connection, frame) => delivery.enqueue(connection, frame),
+    guard: (connection, work) => ends.guard(connection, work),
     unusable,
   })
 

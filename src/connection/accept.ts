@@ -153,7 +153,12 @@ export class Acceptor {
       visit.greet?.(connection)
       const { source, channels, also } = visit
       const join = (each: readonly string[]) => this.#parts.bindings.join(connection, source, each)
-      await (also === undefined ? join(channels) : Promise.all([channels, ...also].map(join)))
+      // A topic that Redis does not let us listen to costs the client that topic; its door has told it.
+      const joinAlso = (each: readonly string[]) =>
+        join(each).catch((error: unknown) => {
+          if (error instanceof RedisUnavailable) throw error
+        })
+      await (also === undefined ? join(channels) : Promise.all([join(channels), ...also.map(joinAlso)]))
       if (attempt.over) return
       // Ended before it opened: so much was published meanwhile that its buffer was full.
       if (connection.phase !== Phase.accepting) return this.#refuse(attempt, refusals['at-capacity'])

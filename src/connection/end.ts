@@ -96,10 +96,10 @@ export class Endings {
       // The last frame has room beyond the bound. What waited for this tick is behind one that was dropped.
       if (goodbye) this.#parts.delivery.last(connection, goodbye)
     } else {
-      if (goodbye) this.#parts.delivery.enqueue(connection, goodbye)
       this.#parts.delivery.flush(connection)
       // That may have found the buffer full, and ended the socket for it.
       if (connection.phase !== Phase.open) return
+      if (goodbye) this.#parts.delivery.last(connection, goodbye)
     }
     connection.phase = Phase.ending
     if (connection.buffered === 0) this.#endNow(connection)

@@ -83,7 +83,7 @@ export const liveChannel = (topic: string): string => LIVE + topic
 
 /** All channels of a topic, its own first. */
 export const liveChannels = (topic: string): string[] => {
-  const older = OLDER[topic]
+  const older = Object.hasOwn(OLDER, topic) ? OLDER[topic] : undefined
   return older === undefined ? [liveChannel(topic)] : [liveChannel(topic), older]
 }
 

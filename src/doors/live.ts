@@ -43,6 +43,8 @@ export interface LiveParts {
   readonly lookUp: LookUp
   readonly metrics: Metrics
   readonly enqueue: (connection: Connection, frame: Buffer) => void
+  /** Runs work for a socket; a fault in it ends that socket and nothing else. */
+  readonly guard: (connection: Connection, work: () => void) => void
   /** A message from Redis is none of its topic's. */
   readonly unusable: (topic: string) => void
 }
@@ -97,6 +99,7 @@ export class LiveDoor implements Door, Source {
       topics,
       source: this,
       refusing: () => this.#counts.errorsSent++,
+      guard: parts.guard,
       say: (connection, frame) => this.#say(connection, frame),
     })
   }
@@ -141,7 +144,9 @@ export class LiveDoor implements Door, Source {
     if (message?.recipients === undefined) return message?.frame
     const serials = new Set(message.recipients.map(serialOf))
     for (const member of topic.members.slice()) {
-      if (serials.has(member.serial)) this.#parts.enqueue(member, message.frame)
+      if (!serials.has(member.serial)) continue
+      member.trafficAt = performance.now()
+      this.#parts.enqueue(member, message.frame)
     }
     return undefined
   }
@@ -151,7 +156,7 @@ export class LiveDoor implements Door, Source {
     if (liveKind(channel!) === 'bus') return
     for (const member of topic.members.slice()) {
       this.#parts.bindings.leave(member, topic)
-      this.#subscriptions.refused(member, topicOf(channel!))
+      this.#subscriptions.refused(member, topic)
     }
   }
 

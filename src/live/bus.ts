@@ -1,4 +1,5 @@
 import type { Bindings, Source } from '../connection/bind.ts'
+import { RedisUnavailable } from '../contract/codes.ts'
 import { liveAnswers, liveBus } from '../contract/topics.ts'
 import { newCorrelationId } from './frames.ts'
 
@@ -29,6 +30,8 @@ interface Answer {
 export interface BusParts {
   readonly instance: string
   readonly bindings: Bindings
+  /** Whether messages of the bus come and go here. */
+  readonly ready: () => boolean
   /** Resolves with the number of subscribers that got it. @throws RedisUnavailable */
   readonly publish: (channel: string, message: string) => Promise<number>
   /** Does it here; the number of sockets that it concerned. */
@@ -41,6 +44,7 @@ export interface BusParts {
 const ANSWER_MS = 1000
 
 interface Waiting {
+  readonly what: Order['what']
   expected: number | undefined
   answers: number
   sockets: number
@@ -62,7 +66,8 @@ export class LiveBus implements Source {
    * @throws RedisUnavailable: then nobody has heard of it.
    */
   async ask(order: Order): Promise<number> {
-    const { instance, bindings, publish } = this.#parts
+    const { instance, bindings, publish, ready } = this.#parts
+    if (!ready()) throw new RedisUnavailable('this instance does not hear its own orders')
     this.#listening ??= bindings.keep(this, liveAnswers(instance))
     await this.#listening.catch((error: unknown) => {
       this.#listening = undefined
@@ -73,12 +78,13 @@ export class LiveBus implements Source {
     let timer: NodeJS.Timeout | undefined
     const answered = new Promise<void>((done) => {
       timer = setTimeout(done, ANSWER_MS)
-      this.#waiting.set(id, { expected: undefined, answers: 0, sockets: 0, done })
+      this.#waiting.set(id, { what: order.what, expected: undefined, answers: 0, sockets: 0, done })
     })
     const waiting = this.#waiting.get(id)!
     try {
       waiting.expected = await publish(liveBus(), JSON.stringify(question))
-      if (waiting.answers < waiting.expected) await answered
+      const found = order.what === 'disconnect' && waiting.sockets > 0
+      if (!found && waiting.answers < waiting.expected) await answered
       return waiting.sockets
     } finally {
       clearTimeout(timer)
@@ -106,6 +112,8 @@ export class LiveBus implements Source {
     if (waiting === undefined) return
     waiting.answers++
     waiting.sockets += sockets
-    if (waiting.answers === waiting.expected) waiting.done()
+    // A socket is in one place only: then nobody else has to be waited for.
+    const found = waiting.what === 'disconnect' && waiting.sockets > 0
+    if (found || waiting.answers === waiting.expected) waiting.done()
   }
 }

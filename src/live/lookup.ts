@@ -13,8 +13,8 @@ export interface LookUpParts {
   readonly health: () => SystemHealth | Promise<SystemHealth>
 }
 
-/** Many may ask at once, and each would look at every socket: an answer serves all for so long. */
-const AGE_MS = { agent_status: 1000, coordination_metrics: 1000, system_health: 5000 }
+/** Many may ask at once, and each would look at every socket: an answer serves all for so long. The light run has an age of its own. */
+const AGE_MS = { agent_status: 1000, coordination_metrics: 1000, system_health: 250 }
 
 type Name = keyof typeof AGE_MS
 

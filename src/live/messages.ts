@@ -23,7 +23,7 @@ export function messageFrom(topic: string, channel: string, payload: Buffer): Me
     case 'system':
       return toAll(messageFrame({ type: 'system_event', subscription: topic }, text))
     case 'agent':
-      return toAll(messageFrame({ type: 'agent_event', subscription: topic, agentId: agentOf(channel) }, text))
+      return toAll(messageFrame({ type: 'agent_event', subscription: topic, agentId: nameOf(agentOf(channel)) }, text))
     case 'project-index':
       return projectIndex(topic, value)
     default:
@@ -42,12 +42,16 @@ export function whyNotType(type: string, topic: string, data: unknown): string |
 
 const toAll = (frame: Buffer): Message => ({ frame, recipients: undefined })
 
-function projectIndex(topic: string, { event, subscribers = [] }: Fields): Message | undefined {
+function projectIndex(topic: string, { event, subscribers: given }: Fields): Message | undefined {
+  const subscribers = given ?? []
   if (event === undefined || !Array.isArray(subscribers)) return undefined
   const data = written(event)
   if (data === undefined) return undefined
   const frame = messageFrame({ type: 'project_index_event', subscription: topic }, data)
-  return { frame, recipients: subscribers.length > 0 ? subscribers.map(String) : undefined }
+  return {
+    frame,
+    recipients: subscribers.length > 0 ? subscribers.filter((each) => typeof each === 'string') : undefined,
+  }
 }
 
 function published(topic: string, text: string, value: Fields): Message | undefined {
@@ -55,15 +59,21 @@ function published(topic: string, text: string, value: Fields): Message | undefi
   const why = typeof type === 'string' ? whyNotType(type, topic, data) : ''
   if (type === 'critical_alert' && why !== undefined) return undefined
   if (why !== undefined) return toAll(messageFrame({ type: `${topic}_update`, subscription: topic }, text))
+  const { agent_id: agentId, ...rest } = value
   const frame = written({
-    ...value,
+    ...rest,
+    // The contract knows it as a text; agents have numbers as well.
+    ...((typeof agentId === 'string' || typeof agentId === 'number') && { agent_id: String(agentId) }),
     subscription: topic,
     data: data ?? null,
-    timestamp: TIMESTAMP.test(String(value.timestamp)) ? value.timestamp : now(),
+    timestamp: typeof value.timestamp === 'string' && TIMESTAMP.test(value.timestamp) ? value.timestamp : now(),
     correlation_id: isName(value.correlation_id) ? value.correlation_id : newCorrelationId(),
   })
   return frame === undefined ? undefined : toAll(Buffer.from(frame))
 }
+
+/** Channel names come byte by byte. */
+const nameOf = (channel: string): string => Buffer.from(channel, 'latin1').toString('utf8')
 
 const isName = (value: unknown): boolean => typeof value === 'string' && value !== '' && value.length <= MAX_NAME
 

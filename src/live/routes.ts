@@ -184,6 +184,6 @@ async function withRedis(work: () => Promise<Answer>): Promise<Answer> {
   } catch (error) {
     if (!(error instanceof RedisUnavailable)) throw error
     const { status, code, message } = refusals['redis-unavailable']
-    return json(status, { error: { code, message } })
+    return json(status, { error: { code, message } }, { 'Retry-After': '1' })
   }
 }

@@ -18,7 +18,7 @@ export interface Census {
 export function censusOf(sockets: readonly Connection[], topics: Iterable<Topic>): Census {
   const byType = tally(sockets.map(({ subject }): [string, number] => [subject, 1]))
   const subscriptions = tally(holders(topics))
-  const openedAt = Math.min(...sockets.map((connection) => connection.openedAt))
+  const openedAt = sockets.reduce((first, connection) => Math.min(first, connection.openedAt), Number.POSITIVE_INFINITY)
   const oldest = Number.isFinite(openedAt) ? new Date(performance.timeOrigin + openedAt).toISOString() : null
   return { byType, subscriptions, oldest }
 }

@@ -1,4 +1,4 @@
-import type { Bindings, Source } from '../connection/bind.ts'
+import type { Bindings, Source, Topic } from '../connection/bind.ts'
 import type { Connection } from '../connection/connection.ts'
 import { isTopic, liveChannels, liveKind, topicOf } from '../contract/topics.ts'
 import type {
@@ -16,6 +16,8 @@ export interface SubscriptionParts {
   readonly source: Source
   readonly topics: LiveTopics
   readonly say: (connection: Connection, frame: Buffer) => void
+  /** Runs work for a socket; a fault in it ends that socket and nothing else. */
+  readonly guard: (connection: Connection, work: () => void) => void
   /** An error frame is made. */
   readonly refusing: () => void
 }
@@ -35,6 +37,8 @@ const heldBy = ({ topics }: Connection): string[] =>
  */
 export class Subscriptions {
   readonly #parts: SubscriptionParts
+  /** Topics that Redis does not let us listen to. */
+  readonly #forbidden = new WeakSet<Topic>()
   /** Sockets with answers that wait, and the last of them. */
   readonly #waiting = new Map<Connection, Promise<void>>()
 
@@ -48,20 +52,25 @@ export class Subscriptions {
   }
 
   /** Redis does not let us listen to a topic any more: who holds it is told, and holds it no longer. */
-  refused(connection: Connection, topic: string): void {
+  refused(connection: Connection, topic: Topic): void {
+    this.#forbidden.add(topic)
     if (this.#waiting.has(connection)) return
     this.#parts.refusing()
-    this.#parts.say(connection, errorFrame('forbidden', messageOf('forbidden', topic)))
+    this.#parts.say(connection, errorFrame('forbidden', messageOf('forbidden', topicOf(topic.channels[0]!))))
   }
 
   #add(connection: Connection, request: SubscribeList | SubscribeTopic): void {
     const { topics, bindings, source } = this.#parts
-    const { added, unknown, over } = topics.choose(asked(request), heldBy(connection), isTopic)
+    const names = asked(request)
+    // What is held already may yet be refused: somebody asked for it just before.
+    const held = connection.topics.filter(({ channels }) => names.includes(topicOf(channels[0]!)))
+    const { added, unknown, over } = topics.choose(names, heldBy(connection), isTopic)
     const forbidden: string[] = []
     const confirmed = added.map((topic) =>
       bindings.hold(connection, source, liveChannels(topic)).catch(() => void forbidden.push(topic)),
     )
     this.#answer(connection, confirmed, () => {
+      for (const topic of held) if (this.#forbidden.has(topic)) forbidden.push(topicOf(topic.channels[0]!))
       const errors = [
         ...(over ? [this.#error(request, 'too-many-subscriptions', '')] : []),
         ...(unknown.length > 0 ? [this.#error(request, 'unknown-topic', listed(unknown))] : []),
@@ -95,13 +104,13 @@ export class Subscriptions {
     if (before === undefined && confirmed.length === 0) return say()
     const answered = Promise.all([before, ...confirmed]).then(() => {
       if (this.#waiting.get(connection) === answered) this.#waiting.delete(connection)
-      say()
+      this.#parts.guard(connection, say)
     })
     this.#waiting.set(connection, answered)
   }
 
   #error(request: Request, code: 'too-many-subscriptions' | 'unknown-topic' | 'forbidden', about: string): Buffer {
-    const id = 'id' in request ? request.id : undefined
+    const id = 'subscriptions' in request ? undefined : request.id
     this.#parts.refusing()
     return errorFrame(code, messageOf(code, about), request.correlation_id, id)
   }

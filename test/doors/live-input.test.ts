@@ -247,4 +247,33 @@ describe('a live client that does not read', () => {
     )
     assert.equal(await gateway.metric('wsproxy_live_backpressure_disconnects_total'), 1)
   })
+
+  it('keeps a socket whose list has an id of any shape, and echoes it nowhere', async () => {
+    const client = await live(gateway)
+    const deep = '['.repeat(20_000) + ']'.repeat(20_000)
+    const list = (topics: string, type = 'subscribe') => `{"type":"${type}","subscriptions":${topics},"id":${deep}}`
+    client.socket.send(list('["nope"]'))
+    client.socket.send(list('["alerts","nope"]'))
+    client.socket.send(list('["nope"]', 'unsubscribe'))
+    await client.find({ type: 'subscription_updated' })
+    await eventually(() => client.values.filter(({ code }) => code === 'unknown-topic').length === 3, 'three errors')
+    assert.ok(client.values.every((value) => !('id' in value)))
+    assert.equal(client.code, undefined)
+    await client.close()
+  })
+
+  it('takes names that every object has for names of topics', async () => {
+    const other = await startGateway({ redis: gateway.redis, env: { LIVE_TOPICS: 'c*,_*', LIVE_RATE: '0' } })
+    try {
+      const client = await live(other, '/live?subscriptions=constructor,__proto__')
+      client.send({ type: 'subscribe', topic: 'c.1', id: 1 })
+      await client.find({ type: 'subscribed', id: 1 })
+      for (const topic of ['constructor', '__proto__', 'c.1']) {
+        await tell(other, `live:${topic}`, { topic })
+        assert.deepEqual((await client.find({ subscription: topic })).data, { topic })
+      }
+    } finally {
+      await other.stop()
+    }
+  })
 })

@@ -176,6 +176,40 @@ describe('the live door', () => {
       assert.ok(second)
     })
 
+    it('keeps who gets only what is addressed to it from being idle', async () => {
+      const other = await startGateway({ redis: gateway.redis, env: { ...ENV, LIVE_IDLE_TIMEOUT: '1s' } })
+      try {
+        const client = await live(other, '/live?subscriptions=project_index')
+        const subscribers = [idOf(client.values[0])]
+        const telling = setInterval(
+          () => void tell(other, 'project_index:websocket_events', { event: 1, subscribers }),
+          200,
+        )
+        await client.take(10)
+        clearInterval(telling)
+        assert.equal(client.code, undefined)
+      } finally {
+        await other.stop()
+      }
+    })
+
+    it('passes on what agents write in unusual shapes in the shape of the contract', async () => {
+      const client = await live(gateway, '/live?subscriptions=news,agents,project_index')
+      await tell(gateway, 'live:news', { type: 'status', agent_id: 42 })
+      await tell(gateway, 'live:news', { type: 'odd', agent_id: {}, timestamp: { toString: 1, valueOf: 2 } })
+      await tell(gateway, 'live:news', { type: 'list', timestamp: ['2026-01-01T00:00:00Z'] })
+      await tell(gateway, 'agent_events:é', { a: 1 })
+      await tell(gateway, 'project_index:websocket_events', { event: 'x', subscribers: null })
+      await tell(gateway, 'project_index:websocket_events', { event: 'y', subscribers: [{ toString: 1, valueOf: 1 }] })
+      assert.equal((await client.find({ type: 'status' })).agent_id, '42')
+      const odd = await client.find({ type: 'odd' })
+      assert.equal(odd.agent_id, undefined)
+      for (const { timestamp } of [odd, await client.find({ type: 'list' })]) assert.equal(typeof timestamp, 'string')
+      assert.equal((await client.find({ type: 'agent_event' })).agent_id, 'é')
+      assert.equal((await client.find({ type: 'project_index_event' })).data, 'x')
+      assert.equal(await gateway.metric('wsproxy_errors_total', { type: 'internal' }), 0)
+    })
+
     it('listens to a channel only while some socket wants it', async () => {
       await untilHeard(gateway, 'live:build.only', 0)
       const client = await live(gateway, '/live?subscriptions=build.only')

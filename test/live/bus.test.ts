@@ -6,6 +6,7 @@ import { liveAnswers, liveBus } from '../../src/contract/topics.ts'
 import { LiveBus, type Order } from '../../src/live/bus.ts'
 
 const ORDER: Order = { what: 'disconnect', connectionId: 'abcdef-1', reason: '' }
+const BROADCAST: Order = { what: 'broadcast', topic: 'a', type: 'b', data: '{}', correlationId: 'c' }
 const feed: Feed = { subscribe: async () => {}, unsubscribe: () => {} }
 
 /** Instances that hear each other at once; `deaf` ones count as subscribers and never answer. */
@@ -16,6 +17,7 @@ function instances(sockets: readonly number[], deaf = 0) {
     (count, i) =>
       new LiveBus({
         instance: `i${i}`,
+        ready: () => true,
         bindings: new Bindings(feed),
         publish: async (channel, message) => {
           const to = channel === liveBus() ? buses : buses.filter((_, at) => channel === liveAnswers(`i${at}`))
@@ -35,17 +37,24 @@ function instances(sockets: readonly number[], deaf = 0) {
 describe('the bus between instances', () => {
   it('has an order carried out once by each, and adds up their sockets, whatever answer comes first', async () => {
     const { buses, orders } = instances([3, 0, 4])
-    assert.deepEqual(await Promise.all([buses[0]!.ask(ORDER), buses[2]!.ask(ORDER)]), [7, 7])
+    assert.deepEqual(await Promise.all([buses[0]!.ask(BROADCAST), buses[2]!.ask(BROADCAST)]), [7, 7])
     assert.equal(orders.length, 6)
-    assert.deepEqual(orders[0], ORDER)
+    assert.deepEqual(orders[0], BROADCAST)
   })
 
   it('waits a second for an instance that does not answer, and tells what it knows', async () => {
     const { buses } = instances([2], 1)
     const startedAt = performance.now()
-    assert.equal(await buses[0]!.ask(ORDER), 2)
+    assert.equal(await buses[0]!.ask(BROADCAST), 2)
     const tookMs = performance.now() - startedAt
     assert.ok(tookMs > 900 && tookMs < 5000, `${tookMs} ms`)
+  })
+
+  it('waits for nobody any more once the socket to disconnect is found', async () => {
+    const { buses } = instances([1], 1)
+    const startedAt = performance.now()
+    assert.equal(await buses[0]!.ask(ORDER), 1)
+    assert.ok(performance.now() - startedAt < 500)
   })
 
   it('survives messages that are not of it, and counts them', () => {
@@ -61,6 +70,7 @@ describe('the bus between instances', () => {
     let away = true
     const bus = new LiveBus({
       instance: 'one',
+      ready: () => true,
       bindings: new Bindings({
         ...feed,
         subscribe: async () => (away ? Promise.reject(new RedisUnavailable('away')) : undefined),
