@@ -5,18 +5,25 @@ import type { Outcome } from './report/outcome.ts'
 import { tableOf } from './report/table.ts'
 import { runScenario } from './rounds.ts'
 import type { Scenario, Settings } from './scenario.ts'
+import { fanout } from './scenarios/fanout.ts'
 import { handshake } from './scenarios/handshake.ts'
 import { idle } from './scenarios/idle.ts'
 import { reconnectStorm } from './scenarios/reconnect-storm.ts'
 import { runsCrowd, runsMany } from './scenarios/runs.ts'
 import { slowReaders } from './scenarios/slow-readers.ts'
+import { streamPaced, streamSaturated } from './scenarios/stream.ts'
 import { unicastPaced, unicastSaturated } from './scenarios/unicast.ts'
+import { upstream } from './scenarios/upstream.ts'
 import { SUBJECTS, type Subject } from './subjects.ts'
 
 const SCENARIOS: Scenario[] = [
   handshake,
   unicastSaturated,
   unicastPaced,
+  streamSaturated,
+  streamPaced,
+  fanout,
+  upstream,
   idle,
   runsMany,
   runsCrowd,

@@ -24,7 +24,8 @@ export async function runScenario(
 
 async function runRound(scenario: Scenario, settings: Settings, subject: Subject): Promise<Round> {
   try {
-    return { values: await onStage(subject, (stage) => scenario.round(stage, settings)) }
+    const set = { ...subject, env: { ...subject.env, ...scenario.env } }
+    return { values: await onStage(set, (stage) => scenario.round(stage, settings)) }
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)
     return error instanceof Refused ? { refused: message } : { failed: message }

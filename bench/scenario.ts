@@ -29,6 +29,8 @@ export interface Scenario {
   about: string
   /** Names of the subjects that can do it; without it all. */
   subjects?: readonly string[]
+  /** Settings of the subject beside its own. */
+  env?: Record<string, string>
   /** Which settings matter to it; the others are not shown. */
   uses: (keyof Settings)[]
   defaults: Settings

@@ -1,4 +1,5 @@
 /** Who is measured, as data. A new peer is one entry more. */
+import type { DialectName } from './load/dialects.ts'
 
 export interface Subject {
   name: string
@@ -9,6 +10,10 @@ export interface Subject {
   env: Record<string, string>
   /** How it shows that it is ready: 200 on /health, or an open port. */
   ready: 'health' | 'port'
+  /** How its clients and agents speak; `plain` without it. */
+  dialect?: DialectName
+  /** Scenarios, by the beginning of their names, that it cannot do, and why. */
+  cannot?: Record<string, string>
 }
 
 export const OURS: Subject = {
@@ -22,4 +27,12 @@ export const OURS: Subject = {
 export const SUBJECTS: Subject[] = [
   OURS,
   { name: 'ws-redis', file: new URL('./peers/ws-redis.js', import.meta.url), args: [], env: {}, ready: 'port' },
+  {
+    name: 'socket.io',
+    file: new URL('./peers/socket-io.js', import.meta.url),
+    args: [],
+    env: {},
+    ready: 'port',
+    dialect: 'socket.io',
+  },
 ]

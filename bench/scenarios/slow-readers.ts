@@ -93,7 +93,8 @@ function floodSessions(url: string, first: number, count: number): { stop(): Pro
     for (let sent = 0; !over; await sleep(FLOOD_STEP_MS)) {
       const due = ((performance.now() - startedAt) / 1000) * FLOOD_PER_SECOND
       const batch: Promise<unknown>[] = []
-      for (; sent < due; sent++) batch.push(client.publish(sessionDown(sessionId(first + (Math.floor(sent / FLOOD_EACH) % count))), payload))
+      for (; sent < due; sent++)
+        batch.push(client.publish(sessionDown(sessionId(first + (Math.floor(sent / FLOOD_EACH) % count))), payload))
       await Promise.all(batch)
     }
     client.destroy()

@@ -7,9 +7,14 @@ import { acceptsConnections, freePort, whenReady } from './ports.ts'
 const READY_MS = 10_000
 const HEALTH_MS = 1000
 
-/** The environment is made anew, so that settings of the shell do not change what is measured. */
-export async function startSubject(subject: Subject, redisUrl: string): Promise<{ child: Child; port: number }> {
-  const port = await freePort()
+export interface StartedSubject {
+  child: Child
+  port: number
+}
+
+/** The environment is made anew, so that settings of the shell do not change what is measured. `again`: on this port, where it was before. */
+export async function startSubject(subject: Subject, redisUrl: string, again?: number): Promise<StartedSubject> {
+  const port = again ?? (await freePort())
   const address = { REDIS_URL: redisUrl, LISTEN_ADDR: `127.0.0.1:${port}` }
   const env = { PATH: process.env.PATH, NODE_ENV: 'production', LOG_LEVEL: 'warn', ...subject.env, ...address }
   const child = spawnChild(subject.name, process.execPath, [fileURLToPath(subject.file), ...subject.args], env)
