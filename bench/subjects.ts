@@ -12,6 +12,8 @@ export interface Subject {
   ready: 'health' | 'port'
   /** How its clients and agents speak; `plain` without it. */
   dialect?: DialectName
+  /** Why it cannot run here, if it cannot. */
+  missing?: () => string | undefined
   /** Scenarios, by the beginning of their names, that it cannot do, and why. */
   cannot?: Record<string, string>
 }
