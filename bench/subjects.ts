@@ -1,11 +1,29 @@
 /** Who is measured, as data. A new peer is one entry more. */
 import type { DialectName } from './load/dialects.ts'
+import { NCHAN } from './peers/nchan.ts'
+import { WEBDIS } from './peers/webdis.ts'
+
+/** Where a program has to listen, and what is there for it. */
+export interface Place {
+  port: number
+  redisPort: number
+  /** A folder of its own, removed afterwards. */
+  dir: string
+}
+
+export interface Program {
+  command: string
+  args: string[]
+  /** Files that it reads from `dir`, by their names. */
+  files: Record<string, string>
+}
 
 export interface Subject {
   name: string
-  /** The program, compiled. */
-  file: URL
-  args: string[]
+  /** What runs: a compiled file of the project, or any other program. */
+  file?: URL
+  args?: string[]
+  program?: (place: Place) => Program
   /** In addition to REDIS_URL, LISTEN_ADDR and what all have in common. */
   env: Record<string, string>
   /** How it shows that it is ready: 200 on /health, or an open port. */
@@ -37,4 +55,6 @@ export const SUBJECTS: Subject[] = [
     ready: 'port',
     dialect: 'socket.io',
   },
+  NCHAN,
+  WEBDIS,
 ]

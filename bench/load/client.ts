@@ -149,9 +149,10 @@ function refusalIn(head: string): string | undefined {
   return ACCEPT.test(head) ? undefined : 'wrong Sec-WebSocket-Accept'
 }
 
-function upgradeRequest({ port, path, token }: Door): string {
+function upgradeRequest({ port, path, token, dialect }: Door): string {
+  const origin = dialect?.origin ? `Origin: ${dialect.origin}\r\n` : ''
   return (
     `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
-    `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${KEY}\r\nAuthorization: Bearer ${token}\r\n\r\n`
+    `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${KEY}\r\n${origin}Authorization: Bearer ${token}\r\n\r\n`
   )
 }

@@ -10,6 +10,8 @@ export type DialectName = 'plain' | 'socket.io' | 'webdis' | 'nchan'
 
 export interface Dialect {
   path(session: number): string
+  /** The Origin header, for whoever insists on one. */
+  origin?: string
   /** Whether each session has a Redis channel of its own that is subscribed while a socket is open. */
   ownChannels: boolean
   /** What a client says after the 101, and how the frame begins that makes it open; without it the 101 does. */
@@ -70,6 +72,7 @@ const socketIo: Dialect = {
 /** Commands of Redis as JSON over a WebSocket: a client subscribes by itself. */
 const webdis: Dialect = {
   path: () => '/.json',
+  origin: 'http://127.0.0.1',
   ownChannels: true,
   hello: {
     says: (session) => JSON.stringify(['SUBSCRIBE', sessionDown(sessionId(session))]),

@@ -32,7 +32,8 @@ export async function onStage<T>(subject: Subject, work: (stage: Stage) => Promi
     const redis = await startRedis()
     endings.unshift(() => redis.end())
     const { child, port } = await startSubject(subject, redis.url)
-    endings.unshift(() => child.end('SIGKILL')) // how it says goodbye is not what is measured
+    // How it says goodbye is not what is measured; a foreign one may have processes of its own to end.
+    endings.unshift(() => child.end(subject.program ? 'SIGTERM' : 'SIGKILL'))
     const startAgain = async () => {
       const started = await startSubject(subject, redis.url, port)
       endings.unshift(() => started.child.end('SIGKILL'))

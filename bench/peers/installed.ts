@@ -1,0 +1,6 @@
+/** Whether programs that are no packages of npm are there. */
+import { existsSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+
+export const onPath = (command: string): boolean =>
+  (process.env.PATH ?? '').split(delimiter).some((folder) => existsSync(join(folder, command)))
