@@ -114,6 +114,7 @@ async function run(names: string[], options: Options): Promise<void> {
     return { scenario, settings: settingsOf(scenario, options), able: partakers(scenario, subjects) }
   })
   const total = plan.reduce((sum, { settings, able }) => sum + settings.rounds * able.length, 0)
+  if (total === 0) command.error('error: none of the subjects can do any of the scenarios', { exitCode: 2 })
   const progress = progressLines(total, process.stderr)
   const on = machine()
   if (!options.json) process.stdout.write(`${machineLine(on)}\n`)

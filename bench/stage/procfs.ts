@@ -20,10 +20,13 @@ export const anonymousBytes = (pid: number): number => sum(pid, (each) => status
 /** The most that was ever resident, in bytes; includes the pages of the executable and its libraries. */
 export const peakBytes = (pid: number): number => sum(pid, (each) => statusBytes(each, 'VmHWM'))
 
-/** Of a process and its descendants: nginx has workers. */
-function sum(pid: number, measure: (pid: number) => number): number {
+const sum = (pid: number, measure: (pid: number) => number): number =>
+  familyOf(pid).reduce((total, each) => total + measure(each), 0)
+
+/** A process and all that it has started, itself first: nginx has workers. */
+export function familyOf(pid: number): number[] {
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').split(' ').filter(Boolean)
-  return children.reduce((total, child) => total + sum(Number(child), measure), measure(pid))
+  return [pid, ...children.flatMap((child) => familyOf(Number(child)))]
 }
 
 function statusBytes(pid: number, field: string): number {
