@@ -67,7 +67,7 @@ const command = new Command('bench')
   .option('--rate <n>', 'messages a second, where they are paced', upTo(1_000_000))
   .option('--window <n>', 'messages under way, where they are not paced', upTo(1_000_000))
   .option('--subject <name...>', `only these: ${SUBJECTS.map(({ name }) => name).join(', ')}`)
-  .option('--quick', 'one small round of each, under a minute')
+  .option('--quick', 'one small round of each against the first peer, under a minute')
   .option('--json', 'one JSON object instead of tables')
   .option('--report <file>', 'also write a page with charts, one file')
   .option('--gate', 'only what gate.json holds, against its peer; exit status 1 when a limit is missed')
@@ -86,6 +86,16 @@ function settingsOf(scenario: Scenario, { quick, rate, ...given }: Options): Set
   const set = Object.fromEntries(overrides.filter(([, value]) => value !== undefined))
   return { ...scenario.defaults, ...(quick && scenario.quick), ...set }
 }
+
+/** Those that are named, or all; of all, a quick run leaves out the long ones. */
+function scenariosOf(names: string[], { quick }: Options): Scenario[] {
+  const left = names.length === 0 && quick ? SCENARIOS.filter(({ long }) => long) : []
+  for (const { name } of left) process.stderr.write(`${name}: not in a quick run, unless it is named\n`)
+  return chosen(SCENARIOS, names, 'scenario').filter((scenario) => !left.includes(scenario))
+}
+
+const subjectsOf = ({ quick, subject }: Options): string[] | undefined =>
+  subject ?? (quick ? SUBJECTS.slice(0, 2).map(({ name }) => name) : undefined)
 
 /** Which subjects take part in a scenario; who does not is named, with the reason. */
 function partakers(scenario: Scenario, subjects: Subject[]): Subject[] {
@@ -108,8 +118,13 @@ function installed(subjects: Subject[]): Subject[] {
 
 async function run(names: string[], options: Options): Promise<void> {
   const gate = options.gate ? readGate() : undefined
-  const scenarios = chosen(SCENARIOS, gate ? gate.limits.map(({ scenario }) => scenario) : names, 'scenario')
-  const subjects = installed(chosen(SUBJECTS, gate ? [OURS.name, gate.peer] : options.subject, 'subject'))
+  const scenarios = gate
+    ? scenariosOf(
+        gate.limits.map(({ scenario }) => scenario),
+        options,
+      )
+    : scenariosOf(names, options)
+  const subjects = installed(chosen(SUBJECTS, gate ? [OURS.name, gate.peer] : subjectsOf(options), 'subject'))
   const plan = scenarios.map((scenario) => {
     return { scenario, settings: settingsOf(scenario, options), able: partakers(scenario, subjects) }
   })

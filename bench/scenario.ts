@@ -34,6 +34,8 @@ export interface Scenario {
   /** Which settings matter to it; the others are not shown. */
   uses: (keyof Settings)[]
   defaults: Settings
+  /** Takes its time whatever the settings: left out of a `--quick` that does not name it. */
+  long?: true
   /** What `--quick` changes in the defaults. */
   quick: Partial<Settings>
   metrics: Metric[]

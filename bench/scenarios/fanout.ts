@@ -1,16 +1,14 @@
 /** One session with all sockets on it: each message goes to every one of them. Messages and rates count deliveries, not what is published. */
 import type { Scenario, Settings, Values } from '../scenario.ts'
 import type { Stage } from '../stage/stage.ts'
-import { PACED_METRICS, type Pace, publishPaced, round } from './unicast.ts'
-
-const WARM_UP_S = 2
+import { PACED_METRICS, type Pace, pacedWarmUp, publishPaced, round } from './unicast.ts'
 
 /** Deliveries in whole messages. */
 const whole = (deliveries: number, sockets: number): number => Math.ceil(deliveries / sockets) * sockets
 
 const toAll: Pace = {
   acknowledged: false,
-  warmUp: ({ perSecond, sockets }) => whole(perSecond * WARM_UP_S, sockets),
+  warmUp: (settings) => whole(pacedWarmUp(settings), settings.sockets),
   publish: (stage, count, { perSecond, sockets }) => publishPaced(stage, count / sockets, perSecond / sockets),
 }
 
@@ -29,7 +27,7 @@ export const fanout: Scenario = {
   about: 'one session with all sockets on it; every message is delivered to each (open loop)',
   uses: ['sockets', 'messages', 'perSecond'],
   defaults: { sockets: 1000, messages: 400_000, perSecond: 40_000, window: 0, rounds: 3 },
-  quick: { messages: 120_000, rounds: 1 },
+  quick: { messages: 60_000, rounds: 1 },
   env: { AUTH_TOKEN_MODE: 'reusable' }, // all sockets come with the token of the one session
   metrics: PACED_METRICS.map((metric) => ({ ...metric, label: LABELS[metric.key] ?? metric.label })),
   round: toOneSession,

@@ -93,6 +93,7 @@ export const reconnectStorm: Scenario = {
   name: 'reconnect-storm',
   about: 'a restart of Redis under a crowd, SIGTERM while messages flow, and all sockets at once on a new process',
   subjects: [OURS.name],
+  long: true,
   uses: ['sockets', 'messages', 'perSecond'],
   defaults: { sockets: 10_000, messages: 300_000, perSecond: 20_000, window: 0, rounds: 3 },
   quick: { sockets: 2000, messages: 160_000, rounds: 1 },

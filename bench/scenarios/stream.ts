@@ -16,7 +16,7 @@ export const streamSaturated: Scenario = {
   about: `bursts of ${BURST} messages to each of ${HOT} hot sessions in turn, as fast as they arrive (closed window)`,
   uses: ['sockets', 'messages', 'window'],
   defaults: { sockets: 1000, messages: 1_000_000, perSecond: 0, window: 20_000, rounds: 3 },
-  quick: { messages: 400_000, rounds: 1 },
+  quick: { messages: 300_000, rounds: 1 },
   metrics: METRICS,
   round: (stage, settings) => bursts(stage, settings, saturated),
 }
@@ -26,7 +26,7 @@ export const streamPaced: Scenario = {
   about: `bursts of ${BURST} messages to each of ${HOT} hot sessions in turn, at a given pace (open loop)`,
   uses: ['sockets', 'messages', 'perSecond'],
   defaults: { sockets: 1000, messages: 400_000, perSecond: 40_000, window: 0, rounds: 3 },
-  quick: { messages: 120_000, rounds: 1 },
+  quick: { messages: 60_000, rounds: 1 },
   metrics: PACED_METRICS,
   round: (stage, settings) => bursts(stage, settings, pacedBy(BURST)),
 }

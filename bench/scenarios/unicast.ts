@@ -11,6 +11,8 @@ const QUIET_MS = 5000
 const PUBLISH_MS = 150_000
 const SATURATED_WARM_UP = 200_000 // until the kernel has widened the receive buffers and V8 has optimised
 const PACED_WARM_UP_S = 2
+/** A warm-up is never longer than that of what is measured. */
+const WARM_UP_SHARE = 0.5
 const LATE_SHARE = 0.05
 
 /** To which sessions messages go: the first so many, so many in a row to each; and whether all sockets are on one. */
@@ -30,7 +32,7 @@ export interface Pace {
 
 export const saturated: Pace = {
   acknowledged: true,
-  warmUp: () => SATURATED_WARM_UP,
+  warmUp: ({ messages }) => Math.min(SATURATED_WARM_UP, Math.ceil(messages * WARM_UP_SHARE)),
   publish: (stage, count, { window }) => stage.publisher.call('saturated', { count, window }, PUBLISH_MS),
 }
 
@@ -40,10 +42,14 @@ const paced: Pace = pacedBy(1)
 export function pacedBy(burst: number): Pace {
   return {
     acknowledged: false,
-    warmUp: ({ perSecond }) => Math.ceil((perSecond * PACED_WARM_UP_S) / burst) * burst,
+    warmUp: (settings) => Math.ceil(pacedWarmUp(settings) / burst) * burst,
     publish: (stage, count, { perSecond }) => publishPaced(stage, count, perSecond, burst),
   }
 }
+
+/** Two seconds' worth, or half as many as are measured when that is less. */
+export const pacedWarmUp = ({ messages, perSecond }: Settings): number =>
+  Math.min(perSecond * PACED_WARM_UP_S, Math.ceil(messages * WARM_UP_SHARE))
 
 /** Publishes at that pace. Throws `Refused` when the publisher could not keep it. */
 export async function publishPaced(stage: Stage, count: number, perSecond: number, burst = 1): Promise<Published> {
@@ -143,7 +149,7 @@ export const unicastSaturated: Scenario = {
   about: 'one message to one socket, as fast as they arrive (closed window)',
   uses: ['sockets', 'messages', 'window'],
   defaults: { sockets: 1000, messages: 1_000_000, perSecond: 0, window: 20_000, rounds: 3 },
-  quick: { messages: 400_000, rounds: 1 },
+  quick: { messages: 300_000, rounds: 1 },
   metrics: METRICS,
   round: (stage, settings) => round(stage, settings, saturated),
 }
@@ -153,7 +159,7 @@ export const unicastPaced: Scenario = {
   about: 'one message to one socket at a given pace (open loop)',
   uses: ['sockets', 'messages', 'perSecond'],
   defaults: { sockets: 1000, messages: 200_000, perSecond: 20_000, window: 0, rounds: 3 },
-  quick: { messages: 60_000, rounds: 1 },
+  quick: { messages: 30_000, rounds: 1 },
   metrics: PACED_METRICS,
   round: (stage, settings) => round(stage, settings, paced),
 }

@@ -5,11 +5,11 @@ import { type Metric, Refused, refuseIfGeneratorBound, type Scenario, type Setti
 import { cpuSeconds, peakBytes } from '../stage/procfs.ts'
 import type { Stage } from '../stage/stage.ts'
 import { connectAll } from './crowd.ts'
+import { pacedWarmUp } from './unicast.ts'
 
 const CALL_MS = 5000
 const QUIET_MS = 5000
 const SEND_MS = 150_000
-const WARM_UP_S = 2
 const LATE_SHARE = 0.05
 
 async function round(stage: Stage, settings: Settings): Promise<Values> {
@@ -17,7 +17,7 @@ async function round(stage: Stage, settings: Settings): Promise<Values> {
   await stage.redis.seedTokens(sockets)
   await connectAll(stage, 0, sockets)
   await stage.publisher.call('listen', { redisPort: stage.redis.port, sessions: sockets }, CALL_MS)
-  const warmUp = perSecond * WARM_UP_S
+  const warmUp = pacedWarmUp(settings)
   await exchange(stage, warmUp, warmUp, perSecond)
   await stage.publisher.call('restartListener', {}, CALL_MS)
   const before = cpuSeconds(stage.pid)
@@ -76,7 +76,7 @@ export const upstream: Scenario = {
   about: 'all sockets send frames at a given pace (open loop); each has arrived at a subscriber of Redis',
   uses: ['sockets', 'messages', 'perSecond'],
   defaults: { sockets: 1000, messages: 200_000, perSecond: 20_000, window: 0, rounds: 3 },
-  quick: { messages: 60_000, rounds: 1 },
+  quick: { messages: 30_000, rounds: 1 },
   metrics: METRICS,
   round,
 }
