@@ -50,7 +50,7 @@ function missing(): string | undefined {
   return existsSync(MODULE) ? undefined : `there is no ${MODULE} (Debian: libnginx-mod-nchan)`
 }
 
-const PACE = 'over the one connection of an HTTP publisher it takes fewer messages a second than that'
+const PACE = 'over the one connection of an HTTP publisher it takes 12,000 messages a second at most'
 
 export const NCHAN: Subject = {
   name: 'nchan',
@@ -61,8 +61,8 @@ export const NCHAN: Subject = {
   missing,
   cannot: {
     handshake: 'it asks for no token of Redis',
-    'unicast-paced': PACE,
-    'stream-paced': PACE,
+    unicast: PACE,
+    stream: PACE,
     upstream: 'what its clients send goes to its own channels',
   },
 }

@@ -12,7 +12,7 @@ interface Report {
   outcomes: Outcome[]
 }
 
-const MOST_BARS = 3
+const MOST_BARS = 2
 
 /** The page; everything that comes from outside of it is escaped. */
 export function reportPage({ machine, at, outcomes }: Report): string {
@@ -54,10 +54,13 @@ ${table(outcome)}
 </section>`
 }
 
-/** The first few that are to be compared and are no percentiles. */
+/** The first few that are to be compared, without percentiles and what is another one upside down. */
 function charted(metrics: Metric[]): Metric[] {
-  const percentiles = LATENCIES.map(({ key }) => key)
-  return metrics.filter(({ key, better }) => better !== 'context' && !percentiles.includes(key)).slice(0, MOST_BARS)
+  const others = [
+    ...LATENCIES.map(({ key }) => key),
+    ...(metrics.some(({ key }) => key === 'cpuUs') ? ['perCoreSecond'] : []),
+  ]
+  return metrics.filter(({ key, better }) => better !== 'context' && !others.includes(key)).slice(0, MOST_BARS)
 }
 
 function table({ subjects, metrics, ratios }: Outcome): string {
