@@ -3,8 +3,8 @@
  * way of its own; nobody asks for a token. One worker, as every other subject has one. NCHAN_MODULE names the module where it is elsewhere.
  */
 import { existsSync } from 'node:fs'
+import { onPath } from '../stage/installed.ts'
 import type { Place, Program, Subject } from '../subjects.ts'
-import { onPath } from './installed.ts'
 
 const MODULE = process.env.NCHAN_MODULE ?? '/usr/lib/nginx/modules/ngx_nchan_module.so'
 const TEMPORARY = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']

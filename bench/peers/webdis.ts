@@ -2,8 +2,9 @@
  * The peer: webdis, which speaks Redis' commands as JSON over HTTP and WebSockets, as Debian has it. A client subscribes by itself, and
  * nobody asks for a token. Its worker threads are one, as every other subject has one.
  */
+
+import { onPath } from '../stage/installed.ts'
 import type { Place, Program, Subject } from '../subjects.ts'
-import { onPath } from './installed.ts'
 
 function program({ port, redisPort, dir }: Place): Program {
   const settings = {

@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { cpus, loadavg, release } from 'node:os'
+import { redisServer } from '../stage/installed.ts'
 
 export interface Machine {
   cpus: number
@@ -23,7 +24,7 @@ export function machine(): Machine {
     readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'),
   )
   const locked: Record<string, string> = { ...dependencies, ...devDependencies }
-  const redis = execFileSync('redis-server', ['--version'], { encoding: 'utf8' })
+  const redis = execFileSync(redisServer(), ['--version'], { encoding: 'utf8' })
   return {
     cpus: all.length,
     cpuModel: all[0]?.model ?? 'unknown',
