@@ -12,7 +12,9 @@ import { runScenario } from './rounds.ts'
 import type { Scenario, Settings } from './scenario.ts'
 import { fanout } from './scenarios/fanout.ts'
 import { handshake } from './scenarios/handshake.ts'
+import { http } from './scenarios/http.ts'
 import { idle } from './scenarios/idle.ts'
+import { liveFanout, liveFlood, liveMixed } from './scenarios/live.ts'
 import { reconnectStorm } from './scenarios/reconnect-storm.ts'
 import { runsCrowd, runsMany } from './scenarios/runs.ts'
 import { slowReaders } from './scenarios/slow-readers.ts'
@@ -34,6 +36,10 @@ const SCENARIOS: Scenario[] = [
   runsCrowd,
   slowReaders,
   reconnectStorm,
+  http,
+  liveFanout,
+  liveMixed,
+  liveFlood,
 ]
 
 interface Options {

@@ -1,5 +1,6 @@
 /** Who is measured, as data. A new peer is one entry more. */
 import type { DialectName } from './load/dialects.ts'
+import { TOPIC_RULE } from './load/live.ts'
 import { NCHAN } from './peers/nchan.ts'
 import { WEBDIS } from './peers/webdis.ts'
 
@@ -40,7 +41,8 @@ export const OURS: Subject = {
   name: 'ours',
   file: new URL('../src/cli/main.js', import.meta.url),
   args: ['serve'],
-  env: { CONNECT_RATE: '0', CONNECT_RATE_PER_IP: '0' }, // off: the peer has no such limit, and all sockets are of one address
+  // Off: the peer has no such limit, and all sockets are of one address.
+  env: { CONNECT_RATE: '0', CONNECT_RATE_PER_IP: '0', LIVE_TOPICS: TOPIC_RULE },
   ready: 'health',
 }
 

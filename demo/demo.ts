@@ -116,6 +116,8 @@ const redis = await startEmbeddedRedis()
 const { config } = loadConfig({ LISTEN_ADDR: '127.0.0.1:0', STREAM_END_TIMEOUT: '1s' })
 const gateway = new Gateway({ config, redisUrl: redis.url, log: createLogger('silent') })
 const { port } = gateway.listen()
+// Until it has its Redis it refuses upgrades: a client would come back, and this one does not.
+while (!gateway.redisReady) await pause(10)
 say('redis', `${redis.url} (embedded)`)
 say('gateway', `ws://127.0.0.1:${port}`)
 const agent = await startAgent(redis.url)

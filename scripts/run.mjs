@@ -40,7 +40,7 @@ function build() {
   const sources = Math.max(
     modified('tsconfig.json'),
     modified('package-lock.json'),
-    ...['src', 'test', 'bench', 'demo'].map(newest),
+    ...['src', 'test', 'bench', 'demo', 'contract'].map(newest),
   )
   if (modified('dist/.built') >= sources) return
   // What was deleted or renamed must not live on as a test or a module.
@@ -68,6 +68,8 @@ const commands = {
   wsproxy: (args) => node('src/cli/main.js', args),
   demo: (args) => node('demo/demo.js', args),
   bench: (args) => node('bench/main.js', args),
+  'contract:generate': (args) => node('contract/generate.js', args),
+  'contract:diff': (args) => node('contract/diff.js', args),
   chaos: (args) => node('test/chaos/main.js', args),
   /** Everything that CI checks; with names, only the test files that have one of them in their path. */
   test: (args) => {

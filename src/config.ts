@@ -1,6 +1,7 @@
 import { Ajv, type ErrorObject } from 'ajv'
 import type { DataValidationCxt } from 'ajv/dist/types/index.js'
 import { contradictions } from './contradictions.ts'
+import { liveProblems } from './live-settings.ts'
 import { parseAddress, type Setting } from './setting.ts'
 import { settings } from './settings.ts'
 
@@ -57,6 +58,9 @@ function parseRedisUrl(text: string): string | undefined {
   return /^rediss?:$/.test(protocol) && hostname !== '' && /^(\/\d*)?$/.test(pathname) ? text : undefined
 }
 
+const parseHttpUrl = (text: string): string | undefined =>
+  URL.canParse(text) && /^https?:$/.test(new URL(text).protocol) ? text : undefined
+
 const unlimited = Number.POSITIVE_INFINITY
 
 /** An ajv that also turns text into what it means, in place. */
@@ -104,6 +108,7 @@ function compile() {
     'a list',
   )
   convert('address', parseAddress, 'host:port, for example 127.0.0.1:8080')
+  convert('httpUrl', parseHttpUrl, 'http://host[:port][/path] or https://...')
   convert('redisUrl', parseRedisUrl, 'redis://[user:password@]host[:port][/db] or rediss://...')
   return ajv.compile<Record<string, unknown>>({
     type: 'object',
@@ -149,7 +154,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Loaded {
   const config = Object.freeze(
     Object.fromEntries(Object.entries(settings).map(([key, each]) => [key, raw[each.env]])),
   ) as unknown as Config
-  problems.push(...contradictions(config))
+  problems.push(...contradictions(config), ...liveProblems(config))
   if (problems.length > 0) throw new ConfigError(problems)
   return { config, sources: sources as Sources, given }
 }

@@ -14,6 +14,12 @@ const invalidAddresses = (name: string, list: readonly string[] | string): [bool
         `${name}: "${entry}" is not host:port`,
       ])
 
+/** The addresses themselves are not repeated: what is wrong with one may be that it holds a password. */
+function isWebAddress(text: string): boolean {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  return url !== undefined && /^https?:$/.test(url.protocol) && url.username === '' && url.password === ''
+}
+
 /** What cannot be as it is, although each value alone is right: one line a problem. */
 export function contradictions(config: Config): string[] {
   const problems: [boolean, string][] = [
@@ -49,6 +55,10 @@ export function contradictions(config: Config): string[] {
     [
       config.adminPort !== undefined && config.adminPort === config.listen.port,
       'ADMIN_PORT: is the port of LISTEN_ADDR',
+    ],
+    [
+      !config.preflightHttpDependencies.every(isWebAddress),
+      'PREFLIGHT_HTTP_DEPENDENCIES: must be http:// or https:// addresses without credentials',
     ],
   ]
   return problems.filter(([wrong]) => wrong).map(([, line]) => line)

@@ -9,12 +9,15 @@ import { closes } from './contract/codes.ts'
 import type { Logger } from './log.ts'
 import type { Metrics } from './metrics.ts'
 import { RedisClient } from './redis/client.ts'
+import type { Tracing } from './tracing.ts'
 
 export interface CoreParts {
   readonly config: Config
   readonly redisUrl: string
   readonly metrics: Metrics
   readonly log: Logger
+  /** Undefined: off. */
+  readonly tracing?: Tracing | undefined
   readonly draining: () => boolean
 }
 
@@ -32,8 +35,10 @@ export class Core {
   /** Called when Redis, or a part of it, is there: at the start, and after each outage. */
   readonly onReady: (() => void)[] = []
   readonly onGap: GapListener[] = []
+  /** Whether a message is one of the gateway to itself, and no client's. */
+  isOurs: (channel: string) => boolean = () => false
 
-  constructor({ config, redisUrl, metrics, log, draining }: CoreParts) {
+  constructor({ config, redisUrl, metrics, log, tracing, draining }: CoreParts) {
     this.redis = new RedisClient({
       options: {
         ...config,
@@ -43,10 +48,14 @@ export class Core {
       },
       metrics,
       log,
-      message: (wanted, payload, channel) => this.delivery.message(wanted, payload, channel),
+      tracing,
+      message: (wanted, payload, channel) => {
+        if (!this.isOurs(wanted)) this.delivery.message(wanted, payload, channel)
+      },
       refused: (channel) => {
-        const members = this.bindings.find(channel)?.members.slice() ?? []
-        for (const member of members) this.ends.end(member, closes.internalError)
+        const topic = this.bindings.find(channel)
+        if (topic?.source.refused) return topic.source.refused(topic)
+        for (const member of topic?.members.slice() ?? []) this.ends.end(member, closes.internalError)
       },
       ready: () => {
         for (const listener of this.onReady) listener()
@@ -79,6 +88,7 @@ export class Core {
       limits,
       metrics,
       log,
+      tracing,
       redisReady: (channel) => this.redis.readyFor(channel),
       draining,
       opened: (connection) => this.ends.guard(connection, () => this.ends.opened(connection)),

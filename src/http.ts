@@ -87,11 +87,21 @@ export function serve(
       } catch {
         return respond(res, { ...refusals['bad-request'], message: 'The path is not well-formed.' })
       }
-      const refusal = route.admin && admin.check(asked.headers)
+      const refusal = (route.admin && admin.check(asked.headers)) ?? forged(asked)
       if (refusal) return respond(res, refusal)
       void answer(res, route, asked, fault)
     })
   }
+}
+
+/**
+ * A page of another origin can make a browser post with its cookies, but not as JSON without asking first (Fetch standard, CORS-safelisted
+ * request headers), and nobody answers that. Who brings a token is no such page.
+ */
+function forged({ method, headers }: Asked): Refusal | undefined {
+  if (method !== 'POST' || headers.cookie === '' || headers.authorization !== '') return undefined
+  if (/^application\/json\b/i.test(headers['content-type'])) return undefined
+  return { ...refusals['bad-request'], message: 'With a cookie the Content-Type must be application/json.' }
 }
 
 /** @throws URIError when a part of the path cannot be decoded. */

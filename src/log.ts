@@ -34,7 +34,14 @@ export function createLogger(level: string, to?: DestinationStream): Logger {
   })
 }
 
-const instance = Math.random().toString(36).slice(2, 8).padEnd(6, '0')
+/** The mark of this process in the ids of its sockets. */
+export const instance = Math.random().toString(36).slice(2, 8).padEnd(6, '0')
 
 /** An id no other instance gives: this process' mark and the number of the socket. */
 export const connectionId = (serial: number): string => `${instance}-${serial.toString(36)}`
+
+/** The number of the socket in an id that this process gave; undefined for all other texts. */
+export function serialOf(id: string): number | undefined {
+  const serial = Number.parseInt(id.slice(instance.length + 1), 36)
+  return connectionId(serial) === id ? serial : undefined
+}

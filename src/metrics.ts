@@ -8,55 +8,27 @@ import {
   type Metric,
   Registry,
 } from 'prom-client'
+import { GAP_REASONS, type GapReason, LOSS_REASONS, type LossReason } from './contract/reasons.ts'
 import { CheapHistogram } from './histogram.ts'
+import { LiveMetrics } from './live-metrics.ts'
 
 /** Counts of one door that are raised a million times a second: plain numbers, read when somebody scrapes. */
 export interface DoorStats {
   framesOut: number
   bytesOut: number
+  /** Frames that a full buffer had no room for. */
+  dropped: number
+  framesIn: number
+  bytesIn: number
+  /** Client frames that were dropped for the rate. */
+  overRate: number
   active: number
 }
 
-export const LOSS_REASONS = [
-  'slow_client',
-  'upstream_full',
-  'upstream_uncertain',
-  'rate_limit',
-  'oversize',
-  'invalid',
-  'drain',
-  'closing',
-] as const
-
-/** Why a message did not reach whom it was for. A closed list. */
-type LossReason = (typeof LOSS_REASONS)[number]
-
-export const GAP_REASONS = [
-  'redis_down',
-  'redis_output_limit',
-  'redis_deaf',
-  'redis_moved',
-  'slow_client',
-  'drain',
-] as const
-
-/** Why messages may have been lost, where nobody can tell how many. A closed list. */
-export type GapReason = (typeof GAP_REASONS)[number]
-
 const PREFIX = 'wsproxy_'
 const SECONDS = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
-const BYTES = [
-  0,
-  1024,
-  16 * 1024,
-  64 * 1024,
-  256 * 1024,
-  1024 ** 2,
-  2 * 1024 ** 2,
-  4 * 1024 ** 2,
-  8 * 1024 ** 2,
-  16 * 1024 ** 2,
-]
+const CHECK_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1]
+const BYTES = [0, 1, 16, 64, 256, 1024, 2048, 4096, 8192, 16384].map((kib) => kib * 1024)
 const QUANTILES = ['0.5', '0.9', '0.99', '0.999']
 const DELAY_RESOLUTION_MS = 20
 
@@ -64,6 +36,7 @@ const DELAY_RESOLUTION_MS = 20
 export class Metrics {
   readonly registry = new Registry()
   readonly received = { redis: 0, client: 0 }
+  readonly live = new LiveMetrics(this.registry)
   readonly #doors = new Map<string, DoorStats>()
   readonly #delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS })
   /** Unsent bytes of each socket, asked at a scrape. */
@@ -85,8 +58,9 @@ export class Metrics {
     'Sockets whose send buffer passed 80 % (warning) or was full',
     ['stage'],
   )
-  readonly rateLimited = this.#counter('rate_limited_total', 'Upgrades and client frames over a rate limit', ['what'])
-  readonly #lost = this.#counter('lost_messages_total', 'Messages that did not reach whom they were for', ['reason'])
+  /** Plain numbers, like those of a door: a client that floods makes them rise 100,000 times a second. */
+  readonly rateLimited = { connect: 0, frame: 0 }
+  readonly #lost = new Map<LossReason, number>(LOSS_REASONS.map((reason) => [reason, 0]))
   readonly #gaps = this.#counter('gaps_total', 'Intervals in which messages may have been lost', ['reason'])
   readonly redisReconnects = this.#counter(
     'redis_reconnects_total',
@@ -113,6 +87,24 @@ export class Metrics {
     buckets: SECONDS,
     registers: [this.registry],
   })
+  readonly preflightRuns = this.#counter('preflight_runs_total', 'Preflight runs by outcome: pass, warn or fail', [
+    'mode',
+    'event_type',
+    'result',
+  ])
+  readonly preflightFailures = this.#counter('preflight_failures_total', 'Preflight checks that failed', ['check'])
+  readonly preflightUnrecorded = this.#counter(
+    'preflight_unrecorded_total',
+    'Preflight reports that could not be recorded',
+    [],
+  )
+  readonly preflightChecks = new Histogram({
+    name: `${PREFIX}preflight_check_duration_seconds`,
+    help: 'How long a preflight check took',
+    labelNames: ['check'],
+    buckets: CHECK_SECONDS,
+    registers: [this.registry],
+  })
   readonly latency = new CheapHistogram(
     `${PREFIX}message_latency_seconds`,
     'From the arrival of a message from Redis to its hand-over to the socket',
@@ -122,6 +114,7 @@ export class Metrics {
   constructor() {
     this.registry.registerMetric(this.latency as unknown as Metric)
     collectDefaultMetrics({ register: this.registry })
+    this.#beginAtZero()
     this.#scraped('messages_received_total', 'Messages received', ['source'], () => [
       [{ source: 'redis' }, this.received.redis],
       [{ source: 'client' }, this.received.client],
@@ -131,6 +124,12 @@ export class Metrics {
     )
     this.#scraped('bytes_sent_total', 'Payload bytes handed to sockets', ['door'], () =>
       this.#byDoor((door) => door.bytesOut),
+    )
+    this.#scraped('rate_limited_total', 'Upgrades and client frames over a rate limit', ['what'], () =>
+      Object.entries(this.rateLimited).map(([what, count]) => [{ what }, count]),
+    )
+    this.#scraped('lost_messages_total', 'Messages that did not reach whom they were for', ['reason'], () =>
+      [...this.#lost].map(([reason, count]) => [{ reason }, count]),
     )
     this.#gauge('active_connections', 'Open sockets', ['door'], (gauge) => {
       for (const [door, { active }] of this.#doors) gauge.set({ door }, active)
@@ -145,9 +144,16 @@ export class Metrics {
     this.#eventLoopDelay()
   }
 
+  /** A series that begins with its first fault has not risen, for Prometheus: an alert would sleep through it. */
+  #beginAtZero(): void {
+    for (const reason of GAP_REASONS) this.#gaps.inc({ reason }, 0)
+    for (const type of ['internal', 'redis', 'run']) this.errors.inc({ type }, 0)
+    for (const stage of ['warning', 'full']) this.backpressure.inc({ stage }, 0)
+  }
+
   /** Messages that did not reach whom they were for. */
   lose(reason: LossReason, messages = 1): void {
-    this.#lost.inc({ reason }, messages)
+    this.#lost.set(reason, (this.#lost.get(reason) ?? 0) + messages)
   }
 
   /** An interval in which messages may have been lost. */
@@ -157,9 +163,15 @@ export class Metrics {
 
   /** The counts of one door; made at the first call. */
   door(name: string): DoorStats {
-    const stats = this.#doors.get(name) ?? { framesOut: 0, bytesOut: 0, active: 0 }
+    const zero = { framesOut: 0, bytesOut: 0, dropped: 0, framesIn: 0, bytesIn: 0, overRate: 0, active: 0 }
+    const stats = this.#doors.get(name) ?? zero
     this.#doors.set(name, stats)
     return stats
+  }
+
+  /** The counts of all doors. */
+  doors(): DoorStats[] {
+    return [...this.#doors.values()]
   }
 
   /** Measures nothing any more. */

@@ -4,8 +4,8 @@ import { type Answer, json, type Route } from './http.ts'
 export interface ProbeParts {
   /** Resolves with the round trip in ms, or undefined when Redis did not answer within `deadlineMs`. */
   readonly pingRedis: (deadlineMs: number) => Promise<number | undefined>
-  readonly redisReady: () => boolean
-  readonly draining: () => boolean
+  /** The answer to whether upgrades are taken. */
+  readonly ready: () => Promise<Answer>
   readonly sockets: () => number
   readonly version: Readonly<Record<string, string>>
   /** Undefined: not served. */
@@ -31,12 +31,7 @@ export function probes(parts: ProbeParts): Route[] {
         uptime_seconds: Math.round((Date.now() - startedAt) / 1000),
       })
     }),
-    get('/ready', () => {
-      const reason = parts.draining() ? 'draining' : parts.redisReady() ? undefined : 'redis-unavailable'
-      return reason === undefined
-        ? json('200 OK', { status: 'ready' })
-        : json('503 Service Unavailable', { status: 'not ready', reason })
-    }),
+    get('/ready', parts.ready),
   ]
 }
 

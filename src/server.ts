@@ -7,18 +7,25 @@ import { FlowSignal } from './doors/flow.ts'
 import { type Answer, type Route, serve, serveRest } from './http.ts'
 import type { Logger } from './log.ts'
 import { Metrics } from './metrics.ts'
+import { type LoadedPreflight, Preflight } from './preflight/preflight.ts'
 import { about, type ProbeParts, probes } from './probes.ts'
 import { type Checklist, weppChecklist } from './runs/checklist.ts'
+import type { Tracing } from './tracing.ts'
 import { Listeners } from './uws.ts'
 import { VERSION } from './version.ts'
 import { runDoor, sessionDoor } from './wiring.ts'
+import { liveDoor } from './wiring-live.ts'
 
 export interface GatewayOptions {
   readonly config: Config
   readonly redisUrl: string
   readonly log: Logger
+  /** Undefined: off. */
+  readonly tracing?: Tracing | undefined
   /** What the run door shows; by default that of WEPP runs. */
   readonly checklist?: Checklist
+  /** What was loaded for preflight checks; without it there are none. */
+  readonly preflight?: LoadedPreflight
 }
 
 /** For the last commands and closes to leave the process. */
@@ -33,22 +40,40 @@ export class Gateway {
   readonly #metrics = new Metrics()
   readonly #core: Core
   readonly #doors: readonly Door[]
+  readonly #live: ReturnType<typeof liveDoor>
   readonly #flow: FlowSignal | undefined
+  readonly #preflight: Preflight
+  readonly #admin: Admin
   readonly #listeners = new Listeners()
   readonly #cut = new AbortController()
   #draining = false
   #stopped: Promise<void> | undefined
 
   constructor(options: GatewayOptions) {
-    const { config, redisUrl, log, checklist = weppChecklist } = options
+    const { config, redisUrl, log, tracing, checklist = weppChecklist } = options
     const metrics = this.#metrics
     this.#options = options
-    this.#core = new Core({ config, redisUrl, metrics, log, draining: () => this.#draining })
+    this.#core = new Core({ config, redisUrl, metrics, log, tracing, draining: () => this.#draining })
     const parts = { config, core: this.#core, metrics, log }
     const flow = config.sessionFlowSignal ? new FlowSignal(this.#core.redis.flow) : undefined
     if (flow) this.#core.onReady.push(() => flow.again())
     this.#flow = flow
-    this.#doors = [sessionDoor(parts, this.#flow), runDoor(parts, checklist, databaseOf(redisUrl))]
+    this.#admin = new Admin(config.adminToken)
+    this.#preflight = new Preflight({
+      ...parts,
+      loaded: options.preflight ?? { checks: [] },
+      redis: this.#core.redis,
+      redisUrl,
+      sockets: () => this.#core.ends.open.size,
+      known: () => (this.#draining ? 'draining' : this.#core.redis.ready ? undefined : 'redis-unavailable'),
+    })
+    this.#core.isOurs = this.#preflight.heard
+    this.#core.onReady.push(() => this.#preflight.redisBack())
+    const others = [sessionDoor(parts, this.#flow), runDoor(parts, checklist, databaseOf(redisUrl))]
+    const draining = () => this.#draining
+    this.#live = liveDoor({ ...parts, draining, health: () => this.#preflight.health() })
+    // The first whose shape fits a path is its door: `live` could be the name of a run as well.
+    this.#doors = [this.#live.door, ...others]
   }
 
   /** Starts to listen. @throws when an address is taken. Redis need not be there yet: until it is, upgrades are refused with 503. */
@@ -57,15 +82,17 @@ export class Gateway {
     const { host, port } = config.listen
     const app = this.#listeners.app()
     for (const door of this.#doors) mount(app, door, this.#core)
+    this.#preflight.mount(app)
     const adminApp = config.adminPort === undefined ? app : this.#listeners.app()
-    const serving = { admin: new Admin(config.adminToken), fault: this.#fault }
+    const serving = { admin: this.#admin, fault: this.#fault }
     const routes = this.#routes()
     serve(app, routes.probes, serving)
     serve(adminApp, routes.rest, serving)
     serveRest(app, this.#doors, this.#countRefusal)
     if (adminApp !== app) serveRest(adminApp, [], this.#countRefusal)
+    this.#preflight.loopback.port = this.#listeners.listen(app, host, port)
     return {
-      port: this.#listeners.listen(app, host, port),
+      port: this.#preflight.loopback.port,
       adminPort: config.adminPort === undefined ? undefined : this.#listeners.listen(adminApp, host, config.adminPort),
     }
   }
@@ -101,6 +128,8 @@ export class Gateway {
     this.#flow?.stop()
     await Promise.race([Promise.all([redis.upstream.settled(), this.#flow?.settled()]), this.#pause(SETTLE_MS)])
     ends.stop()
+    await this.#preflight.stop(redis.ready && !this.#cut.signal.aborted ? SETTLE_MS : 0)
+    this.#live.stop()
     redis.close()
     this.#listeners.stop()
     this.#metrics.stop()
@@ -124,13 +153,13 @@ export class Gateway {
     const { redis, ends } = this.#core
     const parts: ProbeParts = {
       pingRedis: (deadlineMs) => redis.ping(deadlineMs),
-      redisReady: () => redis.ready,
-      draining: () => this.#draining,
+      ready: () => this.#preflight.ready(),
       sockets: () => ends.open.size,
       version: { name: 'wsproxy', version: VERSION, node: process.version },
       metrics: this.#options.config.metricsEnabled ? () => this.#page() : undefined,
     }
-    return { probes: probes(parts), rest: about(parts) }
+    const rest = [...about(parts), ...this.#preflight.routes(this.#admin), ...this.#live.routes]
+    return { probes: probes(parts), rest }
   }
 
   async #page(): Promise<Answer> {

@@ -51,6 +51,7 @@ export const size = setting<number>('size', (o) => ({ type: 'string', size: limi
 export const list = setting<readonly string[]>('list', () => ({ type: 'string', list: true }))
 export const address = setting<Address>('address', () => ({ type: 'string', address: true }))
 export const redisUrl = setting<string>('url', () => ({ type: 'string', redisUrl: true }))
+export const httpUrl = setting<string>('url', () => ({ type: 'string', httpUrl: true }))
 export const oneOf = <const T extends readonly string[]>(values: T) =>
   setting<T[number]>('string', () => ({ type: 'string', enum: values }))
 

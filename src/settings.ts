@@ -1,4 +1,6 @@
-import { address, boolean, duration, integer, list, oneOf, redisUrl, size, string } from './setting.ts'
+import { liveSettings } from './live-settings.ts'
+import { preflightSettings } from './preflight-settings.ts'
+import { address, boolean, duration, httpUrl, integer, list, oneOf, redisUrl, size, string } from './setting.ts'
 
 /** The table of settings: what the README prints. */
 
@@ -66,6 +68,11 @@ export const settings = {
     aliases: ['PREFLIGHT_LOG_LEVEL'],
     description: 'Least level that is logged (JSON lines on stdout).',
   }),
+  otlpEndpoint: httpUrl('OTEL_EXPORTER_OTLP_ENDPOINT', {
+    default: undefined,
+    secret: true,
+    description: 'Traces go there (OTLP over HTTP, `/v1/traces`): a span a handshake and a client frame. Unset: none.',
+  }),
   handshakeTimeoutMs: duration('HANDSHAKE_TIMEOUT', {
     default: '5s',
     minimum: 10,
@@ -129,6 +136,7 @@ export const settings = {
     minimum: 1,
     description: 'Client frames that a session socket may send at once.',
   }),
+  ...liveSettings,
   runAuth: oneOf(['none', 'bearer'])('RUN_AUTH', {
     default: 'none',
     description: 'Whether the run door asks for a token (key `run:<id>:auth`, the same rules as for sessions).',
@@ -225,4 +233,5 @@ export const settings = {
     default: '0',
     description: 'Pause between `/ready` turning 503 and the listener closing, for load balancers to notice.',
   }),
+  ...preflightSettings,
 } as const

@@ -38,6 +38,9 @@ class NativeBinaryError extends Error {
 
 const uWS = await load()
 
+/** Kinds of compression (RFC 7692). */
+export const { DISABLED, SHARED_COMPRESSOR } = uWS as unknown as Record<'DISABLED' | 'SHARED_COMPRESSOR', number>
+
 const lastOpened: unknown[] = [undefined]
 
 /** The open handler of every door: see `upgradeCorked`. */
@@ -57,10 +60,11 @@ export function upgradeCorked(
   res: HttpResponse,
   key: string,
   protocol: string,
+  extensions: string,
   context: us_socket_context_t,
 ): WebSocket<unknown> | undefined {
   lastOpened[0] = undefined
-  res.cork(res.upgrade.bind(res, NO_DATA, key, protocol, '', context))
+  res.cork(res.upgrade.bind(res, NO_DATA, key, protocol, extensions, context))
   return lastOpened[0] as WebSocket<unknown> | undefined
 }
 const NO_DATA = {}

@@ -206,9 +206,13 @@ function sampleOf(key: keyof Config): [Record<string, string>, string, string] {
   const { env, kind, schema } = settings[key]
   if (key === 'production') return [{ REDIS_URL: 'redis://127.0.0.1' }, 'test', 'production']
   if (['sentinels', 'clusterNodes'].includes(key)) return [{}, 'a.example.org:1', 'b.example.org:2']
+  if (key === 'wsAuthRequired') return [{ WS_AUTH_TOKEN: 'token' }, 'true', 'false']
   if (key === 'adminToken') return [{}, 'one-one-one-one-one', 'two-two-two-two-two']
   if (key === 'shardedPubSub') return [{ REDIS_CLUSTER_NODES: 'a.example.org:1' }, 'true', 'false']
+  if (key === 'preflightHttpDependencies') return [{}, 'http://a.example.org/', 'https://b.example.org/x']
+  if (key === 'preflightRetentionMs') return [{}, '1d', '2d']
   if (env.endsWith('PONG_TIMEOUT')) return [{}, '70s', '80s']
+  if (key === 'otlpEndpoint') return [{}, 'http://one:4318', 'https://two/otlp']
   if (kind === 'string') {
     const [one = 'one', other = 'other'] = 'enum' in schema ? (schema.enum as string[]) : []
     return [{}, one, other]
@@ -267,6 +271,11 @@ describe('a bad value', () => {
     ['MAX_MESSAGE_SIZE', '1TB', '10MiB'],
     ['MAX_BUFFER_SIZE_BYTES', '1023', '1024 bytes'],
     ['UPSTREAM_BUFFER_BYTES', '-1', 'a size'],
+    ['PREFLIGHT_CHECK_TIMEOUT', '9ms', '10 ms'],
+    ['PREFLIGHT_RETENTION', '59m', 'at least'],
+    ['PREFLIGHT_RETENTION', '367d', 'at most'],
+    ['PREFLIGHT_HTTP_DEPENDENCIES', 'a.example.org', 'http://'],
+    ['PREFLIGHT_HTTP_DEPENDENCIES', 'http://a.example.org,ftp://b.example.org', 'http://'],
     ['REDIS_URL', 'localhost:6379', 'redis://'],
     ['REDIS_URL', 'http://localhost', 'redis://'],
     ['REDIS_URL', 'redis://', 'redis://'],

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, beforeEach, describe, it } from 'node:test'
+import { GAP_REASONS, LOSS_REASONS } from '../src/contract/reasons.ts'
 import { Metrics } from '../src/metrics.ts'
 import { sample } from './support/gateway.ts'
 
@@ -85,6 +86,17 @@ describe('the metrics', () => {
     assert.equal(sample(text, 'wsproxy_upstream_held_messages'), 34)
     assert.equal(sample(text, 'wsproxy_messages_received_total', { source: 'redis' }), 5)
     assert.equal(sample(text, 'wsproxy_messages_received_total', { source: 'client' }), 6)
+  })
+
+  it('begin at zero, with every reason that there is: Prometheus sees no rise in a series that begins with its first fault', async () => {
+    const text = await page()
+    for (const reason of LOSS_REASONS)
+      assert.match(text, new RegExp(`^wsproxy_lost_messages_total\\{reason="${reason}"\\} 0$`, 'm'))
+    for (const reason of GAP_REASONS)
+      assert.match(text, new RegExp(`^wsproxy_gaps_total\\{reason="${reason}"\\} 0$`, 'm'))
+    for (const type of ['internal', 'redis', 'run']) {
+      assert.match(text, new RegExp(`^wsproxy_errors_total\\{type="${type}"\\} 0$`, 'm'))
+    }
   })
 
   it('count losses and gaps by their reason', async () => {

@@ -149,7 +149,8 @@ function refusalIn(head: string): string | undefined {
   return ACCEPT.test(head) ? undefined : 'wrong Sec-WebSocket-Accept'
 }
 
-function upgradeRequest({ port, path, token, dialect }: Door): string {
+/** The text of the request that a client sends. */
+export function upgradeRequest({ port, path, token, dialect }: Door): string {
   const origin = dialect?.origin ? `Origin: ${dialect.origin}\r\n` : ''
   return (
     `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +

@@ -24,6 +24,8 @@ export interface ConnectOrder {
   dialect?: DialectName
   /** All on the session `first`. */
   together?: boolean
+  /** Connect to these paths, in turn. */
+  paths?: string[]
 }
 
 export interface ConnectResult {
@@ -122,7 +124,8 @@ export class Fleet implements ClientOwner {
   }
 }
 
-function doorOf({ port, first, runs, together, dialect = 'plain' }: ConnectOrder, index: number): Door {
+function doorOf({ port, first, runs, paths, together, dialect = 'plain' }: ConnectOrder, index: number): Door {
+  if (paths !== undefined) return { port, path: paths[index % paths.length]!, token: 'not-asked-for' }
   if (runs !== undefined) return { port, path: `/${runId(index % runs)}`, token: 'not-asked-for' }
   const session = together ? first : index
   return {

@@ -8,6 +8,7 @@ import { nowUs } from './clock.ts'
 import { DIALECTS, type DialectName } from './dialects.ts'
 import { serve } from './ipc.ts'
 import { Listener } from './listener.ts'
+import { LivePublishes } from './live.ts'
 import { keepPace, type Pace } from './pace.ts'
 import { Publishes } from './publishes.ts'
 import { Changes } from './runs.ts'
@@ -37,7 +38,7 @@ interface Order {
 
 const listener = new Listener()
 let redis: Socket
-let publishes: Publishes | Changes
+let publishes: Publishes | Changes | LivePublishes
 let published = 0
 let acknowledged = 0
 let wake = () => {}
@@ -56,6 +57,13 @@ const commands = {
   openRuns: async ({ redisPort, runs }: { redisPort: number; runs: number }) => {
     publishes = new Changes(runs)
     await openRedis(redisPort)
+  },
+
+  /** Connects to Redis to publish to live topics. Returns the port at which acknowledgements are awaited. */
+  openLive: async ({ redisPort, topics }: { redisPort: number; topics: number }) => {
+    publishes = new LivePublishes(topics)
+    await openRedis(redisPort)
+    return { acknowledgementPort: await listenForAcknowledgements() }
   },
 
   paced: (pace: Pace) => measured(() => paced(pace)),

@@ -7,6 +7,7 @@ import { nowUs, sleep } from './clock.ts'
 import { DIALECTS, type DialectName } from './dialects.ts'
 import { type ConnectOrder, Fleet } from './fleet.ts'
 import { serve } from './ipc.ts'
+import { LiveTally } from './live.ts'
 import type { Pace } from './pace.ts'
 import { blankPayload, shapeOf } from './payload.ts'
 import { RunTally } from './run-tally.ts'
@@ -39,6 +40,8 @@ const tally = new Tally()
 const fleet = new Fleet(tally)
 const runTally = new RunTally()
 const runFleet = new Fleet(runTally)
+const liveTally = new LiveTally()
+const liveFleet = new Fleet(liveTally)
 const usage = new Usage()
 let sender: Sender | undefined
 let acknowledgements: Socket | undefined
@@ -77,17 +80,42 @@ const commands = {
   },
 
   /** Resolves when `delivered` messages are there since the process started, or when none has come for `quietMs`. */
-  arrivals: async ({ delivered, quietMs }: { delivered: number; quietMs: number }): Promise<Arrivals> => {
-    await new Promise<void>((resolve) => {
-      let [seen, seenUs] = [tally.delivered, nowUs()]
-      const timer = setInterval(() => {
-        if (tally.delivered !== seen) [seen, seenUs] = [tally.delivered, nowUs()]
-        if (seen < delivered && nowUs() - seenUs < quietMs * 1000) return
-        clearInterval(timer)
-        resolve()
-      }, CHECK_MS)
-    })
+  arrivals: async (until: { delivered: number; quietMs: number }): Promise<Arrivals> => {
+    await arrived(tally, until)
     return report()
+  },
+
+  connectLive: (order: ConnectOrder) => liveFleet.connect(order),
+
+  /** From now on the publisher at `port` is told how many messages have arrived, each at `sockets` of them. */
+  acknowledgeLive: async ({ port, sockets }: { port: number; sockets: number }) => {
+    const socket = connect({ host: '127.0.0.1', port, noDelay: true })
+    await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject))
+    setInterval(() => {
+      const bytes = Buffer.allocUnsafe(8)
+      bytes.writeDoubleLE(Math.floor(liveTally.delivered / sockets))
+      socket.write(bytes)
+    }, CHECK_MS)
+  },
+
+  restartLive: (_: object) => {
+    liveTally.restart()
+    usage.restart()
+  },
+
+  /** As `arrivals`, at the live sockets. */
+  liveArrivals: async (until: { delivered: number; quietMs: number }): Promise<Arrivals & { sockets: number }> => {
+    await arrived(liveTally, until)
+    const { delivered, outOfOrder, foreign, lastArrivalUs } = liveTally
+    const counts = {
+      delivered,
+      outOfOrder,
+      foreign,
+      lastArrivalUs,
+      sockets: liveFleet.size,
+      lostSockets: liveFleet.lost,
+    }
+    return { ...counts, latencyMs: liveTally.latencyMs(), generatorShare: usage.share() }
   },
 
   connectRuns: (order: ConnectOrder) => runFleet.connect(order),
@@ -108,6 +136,22 @@ const commands = {
     const counts = { delivered, outOfOrder, foreign, lastArrivalUs, sockets: runFleet.size, lostSockets: runFleet.lost }
     return { ...counts, latencyMs: runTally.latencyMs(), lastSocketMs: runTally.lastSocketMs(), generatorShare }
   },
+}
+
+/** Resolves when so many are there, or when none has come for `quietMs`. */
+async function arrived(
+  counter: { readonly delivered: number },
+  { delivered, quietMs }: { delivered: number; quietMs: number },
+): Promise<void> {
+  await new Promise<void>((resolve) => {
+    let [seen, seenUs] = [counter.delivered, nowUs()]
+    const timer = setInterval(() => {
+      if (counter.delivered !== seen) [seen, seenUs] = [counter.delivered, nowUs()]
+      if (seen < delivered && nowUs() - seenUs < quietMs * 1000) return
+      clearInterval(timer)
+      resolve()
+    }, CHECK_MS)
+  })
 }
 
 function acknowledge(): void {

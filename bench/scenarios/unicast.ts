@@ -36,7 +36,7 @@ export const saturated: Pace = {
   publish: (stage, count, { window }) => stage.publisher.call('saturated', { count, window }, PUBLISH_MS),
 }
 
-const paced: Pace = pacedBy(1)
+export const paced: Pace = pacedBy(1)
 
 /** Messages at the given pace, so many at a time. */
 export function pacedBy(burst: number): Pace {
@@ -76,7 +76,7 @@ export async function round(stage: Stage, settings: Settings, pace: Pace, spread
 }
 
 /** Connects all sockets, and opens the publisher. */
-async function prepare(
+export async function prepare(
   stage: Stage,
   { sockets }: Settings,
   { acknowledged }: Pace,
@@ -92,7 +92,7 @@ async function prepare(
 }
 
 /** Publishes `count` messages and waits for them all. Throws `Refused` when one is missing, doubled or out of order. */
-async function exchange(stage: Stage, pace: Pace, count: number, total: number, settings: Settings) {
+export async function exchange(stage: Stage, pace: Pace, count: number, total: number, settings: Settings) {
   const publishing = pace.publish(stage, count, settings)
   publishing.catch(() => {}) // awaited below, unless a loss is found first
   const arrivals = await stage.receiver.call('arrivals', { delivered: total, quietMs: QUIET_MS }, PUBLISH_MS)

@@ -22,6 +22,12 @@ program
   .action(async () => (await import('./serve.ts')).serve())
 
 program
+  .command('health')
+  .description('ask the gateway that runs here (LISTEN_ADDR) for its /health; for the HEALTHCHECK of a container')
+  .option('--alive', 'answering is enough, also when Redis is away: a restart would not bring it back', false)
+  .action(async (options) => (await import('./health.ts')).health(options))
+
+program
   .command('connect')
   .description('connect as a client: frames are printed, lines of stdin are sent')
   .argument('<url>', 'for example ws://127.0.0.1:8080/agent-1/ws/session-1')
@@ -46,11 +52,33 @@ token
   .action(async (session, options) => (await import('./token.ts')).create(session, options))
 
 program
+  .command('doctor')
+  .description(
+    'check whether the gateway and what it depends on are fit to launch, and say what to do where they are not',
+  )
+  .option('--session <id>', 'also: this session has a token and an agent that listens')
+  .option('--run <id>', 'the run that is about to be launched')
+  .option('--agent <id>', 'the agent that is about to be launched')
+  .option('--event-type <type>', 'also: this type of event is enabled')
+  .option('--campaign <id>', 'also, with --event-type: this campaign has no cooldown')
+  .option('--json', 'the report as JSON')
+  .action(async (options) => {
+    await (await import('./doctor.ts')).doctor(options)
+    // What a check has left running, or Sentry has not taken, does not hold us.
+    process.stdout.write('', () => process.exit())
+  })
+
+program
   .command('config')
   .description('print the effective settings and where each value comes from')
   .option('--json', 'as JSON')
   .option('--markdown', 'all settings that there are, as the table of the README')
   .action(async (options) => (await import('./config.ts')).config(options))
+
+// Who reads no more ("| head") is no fault of ours.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+})
 
 try {
   await program.parseAsync()

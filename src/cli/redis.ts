@@ -24,6 +24,25 @@ export async function startRedis(
   return { url: server.url, embedded: true, close: server.close }
 }
 
+/** The Redis of the settings; where there is none, that of a gateway in development, or an embedded one as a gateway would have. */
+export async function findRedis(config: Config): Promise<{ url: string; source: string; close: () => Promise<void> }> {
+  const development = `redis://127.0.0.1:${EMBEDDED_PORT}`
+  const sources = { REDIS_CLUSTER_NODES: config.clusterNodes, REDIS_SENTINELS: config.sentinels }
+  const [source] = Object.entries(sources).find(([, nodes]) => nodes.length > 0) ?? ['REDIS_URL']
+  if (config.redisUrl !== undefined || source !== 'REDIS_URL') {
+    return { url: config.redisUrl ?? 'redis://localhost', source, close: async () => {} }
+  }
+  const client = newClient(development).on('error', () => {})
+  const running = await client.connect().then(
+    () => true,
+    () => false,
+  )
+  if (running) client.destroy()
+  if (running) return { url: development, source: 'no REDIS_URL: that of the running gateway', close: async () => {} }
+  const { url, close } = await startRedis(config)
+  return { url, source: 'no REDIS_URL: an embedded one, started for this', close }
+}
+
 const newClient = (url: string) =>
   createClient({ url, socket: { reconnectStrategy: false, connectTimeout: CONNECT_TIMEOUT_MS } })
 type Client = ReturnType<typeof newClient>

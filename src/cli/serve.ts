@@ -1,6 +1,7 @@
 import { loadConfig } from '../config.ts'
 import { createLogger } from '../log.ts'
 import { loadChecklist } from '../runs/module.ts'
+import { startTracing } from '../tracing.ts'
 import { VERSION } from '../version.ts'
 import { startRedis } from './redis.ts'
 
@@ -8,16 +9,20 @@ import { startRedis } from './redis.ts'
 export async function serve(): Promise<void> {
   const { config } = loadConfig()
   const { Gateway } = await import('../server.ts')
+  const { loadPreflight } = await import('../preflight/preflight.ts')
   const checklist = config.runChecklistModule === undefined ? undefined : await loadChecklist(config.runChecklistModule)
   const log = createLogger(config.logLevel)
+  const preflight = await loadPreflight(config, log)
   const redis = await startRedis(config)
-  const gateway = new Gateway({ config, redisUrl: redis.url, log, ...(checklist && { checklist }) })
+  const tracing = await startTracing(config.otlpEndpoint)
+  const gateway = new Gateway({ config, redisUrl: redis.url, log, tracing, preflight, ...(checklist && { checklist }) })
   // A fault that no handler caught must not take ten thousand sockets with it.
   for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
     process.on(event, (error: unknown) => log.fatal({ err: error, event }, 'fault that nothing caught'))
   }
   const finish = async (status: number) => {
     await redis.close()
+    await tracing?.stop()
     log.flushSync()
     // Keep-alive connections of scrapers would hold the process; all that mattered is closed.
     process.exit(status)

@@ -1,51 +1,17 @@
 import { type Close, RedisUnavailable, type Refusal, refusals } from '../contract/codes.ts'
 import type { Logger } from '../log.ts'
-import type { DoorStats, Metrics } from '../metrics.ts'
+import type { Metrics } from '../metrics.ts'
+import { originRule } from '../origins.ts'
+import type { Traced, Tracing } from '../tracing.ts'
 import { type HttpRequest, type HttpResponse, upgradeCorked, type us_socket_context_t } from '../uws.ts'
-import { type Credentials, readCredentials, type TokenStore, WHY } from './auth.ts'
-import type { Bindings, Source } from './bind.ts'
-import { Connection, type Heartbeat, Phase, type QuietRule, type Socket } from './connection.ts'
-import { type ConnectLimits, originRule } from './limits.ts'
-import { ids, isUpgrade, listHeader, respond } from './request.ts'
+import { type Credentials, offeredProtocol, readCredentials, type TokenStore, WHY } from './auth.ts'
+import type { Bindings } from './bind.ts'
+import { Connection, Phase, type Socket } from './connection.ts'
+import type { Door, Visit } from './door.ts'
+import type { ConnectLimits } from './limits.ts'
+import { clientAddress, ids, isUpgrade, listHeader, respond } from './request.ts'
 
-/** What is particular to one kind of socket. A door keeps no state of its sockets: that is the connection's. */
-export interface Door {
-  /** Metric label and log field. */
-  readonly name: string
-  /** What the log calls the subject: `session`, `run`. */
-  readonly subjectName: string
-  /** uWebSockets.js route. */
-  readonly pattern: string
-  /** Paths of this door, with a group an id. It also knows those that the route does not, such as one with an empty id. */
-  readonly shape: RegExp
-  readonly maxMessageBytes: number
-  /** Client frames: one in `intervalMs` on average (0: no limit), `burst` at once. */
-  readonly rate: { readonly intervalMs: number; readonly burst: number }
-  readonly quiet: QuietRule | undefined
-  readonly heartbeat?: Heartbeat
-  readonly stats: DoorStats
-  /** Reads the path. Asks nobody. */
-  admit(ids: readonly string[]): Visit | Refusal
-  /** The socket is open: what it gets first. */
-  opened?(connection: Connection): void
-  /** A text frame of a client, within size and rate. It is only valid during the call. */
-  receive(connection: Connection, frame: Buffer): void
-  /** A text frame was dropped for the rate; called at most once in 5 s per socket. */
-  rateLimited(connection: Connection): void
-  /** The unsent bytes of a socket have passed half of its buffer (true), or are below it again, or it is gone (false). */
-  pressure?(connection: Connection, slow: boolean): void
-  /** The frame before a close that the server starts, if this door says goodbye for that. */
-  goodbye(close: Close, reconnectAfterMs: number): Buffer | undefined
-}
-
-/** Who wants in, and what for. */
-export interface Visit {
-  readonly subject: string
-  /** Key of the expected token; undefined: no credentials are asked for. */
-  readonly tokenKey: string | undefined
-  readonly source: Source
-  readonly channels: readonly string[]
-}
+export type { Door, Visit } from './door.ts'
 
 export interface AcceptOptions {
   readonly handshakeTimeoutMs: number
@@ -62,6 +28,7 @@ export interface AcceptParts {
   readonly limits: ConnectLimits
   readonly metrics: Metrics
   readonly log: Logger
+  readonly tracing?: Tracing | undefined
   /** Whether Redis is there, as far as it is needed for this channel; asked before anything is asked of it. */
   readonly redisReady: (channel: string) => boolean
   readonly draining: () => boolean
@@ -74,16 +41,17 @@ interface Attempt {
   readonly res: HttpResponse
   readonly context: us_socket_context_t
   readonly key: string
+  /** What the client offers, where the door takes it; uWebSockets.js chooses. */
+  readonly extensions: string
   readonly address: string
   readonly visit: Visit
   readonly credentials: Credentials
   readonly startedAt: number
+  readonly traced: Traced | undefined
   readonly timer: NodeJS.Timeout
   connection: Connection | undefined
   over: boolean
 }
-
-const NO_CREDENTIALS: Credentials = { token: '', protocol: '' }
 
 /**
  * From an upgrade request to an open socket, or a refusal in HTTP: a flat list of checks that ask nobody, then the token, then the
@@ -91,34 +59,42 @@ const NO_CREDENTIALS: Credentials = { token: '', protocol: '' }
  */
 export class Acceptor {
   readonly #parts: AcceptParts
-  readonly #originAllowed: (origin: string) => boolean
+  readonly #originAllowed = new Map<Door | undefined, (origin: string) => boolean>()
   readonly #pending = new Set<Attempt>()
 
   constructor(parts: AcceptParts) {
     this.#parts = parts
-    this.#originAllowed = originRule(parts.options.allowedOrigins, parts.options.requireOrigin)
   }
 
   /** The upgrade handler of a door. uWebSockets.js takes the request away when this returns, so all of it is copied first. */
   upgrade(door: Door, res: HttpResponse, req: HttpRequest, context: us_socket_context_t): void {
     const startedAt = performance.now()
+    const traced = this.#parts.tracing?.handshake(door.name, req.getHeader('traceparent'))
     let attempt: Attempt | undefined
     res.onAborted(() => attempt && this.#finish(attempt, 'aborted'))
     try {
-      const address = this.#clientAddress(res, req)
-      const checked = this.#check(req) ?? this.#visit(door, req)
-      const refusal = 'code' in checked ? checked : this.#parts.limits.take(address, startedAt)
-      if (refusal || 'code' in checked) return this.#turnAway(door, res, address, refusal!)
+      const address = clientAddress(res, req, this.#parts.options.trustProxy)
+      const checked = this.#check(door, req) ?? this.#visit(door, req)
+      const close = 'code' in checked ? door.refusalAsClose?.(checked) : undefined
+      const refused = 'code' in checked && close === undefined ? checked : this.#parts.limits.take(address, startedAt)
+      if (refused) return this.#turnAway(door, res, address, refused, traced)
       const key = req.getHeader('sec-websocket-key')
+      if ('code' in checked) {
+        const protocol = offeredProtocol(listHeader(req, 'sec-websocket-protocol'))
+        traced?.end(checked.code)
+        return this.#closeAtOnce(door, address, checked, close!, () => upgradeCorked(res, key, protocol, '', context))
+      }
       const timer = setTimeout(
         () => this.#refuse(attempt!, refusals['redis-timeout']),
         this.#parts.options.handshakeTimeoutMs,
       )
-      attempt = { door, res, context, key, address, ...checked, startedAt, timer, connection: undefined, over: false }
+      const extensions = door.compressed ? listHeader(req, 'sec-websocket-extensions') : ''
+      const what = { door, res, context, key, extensions, address, ...checked, startedAt, traced, timer }
+      attempt = { ...what, connection: undefined, over: false }
       this.#pending.add(attempt)
     } catch (error) {
       this.#fault(error)
-      return this.#turnAway(door, res, '', refusals['internal-error'])
+      return this.#turnAway(door, res, '', refusals['internal-error'], traced)
     }
     void this.#handshake(attempt)
   }
@@ -128,30 +104,37 @@ export class Acceptor {
     for (const attempt of [...this.#pending]) this.#refuse(attempt, refusals.draining)
   }
 
-  #check(req: HttpRequest): Refusal | undefined {
+  #check(door: Door, req: HttpRequest): Refusal | undefined {
     const header = (name: string) => req.getHeader(name)
     if (this.#parts.draining()) return refusals.draining
     if (header('sec-websocket-version') !== '13') return refusals['unsupported-version']
     if (!isUpgrade(req)) return refusals['malformed-request']
-    if (!this.#originAllowed(header('origin'))) return refusals['origin-not-allowed']
+    if (!this.#originRule(door)(header('origin'))) return refusals['origin-not-allowed']
     return undefined
   }
 
+  #originRule(door: Door): (origin: string) => boolean {
+    const { allowedOrigins, requireOrigin } = this.#parts.options
+    const key = door.allowedOrigins && door
+    const rule = this.#originAllowed.get(key) ?? originRule(door.allowedOrigins ?? allowedOrigins, requireOrigin)
+    this.#originAllowed.set(key, rule)
+    return rule
+  }
+
   #visit(door: Door, req: HttpRequest): { visit: Visit; credentials: Credentials } | Refusal {
-    const visit = door.admit(ids(door, req))
+    const query = req.getQuery() ?? ''
+    const visit = door.admit(ids(door, req), query)
     if ('code' in visit) return visit
-    const credentials =
-      visit.tokenKey === undefined
-        ? NO_CREDENTIALS
+    const protocol = listHeader(req, 'sec-websocket-protocol')
+    const credentials: Credentials | Refusal =
+      visit.tokenKey === undefined && visit.accepts === undefined
+        ? { token: '', protocol: offeredProtocol(protocol) }
         : readCredentials(
-            {
-              authorization: req.getHeader('authorization'),
-              protocol: listHeader(req, 'sec-websocket-protocol'),
-              query: req.getQuery() ?? '',
-            },
+            { authorization: req.getHeader('authorization'), protocol, query },
             this.#parts.options.allowQueryToken,
           )
     if ('code' in credentials) return credentials
+    if (visit.accepts?.(credentials.token) === false) return refusals['token-rejected']
     return this.#parts.redisReady(visit.channels[0]!) ? { visit, credentials } : refusals['redis-unavailable']
   }
 
@@ -165,7 +148,12 @@ export class Acceptor {
       }
       const connection = new Connection(door, visit.subject, address, performance.now())
       attempt.connection = connection
-      await this.#parts.bindings.join(connection, visit.source, visit.channels)
+      connection.agent = visit.agent
+      connection.trace = attempt.traced?.context
+      visit.greet?.(connection)
+      const { source, channels, also } = visit
+      const join = (each: readonly string[]) => this.#parts.bindings.join(connection, source, each)
+      await (also === undefined ? join(channels) : Promise.all([channels, ...also].map(join)))
       if (attempt.over) return
       // Ended before it opened: so much was published meanwhile that its buffer was full.
       if (connection.phase !== Phase.accepting) return this.#refuse(attempt, refusals['at-capacity'])
@@ -182,7 +170,7 @@ export class Acceptor {
   #complete(attempt: Attempt): void {
     const { res, connection, key, credentials, context, startedAt } = attempt
     this.#finish(attempt, 'accepted')
-    const ws = upgradeCorked(res, key, credentials.protocol, context) as Socket | undefined
+    const ws = upgradeCorked(res, key, credentials.protocol, attempt.extensions, context) as Socket | undefined
     if (ws === undefined) {
       this.#give(attempt)
       return this.#fault(new Error('uWebSockets.js closed a socket in its upgrade'))
@@ -200,6 +188,7 @@ export class Acceptor {
     clearTimeout(attempt.timer)
     this.#pending.delete(attempt)
     this.#parts.metrics.connections.inc({ door: attempt.door.name, result })
+    attempt.traced?.end(result, attempt.visit.subject)
     if (result !== 'accepted') this.#give(attempt)
   }
 
@@ -215,12 +204,26 @@ export class Acceptor {
     respond(attempt.res, refusal)
   }
 
-  #turnAway(door: Door, res: HttpResponse, address: string, refusal: Refusal): void {
+  #turnAway(door: Door, res: HttpResponse, address: string, refusal: Refusal, traced?: Traced): void {
     const { metrics } = this.#parts
     metrics.connections.inc({ door: door.name, result: refusal.code })
-    if (refusal === refusals['connect-rate']) metrics.rateLimited.inc({ what: 'connect' })
+    if (refusal === refusals['connect-rate']) metrics.rateLimited.connect++
+    traced?.end(refusal.code)
     this.#logRefusal(door, address, refusal)
     respond(res, refusal)
+  }
+
+  /** Completes the upgrade only to close it. It has its place in the limits until the socket is gone, and joins nothing. */
+  #closeAtOnce(door: Door, address: string, refusal: Refusal, close: Close, upgrade: () => unknown): void {
+    this.#parts.metrics.connections.inc({ door: door.name, result: refusal.code })
+    this.#logRefusal(door, address, refusal)
+    const ws = upgrade() as Socket | undefined
+    if (ws === undefined) return this.#parts.limits.give(address)
+    const connection = new Connection(door, '', address, performance.now())
+    connection.phase = Phase.ending
+    connection.ws = ws
+    ws.connection = connection
+    ws.end(close.code, close.reason)
   }
 
   #logRefusal(door: Door, remote: string, refusal: Refusal, why?: string, subject?: string): void {
@@ -233,16 +236,5 @@ export class Acceptor {
   #fault(error: unknown): void {
     this.#parts.metrics.errors.inc({ type: 'internal' })
     this.#parts.log.error({ err: error }, 'fault during an upgrade')
-  }
-
-  #clientAddress(res: HttpResponse, req: HttpRequest): string {
-    const { trustProxy } = this.#parts.options
-    const direct = () => Buffer.from(res.getRemoteAddressAsText()).toString('latin1')
-    if (trustProxy === 'none') return direct()
-    if (trustProxy === 'proxy-protocol') {
-      return Buffer.from(res.getProxiedRemoteAddressAsText()).toString('latin1') || direct()
-    }
-    // Only the last entry was written by the proxy in front of us; those before it are the client's own words.
-    return listHeader(req, 'x-forwarded-for').split(',').at(-1)?.trim() || direct()
   }
 }

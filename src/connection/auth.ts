@@ -34,8 +34,8 @@ const BEARER_PROTOCOL = 'bearer.'
  * @returns the credentials, or the refusal: missing, malformed, or in the query where that is not allowed.
  */
 export function readCredentials(headers: CredentialHeaders, allowQueryToken: boolean): Credentials | Refusal {
-  const offered = headers.protocol === '' ? [] : headers.protocol.split(',').map((each) => each.trim())
-  const protocol = offered.includes(PROTOCOL) ? PROTOCOL : ''
+  const offered = listOf(headers.protocol)
+  const protocol = offeredProtocol(headers.protocol)
   if (headers.authorization !== '') {
     const [, token] = /^bearer +([\x21-\x7e]+)$/i.exec(headers.authorization) ?? []
     return token === undefined ? refusals['credentials-malformed'] : { token, protocol }
@@ -50,6 +50,11 @@ export function readCredentials(headers: CredentialHeaders, allowQueryToken: boo
   if (inQuery === null) return refusals['credentials-missing']
   return allowQueryToken && inQuery !== '' ? { token: inQuery, protocol } : refusals['credentials-malformed']
 }
+
+/** The subprotocol to answer with; '' when ours is not among those offered. */
+export const offeredProtocol = (header: string): string => (listOf(header).includes(PROTOCOL) ? PROTOCOL : '')
+
+const listOf = (header: string): string[] => (header === '' ? [] : header.split(',').map((each) => each.trim()))
 
 function decodeBase64Url(text: string): string | undefined {
   if (!/^[A-Za-z0-9_-]+={0,2}$/.test(text)) return undefined

@@ -1,3 +1,4 @@
+import { RedisUnavailable } from '../contract/codes.ts'
 import type { Connection } from './connection.ts'
 
 /** Where messages come from, as bind needs it: Redis' channels. */
@@ -22,6 +23,8 @@ export interface Source {
   confirmed?(topic: Topic): void
   /** The last member has left; the topic is not used again. */
   released?(topic: Topic): void
+  /** Redis does not let us listen to this topic. Missing: the sockets that do so are closed. */
+  refused?(topic: Topic): void
 }
 
 /** A topic and who listens. */
@@ -43,6 +46,12 @@ export class Bindings {
     this.#feed = feed
   }
 
+  /** The topics of one source, each once. */
+  *of(source: Source): Iterable<Topic> {
+    for (const [channel, topic] of this.#topics)
+      if (topic.source === source && topic.channels[0] === channel) yield topic
+  }
+
   /** The topic that listens to `channel`, if any socket does. */
   find(channel: string): Topic | undefined {
     return this.#topics.get(channel)
@@ -54,13 +63,7 @@ export class Bindings {
    * @throws what the feed throws; the connection has then left again.
    */
   async join(connection: Connection, source: Source, channels: readonly string[]): Promise<void> {
-    let topic = this.#topics.get(channels[0]!)
-    if (!topic) {
-      topic = { channels, source, members: [] }
-      for (const channel of channels) this.#topics.set(channel, topic)
-    }
-    topic.members.push(connection)
-    connection.topics.push(topic)
+    const topic = this.#enter(connection, source, channels)
     try {
       if (channels.length === 1) await this.#feed.subscribe(channels[0]!)
       else await Promise.all(channels.map((channel) => this.#feed.subscribe(channel)))
@@ -70,6 +73,39 @@ export class Bindings {
     }
     // Whoever gave up meanwhile may have been the last.
     if (connection.topics.includes(topic)) source.confirmed?.(topic)
+  }
+
+  /**
+   * Like `join`, for a socket that is open: when Redis is away, or lost meanwhile, it stays a member, and the feed subscribes the channels when Redis
+   * is back. Resolves at once in that case.
+   * @throws Redis' own error when it refuses a channel; the connection has then left again.
+   */
+  async hold(connection: Connection, source: Source, channels: readonly string[]): Promise<void> {
+    const topic = this.#enter(connection, source, channels)
+    const confirmations = await Promise.allSettled(channels.map((channel) => this.#feed.subscribe(channel)))
+    const refusal = confirmations.find(
+      (each) => each.status === 'rejected' && !(each.reason instanceof RedisUnavailable),
+    )
+    if (refusal === undefined) return
+    this.leave(connection, topic)
+    throw (refusal as PromiseRejectedResult).reason
+  }
+
+  /** Listens to a channel for as long as this lives, without any socket. When Redis is away, from when it is back. */
+  async keep(source: Source, channel: string): Promise<void> {
+    this.#topics.set(channel, { channels: [channel], source, members: [] })
+    await this.#feed.subscribe(channel)
+  }
+
+  #enter(connection: Connection, source: Source, channels: readonly string[]): Topic {
+    let topic = this.#topics.get(channels[0]!)
+    if (!topic) {
+      topic = { channels, source, members: [] }
+      for (const channel of channels) this.#topics.set(channel, topic)
+    }
+    topic.members.push(connection)
+    connection.topics.push(topic)
+    return topic
   }
 
   /** Ends one membership; a second call does nothing. */

@@ -1,3 +1,4 @@
+import type { SpanContext } from '@opentelemetry/api'
 import type { Close } from '../contract/codes.ts'
 import type { WebSocket } from '../uws.ts'
 import type { Door } from './accept.ts'
@@ -42,6 +43,8 @@ export class Connection {
   /** Session or run id: what the path names. */
   readonly subject: string
   readonly address: string
+  /** The agent of the path, where it names one. */
+  agent: string | undefined
   readonly openedAt: number
   readonly topics: Topic[] = []
   phase: Phase = Phase.accepting
@@ -53,6 +56,8 @@ export class Connection {
   pendingBytes = 0
   /** Bytes that the kernel has not taken yet, as of the last write or drain. */
   buffered = 0
+  /** Frames in a row that were dropped because the buffer was full. */
+  drops = 0
   warned = false
   /** It is past half of its buffer, and its door knows. */
   slow = false
@@ -76,6 +81,9 @@ export class Connection {
 
   rateFullAt = 0
   rateNoticeAt = Number.NEGATIVE_INFINITY
+
+  /** Of its handshake, where traces are taken. */
+  trace: SpanContext | undefined
 
   framesIn = 0
   framesOut = 0
@@ -106,7 +114,7 @@ export class Connection {
     if (this.buffered + length > maxBytes) return Written.full
     this.framesOut++
     this.bytesOut += length
-    if (ws.send(frame, binary) === 1) {
+    if (ws.send(frame, binary, this.door.compressed === true) === 1) {
       this.buffered = 0
       return Written.sent
     }

@@ -6,6 +6,8 @@ import { type Connection, Phase, Written } from './connection.ts'
 
 /** What a socket may have waiting within one tick before it is written at once: a tick is bounded too. */
 const MAX_TICK_BYTES = 1024 * 1024
+/** Room for the last frame of a socket whose buffer is full. */
+const LAST_BYTES = 4096
 
 export interface DeliverOptions {
   /** Unsent bytes per socket, in user space. */
@@ -93,6 +95,11 @@ export class Delivery {
     if (connection.buffered > this.#slowBytes) this.#pressed(connection)
   }
 
+  /** Writes one frame although the buffer is full: the one that goes before the close. */
+  last(connection: Connection, frame: Buffer): void {
+    this.#write(connection, frame, this.#options.maxBufferBytes + LAST_BYTES)
+  }
+
   #flushAll(): void {
     const dirty = this.#dirty
     this.#dirty = []
@@ -108,20 +115,34 @@ export class Delivery {
     connection.first = undefined
     connection.rest = undefined
     connection.pendingBytes = 0
-    let written = this.#write(connection, first!) ? 1 : 0
-    if (rest !== undefined && written > 0)
-      while (written <= rest.length && this.#write(connection, rest[written - 1]!)) written++
-    const lost = 1 + (rest?.length ?? 0) - written
-    if (lost > 0) {
-      this.#options.metrics.lose('slow_client', lost)
-      this.#full(connection)
-    }
+    const frames = 1 + (rest?.length ?? 0)
+    let next = 0
+    while (next < frames && this.#offer(connection, next === 0 ? first! : rest![next - 1]!)) next++
+    if (next === frames) return
+    this.#lost(connection, frames - next)
+    this.#full(connection)
   }
 
-  /** False when the buffer is full: nothing may follow the frame that the socket missed. */
-  #write(connection: Connection, frame: Buffer): boolean {
+  /** Writes a frame, or drops it where the door takes that. False: the socket has to go, and this frame with all behind it. */
+  #offer(connection: Connection, frame: Buffer): boolean {
+    if (this.#write(connection, frame)) {
+      connection.drops = 0
+      return true
+    }
+    if (++connection.drops >= (connection.door.maxDrops ?? 1)) return false
+    this.#lost(connection, 1)
+    return true
+  }
+
+  #lost(connection: Connection, frames: number): void {
+    connection.door.stats.dropped += frames
+    this.#options.metrics.lose('slow_client', frames)
+  }
+
+  /** False when the buffer is full. */
+  #write(connection: Connection, frame: Buffer, maxBytes = this.#options.maxBufferBytes): boolean {
     const binary = connection.mixed && !isUtf8(frame)
-    if (connection.write(frame, binary, this.#options.maxBufferBytes) === Written.full) return false
+    if (connection.write(frame, binary, maxBytes) === Written.full) return false
     const { stats } = connection.door
     this.#sent++
     stats.framesOut++

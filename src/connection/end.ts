@@ -91,8 +91,11 @@ export class Endings {
     if (connection.phase !== Phase.open) return
     this.#parts.bindings.leaveAll(connection)
     connection.closing = close
-    if (close !== closes.tooSlow) {
-      const goodbye = connection.door.goodbye(close, reconnectAfterMs())
+    const goodbye = connection.door.goodbye(close, reconnectAfterMs())
+    if (close === closes.tooSlow) {
+      // The last frame has room beyond the bound. What waited for this tick is behind one that was dropped.
+      if (goodbye) this.#parts.delivery.last(connection, goodbye)
+    } else {
       if (goodbye) this.#parts.delivery.enqueue(connection, goodbye)
       this.#parts.delivery.flush(connection)
       // That may have found the buffer full, and ended the socket for it.
@@ -126,6 +129,7 @@ export class Endings {
     if (!this.#open.delete(connection)) return
     this.#relieved(connection)
     connection.door.stats.active--
+    connection.door.closed?.(connection)
     const shown = connection.closing?.code ?? code
     metrics.disconnections.inc({ door: connection.door.name, code: LABELLED.has(shown) ? String(shown) : 'other' })
     if (!log.isLevelEnabled('info')) return

@@ -72,22 +72,3 @@ export class ConnectLimits {
     return this.#count
   }
 }
-
-/** A predicate over the `Origin` header for a list of full origins, hosts, or `*.host` (which does not match the host itself). Empty: any. */
-export function originRule(allowed: readonly string[], required: boolean): (origin: string) => boolean {
-  const exact = new Set(
-    allowed.filter((entry) => !entry.startsWith('*.')).map((entry) => entry.toLowerCase().replace(/\/$/, '')),
-  )
-  const suffixes = allowed.filter((entry) => entry.startsWith('*.')).map((entry) => entry.slice(1).toLowerCase())
-  return (origin) => {
-    if (origin === '') return !required
-    if (allowed.length === 0) return true
-    const full = origin.toLowerCase()
-    if (exact.has(full)) return true
-    const host = URL.canParse(full) ? new URL(full) : undefined
-    return (
-      host !== undefined &&
-      (exact.has(host.host) || exact.has(host.hostname) || suffixes.some((suffix) => host.hostname.endsWith(suffix)))
-    )
-  }
-}

@@ -1,4 +1,12 @@
-import { forgetOpened, keepOpened, type TemplatedApp, type WebSocket, type WebSocketBehavior } from '../uws.ts'
+import {
+  DISABLED,
+  forgetOpened,
+  keepOpened,
+  SHARED_COMPRESSOR,
+  type TemplatedApp,
+  type WebSocket,
+  type WebSocketBehavior,
+} from '../uws.ts'
 import type { Acceptor, Door } from './accept.ts'
 import type { Connection, Socket } from './connection.ts'
 import type { Endings } from './end.ts'
@@ -18,6 +26,7 @@ const READ_FACTOR = 8
 export function mount(app: TemplatedApp, door: Door, { acceptor, receiver, ends }: Stages): void {
   const of = (ws: WebSocket<unknown>): Connection => (ws as Socket).connection
   const behavior: WebSocketBehavior<unknown> = {
+    compression: door.compressed ? SHARED_COMPRESSOR : DISABLED,
     maxPayloadLength: door.maxMessageBytes * READ_FACTOR,
     // Both are ours to watch: end.ts closes silent sockets with a code, deliver.ts bounds the buffer before uWebSockets.js sees a frame.
     idleTimeout: 0,
@@ -32,5 +41,5 @@ export function mount(app: TemplatedApp, door: Door, { acceptor, receiver, ends 
     // One without a connection was closed in its own upgrade.
     close: (ws, code) => (of(ws) ? ends.closed(of(ws), code) : forgetOpened()),
   }
-  app.ws(door.pattern, behavior)
+  for (const pattern of [door.pattern].flat()) app.ws(pattern, behavior)
 }

@@ -28,9 +28,17 @@ export class Receiver {
     connection.bytesIn += data.byteLength
     this.#metrics.received.client++
     const { door } = connection
+    door.stats.framesIn++
+    door.stats.bytesIn += data.byteLength
     if (isBinary) return this.#reject(connection, 'binaryFrame')
-    if (data.byteLength > door.maxMessageBytes) return this.#reject(connection, 'messageTooBig')
+    if (data.byteLength > (door.maxForgivenBytes ?? door.maxMessageBytes))
+      return this.#reject(connection, 'messageTooBig')
+    // Before anybody looks inside: what is over the rate costs no more than this.
     if (!this.#withinRate(connection, now)) return
+    if (data.byteLength > door.maxMessageBytes) {
+      this.#metrics.lose('oversize')
+      return door.oversized?.(connection)
+    }
     door.receive(connection, Buffer.from(data))
   }
 
@@ -53,7 +61,8 @@ export class Receiver {
       connection.rateFullAt = fullAt
       return true
     }
-    this.#metrics.rateLimited.inc({ what: 'frame' })
+    connection.door.stats.overRate++
+    this.#metrics.rateLimited.frame++
     this.#metrics.lose('rate_limit')
     if (now - connection.rateNoticeAt >= RATE_NOTICE_MS) {
       connection.rateNoticeAt = now

@@ -26,6 +26,21 @@ export function listHeader(req: HttpRequest, name: string): string {
   return lines.join(',')
 }
 
+/** Where a request comes from, as far as the proxy in front of us is trusted with it. */
+export function clientAddress(
+  res: HttpResponse,
+  req: HttpRequest,
+  trustProxy: 'none' | 'x-forwarded-for' | 'proxy-protocol',
+): string {
+  const direct = () => Buffer.from(res.getRemoteAddressAsText()).toString('latin1')
+  if (trustProxy === 'none') return direct()
+  if (trustProxy === 'proxy-protocol') {
+    return Buffer.from(res.getProxiedRemoteAddressAsText()).toString('latin1') || direct()
+  }
+  // Only the last entry was written by the proxy in front of us; those before it are the client's own words.
+  return listHeader(req, 'x-forwarded-for').split(',').at(-1)?.trim() || direct()
+}
+
 /** What a path names, as it stands there: not decoded. */
 export const ids = (door: Door, req: HttpRequest): string[] => door.shape.exec(req.getUrl())?.slice(1) ?? []
 

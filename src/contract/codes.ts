@@ -1,3 +1,5 @@
+import type { ErrorCode } from './types.gen.ts'
+
 /**
  * Every number and name with which a connection is refused, closed or answered.
  * PROTOCOL.md explains them to client authors; a test compares the two.
@@ -86,8 +88,24 @@ export const closes = Object.freeze({
   messageTooBig: { code: 1009, reason: 'message too big' },
   internalError: { code: 1011, reason: 'internal error' },
   redisGone: { code: 1013, reason: 'redis is away, try again later' },
+  notAuthorised: { code: 4401, reason: 'not authorised' },
+  forbidden: { code: 4403, reason: 'forbidden' },
   notHeard: { code: 4408, reason: 'nothing heard from you' },
 }) satisfies Readonly<Record<string, Close>>
+
+/** Nothing passed for too long, where pings were answered: the same number as `notHeard`. */
+export const idleClose: Close = Object.freeze({ code: closes.notHeard.code, reason: 'idle' })
+
+const MAX_REASON_BYTES = 123
+
+/** An operator wants a socket gone: a normal end, with as much of the operator's words as a close may hold. */
+export function disconnectedBy(reason: string): Close {
+  const bytes = Buffer.from(reason || 'disconnected by an operator')
+  let end = Math.min(bytes.length, MAX_REASON_BYTES)
+  // Not within a character.
+  while (end < bytes.length && (bytes[end]! & 0xc0) === 0x80) end--
+  return { code: closes.streamEnd.code, reason: bytes.toString('utf8', 0, end) }
+}
 
 /** Codes of `{"type":"error"}` frames, and the message that goes with each. */
 export const frameErrors = Object.freeze({
@@ -99,6 +117,17 @@ export const frameErrors = Object.freeze({
 })
 
 export type FrameErrorCode = keyof typeof frameErrors
+
+/** Codes of the live door's `error` frames, and how their messages begin. They are an enumeration of its schema as well. */
+export const liveErrors = Object.freeze({
+  'protocol-violation': 'Invalid message',
+  'message-too-large': 'Message too large',
+  'rate-limited': 'Rate limit exceeded',
+  'unknown-type': 'Unknown message type',
+  'unknown-topic': 'Invalid subscription(s)',
+  'too-many-subscriptions': 'Too many subscriptions',
+  forbidden: 'Not allowed',
+}) satisfies Readonly<Record<ErrorCode, string>>
 
 /** Redis is away, or was lost before it answered: what asks for it gets `redis-unavailable`, not `internal-error`. */
 export class RedisUnavailable extends Error {

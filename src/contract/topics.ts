@@ -34,6 +34,81 @@ export const runEvents = (database: number, id: string): string => `__keyspace@$
 /** The run id in the name of such a channel. */
 export const runOf = (channel: string): string => channel.slice(channel.indexOf(':') + 1)
 
+const EVENT_TYPE = /^[a-z0-9_.-]{1,64}$/
+
+/** Whether `text` may be the type of an event that is checked before its launch. */
+export const isEventType = (text: string): boolean => EVENT_TYPE.test(text)
+
+/** Key that exists while a campaign may not send another event of this type. */
+export const cooldown = (eventType: string, campaignId: string): string => `cooldown:${eventType}:${campaignId}`
+
+/** Hash that says by event type which events are switched off. */
+export const EVENTS_CONFIG = 'events:config'
+
+/** Stream with an entry a preflight report. */
+export const PREFLIGHT_REPORTS = 'preflight:reports'
+
+/** Hash in which the runs of one hour or day are counted. The braces keep it in the slot of the stream, with which it is written. */
+export const preflightCounts = (unit: 'hour' | 'day', number: number): string =>
+  `{${PREFLIGHT_REPORTS}}:${unit}:${number}`
+
+/** Hash that tells where in the stream the reports made on one day are, by their id. */
+export const preflightPlaces = (day: number): string => `{${PREFLIGHT_REPORTS}}:places:${day}`
+
+/** The session that a check pretends to be, so that it may do what sessions may and nobody else hears it. */
+export const privateSession = (random: string): string => `preflight.${random}`
+
+const TOPIC = /^[a-z0-9_.-]{1,64}$/
+
+/** Whether `text` may be the name of a topic of the live door. It holds no `:` and no glob either. */
+export const isTopic = (text: string): boolean => TOPIC.test(text)
+
+/** Whether `text` may stand in a list of topics: a name, or the beginning of names followed by `*`. */
+export const isTopicRule = (text: string): boolean => isTopic(text.endsWith('*') ? text.slice(0, -1) : text)
+
+const SYSTEM_EVENTS = 'system_events'
+const AGENT_EVENTS = 'agent_events:'
+const PROJECT_INDEX = 'project_index:websocket_events'
+const LIVE = 'live:'
+
+/** Channels of a topic beside its own: those of agents that knew no topics. One with a `*` is a pattern (Redis: PSUBSCRIBE). */
+const OLDER: Readonly<Record<string, string>> = {
+  system: SYSTEM_EVENTS,
+  agents: `${AGENT_EVENTS}*`,
+  project_index: PROJECT_INDEX,
+}
+
+/** The channel on which anybody publishes to a topic. */
+export const liveChannel = (topic: string): string => LIVE + topic
+
+/** All channels of a topic, its own first. */
+export const liveChannels = (topic: string): string[] => {
+  const older = OLDER[topic]
+  return older === undefined ? [liveChannel(topic)] : [liveChannel(topic), older]
+}
+
+/** The topic whose own channel this is. */
+export const topicOf = (channel: string): string => channel.slice(LIVE.length)
+
+/** What kind of message comes on a channel of the live door. */
+export type LiveKind = 'topic' | 'system' | 'agent' | 'project-index' | 'bus'
+
+export function liveKind(channel: string): LiveKind {
+  if (channel.startsWith(LIVE)) return 'topic'
+  if (channel.startsWith(AGENT_EVENTS)) return 'agent'
+  if (channel === SYSTEM_EVENTS) return 'system'
+  return channel === PROJECT_INDEX ? 'project-index' : 'bus'
+}
+
+/** The agent that a channel of agent events names. */
+export const agentOf = (channel: string): string => channel.slice(AGENT_EVENTS.length)
+
+/** Channel on which the instances of the gateway ask each other: every one that has live sockets listens. */
+export const liveBus = (): string => 'wsproxy:live'
+
+/** Channel on which one instance gets the answers to what it asked. */
+export const liveAnswers = (instance: string): string => `wsproxy:live:${instance}`
+
 /** Channel on which one instance hears whether its own messages come back. */
 export const redisCanary = (instance: string): string => `wsproxy:canary:${instance}`
 

@@ -1,3 +1,4 @@
+import type { SpanContext } from '@opentelemetry/api'
 import type { Door, Visit } from '../connection/accept.ts'
 import type { Source, Topic } from '../connection/bind.ts'
 import type { Connection, QuietRule } from '../connection/connection.ts'
@@ -9,7 +10,12 @@ import type { FlowSignal } from './flow.ts'
 /** Where client frames go, as this door needs it. */
 export interface Upstream {
   /** Publishes `frame`, in order with all before it. `refused` is called when it could not be, or may not have been; it must not throw. */
-  publish(channel: string, frame: Buffer, refused: (code: 'upstream-unavailable' | 'upstream-uncertain') => void): void
+  publish(
+    channel: string,
+    frame: Buffer,
+    refused: (code: 'upstream-unavailable' | 'upstream-uncertain') => void,
+    handshake?: SpanContext,
+  ): void
 }
 
 export interface SessionOptions {
@@ -60,7 +66,13 @@ export class SessionDoor implements Door, Source {
 
   admit([agentId = '', sessionId = '']: readonly string[]): Visit | Refusal {
     if (!isId(agentId) || !isId(sessionId)) return refusals['malformed-id']
-    return { subject: sessionId, tokenKey: sessionAuth(sessionId), source: this, channels: [sessionDown(sessionId)] }
+    return {
+      subject: sessionId,
+      tokenKey: sessionAuth(sessionId),
+      source: this,
+      channels: [sessionDown(sessionId)],
+      agent: agentId,
+    }
   }
 
   /** The same bytes. A look at each for `stream_end`, which costs some 60 ns. */
@@ -85,7 +97,8 @@ export class SessionDoor implements Door, Source {
     // The bytes are uWebSockets.js' own until this returns; a copy from the pool costs less than one of its own.
     const copy = Buffer.allocUnsafe(frame.length)
     frame.copy(copy)
-    this.#parts.upstream.publish(sessionUp(connection.subject), copy, (code) => this.#refuse(connection, code))
+    const refused = (code: FrameErrorCode) => this.#refuse(connection, code)
+    this.#parts.upstream.publish(sessionUp(connection.subject), copy, refused, connection.trace)
   }
 
   rateLimited(connection: Connection): void {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { redisCanary } from '../contract/topics.ts'
-import { isReply } from './link.ts'
+import { isReply } from './errors.ts'
 
 export interface CanaryOptions {
   /** How often one is published; 0: never. */

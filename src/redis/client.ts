@@ -1,10 +1,13 @@
 import { randomBytes } from 'node:crypto'
+import { RedisUnavailable } from '../contract/codes.ts'
 import type { Logger } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
+import type { Tracing } from '../tracing.ts'
 import { Cluster } from './cluster.ts'
+import { askedAt, isMoved, isReply } from './errors.ts'
 import { RedisFlow } from './flow.ts'
 import { RedisHashes } from './hashes.ts'
-import { askedAt, isMoved, type Link, type Target } from './link.ts'
+import type { Link, Target } from './link.ts'
 import type { NodeOptions, RedisNode } from './node.ts'
 import { sentinelTarget } from './sentinel.ts'
 import { RedisTokens } from './tokens.ts'
@@ -39,6 +42,7 @@ export interface RedisParts {
   readonly options: RedisOptions
   readonly metrics: Metrics
   readonly log: Logger
+  readonly tracing?: Tracing | undefined
   /** `wanted`: the channel or pattern that was subscribed. */
   readonly message: (wanted: string, payload: Buffer, channel: string) => void
   /** Redis does not let us listen to this channel. */
@@ -88,6 +92,7 @@ export class RedisClient {
       sharded: options.sharded,
       moved: () => this.#follow(),
       metrics,
+      tracing: parts.tracing,
       maxMessages: options.upstreamBufferMessages,
       maxBytes: options.upstreamBufferBytes,
     })
@@ -117,6 +122,23 @@ export class RedisClient {
     return Promise.race([this.#ping, late])
       .catch(() => undefined)
       .finally(() => clearTimeout(timer))
+  }
+
+  /** Any command, where `key` is, for what is asked rarely. @throws RedisUnavailable when there is no connection or it is lost before the answer; Redis' own error. */
+  async command(key: string, args: readonly string[]): Promise<unknown> {
+    return answered(this.#at(key, (client) => client.sendCommand([...args])))
+  }
+
+  /** The same command on every server that has keys. @throws as `command`, also when only one does not answer. */
+  async everyNode(args: readonly string[]): Promise<unknown[]> {
+    const nodes = [...this.#topology.nodes]
+    if (nodes.length === 0) throw new RedisUnavailable('no server is known yet')
+    return Promise.all(nodes.map(async (node) => answered(node.commands.client.sendCommand([...args]))))
+  }
+
+  /** Publishes to other instances of the gateway. Resolves with the number of subscribers. @throws RedisUnavailable, or Redis' own error. */
+  async publish(channel: string, message: string): Promise<number> {
+    return this.#at(channel, (client) => client.sendCommand<number>(['PUBLISH', channel, message]))
   }
 
   close(): void {
@@ -182,6 +204,16 @@ export class RedisClient {
     }
     this.upstream.release()
     if (node.ready) ready()
+  }
+}
+
+/** What is no answer of Redis says that there is none. */
+async function answered(reply: Promise<unknown>): Promise<unknown> {
+  try {
+    return await reply
+  } catch (error) {
+    if (isReply(error) || error instanceof RedisUnavailable) throw error
+    throw new RedisUnavailable('lost before the answer', { cause: error })
   }
 }
 

@@ -1,9 +1,9 @@
 import { RedisUnavailable } from '../contract/codes.ts'
 import type { Logger } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
-import { type Client, isMoved, isReply } from './link.ts'
+import { isMoved, isReply } from './errors.ts'
+import { type Group, groups } from './groups.ts'
 import { Subscriptions } from './subscriptions.ts'
-import { type Group, groups, type Listener, subscribe, unsubscribe } from './verbs.ts'
 
 /** Channels in one SUBSCRIBE: large, since a thousand small ones cost four times as much; bounded, since Redis answers each in one go. */
 const BATCH = 5000
@@ -24,6 +24,12 @@ export interface FeedOptions {
   readonly refused: (channel: string) => void
 }
 
+/** The connection that it subscribes on. What comes there goes to `deliver` and `movedAway`. */
+export interface SubscribesTo {
+  subscribe(group: Group): Promise<void>
+  unsubscribe(group: Group): Promise<void>
+}
+
 interface Waiter {
   readonly resolve: () => void
   readonly reject: (error: Error) => void
@@ -34,9 +40,7 @@ export class RedisFeed {
   readonly #options: FeedOptions
   readonly #subscriptions = new Subscriptions()
   readonly #waiters = new Map<string, Waiter[]>()
-  /** One for each pattern: Redis tells the channel, and not which pattern it fits. */
-  readonly #patternListeners = new Map<string, Listener>()
-  #client: Client | undefined
+  #client: SubscribesTo | undefined
   #scheduled = false
 
   constructor(options: FeedOptions) {
@@ -87,10 +91,9 @@ export class RedisFeed {
   }
 
   /** A new connection: subscribes all that is wanted. Resolves when Redis has confirmed it. */
-  async attach(client: Client): Promise<void> {
+  async attach(client: SubscribesTo): Promise<void> {
     // The connection before this one may have failed while it was attached: nothing is subscribed here yet, whatever was sent there.
     this.detach()
-    client.on('sharded-channel-moved', (channel: string) => this.#movedAway(channel))
     const sent: Promise<void>[] = []
     for (let commands = this.#subscriptions.take(BATCH); hasAny(commands); commands = this.#subscriptions.take(BATCH)) {
       sent.push(this.#send(client, commands.subscribe, commands.unsubscribe))
@@ -124,42 +127,30 @@ export class RedisFeed {
     })
   }
 
-  async #send(client: Client, wanted: string[], unwanted: string[]): Promise<void> {
+  async #send(client: SubscribesTo, wanted: string[], unwanted: string[]): Promise<void> {
     const { sharded } = this.#options
     await Promise.all([
       ...groups(wanted, sharded).map((group) => this.#subscribe(client, group)),
       ...groups(unwanted, sharded).map(async (group) => {
-        await unsubscribe(client, group, this.#listenerOf(group))
+        await client.unsubscribe(group)
         this.#subscriptions.unsubscribed(group.channels)
-        for (const channel of group.channels)
-          if (!this.#subscriptions.isWanted(channel)) this.#patternListeners.delete(channel)
         this.#schedule()
       }),
     ])
   }
 
   /** A command with one forbidden channel (by an ACL, for instance) subscribes none of them: then each is asked for alone. */
-  async #subscribe(client: Client, group: Group): Promise<void> {
+  async #subscribe(client: SubscribesTo, group: Group): Promise<void> {
     const { channels } = group
     try {
-      await subscribe(client, group, this.#listenerOf(group))
+      await client.subscribe(group)
       this.#confirmed(channels)
     } catch (error) {
       if (!isReply(error)) throw error
-      if (isMoved(error)) for (const channel of channels) this.#movedAway(channel)
+      if (isMoved(error)) for (const channel of channels) this.movedAway(channel)
       else if (channels.length === 1) this.#refused(channels[0]!, error)
       else await Promise.all(channels.map((channel) => this.#subscribe(client, { ...group, channels: [channel] })))
     }
-  }
-
-  #listenerOf({ kind, channels }: Group): Listener {
-    if (kind !== 'pattern') return this.#message
-    const pattern = channels[0]!
-    const known = this.#patternListeners.get(pattern)
-    if (known) return known
-    const listener: Listener = (payload, channel) => this.#deliver(pattern, payload, channel.toString('latin1'))
-    this.#patternListeners.set(pattern, listener)
-    return listener
   }
 
   #confirmed(channels: readonly string[]): void {
@@ -173,8 +164,8 @@ export class RedisFeed {
     this.#schedule()
   }
 
-  /** The slot of a sharded channel is at another server, and with it the subscription. */
-  #movedAway(channel: string): void {
+  /** The slot of a sharded channel is at another server, and with it the subscription; to be called by the connection. */
+  movedAway(channel: string): void {
     this.#subscriptions.refused(channel)
     this.#reject(channel, new RedisUnavailable('the slot has moved'))
     this.#options.moved(channel)
@@ -194,13 +185,8 @@ export class RedisFeed {
     for (const { reject } of waiters) reject(error)
   }
 
-  readonly #message = (payload: Buffer, channel: Buffer): void => {
-    const name = channel.toString('latin1')
-    this.#deliver(name, payload, name)
-  }
-
-  /** A listener that throws would make node-redis lose the rest of what it has read. */
-  #deliver(wanted: string, payload: Buffer, channel: string): void {
+  /** A message has come; to be called by the connection. A fault in its delivery is not the connection's. */
+  deliver(wanted: string, payload: Buffer, channel: string): void {
     try {
       this.#options.message(wanted, payload, channel)
     } catch (error) {

@@ -1,6 +1,6 @@
 import { RESP_TYPES } from 'redis'
 import { RedisUnavailable } from '../contract/codes.ts'
-import { isReply, isUnable } from './link.ts'
+import { isReply, isUnable } from './errors.ts'
 import type { At } from './topology.ts'
 
 /** Hashes, read whole. */

@@ -1,6 +1,7 @@
 import type { Logger } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
-import { type Client, isReply } from './link.ts'
+import { isReply } from './errors.ts'
+import type { Client } from './link.ts'
 
 /**
  * Flags of notify-keyspace-events that the run door lives on: keyspace channels (K), changes of hashes (h), deletion and renaming (g), expiry (x),

@@ -1,9 +1,20 @@
-import { ClientClosedError, ClientOfflineError, createClient, ErrorReply } from 'redis'
+import { createClient } from 'redis'
 import { RedisUnavailable } from '../contract/codes.ts'
 import type { Logger } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
+import { isReply } from './errors.ts'
 
-/** One TCP connection to Redis, in node-redis' clothes. */
+/** One TCP connection to Redis, as a link needs it. */
+export interface Connection {
+  connect(): Promise<unknown>
+  /** What ends it. */
+  on(event: 'error', listener: (error: Error) => void): unknown
+  ping(): Promise<unknown>
+  sendCommand(args: string[]): Promise<unknown>
+  destroy(): void
+}
+
+/** The connection for commands, in node-redis' clothes. */
 export type Client = ReturnType<typeof createConnection>
 
 /** `lost` was ready before; `closed` is for good. */
@@ -21,14 +32,16 @@ export interface Target {
   readonly master?: boolean
 }
 
-export interface LinkOptions {
+export interface LinkOptions<C extends Connection> {
+  /** Makes a connection that is not connected yet. */
+  readonly open: (target: Target, name: string) => C
   readonly name: string
   /** Asked before each attempt to connect. */
   readonly target: () => Promise<Target>
   readonly metrics: Metrics
   readonly log: Logger
   /** Runs on each new connection before it counts as ready; when it throws, the connection is given up and another is made. */
-  readonly prepare?: (client: Client) => Promise<void>
+  readonly prepare?: (client: C) => Promise<void>
   readonly ready: () => void
   readonly lost: () => void
   /** Grows with what arrives here: a connection that brings messages is alive, however far behind its answers are. */
@@ -56,14 +69,15 @@ export function backoffMs(failures: number, random: () => number): number {
   return Math.min(RETRY_MAX_MS, RETRY_BASE_MS * 2 ** (failures - 2)) * (0.5 + random() / 2)
 }
 
-function createConnection(target: Target, name: string) {
+/** By node-redis. */
+export function createConnection(target: Target, name: string) {
   const { host, port, tls, username, password, database } = target
   return createClient({
     ...(username !== undefined && { username }),
     ...(password !== undefined && { password }),
     database,
     RESP: 3,
-    name: `wsproxy-${name}`,
+    name,
     disableOfflineQueue: true,
     // 0 turns off node-redis' AbortSignal per command, which was 42 % of the CPU time. Who waits has a deadline of its own.
     commandOptions: { timeout: 0 },
@@ -81,17 +95,17 @@ function createConnection(target: Target, name: string) {
 }
 
 /** Keeps one connection to Redis: connects, watches, and connects again for as long as the process lives. */
-export class Link {
-  readonly #options: LinkOptions
+export class Link<C extends Connection = Client> {
+  readonly #options: LinkOptions<C>
   #state: LinkState = 'connecting'
-  #client: Client | undefined
+  #client: C | undefined
   #address = ''
   #giveUp: (reason: Error) => void = () => {}
   #wake: () => void = () => {}
   /** Everything that Redis sent here before this moment (ms since the epoch) has arrived: when the last answered PING left, not when its answer came. */
   aliveAt = Date.now()
 
-  constructor(options: LinkOptions) {
+  constructor(options: LinkOptions<C>) {
     this.#options = options
     void this.#run()
   }
@@ -101,7 +115,7 @@ export class Link {
   }
 
   /** The connection. @throws RedisUnavailable when there is none at the moment. */
-  get client(): Client {
+  get client(): C {
     if (this.#state !== 'ready') throw new RedisUnavailable(`the ${this.#options.name} connection is ${this.#state}`)
     return this.#client!
   }
@@ -153,7 +167,7 @@ export class Link {
     const target = await this.#options.target().catch(toError)
     if (target instanceof Error || this.#closed()) return target instanceof Error ? target : new Error('closed')
     this.#address = addressOf(target)
-    const client = createConnection(target, this.#options.name)
+    const client = this.#options.open(target, `wsproxy-${this.#options.name}`)
     const ended = new Promise<Error>((resolve) => {
       this.#giveUp = resolve
       client.on('error', resolve)
@@ -193,7 +207,7 @@ export class Link {
   }
 
   /** A server that hangs keeps its TCP connection. Ticks are counted, not time: when this process itself was blocked, that is no fault of Redis. */
-  #watch(client: Client): NodeJS.Timeout {
+  #watch(client: Connection): NodeJS.Timeout {
     let unanswered = 0
     const { progress = () => 0 } = this.#options
     let arrived = progress()
@@ -219,32 +233,15 @@ export class Link {
 }
 
 /** A server that was just demoted still accepts connections, and Sentinels may not know it yet (Redis: guidelines for Sentinel clients, step 3). */
-async function assertMaster(client: Client): Promise<void> {
-  const role = await client.sendCommand<[string]>(['ROLE']).catch((error) => {
+async function assertMaster(client: Connection): Promise<void> {
+  const role = await client.sendCommand(['ROLE']).catch((error) => {
     if (isReply(error)) return ['master'] // It forbids the question.
     throw error
   })
-  if (role[0] !== 'master') throw new Error(`the server is a ${role[0]}`)
+  const [what] = role as readonly unknown[]
+  if (String(what) !== 'master') throw new Error(`the server is a ${what}`)
 }
 
 export const addressOf = ({ host, port }: Target): string => `${host}:${port}`
 
 const toError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)))
-
-/** Whether the key or sharded channel is another server's: `MOVED <slot> <address>` (Redis Cluster specification, redirection). */
-export const isMoved = (error: unknown): boolean => isReply(error) && /^(MOVED|ASK|CLUSTERDOWN)\b/.test(error.message)
-
-/** The server to which a key is just moving, `host:port`: it has to be asked there (`ASK`, Redis Cluster specification). */
-export const askedAt = (error: unknown): string | undefined =>
-  isReply(error) ? /^ASK \d+ (\S+)/.exec(error.message)?.[1] : undefined
-
-/** Whether the server says that it cannot serve at the moment: while it loads, or is a replica, or its cluster is not whole. */
-export const isUnable = (error: unknown): boolean =>
-  isReply(error) && /^(LOADING|BUSY|MASTERDOWN|READONLY|CLUSTERDOWN|TRYAGAIN|MOVED|ASK)\b/.test(error.message)
-
-/** Whether the command never left this process: the connection was known to be gone. */
-export const isUnsent = (error: unknown): boolean =>
-  error instanceof ClientOfflineError || error instanceof ClientClosedError
-
-/** Whether Redis itself answered with this error; all others mean that no answer is known. */
-export const isReply = (error: unknown): error is ErrorReply => error instanceof ErrorReply

@@ -1,10 +1,13 @@
+import type { GapReason } from '../contract/reasons.ts'
 import type { Logger } from '../log.ts'
-import type { GapReason, Metrics } from '../metrics.ts'
+import type { Metrics } from '../metrics.ts'
 import { Canary } from './canary.ts'
+import { isReply } from './errors.ts'
 import { RedisFeed } from './feed.ts'
 import { checkKeyspaceEvents } from './keyspace.ts'
-import { addressOf, type Client, isReply, Link, type Target } from './link.ts'
+import { addressOf, createConnection, Link, type Target } from './link.ts'
 import { OutputLimit } from './output-limit.ts'
+import { SubscriberConnection } from './subscriber.ts'
 
 export interface NodeOptions {
   /** Set what is missing in `notify-keyspace-events`, instead of reporting it. */
@@ -48,7 +51,7 @@ export interface Gap {
 export class RedisNode {
   readonly feed: RedisFeed
   readonly commands: Link
-  readonly subscriber: Link
+  readonly subscriber: Link<SubscriberConnection>
   readonly #parts: NodeParts
   readonly #canary: Canary
   #gap: Gap | undefined
@@ -92,12 +95,18 @@ export class RedisNode {
     const link = { target, metrics, log, ready: changed }
     this.commands = new Link({
       ...link,
+      open: createConnection,
       name: 'commands',
       prepare: (client) => checkKeyspaceEvents(client, { set: options.setKeyspaceEvents, metrics, log }),
       lost: changed,
     })
     this.subscriber = new Link({
       ...link,
+      open: (to, name) =>
+        new SubscriberConnection(to, name, {
+          message: (wanted, payload, channel) => this.feed.deliver(wanted, payload, channel),
+          moved: (channel) => this.feed.movedAway(channel),
+        }),
       name: 'subscriber',
       progress: () => this.#bytes,
       prepare: (client) => this.#attach(client),
@@ -201,7 +210,7 @@ export class RedisNode {
     this.subscriber.close()
   }
 
-  async #attach(client: Client): Promise<void> {
+  async #attach(client: SubscriberConnection): Promise<void> {
     // Where Redis does not tell: it was so when commands still work and we were far behind when it happened.
     const overLimit = (await this.#outputLimit.hit(client)) ?? (this.#behind && this.commands.state === 'ready')
     if (overLimit && this.#gap?.reason === 'redis_down') this.#gap = { ...this.#gap, reason: 'redis_output_limit' }

@@ -1,4 +1,5 @@
-import { type Client, isReply } from './link.ts'
+import { isReply } from './errors.ts'
+import type { Connection } from './link.ts'
 
 /** How often one server has closed connections because it could not send as fast as others publish (client-output-buffer-limit). */
 export class OutputLimit {
@@ -9,12 +10,12 @@ export class OutputLimit {
    * Whether it has done so since it was last asked; to be asked on every new connection. Redis counts that since 7.2; undefined: it does not tell.
    * @throws when the connection is lost.
    */
-  async hit(client: Client): Promise<boolean | undefined> {
-    const stats = await client.info('stats').catch((error) => {
+  async hit(client: Connection): Promise<boolean | undefined> {
+    const stats = await client.sendCommand(['INFO', 'stats']).catch((error) => {
       if (isReply(error)) return '' // It forbids the question.
       throw error
     })
-    const [, count] = /client_output_buffer_limit_disconnections:(\d+)/.exec(stats) ?? []
+    const [, count] = /client_output_buffer_limit_disconnections:(\d+)/.exec(String(stats)) ?? []
     if (count === undefined) return undefined
     const before = this.#count
     this.#count = Number(count)

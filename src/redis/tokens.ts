@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { RedisUnavailable } from '../contract/codes.ts'
-import { isReply, isUnable } from './link.ts'
+import { isReply, isUnable } from './errors.ts'
 import type { At } from './topology.ts'
 
 /** A token is removed (0), left alone (-1), or its life shortened to so many ms. */

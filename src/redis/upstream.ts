@@ -1,5 +1,8 @@
+import type { SpanContext } from '@opentelemetry/api'
 import type { Metrics } from '../metrics.ts'
-import { isMoved, isReply, isUnsent, type Link } from './link.ts'
+import type { Traced, Tracing } from '../tracing.ts'
+import { isMoved, isReply, isUnsent } from './errors.ts'
+import type { Link } from './link.ts'
 
 export type Refused = (code: 'upstream-unavailable' | 'upstream-uncertain') => void
 
@@ -9,6 +12,7 @@ interface Entry {
   readonly channel: string
   readonly frame: Buffer
   readonly refused: Refused
+  readonly traced: Traced | undefined
 }
 
 export interface UpstreamOptions {
@@ -19,6 +23,7 @@ export interface UpstreamOptions {
   /** A channel is another server's; `release` is to be called when it is known whose. */
   readonly moved: () => void
   readonly metrics: Metrics
+  readonly tracing?: Tracing | undefined
   /** Frames that are held while Redis is away. */
   readonly maxMessages: number
   /** Bytes held or not yet confirmed. */
@@ -54,8 +59,9 @@ export class RedisUpstream {
     return this.#held.length
   }
 
-  publish(channel: string, frame: Buffer, refused: Refused): void {
-    const entry = { order: this.#frames++, channel, frame, refused }
+  publish(channel: string, frame: Buffer, refused: Refused, handshake?: SpanContext): void {
+    const traced = this.#options.tracing?.publish(channel, frame.length, handshake)
+    const entry = { order: this.#frames++, channel, frame, refused, traced }
     const waits = this.#held.length > 0 && this.#held.some((each) => each.channel === channel)
     const fits = this.#fits(entry)
     if (!fits) this.#crowded = true
@@ -119,6 +125,7 @@ export class RedisUpstream {
 
   #refuse(entry: Entry): void {
     this.#options.metrics.lose('upstream_full')
+    entry.traced?.end('upstream-unavailable')
     entry.refused('upstream-unavailable')
   }
 
@@ -141,6 +148,7 @@ export class RedisUpstream {
     client.sendCommand<number>([command, entry.channel, entry.frame]).then(
       (receivers) => {
         if (receivers === 0) this.#options.metrics.unheard.inc()
+        entry.traced?.end('published')
         this.#done(entry)
       },
       (error) => {
@@ -161,6 +169,7 @@ export class RedisUpstream {
     metrics.errors.inc({ type: 'redis' })
     if (isReply(error)) return this.#refuse(entry)
     metrics.lose('upstream_uncertain')
+    entry.traced?.end('upstream-uncertain')
     entry.refused('upstream-uncertain')
   }
 

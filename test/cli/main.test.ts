@@ -2,7 +2,16 @@ import assert from 'node:assert/strict'
 import { after, describe, it } from 'node:test'
 import { killCommands, run } from '../support/cli.ts'
 
-const COMMANDS = [['serve'], ['connect'], ['publish'], ['token'], ['token', 'create'], ['config']]
+const COMMANDS = [
+  ['serve'],
+  ['health'],
+  ['doctor'],
+  ['connect'],
+  ['publish'],
+  ['token'],
+  ['token', 'create'],
+  ['config'],
+]
 
 describe('wsproxy', () => {
   after(killCommands)

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
-import { closes, frameErrors, RedisUnavailable, refusals } from '../../src/contract/codes.ts'
+import { closes, frameErrors, liveErrors, RedisUnavailable, refusals } from '../../src/contract/codes.ts'
 
 const PAGE = readFileSync(new URL('../../../src/contract/PROTOCOL.md', import.meta.url), 'utf8')
 
 /** The rows of the first table after a heading, each as its cells. */
 function table(heading: string): string[][] {
-  const [, section = ''] = PAGE.split(`\n## ${heading}\n`)
-  const lines = section.split('\n## ')[0]!.split('\n')
+  const [, section = ''] = PAGE.split(new RegExp(`\\n##+ ${heading}\\n`))
+  const lines = section.split(/\n##+ /)[0]!.split('\n')
   const rows = lines.filter((line) => line.startsWith('|')).slice(2)
   assert.ok(rows.length > 0, `there is a table under "${heading}"`)
   return rows.map((row) =>
@@ -60,8 +60,13 @@ describe('the codes and the page of the protocol', () => {
     assert.deepEqual(documented.sort(), Object.keys(frameErrors).sort())
   })
 
+  it('have the same error codes of the live door, with the words that their messages begin with', () => {
+    const documented = table('Live error codes').map(([code, words]) => [bare(code), words])
+    assert.deepEqual(documented.sort(), Object.entries(liveErrors).sort())
+  })
+
   it('name no code elsewhere on the page that does not exist', () => {
-    const known = new Set<string>([...Object.keys(refusals), ...Object.keys(frameErrors)])
+    const known = new Set<string>([refusals, frameErrors, liveErrors].flatMap((each) => Object.keys(each)))
     const named = [...PAGE.matchAll(/"code":"([a-z-]+)"/g)].map(([, code]) => code!)
     assert.ok(named.length > 0)
     for (const code of named) assert.ok(known.has(code), code)

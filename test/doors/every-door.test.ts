@@ -1,9 +1,9 @@
-import { sessionAuth, sessionDown } from '../../src/contract/topics.ts'
+import { liveChannel, sessionAuth, sessionDown } from '../../src/contract/topics.ts'
 import { everyDoor } from './every-door.ts'
 
 everyDoor('session', {
   door: 'session',
-  malformed: '/agent-1/ws/a%3Ab',
+  malformed: { path: '/agent-1/ws/a%3Ab', status: 400, code: 'malformed-id' },
   goodbyes: { 1001: /^\{"type":"control","command":"goodbye",.*"reconnect_after_ms":\d+\}$/ },
   maxMessageBytes: 1024 * 1024,
   path: (id) => `/agent-1/ws/${id}`,
@@ -15,6 +15,26 @@ everyDoor('session', {
   numberOf: (frame) => JSON.parse(frame).n,
 })
 
+const notice = (reason: string) => new RegExp(`^\\{"type":"disconnect_notice","reason":"${reason}"`)
+
+everyDoor('live', {
+  door: 'live',
+  malformed: { path: '/api/dashboard/ws/nothing', status: 404, code: 'not-found' },
+  goodbyes: {
+    1001: notice('draining'),
+    1003: notice('binary-frame'),
+    1008: notice('backpressure'),
+    1009: notice('message-too-large'),
+  },
+  maxMessageBytes: 4 * 64 * 1024,
+  env: { LIVE_TOPICS: 'topic-*', LIVE_MAX_DROPS: '1', LIVE_REFUSE: 'http' },
+  path: (id) => `/live?subscriptions=topic-${id}`,
+  admit: async () => ({}),
+  speak: ({ agent }, id, n, bytes) =>
+    agent.publish(liveChannel(`topic-${id}`), JSON.stringify({ n, text: 'x'.repeat(bytes) })),
+  numberOf: (frame) => JSON.parse(frame).data?.n,
+})
+
 const HANGUP = /^\{"type":"hangup"\}$/
 
 /** Locks with names of 1 KB make the frame large. */
@@ -23,8 +43,8 @@ const locks = (bytes: number) =>
 
 everyDoor('run', {
   door: 'run',
-  malformed: '/a%3Bb',
-  goodbyes: { 1001: HANGUP, 1003: HANGUP, 1009: HANGUP },
+  malformed: { path: '/a%3Bb', status: 400, code: 'malformed-id' },
+  goodbyes: { 1001: HANGUP, 1003: HANGUP, 1008: HANGUP, 1009: HANGUP },
   maxMessageBytes: 64 * 1024,
   path: (id) => `/${id}`,
   admit: async () => ({}),

@@ -15,8 +15,10 @@ type Headers = Record<string, string | undefined>
 export interface DoorUnderTest {
   /** Its label in metrics. */
   readonly door: string
-  /** A path with an id that is none. */
-  readonly malformed: string
+  /** A path that this door refuses, and how. */
+  readonly malformed: { readonly path: string; readonly status: number; readonly code: string }
+  /** Settings it needs. */
+  readonly env?: Record<string, string>
   /** The frame before a close that the server starts, by its code; for others there is none. */
   readonly goodbyes: Readonly<Record<number, RegExp>>
   readonly maxMessageBytes: number
@@ -49,7 +51,6 @@ const PLAIN_GET: Headers = Object.fromEntries(
   ['Upgrade', 'Connection', 'Sec-WebSocket-Version', 'Sec-WebSocket-Key'].map((name) => [name, undefined]),
 )
 const REFUSALS: Record<string, Refusal> = {
-  'a malformed id': { at: 'plain', status: 400, code: 'malformed-id', malformed: true },
   'an old version': {
     at: 'plain',
     status: 426,
@@ -88,7 +89,7 @@ export function everyDoor(name: string, setup: DoorUnderTest): void {
     })
 
     async function start(env: Record<string, string> = {}): Promise<TestGateway> {
-      const gateway = await startGateway({ redis, env: { AUTH_TOKEN_MODE: 'reusable', ...env } })
+      const gateway = await startGateway({ redis, env: { AUTH_TOKEN_MODE: 'reusable', ...setup.env, ...env } })
       started.push(gateway)
       return gateway
     }
@@ -123,12 +124,16 @@ export function everyDoor(name: string, setup: DoorUnderTest): void {
         void (gateways.draining as TestGateway).gateway.stop()
       })
 
-      for (const [what, { at, status, code, headers, malformed }] of Object.entries(REFUSALS)) {
+      const malformed: Refusal = { at: 'plain', ...setup.malformed, malformed: true }
+      for (const [what, { at, status, code, headers, malformed: isMalformed }] of Object.entries({
+        'a malformed path': malformed,
+        ...REFUSALS,
+      })) {
         it(`${what} with ${status} ${code}, and counts it`, async () => {
           const gateway = gateways[at]
           const id = `refused-${code}`
           const credentials = await setup.admit(first, id)
-          const path = malformed ? setup.malformed : setup.path(id)
+          const path = isMalformed ? setup.malformed.path : setup.path(id)
           const { status: came, body } = await ask(gateway.http, upgradeRequest(path, { ...credentials, ...headers }))
           assert.deepEqual([came, JSON.parse(body).error.code], [status, code])
           const page = await (await fetch(`${gateway.http}/metrics`)).text()
@@ -186,6 +191,7 @@ export function everyDoor(name: string, setup: DoorUnderTest): void {
       }
       slow.socket.resume()
       assert.equal((await within(slow.closed, 'the close')).code, 1008)
+      assertGoodbye(slow, 1008)
       assert.deepEqual(numbers(slow), expected.slice(0, numbers(slow).length))
       assert.ok(numbers(slow).length < n)
     })

@@ -115,7 +115,10 @@ describe('the flow signal', () => {
     await fillHalf('two')
     await fill('two', async () => (await buffered()) > BUFFER_BYTES * 1.2)
     slow[0]!.destroy()
-    await eventually(async () => (await gateway.metric('wsproxy_active_connections')) === 2, 'the end of the first')
+    await eventually(
+      async () => (await gateway.metric('wsproxy_active_connections', { door: 'session' })) === 2,
+      'the end of the first',
+    )
     assert.equal(states.length, 1)
     assert.notEqual(await kept('two'), null)
     slow[1]!.socket.resume()

@@ -3,8 +3,10 @@ import { after, afterEach, before, describe, it } from 'node:test'
 import fc from 'fast-check'
 import { RedisUnavailable } from '../../src/contract/codes.ts'
 import { Metrics } from '../../src/metrics.ts'
+import { isReply } from '../../src/redis/errors.ts'
 import { RedisFeed } from '../../src/redis/feed.ts'
-import { isReply } from '../../src/redis/link.ts'
+import type { Target } from '../../src/redis/link.ts'
+import { SubscriberConnection } from '../../src/redis/subscriber.ts'
 import { keptLog, openLink, type TestLink, total } from '../support/link.ts'
 import { TcpProxy } from '../support/proxy.ts'
 import { type Client, startRedis, type TestRedis, withoutRealRedis } from '../support/redis.ts'
@@ -17,7 +19,7 @@ describe('the feed', () => {
   let redis: TestRedis
   let proxy: TcpProxy
   let agent: Client
-  let opened: TestLink | undefined
+  let opened: TestLink<SubscriberConnection> | undefined
   before(async () => {
     redis = await startRedis()
     proxy = await TcpProxy.to(redis.port)
@@ -34,6 +36,12 @@ describe('the feed', () => {
     await eventually(async () => (await agent.pubSubChannels()).length === 0, 'Redis to forget the channels')
   })
 
+  const openFor = (feed: RedisFeed) => (target: Target, name: string) =>
+    new SubscriberConnection(target, name, {
+      message: (...message) => feed.deliver(...message),
+      moved: (channel) => feed.movedAway(channel),
+    })
+
   /** A feed over a link of its own, and the messages that came. */
   async function startFeed(options: { url?: string; message?: (channel: string, payload: Buffer) => void } = {}) {
     const metrics = new Metrics()
@@ -43,6 +51,7 @@ describe('the feed', () => {
     const feed = new RedisFeed({ metrics, log, sharded: false, moved: () => {}, message, refused: () => {} })
     opened = await openLink(options.url ?? `redis://127.0.0.1:${proxy.port}`, {
       metrics,
+      open: openFor(feed),
       prepare: (client) => feed.attach(client),
       lost: () => feed.detach(),
     })
@@ -193,6 +202,7 @@ describe('the feed', () => {
     let attempts = 0
     opened = await openLink(redis.url, {
       metrics,
+      open: openFor(feed),
       lost: () => feed.detach(),
       prepare: async (client) => {
         const attached = feed.attach(client)

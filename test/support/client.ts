@@ -1,4 +1,5 @@
 import { type ClientOptions, WebSocket } from 'ws'
+import { checkServerFrame, isLive } from './contract.ts'
 import { eventually, within } from './wait.ts'
 
 /** Options of ws, and the bearer token for the Authorization header. */
@@ -24,6 +25,7 @@ export class TestClient {
   constructor(socket: WebSocket) {
     this.socket = socket
     socket.on('message', (data: Buffer, isBinary) => this.frames.push(isBinary ? data : data.toString()))
+    if (isLive(socket.url)) socket.on('message', (data) => checkServerFrame(String(data)))
     socket.on('error', () => {})
     this.closed = new Promise((resolve) =>
       socket.once('close', (code, reason) => {

@@ -1,6 +1,7 @@
 import { loadConfig } from '../../src/config.ts'
 import { sessionAuth } from '../../src/contract/topics.ts'
 import { createLogger } from '../../src/log.ts'
+import { loadPreflight } from '../../src/preflight/preflight.ts'
 import { Gateway } from '../../src/server.ts'
 import { type ConnectClientOptions, connect, type TestClient } from './client.ts'
 import { type Client, startRedis, type TestRedis } from './redis.ts'
@@ -41,7 +42,8 @@ export async function startGateway({ env = {}, redis: given }: TestGatewayOption
   const log: Record<string, unknown>[] = []
   const { config } = loadConfig({ ...DEFAULTS, ...env })
   const logger = createLogger(config.logLevel, { write: (line: string) => void log.push(JSON.parse(line)) })
-  const gateway = new Gateway({ config, redisUrl: redis.url, log: logger })
+  const preflight = await loadPreflight(config, logger)
+  const gateway = new Gateway({ config, redisUrl: redis.url, log: logger, preflight })
   const { port } = gateway.listen()
   const agent = await redis.client()
   await eventually(() => gateway.redisReady, 'the gateway to reach Redis')

@@ -1,7 +1,7 @@
 import { createLogger } from '../../src/log.ts'
 import { Metrics } from '../../src/metrics.ts'
 import { parseTarget } from '../../src/redis/client.ts'
-import { Link, type LinkOptions } from '../../src/redis/link.ts'
+import { type Client, type Connection, createConnection, Link, type LinkOptions } from '../../src/redis/link.ts'
 import type { At } from '../../src/redis/topology.ts'
 import { eventually } from './wait.ts'
 
@@ -12,8 +12,8 @@ export function keptLog() {
 }
 
 /** The link to Redis of one test, with what it counts and logs. */
-export interface TestLink {
-  readonly link: Link
+export interface TestLink<C extends Connection = Client> {
+  readonly link: Link<C>
   readonly metrics: Metrics
   readonly log: Record<string, unknown>[]
   /** How often it became ready, and how often it was lost. */
@@ -27,13 +27,17 @@ export const atLink =
   async (_key, command) =>
     command(link.client)
 
-/** Makes a link without waiting for it. */
-export function newLink(url: string, options: Partial<LinkOptions> = {}): TestLink {
+/** Makes a link, of node-redis unless told otherwise, without waiting for it. */
+export function newLink<C extends Connection = Client>(
+  url: string,
+  options: Partial<LinkOptions<C>> = {},
+): TestLink<C> {
   const metrics = options.metrics ?? new Metrics()
   const { log, lines } = keptLog()
   const seen = { ready: 0, lost: 0 }
-  const link = new Link({
+  const link = new Link<C>({
     name: 'test',
+    open: createConnection as unknown as LinkOptions<C>['open'],
     target: async () => parseTarget(url),
     metrics,
     log,
@@ -55,8 +59,11 @@ export function newLink(url: string, options: Partial<LinkOptions> = {}): TestLi
 }
 
 /** Makes a link and waits until it is ready. */
-export async function openLink(url: string, options: Partial<LinkOptions> = {}): Promise<TestLink> {
-  const made = newLink(url, options)
+export async function openLink<C extends Connection = Client>(
+  url: string,
+  options: Partial<LinkOptions<C>> = {},
+): Promise<TestLink<C>> {
+  const made = newLink<C>(url, options)
   await eventually(() => made.link.state === 'ready', 'the link to be ready')
   return made
 }

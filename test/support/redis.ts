@@ -44,9 +44,11 @@ export async function startRedis(): Promise<TestRedis> {
   if (BINARY) return startRealRedis()
   const server = await startEmbeddedRedis()
   const clients = new Clients(server.url)
-  const stop = async () => {
+  let stopped: Promise<void> | undefined
+  const stop = () => {
     clients.close()
-    await server.close()
+    stopped ??= server.close()
+    return stopped
   }
   return { url: server.url, port: Number(new URL(server.url).port), client: () => clients.open(), stop }
 }

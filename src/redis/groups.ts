@@ -1,8 +1,5 @@
 import { isPattern, isSessionChannel } from '../contract/topics.ts'
-import type { Client } from './link.ts'
 import { slotOf } from './slots.ts'
-
-export type Listener = (payload: Buffer, channel: Buffer) => void
 
 /** What one command carries: any number of plain channels, sharded ones of one slot, or one pattern. */
 export interface Group {
@@ -31,18 +28,4 @@ export function groups(channels: string[], sharded: boolean): Group[] {
     ...Array.from(slots.values(), (sameSlot) => ({ kind: 'sharded', channels: sameSlot }) as const),
     ...patterns,
   ]
-}
-
-/** SUBSCRIBE, SSUBSCRIBE or PSUBSCRIBE; resolves when Redis has confirmed all of it. */
-export function subscribe(client: Client, { kind, channels }: Group, listener: Listener): Promise<void> {
-  if (kind === 'pattern') return client.pSubscribe(channels, listener, true)
-  return kind === 'sharded' ? client.sSubscribe(channels, listener, true) : client.subscribe(channels, listener, true)
-}
-
-/** The opposite. Without its listener node-redis forgets a channel that is subscribed again before the answer. */
-export function unsubscribe(client: Client, { kind, channels }: Group, listener: Listener): Promise<void> {
-  if (kind === 'pattern') return client.pUnsubscribe(channels, listener, true)
-  return kind === 'sharded'
-    ? client.sUnsubscribe(channels, listener, true)
-    : client.unsubscribe(channels, listener, true)
 }

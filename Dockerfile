@@ -1,0 +1,43 @@
+# docker build -t wsproxy .        (any platform that has a binary: linux/amd64, linux/arm64)
+#
+# test/image.test.ts runs these stages as commands, starts what results and talks to it; scripts/image.mjs tells how large it is.
+
+# What runs in production: packages, and of the twenty native binaries the one of this platform and this Node.
+FROM node:22-bookworm-slim AS packages
+WORKDIR /app
+COPY package.json package-lock.json ./
+# Not npm ci: the lockfile lacks binaries of platforms that some registries do not carry.
+# Optional is @sentry/node (SENTRY_DSN), which is larger than all the rest: leave out its flag if you want it.
+RUN npm install --omit=dev --omit=optional --no-save --no-audit --no-fund --loglevel=error
+COPY scripts/trim.mjs scripts/trim.mjs
+RUN node scripts/trim.mjs node_modules
+
+# The compiled gateway. JavaScript is the same on every platform, so this stage runs on that of the builder.
+FROM --platform=$BUILDPLATFORM node:22-bookworm-slim AS compiled
+WORKDIR /app
+COPY package.json package-lock.json ./
+RUN npm install --no-save --no-audit --no-fund --loglevel=error
+COPY tsconfig.json ./
+COPY src src
+RUN node_modules/.bin/tsc --project . --sourceMap false
+# What is left of src are the files that are read at run time and not compiled.
+RUN find src -name '*.ts' -delete
+
+FROM gcr.io/distroless/nodejs22-debian12:nonroot
+LABEL org.opencontainers.image.title="wsproxy" \
+      org.opencontainers.image.description="A WebSocket gateway in front of Redis" \
+      org.opencontainers.image.licenses="MIT"
+WORKDIR /app
+COPY package.json ./
+COPY --from=packages /app/node_modules node_modules
+COPY --from=compiled /app/dist/src dist/src
+COPY --from=compiled /app/src src
+# Nothing is ever written: run it with a read-only root file system.
+ENV NODE_ENV=production LISTEN_ADDR=0.0.0.0:8080
+USER 65532:65532
+EXPOSE 8080
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=4s --start-period=10s --retries=3 \
+  CMD ["/nodejs/bin/node", "dist/src/cli/main.js", "health", "--alive"]
+ENTRYPOINT ["/nodejs/bin/node", "dist/src/cli/main.js"]
+CMD ["serve"]

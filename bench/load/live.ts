@@ -1,0 +1,88 @@
+/** Topics of the live door as the bench uses them: who holds which, what is published, and what has arrived. */
+import { createHistogram } from 'node:perf_hooks'
+import { liveChannel } from '../../src/contract/topics.ts'
+import { blankPayload, PAYLOAD_BYTES, readSequence, readTimeUs, stamp } from './payload.ts'
+import type { Counter, Latency } from './tally.ts'
+
+const DIGITS = 4
+const LONGEST_US = 120_000_000
+const topicName = (index: number): string => `bench-${String(index).padStart(DIGITS, '0')}`
+
+/** The setting that makes these topics. */
+export const TOPIC_RULE = 'bench-*'
+
+/** A second topic for who holds one: each is the second of exactly one other. */
+const second = (topic: number, topics: number): number => (topic * 7 + 3) % topics
+
+/** What sockets connect to, in turn: one topic for all, or two each, so that every topic has as many sockets. */
+export function livePaths(topics: number): string[] {
+  return Array.from({ length: topics }, (_, topic) => {
+    const held = topics === 1 ? [topic] : [topic, second(topic, topics)]
+    return `/live?subscriptions=${held.map(topicName)}`
+  })
+}
+
+/** PUBLISH commands in RESP, encoded once: one per topic, all of the same length, numbered over all topics. */
+export class LivePublishes {
+  readonly #commands: Buffer[]
+
+  /** Messages go round the topics 0 to `topics - 1`. */
+  constructor(topics: number) {
+    this.#commands = Array.from({ length: topics }, (_, index) => Buffer.from(encode(topicName(index)), 'latin1'))
+  }
+
+  batch(first: number, count: number, atUs: number): Buffer {
+    const chosen = Array.from({ length: count }, (_, i) => this.#commands[(first + i) % this.#commands.length]!)
+    const batch = Buffer.concat(chosen)
+    const size = chosen[0]!.length
+    // From 1: a socket that has got nothing yet stands at 0.
+    for (let i = 0; i < count; i++) stamp(batch, (i + 1) * size - PAYLOAD_BYTES - 2, first + i + 1, Math.floor(atUs))
+    return batch
+  }
+}
+
+function encode(topic: string): string {
+  const channel = liveChannel(topic)
+  const payload = blankPayload()
+  return `*3\r\n$7\r\nPUBLISH\r\n$${channel.length}\r\n${channel}\r\n$${payload.length}\r\n${payload}\r\n`
+}
+
+/** How the frame of such a message begins; its data is the payload, byte for byte. */
+const HEAD = Buffer.from(`{"type":"${topicName(0)}_update","subscription":"${topicName(0)}","data":`)
+const NAME_AT = HEAD.indexOf('bench-')
+
+/** What has arrived at the live sockets. */
+export class LiveTally implements Counter {
+  delivered = 0
+  /** Messages with a number that is not above the one before it on their socket: doubled or overtaken. */
+  outOfOrder = 0
+  /** Frames that are no message of the bench. */
+  foreign = 0
+  lastArrivalUs = 0
+  readonly #latencyUs = createHistogram({ lowest: 1, highest: LONGEST_US, figures: 3 })
+
+  count(bytes: Uint8Array, start: number, length: number, before: number, arrivedUs: number): number {
+    if (length < HEAD.length + PAYLOAD_BYTES || bytes[start + NAME_AT] !== HEAD[NAME_AT]) {
+      this.foreign++
+      return before
+    }
+    const sequence = readSequence(bytes, start + HEAD.length)
+    if (sequence <= before) this.outOfOrder++
+    this.delivered++
+    this.lastArrivalUs = arrivedUs
+    this.#latencyUs.record(Math.max(1, Math.round(arrivedUs - readTimeUs(bytes, start + HEAD.length))))
+    return sequence
+  }
+
+  /** Forgets latencies and faults; the number delivered goes on. */
+  restart(): void {
+    this.#latencyUs.reset()
+    this.outOfOrder = 0
+    this.foreign = 0
+  }
+
+  latencyMs(): Latency {
+    const at = (percentile: number) => this.#latencyUs.percentile(percentile) / 1000
+    return { p50: at(50), p99: at(99), p999: at(99.9), max: this.#latencyUs.max / 1000 }
+  }
+}

@@ -1,0 +1,228 @@
+/** The live door: one topic for a crowd, many topics for a crowd, and one client that floods. Only ours: the peer knows no topics. */
+import { connect } from 'node:net'
+import { upgradeRequest } from '../load/client.ts'
+import { clientTextFrame } from '../load/frames.ts'
+import { livePaths } from '../load/live.ts'
+import type { Published } from '../load/publisher.ts'
+import type { Arrivals } from '../load/receiver.ts'
+import { type Metric, Refused, refuseIfGeneratorBound, type Scenario, type Settings, type Values } from '../scenario.ts'
+import { cpuSeconds, peakBytes } from '../stage/procfs.ts'
+import type { Stage } from '../stage/stage.ts'
+import { OURS } from '../subjects.ts'
+import { IN_FLIGHT } from './crowd.ts'
+
+const CALL_MS = 5000
+const QUIET_MS = 5000
+const CONNECT_MS = 90_000
+const PUBLISH_MS = 150_000
+const WARM_UP_S = 2
+/** A publisher that is later than this at p99 has measured what else the machine does. */
+const LATE_MS = 20
+const WARM_UP_MESSAGES = 40
+/** Each has two topics of these. */
+const TOPICS = 1000
+const FLOOD_FRAMES = 10_000
+
+/** A crowd on the live door, and what it has got since it is there. */
+class Crowd {
+  readonly #stage: Stage
+  readonly #settings: Settings
+  /** Sockets that hold a topic. */
+  readonly #fanOut: number
+  #expected = 0
+
+  private constructor(stage: Stage, settings: Settings, fanOut: number) {
+    this.#stage = stage
+    this.#settings = settings
+    this.#fanOut = fanOut
+  }
+
+  static async of(stage: Stage, settings: Settings, topics: number): Promise<Crowd> {
+    const { sockets } = settings
+    const fanOut = topics === 1 ? sockets : (sockets * 2) / topics
+    if (!Number.isInteger(fanOut)) throw new Refused(`the number of sockets has to be a multiple of ${topics / 2}`)
+    const { acknowledgementPort: port } = await stage.publisher.call(
+      'openLive',
+      { redisPort: stage.redis.port, topics },
+      CALL_MS,
+    )
+    const order = { port: stage.port, first: 0, count: sockets, inFlight: IN_FLIGHT, paths: livePaths(topics) }
+    const { failed, reasons } = await stage.receiver.call('connectLive', order, CONNECT_MS)
+    if (failed > 0) throw new Refused(`${failed} of ${sockets} sockets could not connect: ${JSON.stringify(reasons)}`)
+    await stage.receiver.call('acknowledgeLive', { port, sockets: fanOut }, CALL_MS)
+    return new Crowd(stage, settings, fanOut)
+  }
+
+  /** Publishes `count` messages, and waits until all have come to everybody. `window` of 0: at the given pace. */
+  async exchange(count: number) {
+    const { publisher, receiver, pid } = this.#stage
+    const { window, perSecond, sockets } = this.#settings
+    await receiver.call('restartLive', {}, CALL_MS)
+    const before = cpuSeconds(pid)
+    const publishing: Promise<Published> =
+      window > 0
+        ? publisher.call('saturated', { count, window }, PUBLISH_MS)
+        : publisher.call('paced', { count, perSecond }, PUBLISH_MS)
+    publishing.catch(() => {}) // awaited below, unless a loss is found first
+    this.#expected += count * this.#fanOut
+    const until = { delivered: this.#expected, quietMs: QUIET_MS }
+    const arrivals = await receiver.call('liveArrivals', until, PUBLISH_MS)
+    const cpu = cpuSeconds(pid) - before
+    refuseFaults(arrivals, this.#expected, sockets)
+    const published = await publishing
+    refuseIfGeneratorBound('publisher', published.generatorShare)
+    return { arrivals, published, cpu, deliveries: count * this.#fanOut }
+  }
+}
+
+function refuseFaults(
+  { delivered, outOfOrder, foreign, sockets, lostSockets }: Arrivals & { sockets: number },
+  expected: number,
+  count: number,
+): void {
+  const faults = [
+    delivered !== expected && `${delivered} messages have arrived, and not ${expected}`,
+    outOfOrder > 0 && `${outOfOrder} messages were doubled or overtaken`,
+    foreign > 0 && `${foreign} frames are not of the bench`,
+    sockets !== count && `sockets were lost: ${JSON.stringify(lostSockets)}`,
+  ].filter((fault) => fault !== false)
+  if (faults.length > 0) throw new Refused(faults.join('; '))
+}
+
+type Exchange = Awaited<ReturnType<Crowd['exchange']>>
+
+function refuseLate(...exchanges: Exchange[]): void {
+  const lateMs = Math.max(...exchanges.map(({ published }) => published.lagP99Ms))
+  if (lateMs > LATE_MS) throw new Refused(`the publisher was ${lateMs.toFixed(0)} ms late at p99: the machine is busy`)
+}
+
+function valuesOf(stage: Stage, { arrivals, published, cpu, deliveries }: Exchange): Values {
+  const seconds = (arrivals.lastArrivalUs - published.startedUs) / 1e6
+  return {
+    perCoreSecond: deliveries / cpu,
+    cpuUs: (cpu * 1e6) / deliveries,
+    perSecond: deliveries / seconds,
+    p50Ms: arrivals.latencyMs.p50,
+    p99Ms: arrivals.latencyMs.p99,
+    p999Ms: arrivals.latencyMs.p999,
+    subjectBusy: (cpu / seconds) * 100,
+    receiverBusy: arrivals.generatorShare * 100,
+    publisherLagMs: published.lagP99Ms,
+    peakMb: peakBytes(stage.pid) / 1e6,
+  }
+}
+
+async function fanOut(stage: Stage, settings: Settings): Promise<Values> {
+  const crowd = await Crowd.of(stage, settings, 1)
+  await crowd.exchange(WARM_UP_MESSAGES)
+  return valuesOf(stage, await crowd.exchange(settings.messages))
+}
+
+async function mixed(stage: Stage, settings: Settings): Promise<Values> {
+  const crowd = await Crowd.of(stage, settings, TOPICS)
+  await crowd.exchange(settings.perSecond * WARM_UP_S)
+  const exchange = await crowd.exchange(settings.messages)
+  refuseIfGeneratorBound('receiver', exchange.arrivals.generatorShare)
+  refuseLate(exchange)
+  return valuesOf(stage, exchange)
+}
+
+async function flood(stage: Stage, settings: Settings): Promise<Values> {
+  const crowd = await Crowd.of(stage, settings, TOPICS)
+  await crowd.exchange(settings.perSecond * WARM_UP_S)
+  const before = await crowd.exchange(settings.messages)
+  const attacker = await attack(stage.port)
+  const during = await crowd.exchange(settings.messages)
+  const { open, answeredBytes } = attacker.end()
+  if (!open) throw new Refused('the socket that flooded was closed')
+  // Before and after, since what else the machine does changes a p99 more than the flood.
+  const after = await crowd.exchange(settings.messages)
+  refuseLate(before, during, after)
+  const calmP99Ms = (before.arrivals.latencyMs.p99 + after.arrivals.latencyMs.p99) / 2
+  return {
+    ...valuesOf(stage, during),
+    calmP99Ms,
+    p99Ratio: during.arrivals.latencyMs.p99 / calmP99Ms,
+    answeredKb: answeredBytes / 1000,
+  }
+}
+
+/** Sends all frames in one write, a quarter of a second from now: made beforehand, so that the attacker takes no time from the others. */
+async function attack(port: number) {
+  const socket = connect({ host: '127.0.0.1', port, noDelay: true })
+  let open = true
+  let bytes = 0
+  socket.on('error', () => {})
+  socket.on('close', () => {
+    open = false
+  })
+  const upgraded = new Promise((resolve) => socket.once('data', resolve))
+  socket.write(upgradeRequest({ port, path: '/live?subscriptions=alerts', token: 'not-asked-for' }))
+  await upgraded
+  socket.on('data', (chunk) => {
+    bytes += chunk.length
+  })
+  const frames = Buffer.concat(Array.from({ length: FLOOD_FRAMES }, () => clientTextFrame('{"type":"ping"}')))
+  const timer = setTimeout(() => socket.write(frames), 250)
+  const end = () => {
+    clearTimeout(timer)
+    socket.destroy()
+    return { open, answeredBytes: bytes }
+  }
+  return { end }
+}
+
+const METRICS: Metric[] = [
+  { key: 'perCoreSecond', label: 'deliveries per core-second', digits: 0, better: 'higher' },
+  { key: 'cpuUs', label: 'CPU per delivery, us', digits: 2, better: 'lower' },
+  { key: 'perSecond', label: 'delivered per second', digits: 0, better: 'higher' },
+  { key: 'p50Ms', label: 'publish to client p50, ms', digits: 2, better: 'lower' },
+  { key: 'p99Ms', label: 'publish to client p99, ms', digits: 2, better: 'lower' },
+  { key: 'p999Ms', label: 'publish to client p99.9, ms', digits: 2, better: 'lower' },
+  { key: 'peakMb', label: 'peak RSS, MB', digits: 1, better: 'lower' },
+  { key: 'subjectBusy', label: 'subject busy, % of a core', digits: 0, better: 'context' },
+  { key: 'receiverBusy', label: 'receiver busy, % of a core', digits: 0, better: 'context' },
+]
+const LAG: Metric = { key: 'publisherLagMs', label: 'publisher late p99, ms', digits: 2, better: 'context' }
+
+export const liveFanout: Scenario = {
+  name: 'live-fanout',
+  about: 'one topic that all sockets hold, as fast as its messages arrive (closed window)',
+  subjects: [OURS.name],
+  uses: ['sockets', 'messages', 'window'],
+  defaults: { sockets: 10_000, messages: 200, perSecond: 0, window: 1, rounds: 3 },
+  long: true,
+  quick: { sockets: 2000, messages: 200, rounds: 1 },
+  metrics: METRICS,
+  round: fanOut,
+}
+
+export const liveMixed: Scenario = {
+  name: 'live-mixed',
+  about: `${TOPICS} topics, two for every socket, at a given pace (open loop)`,
+  subjects: [OURS.name],
+  uses: ['sockets', 'messages', 'perSecond'],
+  defaults: { sockets: 10_000, messages: 10_000, perSecond: 1000, window: 0, rounds: 3 },
+  long: true,
+  quick: { sockets: 2000, messages: 4000, rounds: 1 },
+  metrics: [...METRICS, LAG],
+  round: mixed,
+}
+
+export const liveFlood: Scenario = {
+  name: 'live-flood',
+  about: `the same, and one socket sends ${FLOOD_FRAMES} frames at once`,
+  subjects: [OURS.name],
+  uses: ['sockets', 'messages', 'perSecond'],
+  defaults: { sockets: 2000, messages: 10_000, perSecond: 1000, window: 0, rounds: 5 },
+  long: true,
+  quick: { messages: 3000, rounds: 1 },
+  metrics: [
+    { key: 'p99Ratio', label: 'p99 with the flood, times that without', digits: 2, better: 'lower' },
+    { key: 'calmP99Ms', label: 'publish to client p99 before and after, ms', digits: 2, better: 'lower' },
+    ...METRICS,
+    { key: 'answeredKb', label: 'answers to the flood, KB', digits: 1, better: 'context' },
+    LAG,
+  ],
+  round: flood,
+}

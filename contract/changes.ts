@@ -1,0 +1,178 @@
+import { type ContractSchema, type Direction, framesOf, type Schema } from './schema.ts'
+
+/** One difference and what it means: a major one breaks who follows the older version. */
+export interface Change {
+  readonly level: 'patch' | 'minor' | 'major'
+  /** `Frame.field`, as the definitions call it. */
+  readonly where: string
+  readonly what: string
+}
+
+type Keywords = Readonly<Record<string, unknown>>
+
+/** Words for people: they bind nobody. */
+const WORDS = new Set(['title', 'description', '$comment', 'examples', 'default', 'deprecated'])
+/** Bounds, and whether a larger one admits more. */
+const BOUNDS: Readonly<Record<string, 1 | -1>> = {
+  maxLength: 1,
+  maximum: 1,
+  exclusiveMaximum: 1,
+  maxItems: 1,
+  maxProperties: 1,
+  minLength: -1,
+  minimum: -1,
+  exclusiveMinimum: -1,
+  minItems: -1,
+  minProperties: -1,
+}
+/** Compared member by member below. */
+const STRUCTURE = new Set(['properties', 'required', 'type', 'enum', 'items', '$ref'])
+
+/** All differences between two versions of the contract, frame by frame and field by field, `version` itself aside. */
+export function changesBetween(before: ContractSchema, after: ContractSchema): Change[] {
+  const changes: Change[] = []
+  if (before.description !== after.description)
+    changes.push({ level: 'patch', where: 'the contract', what: 'other words' })
+  for (const direction of ['client', 'server'] as const) {
+    const [old, now] = [framesOf(before, direction), framesOf(after, direction)]
+    for (const name of old) {
+      if (!now.includes(name)) changes.push({ level: 'major', where: name, what: 'the frame is gone' })
+      else
+        changes.push(
+          ...new Comparison(before, after, direction).compare(
+            name,
+            { $ref: `#/$defs/${name}` },
+            { $ref: `#/$defs/${name}` },
+          ),
+        )
+    }
+    for (const name of now) if (!old.includes(name)) changes.push({ level: 'minor', where: name, what: 'a new frame' })
+  }
+  return changes
+}
+
+/** Two schemas of one direction. What a client may send can only widen; what the server sends can only narrow, new fields and values aside. */
+class Comparison {
+  readonly #before: ContractSchema
+  readonly #after: ContractSchema
+  readonly #widened: 'minor' | 'major'
+
+  constructor(before: ContractSchema, after: ContractSchema, direction: Direction) {
+    this.#before = before
+    this.#after = after
+    this.#widened = direction === 'client' ? 'minor' : 'major'
+  }
+
+  compare(where: string, before: Schema, after: Schema): Change[] {
+    const [old, now] = [resolve(this.#before, before), resolve(this.#after, after)]
+    return [
+      ...this.#words(where, old, now),
+      ...this.#types(where, old, now),
+      ...this.#values(where, old, now),
+      ...this.#bounds(where, old, now),
+      ...this.#fields(where, old, now),
+      ...this.#others(where, old, now),
+    ]
+  }
+
+  #words(where: string, old: Keywords, now: Keywords): Change[] {
+    const differ = [...WORDS].some((word) => !same(old[word], now[word]))
+    return differ ? [{ level: 'patch', where, what: 'other words' }] : []
+  }
+
+  #types(where: string, old: Keywords, now: Keywords): Change[] {
+    const [before, after] = [typesOf(old), typesOf(now)]
+    const [gone, come] = [before.filter((type) => !admits(after, type)), after.filter((type) => !admits(before, type))]
+    return [
+      ...(gone.length > 0 ? [{ level: 'major', where, what: `is no ${gone.join(', ')} any more` } as const] : []),
+      ...(come.length > 0 ? [{ level: this.#widened, where, what: `may be ${come.join(', ')} now` }] : []),
+    ]
+  }
+
+  #values(where: string, old: Keywords, now: Keywords): Change[] {
+    const [before, after] = [old.enum as unknown[] | undefined, now.enum as unknown[] | undefined]
+    if (before === undefined && after === undefined) return []
+    if (before === undefined) return [{ level: 'major', where, what: 'has a list of values now' }]
+    if (after === undefined) return [{ level: this.#widened, where, what: 'has no list of values any more' }]
+    const without = (from: unknown[], list: unknown[]) =>
+      from.filter((value) => !list.some((each) => same(each, value)))
+    const [gone, come] = [without(before, after), without(after, before)]
+    return [
+      ...(gone.length > 0 ? [{ level: 'major', where, what: `lacks ${JSON.stringify(gone)}` } as const] : []),
+      ...(come.length > 0 ? [{ level: 'minor', where, what: `has ${JSON.stringify(come)}` } as const] : []),
+    ]
+  }
+
+  #bounds(where: string, old: Keywords, now: Keywords): Change[] {
+    return Object.entries(BOUNDS).flatMap(([keyword, sign]): Change[] => {
+      const open = sign * Number.POSITIVE_INFINITY
+      const [before, after] = [(old[keyword] as number) ?? open, (now[keyword] as number) ?? open]
+      if (before === after) return []
+      const wider = sign * (after - before) > 0
+      return [{ level: wider ? 'minor' : 'major', where, what: `${keyword} went from ${before} to ${after}` }]
+    })
+  }
+
+  #fields(where: string, old: Keywords, now: Keywords): Change[] {
+    const [before, after] = [fieldsOf(old), fieldsOf(now)]
+    const [needed, needs] = [new Set(old.required as string[]), new Set(now.required as string[])]
+    const changes: Change[] = []
+    for (const name of new Set([...Object.keys(before), ...Object.keys(after), ...needed, ...needs])) {
+      const at = `${where}.${name}`
+      const [was, is] = [before[name], after[name]]
+      if (was !== undefined && is === undefined) changes.push({ level: 'major', where: at, what: 'is gone' })
+      else if (needs.has(name) && !needed.has(name))
+        changes.push({ level: 'major', where: at, what: 'is required now' })
+      else if (was === undefined && is !== undefined) changes.push({ level: 'minor', where: at, what: 'is new' })
+      else if (needed.has(name) && !needs.has(name))
+        changes.push({ level: this.#widened, where: at, what: 'may be missing now' })
+      if (was !== undefined && is !== undefined) changes.push(...this.compare(at, was, is))
+    }
+    if (old.items !== undefined && now.items !== undefined) {
+      changes.push(...this.compare(`${where}[]`, old.items as Schema, now.items as Schema))
+    } else if (old.items !== now.items) {
+      changes.push({
+        level: now.items === undefined ? this.#widened : 'major',
+        where: `${where}[]`,
+        what: 'has other members',
+      })
+    }
+    return changes
+  }
+
+  /** Keywords of which nothing is known here: one more narrows, one less widens, another value may do both. */
+  #others(where: string, old: Keywords, now: Keywords): Change[] {
+    const names = new Set([...Object.keys(old), ...Object.keys(now)])
+    return [...names].flatMap((keyword): Change[] => {
+      if (WORDS.has(keyword) || STRUCTURE.has(keyword) || keyword in BOUNDS || same(old[keyword], now[keyword]))
+        return []
+      const gone = now[keyword] === undefined || now[keyword] === true
+      return [{ level: gone ? this.#widened : 'major', where, what: `${keyword} ${gone ? 'is gone' : 'is another'}` }]
+    })
+  }
+}
+
+const TYPES = ['array', 'boolean', 'null', 'number', 'object', 'string']
+const typesOf = ({ type }: Keywords): string[] => (type === undefined ? TYPES : [type].flat()) as string[]
+const admits = (types: string[], type: string): boolean =>
+  types.includes(type) || (type === 'integer' && types.includes('number'))
+const fieldsOf = ({ properties }: Keywords) => (properties ?? {}) as Readonly<Record<string, Schema>>
+
+/** A schema with the words of its own and the keywords of what it refers to. */
+function resolve({ $defs }: ContractSchema, schema: Schema): Keywords {
+  if (typeof schema === 'boolean') return schema ? {} : { not: {} }
+  const { $ref, ...own } = schema as { $ref?: string }
+  if ($ref === undefined) return own
+  return { ...resolve({ version: '', $defs }, $defs[$ref.replace('#/$defs/', '')] ?? {}), ...own }
+}
+
+/** Whether two values are the same JSON; the order of names means nothing. */
+const same = (one: unknown, other: unknown): boolean => canonical(one) === canonical(other)
+
+function canonical(value: unknown): string | undefined {
+  return JSON.stringify(value, (_, each) =>
+    typeof each === 'object' && each !== null && !Array.isArray(each)
+      ? Object.fromEntries(Object.entries(each).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : each,
+  )
+}

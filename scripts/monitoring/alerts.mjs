@@ -1,0 +1,218 @@
+/**
+ * The alert rules. An objective has recording rules for the share that went wrong over each window, and alerts by the rate at which they burn
+ * its budget of 30 days, each over a long window and a short one (so that it ends soon after the fault has).
+ */
+
+const WINDOWS = ['5m', '30m', '1h', '6h', '3d']
+
+/** Refusals that are the service's fault. A wrong token, a bad path or a rate limit is the client's; a drain sends it to another instance. */
+const FAULTS = 'internal-error|redis-unavailable|redis-timeout|at-capacity'
+
+const objectives = [
+  {
+    name: 'Handshakes',
+    record: 'wsproxy:handshake_faults:ratio_rate',
+    objective: 0.999,
+    says: 'of the upgrades are refused through our fault',
+    ratio: (window) =>
+      `(sum(rate(wsproxy_connections_total{result=~"${FAULTS}"}[${window}])) or vector(0)) / sum(rate(wsproxy_connections_total{result=~"accepted|${FAULTS}"}[${window}]))`,
+  },
+  {
+    name: 'Delivery',
+    record: 'wsproxy:delivery_late:ratio_rate',
+    objective: 0.99,
+    says: 'of the messages are in the gateway for more than 50 ms',
+    ratio: (window) =>
+      `1 - sum(rate(wsproxy_message_latency_seconds_bucket{le="0.05"}[${window}])) / sum(rate(wsproxy_message_latency_seconds_count[${window}]))`,
+  },
+]
+
+const BURNS = [
+  { name: 'Fast', factor: 14.4, long: '1h', short: '5m', hold: '2m', severity: 'page', budget: '2 % in an hour' },
+  { name: 'Steady', factor: 6, long: '6h', short: '30m', hold: '5m', severity: 'page', budget: '5 % in six hours' },
+  { name: 'Slow', factor: 1, long: '3d', short: '6h', hold: '1h', severity: 'ticket', budget: 'all of it in 30 days' },
+]
+
+const runbook = (alert) => `RUNBOOK.md#${alert.toLowerCase()}`
+
+const alert = (name, severity, hold, expr, summary) => ({
+  alert: name,
+  expr,
+  for: hold,
+  labels: { severity },
+  annotations: { summary, runbook_url: runbook(name) },
+})
+
+const records = ({ record, ratio }) => WINDOWS.map((window) => ({ record: `${record}${window}`, expr: ratio(window) }))
+
+const burns = ({ name, record, objective, says }) =>
+  BURNS.map(({ name: speed, factor, long, short, hold, severity, budget }) => {
+    const limit = Number((factor * (1 - objective)).toPrecision(6))
+    return alert(
+      `Wsproxy${name}Burn${speed}`,
+      severity,
+      hold,
+      `${record}${long} > ${limit} and ${record}${short} > ${limit}`,
+      `{{ $value | humanizePercentage }} ${says}: that spends ${budget} of the error budget`,
+    )
+  })
+
+/** Reasons of gaps that something else tells of. Whatever is none of these is unexplained, also a reason that a later version adds. */
+const EXPLAINED = 'redis_down|redis_moved|redis_output_limit|slow_client|drain'
+
+const symptoms = [
+  alert('WsproxyDown', 'page', '1m', 'up{job="wsproxy"} == 0', '{{ $labels.instance }} does not answer a scrape'),
+  alert(
+    'WsproxyUnexplainedGap',
+    'page',
+    '0m',
+    `sum by (reason) (increase(wsproxy_gaps_total{reason!~"${EXPLAINED}"}[10m])) > 0`,
+    'messages may have been lost ({{ $labels.reason }}) and nothing explains it: the objective is zero',
+  ),
+  alert(
+    'WsproxyGaps',
+    'ticket',
+    '0m',
+    `sum by (reason) (increase(wsproxy_gaps_total{reason=~"redis_down|redis_moved|redis_output_limit"}[10m])) > 0`,
+    'sessions were told of a gap: {{ $labels.reason }}',
+  ),
+  alert(
+    'WsproxyMessagesLost',
+    'ticket',
+    '5m',
+    'sum by (reason) (rate(wsproxy_lost_messages_total{reason=~"slow_client|upstream_full|upstream_uncertain|drain"}[5m])) > 0.1',
+    '{{ $value | humanize }} messages a second are lost: {{ $labels.reason }}',
+  ),
+  alert(
+    'WsproxyInternalErrors',
+    'page',
+    '0m',
+    'sum by (instance) (increase(wsproxy_errors_total{type="internal"}[10m])) > 0',
+    'a fault in the gateway itself on {{ $labels.instance }}: it is in the log',
+  ),
+]
+
+const redis = [
+  alert('WsproxyRedisDown', 'page', '30s', 'wsproxy_redis_up == 0', '{{ $labels.instance }} has no Redis'),
+  alert(
+    'WsproxyRedisUnsteady',
+    'ticket',
+    '0m',
+    'sum by (instance, link) (increase(wsproxy_redis_reconnects_total[10m])) > 3',
+    'the {{ $labels.link }} connection of {{ $labels.instance }} to Redis is made again and again',
+  ),
+  alert(
+    'WsproxyRedisDeaf',
+    'page',
+    '0m',
+    'sum by (instance) (increase(wsproxy_redis_canaries_lost_total[10m])) > 1',
+    'Redis answers {{ $labels.instance }}, and its messages do not arrive there',
+  ),
+  alert(
+    'WsproxyRedisSlow',
+    'ticket',
+    '5m',
+    'histogram_quantile(0.99, sum by (le) (rate(wsproxy_redis_canary_seconds_bucket[5m]))) > 0.1',
+    'a message takes {{ $value | humanizeDuration }} through Redis and back',
+  ),
+  alert(
+    'WsproxyKeyspaceEventsMissing',
+    'ticket',
+    '5m',
+    'max(wsproxy_redis_keyspace_events_missing) == 1',
+    'Redis does not tell of changed keys: runs are up to RUN_RESYNC_INTERVAL late',
+  ),
+  alert(
+    'WsproxyUpstreamHeld',
+    'page',
+    '1m',
+    'sum by (instance) (wsproxy_upstream_held_messages) > 0',
+    '{{ $value }} client frames wait for Redis on {{ $labels.instance }}',
+  ),
+  alert(
+    'WsproxyUpstreamUnheard',
+    'ticket',
+    '10m',
+    'sum(rate(wsproxy_upstream_unheard_total[10m])) > 0.2 * sum(rate(wsproxy_messages_received_total{source="client"}[10m]))',
+    'more than a fifth of what clients send reaches no agent',
+  ),
+  alert(
+    'WsproxyRunErrors',
+    'ticket',
+    '5m',
+    'sum(rate(wsproxy_errors_total{type="run"}[5m])) > 0',
+    'runs cannot be read',
+  ),
+]
+
+const saturation = [
+  alert(
+    'WsproxyEventLoopLate',
+    'ticket',
+    '5m',
+    'wsproxy_event_loop_delay_seconds{quantile="0.99"} > 0.1',
+    'the event loop of {{ $labels.instance }} is {{ $value | humanizeDuration }} late at p99',
+  ),
+  alert(
+    'WsproxyNearCapacity',
+    'ticket',
+    '5m',
+    'sum by (instance) (wsproxy_active_connections) > 16000',
+    '{{ $labels.instance }} holds {{ $value }} sockets: 80 % of MAX_CONNECTIONS in k8s/base',
+  ),
+  alert(
+    'WsproxyFileDescriptors',
+    'page',
+    '5m',
+    'process_open_fds{job="wsproxy"} / process_max_fds{job="wsproxy"} > 0.8',
+    '{{ $labels.instance }} has used {{ $value | humanizePercentage }} of its file descriptors',
+  ),
+  alert(
+    'WsproxyMemory',
+    'ticket',
+    '10m',
+    'process_resident_memory_bytes{job="wsproxy"} > 400e6',
+    '{{ $labels.instance }} uses {{ $value | humanize1024 }}B; the limit of k8s/base is 512 MiB',
+  ),
+  alert(
+    'WsproxySlowClients',
+    'ticket',
+    '10m',
+    'sum(rate(wsproxy_backpressure_events_total{stage="full"}[10m])) > 0.1',
+    'clients are closed because they do not read what they are sent',
+  ),
+  alert(
+    'WsproxyConnectsLimited',
+    'ticket',
+    '5m',
+    'sum(rate(wsproxy_rate_limited_total{what="connect"}[5m])) > 1',
+    '{{ $value | humanize }} upgrades a second are over CONNECT_RATE or CONNECT_RATE_PER_IP',
+  ),
+  alert(
+    'WsproxyTokensRejected',
+    'ticket',
+    '10m',
+    'sum(rate(wsproxy_connections_total{result="token-rejected"}[10m])) > sum(rate(wsproxy_connections_total{result="accepted"}[10m]))',
+    'more upgrades are refused for their token than are accepted',
+  ),
+]
+
+/** Only where a metric exists that these need: `has` tells. */
+const preflight = [
+  alert(
+    'WsproxyPreflightFailing',
+    'ticket',
+    '5m',
+    'sum by (check) (rate(wsproxy_preflight_failures_total[5m])) > 0',
+    'the preflight check {{ $labels.check }} fails',
+  ),
+]
+
+export const groups = (has) => [
+  { name: 'wsproxy-objectives', interval: '30s', rules: objectives.flatMap(records) },
+  { name: 'wsproxy-burn', rules: objectives.flatMap(burns) },
+  { name: 'wsproxy-symptoms', rules: symptoms },
+  { name: 'wsproxy-redis', rules: redis },
+  { name: 'wsproxy-saturation', rules: saturation },
+  ...(has('wsproxy_preflight_failures_total') ? [{ name: 'wsproxy-preflight', rules: preflight }] : []),
+]

@@ -1,0 +1,61 @@
+#!/usr/bin/env node
+/**
+ * Removes from a folder of installed packages what a gateway in production never reads: native binaries of other platforms and other
+ * versions of Node, the embedded Redis, source maps, types and pages. What is left is for the Node that runs this.
+ */
+import { existsSync, readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+
+const [folder] = process.argv.slice(2)
+if (folder === undefined || !existsSync(folder)) {
+  console.error('usage: node scripts/trim.mjs <node_modules>')
+  process.exit(2)
+}
+
+/** For development: settings refuse it in production. */
+const EMBEDDED = ['js-redis-server', 'lua-redis-wasm']
+for (const name of EMBEDDED) rmSync(join(folder, name), { recursive: true, force: true })
+
+const { platform, arch, versions } = process
+const binaries = join(folder, 'uWebSockets.js/dist/bin')
+const binary = `uws_${platform}_${arch}_${versions.modules}.node`
+if (!existsSync(join(binaries, binary))) {
+  console.error(`uWebSockets.js has no ${binary}: it has ${readdirSync(binaries).join(', ')}`)
+  process.exit(1)
+}
+for (const name of readdirSync(binaries)) if (name !== binary) rmSync(join(binaries, name))
+
+/** Folders at the top of a package; and of @opentelemetry the same code again, for bundlers and browsers. */
+const UNREAD = [
+  'test',
+  'tests',
+  '__tests__',
+  'docs',
+  'bench',
+  'benchmarks',
+  'examples',
+  '.github',
+  'build/esm',
+  'build/esnext',
+]
+const UNREAD_FILES = /\.map$|\.[cm]?ts$|\.tsbuildinfo$|^\.|^(readme|changelog|contributing|security|history)\b/i
+
+let removed = 0
+function remove(path) {
+  if (!existsSync(path)) return
+  rmSync(path, { recursive: true })
+  removed++
+}
+
+function trimPackage(at) {
+  for (const name of UNREAD) remove(join(at, name))
+  for (const entry of readdirSync(at, { withFileTypes: true, recursive: true })) {
+    if (entry.isFile() && UNREAD_FILES.test(entry.name)) remove(join(entry.parentPath ?? entry.path, entry.name))
+  }
+}
+
+for (const name of readdirSync(folder)) {
+  if (name.startsWith('.')) remove(join(folder, name))
+  else trimPackage(join(folder, name))
+}
+console.error(`kept ${binary}; removed ${removed} folders and files that are not run`)

@@ -1,0 +1,23 @@
+import { loadConfig } from '../config.ts'
+import { CommandFailed } from './failure.ts'
+
+const PATIENCE_MS = 3000
+
+/**
+ * Prints what `/health` of the gateway at LISTEN_ADDR answers. With `alive` any answer is a good one.
+ * @throws CommandFailed when it is not healthy, or does not answer within 3 s.
+ */
+export async function health({ alive }: { alive: boolean }): Promise<void> {
+  const { host, port } = loadConfig().config.listen
+  const at = `http://${reachable(host)}:${port}/health`
+  const response = await fetch(at, { signal: AbortSignal.timeout(PATIENCE_MS) }).catch((error: Error) => {
+    throw new CommandFailed(`no answer from ${at}: ${(error.cause as Error | undefined)?.message ?? error.message}`)
+  })
+  const body = await response.text()
+  if (!response.ok && !alive) throw new CommandFailed(`${response.status} ${body}`)
+  console.log(body)
+}
+
+/** Where to knock when it listens at `host`: every address includes loopback. */
+const reachable = (host: string): string =>
+  ({ '0.0.0.0': '127.0.0.1', '::': '[::1]' })[host] ?? (host.includes(':') ? `[${host}]` : host)

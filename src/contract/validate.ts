@@ -1,0 +1,63 @@
+import { readFileSync } from 'node:fs'
+import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
+
+/** The contract of the live door, compiled once. The schema is its single source: types, document and this are made from it. */
+
+interface Definition {
+  readonly properties?: { readonly type?: { readonly const?: string } }
+}
+
+const read = (name: string): string => readFileSync(new URL(name, import.meta.url), 'utf8')
+
+/** The schema as it is written, for who asks over HTTP. */
+export const schemaText = read('./live.schema.json')
+/** The AsyncAPI document beside it. */
+export const asyncApiText = read('./asyncapi.gen.json')
+
+const schema = JSON.parse(schemaText) as { $id: string; version: string; $defs: Record<string, Definition> }
+
+/** The version of the contract. */
+export const CONTRACT_VERSION = schema.version
+
+const ajv = new Ajv2020({ strict: true, allowUnionTypes: true, keywords: ['version'] })
+ajv.addSchema(schema)
+
+function validatorOf(name: string): ValidateFunction {
+  const validate = ajv.getSchema(`${schema.$id}#/$defs/${name}`)
+  if (validate === undefined) throw new Error(`the contract has no definition ${name}`)
+  return validate as ValidateFunction
+}
+
+/** Frames that the schema describes by a fixed `type`; `critical_alert` is one that agents may send as well. */
+const reserved = new Set(Object.values(schema.$defs).flatMap(({ properties }) => properties?.type?.const ?? []))
+reserved.delete('critical_alert')
+
+/** Whether `type` is the name of a frame that only the server or a client itself may send: no agent and no broadcast. */
+export const isReservedType = (type: string): boolean => reserved.has(type)
+
+/** Compiles the rule of one definition. @returns what is wrong with a value, naming the field, what was expected and what came; undefined: nothing. */
+export function rule(name: string): (value: unknown) => string | undefined {
+  const validate = validatorOf(name)
+  return (value) => {
+    if (validate(value)) return undefined
+    const { instancePath, message, params } = validate.errors![0]!
+    const field = instancePath.slice(1).replaceAll('/', '.') || params.missingProperty || 'the frame'
+    if (params.missingProperty !== undefined) return `${params.missingProperty} is missing`
+    return `${field} ${message}, and is ${kindOf(at(value, instancePath))}`
+  }
+}
+
+/** The value at a JSON pointer made of names of the schema and numbers. */
+const at = (value: unknown, pointer: string): unknown =>
+  pointer
+    .split('/')
+    .slice(1)
+    .reduce((inner, key) => (inner as Record<string, unknown>)[key], value)
+
+/** What a value is, without a word of its content. */
+function kindOf(value: unknown): string {
+  if (value === null) return 'null'
+  if (Array.isArray(value)) return 'an array'
+  if (typeof value === 'string') return `a string of ${value.length}`
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`
+}

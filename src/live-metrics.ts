@@ -1,0 +1,129 @@
+import { Counter, Gauge, type Registry } from 'prom-client'
+
+/** What the live door counts itself: plain numbers, read when somebody scrapes. */
+export interface LiveCounts {
+  errorsSent: number
+  backpressureDisconnects: number
+  idleDisconnects: number
+  /** Payloads from Redis that were no message of a topic. */
+  unusable: number
+  /** Bytes of messages of topics before and after compression, each message once, where there is compression. */
+  plainBytes: number
+  compressedBytes: number
+  /** Sockets of this instance that the last broadcast reached. */
+  lastFanout: number
+}
+
+/** What is known elsewhere, asked at a scrape. */
+export interface LiveReadings {
+  readonly sent: number
+  readonly dropped: number
+  readonly received: number
+  readonly overRate: number
+  readonly bytesSent: number
+  readonly bytesReceived: number
+  /** Sums over outcomes of upgrades and close codes. */
+  readonly connections: number
+  readonly authDenied: number
+  readonly originDenied: number
+  readonly disconnections: number
+  /** Subscriptions by the entry of the operator's list that admits the topic, never by what a client wrote. */
+  readonly subscriptions: ReadonlyMap<string, number>
+}
+
+const PREFIX = 'wsproxy_live_'
+
+/** The metrics of the live door: part of the registry of all, and a page of their own. */
+export class LiveMetrics {
+  readonly counts: LiveCounts = {
+    errorsSent: 0,
+    backpressureDisconnects: 0,
+    idleDisconnects: 0,
+    unusable: 0,
+    plainBytes: 0,
+    compressedBytes: 0,
+    lastFanout: 0,
+  }
+  readonly #registry: Registry
+  readonly #names: string[] = []
+  #reading: Promise<LiveReadings | undefined> | undefined
+  /** Set by the live door. */
+  read: () => Promise<LiveReadings | undefined> = async () => undefined
+
+  constructor(registry: Registry) {
+    this.#registry = registry
+    const { counts } = this
+    this.#counter('messages_sent_total', 'Frames handed to live sockets', (r) => r.sent)
+    this.#counter('messages_send_failures_total', 'Frames that a full send buffer had no room for', (r) => r.dropped)
+    this.#counter('messages_received_total', 'Frames of clients, dropped ones too', (r) => r.received)
+    this.#counter('messages_dropped_rate_limit_total', 'Frames of clients over the rate', (r) => r.overRate)
+    this.#counter('messages_unusable_total', 'Messages from Redis that could not be a frame', () => counts.unusable)
+    this.#counter('errors_sent_total', 'Error frames', () => counts.errorsSent)
+    this.#counter('connections_total', 'Sockets that were opened', (r) => r.connections)
+    this.#counter('disconnections_total', 'Sockets that were closed', (r) => r.disconnections)
+    this.#counter('backpressure_disconnects_total', 'Sockets closed as too slow', () => counts.backpressureDisconnects)
+    this.#counter('idle_disconnects_total', 'Sockets closed as idle', () => counts.idleDisconnects)
+    this.#counter('auth_denied_total', 'Upgrades without the right credentials', (r) => r.authDenied)
+    this.#counter('origin_denied_total', 'Upgrades from another origin', (r) => r.originDenied)
+    this.#counter('bytes_sent_total', 'Payload bytes handed to live sockets', (r) => r.bytesSent)
+    this.#counter('bytes_received_total', 'Payload bytes of clients', (r) => r.bytesReceived)
+    this.#counter('message_plain_bytes_total', 'Messages before compression', () => counts.plainBytes)
+    this.#counter('message_compressed_bytes_total', 'The same after it', () => counts.compressedBytes)
+    this.#gauge('last_broadcast_fanout', 'Sockets here that the last broadcast reached', [], (gauge) =>
+      gauge.set(counts.lastFanout),
+    )
+    this.#gauge('subscriptions', 'Subscriptions of open sockets', ['subscription'], (gauge, { subscriptions }) => {
+      gauge.reset()
+      for (const [subscription, count] of subscriptions) gauge.set({ subscription }, count)
+    })
+  }
+
+  /** These metrics alone, as Prometheus text. */
+  async page(): Promise<string> {
+    const texts = await Promise.all(this.#names.map((name) => this.#registry.getSingleMetricAsString(name)))
+    return `${texts.join('\n\n')}\n`
+  }
+
+  /** All metrics of one scrape share a reading. */
+  async #readings(): Promise<LiveReadings | undefined> {
+    this.#reading ??= this.read().finally(() => {
+      this.#reading = undefined
+    })
+    return this.#reading
+  }
+
+  #counter(name: string, help: string, value: (readings: LiveReadings) => number): void {
+    const readings = () => this.#readings()
+    this.#names.push(PREFIX + name)
+    new Counter({
+      name: PREFIX + name,
+      help,
+      registers: [this.#registry],
+      async collect() {
+        const read = await readings()
+        this.reset()
+        if (read) this.inc(value(read))
+      },
+    })
+  }
+
+  #gauge<L extends string>(
+    name: string,
+    help: string,
+    labelNames: L[],
+    set: (gauge: Gauge<L>, readings: LiveReadings) => void,
+  ): void {
+    const readings = () => this.#readings()
+    this.#names.push(PREFIX + name)
+    const gauge: Gauge<L> = new Gauge<L>({
+      name: PREFIX + name,
+      help,
+      labelNames,
+      registers: [this.#registry],
+      async collect() {
+        const read = await readings()
+        if (read) set(gauge, read)
+      },
+    })
+  }
+}

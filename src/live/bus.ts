@@ -1,0 +1,111 @@
+import type { Bindings, Source } from '../connection/bind.ts'
+import { liveAnswers, liveBus } from '../contract/topics.ts'
+import { newCorrelationId } from './frames.ts'
+
+/** What one instance asks of all. */
+export type Order =
+  | {
+      readonly what: 'broadcast'
+      readonly topic: string
+      readonly type: string
+      /** JSON text. */
+      readonly data: string
+      readonly correlationId: string
+    }
+  | { readonly what: 'disconnect'; readonly connectionId: string; readonly reason: string }
+
+interface Question {
+  readonly id: string
+  readonly answerTo: string
+  readonly order: Order
+}
+
+interface Answer {
+  readonly id: string
+  /** Sockets of the answering instance that it concerned. */
+  readonly sockets: number
+}
+
+export interface BusParts {
+  readonly instance: string
+  readonly bindings: Bindings
+  /** Resolves with the number of subscribers that got it. @throws RedisUnavailable */
+  readonly publish: (channel: string, message: string) => Promise<number>
+  /** Does it here; the number of sockets that it concerned. */
+  readonly carryOut: (order: Order) => number
+  /** A message on the bus that is not of it. */
+  readonly unusable: () => void
+}
+
+/** How long the answers of other instances are awaited. */
+const ANSWER_MS = 1000
+
+interface Waiting {
+  expected: number | undefined
+  answers: number
+  sockets: number
+  readonly done: () => void
+}
+
+/** Orders to every instance of the gateway that has live sockets, through Redis; each does its part and answers with the number of its sockets. */
+export class LiveBus implements Source {
+  readonly #parts: BusParts
+  readonly #waiting = new Map<string, Waiting>()
+  #listening: Promise<void> | undefined
+
+  constructor(parts: BusParts) {
+    this.#parts = parts
+  }
+
+  /**
+   * Has an order carried out everywhere. Resolves with the number of sockets that it concerned, as far as it is known within a second.
+   * @throws RedisUnavailable: then nobody has heard of it.
+   */
+  async ask(order: Order): Promise<number> {
+    const { instance, bindings, publish } = this.#parts
+    this.#listening ??= bindings.keep(this, liveAnswers(instance))
+    await this.#listening.catch((error: unknown) => {
+      this.#listening = undefined
+      throw error
+    })
+    const id = newCorrelationId()
+    const question: Question = { id, answerTo: liveAnswers(instance), order }
+    let timer: NodeJS.Timeout | undefined
+    const answered = new Promise<void>((done) => {
+      timer = setTimeout(done, ANSWER_MS)
+      this.#waiting.set(id, { expected: undefined, answers: 0, sockets: 0, done })
+    })
+    const waiting = this.#waiting.get(id)!
+    try {
+      waiting.expected = await publish(liveBus(), JSON.stringify(question))
+      if (waiting.answers < waiting.expected) await answered
+      return waiting.sockets
+    } finally {
+      clearTimeout(timer)
+      this.#waiting.delete(id)
+    }
+  }
+
+  /** A message of the bus: a question of any instance, or an answer to one of ours. */
+  render(_: unknown, message: Buffer, channel: string): undefined {
+    try {
+      if (channel === liveBus()) this.#question(JSON.parse(message.toString()) as Question)
+      else this.#answer(JSON.parse(message.toString()) as Answer)
+    } catch {
+      this.#parts.unusable()
+    }
+  }
+
+  #question({ id, answerTo, order }: Question): void {
+    const answer: Answer = { id, sockets: this.#parts.carryOut(order) }
+    this.#parts.publish(answerTo, JSON.stringify(answer)).catch(() => {})
+  }
+
+  #answer({ id, sockets }: Answer): void {
+    const waiting = this.#waiting.get(id)
+    if (waiting === undefined) return
+    waiting.answers++
+    waiting.sockets += sockets
+    if (waiting.answers === waiting.expected) waiting.done()
+  }
+}

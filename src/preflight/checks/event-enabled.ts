@@ -1,0 +1,23 @@
+import { EVENTS_CONFIG } from '../../contract/topics.ts'
+import { type Check, NO_EVENT_TYPE } from '../check.ts'
+
+const OFF = new Set(['false', '0'])
+
+const check: Check = {
+  name: 'event-enabled',
+  priority: 20,
+  appliesTo: 'all',
+  async execute({ eventType }, signal, { redis }) {
+    if (eventType === NO_EVENT_TYPE) return { status: 'skipped', message: 'no event type was named' }
+    const value = await redis.command(['HGET', EVENTS_CONFIG, eventType], signal)
+    if (!OFF.has(String(value).trim().toLowerCase()))
+      return { status: 'pass', message: `${eventType} is not switched off` }
+    return {
+      status: 'fail',
+      message: `${eventType} is switched off`,
+      details: { value: String(value) },
+      remediation: `Switch it on: redis-cli HSET ${EVENTS_CONFIG} ${eventType} true`,
+    }
+  },
+}
+export default check

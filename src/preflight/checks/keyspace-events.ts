@@ -1,0 +1,25 @@
+import { missingFlags } from '../../redis/keyspace.ts'
+import type { Check } from '../check.ts'
+import { settingsOf } from '../replies.ts'
+
+const NAME = 'notify-keyspace-events'
+
+const check: Check = {
+  name: 'keyspace-events',
+  priority: 10,
+  appliesTo: 'all',
+  async execute(_, signal, { redis }) {
+    const nodes = await settingsOf(redis, NAME, signal)
+    if (nodes === undefined) return { status: 'warn', message: `CONFIG is not allowed: nobody knows ${NAME}` }
+    const missing = [...new Set(nodes.map((flags) => missingFlags(flags)).join(''))].join('')
+    const details = { flags: nodes.join(', ') }
+    if (missing === '') return { status: 'pass', message: 'Redis tells when a run changes', details }
+    return {
+      status: 'warn',
+      message: `${NAME} lacks ${missing}: changes of runs show only every RUN_RESYNC_INTERVAL`,
+      details,
+      remediation: `redis-cli CONFIG SET ${NAME} ${nodes[0]}${missing}, or REDIS_SET_KEYSPACE_EVENTS=true`,
+    }
+  },
+}
+export default check

@@ -1,0 +1,34 @@
+import type { Check } from '../check.ts'
+
+/** From here on, a person would notice it in every handshake. */
+const SLOW_MS = 100
+
+const check: Check = {
+  name: 'redis',
+  priority: 0,
+  appliesTo: 'all',
+  async execute(_, signal, { redis }) {
+    const startedAt = performance.now()
+    try {
+      await redis.everyNode(['PING'], signal)
+    } catch (error) {
+      return {
+        status: 'fail',
+        message: `${redis.address} does not answer: ${(error as Error).message}`,
+        remediation:
+          'Start Redis there, or correct REDIS_URL; redis-cli -u <REDIS_URL> PING must say PONG from this machine.',
+      }
+    }
+    const ms = Math.round((performance.now() - startedAt) * 100) / 100
+    const details = { address: redis.address, roundTripMs: ms }
+    if (ms < SLOW_MS) return { status: 'pass', message: `Redis answers in ${ms} ms`, details }
+    return {
+      status: 'warn',
+      message: `Redis answers, but only after ${ms} ms`,
+      details,
+      remediation:
+        'Look at the load of Redis (SLOWLOG GET, INFO commandstats) and at the network between it and the gateway.',
+    }
+  },
+}
+export default check

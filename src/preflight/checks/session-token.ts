@@ -1,0 +1,36 @@
+import { sessionAuth } from '../../contract/topics.ts'
+import type { Check } from '../check.ts'
+
+const NO_KEY = -2
+const NO_EXPIRY = -1
+
+const check: Check = {
+  name: 'session-token',
+  priority: 10,
+  appliesTo: 'all',
+  async execute({ sessionId }, signal, { redis }) {
+    if (sessionId === undefined) return { status: 'skipped', message: 'no session was named' }
+    const key = sessionAuth(sessionId)
+    const [type, leftMs] = await Promise.all([
+      redis.command(['TYPE', key], signal),
+      redis.command(['PTTL', key], signal).then(Number),
+    ])
+    if (leftMs === NO_KEY || type === 'none') {
+      return {
+        status: 'fail',
+        message: `session ${sessionId} has no token, or it has expired or was used`,
+        remediation: `Make one: wsproxy token create ${sessionId} --ttl 60`,
+      }
+    }
+    if (type !== 'string') {
+      return {
+        status: 'fail',
+        message: `the key of the token holds a ${type}`,
+        remediation: `Remove ${key} and make a token: wsproxy token create ${sessionId} --ttl 60`,
+      }
+    }
+    const life = leftMs === NO_EXPIRY ? 'and never expires' : `for another ${Math.round(leftMs / 100) / 10} s`
+    return { status: 'pass', message: `session ${sessionId} has a token, ${life}`, details: { leftMs } }
+  },
+}
+export default check

@@ -1,0 +1,69 @@
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { ConfigError } from '../config.ts'
+import type { Check } from './check.ts'
+
+/** The folder of the checks that come with the gateway. */
+export const BUILT_IN = new URL('checks/', import.meta.url)
+
+const NAME = /^[a-z0-9]+(-[a-z0-9]+)*$/
+const MAX_NAME = 64
+const MAX_CHECKS = 200
+
+/**
+ * Every check in the folders (the default export of each `.js` and `.mjs` file) and those that parts of the gateway contribute, in the order in
+ * which they run. @throws ConfigError naming every file that is no check, and every name that two of them have.
+ */
+export async function loadChecks(folders: readonly URL[], contributed: readonly Check[] = []): Promise<Check[]> {
+  const problems: string[] = []
+  const owners = new Map<string, string>()
+  const checks: Check[] = []
+  const add = (check: unknown, from: string) => {
+    const problem = wrong(check)
+    if (problem !== undefined) return problems.push(`${from}: ${problem}`)
+    const { name } = check as Check
+    const owner = owners.get(name)
+    if (owner !== undefined) return problems.push(`${from}: the check "${name}" is also in ${owner}`)
+    owners.set(name, from)
+    return checks.push(check as Check)
+  }
+  for (const check of contributed) add(check, 'the gateway')
+  for (const { folder, file } of await filesOf(folders)) {
+    const imported = await import(new URL(file, folder).href).catch((error: unknown) => {
+      problems.push(`${file}: cannot be loaded: ${error instanceof Error ? error.message : String(error)}`)
+    })
+    if (imported !== undefined) add((imported as { default?: unknown }).default, file)
+  }
+  if (checks.length > MAX_CHECKS) problems.push(`there are ${checks.length} checks, and at most ${MAX_CHECKS} may be`)
+  if (problems.length > 0) throw new ConfigError(problems)
+  return checks.sort((one, other) => one.priority - other.priority || (one.name < other.name ? -1 : 1))
+}
+
+/** The URL of a folder that somebody has named, relative to where the process was started. */
+export const folderUrl = (path: string): URL => pathToFileURL(join(path, '/'))
+
+async function filesOf(folders: readonly URL[]): Promise<{ folder: URL; file: string }[]> {
+  const lists = folders.map(async (folder) => {
+    const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+      throw new ConfigError([
+        `the folder of checks ${decodeURIComponent(folder.pathname)} cannot be read (${error.code})`,
+      ])
+    })
+    const files = names.filter((name) => /\.m?js$/.test(name)).sort()
+    return files.map((file) => ({ folder, file: encodeURIComponent(file) }))
+  })
+  return (await Promise.all(lists)).flat()
+}
+
+function wrong(check: unknown): string | undefined {
+  if (typeof check !== 'object' || check === null) return 'has no check as its default export'
+  const { name, priority, appliesTo, execute } = check as Record<string, unknown>
+  if (typeof name !== 'string' || !NAME.test(name) || name.length > MAX_NAME)
+    return `its name must be words of a-z and 0-9 joined by "-", at most ${MAX_NAME} long (it is ${JSON.stringify(name)})`
+  if (typeof priority !== 'number' || !Number.isFinite(priority) || priority < 0)
+    return `the priority of "${name}" must be a number from 0 on`
+  const types = Array.isArray(appliesTo) && appliesTo.every((type) => typeof type === 'string')
+  if (appliesTo !== 'all' && !types) return `appliesTo of "${name}" must be 'all' or a list of event types`
+  return typeof execute === 'function' ? undefined : `"${name}" has no execute(context, signal)`
+}

@@ -1,0 +1,19 @@
+import { ClientClosedError, ClientOfflineError, ErrorReply } from 'redis'
+
+/** Whether the key or sharded channel is another server's: `MOVED <slot> <address>` (Redis Cluster specification, redirection). */
+export const isMoved = (error: unknown): boolean => isReply(error) && /^(MOVED|ASK|CLUSTERDOWN)\b/.test(error.message)
+
+/** The server to which a key is just moving, `host:port`: it has to be asked there (`ASK`, Redis Cluster specification). */
+export const askedAt = (error: unknown): string | undefined =>
+  isReply(error) ? /^ASK \d+ (\S+)/.exec(error.message)?.[1] : undefined
+
+/** Whether the server says that it cannot serve at the moment: while it loads, or is a replica, or its cluster is not whole. */
+export const isUnable = (error: unknown): boolean =>
+  isReply(error) && /^(LOADING|BUSY|MASTERDOWN|READONLY|CLUSTERDOWN|TRYAGAIN|MOVED|ASK)\b/.test(error.message)
+
+/** Whether the command never left this process: the connection was known to be gone. */
+export const isUnsent = (error: unknown): boolean =>
+  error instanceof ClientOfflineError || error instanceof ClientClosedError
+
+/** Whether Redis itself answered with this error; all others mean that no answer is known. */
+export const isReply = (error: unknown): error is ErrorReply => error instanceof ErrorReply

@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict'
+import { createServer } from 'node:net'
+import { after, before, describe, it } from 'node:test'
+import { PREFLIGHT_REPORTS, sessionAuth } from '../../src/contract/topics.ts'
+import type { Report } from '../../src/preflight/check.ts'
+import { killCommands, run, serve } from '../support/cli.ts'
+import { freePort } from '../support/ports.ts'
+import { CheckFolder, checkSource, resultOf } from '../support/preflight.ts'
+import { type Client, startRedis, type TestRedis } from '../support/redis.ts'
+
+describe('wsproxy doctor', () => {
+  let redis: TestRedis
+  let agent: Client
+  let env: Record<string, string>
+  before(async () => {
+    redis = await startRedis()
+    agent = await redis.client()
+    env = { REDIS_URL: redis.url, LISTEN_ADDR: '127.0.0.1:0', MAX_CONNECTIONS: '100' }
+  })
+  after(async () => {
+    await killCommands()
+    await redis.stop()
+  })
+  const json = async (args: string[] = [], more: Record<string, string> = {}) => {
+    const { status, stdout, stderr } = await run(['doctor', '--json', ...args], { env: { ...env, ...more } })
+    return { status, report: JSON.parse(stdout) as Report & { redis: Record<string, string> }, stderr }
+  }
+
+  it('prints a table without a running gateway, no line wider than 80 columns, and exits with 0', async () => {
+    const { status, stdout, stderr } = await run(['doctor'], { env })
+    assert.equal(status, 0, stdout + stderr)
+    assert.equal(stderr, '')
+    const lines = stdout.split('\n')
+    assert.equal(lines[0], `Redis: ${redis.url} (REDIS_URL)`)
+    for (const line of lines) assert.ok(line.length <= 80, line)
+    for (const name of ['native-binary', 'redis', 'redis-pubsub', 'websocket', 'token-store', 'open-files', 'capacity'])
+      assert.match(stdout, new RegExp(`^ok    ${name} +[\\d.]+ ms  \\S`, 'm'))
+    assert.match(stdout, /^skip {2}session-token +- {2}no session was named$/m)
+    assert.match(stdout, /no gateway runs here/)
+    assert.match(stdout, /^Fit to launch(, with warnings)?: \d+ ok, \d+ warned, 0 failed, \d+ skipped, in \d+ ms\.$/m)
+    assert.ok(!stdout.includes('\u001b'), 'no colours where nobody sees them')
+  })
+
+  it('records its run, and changes nothing else in Redis', async () => {
+    await agent.sendCommand(['FLUSHALL'])
+    const { status, report } = await json()
+    assert.equal(status, 0)
+    assert.deepEqual([report.healthy, report.mode, report.triggeredBy], [true, 'full', 'doctor'])
+    const keys = await agent.keys('*')
+    assert.deepEqual(
+      keys.filter((key) => !key.includes(PREFLIGHT_REPORTS)),
+      [],
+    )
+    assert.equal(await agent.xLen(PREFLIGHT_REPORTS), 1)
+  })
+
+  it('looks at what it is told of, says what to do, and exits with 1 when something fails', async () => {
+    const { status, stdout } = await run(['doctor', '--session', 's1'], { env })
+    assert.equal(status, 1)
+    assert.match(stdout, /^FAIL {2}session-token +[\d.]+ ms {2}session s1 has no token/m)
+    assert.match(stdout, /-> Make one: wsproxy token create s1/)
+    assert.match(stdout, /^Not fit to launch: /m)
+    await agent.set(sessionAuth('s1'), 'hunter2')
+    const args = ['--session', 's1', '--run', 'r;1', '--agent', 'a1', '--event-type', 'launch', '--campaign', 'c1']
+    const { report } = await json(args)
+    const { sessionId, runId, agentId, eventType, campaignId } = report
+    assert.deepEqual([sessionId, runId, agentId, eventType, campaignId], ['s1', 'r;1', 'a1', 'launch', 'c1'])
+    assert.equal(resultOf(report, 'session-token').status, 'pass')
+    assert.equal(resultOf(report, 'agent-connection').status, 'fail')
+    assert.doesNotMatch(JSON.stringify(report), /hunter2/)
+  })
+
+  it('says why Redis cannot be reached, without its password, and does not hang', async () => {
+    const port = await freePort()
+    const startedAt = performance.now()
+    const { status, stdout } = await run(['doctor'], {
+      env: { ...env, REDIS_URL: `redis://u:hunter2@127.0.0.1:${port}` },
+    })
+    assert.ok(performance.now() - startedAt < 10_000)
+    assert.equal(status, 1)
+    assert.match(stdout, /cannot be reached: .*ECONNREFUSED/)
+    assert.match(stdout, /^FAIL {2}redis /m)
+    assert.match(stdout, /-> Start Redis there, or correct REDIS_URL/)
+    assert.doesNotMatch(stdout, /hunter2/)
+  })
+
+  it('without REDIS_URL says what it used', async () => {
+    const { stdout } = await run(['doctor'], { env: { ...env, REDIS_URL: '' } })
+    assert.match(
+      stdout,
+      /^Redis: redis:\/\/127\.0\.0\.1:\d+ \(no REDIS_URL: (an embedded one, started for this|that of the running gateway)\)$/m,
+    )
+  })
+
+  it('tells that a gateway has the port, and fails when something else has it', async () => {
+    const gateway = await serve({ REDIS_URL: redis.url })
+    const { report } = await json([], { LISTEN_ADDR: gateway.http.replace('http://', '') })
+    assert.match(resultOf(report, 'websocket').message, /wsproxy \d\S* already listens on port \d+/)
+    const other = createServer((socket) => socket.destroy())
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve))
+    const { port } = other.address() as { port: number }
+    const taken = await json([], { LISTEN_ADDR: `127.0.0.1:${port}` })
+    other.close()
+    assert.equal(taken.status, 1)
+    assert.match(resultOf(taken.report, 'websocket').message, /cannot listen on 127\.0\.0\.1:\d+: the port is taken/)
+  })
+
+  it('tells in its table that the native binary cannot be loaded', async () => {
+    const module = (text: string) => `data:text/javascript,${encodeURIComponent(text)}`
+    const refuse = `export async function resolve(name, context, next) {
+      if (name === 'uWebSockets.js') throw new Error('no binary')
+      return next(name, context)
+    }`
+    const hook = module(`import { register } from 'node:module'; register(${JSON.stringify(module(refuse))})`)
+    const { status, report } = await json([], { NODE_OPTIONS: `--import ${hook}` })
+    assert.equal(status, 1)
+    assert.equal(resultOf(report, 'native-binary').status, 'fail')
+    assert.match(resultOf(report, 'native-binary').message, /no binary for Node v\d+/)
+    assert.equal(resultOf(report, 'redis').status, 'pass')
+  })
+
+  it('exits with 2 on an argument that cannot be, naming it, and on check files that are none', async () => {
+    for (const [args, pattern] of [
+      [['--session', 'a:b'], /^--session: must be/],
+      [['--run', 'a/b'], /^--run: must be/],
+      [['--event-type', 'A B'], /^--event-type: must be/],
+      [['--campaign', ''], /^--campaign: must be/],
+    ] as const) {
+      const { status, complaints } = await run(['doctor', ...args], { env })
+      assert.equal(status, 2)
+      assert.match(complaints[0]!, pattern)
+    }
+    const folder = new CheckFolder().add('redis.js', checkSource('redis', ''))
+    for (const command of ['doctor', 'serve']) {
+      const { status, complaints } = await run([command], { env: { ...env, PREFLIGHT_CHECKS_FOLDER: folder.path } })
+      assert.equal(status, 2)
+      assert.deepEqual(complaints, ['redis.js: the check "redis" is also in redis.js'])
+    }
+    folder.remove()
+    const wrong = { ...env, PREFLIGHT_HTTP_DEPENDENCIES: 'http://u:hunter2@h/' }
+    const { status, stderr } = await run(['serve'], { env: wrong })
+    assert.equal(status, 2)
+    assert.match(stderr, /^PREFLIGHT_HTTP_DEPENDENCIES: /)
+    assert.doesNotMatch(stderr, /hunter2/)
+  })
+})

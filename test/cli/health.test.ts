@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { killCommands, run, serve } from '../support/cli.ts'
+import { freePort } from '../support/ports.ts'
+import { startRedis, type TestRedis } from '../support/redis.ts'
+import { eventually } from '../support/wait.ts'
+
+describe('wsproxy health', () => {
+  let redis: TestRedis
+  let env: { LISTEN_ADDR: string }
+  before(async () => {
+    redis = await startRedis()
+    const { http } = await serve({ REDIS_URL: redis.url, LISTEN_ADDR: '0.0.0.0:0' })
+    env = { LISTEN_ADDR: `0.0.0.0:${new URL(http).port}` }
+    await eventually(async () => (await fetch(`${http}/ready`)).ok, 'the gateway to be ready')
+  })
+  after(async () => {
+    await killCommands()
+    await redis.stop()
+  })
+
+  it('prints the answer of the gateway that runs here, with status 0', async () => {
+    const { status, stdout } = await run(['health'], { env })
+    assert.equal(JSON.parse(stdout).status, 'healthy')
+    assert.equal(status, 0)
+  })
+
+  it('fails without a gateway and says where it looked, with --alive too', async () => {
+    const port = await freePort()
+    for (const args of [['health'], ['health', '--alive']]) {
+      const { status, stderr } = await run(args, { env: { LISTEN_ADDR: `:${port}` } })
+      assert.equal(status, 1)
+      assert.match(stderr, new RegExp(`^no answer from http://127.0.0.1:${port}/health: .*ECONNREFUSED`))
+    }
+  })
+
+  it('fails when Redis is away; --alive does not', async () => {
+    await redis.stop()
+    await eventually(async () => (await run(['health'], { env })).status === 1, 'it to fail')
+    const { status, stdout } = await run(['health', '--alive'], { env })
+    assert.equal(status, 0)
+    assert.equal(JSON.parse(stdout).status, 'unhealthy')
+  })
+})

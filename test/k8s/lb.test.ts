@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { after, before, describe, it } from 'node:test'
+import { WebSocket } from 'ws'
+import { parseDuration } from '../../src/config.ts'
+import { settings } from '../../src/settings.ts'
+import { balancers, configurationOf, startBalancer, without } from '../support/balancer.ts'
+import { connect, refused, TestClient } from '../support/client.ts'
+import { startGateway, type TestGateway } from '../support/gateway.ts'
+import { startRedis, type TestRedis } from '../support/redis.ts'
+import { eventually, within } from '../support/wait.ts'
+
+const portOf = ({ http }: TestGateway): number => Number(new URL(http).port)
+
+/** Of the log lines of a gateway those of one event and session. */
+const lines = (gateway: TestGateway, event: string, session: string) =>
+  gateway.log
+    .filter((line) => line.event === event)
+    .map(({ conn }) => conn as { session?: string; run?: string; remote: string })
+    .filter((conn) => conn.session === session || conn.run === session)
+
+for (const balancer of balancers) {
+  describe(`behind ${balancer.name}`, { skip: without(balancer) }, () => {
+    let redis: TestRedis
+    let gateways: TestGateway[]
+    let front: Awaited<ReturnType<typeof startBalancer>>
+    const clients: TestClient[] = []
+    const env = { TRUST_PROXY: balancer.trustProxy, DRAIN_WINDOW: '200ms', DRAIN_DELAY: '100ms' }
+    const enter = async (session: string, options = {}, url = front.ws): Promise<TestClient> => {
+      const client = await connect(`${url}/agent/ws/${session}`, {
+        token: await gateways[0]!.token(session),
+        ...options,
+      })
+      clients.push(client)
+      return client
+    }
+    /** How many sockets of a session each gateway has had. */
+    const placesOf = (session: string) => gateways.map((gateway) => lines(gateway, 'accepted', session).length)
+
+    before(async () => {
+      redis = await startRedis()
+      gateways = await Promise.all([0, 1].map(() => startGateway({ redis, env })))
+      front = await startBalancer(balancer, gateways.map(portOf))
+    })
+    after(async () => {
+      for (const { socket } of clients) socket.terminate()
+      await front?.stop()
+      await Promise.all((gateways ?? []).map((gateway) => gateway.stop()))
+      await redis?.stop()
+    })
+
+    it('an upgrade passes, and frames go both ways', async () => {
+      const client = await enter('both-ways')
+      const agent = gateways[0]!.agent
+      await agent.publish('session:both-ways:down', '{"n":1}')
+      assert.deepEqual(await client.take(1), ['{"n":1}'])
+      client.send({ type: 'ping' })
+      await client.find({ type: 'pong' })
+    })
+
+    it('a token as subprotocol passes, and a refusal arrives as it was written', async () => {
+      const token = await gateways[0]!.token('browser')
+      const bearer = `bearer.${Buffer.from(token).toString('base64url')}`
+      const socket = new WebSocket(`${front.ws}/agent/ws/browser`, ['wsproxy.v1', bearer])
+      const client = new TestClient(socket)
+      clients.push(client)
+      await within(once(socket, 'open'), 'the upgrade')
+      assert.equal(socket.protocol, 'wsproxy.v1')
+      const { status, code } = await refused(`${front.ws}/agent/ws/browser`, { token: 'wrong' })
+      assert.deepEqual([status, code], [403, 'token-rejected'])
+    })
+
+    it('all sockets of a session land on one instance, and sessions are spread over both', async () => {
+      const names = Array.from({ length: 24 }, (_, i) => `pinned-${i}`)
+      // One after the other: a second token of the same session replaces the first.
+      for (const name of [...names, ...names, ...names]) await enter(name)
+      const places = names.map(placesOf)
+      for (const [i, counts] of places.entries()) {
+        assert.ok(counts.includes(0), `${names[i]}: ${counts}`)
+        assert.equal(Math.max(...counts), 3, names[i])
+      }
+      for (const at of [0, 1]) assert.ok(places.filter((counts) => counts[at]! > 0).length >= 3, JSON.stringify(places))
+    })
+
+    it('the instance of a session does not depend on the agent id or the query', async () => {
+      for (let i = 0; i < 8; i++) {
+        const token = await gateways[0]!.token('same')
+        clients.push(await connect(`${front.ws}/agent-${i}/ws/same?v=${i}`, { token }))
+      }
+      assert.deepEqual(placesOf('same').sort(), [0, 8])
+    })
+
+    it('the sockets of a run land on one instance', async () => {
+      for (let i = 0; i < 6; i++) clients.push(await connect(`${front.ws}/some-run`))
+      assert.deepEqual(placesOf('some-run').sort(), [0, 6])
+    })
+
+    it('the address of the client arrives, and what a client says of it counts for nothing', async () => {
+      await enter('addressed', { localAddress: '127.0.0.9', headers: { 'X-Forwarded-For': '203.0.113.7' } })
+      const [conn] = gateways.flatMap((gateway) => lines(gateway, 'accepted', 'addressed'))
+      assert.match(conn!.remote, /(^|:)127\.0\.0\.9$/)
+    })
+
+    it('logs no token', async () => {
+      await refused(`${front.ws}/agent/ws/x?access_token=hidden-thing`)
+      await eventually(() => front.log().includes('/agent/ws/x'), 'the request in its log')
+      assert.doesNotMatch(front.log(), /hidden-thing|token-of-/)
+    })
+
+    it('its timeout is longer than the gateway lets a client be silent', () => {
+      const [, tunnel] = /(?:proxy_read_timeout|timeout tunnel) (\w+)/.exec(configurationOf(balancer)) ?? []
+      assert.ok(parseDuration(tunnel!)! > parseDuration(settings.pongTimeoutMs.default!)!)
+      assert.ok(parseDuration(settings.pingIntervalMs.default!)! < parseDuration(tunnel!)! / 2)
+    })
+
+    it('a quiet socket survives longer than its timeout, for the gateway pings; without pings it would not', async () => {
+      const pinging = await startGateway({ redis, env: { ...env, PING_INTERVAL: '400ms', PONG_TIMEOUT: '5s' } })
+      const short = (text: string) => text.replaceAll(/(_timeout|tunnel) 90s/g, '$1 2s')
+      const ports = [portOf(pinging), portOf(pinging)]
+      const own = await startBalancer(balancer, ports, short)
+      const mute = await startBalancer(balancer, gateways.map(portOf), short)
+      // The older one: when the other is cut, this has been quiet for longer.
+      const quiet = await enter('quiet', {}, own.ws)
+      const cut = await enter('cut', {}, mute.ws)
+      await eventually(() => cut.code !== undefined, 'the socket without pings to be cut')
+      assert.equal(quiet.code, undefined)
+      await gateways[0]!.agent.publish('session:quiet:down', '{"still":"here"}')
+      await quiet.find({ still: 'here' })
+      quiet.socket.terminate()
+      await Promise.all([own.stop(), mute.stop(), pinging.stop()])
+    })
+
+    it('an instance that drains hands its clients to the other, and no upgrade fails meanwhile', async () => {
+      const names = Array.from({ length: 8 }, (_, i) => `moved-${i}`)
+      const sockets = new Map<string, TestClient>()
+      for (const name of names) sockets.set(name, await enter(name))
+      const there = names.filter((name) => placesOf(name)[0] === 1)
+      assert.ok(there.length > 0 && there.length < names.length, `${there.length} of 8 are on the first`)
+      const stopped = gateways[0]!.gateway.stop()
+      const returning = there.map(async (name) => {
+        const { code } = await sockets.get(name)!.closed
+        assert.equal(code, 1001)
+        const agent = gateways[1]!
+        clients.push(await connect(`${front.ws}/agent/ws/${name}`, { token: await agent.token(name) }))
+      })
+      await Promise.all(returning)
+      await stopped
+      for (const name of there) assert.equal(placesOf(name)[1], 1, name)
+      for (const name of names.filter((each) => !there.includes(each))) assert.equal(sockets.get(name)!.code, undefined)
+    })
+  })
+}

@@ -1,0 +1,210 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { parse } from 'yaml'
+import { loadConfig, parseDuration } from '../../src/config.ts'
+import { settings } from '../../src/settings.ts'
+import { startBareGateway } from '../support/bare.ts'
+import { problemsOf } from '../support/kubernetes.ts'
+import { build, documents, type Resource } from '../support/kustomize.ts'
+import { freePort } from '../support/ports.ts'
+import { startRedis, type TestRedis } from '../support/redis.ts'
+import { eventually } from '../support/wait.ts'
+
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
+const K8S = join(ROOT, 'k8s')
+const BUILT = ['overlays/dev', 'overlays/production', 'redis-sentinel'] as const
+const built = new Map(BUILT.map((folder) => [folder, build(join(K8S, folder))]))
+const production = built.get('overlays/production')!
+const find = (kind: string, name = 'wsproxy', among = production): Resource => {
+  const found = among.find((each) => each.kind === kind && each.metadata.name === name)
+  assert.ok(found, `${kind} ${name}`)
+  return found
+}
+const pod = () => find('Deployment').spec.template.spec
+const container = () => pod().containers[0]
+const NAMES = new Set<string>(Object.values(settings).map(({ env }) => env))
+
+describe('every manifest', () => {
+  const loose = readdirSync(K8S, { recursive: true })
+    .map(String)
+    .filter((path) => path.endsWith('.yaml'))
+    .map((path) => join(K8S, path))
+    .filter((path) => !/kustomization|prometheus-adapter|alerts|grafana/.test(path))
+
+  it('is what Kubernetes accepts: no field that it does not know, none missing, none of another type', () => {
+    for (const [folder, resources] of built) {
+      for (const resource of resources) assert.deepEqual(problemsOf(resource), [], folder)
+    }
+    assert.ok(loose.length > 12)
+    for (const path of loose) for (const resource of documents(path)) assert.deepEqual(problemsOf(resource), [], path)
+  })
+
+  it('would be found out: a typo, a number for a text, a missing selector', () => {
+    const deployment = structuredClone(find('Deployment'))
+    deployment.spec.template.spec.containers[0].readinesProbe = {}
+    deployment.spec.replicas = 'three'
+    delete deployment.spec.selector
+    const problems = problemsOf(deployment).join('\n')
+    for (const each of ['readinesProbe', 'replicas must be number', "required property 'selector'"])
+      assert.ok(problems.includes(each), each)
+    assert.throws(() => problemsOf({ apiVersion: 'apps/v7', kind: 'Deployment' }), /no schema/)
+  })
+
+  it('is in a kustomization, or is a template that says so', () => {
+    const used = new Set(
+      ['base', 'monitoring', ...BUILT].flatMap((folder) => {
+        const { resources } = parse(readFileSync(join(K8S, folder, 'kustomization.yaml'), 'utf8'))
+        return resources.map((each: string) => join(K8S, folder, each))
+      }),
+    )
+    const left = loose.filter((path) => !used.has(path)).map((path) => path.slice(K8S.length + 1))
+    assert.deepEqual(left.sort(), ['base/secret.example.yaml', 'lb/ingress-nginx.yaml'])
+  })
+
+  it('and every dashboard with them', () => {
+    const { data } = find('ConfigMap', 'wsproxy-dashboards')
+    assert.deepEqual(Object.keys(data).sort(), readdirSync(join(K8S, 'monitoring/dashboards')).sort())
+  })
+
+  it('whose scripts a shell can read', () => {
+    const { data } = find('ConfigMap', 'redis-sentinel', built.get('redis-sentinel')!)
+    assert.deepEqual(Object.keys(data).sort(), ['master.sh', 'redis.sh', 'sentinel.sh'])
+    for (const [name, script] of Object.entries<string>(data)) {
+      assert.equal(spawnSync('sh', ['-n'], { input: script }).status, 0, name)
+    }
+  })
+
+  it('lands in the namespace of its overlay', () => {
+    for (const { kind, metadata } of production)
+      if (kind !== 'Namespace') assert.equal(metadata.namespace, 'wsproxy', kind)
+  })
+})
+
+describe('what the manifests say of the gateway', () => {
+  let redis: TestRedis
+  let gateway: ReturnType<typeof startBareGateway>
+  before(async () => {
+    redis = await startRedis()
+    gateway = startBareGateway(redis.url, { ADMIN_PORT: String(await freePort()) })
+    await eventually(() => gateway.gateway.redisReady, 'the gateway to reach Redis')
+  })
+  after(async () => {
+    await gateway.stop()
+    await redis.stop()
+  })
+
+  it('are settings that exist, with values that it takes', () => {
+    for (const [folder, resources] of built) {
+      for (const { kind, data, stringData, metadata } of resources) {
+        if (!['ConfigMap', 'Secret'].includes(kind) || metadata.name !== 'wsproxy') continue
+        for (const name of Object.keys(data ?? stringData)) assert.ok(NAMES.has(name), `${folder}: ${name}`)
+      }
+    }
+    const [secret] = documents(join(K8S, 'base/secret.example.yaml'))
+    const all = { ...find('ConfigMap').data, ...secret!.stringData }
+    for (const name of Object.keys(all)) assert.ok(NAMES.has(name), name)
+    const { config } = loadConfig({ NODE_ENV: 'production', ...all })
+    assert.equal(config.adminPort, 9100)
+    const dev = built.get('overlays/dev')!
+    loadConfig({
+      NODE_ENV: 'production',
+      ...find('ConfigMap', 'wsproxy', dev).data,
+      ...find('Secret', 'wsproxy', dev).stringData,
+    })
+  })
+
+  it('so does compose.yaml, and the files that it mounts exist', () => {
+    const compose = parse(readFileSync(join(ROOT, 'compose.yaml'), 'utf8'))
+    const { environment, stop_grace_period: grace } = compose.services['gateway-1']
+    const { config } = loadConfig({ NODE_ENV: 'production', ...environment })
+    assert.ok(parseDuration(grace)! > config.shutdownGraceMs)
+    for (const [name, { volumes = [] }] of Object.entries<{ volumes?: string[] }>(compose.services)) {
+      for (const volume of volumes) assert.ok(existsSync(join(ROOT, volume.split(':')[0]!)), `${name}: ${volume}`)
+    }
+    const { scrape_configs: scrapes } = parse(readFileSync(join(K8S, 'monitoring/prometheus.yml'), 'utf8'))
+    const targets = [1, 2].map((i) => `gateway-${i}:${environment.ADMIN_PORT}`)
+    assert.deepEqual(scrapes[0].static_configs[0].targets, targets)
+    assert.match(readFileSync(join(K8S, 'lb/haproxy.cfg'), 'utf8'), /server gateway-1 gateway-1:8080\n/)
+    assert.equal(environment.TRUST_PROXY, 'proxy-protocol')
+  })
+
+  it('are ports that it listens on, and that the Services find', () => {
+    const { LISTEN_ADDR, ADMIN_PORT } = find('ConfigMap').data
+    const ports = Object.fromEntries(
+      container().ports.map((port: { name: string; containerPort: number }) => [port.name, port.containerPort]),
+    )
+    assert.deepEqual(ports, { http: Number(LISTEN_ADDR.split(':')[1]), admin: Number(ADMIN_PORT) })
+    for (const name of ['wsproxy', 'wsproxy-admin']) {
+      const { selector, ports: own } = find('Service', name).spec
+      assert.deepEqual(selector, find('Deployment').spec.selector.matchLabels)
+      for (const { targetPort } of own) assert.ok(targetPort in ports, targetPort)
+    }
+    const monitor = find('ServiceMonitor').spec
+    const scraped = production.filter(({ kind, metadata }) => {
+      const wanted = Object.entries(monitor.selector.matchLabels)
+      return kind === 'Service' && wanted.every(([key, value]) => metadata.labels?.[key] === value)
+    })
+    assert.deepEqual(
+      scraped.map(({ metadata }) => metadata.name),
+      ['wsproxy-admin'],
+    )
+    assert.equal(scraped[0]!.metadata.labels![monitor.jobLabel], 'wsproxy', 'the job that rules and dashboards ask for')
+    for (const { port } of monitor.endpoints) assert.equal(scraped[0]!.spec.ports[0].name, port)
+    for (const { ports: allowed } of find('NetworkPolicy').spec.ingress)
+      for (const { port } of allowed) assert.ok(port in ports)
+  })
+
+  it('are paths that answer on those ports, with a 200 while it is well', async () => {
+    const at: Record<string, string> = { http: gateway.http, admin: gateway.admin }
+    const paths = ['startupProbe', 'readinessProbe', 'livenessProbe'].map((name) => container()[name].httpGet)
+    for (const { path, port } of paths) assert.equal((await fetch(at[port] + path)).status, 200, path)
+    assert.deepEqual(paths.map(({ path }) => path).slice(0, 2), ['/health', '/ready'])
+    for (const { port, path } of find('ServiceMonitor').spec.endpoints)
+      assert.equal((await fetch(at[port] + path)).status, 200)
+  })
+
+  it('do not restart it for what a restart does not mend: it lives while Redis is away, and takes no new clients', async () => {
+    const away = startBareGateway('redis://127.0.0.1:1', { ADMIN_PORT: String(await freePort()) })
+    assert.equal((await fetch(away.admin + container().livenessProbe.httpGet.path)).status, 200)
+    assert.equal((await fetch(away.http + container().readinessProbe.httpGet.path)).status, 503)
+    await away.stop()
+  })
+
+  it('give it longer to end than its drain takes', () => {
+    const { config } = loadConfig(find('ConfigMap').data)
+    const [, , script] = container().lifecycle.preStop.exec.command
+    const preStopMs = Number(/(\d+)\)$/.exec(script)![1])
+    const graceMs = pod().terminationGracePeriodSeconds * 1000
+    assert.ok(graceMs >= preStopMs + config.shutdownGraceMs + 5000, `${graceMs}`)
+    assert.ok(config.drainWindowMs <= config.shutdownGraceMs / 2)
+    const { readinessProbe } = container()
+    assert.ok(preStopMs >= readinessProbe.periodSeconds * readinessProbe.failureThreshold * 1000)
+  })
+
+  it('confine it as the image is made: not root, nothing written, no token of Kubernetes', () => {
+    const [, user] = /^USER (\d+)/m.exec(readFileSync(join(ROOT, 'Dockerfile'), 'utf8'))!
+    assert.equal(pod().securityContext.runAsUser, Number(user))
+    assert.equal(pod().securityContext.runAsNonRoot, true)
+    assert.equal(pod().automountServiceAccountToken, false)
+    const { readOnlyRootFilesystem, allowPrivilegeEscalation, capabilities } = container().securityContext
+    assert.deepEqual([readOnlyRootFilesystem, allowPrivilegeEscalation, capabilities.drop], [true, false, ['ALL']])
+  })
+
+  it('scale it by a metric that it has, and warn at four fifths of its limits', () => {
+    const pods = find('HorizontalPodAutoscaler').spec.metrics.find(({ type }: { type: string }) => type === 'Pods').pods
+    const adapter = parse(readFileSync(join(K8S, 'monitoring/prometheus-adapter.yaml'), 'utf8')).rules.custom[0]
+    assert.equal(pods.metric.name, adapter.name.as)
+    assert.ok(readFileSync(join(ROOT, 'README.md'), 'utf8').includes(`\`${pods.metric.name}\``))
+    const limit = Number(find('ConfigMap').data.MAX_CONNECTIONS)
+    assert.ok(Number(pods.target.averageValue) <= limit / 2)
+    const alerts = readFileSync(join(K8S, 'monitoring/alerts.yaml'), 'utf8')
+    assert.ok(alerts.includes(`(wsproxy_active_connections) > ${limit * 0.8}"`))
+    const memoryBytes = Number.parseInt(container().resources.limits.memory, 10) * 1024 ** 2
+    const [, warnedAt] = /process_resident_memory_bytes\{job="wsproxy"\} > (\w+)/.exec(alerts)!
+    assert.ok(Number(warnedAt) < memoryBytes && Number(warnedAt) > memoryBytes / 2)
+  })
+})

@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict'
+import { readdirSync } from 'node:fs'
+import { afterEach, beforeEach, describe, it } from 'node:test'
+import { ConfigError } from '../../src/config.ts'
+import { BUILT_IN, loadChecks } from '../../src/preflight/registry.ts'
+import { CheckFolder, checkSource, newCheck } from '../support/preflight.ts'
+
+describe('the registry of checks', () => {
+  let folder: CheckFolder
+  beforeEach(() => {
+    folder = new CheckFolder()
+  })
+  afterEach(() => folder.remove())
+
+  const problemsOf = async (...contributed: Parameters<typeof loadChecks>[1] & object[]): Promise<string[]> => {
+    const error: unknown = await loadChecks([folder.url], contributed as never).catch((each: unknown) => each)
+    assert.ok(error instanceof ConfigError, String(error))
+    return [...error.problems]
+  }
+
+  it('finds every file of the folder that comes with the gateway, by the name of its file', async () => {
+    const files = readdirSync(BUILT_IN)
+      .filter((file) => file.endsWith('.js'))
+      .map((file) => file.replace('.js', ''))
+    assert.ok(files.length >= 16)
+    const names = (await loadChecks([BUILT_IN])).map(({ name }) => name)
+    assert.deepEqual(names.sort(), files.sort())
+  })
+
+  it('finds a file that was added to a folder, and puts checks in the order in which they run', async () => {
+    folder.add('late.js', checkSource('late', '', 20)).add('early.mjs', checkSource('early', '', 1))
+    folder.add('notes.txt', 'no check').add('early.js.map', '{}')
+    const names = (await loadChecks([folder.url], [newCheck('from-a-door', undefined, { priority: 5 })])).map(
+      ({ name }) => name,
+    )
+    assert.deepEqual(names, ['early', 'from-a-door', 'late'])
+  })
+
+  it('refuses two checks of one name and names both files', async () => {
+    folder.add('a.js', checkSource('same', '')).add('b.js', checkSource('same', ''))
+    assert.deepEqual(await problemsOf(), ['b.js: the check "same" is also in a.js'])
+  })
+
+  it('refuses a file with the name of a check of a door', async () => {
+    folder.add('a.js', checkSource('same', ''))
+    assert.deepEqual(await problemsOf(newCheck('same')), ['a.js: the check "same" is also in the gateway'])
+  })
+
+  it('names every file that is no check, and why, all at once', async () => {
+    folder
+      .add('a.js', 'export default 1')
+      .add('b.js', 'export const check = {}')
+      .add('c.js', checkSource('Not A Name', ''))
+      .add('d.js', checkSource('d', '', -1))
+      .add('e.js', checkSource('e', '', 0, '42'))
+      .add('f.js', "export default { name: 'f', priority: 0, appliesTo: 'all' }")
+      .add('g.js', 'this is no JavaScript')
+      .add('h.js', "throw new Error('not today')")
+      .add('i.js', checkSource('i', ''))
+    const problems = await problemsOf()
+    const expected = [
+      /^a\.js: has no check as its default export$/,
+      /^b\.js: has no check as its default export$/,
+      /^c\.js: its name must be words .*"Not A Name"/,
+      /^d\.js: the priority of "d" must be/,
+      /^e\.js: appliesTo of "e" must be/,
+      /^f\.js: "f" has no execute/,
+      /^g\.js: cannot be loaded: /,
+      /^h\.js: cannot be loaded: not today$/,
+    ]
+    assert.equal(problems.length, expected.length, problems.join('\n'))
+    for (const [i, pattern] of expected.entries()) assert.match(problems[i]!, pattern)
+  })
+
+  it('names a folder that is not there', async () => {
+    folder.remove()
+    const [problem] = await problemsOf()
+    assert.match(problem!, /^the folder of checks .*wsproxy-checks-.* cannot be read \(ENOENT\)$/)
+  })
+})

@@ -1,0 +1,281 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import type { Check, Context, Report } from '../../src/preflight/check.ts'
+import { Runner, TooManyRuns } from '../../src/preflight/runner.ts'
+import { FULL, LIGHT, newCheck, PASS, resultOf, surroundings } from '../support/preflight.ts'
+import { within } from '../support/wait.ts'
+
+const runner = (checks: Check[], timeoutMs = 500, finished?: (report: Report) => void) =>
+  new Runner({ checks, surroundings: surroundings(), timeoutMs, ...(finished && { finished }) })
+
+const run = (checks: Check[], context: Context = FULL, timeoutMs?: number) =>
+  within(runner(checks, timeoutMs).run(context), 'the run')
+
+const FAIL = { status: 'fail', message: 'broken', remediation: 'mend it' } as const
+
+describe('a preflight run', () => {
+  it('ends with a report of all checks, what each said, and how long it took', async () => {
+    const report = await run([
+      newCheck('one', async () => ({ status: 'pass', message: 'fine', details: { a: 1 } })),
+      newCheck('two', async () => ({ status: 'warn', message: 'hm', remediation: 'look at it' })),
+    ])
+    assert.deepEqual(
+      { ...report, id: '', createdAt: '', durationMs: 0, checks: [] },
+      {
+        id: '',
+        mode: 'full',
+        eventType: 'none',
+        healthy: true,
+        hasWarnings: true,
+        checks: [],
+        durationMs: 0,
+        createdAt: '',
+      },
+    )
+    const said = report.checks.map(({ durationMs, ...rest }) => rest)
+    assert.deepEqual(said, [
+      { name: 'one', status: 'pass', message: 'fine', details: { a: 1 } },
+      { name: 'two', status: 'warn', message: 'hm', remediation: 'look at it' },
+    ])
+    for (const { durationMs } of report.checks) assert.ok(durationMs >= 0 && durationMs < 500)
+    assert.ok(Math.abs(Date.parse(report.createdAt) - Date.now()) < 5000)
+    assert.match(report.id, /^[0-9a-z]{9}-[0-9a-f]{16}$/)
+  })
+
+  it('keeps what the caller knows in the report', async () => {
+    const context: Context = {
+      ...FULL,
+      eventType: 'mail',
+      campaignId: 'c',
+      agentId: 'a',
+      userId: 'u',
+      metadata: { k: 1 },
+    }
+    const report = await runner([]).run(context, 'ci')
+    const { eventType, campaignId, agentId, userId, metadata, triggeredBy } = report
+    assert.deepEqual(
+      { eventType, campaignId, agentId, userId, metadata, triggeredBy },
+      {
+        eventType: 'mail',
+        campaignId: 'c',
+        agentId: 'a',
+        userId: 'u',
+        metadata: { k: 1 },
+        triggeredBy: 'ci',
+      },
+    )
+  })
+
+  it('runs the checks of one priority side by side, and those of the next after them', async () => {
+    const order: string[] = []
+    const slow = (name: string, priority: number) =>
+      newCheck(
+        name,
+        async () => {
+          order.push(`${name} begins`)
+          await new Promise((resolve) => setTimeout(resolve, 10))
+          order.push(`${name} ends`)
+          return PASS
+        },
+        { priority },
+      )
+    await run([slow('a', 0), slow('b', 0), slow('c', 5)])
+    assert.deepEqual(order, ['a begins', 'b begins', 'a ends', 'b ends', 'c begins', 'c ends'])
+  })
+
+  it('skips the later tiers after a failure and names what failed, but finishes the tier', async () => {
+    let later = 0
+    const count = async () => {
+      later++
+      return PASS
+    }
+    const report = await run([
+      newCheck('broken', async () => FAIL),
+      newCheck('beside'),
+      newCheck('next', count, { priority: 1 }),
+      newCheck('last', count, { priority: 2 }),
+    ])
+    assert.equal(later, 0)
+    assert.equal(report.healthy, false)
+    assert.equal(resultOf(report, 'beside').status, 'pass')
+    for (const name of ['next', 'last']) {
+      const { status, message } = resultOf(report, name)
+      assert.deepEqual({ status, message }, { status: 'skipped', message: 'not run, because broken failed' })
+    }
+  })
+
+  it('goes on after a warning', async () => {
+    const warn = newCheck('warn', async () => ({ status: 'warn', message: '' }))
+    const report = await run([warn, newCheck('next', undefined, { priority: 1 })])
+    assert.equal(resultOf(report, 'next').status, 'pass')
+    assert.deepEqual([report.healthy, report.hasWarnings], [true, true])
+  })
+
+  it('in light mode is those of priority 10 and below', async () => {
+    const checks = [0, 10, 11].map((priority) => newCheck(`p${priority}`, undefined, { priority }))
+    const names = async (context: Context) => (await run(checks, context)).checks.map(({ name }) => name)
+    assert.deepEqual(await names(LIGHT), ['p0', 'p10'])
+    assert.deepEqual(await names(FULL), ['p0', 'p10', 'p11'])
+  })
+
+  it('is those checks that apply to the event type', async () => {
+    const checks = [newCheck('every'), newCheck('mail', undefined, { appliesTo: ['mail', 'sms'] })]
+    const names = async (eventType: string) =>
+      (await run(checks, { ...FULL, eventType })).checks.map(({ name }) => name)
+    assert.deepEqual(await names('mail'), ['every', 'mail'])
+    assert.deepEqual(await names('call'), ['every'])
+  })
+})
+
+describe('a check that does what no check should', () => {
+  const failureOf = async (execute: unknown, timeoutMs?: number) => {
+    const report = await run([newCheck('odd', execute as Check['execute'])], FULL, timeoutMs)
+    assert.equal(report.healthy, false)
+    const { status, message } = resultOf(report, 'odd')
+    assert.equal(status, 'fail')
+    return message
+  }
+
+  it('hangs: it has failed when its time is over, its signal is aborted, and its neighbours are not held up', async () => {
+    let aborted = false
+    const hangs: Check['execute'] = (_, signal) =>
+      new Promise(() => {
+        signal.addEventListener('abort', () => {
+          aborted = true
+        })
+      })
+    const startedAt = performance.now()
+    const report = await run([newCheck('hangs', hangs), newCheck('beside')], FULL, 30)
+    assert.ok(performance.now() - startedAt < 400)
+    assert.equal(resultOf(report, 'hangs').message, 'it was not done within 30 ms')
+    assert.equal(resultOf(report, 'beside').status, 'pass')
+    assert.ok(aborted)
+  })
+
+  it('throws when it is aborted: what it took is still the reason', async () => {
+    const throws: Check['execute'] = (_, signal) =>
+      new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(new Error('aborted'))))
+    assert.equal(await failureOf(throws, 20), 'it was not done within 20 ms')
+  })
+
+  it('throws, at once or later: what it threw is the message', async () => {
+    const message = await failureOf(() => {
+      throw new Error('at once')
+    })
+    assert.equal(message, 'at once')
+    assert.equal(await failureOf(async () => Promise.reject(new Error('later'))), 'later')
+    assert.equal(await failureOf(async () => Promise.reject('a text')), 'a text')
+    assert.match(await failureOf(async () => Promise.reject(Object.create(null))), /cannot be read/)
+  })
+
+  it('throws after its time: nobody is left with an unhandled rejection', async () => {
+    const rejected: unknown[] = []
+    const keep = (reason: unknown) => rejected.push(reason)
+    process.on('unhandledRejection', keep)
+    const late = () => new Promise<never>((_, reject) => setTimeout(() => reject(new Error('late')), 40))
+    await failureOf(late, 10)
+    await new Promise((resolve) => setTimeout(resolve, 60))
+    process.removeListener('unhandledRejection', keep)
+    assert.deepEqual(rejected, [])
+  })
+
+  it('returns nothing, or what is no result', async () => {
+    for (const value of [undefined, null, 'pass', 7]) {
+      assert.match(await failureOf(async () => value), /returned nothing that is a result/)
+    }
+    assert.match(await failureOf(async () => ({ message: 'x' })), /the status undefined/)
+    assert.match(await failureOf(async () => ({ status: 'great' })), /the status "great"/)
+    const unreadable = Object.defineProperty({}, 'status', {
+      get: () => {
+        throw new Error('no')
+      },
+    })
+    assert.match(await failureOf(async () => unreadable), /cannot be read/)
+  })
+
+  it('returns the result of another', async () => {
+    const message = await failureOf(async () => ({ ...PASS, name: 'other' }))
+    assert.equal(message, 'it returned the result of "other"')
+    assert.equal((await run([newCheck('own', async () => ({ ...PASS, name: 'own' }))])).healthy, true)
+  })
+
+  it('says more than can be kept: texts are cut, details that are too long or no JSON are left out', async () => {
+    const cyclic: Record<string, unknown> = {}
+    cyclic.self = cyclic
+    const report = await run([
+      newCheck('long', async () => ({
+        status: 'pass',
+        message: 'x'.repeat(50_000),
+        details: { y: 'y'.repeat(50_000) },
+      })),
+      newCheck('cyclic', async () => ({ status: 'pass', message: '', details: cyclic })),
+      newCheck('big', async () => ({ status: 'pass', message: '', details: { n: 1n } })),
+    ])
+    assert.ok(resultOf(report, 'long').message.length < 11_000)
+    assert.deepEqual(resultOf(report, 'long').details, { omitted: '50008 characters of details' })
+    assert.match(String(resultOf(report, 'cyclic').details?.omitted), /no JSON/)
+    assert.match(String(resultOf(report, 'big').details?.omitted), /no JSON/)
+    assert.ok(JSON.stringify(report).length < 20_000)
+  })
+})
+
+describe('runs at the same time', () => {
+  it('share one when their context is the same: a hundred do the work once and finish once', async () => {
+    let worked = 0
+    let finished = 0
+    const slow = newCheck('slow', async () => {
+      worked++
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      return PASS
+    })
+    const shared = runner([slow], 500, () => finished++)
+    const contexts = Array.from({ length: 100 }, (_, i): Context => {
+      const metadata = i % 2 ? { a: 1, b: { c: 2, d: 3 } } : { b: { d: 3, c: 2 }, a: 1 }
+      return i % 2 ? { mode: 'full', eventType: 'mail', metadata } : { metadata, eventType: 'mail', mode: 'full' }
+    })
+    const reports = await Promise.all(contexts.map((context) => shared.run(context)))
+    assert.equal(worked, 1)
+    assert.equal(finished, 1)
+    assert.equal(new Set(reports.map(({ id }) => id)).size, 1)
+    await shared.run(contexts[0]!)
+    assert.equal(worked, 2, 'a later one works again')
+  })
+
+  it('do not share when anything in their context differs', async () => {
+    let worked = 0
+    const count = newCheck('count', async () => {
+      worked++
+      return PASS
+    })
+    const all: Context[] = [
+      FULL,
+      LIGHT,
+      { ...FULL, eventType: 'mail' },
+      { ...FULL, sessionId: 's' },
+      { ...FULL, runId: 's' },
+    ]
+    all.push({ ...FULL, metadata: { a: 1 } }, { ...FULL, metadata: { a: [1] } })
+    const shared = runner([count])
+    await Promise.all(all.map((context) => shared.run(context)))
+    assert.equal(worked, all.length)
+  })
+
+  it('have a limit, past which they are refused, and may come again later', async () => {
+    let release = () => {}
+    const held = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    const shared = runner([
+      newCheck('held', async () => {
+        await held
+        return PASS
+      }),
+    ])
+    const running = Array.from({ length: 100 }, (_, i) => shared.run({ ...FULL, userId: String(i) }))
+    await assert.rejects(shared.run({ ...FULL, userId: 'one more' }), TooManyRuns)
+    const joined = shared.run({ ...FULL, userId: '7' })
+    release()
+    assert.equal((await joined).id, (await running[7]!).id)
+    assert.ok((await shared.run({ ...FULL, userId: 'one more' })).healthy)
+  })
+})

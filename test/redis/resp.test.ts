@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import fc from 'fast-check'
+import { ErrorReply } from 'redis'
+import { encodeCommand } from '../../src/redis/encode.ts'
+import { type Reply, RespReader } from '../../src/redis/resp.ts'
+
+/** Everything that a reader hands over, copied, since the buffers are views. */
+function readerWithLog() {
+  const log: unknown[] = []
+  const plain = (value: Reply): unknown => {
+    if (value instanceof ErrorReply) return { error: value.message }
+    if (Buffer.isBuffer(value)) return value.toString('latin1')
+    return Array.isArray(value) ? value.map(plain) : value
+  }
+  const reader = new RespReader({
+    message: (wanted, payload, channel) => log.push(['message', wanted, channel, payload.toString('latin1')]),
+    push: (kind, rest) => log.push(['push', kind, ...rest.map(plain)]),
+    reply: (value) => log.push(['reply', plain(value)]),
+  })
+  return { reader, log }
+}
+
+function readWhole(text: string): unknown[] {
+  const { reader, log } = readerWithLog()
+  reader.push(Buffer.from(text, 'latin1'))
+  return log
+}
+
+const bulk = (text: string) => `$${text.length}\r\n${text}\r\n`
+const message = (channel: string, payload: string) => `>3\r\n${bulk('message')}${bulk(channel)}${bulk(payload)}`
+
+const VALUES: readonly [string, unknown][] = [
+  ['+PONG\r\n', 'PONG'],
+  ['+\r\n', ''],
+  ['-NOPERM no\r\n', { error: 'NOPERM no' }],
+  [':-42\r\n', -42],
+  [bulk('a\r\nb'), 'a\r\nb'],
+  ['$0\r\n\r\n', ''],
+  ['$-1\r\n', null],
+  ['*-1\r\n', null],
+  ['_\r\n', null],
+  ['#t\r\n', true],
+  ['#f\r\n', false],
+  [',-inf\r\n', Number.NEGATIVE_INFINITY],
+  [',1.5\r\n', 1.5],
+  ['(12345678901234567890\r\n', '12345678901234567890'],
+  ['=9\r\ntxt:hello\r\n', 'hello'],
+  ['!9\r\nSYNTAX no\r\n', { error: 'SYNTAX no' }],
+  ['*0\r\n', []],
+  [`*3\r\n:1\r\n${bulk('x')}*1\r\n_\r\n`, [1, 'x', [null]]],
+  ['~1\r\n:1\r\n', [1]],
+  ['%2\r\n+a\r\n:1\r\n+b\r\n:2\r\n', ['a', 1, 'b', 2]],
+  ['|1\r\n+ttl\r\n:3600\r\n:7\r\n', 7],
+]
+
+describe('RESP', () => {
+  for (const [text, value] of VALUES) {
+    it(`reads ${JSON.stringify(text)}`, () => assert.deepEqual(readWhole(text), [['reply', value]]))
+  }
+
+  it('reads messages of channels, of sharded ones and of patterns', () => {
+    const sharded = `>3\r\n${bulk('smessage')}${bulk('c')}${bulk('p')}`
+    const pattern = `>4\r\n${bulk('pmessage')}${bulk('a*')}${bulk('ab')}${bulk('p')}`
+    assert.deepEqual(readWhole(message('c', '') + sharded + pattern), [
+      ['message', 'c', 'c', ''],
+      ['message', 'c', 'c', 'p'],
+      ['message', 'a*', 'ab', 'p'],
+    ])
+    assert.deepEqual(readWhole(`>3\r\n${bulk('subscribe')}${bulk('c')}:1\r\n`), [['push', 'subscribe', 'c', 1]])
+  })
+
+  it('is the same wherever the stream is cut', () => {
+    const stream = VALUES.map(([text]) => text + message('channel', `${text}é\xff`)).join('')
+    const whole = readWhole(stream)
+    const bytes = Buffer.from(stream, 'latin1')
+    for (let at = 1; at < bytes.length; at++) {
+      const { reader, log } = readerWithLog()
+      reader.push(bytes.subarray(0, at))
+      reader.push(bytes.subarray(at))
+      assert.deepEqual(log, whole, `cut at ${at}`)
+    }
+    const cuts = fc.array(fc.integer({ min: 1, max: 9 }), { minLength: bytes.length, maxLength: bytes.length })
+    fc.assert(
+      fc.property(cuts, (sizes) => {
+        const { reader, log } = readerWithLog()
+        for (let at = 0, i = 0; at < bytes.length; at += sizes[i++]!) reader.push(bytes.subarray(at, at + sizes[i]!))
+        assert.deepEqual(log, whole)
+      }),
+      { numRuns: 50 },
+    )
+  })
+
+  it('copies a large message that comes in many chunks only once', () => {
+    const { reader, log } = readerWithLog()
+    const bytes = Buffer.from(message('c', 'x'.repeat(20_000_000)))
+    const startedAt = process.cpuUsage()
+    for (let at = 0; at < bytes.length; at += 16_384) reader.push(bytes.subarray(at, at + 16_384))
+    const { user, system } = process.cpuUsage(startedAt)
+    assert.equal(log.length, 1)
+    // Copied anew with each of its 1,200 chunks it would be 12 GB.
+    assert.ok(user + system < 2_000_000, `${user + system} us`)
+  })
+
+  it('ends with a clear error at what is no RESP', () => {
+    const wrong = [
+      'HTTP/1.1 400\r\n',
+      '$x\r\n',
+      '$3\r\nabcd\r\n',
+      '$-2\r\n',
+      '*99999999999\r\n',
+      '*1\r\n'.repeat(100),
+      `+${'x'.repeat(100_000)}`,
+      `>3\r\n${bulk('message')}:1\r\n`,
+      '$3\r\rabc',
+    ]
+    for (const text of wrong) assert.throws(() => readWhole(text), /^Error: RESP: /, text.slice(0, 30))
+  })
+
+  it('is written as bulk strings, with the length in bytes', () => {
+    assert.equal(encodeCommand(['SUBSCRIBE', 'a', 'é']).toString(), '*3\r\n$9\r\nSUBSCRIBE\r\n$1\r\na\r\n$2\r\né\r\n')
+    assert.deepEqual(encodeCommand(['P', Buffer.from([255])]), Buffer.from('*2\r\n$1\r\nP\r\n$1\r\n\xff\r\n', 'latin1'))
+  })
+})

@@ -1,0 +1,114 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { freePort } from './ports.ts'
+import { eventually } from './wait.ts'
+
+const FOLDER = fileURLToPath(new URL('../../../k8s/lb/', import.meta.url))
+
+/** A load balancer of a package of the system, with the configuration that the project ships. */
+export interface Balancer {
+  readonly name: 'nginx' | 'haproxy'
+  readonly file: string
+  /** What it needs the gateways to believe. */
+  readonly trustProxy: string
+  /** Arguments for a configuration in a folder. */
+  readonly args: (folder: string) => string[]
+}
+
+export const balancers: readonly Balancer[] = [
+  {
+    name: 'nginx',
+    file: 'nginx.conf',
+    trustProxy: 'x-forwarded-for',
+    args: (folder) => ['-p', folder, '-c', 'nginx.conf', '-g', 'daemon off; pid nginx.pid; error_log stderr;'],
+  },
+  {
+    name: 'haproxy',
+    file: 'haproxy.cfg',
+    trustProxy: 'proxy-protocol',
+    args: (folder) => ['-db', '-f', join(folder, 'haproxy.cfg')],
+  },
+]
+
+const PLACES = ['', '/usr/sbin/', '/usr/local/sbin/']
+
+/** For `{ skip }`: false where it is installed, else why it is skipped. */
+export function without({ name }: Balancer): string | false {
+  return binaryOf(name) ? false : `needs ${name} on the PATH or in /usr/sbin`
+}
+
+function binaryOf(name: string): string | undefined {
+  return PLACES.map((place) => place + name).find((path) => {
+    try {
+      execFileSync(path, ['-v'], { stdio: 'ignore' })
+      return true
+    } catch {
+      return false
+    }
+  })
+}
+
+/** Its configuration as it is shipped. */
+export const configurationOf = ({ file }: Balancer): string => readFileSync(join(FOLDER, file), 'utf8')
+
+/**
+ * Starts one in front of two ports of 127.0.0.1. Nothing but addresses is changed in its configuration, and what `rewrite` does.
+ */
+export async function startBalancer(balancer: Balancer, ports: readonly number[], rewrite = (text: string) => text) {
+  const folder = mkdtempSync(join(tmpdir(), `wsproxy-${balancer.name}-`))
+  const port = await freePort()
+  const text = rewrite(configurationOf(balancer))
+    .replace('gateway-1:8080', `127.0.0.1:${ports[0]}`)
+    .replace('gateway-2:8080', `127.0.0.1:${ports[1]}`)
+    .replace('listen 8080;', `listen 127.0.0.1:${port};`)
+    .replace('bind :8080', `bind 127.0.0.1:${port}`)
+    // Where Debian's nginx writes only root may.
+    .replace('http {', `http {${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(temporary).join('')}`)
+    // Not a socket, which is what this process would give it.
+    .replace('/dev/stdout', join(folder, 'access.log'))
+    // A container's own limits; here there may be less.
+    .replace('worker_rlimit_nofile 131072;', '')
+    .replace('worker_connections 65536;', 'worker_connections 1024;')
+    .replace('maxconn 100000', 'maxconn 400')
+  mkdirSync(join(folder, 'temporary'))
+  writeFileSync(join(folder, balancer.file), text)
+  const child: ChildProcess = spawn(binaryOf(balancer.name)!, balancer.args(folder), {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let said = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.on('data', (chunk) => {
+      said += chunk
+    })
+  }
+  const http = `http://127.0.0.1:${port}`
+  const answers = () =>
+    fetch(`${http}/ready`).then(
+      ({ ok }) => ok,
+      () => false,
+    )
+  const stop = async () => {
+    if (child.exitCode === null && child.signalCode === null) {
+      const exited = once(child, 'exit')
+      child.kill('SIGTERM')
+      await exited
+    }
+    rmSync(folder, { recursive: true, force: true })
+  }
+  await eventually(async () => child.exitCode !== null || answers(), `${balancer.name} to answer`).catch(
+    async (error) => {
+      await stop()
+      throw new Error(`${error.message}: ${said}`)
+    },
+  )
+  if (child.exitCode !== null) throw new Error(`${balancer.name} ended with ${child.exitCode}: ${said}`)
+  const accessLog = join(folder, 'access.log')
+  const log = () => (existsSync(accessLog) ? readFileSync(accessLog, 'utf8') : said)
+  return { http, ws: `ws://127.0.0.1:${port}`, stop, log }
+}
+
+const temporary = (what: string): string => `\n  ${what}_temp_path temporary/${what};`

@@ -1,0 +1,13 @@
+import { rule } from '../../src/contract/validate.ts'
+
+const problem = rule('ServerFrame')
+
+/** Whether an address is one of the live door. */
+export const isLive = (url: string): boolean => /\/live(\?|$)|\/api\/dashboard\/ws\//.test(url)
+
+/** @throws when a frame of the server is not what the contract says. */
+export function checkServerFrame(text: string): void {
+  const value = JSON.parse(text)
+  const why = problem(value)
+  if (why !== undefined) throw new Error(`not of the contract (${why}): ${text.slice(0, 300)}`)
+}

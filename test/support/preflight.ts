@@ -1,0 +1,81 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import type {
+  Check,
+  CheckedGateway,
+  CheckedRedis,
+  Context,
+  Report,
+  Result,
+  Surroundings,
+  Verdict,
+} from '../../src/preflight/check.ts'
+
+/** A folder of check files, for one test. */
+export class CheckFolder {
+  readonly path = mkdtempSync(join(tmpdir(), 'wsproxy-checks-'))
+  readonly url = pathToFileURL(join(this.path, '/'))
+
+  /** @param source of the module. */
+  add(file: string, source: string): this {
+    writeFileSync(join(this.path, file), source)
+    return this
+  }
+
+  remove(): void {
+    rmSync(this.path, { recursive: true, force: true })
+  }
+}
+
+/** The source of a check; `body` is that of its execute(context, signal, surroundings). */
+export const checkSource = (name: string, body: string, priority = 0, appliesTo = "'all'"): string =>
+  `export default { name: '${name}', priority: ${priority}, appliesTo: ${appliesTo},
+    async execute(context, signal, surroundings) { ${body} } }`
+
+export const FULL: Context = { mode: 'full', eventType: 'none' }
+export const LIGHT: Context = { mode: 'light', eventType: 'none' }
+export const PASS: Verdict = { status: 'pass', message: 'fine' }
+
+/** A check of this process. */
+export const newCheck = (
+  name: string,
+  execute: Check['execute'] = async () => PASS,
+  rest: Partial<Omit<Check, 'name' | 'execute'>> = {},
+): Check => ({ name, priority: 0, appliesTo: 'all', execute, ...rest })
+
+/** What a check may ask, where a test says what it is told; all else throws. */
+export const surroundings = ({
+  redis = {},
+  gateway = {},
+  now = Date.now,
+}: {
+  redis?: Partial<CheckedRedis>
+  gateway?: Partial<CheckedGateway>
+  now?: () => number
+} = {}): Surroundings => ({
+  redis: { address: 'redis://127.0.0.1:1', ...redis } as CheckedRedis,
+  gateway: { httpDependencies: [], ...gateway } as CheckedGateway,
+  now,
+})
+
+/** What a report says of one check. */
+export function resultOf({ checks }: { readonly checks: readonly Result[] }, name: string): Result {
+  const found = checks.find((each) => each.name === name)
+  if (found === undefined) throw new Error(`the report has no check ${name}: ${checks.map((each) => each.name)}`)
+  return found
+}
+
+let made = 0
+
+/** A report with an id of its own, as a run would make it. */
+export function newReport(rest: Partial<Report> = {}): Report {
+  const createdAt = rest.createdAt ?? new Date().toISOString()
+  const id = `${Date.parse(createdAt).toString(36).padStart(9, '0')}-${(++made).toString(16).padStart(16, '0')}`
+  const checks: Result[] = [
+    { name: 'redis', status: 'pass', message: 'Redis answers in 0.3 ms', durationMs: 0.4 },
+    { name: 'token-store', status: 'pass', message: 'a token can be kept, and is spent once', durationMs: 0.8 },
+  ]
+  return { id, ...FULL, healthy: true, hasWarnings: false, checks, durationMs: 2.5, ...rest, createdAt }
+}
