@@ -1,7 +1,7 @@
 /** The bench's command line. Tables go to stdout, progress to stderr; exit status 1 when a round was not reported, or the gate was missed. */
 
 import { writeFileSync } from 'node:fs'
-import { Command, InvalidArgumentError } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import { judge, readGate, verdictTable } from './gate.ts'
 import { machine, machineLine } from './report/machine.ts'
 import type { Outcome } from './report/outcome.ts'
@@ -76,7 +76,14 @@ const command = new Command('bench')
   .option('--quick', 'one small round of each against the first peer, under a minute')
   .option('--json', 'one JSON object instead of tables')
   .option('--report <file>', 'also write a page with charts, one file')
-  .option('--gate', 'only what gate.json holds, against its peer; exit status 1 when a limit is missed')
+  .addOption(
+    new Option('--gate', 'only what gate.json holds, against its peer; exit status 1 when a limit is missed').conflicts(
+      [
+        'quick', // too small: 2,000 handshakes are 0.2 s of CPU
+        'subject',
+      ],
+    ),
+  )
   .action(run)
 
 function chosen<T extends { name: string }>(all: T[], names: string[] | undefined, kind: string): T[] {
