@@ -1,10 +1,16 @@
-/** The bench's command line. Tables go to stdout, progress to stderr; exit status 1 when a round was not reported. */
-import { Command, InvalidArgumentError } from 'commander'
-import { machine } from './report/machine.ts'
+/** The bench's command line. Tables go to stdout, progress to stderr; exit status 1 when a round was not reported, or the gate was missed. */
+
+import { writeFileSync } from 'node:fs'
+import { Command, InvalidArgumentError, Option } from 'commander'
+import { judge, readGate, verdictTable } from './gate.ts'
+import { machine, machineLine } from './report/machine.ts'
 import type { Outcome } from './report/outcome.ts'
+import { reportPage } from './report/page.ts'
+import { progressLines } from './report/progress.ts'
 import { tableOf } from './report/table.ts'
 import { runScenario } from './rounds.ts'
 import type { Scenario, Settings } from './scenario.ts'
+import { fanout } from './scenarios/fanout.ts'
 import { handshake } from './scenarios/handshake.ts'
 import { http } from './scenarios/http.ts'
 import { idle } from './scenarios/idle.ts'
@@ -12,13 +18,19 @@ import { liveFanout, liveFlood, liveMixed } from './scenarios/live.ts'
 import { reconnectStorm } from './scenarios/reconnect-storm.ts'
 import { runsCrowd, runsMany } from './scenarios/runs.ts'
 import { slowReaders } from './scenarios/slow-readers.ts'
+import { streamPaced, streamSaturated } from './scenarios/stream.ts'
 import { unicastPaced, unicastSaturated } from './scenarios/unicast.ts'
-import { SUBJECTS, type Subject } from './subjects.ts'
+import { upstream } from './scenarios/upstream.ts'
+import { OURS, SUBJECTS, type Subject } from './subjects.ts'
 
 const SCENARIOS: Scenario[] = [
   handshake,
   unicastSaturated,
   unicastPaced,
+  streamSaturated,
+  streamPaced,
+  fanout,
+  upstream,
   idle,
   runsMany,
   runsCrowd,
@@ -39,6 +51,8 @@ interface Options {
   subject?: string[]
   quick?: boolean
   json?: boolean
+  report?: string
+  gate?: boolean
 }
 
 const upTo = (most: number) => (text: string) => {
@@ -48,7 +62,7 @@ const upTo = (most: number) => (text: string) => {
 }
 
 const command = new Command('bench')
-  .description('Compares the gateway with a hand-written one (ws + redis), in turn, on this machine.')
+  .description('Compares the gateway with what people use instead, in turn, on this machine.')
   .argument(
     '[scenario...]',
     `which ones, by the beginning of their names: ${SCENARIOS.map(({ name }) => name).join(', ')}`,
@@ -59,8 +73,17 @@ const command = new Command('bench')
   .option('--rate <n>', 'messages a second, where they are paced', upTo(1_000_000))
   .option('--window <n>', 'messages under way, where they are not paced', upTo(1_000_000))
   .option('--subject <name...>', `only these: ${SUBJECTS.map(({ name }) => name).join(', ')}`)
-  .option('--quick', 'one small round of each, under a minute')
+  .option('--quick', 'one small round of each against the first peer, under a minute')
   .option('--json', 'one JSON object instead of tables')
+  .option('--report <file>', 'also write a page with charts, one file')
+  .addOption(
+    new Option('--gate', 'only what gate.json holds, against its peer; exit status 1 when a limit is missed').conflicts(
+      [
+        'quick', // too small: 2,000 handshakes are 0.2 s of CPU
+        'subject',
+      ],
+    ),
+  )
   .action(run)
 
 function chosen<T extends { name: string }>(all: T[], names: string[] | undefined, kind: string): T[] {
@@ -77,24 +100,69 @@ function settingsOf(scenario: Scenario, { quick, rate, ...given }: Options): Set
   return { ...scenario.defaults, ...(quick && scenario.quick), ...set }
 }
 
+/** Those that are named, or all; of all, a quick run leaves out the long ones. */
+function scenariosOf(names: string[], { quick }: Options): Scenario[] {
+  const left = names.length === 0 && quick ? SCENARIOS.filter(({ long }) => long) : []
+  for (const { name } of left) process.stderr.write(`${name}: not in a quick run, unless it is named\n`)
+  return chosen(SCENARIOS, names, 'scenario').filter((scenario) => !left.includes(scenario))
+}
+
+const subjectsOf = ({ quick, subject }: Options): string[] | undefined =>
+  subject ?? (quick ? SUBJECTS.slice(0, 2).map(({ name }) => name) : undefined)
+
+/** Which subjects take part in a scenario; who does not is named, with the reason. */
+function partakers(scenario: Scenario, subjects: Subject[]): Subject[] {
+  return subjects.filter(({ name, cannot = {} }) => {
+    if (scenario.subjects && !scenario.subjects.includes(name)) return false
+    const why = Object.entries(cannot).find(([beginning]) => scenario.name.startsWith(beginning))?.[1]
+    if (why !== undefined) process.stderr.write(`${scenario.name}: without ${name}: ${why}\n`)
+    return why === undefined
+  })
+}
+
+/** Those that are installed; who is not is named. */
+function installed(subjects: Subject[]): Subject[] {
+  return subjects.filter(({ name, missing }) => {
+    const why = missing?.()
+    if (why !== undefined) process.stderr.write(`skipped: ${name}: ${why}\n`)
+    return why === undefined
+  })
+}
+
 async function run(names: string[], options: Options): Promise<void> {
-  const scenarios = chosen(SCENARIOS, names, 'scenario')
-  const subjects: Subject[] = chosen(SUBJECTS, options.subject, 'subject')
+  const gate = options.gate ? readGate() : undefined
+  const scenarios = gate
+    ? scenariosOf(
+        gate.limits.map(({ scenario }) => scenario),
+        options,
+      )
+    : scenariosOf(names, options)
+  const subjects = installed(chosen(SUBJECTS, gate ? [OURS.name, gate.peer] : subjectsOf(options), 'subject'))
+  const plan = scenarios.map((scenario) => {
+    return { scenario, settings: settingsOf(scenario, options), able: partakers(scenario, subjects) }
+  })
+  const total = plan.reduce((sum, { settings, able }) => sum + settings.rounds * able.length, 0)
+  if (total === 0) command.error('error: none of the subjects can do any of the scenarios', { exitCode: 2 })
+  const progress = progressLines(total, process.stderr)
+  const on = machine()
+  if (!options.json) process.stdout.write(`${machineLine(on)}\n`)
   const outcomes: Outcome[] = []
-  for (const scenario of scenarios) {
-    const progress = (line: string) => process.stderr.write(`${line}\n`)
-    const able = subjects.filter(({ name }) => scenario.subjects?.includes(name) ?? true)
-    const outcome = await runScenario(scenario, settingsOf(scenario, options), able, progress)
+  for (const { scenario, settings, able } of plan) {
+    if (able.length === 0) continue
+    const outcome = await runScenario(scenario, settings, able, progress)
     outcomes.push(outcome)
     if (!options.json) process.stdout.write(`\n${tableOf(outcome, scenario.metrics)}\n`)
   }
+  const verdicts = gate && judge(gate, OURS.name, outcomes)
+  if (options.report) writeFileSync(options.report, reportPage({ machine: on, at: new Date(), outcomes }))
   if (options.json)
-    process.stdout.write(`${JSON.stringify({ machine: machine(), arguments: options, outcomes }, null, 2)}\n`)
-  const reported = outcomes.every(({ subjects }) =>
-    subjects.every(({ rounds }) => rounds.every((round) => 'values' in round)),
-  )
-  process.exitCode = reported ? 0 : 1
+    process.stdout.write(`${JSON.stringify({ machine: on, arguments: options, outcomes, verdicts }, null, 2)}\n`)
+  else if (gate) process.stdout.write(`\n${verdictTable(gate.peer, verdicts!)}\n`)
+  process.exitCode = (verdicts ? verdicts.every(({ passed }) => passed) : allReported(outcomes)) ? 0 : 1
 }
+
+const allReported = (outcomes: Outcome[]): boolean =>
+  outcomes.every(({ subjects }) => subjects.every(({ rounds }) => rounds.every((round) => 'values' in round)))
 
 process.once('SIGINT', () => process.exit(130)) // what was started is ended on exit
 process.once('SIGTERM', () => process.exit(143))

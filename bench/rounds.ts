@@ -4,19 +4,27 @@ import { Refused, type Scenario, type Settings } from './scenario.ts'
 import { onStage } from './stage/stage.ts'
 import type { Subject } from './subjects.ts'
 
+/** Told of each round, before and after it. */
+export interface Progress {
+  begins(what: string): void
+  ended(what: string, how: string): void
+}
+
 /** Runs all rounds of a scenario. A round that is refused or fails is in the outcome with its reason. */
 export async function runScenario(
   scenario: Scenario,
   settings: Settings,
   subjects: Subject[],
-  progress: (line: string) => void,
+  progress: Progress,
 ): Promise<Outcome> {
   const rounds = new Map<string, Round[]>(subjects.map(({ name }) => [name, []]))
   for (let number = 1; number <= settings.rounds; number++) {
     for (const subject of subjects) {
+      const what = `${scenario.name} ${number}/${settings.rounds} ${subject.name}`
+      progress.begins(what)
       const round = await runRound(scenario, settings, subject)
       rounds.get(subject.name)!.push(round)
-      progress(`${scenario.name} ${number}/${settings.rounds} ${subject.name}: ${inShort(scenario, round)}`)
+      progress.ended(what, inShort(scenario, round))
     }
   }
   return outcomeOf(scenario, settings, rounds)
@@ -24,7 +32,8 @@ export async function runScenario(
 
 async function runRound(scenario: Scenario, settings: Settings, subject: Subject): Promise<Round> {
   try {
-    return { values: await onStage(subject, (stage) => scenario.round(stage, settings)) }
+    const set = { ...subject, env: { ...subject.env, ...scenario.env } }
+    return { values: await onStage(set, (stage) => scenario.round(stage, settings)) }
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)
     return error instanceof Refused ? { refused: message } : { failed: message }
@@ -34,7 +43,7 @@ async function runRound(scenario: Scenario, settings: Settings, subject: Subject
 function inShort({ metrics }: Scenario, round: Round): string {
   if ('refused' in round) return `NOT REPORTED: ${round.refused}`
   if ('failed' in round) return `FAILED: ${round.failed}`
-  const [first, , third] = metrics
+  const [first, second, third = second] = metrics
   const show = (metric = first!) => `${metric.label} ${round.values[metric.key]!.toFixed(metric.digits)}`
-  return `${show()}, ${show(third)}`
+  return third ? `${show()}, ${show(third)}` : show()
 }

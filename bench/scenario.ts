@@ -29,9 +29,13 @@ export interface Scenario {
   about: string
   /** Names of the subjects that can do it; without it all. */
   subjects?: readonly string[]
+  /** Settings of the subject beside its own. */
+  env?: Record<string, string>
   /** Which settings matter to it; the others are not shown. */
   uses: (keyof Settings)[]
   defaults: Settings
+  /** Takes its time whatever the settings: left out of a `--quick` that does not name it. */
+  long?: true
   /** What `--quick` changes in the defaults. */
   quick: Partial<Settings>
   metrics: Metric[]

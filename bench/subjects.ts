@@ -1,16 +1,40 @@
-import { TOPIC_RULE } from './load/live.ts'
-
 /** Who is measured, as data. A new peer is one entry more. */
+import type { DialectName } from './load/dialects.ts'
+import { TOPIC_RULE } from './load/live.ts'
+import { NCHAN } from './peers/nchan.ts'
+import { WEBDIS } from './peers/webdis.ts'
+
+/** Where a program has to listen, and what is there for it. */
+export interface Place {
+  port: number
+  redisPort: number
+  /** A folder of its own, removed afterwards. */
+  dir: string
+}
+
+export interface Program {
+  command: string
+  args: string[]
+  /** Files that it reads from `dir`, by their names. */
+  files: Record<string, string>
+}
 
 export interface Subject {
   name: string
-  /** The program, compiled. */
-  file: URL
-  args: string[]
+  /** What runs: a compiled file of the project, or any other program. */
+  file?: URL
+  args?: string[]
+  program?: (place: Place) => Program
   /** In addition to REDIS_URL, LISTEN_ADDR and what all have in common. */
   env: Record<string, string>
   /** How it shows that it is ready: 200 on /health, or an open port. */
   ready: 'health' | 'port'
+  /** How its clients and agents speak; `plain` without it. */
+  dialect?: DialectName
+  /** Why it cannot run here, if it cannot. */
+  missing?: () => string | undefined
+  /** Scenarios, by the beginning of their names, that it cannot do, and why. */
+  cannot?: Record<string, string>
 }
 
 export const OURS: Subject = {
@@ -25,4 +49,14 @@ export const OURS: Subject = {
 export const SUBJECTS: Subject[] = [
   OURS,
   { name: 'ws-redis', file: new URL('./peers/ws-redis.js', import.meta.url), args: [], env: {}, ready: 'port' },
+  {
+    name: 'socket.io',
+    file: new URL('./peers/socket-io.js', import.meta.url),
+    args: [],
+    env: {},
+    ready: 'port',
+    dialect: 'socket.io',
+  },
+  NCHAN,
+  WEBDIS,
 ]

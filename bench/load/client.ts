@@ -1,7 +1,8 @@
 /** One WebSocket client on a raw TCP socket: the upgrade, then frames, with as little work per message as possible. */
 import { connect, type Socket } from 'node:net'
 import { nowUs } from './clock.ts'
-import { clientControlFrame, FrameReader, type FrameSink } from './frames.ts'
+import type { Dialect } from './dialects.ts'
+import { clientControlFrame, clientTextFrame, FrameReader, type FrameSink } from './frames.ts'
 import type { Counter } from './tally.ts'
 
 const KEY = 'dGhlIHNhbXBsZSBub25jZQ==' // the key of RFC 6455, section 1.3, and its answer
@@ -19,6 +20,9 @@ export interface Door {
   port: number
   path: string
   token: string
+  /** Where more is said than the upgrade, and as which session. */
+  dialect?: Dialect
+  session?: number
 }
 
 /** Told once each: `opened` or `failed`, and `closed` after `opened`. */
@@ -34,7 +38,10 @@ export class Client implements FrameSink {
   readonly #tally: Counter
   readonly #socket: Socket
   readonly #frames = new FrameReader(this)
-  #phase: 'handshake' | 'open' | 'over' = 'handshake'
+  readonly #dialect: Dialect | undefined
+  /** The session that it was opened for. */
+  readonly session: number
+  #phase: 'handshake' | 'hello' | 'open' | 'over' = 'handshake'
   #head = ''
   #due = 0
   #arrivedUs = 0
@@ -42,6 +49,8 @@ export class Client implements FrameSink {
   constructor(door: Door, owner: ClientOwner, tally: Counter) {
     this.#owner = owner
     this.#tally = tally
+    this.#dialect = door.dialect
+    this.session = door.session ?? 0
     const onread = { buffer: READ_BUFFER, callback: (count: number) => this.#read(count) }
     this.#socket = connect({ host: '127.0.0.1', port: door.port, noDelay: true, onread })
     this.#socket.on('error', (error) => this.end(error.message))
@@ -53,7 +62,7 @@ export class Client implements FrameSink {
   end(why: string): void {
     const phase = this.#phase
     this.#phase = 'over'
-    if (phase === 'handshake') this.#owner.failed(this, why)
+    if (phase === 'handshake' || phase === 'hello') this.#owner.failed(this, why)
     if (phase === 'open') this.#owner.closed(this, why)
     this.#socket.destroy()
   }
@@ -68,7 +77,16 @@ export class Client implements FrameSink {
     return this.#due
   }
 
+  /** Writes bytes that hold whole frames. */
+  send(frames: Uint8Array): void {
+    this.#socket.write(frames)
+  }
+
   message(bytes: Uint8Array, start: number, length: number): void {
+    if (this.#phase === 'hello') return this.#answer(textOf(bytes, start, length))
+    const ping = this.#dialect?.ping
+    if (ping !== undefined && length === ping.frame.length && textOf(bytes, start, length) === ping.frame)
+      return this.send(clientTextFrame(ping.answer))
     this.#due = this.#tally.count(bytes, start, length, this.#due, this.#arrivedUs)
   }
 
@@ -82,7 +100,7 @@ export class Client implements FrameSink {
   }
 
   #read(count: number): boolean {
-    if (this.#phase === 'open') {
+    if (this.#phase === 'open' || this.#phase === 'hello') {
       this.#arrivedUs = nowUs()
       this.#frames.read(READ_BUFFER, count)
     } else if (this.#phase === 'handshake') {
@@ -104,12 +122,27 @@ export class Client implements FrameSink {
 
   /** `rest` is what came behind the 101 in the same chunk. */
   #open(rest: Uint8Array): void {
-    this.#phase = 'open'
     this.#arrivedUs = nowUs()
-    this.#owner.opened(this)
+    const hello = this.#dialect?.hello
+    this.#phase = hello ? 'hello' : 'open'
+    if (hello) this.send(clientTextFrame(hello.says(this.session)))
+    else this.#owner.opened(this)
     if (rest.length > 0) this.#frames.read(rest, rest.length)
   }
+
+  /** A frame before the one that says that it is open; what a server says of itself before that is let through. */
+  #answer(frame: string): void {
+    if (!frame.startsWith(this.#dialect!.hello!.answer)) {
+      if (!frame.startsWith('0{')) this.end(`refused with ${frame.slice(0, 80)}`)
+      return
+    }
+    this.#phase = 'open'
+    this.#owner.opened(this)
+  }
 }
+
+const textOf = (bytes: Uint8Array, start: number, length: number): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset + start, length).toString()
 
 function refusalIn(head: string): string | undefined {
   if (!head.startsWith('HTTP/1.1 101 ')) return `refused with ${head.slice(9, 12)}`
@@ -117,9 +150,10 @@ function refusalIn(head: string): string | undefined {
 }
 
 /** The text of the request that a client sends. */
-export function upgradeRequest({ port, path, token }: Door): string {
+export function upgradeRequest({ port, path, token, dialect }: Door): string {
+  const origin = dialect?.origin ? `Origin: ${dialect.origin}\r\n` : ''
   return (
     `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
-    `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${KEY}\r\nAuthorization: Bearer ${token}\r\n\r\n`
+    `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${KEY}\r\n${origin}Authorization: Bearer ${token}\r\n\r\n`
   )
 }

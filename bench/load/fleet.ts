@@ -2,8 +2,9 @@
 import { createHistogram } from 'node:perf_hooks'
 import { Client, type ClientOwner, type Door } from './client.ts'
 import { nowUs } from './clock.ts'
+import { DIALECTS, type DialectName } from './dialects.ts'
 import { runId } from './runs.ts'
-import { sessionId, sessionToken } from './sessions.ts'
+import { sessionToken } from './sessions.ts'
 import type { Counter } from './tally.ts'
 import { Usage } from './usage.ts'
 
@@ -19,6 +20,10 @@ export interface ConnectOrder {
   inFlight: number
   /** Connect to so many runs, in turn, and not to sessions. */
   runs?: number
+  /** How the subject's clients speak; `plain` without it. */
+  dialect?: DialectName
+  /** All on the session `first`. */
+  together?: boolean
   /** Connect to these paths, in turn. */
   paths?: string[]
 }
@@ -74,6 +79,11 @@ export class Fleet implements ClientOwner {
     for (const client of [...this.#open].slice(-count)) client.pause()
   }
 
+  /** All that are open, in the order in which they were opened. */
+  clients(): Client[] {
+    return [...this.#open]
+  }
+
   opened(client: Client): void {
     this.#open.add(client)
     this.#attempt.opened++
@@ -114,10 +124,17 @@ export class Fleet implements ClientOwner {
   }
 }
 
-function doorOf({ port, runs, paths }: ConnectOrder, index: number): Door {
+function doorOf({ port, first, runs, paths, together, dialect = 'plain' }: ConnectOrder, index: number): Door {
   if (paths !== undefined) return { port, path: paths[index % paths.length]!, token: 'not-asked-for' }
   if (runs !== undefined) return { port, path: `/${runId(index % runs)}`, token: 'not-asked-for' }
-  return { port, path: `/bench/ws/${sessionId(index)}`, token: sessionToken(index) }
+  const session = together ? first : index
+  return {
+    port,
+    path: DIALECTS[dialect].path(session),
+    token: sessionToken(session),
+    dialect: DIALECTS[dialect],
+    session,
+  }
 }
 
 /** The state of one `connect`. */

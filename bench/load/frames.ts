@@ -9,7 +9,6 @@ export interface FrameSink {
 
 const FINAL = 0x80
 const MASKED = 0x80
-const TEXT = 1
 const NONE = new Uint8Array(0)
 
 export class FrameReader {
@@ -69,14 +68,19 @@ function longLength(bytes: Uint8Array, at: number, count: number): number {
   return length
 }
 
-/** A short text frame as a client sends it. */
-export const clientTextFrame = (text: string): Uint8Array => clientControlFrame(TEXT, Buffer.from(text))
-
-/** A control frame as a client sends it: masked, here with the mask 0, which leaves the payload as it is. */
+/** A frame of up to 125 bytes as a client sends it: masked, here with the mask 0, which leaves the payload as it is. */
 export function clientControlFrame(opcode: number, payload: Uint8Array): Uint8Array {
   const frame = new Uint8Array(6 + payload.length)
   frame[0] = FINAL | opcode
   frame[1] = MASKED | payload.length
   frame.set(payload, 6)
   return frame
+}
+
+/** A text frame of up to 65,535 bytes as a client sends it, masked with 0 as well. */
+export function clientTextFrame(text: string): Buffer {
+  const payload = Buffer.from(text)
+  if (payload.length <= 125) return Buffer.from(clientControlFrame(1, payload))
+  const head = [FINAL | 1, MASKED | 126, payload.length >> 8, payload.length & 255, 0, 0, 0, 0]
+  return Buffer.concat([Buffer.from(head), payload])
 }

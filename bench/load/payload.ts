@@ -12,8 +12,20 @@ const TIME_DIGITS = 15
 const TAIL = '","text":"'
 const TEXT = 'The quick brown fox jumps over the lazy dog, and then it does that again. '
 
-const SEQUENCE_AT = HEAD.length
-const TIME_AT = SEQUENCE_AT + SEQUENCE_DIGITS + MIDDLE.length
+/** Where the digits are in bytes that hold a message: as it is, or within a command or a frame. */
+export interface Shape {
+  length: number
+  sequenceAt: number
+  timeAt: number
+}
+
+/** The shape of bytes that hold one blank payload. Throws when they do not. */
+export function shapeOf(bytes: Buffer): Shape {
+  const timeAt = bytes.indexOf('0'.repeat(TIME_DIGITS))
+  const sequenceAt = bytes.indexOf('0'.repeat(SEQUENCE_DIGITS))
+  if (sequenceAt < 0 || timeAt <= sequenceAt) throw new Error(`no message is in ${bytes.toString('latin1')}`)
+  return { length: bytes.length, sequenceAt, timeAt }
+}
 
 /** A message with sequence 0 and time 0. */
 export function blankPayload(): string {
@@ -22,17 +34,21 @@ export function blankPayload(): string {
   return `${start}${TEXT.repeat(3).slice(0, room)}"}`
 }
 
-/** Writes sequence and time (whole microseconds) into the blank payload that starts at `start`. */
-export function stamp(bytes: Uint8Array, start: number, sequence: number, atUs: number): void {
-  writeDigits(bytes, start + SEQUENCE_AT, SEQUENCE_DIGITS, sequence)
-  writeDigits(bytes, start + TIME_AT, TIME_DIGITS, atUs)
+/** The message as it is. */
+const PLAIN = shapeOf(Buffer.from(blankPayload()))
+
+/** Writes sequence and time (whole microseconds) into the bytes of that shape that start at `start`. */
+export function stamp(bytes: Uint8Array, start: number, sequence: number, atUs: number, shape: Shape = PLAIN): void {
+  writeDigits(bytes, start + shape.sequenceAt, SEQUENCE_DIGITS, sequence)
+  writeDigits(bytes, start + shape.timeAt, TIME_DIGITS, atUs)
 }
 
-export const readSequence = (bytes: Uint8Array, start: number): number =>
-  readDigits(bytes, start + SEQUENCE_AT, SEQUENCE_DIGITS)
+export const readSequence = (bytes: Uint8Array, start: number, shape: Shape = PLAIN): number =>
+  readDigits(bytes, start + shape.sequenceAt, SEQUENCE_DIGITS)
 
 /** The intended time of sending in microseconds of `nowUs`. */
-export const readTimeUs = (bytes: Uint8Array, start: number): number => readDigits(bytes, start + TIME_AT, TIME_DIGITS)
+export const readTimeUs = (bytes: Uint8Array, start: number, shape: Shape = PLAIN): number =>
+  readDigits(bytes, start + shape.timeAt, TIME_DIGITS)
 
 function writeDigits(bytes: Uint8Array, start: number, digits: number, value: number): void {
   let rest = value

@@ -1,19 +1,19 @@
 /**
- * The publishing process: raw RESP to Redis, in batches. Two ways of keeping time:
- * - paced (open loop): a fixed number each millisecond, stamped with the moment at which they were due, so that a wait
- *   anywhere counts as latency, also one of the publisher itself (no coordinated omission);
+ * The publishing process: raw RESP to Redis, in batches; it also listens to what clients publish. Two ways of keeping time:
+ * - paced (open loop, pace.ts): a fixed number each millisecond, stamped with the moment at which they were due;
  * - saturated (closed window): as fast as messages arrive at the clients, with at most `window` of them under way.
  */
 import { connect, createServer, type Socket } from 'node:net'
-import { createHistogram } from 'node:perf_hooks'
 import { nowUs } from './clock.ts'
+import { DIALECTS, type DialectName } from './dialects.ts'
 import { serve } from './ipc.ts'
+import { Listener } from './listener.ts'
 import { LivePublishes } from './live.ts'
+import { keepPace, type Pace } from './pace.ts'
 import { Publishes } from './publishes.ts'
 import { Changes } from './runs.ts'
 import { Usage } from './usage.ts'
 
-const TICK_US = 1000
 const MAX_BATCH = 1024
 const MAX_UNWRITTEN_BYTES = 1024 * 1024
 
@@ -27,6 +27,16 @@ export interface Published {
   generatorShare: number
 }
 
+interface Order {
+  redisPort: number
+  sessions: number
+  /** So many in a row to each session; 1 without it. */
+  burst?: number
+  dialect?: DialectName
+  subjectPort?: number
+}
+
+const listener = new Listener()
 let redis: Socket
 let publishes: Publishes | Changes | LivePublishes
 let published = 0
@@ -34,10 +44,12 @@ let acknowledged = 0
 let wake = () => {}
 
 const commands = {
-  /** Connects to Redis. Returns the port at which acknowledgements are awaited. */
-  open: async ({ redisPort, sessions }: { redisPort: number; sessions: number }) => {
-    publishes = new Publishes(sessions)
-    await openRedis(redisPort)
+  /** Connects to Redis, or to the subject where agents publish there. Returns the port at which acknowledgements are awaited. */
+  open: async ({ redisPort, sessions, burst, dialect: name = 'plain', subjectPort }: Order) => {
+    const dialect = DIALECTS[name]
+    publishes = new Publishes(sessions, burst, dialect)
+    if (dialect.publishTo === 'subject') await openSubject(subjectPort!)
+    else await openRedis(redisPort)
     return { acknowledgementPort: await listenForAcknowledgements() }
   },
 
@@ -54,9 +66,17 @@ const commands = {
     return { acknowledgementPort: await listenForAcknowledgements() }
   },
 
-  paced: ({ count, perSecond }: { count: number; perSecond: number }) => measured(() => paced(count, perSecond)),
+  paced: (pace: Pace) => measured(() => paced(pace)),
 
   saturated: ({ count, window }: { count: number; window: number }) => measured(() => saturated(count, window)),
+
+  /** Subscribes to what clients publish on the sessions 0 to `sessions - 1`. */
+  listen: (order: { redisPort: number; sessions: number }) => listener.open(order),
+
+  restartListener: (_: object) => listener.restart(),
+
+  /** Resolves when `count` messages of clients are there since `listen`, or when none has come for `quietMs`. */
+  heard: (until: { count: number; quietMs: number }) => listener.heard(until),
 }
 
 async function openRedis(port: number): Promise<void> {
@@ -64,6 +84,17 @@ async function openRedis(port: number): Promise<void> {
   await new Promise((resolve, reject) => redis.once('connect', resolve).once('error', reject))
   redis.write('*3\r\n$6\r\nCLIENT\r\n$5\r\nREPLY\r\n$3\r\nOFF\r\n')
   redis.on('data', (bytes) => process.stderr.write(`redis to the publisher: ${bytes.toString()}`))
+  redis.on('drain', () => wake())
+}
+
+/** Publishing over HTTP/1.1, pipelined: answers are not waited for, but each must be a success. */
+async function openSubject(port: number): Promise<void> {
+  redis = connect({ host: '127.0.0.1', port, noDelay: true })
+  await new Promise((resolve, reject) => redis.once('connect', resolve).once('error', reject))
+  redis.on('data', (bytes) => {
+    const refusal = /HTTP\/1\.1 [^2][^\r]*/.exec(bytes.toString('latin1'))?.[0]
+    if (refusal) process.stderr.write(`the subject to the publisher: ${refusal}\n`)
+  })
   redis.on('drain', () => wake())
 }
 
@@ -114,34 +145,8 @@ function saturated(count: number, window: number): Promise<number> {
   })
 }
 
-function paced(count: number, perSecond: number): Promise<number> {
-  const lagUs = createHistogram({ lowest: 1, highest: 60_000_000, figures: 3 })
-  const perTick = (perSecond * TICK_US) / 1e6
-  const first = published
-  const startUs = nowUs() + TICK_US
-  return new Promise((resolve) => {
-    let tick = 0
-    const step = () => {
-      sleepUntil(startUs + tick * TICK_US)
-      while (startUs + tick * TICK_US <= nowUs() && redis.writableLength < MAX_UNWRITTEN_BYTES) {
-        const due = Math.min(count, Math.floor((tick + 1) * perTick)) - (published - first)
-        if (due > 0) write(due, startUs + tick * TICK_US)
-        lagUs.record(Math.max(1, Math.round(nowUs() - startUs - tick * TICK_US)))
-        tick++
-      }
-      if (published - first >= count) resolve(lagUs.percentile(99) / 1000)
-      else setImmediate(step)
-    }
-    step()
-  })
-}
-
-const NEVER = new Int32Array(new SharedArrayBuffer(4))
-
-/** Sleeps this thread: timers of the event loop are a millisecond coarse, this one is exact to about 50 us. */
-function sleepUntil(us: number): void {
-  const ms = (us - nowUs()) / 1000
-  if (ms > 0) Atomics.wait(NEVER, 0, 0, ms)
+function paced(pace: Pace): Promise<number> {
+  return keepPace(pace, () => redis.writableLength < MAX_UNWRITTEN_BYTES, write)
 }
 
 export type PublisherCommands = typeof commands

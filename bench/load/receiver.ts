@@ -4,10 +4,14 @@
  */
 import { connect, type Socket } from 'node:net'
 import { nowUs, sleep } from './clock.ts'
+import { DIALECTS, type DialectName } from './dialects.ts'
 import { type ConnectOrder, Fleet } from './fleet.ts'
 import { serve } from './ipc.ts'
 import { LiveTally } from './live.ts'
+import type { Pace } from './pace.ts'
+import { blankPayload, shapeOf } from './payload.ts'
 import { RunTally } from './run-tally.ts'
+import { Sender, type Sent } from './sender.ts'
 import { type Latency, Tally } from './tally.ts'
 import { Usage } from './usage.ts'
 
@@ -39,6 +43,7 @@ const runFleet = new Fleet(runTally)
 const liveTally = new LiveTally()
 const liveFleet = new Fleet(liveTally)
 const usage = new Usage()
+let sender: Sender | undefined
 let acknowledgements: Socket | undefined
 let acknowledged = 0
 
@@ -49,6 +54,16 @@ const commands = {
 
   /** The sockets that were opened last read nothing any more. */
   pauseLast: ({ count }: { count: number }) => fleet.pauseLast(count),
+
+  /** Messages come as they do in that dialect. */
+  expect: ({ dialect }: { dialect: DialectName }) =>
+    tally.expect(shapeOf(Buffer.from(DIALECTS[dialect].frame(0, blankPayload())))),
+
+  /** The open sockets send frames in turn, at a given pace. */
+  send: ({ dialect, ...pace }: Pace & { dialect: DialectName }): Promise<Sent> => {
+    sender ??= new Sender(fleet.clients(), DIALECTS[dialect])
+    return sender.send(pace)
+  },
 
   /** From now on the publisher at `port` is told how many messages have arrived. */
   acknowledge: async ({ port }: { port: number }) => {

@@ -1,6 +1,6 @@
 /** What has arrived at all sockets together: how many, how late, and whether in order. */
 import { createHistogram } from 'node:perf_hooks'
-import { PAYLOAD_BYTES, readSequence, readTimeUs } from './payload.ts'
+import { blankPayload, readSequence, readTimeUs, type Shape, shapeOf } from './payload.ts'
 
 const LONGEST_US = 120_000_000
 
@@ -25,19 +25,25 @@ export class Tally implements Counter {
   /** Messages that are not of the bench: an error frame, say. */
   foreign = 0
   lastArrivalUs = 0
+  #shape = shapeOf(Buffer.from(blankPayload()))
   readonly #latencyUs = createHistogram({ lowest: 1, highest: LONGEST_US, figures: 3 })
+
+  /** Messages look like this from now on. */
+  expect(shape: Shape): void {
+    this.#shape = shape
+  }
 
   /** Counts one message and returns the sequence number that is due next on its socket. */
   count(bytes: Uint8Array, start: number, length: number, due: number, arrivedUs: number): number {
-    if (length !== PAYLOAD_BYTES) {
+    if (length !== this.#shape.length) {
       this.foreign++
       return due
     }
-    const sequence = readSequence(bytes, start)
+    const sequence = readSequence(bytes, start, this.#shape)
     if (sequence !== due) this.outOfOrder++
     this.delivered++
     this.lastArrivalUs = arrivedUs
-    this.#latencyUs.record(Math.max(1, Math.round(arrivedUs - readTimeUs(bytes, start))))
+    this.#latencyUs.record(Math.max(1, Math.round(arrivedUs - readTimeUs(bytes, start, this.#shape))))
     return sequence + 1
   }
 

@@ -1,6 +1,6 @@
 /**
  * The peer: the gateway most people write by hand with `ws` and `redis`, both with default options.
- * Same URL, keys, channels and environment (REDIS_URL, LISTEN_ADDR) as ours, and nothing more: no limits, no heartbeat,
+ * Same URL, keys, channels and environment (REDIS_URL, LISTEN_ADDR, AUTH_TOKEN_MODE) as ours, and nothing more: no limits, no heartbeat,
  * no bounded buffers, no metrics. The only setting is a backlog wide enough for a burst of connects.
  */
 import { createServer, type IncomingMessage } from 'node:http'
@@ -10,6 +10,7 @@ import { type WebSocket, WebSocketServer } from 'ws'
 
 const redisUrl = process.env.REDIS_URL ?? 'redis://127.0.0.1:6379'
 const [host, port] = (process.env.LISTEN_ADDR ?? '127.0.0.1:8080').split(':')
+const reusable = process.env.AUTH_TOKEN_MODE === 'reusable'
 
 const redis = createClient({ url: redisUrl })
 const subscriber = redis.duplicate()
@@ -54,13 +55,13 @@ function leave(id: string, session: Session, socket: WebSocket): void {
   subscriber.unsubscribe(`session:${id}:down`, session.listener).catch(console.error)
 }
 
-/** Compares the bearer token with the one in Redis, and removes it: a token works once. */
+/** Compares the bearer token with the one in Redis, and removes it: a token works once, unless AUTH_TOKEN_MODE says otherwise. */
 async function isAllowed(id: string, authorization: string | undefined): Promise<boolean> {
   if (!authorization?.startsWith('Bearer ')) return false
   const key = `session:${id}:auth`
   const expected = await redis.get(key)
   if (expected === null || expected !== authorization.slice('Bearer '.length)) return false
-  await redis.del(key)
+  if (!reusable) await redis.del(key)
   return true
 }
 

@@ -1,6 +1,8 @@
 /** On what the numbers were made. */
 import { execFileSync } from 'node:child_process'
-import { cpus, release } from 'node:os'
+import { readFileSync } from 'node:fs'
+import { cpus, loadavg, release } from 'node:os'
+import { redisServer } from '../stage/installed.ts'
 
 export interface Machine {
   cpus: number
@@ -8,16 +10,41 @@ export interface Machine {
   kernel: string
   node: string
   redis: string
+  /** Of the last minute: what else was going on. */
+  load: number
+  /** The libraries that are measured. */
+  packages: Record<string, string>
 }
+
+const MEASURED = ['uWebSockets.js', 'redis', 'ws', 'socket.io', '@socket.io/redis-adapter']
 
 export function machine(): Machine {
   const all = cpus()
-  const redis = execFileSync('redis-server', ['--version'], { encoding: 'utf8' })
+  const { dependencies, devDependencies } = JSON.parse(
+    readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'),
+  )
+  const locked: Record<string, string> = { ...dependencies, ...devDependencies }
+  const redis = execFileSync(redisServer(), ['--version'], { encoding: 'utf8' })
   return {
     cpus: all.length,
     cpuModel: all[0]?.model ?? 'unknown',
     kernel: release(),
     node: process.version,
+    load: loadavg()[0]!,
+    packages: Object.fromEntries(MEASURED.map((name) => [name, locked[name]!.replace(/^npm:.*@/, '')])),
     redis: /v=(\S+)/.exec(redis)?.[1] ?? redis.trim(),
   }
+}
+
+/** In one line for people. */
+export function machineLine({ cpus, cpuModel, kernel, node, redis, load, packages }: Machine): string {
+  const libraries = Object.entries(packages).map(([name, version]) => `${name} ${version}`)
+  const system = [
+    `${cpus} x ${cpuModel}`,
+    `Linux ${kernel}`,
+    `Node ${node}`,
+    `Redis ${redis}`,
+    `load ${load.toFixed(1)}`,
+  ]
+  return [...system, ...libraries].join(', ')
 }

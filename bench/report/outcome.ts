@@ -16,6 +16,7 @@ export interface Outcome {
   scenario: string
   about: string
   settings: Partial<Settings>
+  metrics: Metric[]
   subjects: SubjectOutcome[]
   /** By metric: the first subject's median over the second one's. */
   ratios: Record<string, number>
@@ -24,8 +25,8 @@ export interface Outcome {
 export function outcomeOf(scenario: Scenario, settings: Settings, rounds: Map<string, Round[]>): Outcome {
   const subjects = [...rounds].map(([subject, its]) => subjectOutcome(subject, its, scenario.metrics))
   const used = Object.fromEntries([...scenario.uses, 'rounds' as const].map((name) => [name, settings[name]]))
-  const { name, about } = scenario
-  return { scenario: name, about, settings: used, subjects, ratios: ratios(subjects, scenario.metrics) }
+  const { name, about, metrics } = scenario
+  return { scenario: name, about, settings: used, metrics, subjects, ratios: ratios(subjects, metrics) }
 }
 
 function subjectOutcome(subject: string, rounds: Round[], metrics: Metric[]): SubjectOutcome {

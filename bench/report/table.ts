@@ -7,7 +7,11 @@ export function tableOf(outcome: Outcome, metrics: Metric[]): string {
   const { scenario, about, settings, subjects, ratios } = outcome
   const setting = Object.entries(settings).map(([name, value]) => `${name} ${number(value ?? 0, 0)}`)
   const compared = subjects.length > 1
-  const header = ['', ...subjects.map(({ subject }) => subject), ...(compared ? [`${subjects[0]!.subject}/peer`] : [])]
+  const header = [
+    '',
+    ...subjects.map(({ subject }) => subject),
+    ...(compared ? [`${subjects[0]!.subject}/${subjects[1]!.subject}`] : []),
+  ]
   const rows = metrics.map((metric) => {
     const cells = subjects.map(({ summaries }) => cell(summaries[metric.key], metric.digits))
     return [metric.label, ...cells, ...(compared ? [ratio(ratios[metric.key], metric)] : [])]
@@ -17,7 +21,8 @@ export function tableOf(outcome: Outcome, metrics: Metric[]): string {
   )
 }
 
-function cell(summary: Summary | undefined, digits: number): string {
+/** A median with its spread, as text. */
+export function cell(summary: Summary | undefined, digits: number): string {
   if (!summary) return '-'
   const { median, min, max } = summary
   const spread = min === max ? '' : ` (${number(min, digits)}..${number(max, digits)})`
@@ -25,13 +30,14 @@ function cell(summary: Summary | undefined, digits: number): string {
 }
 
 /** The ratio, and in words whether it is a gain: `0.40 (better)`. */
-function ratio(value: number | undefined, { better }: Metric): string {
+export function ratio(value: number | undefined, { better }: Metric): string {
   if (value === undefined) return ''
   const gain = better === 'higher' ? value : 1 / value
   return `${number(value, 2)} ${gain > 1.05 ? 'better' : gain < 0.95 ? 'worse' : 'same'}`
 }
 
-function remarks(subjects: SubjectOutcome[]): string[] {
+/** The rounds that have no values, and why. */
+export function remarks(subjects: SubjectOutcome[]): string[] {
   return subjects.flatMap(({ subject, rounds }) =>
     rounds.flatMap((round, index) => {
       if ('values' in round) return []
@@ -41,12 +47,14 @@ function remarks(subjects: SubjectOutcome[]): string[] {
   )
 }
 
-function align(rows: string[][]): string[] {
+/** Columns of equal width; the first to the left, the others to the right. */
+export function align(rows: string[][]): string[] {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
   const pad = (text: string, column: number) =>
     column === 0 ? text.padEnd(widths[0]!) : text.padStart(widths[column]!)
   return rows.map((row) => `  ${row.map(pad).join('   ')}`.trimEnd())
 }
 
-const number = (value: number, digits: number): string =>
+/** With thousands separated. */
+export const number = (value: number, digits: number): string =>
   value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits })

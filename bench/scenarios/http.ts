@@ -49,6 +49,7 @@ export const http: Scenario = {
   subjects: ['ours'],
   uses: ['sockets', 'messages', 'perSecond'],
   defaults: { sockets: 10_000, messages: 300_000, perSecond: 20_000, window: 0, rounds: 3 },
+  long: true,
   quick: { sockets: 1000, messages: 60_000, rounds: 1 },
   metrics: [
     { key: 'healthP50Ms', label: '/health p50, ms', digits: 2, better: 'lower' },

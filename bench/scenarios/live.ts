@@ -191,6 +191,7 @@ export const liveFanout: Scenario = {
   subjects: [OURS.name],
   uses: ['sockets', 'messages', 'window'],
   defaults: { sockets: 10_000, messages: 200, perSecond: 0, window: 1, rounds: 3 },
+  long: true,
   quick: { sockets: 2000, messages: 200, rounds: 1 },
   metrics: METRICS,
   round: fanOut,
@@ -202,6 +203,7 @@ export const liveMixed: Scenario = {
   subjects: [OURS.name],
   uses: ['sockets', 'messages', 'perSecond'],
   defaults: { sockets: 10_000, messages: 10_000, perSecond: 1000, window: 0, rounds: 3 },
+  long: true,
   quick: { sockets: 2000, messages: 4000, rounds: 1 },
   metrics: [...METRICS, LAG],
   round: mixed,
@@ -213,6 +215,7 @@ export const liveFlood: Scenario = {
   subjects: [OURS.name],
   uses: ['sockets', 'messages', 'perSecond'],
   defaults: { sockets: 2000, messages: 10_000, perSecond: 1000, window: 0, rounds: 5 },
+  long: true,
   quick: { messages: 3000, rounds: 1 },
   metrics: [
     { key: 'p99Ratio', label: 'p99 with the flood, times that without', digits: 2, better: 'lower' },

@@ -1,6 +1,6 @@
 /**
- * Redis is killed and comes back under a crowd of sockets; then the gateway is told to stop under load. Only ours: the peer knows neither
- * when it has all channels again, nor how to stop.
+ * Redis is killed and comes back under a crowd of sockets; then the gateway is told to stop under load, and all
+ * sockets come back at once to a new one on the same port. Only ours: the peer knows neither when it has all channels again, nor how to stop.
  */
 import { createClient } from 'redis'
 import { nowUs, sleep } from '../load/clock.ts'
@@ -24,7 +24,8 @@ async function round(stage: Stage, settings: Settings): Promise<Values> {
   await connectAll(stage, 0, settings.sockets)
   const storm = await restart(stage, settings)
   const stop = await terminate(stage, settings)
-  return { ...storm, ...stop }
+  const returned = await comeBack(stage, settings)
+  return { ...storm, ...stop, ...returned }
 }
 
 /** A restart of Redis, from the moment at which it accepts connections until all channels are subscribed again. */
@@ -75,10 +76,24 @@ async function terminate(stage: Stage, { sockets, perSecond, messages }: Setting
   }
 }
 
+/** A new gateway on the port of the one that has ended; as soon as it is ready all sockets dial at the same moment. */
+async function comeBack(stage: Stage, { sockets }: Settings): Promise<Values> {
+  await stage.redis.seedTokens(sockets)
+  const spawnedUs = nowUs()
+  await stage.startAgain()
+  const readyMs = (nowUs() - spawnedUs) / 1000
+  const order = { port: stage.port, first: 0, count: sockets, inFlight: sockets, dialect: stage.dialect }
+  const { failed, seconds, p50Ms, p99Ms } = await stage.receiver.call('connect', order, PUBLISH_MS)
+  const channels = await stage.redis.subscribedChannels()
+  if (failed === 0 && channels !== sockets) throw new Refused(`${channels} of ${sockets} channels are subscribed`)
+  return { readyMs, returnMs: seconds * 1000, returnP50Ms: p50Ms, returnP99Ms: p99Ms, returnRefused: failed }
+}
+
 export const reconnectStorm: Scenario = {
   name: 'reconnect-storm',
-  about: 'a restart of Redis under a crowd, and then SIGTERM while messages flow',
+  about: 'a restart of Redis under a crowd, SIGTERM while messages flow, and all sockets at once on a new process',
   subjects: [OURS.name],
+  long: true,
   uses: ['sockets', 'messages', 'perSecond'],
   defaults: { sockets: 10_000, messages: 300_000, perSecond: 20_000, window: 0, rounds: 3 },
   quick: { sockets: 2000, messages: 160_000, rounds: 1 },
@@ -86,6 +101,11 @@ export const reconnectStorm: Scenario = {
     { key: 'backMs', label: 'from Redis accepting to all channels, ms', digits: 0, better: 'lower' },
     { key: 'droppedSockets', label: 'sockets dropped by the restart', digits: 0, better: 'lower' },
     { key: 'exitMs', label: 'from SIGTERM to the exit, ms', digits: 0, better: 'lower' },
+    { key: 'returnMs', label: 'from the new process ready to all open, ms', digits: 0, better: 'lower' },
+    { key: 'returnRefused', label: 'refused by the new process', digits: 0, better: 'lower' },
+    { key: 'returnP50Ms', label: 'handshake at the new process p50, ms', digits: 0, better: 'lower' },
+    { key: 'returnP99Ms', label: 'handshake at the new process p99, ms', digits: 0, better: 'lower' },
+    { key: 'readyMs', label: 'from the start of the new process to ready, ms', digits: 0, better: 'context' },
     { key: 'toldOfGap', label: 'sockets told of the gap', digits: 0, better: 'context' },
     { key: 'exitStatus', label: 'exit status', digits: 0, better: 'context' },
     { key: 'closedWith1001', label: 'sockets closed with 1001', digits: 0, better: 'context' },

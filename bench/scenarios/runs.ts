@@ -87,7 +87,7 @@ export const runsMany: Scenario = {
   subjects: [OURS.name],
   uses: ['sockets', 'messages', 'perSecond'],
   defaults: { sockets: 200, messages: 16_000, perSecond: RUNS * 20, window: 0, rounds: 3 },
-  quick: { messages: 4000, rounds: 1 },
+  quick: { messages: 1600, rounds: 1 },
   metrics: METRICS,
   round: (stage, settings) => round(stage, settings, RUNS),
 }
@@ -96,6 +96,7 @@ export const runsCrowd: Scenario = {
   name: 'runs-crowd',
   about: 'one run that changes, and all sockets look at it',
   subjects: [OURS.name],
+  long: true,
   uses: ['sockets', 'messages', 'perSecond'],
   defaults: { sockets: 5000, messages: 50, perSecond: 5, window: 0, rounds: 3 },
   quick: { messages: 10, rounds: 1 },

@@ -139,6 +139,7 @@ export const slowReaders: Scenario = {
   name: 'slow-readers',
   about: 'a tenth of the sockets stop reading and are flooded, while the others get messages at a given pace',
   subjects: [OURS.name],
+  long: true,
   uses: ['sockets', 'messages', 'perSecond'],
   defaults: { sockets: 1000, messages: 200_000, perSecond: 20_000, window: 0, rounds: 3 },
   quick: { sockets: 200, messages: 60_000, rounds: 1 },

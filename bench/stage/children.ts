@@ -1,13 +1,14 @@
 /** Every process that the bench starts: its output's tail is kept for error messages, and it is ended by its own pid. */
 import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { familyOf } from './procfs.ts'
 
 const TAIL_CHARACTERS = 1000
 const TERM_MS = 2000
 
 const living = new Set<Child>()
 process.on('exit', () => {
-  for (const child of living) child.process.kill('SIGKILL')
+  for (const child of living) child.kill()
 })
 
 export class Child {
@@ -50,14 +51,32 @@ export class Child {
   /** Ends the process: SIGTERM, and SIGKILL 2 s later, or SIGKILL at once for one whose last words do not matter. */
   async end(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
     if (!this.running) return
-    this.process.kill(signal)
-    const late = setTimeout(() => this.process.kill('SIGKILL'), TERM_MS)
+    if (signal === 'SIGKILL') this.kill()
+    else this.process.kill(signal)
+    const late = setTimeout(() => this.kill(), TERM_MS)
     await this.exited
     clearTimeout(late)
   }
 
+  /** Ends it and what it has started at once: nginx's workers go on without their master. */
+  kill(): void {
+    for (const pid of family(this.pid)) {
+      try {
+        process.kill(pid, 'SIGKILL')
+      } catch {} // it was faster
+    }
+  }
+
   #keep(bytes: Buffer | string): void {
     this.#tail = (this.#tail + String(bytes)).slice(-TAIL_CHARACTERS)
+  }
+}
+
+function family(pid: number): number[] {
+  try {
+    return familyOf(pid)
+  } catch {
+    return pid > 0 ? [pid] : []
   }
 }
 

@@ -5,18 +5,29 @@ const TICKS_PER_SECOND = 100 // USER_HZ, the same on every Linux that Node runs 
 const UTIME = 11 // fields are counted from behind the parenthesis that ends the name
 const STIME = 12
 
-/** CPU time in seconds, user and system, of all threads; exact to 10 ms. */
-export function cpuSeconds(pid: number): number {
+/** CPU time in seconds, user and system, of all threads of the process and of those it has started; exact to 10 ms each. */
+export const cpuSeconds = (pid: number): number => sum(pid, ownCpuSeconds)
+
+function ownCpuSeconds(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return (Number(fields[UTIME]) + Number(fields[STIME])) / TICKS_PER_SECOND
 }
 
 /** Memory that is the process' own and not backed by a file, in bytes. */
-export const anonymousBytes = (pid: number): number => statusBytes(pid, 'RssAnon')
+export const anonymousBytes = (pid: number): number => sum(pid, (each) => statusBytes(each, 'RssAnon'))
 
 /** The most that was ever resident, in bytes; includes the pages of the executable and its libraries. */
-export const peakBytes = (pid: number): number => statusBytes(pid, 'VmHWM')
+export const peakBytes = (pid: number): number => sum(pid, (each) => statusBytes(each, 'VmHWM'))
+
+const sum = (pid: number, measure: (pid: number) => number): number =>
+  familyOf(pid).reduce((total, each) => total + measure(each), 0)
+
+/** A process and all that it has started, itself first: nginx has workers. */
+export function familyOf(pid: number): number[] {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').split(' ').filter(Boolean)
+  return [pid, ...children.flatMap((child) => familyOf(Number(child)))]
+}
 
 function statusBytes(pid: number, field: string): number {
   const kilobytes = new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1]

@@ -8,6 +8,7 @@ import { nowUs, sleep } from '../load/clock.ts'
 import { runId } from '../load/runs.ts'
 import { sessionId, sessionToken } from '../load/sessions.ts'
 import { spawnChild } from './children.ts'
+import { redisServer } from './installed.ts'
 import { acceptsConnections, freePort, whenReady } from './ports.ts'
 
 const READY_MS = 5000
@@ -30,13 +31,13 @@ export interface RedisStage {
   end(): Promise<void>
 }
 
-/** Starts `redis-server` from the PATH on a free port of 127.0.0.1, in memory only. */
+/** Starts `redis-server` (or `valkey-server`) from the PATH on a free port of 127.0.0.1, in memory only. */
 export async function startRedis(): Promise<RedisStage> {
   const port = await freePort()
   const dir = mkdtempSync(join(tmpdir(), 'wsproxy-bench-'))
   const removeDir = () => rmSync(dir, { recursive: true, force: true })
   process.once('exit', removeDir)
-  const spawn = () => spawnChild('redis-server', 'redis-server', settings(port, dir))
+  const spawn = () => spawnChild('redis', redisServer(), settings(port, dir))
   let child = spawn()
   const url = `redis://127.0.0.1:${port}`
   const client = newClient(url)

@@ -1,5 +1,6 @@
 /** Everything one round needs, all of it fresh: Redis, the subject, the receiving and the publishing process. */
 import { withDeadline } from '../load/clock.ts'
+import type { DialectName } from '../load/dialects.ts'
 import { Remote } from '../load/ipc.ts'
 import type { PublisherCommands } from '../load/publisher.ts'
 import type { ReceiverCommands } from '../load/receiver.ts'
@@ -16,6 +17,10 @@ export interface Stage {
   port: number
   pid: number
   subject: Child
+  /** How its clients speak. */
+  dialect: DialectName
+  /** Starts it once more, on the same port, when it has ended. */
+  startAgain(): Promise<Child>
   receiver: Remote<ReceiverCommands>
   publisher: Remote<PublisherCommands>
 }
@@ -27,7 +32,13 @@ export async function onStage<T>(subject: Subject, work: (stage: Stage) => Promi
     const redis = await startRedis()
     endings.unshift(() => redis.end())
     const { child, port } = await startSubject(subject, redis.url)
-    endings.unshift(() => child.end('SIGKILL')) // how it says goodbye is not what is measured
+    // How it says goodbye is not what is measured; a foreign one may have processes of its own to end.
+    endings.unshift(() => child.end(subject.program ? 'SIGTERM' : 'SIGKILL'))
+    const startAgain = async () => {
+      const started = await startSubject(subject, redis.url, port)
+      endings.unshift(() => started.child.end('SIGKILL'))
+      return started.child
+    }
     const receiver = forkChild('receiver', new URL('../load/receiver.js', import.meta.url))
     endings.unshift(() => receiver.end('SIGKILL'))
     const publisher = forkChild('publisher', new URL('../load/publisher.js', import.meta.url))
@@ -37,6 +48,8 @@ export async function onStage<T>(subject: Subject, work: (stage: Stage) => Promi
       port,
       pid: child.pid,
       subject: child,
+      dialect: subject.dialect ?? 'plain',
+      startAgain,
       receiver: new Remote<ReceiverCommands>(receiver.process, receiver.name),
       publisher: new Remote<PublisherCommands>(publisher.process, publisher.name),
     })

@@ -1,26 +1,58 @@
 /** Starts the program under test as a process of its own and waits until it is ready. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Subject } from '../subjects.ts'
+import type { Place, Subject } from '../subjects.ts'
 import { type Child, spawnChild } from './children.ts'
 import { acceptsConnections, freePort, whenReady } from './ports.ts'
 
 const READY_MS = 10_000
 const HEALTH_MS = 1000
 
-/** The environment is made anew, so that settings of the shell do not change what is measured. */
-export async function startSubject(subject: Subject, redisUrl: string): Promise<{ child: Child; port: number }> {
-  const port = await freePort()
+export interface StartedSubject {
+  child: Child
+  port: number
+}
+
+/** The environment is made anew, so that settings of the shell do not change what is measured. `again`: on this port, where it was before. */
+export async function startSubject(subject: Subject, redisUrl: string, again?: number): Promise<StartedSubject> {
+  const port = again ?? (await freePort())
   const address = { REDIS_URL: redisUrl, LISTEN_ADDR: `127.0.0.1:${port}` }
   const env = { PATH: process.env.PATH, NODE_ENV: 'production', LOG_LEVEL: 'warn', ...subject.env, ...address }
-  const child = spawnChild(subject.name, process.execPath, [fileURLToPath(subject.file), ...subject.args], env)
+  const dir = subject.program && ownFolder()
+  const [command, args] = commandOf(subject, { port, redisPort: Number(new URL(redisUrl).port), dir: dir ?? '' })
+  const child = spawnChild(subject.name, command, args, env)
+  if (dir) child.exited.then(() => remove(dir))
   const isReady = () => (subject.ready === 'health' ? isHealthy(port) : acceptsConnections(port))
   try {
     await whenReady(child, isReady, READY_MS)
   } catch (error) {
-    await child.end('SIGKILL')
+    await child.end()
     throw error
   }
   return { child, port }
+}
+
+function commandOf({ file, args = [], program }: Subject, place: Place): [string, string[]] {
+  if (!program) return [process.execPath, [fileURLToPath(file!), ...args]]
+  const { command, args: its, files } = program(place)
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(place.dir, name), text)
+  return [command, its]
+}
+
+const folders = new Set<string>()
+process.once('exit', () => folders.forEach(remove))
+
+function ownFolder(): string {
+  const dir = mkdtempSync(join(tmpdir(), 'wsproxy-bench-'))
+  folders.add(dir)
+  return dir
+}
+
+function remove(dir: string): void {
+  folders.delete(dir)
+  rmSync(dir, { recursive: true, force: true })
 }
 
 async function isHealthy(port: number): Promise<boolean> {

@@ -1,0 +1,102 @@
+/**
+ * How the clients and agents of each kind of gateway speak. A dialect turns the bench's message into the bytes that are published, and
+ * into the frame that a client gets; both are templates that are stamped and read at fixed places, so that all subjects cost the bench the same.
+ */
+import { sessionDown, sessionUp } from '../../src/contract/topics.ts'
+import { msgpack } from './msgpack.ts'
+import { sessionId, sessionToken } from './sessions.ts'
+
+export type DialectName = 'plain' | 'socket.io' | 'webdis' | 'nchan'
+
+export interface Dialect {
+  path(session: number): string
+  /** The Origin header, for whoever insists on one. */
+  origin?: string
+  /** Whether each session has a Redis channel of its own that is subscribed while a socket is open. */
+  ownChannels: boolean
+  /** What a client says after the 101, and how the frame begins that makes it open; without it the 101 does. */
+  hello?: { says(session: number): string; answer: string }
+  /** A ping of the server's that is a message, and its answer. */
+  ping?: { frame: string; answer: string }
+  /** What an agent writes to publish, and to whom. */
+  publish(session: number, payload: string): Buffer
+  publishTo: 'redis' | 'subject'
+  /** The frame that brings it to a client. */
+  frame(session: number, payload: string): string
+  /** The frame with which a client publishes to `sessionUp`; undefined when it cannot. */
+  upstream?(session: number, payload: string): string
+}
+
+const command = (...parts: (string | Buffer)[]): Buffer => {
+  const all = parts.map((part) => Buffer.from(part))
+  const each = all.flatMap((part) => [Buffer.from(`$${part.length}\r\n`), part, Buffer.from('\r\n')])
+  return Buffer.concat([Buffer.from(`*${all.length}\r\n`), ...each])
+}
+
+const publishDown = (session: number, payload: string): Buffer =>
+  command('PUBLISH', sessionDown(sessionId(session)), payload)
+
+/** The session door's; the peer that is written by hand has the same. */
+const plain: Dialect = {
+  path: (session) => `/bench/ws/${sessionId(session)}`,
+  ownChannels: true,
+  publish: publishDown,
+  publishTo: 'redis',
+  frame: (_, payload) => payload,
+  upstream: (_, payload) => payload,
+}
+
+/** Engine.IO 4 over its WebSocket transport alone; agents publish what @socket.io/redis-emitter would. */
+const socketIo: Dialect = {
+  path: () => '/socket.io/?EIO=4&transport=websocket',
+  ownChannels: false,
+  hello: {
+    says: (session) => `40${JSON.stringify({ session: sessionId(session), token: sessionToken(session) })}`,
+    answer: '40{',
+  },
+  ping: { frame: '2', answer: '3' },
+  publish: (session, payload) => {
+    const packet = { type: 2, data: ['message', JSON.parse(payload)], nsp: '/' }
+    const room = sessionId(session)
+    return command(
+      'PUBLISH',
+      `socket.io#/#${room}#`,
+      msgpack(['emitter', packet, { rooms: [room], flags: {}, except: [] }]),
+    )
+  },
+  publishTo: 'redis',
+  frame: (_, payload) => `42["message",${payload}]`,
+  upstream: (_, payload) => `42["message",${payload}]`,
+}
+
+/** Commands of Redis as JSON over a WebSocket: a client subscribes by itself. */
+const webdis: Dialect = {
+  path: () => '/.json',
+  origin: 'http://127.0.0.1',
+  ownChannels: true,
+  hello: {
+    says: (session) => JSON.stringify(['SUBSCRIBE', sessionDown(sessionId(session))]),
+    answer: '{"SUBSCRIBE":["subscribe"',
+  },
+  publish: publishDown,
+  publishTo: 'redis',
+  frame: (session, payload) => JSON.stringify({ SUBSCRIBE: ['message', sessionDown(sessionId(session)), payload] }),
+}
+
+/** Agents publish over HTTP, to nginx; its Redis is for its own use. */
+const nchan: Dialect = {
+  path: (session) => `/sub/${sessionId(session)}`,
+  ownChannels: false,
+  publish: (session, payload) =>
+    Buffer.from(
+      `POST /pub/${sessionId(session)} HTTP/1.1\r\nHost: nchan\r\nContent-Length: ${payload.length}\r\n\r\n${payload}`,
+    ),
+  publishTo: 'subject',
+  frame: (_, payload) => payload,
+}
+
+export const DIALECTS: Record<DialectName, Dialect> = { plain, 'socket.io': socketIo, webdis, nchan }
+
+/** The bytes with which Redis tells a subscriber of `session:*:up` of a client's message. */
+export const upstreamMessage = (session: number, payload: string): Buffer =>
+  command('pmessage', sessionUp('*'), sessionUp(sessionId(session)), payload)

@@ -1,0 +1,81 @@
+/** A raw subscriber of Redis to all that clients publish: how much has arrived there, in which order, and how late. */
+import { connect } from 'node:net'
+import { sessionUp } from '../../src/contract/topics.ts'
+import { nowUs, sleep } from './clock.ts'
+import { upstreamMessage } from './dialects.ts'
+import { blankPayload, PAYLOAD_BYTES, shapeOf } from './payload.ts'
+import { SESSION_DIGITS, sessionId } from './sessions.ts'
+import { type Latency, Tally } from './tally.ts'
+import { Usage } from './usage.ts'
+
+const CHECK_MS = 2
+
+export interface Heard {
+  /** All messages since the start. */
+  count: number
+  outOfOrder: number
+  lastArrivalUs: number
+  latencyMs: Latency
+  generatorShare: number
+}
+
+export class Listener {
+  readonly #tally = new Tally()
+  readonly #usage = new Usage()
+  /** By session, the number of its next message. */
+  #due = new Float64Array(0)
+  #rest: Buffer = Buffer.alloc(0)
+  #fault: string | undefined
+
+  async open({ redisPort, sessions }: { redisPort: number; sessions: number }): Promise<void> {
+    this.#due = new Float64Array(sessions)
+    const socket = connect({ host: '127.0.0.1', port: redisPort, noDelay: true })
+    const pattern = sessionUp('*')
+    socket.write(`*2\r\n$10\r\nPSUBSCRIBE\r\n$${pattern.length}\r\n${pattern}\r\n`)
+    await new Promise((resolve, reject) => socket.once('data', resolve).once('error', reject))
+    socket.on('data', (bytes: Buffer) => this.#read(bytes))
+  }
+
+  restart(): void {
+    this.#tally.restart()
+    this.#usage.restart()
+  }
+
+  /** Throws when something else came than messages of the bench. */
+  async heard({ count, quietMs }: { count: number; quietMs: number }): Promise<Heard> {
+    let [seen, seenUs] = [this.#tally.delivered, nowUs()]
+    while (seen < count && nowUs() - seenUs < quietMs * 1000) {
+      await sleep(CHECK_MS)
+      if (this.#tally.delivered !== seen) [seen, seenUs] = [this.#tally.delivered, nowUs()]
+    }
+    if (this.#fault) throw new Error(this.#fault)
+    const { delivered, outOfOrder, lastArrivalUs } = this.#tally
+    const latencyMs = this.#tally.latencyMs()
+    return { count: delivered, outOfOrder, lastArrivalUs, latencyMs, generatorShare: this.#usage.share() }
+  }
+
+  /** All messages have the same length: where one starts, the next does so many bytes later. */
+  #read(bytes: Buffer): void {
+    const arrivedUs = nowUs()
+    const all = this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes])
+    let at = 0
+    for (; all.length - at >= SHAPE.length; at += SHAPE.length) this.#message(all, at, arrivedUs)
+    this.#rest = all.subarray(at)
+  }
+
+  #message(bytes: Buffer, start: number, arrivedUs: number): void {
+    const session = Number(bytes.toString('latin1', start + SESSION_AT, start + SESSION_AT + SESSION_DIGITS))
+    const due = this.#due[session]
+    if (due === undefined || bytes[start] !== ARRAY) {
+      this.#fault ??= `not a message of the bench: ${bytes.toString('latin1', start, start + SHAPE.length)}`
+      return
+    }
+    this.#due[session] = this.#tally.count(bytes, start + PAYLOAD_AT, PAYLOAD_BYTES, due, arrivedUs)
+  }
+}
+
+const ARRAY = 42 // *
+const TEMPLATE = upstreamMessage(0, blankPayload())
+const SHAPE = shapeOf(TEMPLATE)
+const PAYLOAD_AT = TEMPLATE.indexOf(blankPayload())
+const SESSION_AT = TEMPLATE.indexOf(sessionId(0)) + sessionId(0).length - SESSION_DIGITS

@@ -1,0 +1,44 @@
+/**
+ * The peer: webdis, which speaks Redis' commands as JSON over HTTP and WebSockets, as Debian has it. A client subscribes by itself, and
+ * nobody asks for a token. Its worker threads are one, as every other subject has one.
+ */
+
+import { onPath } from '../stage/installed.ts'
+import type { Place, Program, Subject } from '../subjects.ts'
+
+function program({ port, redisPort, dir }: Place): Program {
+  const settings = {
+    redis_host: '127.0.0.1',
+    redis_port: redisPort,
+    http_host: '127.0.0.1',
+    http_port: port,
+    threads: 1,
+    daemonize: false,
+    websockets: true,
+    database: 0,
+    acl: [],
+    verbosity: 0,
+    logfile: `${dir}/webdis.log`,
+  }
+  return { command: 'webdis', args: [`${dir}/webdis.json`], files: { 'webdis.json': JSON.stringify(settings) } }
+}
+
+const ORDER = 'it delivers messages that come together in the wrong order'
+
+export const WEBDIS: Subject = {
+  name: 'webdis',
+  program,
+  env: {},
+  ready: 'port',
+  dialect: 'webdis',
+  missing: () => (onPath('webdis') ? undefined : 'webdis is not installed (Debian: webdis)'),
+  cannot: {
+    handshake: 'it asks for no token',
+    // Seen with 0.1.9: 24 messages that were published together came in reverse.
+    stream: ORDER,
+    fanout: ORDER,
+    'unicast-saturated': ORDER,
+    idle: 'it opens a connection to Redis for each of its clients, and 10,000 are too many for both',
+    upstream: 'a socket that has subscribed cannot publish',
+  },
+}

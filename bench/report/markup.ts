@@ -1,0 +1,6 @@
+/** Text that is safe inside HTML and SVG. */
+
+const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
+
+/** Escapes what means something in text and in attributes. */
+export const escaped = (text: string): string => text.replace(/[&<>"']/g, (each) => ENTITIES[each]!)

@@ -1,0 +1,82 @@
+/** Clients publish: every socket sends frames at a given pace, and a subscriber of Redis confirms that all have arrived, in order. */
+import type { Heard } from '../load/listener.ts'
+import type { Sent } from '../load/sender.ts'
+import { type Metric, Refused, refuseIfGeneratorBound, type Scenario, type Settings, type Values } from '../scenario.ts'
+import { cpuSeconds, peakBytes } from '../stage/procfs.ts'
+import type { Stage } from '../stage/stage.ts'
+import { connectAll } from './crowd.ts'
+import { pacedWarmUp } from './unicast.ts'
+
+const CALL_MS = 5000
+const QUIET_MS = 5000
+const SEND_MS = 150_000
+const LATE_SHARE = 0.05
+
+async function round(stage: Stage, settings: Settings): Promise<Values> {
+  const { sockets, messages, perSecond } = settings
+  await stage.redis.seedTokens(sockets)
+  await connectAll(stage, 0, sockets)
+  await stage.publisher.call('listen', { redisPort: stage.redis.port, sessions: sockets }, CALL_MS)
+  const warmUp = pacedWarmUp(settings)
+  await exchange(stage, warmUp, warmUp, perSecond)
+  await stage.publisher.call('restartListener', {}, CALL_MS)
+  const before = cpuSeconds(stage.pid)
+  const { sent, heard } = await exchange(stage, messages, warmUp + messages, perSecond)
+  const cpu = cpuSeconds(stage.pid) - before
+  refuseIfGeneratorBound('sender', sent.generatorShare)
+  refuseIfGeneratorBound('listener', heard.generatorShare)
+  return { ...valuesOf(messages, sent, heard, cpu), peakMb: peakBytes(stage.pid) / 1e6 }
+}
+
+/** Sends `count` frames, and waits for all of them at Redis. Throws `Refused` when one is missing or out of order, or the sender was late. */
+async function exchange(stage: Stage, count: number, total: number, perSecond: number) {
+  const { dialect } = stage
+  const sent = await stage.receiver.call('send', { count, perSecond, dialect }, SEND_MS)
+  const heard = await stage.publisher.call('heard', { count: total, quietMs: QUIET_MS }, SEND_MS)
+  if (heard.count !== total || heard.outOfOrder > 0)
+    throw new Refused(`${heard.count} of ${total} frames are at Redis, ${heard.outOfOrder} out of order`)
+  const planned = count / perSecond
+  if (sent.seconds > planned * (1 + LATE_SHARE) + 0.1)
+    throw new Refused(`the sender took ${sent.seconds.toFixed(1)} s for ${planned.toFixed(1)} s`)
+  return { sent, heard }
+}
+
+function valuesOf(frames: number, sent: Sent, heard: Heard, cpu: number): Values {
+  const seconds = (heard.lastArrivalUs - sent.startedUs) / 1e6
+  return {
+    cpuUs: (cpu * 1e6) / frames,
+    perCoreSecond: frames / cpu,
+    perSecond: frames / seconds,
+    p50Ms: heard.latencyMs.p50,
+    p99Ms: heard.latencyMs.p99,
+    p999Ms: heard.latencyMs.p999,
+    subjectBusy: (cpu / seconds) * 100,
+    senderBusy: sent.generatorShare * 100,
+    listenerBusy: heard.generatorShare * 100,
+    senderLagMs: sent.lagP99Ms,
+  }
+}
+
+const METRICS: Metric[] = [
+  { key: 'cpuUs', label: 'CPU per frame, us', digits: 2, better: 'lower' },
+  { key: 'perCoreSecond', label: 'frames per core-second', digits: 0, better: 'higher' },
+  { key: 'perSecond', label: 'arrived at Redis per second', digits: 0, better: 'higher' },
+  { key: 'p50Ms', label: 'client to subscriber p50, ms', digits: 2, better: 'lower' },
+  { key: 'p99Ms', label: 'client to subscriber p99, ms', digits: 2, better: 'lower' },
+  { key: 'p999Ms', label: 'client to subscriber p99.9, ms', digits: 2, better: 'lower' },
+  { key: 'peakMb', label: 'peak RSS, MB', digits: 1, better: 'lower' },
+  { key: 'subjectBusy', label: 'subject busy, % of a core', digits: 0, better: 'context' },
+  { key: 'senderBusy', label: 'sender busy, % of a core', digits: 0, better: 'context' },
+  { key: 'listenerBusy', label: 'listener busy, % of a core', digits: 0, better: 'context' },
+  { key: 'senderLagMs', label: 'sender late p99, ms', digits: 2, better: 'context' },
+]
+
+export const upstream: Scenario = {
+  name: 'upstream',
+  about: 'all sockets send frames at a given pace (open loop); each has arrived at a subscriber of Redis',
+  uses: ['sockets', 'messages', 'perSecond'],
+  defaults: { sockets: 1000, messages: 200_000, perSecond: 20_000, window: 0, rounds: 3 },
+  quick: { messages: 30_000, rounds: 1 },
+  metrics: METRICS,
+  round,
+}

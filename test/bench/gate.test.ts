@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { judge, readGate, verdictTable } from '../../bench/gate.ts'
+import { type Outcome, outcomeOf, type Round } from '../../bench/report/outcome.ts'
+import type { Scenario } from '../../bench/scenario.ts'
+import { handshake } from '../../bench/scenarios/handshake.ts'
+import { idle } from '../../bench/scenarios/idle.ts'
+import { streamSaturated } from '../../bench/scenarios/stream.ts'
+import { unicastPaced, unicastSaturated } from '../../bench/scenarios/unicast.ts'
+import { OURS, SUBJECTS } from '../../bench/subjects.ts'
+
+const values = (...medians: number[]): Round[] => medians.map((cpuUs) => ({ values: { cpuUs } }))
+
+function outcome(rounds: Record<string, Round[]>): Outcome {
+  const metrics = [{ key: 'cpuUs', label: 'CPU', digits: 1, better: 'lower' }] as Scenario['metrics']
+  const settings = { sockets: 1, messages: 1, perSecond: 1, window: 1, rounds: 3 }
+  const scenario: Scenario = {
+    name: 'unicast',
+    about: '',
+    uses: [],
+    defaults: settings,
+    quick: {},
+    metrics,
+    round: async () => ({}),
+  }
+  return outcomeOf(scenario, settings, new Map(Object.entries(rounds)))
+}
+
+const gate = { peer: 'them', limits: [{ scenario: 'unicast', metric: 'cpuUs', atMost: 0.5 }] }
+
+describe('the gate', () => {
+  it('passes a ratio of medians within its limit, the limit itself included', () => {
+    const [verdict] = judge(gate, 'us', [outcome({ us: values(1, 9, 2), them: values(4, 4, 1) })])
+    assert.deepEqual([verdict!.ratio, verdict!.passed], [0.5, true])
+  })
+
+  it('is missed above atMost, and below atLeast', () => {
+    const run = [outcome({ us: values(3), them: values(4) })]
+    assert.equal(judge(gate, 'us', run)[0]!.passed, false)
+    const limits = [{ scenario: 'unicast', metric: 'cpuUs', atLeast: 0.8 }]
+    assert.equal(judge({ ...gate, limits }, 'us', run)[0]!.passed, false)
+  })
+
+  it('is missed when a scenario did not run, a subject has no round, or the peer has nothing to divide by', () => {
+    const refused: Round[] = [{ refused: 'lost' }]
+    const runs = [
+      [],
+      [outcome({ us: refused, them: values(1) })],
+      [outcome({ us: values(1), them: refused })],
+      [outcome({ us: values(1) })],
+      [outcome({ us: values(1), them: values(0) })],
+    ]
+    for (const run of runs) {
+      const [verdict] = judge(gate, 'us', run)
+      assert.equal(verdict!.passed, false)
+      assert.ok(verdict!.why)
+      assert.match(verdictTable('them', [verdict!]), /MISSED/)
+    }
+  })
+
+  it('judges by the rounds that are there when some are not', () => {
+    const [verdict] = judge(gate, 'us', [outcome({ us: [{ refused: 'lost' }, ...values(1)], them: values(4) })])
+    assert.equal(verdict!.passed, true)
+  })
+
+  it('holds limits of scenarios, metrics and a peer that exist, each with one bound', () => {
+    const { peer, limits } = readGate()
+    assert.ok(limits.length >= 5)
+    assert.ok(peer !== OURS.name && SUBJECTS.some(({ name }) => name === peer))
+    const scenarios = [handshake, unicastSaturated, unicastPaced, streamSaturated, idle]
+    for (const { scenario, metric, atMost, atLeast } of limits) {
+      const found = scenarios.find(({ name }) => name === scenario)
+      assert.ok(found, scenario)
+      assert.ok(
+        found.metrics.some(({ key, better }) => key === metric && better !== 'context'),
+        `${scenario} ${metric}`,
+      )
+      assert.equal(Number(atMost !== undefined) + Number(atLeast !== undefined), 1)
+    }
+  })
+})

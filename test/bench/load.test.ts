@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { DIALECTS, type DialectName, upstreamMessage } from '../../bench/load/dialects.ts'
+import { clientTextFrame } from '../../bench/load/frames.ts'
+import { msgpack } from '../../bench/load/msgpack.ts'
+import { dueAfter } from '../../bench/load/pace.ts'
+import { blankPayload, readSequence, readTimeUs, shapeOf, stamp } from '../../bench/load/payload.ts'
+import { Publishes } from '../../bench/load/publishes.ts'
+import { Tally } from '../../bench/load/tally.ts'
+
+/** Channel and payload of each PUBLISH in a batch. */
+function publishes(batch: Buffer): [string, number][] {
+  return [...batch.toString().matchAll(/session:bench-(\d+):down\r\n\$128\r\n\{"seq":"(\d+)"/g)].map(
+    ([, session, sequence]) => [session!, Number(sequence)],
+  )
+}
+
+describe('what is published', () => {
+  it('goes round the sessions, each with numbers of its own', () => {
+    const all = new Publishes(2)
+    const first = publishes(all.batch(0, 3, 1))
+    assert.deepEqual(first, [
+      ['000000', 0],
+      ['000001', 0],
+      ['000000', 1],
+    ])
+  })
+
+  it('comes in bursts that go on where the batch before was cut', () => {
+    const all = new Publishes(2, 3)
+    const messages = [...publishes(all.batch(0, 4, 1)), ...publishes(all.batch(4, 5, 1))]
+    const numbers = (session: string) => messages.flatMap(([name, sequence]) => (name === session ? [sequence] : []))
+    assert.deepEqual(
+      messages
+        .map(([name]) => name)
+        .join()
+        .replaceAll('00000', ''),
+      '0,0,0,1,1,1,0,0,0',
+    )
+    assert.deepEqual(numbers('000000'), [0, 1, 2, 3, 4, 5])
+    assert.deepEqual(numbers('000001'), [0, 1, 2])
+  })
+
+  it('is due evenly, never more than all, and in whole bursts', () => {
+    assert.equal(dueAfter({ count: 1000, perSecond: 20_000 }, 10), 200)
+    assert.equal(dueAfter({ count: 100, perSecond: 20_000 }, 10), 100)
+    assert.equal(dueAfter({ count: 1000, perSecond: 20_000, burst: 8 }, 1), 16)
+    assert.equal(dueAfter({ count: 1000, perSecond: 4 }, 249), 0)
+    assert.equal(dueAfter({ count: 1000, perSecond: 4 }, 250), 1)
+  })
+})
+
+describe('each dialect', () => {
+  const names = Object.keys(DIALECTS) as DialectName[]
+
+  it('writes the number and the moment where its clients read them', () => {
+    for (const name of names) {
+      const frame = Buffer.from(DIALECTS[name].frame(7, blankPayload()))
+      const shape = shapeOf(frame)
+      stamp(frame, 0, 42, 123_456_789, shape)
+      assert.equal(readSequence(frame, 0, shape), 42, name)
+      assert.equal(readTimeUs(frame, 0, shape), 123_456_789, name)
+      assert.match(frame.toString(), /seq\\?":\\?"0000000042\\?",\\?"at\\?":\\?"000000123456789/, name)
+    }
+  })
+
+  it('publishes messages of one length to all sessions', () => {
+    for (const name of names) {
+      const length = (session: number) => DIALECTS[name].publish(session, blankPayload()).length
+      assert.equal(length(0), length(99_999), name)
+    }
+  })
+})
+
+describe('the tally', () => {
+  const tally = new Tally()
+  const shape = shapeOf(Buffer.from(DIALECTS['socket.io'].frame(0, blankPayload())))
+  tally.expect(shape)
+  const frame = Buffer.from(DIALECTS['socket.io'].frame(0, blankPayload()))
+
+  it('counts a message that is missing, and a frame of another length as foreign', () => {
+    stamp(frame, 0, 0, 1000, shape)
+    assert.equal(tally.count(frame, 0, frame.length, 0, 3000), 1)
+    stamp(frame, 0, 2, 1000, shape)
+    assert.equal(tally.count(frame, 0, frame.length, 1, 3000), 3)
+    assert.equal(tally.count(frame, 0, 5, 3, 3000), 3)
+    assert.deepEqual([tally.delivered, tally.outOfOrder, tally.foreign], [2, 1, 1])
+    assert.equal(Math.round(tally.latencyMs().p50), 2)
+  })
+})
+
+describe('the bytes that the bench writes', () => {
+  it('are MessagePack', () => {
+    const encoded = msgpack({ type: 2, rooms: ['a'], flags: {}, text: 'x'.repeat(40) })
+    const expected = [0x84, 0xa4, ...Buffer.from('type'), 2, 0xa5, ...Buffer.from('rooms'), 0x91, 0xa1, 97]
+    assert.deepEqual([...encoded.subarray(0, expected.length)], expected)
+    assert.ok(encoded.includes(Buffer.from([0xd9, 40, 120, 120])))
+  })
+
+  it('are text frames with a mask, short and long', () => {
+    assert.deepEqual([...clientTextFrame('hi')], [0x81, 0x82, 0, 0, 0, 0, 104, 105])
+    const long = clientTextFrame('x'.repeat(300))
+    assert.deepEqual([...long.subarray(0, 8)], [0x81, 0xfe, 1, 44, 0, 0, 0, 0])
+    assert.equal(long.length, 308)
+  })
+
+  it('are what Redis tells a subscriber of a pattern', () => {
+    const text = upstreamMessage(3, '{}').toString()
+    assert.equal(text, '*4\r\n$8\r\npmessage\r\n$12\r\nsession:*:up\r\n$23\r\nsession:bench-000003:up\r\n$2\r\n{}\r\n')
+  })
+})

@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import type { Outcome } from '../../bench/report/outcome.ts'
+import { withoutRealRedis } from '../support/redis.ts'
+
+const MAIN = fileURLToPath(new URL('../../bench/main.js', import.meta.url))
+const SMALL = ['--sockets', '4', '--messages', '80', '--rate', '800', '--rounds', '1']
+const skip = process.platform === 'linux' ? withoutRealRedis : 'the bench reads /proc, which is there on Linux only'
+
+const EXCUSE = /took|bottleneck/
+
+interface Ended {
+  status: number
+  stdout: string
+  stderr: string
+}
+
+const bench = (...args: string[]): Promise<Ended> =>
+  new Promise((resolve) => {
+    execFile(process.execPath, [MAIN, ...args], { timeout: 60_000 }, (error, stdout, stderr) => {
+      resolve({ status: error ? Number(error.code ?? -1) : 0, stdout, stderr })
+    })
+  })
+
+describe('the bench', { skip }, () => {
+  const dir = mkdtempSync(join(tmpdir(), 'wsproxy-bench-test-'))
+  after(() => rmSync(dir, { recursive: true }))
+
+  it('measures ours and the peers in turn, and loses nothing', async () => {
+    const report = join(dir, 'report.html')
+    const { status, stdout, stderr } = await bench(
+      'fanout',
+      'upstream',
+      'stream-p',
+      ...SMALL,
+      '--json',
+      '--report',
+      report,
+      '--subject',
+      'ours',
+      'ws-redis',
+      'socket.io',
+    )
+    assert.ok(stdout, stderr)
+    const { machine, outcomes } = JSON.parse(stdout) as { machine: { node: string }; outcomes: Outcome[] }
+    assert.equal(machine.node, process.version)
+    assert.deepEqual(
+      outcomes.map(({ scenario }) => scenario),
+      ['stream-paced', 'fanout', 'upstream'],
+    )
+    const subjects = outcomes.flatMap((outcome) => outcome.subjects)
+    assert.equal(subjects.map(({ subject }) => subject).join(), Array(3).fill('ours,ws-redis,socket.io').join())
+    const rounds = subjects.flatMap((each) => each.rounds)
+    // On a machine that is busy with other things a round may say so; nothing may be lost.
+    const others = rounds.filter((round) => !('values' in round) && !('refused' in round && EXCUSE.test(round.refused)))
+    assert.deepEqual(others, [])
+    assert.equal(status, rounds.every((round) => 'values' in round) ? 0 : 1)
+    assert.match(stderr, /^\[9\/9 +\d+ s\] upstream 1\/1 socket\.io: /m)
+    assert.match(readFileSync(report, 'utf8'), /<svg /)
+  })
+
+  it('refuses a scenario that does not exist, and a run in which nobody can take part', async () => {
+    const unknown = await bench('juggling')
+    assert.deepEqual([unknown.status, /no scenario is called juggling/.test(unknown.stderr)], [2, true])
+    const nobody = await bench('handshake', '--subject', 'nchan', 'webdis')
+    assert.equal(nobody.status, 2)
+    for (const name of ['nchan', 'webdis']) assert.match(nobody.stderr, new RegExp(`(skipped: |without )${name}: `))
+  })
+})
