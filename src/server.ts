@@ -167,8 +167,13 @@ export class Gateway {
     return { status: '200 OK', type: registry.contentType, body: await registry.metrics() }
   }
 
-  readonly #fault = (error: unknown): void => {
+  /** Counts a fault that was found elsewhere. */
+  fault(): void {
     this.#metrics.errors.inc({ type: 'internal' })
+  }
+
+  readonly #fault = (error: unknown): void => {
+    this.fault()
     this.#options.log.error({ err: error }, 'fault in the gateway')
   }
 

@@ -191,6 +191,7 @@ describe('the commands of the runbook', {
         GATEWAY: gateway.http,
         ADMIN: gateway.admin,
         REDIS_URL: redis.url,
+        REDIS_ADMIN_URL: redis.url,
       }
       const child = spawn('sh', ['-euc', text], { env, cwd: folder })
       let said = ''

@@ -1,5 +1,5 @@
 /**
- * What the k6 scripts share: a backend's part (tokens and messages in Redis) and a client's (a WebSocket). Run with k6 1.0 or later:
+ * What the k6 scripts share: a backend's part (tokens and messages in Redis) and a client's (a WebSocket). Run with k6 1.x (k6 2 has no `k6/experimental/redis`):
  *
  *   k6 run -e URL=ws://127.0.0.1:8080 -e METRICS=http://127.0.0.1:8080/metrics -e REDIS=redis://127.0.0.1:16379 bench/k6/smoke.js
  */

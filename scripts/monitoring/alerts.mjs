@@ -63,6 +63,20 @@ const EXPLAINED = 'redis_down|redis_moved|redis_output_limit|slow_client|drain'
 const symptoms = [
   alert('WsproxyDown', 'page', '1m', 'up{job="wsproxy"} == 0', '{{ $labels.instance }} does not answer a scrape'),
   alert(
+    'WsproxyAbsent',
+    'page',
+    '2m',
+    'absent(up{job="wsproxy"})',
+    'no instance is known to Prometheus: all are gone, or are not scraped',
+  ),
+  alert(
+    'WsproxyRestarts',
+    'page',
+    '0m',
+    'changes(process_start_time_seconds{job="wsproxy"}[15m]) > 1',
+    '{{ $labels.instance }} starts again and again: each time all its sockets are cut',
+  ),
+  alert(
     'WsproxyUnexplainedGap',
     'page',
     '0m',
@@ -203,7 +217,8 @@ const preflight = [
     'WsproxyPreflightFailing',
     'ticket',
     '5m',
-    'sum by (check) (rate(wsproxy_preflight_failures_total[5m])) > 0',
+    // Those that answer for one launch fail in normal business.
+    'sum by (check) (rate(wsproxy_preflight_failures_total{check!~"cooldown|event-enabled|session-token|agent-connection"}[5m])) > 0',
     'the preflight check {{ $labels.check }} fails',
   ),
 ]

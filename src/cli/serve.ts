@@ -5,6 +5,9 @@ import { startTracing } from '../tracing.ts'
 import { VERSION } from '../version.ts'
 import { startRedis } from './redis.ts'
 
+/** For the last traces to leave the process. */
+const TRACES_MS = 1000
+
 /** Runs the gateway until it is told to stop and has drained; then ends the process with status 0. */
 export async function serve(): Promise<void> {
   const { config } = loadConfig()
@@ -18,11 +21,15 @@ export async function serve(): Promise<void> {
   const gateway = new Gateway({ config, redisUrl: redis.url, log, tracing, preflight, ...(checklist && { checklist }) })
   // A fault that no handler caught must not take ten thousand sockets with it.
   for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
-    process.on(event, (error: unknown) => log.fatal({ err: error, event }, 'fault that nothing caught'))
+    process.on(event, (error: unknown) => {
+      gateway.fault()
+      log.fatal({ err: error, event }, 'fault that nothing caught')
+    })
   }
   const finish = async (status: number) => {
     await redis.close()
-    await tracing?.stop()
+    // A collector that hangs holds up nobody's exit.
+    await Promise.race([tracing?.stop(), new Promise((resolve) => setTimeout(resolve, TRACES_MS))])
     log.flushSync()
     // Keep-alive connections of scrapers would hold the process; all that mattered is closed.
     process.exit(status)

@@ -54,6 +54,35 @@ describe('every manifest', () => {
     assert.throws(() => problemsOf({ apiVersion: 'apps/v7', kind: 'Deployment' }), /no schema/)
   })
 
+  it('has Ingresses that share an upstream only when they balance alike', () => {
+    const balances = new Map<string, string>()
+    for (const { kind, metadata, spec } of documents(join(K8S, 'lb/ingress-nginx.yaml')).filter(
+      (each) => each.kind === 'Ingress',
+    )) {
+      const name = 'nginx.ingress.kubernetes.io/'
+      const { [`${name}upstream-hash-by`]: hash, [`${name}load-balance`]: balance } = (
+        metadata as unknown as { annotations: Record<string, string> }
+      ).annotations
+      for (const { http } of spec.rules) {
+        for (const { backend } of http.paths) {
+          const upstream = `${backend.service.name}:${backend.service.port.name}`
+          const how = `${hash} ${balance}`
+          assert.equal(balances.get(upstream) ?? how, how, `${kind} ${metadata.name}: ${upstream}`)
+          balances.set(upstream, how)
+        }
+      }
+    }
+    assert.equal(balances.size, 2)
+  })
+
+  it('lets the clients of one pod come back before the next one goes', () => {
+    const { minReadySeconds } = find('Deployment').spec
+    // It sleeps by a timer of Node, in ms.
+    const preStop = Number(/\b(\d{4,5})\b/.exec(JSON.stringify(container().lifecycle.preStop))?.[1]) / 1000
+    const window = (parseDuration(find('ConfigMap').data.DRAIN_WINDOW) ?? 0) / 1000
+    assert.ok(minReadySeconds > preStop + window, `${minReadySeconds} s against ${preStop} + ${window}`)
+  })
+
   it('is in a kustomization, or is a template that says so', () => {
     const used = new Set(
       ['base', 'monitoring', ...BUILT].flatMap((folder) => {

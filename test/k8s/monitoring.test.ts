@@ -55,6 +55,7 @@ const VALUES: Record<string, readonly string[]> = {
   stage: ['warning', 'full'],
   what: ['connect', 'frame'],
   type: ['internal', 'redis', 'run'],
+  check: readdirSync(join(ROOT, 'src/preflight/checks')).map((file) => file.replace(/\.ts$/, '')),
 }
 
 describe('what is scraped from a gateway that works', () => {
