@@ -1,5 +1,5 @@
 import type { Admin } from './admin.ts'
-import type { Door } from './connection/accept.ts'
+import type { Door } from './connection/door.ts'
 import { ids, respond } from './connection/request.ts'
 import { type Refusal, refusals } from './contract/codes.ts'
 import type { HttpRequest, HttpResponse, TemplatedApp } from './uws.ts'

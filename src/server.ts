@@ -1,6 +1,6 @@
 import { Admin } from './admin.ts'
 import type { Config } from './config.ts'
-import type { Door } from './connection/accept.ts'
+import type { Door } from './connection/door.ts'
 import { mount } from './connection/mount.ts'
 import { Core } from './core.ts'
 import { FlowSignal } from './doors/flow.ts'

@@ -11,8 +11,6 @@ import type { Door, Visit } from './door.ts'
 import type { ConnectLimits } from './limits.ts'
 import { clientAddress, ids, isUpgrade, listHeader, respond } from './request.ts'
 
-export type { Door, Visit } from './door.ts'
-
 export interface AcceptOptions {
   readonly handshakeTimeoutMs: number
   readonly allowQueryToken: boolean

@@ -1,8 +1,8 @@
 import type { SpanContext } from '@opentelemetry/api'
 import type { Close } from '../contract/codes.ts'
 import type { WebSocket } from '../uws.ts'
-import type { Door } from './accept.ts'
 import type { Topic } from './bind.ts'
+import type { Door } from './door.ts'
 
 /** The socket of uWebSockets.js, with the reference that leads from its events back to ours. */
 export interface Socket extends WebSocket<unknown> {

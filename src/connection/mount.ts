@@ -7,8 +7,9 @@ import {
   type WebSocket,
   type WebSocketBehavior,
 } from '../uws.ts'
-import type { Acceptor, Door } from './accept.ts'
+import type { Acceptor } from './accept.ts'
 import type { Connection, Socket } from './connection.ts'
+import type { Door } from './door.ts'
 import type { Endings } from './end.ts'
 import type { Receiver } from './receive.ts'
 

@@ -1,6 +1,6 @@
 import type { Refusal } from '../contract/codes.ts'
 import type { HttpRequest, HttpResponse } from '../uws.ts'
-import type { Door } from './accept.ts'
+import type { Door } from './door.ts'
 
 /** RFC 6455, section 4.2.1. uWebSockets.js itself looks at nothing but the length of the key. */
 export function isUpgrade(req: HttpRequest): boolean {

@@ -1,6 +1,6 @@
-import type { Door, Visit } from '../connection/accept.ts'
 import type { Topic } from '../connection/bind.ts'
 import type { Connection, Heartbeat } from '../connection/connection.ts'
+import type { Door, Visit } from '../connection/door.ts'
 import { type Refusal, refusals } from '../contract/codes.ts'
 import { isRunId, runAuth, runEvents } from '../contract/topics.ts'
 import type { DoorStats, Metrics } from '../metrics.ts'

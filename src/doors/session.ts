@@ -1,7 +1,7 @@
 import type { SpanContext } from '@opentelemetry/api'
-import type { Door, Visit } from '../connection/accept.ts'
 import type { Source, Topic } from '../connection/bind.ts'
 import type { Connection, QuietRule } from '../connection/connection.ts'
+import type { Door, Visit } from '../connection/door.ts'
 import { type Close, closes, type FrameErrorCode, frameErrors, type Refusal, refusals } from '../contract/codes.ts'
 import { isId, sessionAuth, sessionDown, sessionUp } from '../contract/topics.ts'
 import type { DoorStats, Metrics } from '../metrics.ts'
