@@ -3,9 +3,10 @@ import { connect } from 'node:net'
 import { sessionUp } from '../../src/contract/topics.ts'
 import { nowUs, sleep } from './clock.ts'
 import { upstreamMessage } from './dialects.ts'
+import type { Latency } from './latencies.ts'
 import { blankPayload, PAYLOAD_BYTES, shapeOf } from './payload.ts'
 import { SESSION_DIGITS, sessionId } from './sessions.ts'
-import { type Latency, Tally } from './tally.ts'
+import { Tally } from './tally.ts'
 import { Usage } from './usage.ts'
 
 const CHECK_MS = 2

@@ -1,11 +1,10 @@
 /** Topics of the live door as the bench uses them: who holds which, what is published, and what has arrived. */
-import { createHistogram } from 'node:perf_hooks'
 import { liveChannel } from '../../src/contract/topics.ts'
+import { Latencies, type Latency } from './latencies.ts'
 import { blankPayload, PAYLOAD_BYTES, readSequence, readTimeUs, stamp } from './payload.ts'
-import type { Counter, Latency } from './tally.ts'
+import type { Counter } from './tally.ts'
 
 const DIGITS = 4
-const LONGEST_US = 120_000_000
 const topicName = (index: number): string => `bench-${String(index).padStart(DIGITS, '0')}`
 
 /** The setting that makes these topics. */
@@ -59,7 +58,7 @@ export class LiveTally implements Counter {
   /** Frames that are no message of the bench. */
   foreign = 0
   lastArrivalUs = 0
-  readonly #latencyUs = createHistogram({ lowest: 1, highest: LONGEST_US, figures: 3 })
+  readonly #latencies = new Latencies()
 
   count(bytes: Uint8Array, start: number, length: number, before: number, arrivedUs: number): number {
     if (length < HEAD.length + PAYLOAD_BYTES || bytes[start + NAME_AT] !== HEAD[NAME_AT]) {
@@ -70,19 +69,18 @@ export class LiveTally implements Counter {
     if (sequence <= before) this.outOfOrder++
     this.delivered++
     this.lastArrivalUs = arrivedUs
-    this.#latencyUs.record(Math.max(1, Math.round(arrivedUs - readTimeUs(bytes, start + HEAD.length))))
+    this.#latencies.record(arrivedUs - readTimeUs(bytes, start + HEAD.length))
     return sequence
   }
 
   /** Forgets latencies and faults; the number delivered goes on. */
   restart(): void {
-    this.#latencyUs.reset()
+    this.#latencies.reset()
     this.outOfOrder = 0
     this.foreign = 0
   }
 
   latencyMs(): Latency {
-    const at = (percentile: number) => this.#latencyUs.percentile(percentile) / 1000
-    return { p50: at(50), p99: at(99), p999: at(99.9), max: this.#latencyUs.max / 1000 }
+    return this.#latencies.inMs()
   }
 }

@@ -1,9 +1,8 @@
 /** What has arrived at the sockets of runs: frames, how late, and for each change when its last socket had it. */
-import { createHistogram } from 'node:perf_hooks'
-import { readChangeUs } from './runs.ts'
-import type { Counter, Latency } from './tally.ts'
 
-const LONGEST_US = 120_000_000
+import { Latencies, type Latency } from './latencies.ts'
+import { readChangeUs } from './runs.ts'
+import type { Counter } from './tally.ts'
 
 interface Spread {
   frames: number
@@ -18,7 +17,7 @@ export class RunTally implements Counter {
   /** Frames that are not of a run: a ping, say. */
   foreign = 0
   lastArrivalUs = 0
-  readonly #latencyUs = histogram()
+  readonly #latencies = new Latencies()
   /** By the moment of the change; two changes of one moment are of different runs and count as one. */
   readonly #changes = new Map<number, Spread>()
 
@@ -33,7 +32,7 @@ export class RunTally implements Counter {
     if (changeUs <= before) this.outOfOrder++
     this.delivered++
     this.lastArrivalUs = arrivedUs
-    this.#latencyUs.record(Math.max(1, Math.round(arrivedUs - changeUs)))
+    this.#latencies.record(arrivedUs - changeUs)
     const spread = this.#changes.get(changeUs)
     if (spread === undefined) this.#changes.set(changeUs, { frames: 1, lastUs: arrivedUs })
     else {
@@ -45,7 +44,7 @@ export class RunTally implements Counter {
 
   /** Forgets all but where each socket is. */
   restart(): void {
-    this.#latencyUs.reset()
+    this.#latencies.reset()
     this.#changes.clear()
     this.delivered = 0
     this.outOfOrder = 0
@@ -53,20 +52,13 @@ export class RunTally implements Counter {
   }
 
   latencyMs(): Latency {
-    return latencyOf(this.#latencyUs)
+    return this.#latencies.inMs()
   }
 
   /** How long a change took to its last socket. */
   lastSocketMs(): Latency {
-    const lastUs = histogram()
-    for (const [changeUs, spread] of this.#changes) lastUs.record(Math.max(1, Math.round(spread.lastUs - changeUs)))
-    return latencyOf(lastUs)
+    const last = new Latencies()
+    for (const [changeUs, spread] of this.#changes) last.record(spread.lastUs - changeUs)
+    return last.inMs()
   }
-}
-
-const histogram = () => createHistogram({ lowest: 1, highest: LONGEST_US, figures: 3 })
-
-function latencyOf(us: ReturnType<typeof histogram>): Latency {
-  const at = (percentile: number) => us.percentile(percentile) / 1000
-  return { p50: at(50), p99: at(99), p999: at(99.9), max: us.max / 1000 }
 }

@@ -1,16 +1,6 @@
 /** What has arrived at all sockets together: how many, how late, and whether in order. */
-import { createHistogram } from 'node:perf_hooks'
+import { Latencies, type Latency } from './latencies.ts'
 import { blankPayload, readSequence, readTimeUs, type Shape, shapeOf } from './payload.ts'
-
-const LONGEST_US = 120_000_000
-
-/** Latencies in milliseconds. */
-export interface Latency {
-  p50: number
-  p99: number
-  p999: number
-  max: number
-}
 
 /** Counts the frames of sockets; for each socket it is given back what it returned for the frame before (0 at first). */
 export interface Counter {
@@ -26,7 +16,7 @@ export class Tally implements Counter {
   foreign = 0
   lastArrivalUs = 0
   #shape = shapeOf(Buffer.from(blankPayload()))
-  readonly #latencyUs = createHistogram({ lowest: 1, highest: LONGEST_US, figures: 3 })
+  readonly #latencies = new Latencies()
 
   /** Messages look like this from now on. */
   expect(shape: Shape): void {
@@ -43,19 +33,18 @@ export class Tally implements Counter {
     if (sequence !== due) this.outOfOrder++
     this.delivered++
     this.lastArrivalUs = arrivedUs
-    this.#latencyUs.record(Math.max(1, Math.round(arrivedUs - readTimeUs(bytes, start, this.#shape))))
+    this.#latencies.record(arrivedUs - readTimeUs(bytes, start, this.#shape))
     return sequence + 1
   }
 
   /** Forgets latencies and faults; the number delivered goes on. */
   restart(): void {
-    this.#latencyUs.reset()
+    this.#latencies.reset()
     this.outOfOrder = 0
     this.foreign = 0
   }
 
   latencyMs(): Latency {
-    const at = (percentile: number) => this.#latencyUs.percentile(percentile) / 1000
-    return { p50: at(50), p99: at(99), p999: at(99.9), max: this.#latencyUs.max / 1000 }
+    return this.#latencies.inMs()
   }
 }

@@ -10,6 +10,7 @@ import { cpuSeconds, peakBytes } from '../stage/procfs.ts'
 import type { Stage } from '../stage/stage.ts'
 import { OURS } from '../subjects.ts'
 import { IN_FLIGHT } from './crowd.ts'
+import { figureMetrics, figuresOf } from './figures.ts'
 
 const CALL_MS = 5000
 const QUIET_MS = 5000
@@ -97,15 +98,8 @@ function refuseLate(...exchanges: Exchange[]): void {
 }
 
 function valuesOf(stage: Stage, { arrivals, published, cpu, deliveries }: Exchange): Values {
-  const seconds = (arrivals.lastArrivalUs - published.startedUs) / 1e6
   return {
-    perCoreSecond: deliveries / cpu,
-    cpuUs: (cpu * 1e6) / deliveries,
-    perSecond: deliveries / seconds,
-    p50Ms: arrivals.latencyMs.p50,
-    p99Ms: arrivals.latencyMs.p99,
-    p999Ms: arrivals.latencyMs.p999,
-    subjectBusy: (cpu / seconds) * 100,
+    ...figuresOf(deliveries, { ...arrivals, startedUs: published.startedUs, cpu }),
     receiverBusy: arrivals.generatorShare * 100,
     publisherLagMs: published.lagP99Ms,
     peakMb: peakBytes(stage.pid) / 1e6,
@@ -173,14 +167,7 @@ async function attack(port: number) {
 }
 
 const METRICS: Metric[] = [
-  { key: 'perCoreSecond', label: 'deliveries per core-second', digits: 0, better: 'higher' },
-  { key: 'cpuUs', label: 'CPU per delivery, us', digits: 2, better: 'lower' },
-  { key: 'perSecond', label: 'delivered per second', digits: 0, better: 'higher' },
-  { key: 'p50Ms', label: 'publish to client p50, ms', digits: 2, better: 'lower' },
-  { key: 'p99Ms', label: 'publish to client p99, ms', digits: 2, better: 'lower' },
-  { key: 'p999Ms', label: 'publish to client p99.9, ms', digits: 2, better: 'lower' },
-  { key: 'peakMb', label: 'peak RSS, MB', digits: 1, better: 'lower' },
-  { key: 'subjectBusy', label: 'subject busy, % of a core', digits: 0, better: 'context' },
+  ...figureMetrics('delivery', 'delivered per second', 'publish to client'),
   { key: 'receiverBusy', label: 'receiver busy, % of a core', digits: 0, better: 'context' },
 ]
 const LAG: Metric = { key: 'publisherLagMs', label: 'publisher late p99, ms', digits: 2, better: 'context' }

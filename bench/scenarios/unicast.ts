@@ -5,6 +5,7 @@ import { type Metric, Refused, refuseIfGeneratorBound, type Scenario, type Setti
 import { cpuSeconds, peakBytes } from '../stage/procfs.ts'
 import type { Stage } from '../stage/stage.ts'
 import { connectAll, connectTogether } from './crowd.ts'
+import { figureMetrics, figuresOf } from './figures.ts'
 
 const CALL_MS = 5000
 const QUIET_MS = 5000
@@ -111,15 +112,8 @@ function refuseFaults({ delivered, outOfOrder, foreign, lostSockets }: Arrivals,
 }
 
 function valuesOf(messages: number, published: Published, arrivals: Arrivals, cpu: number): Values {
-  const seconds = (arrivals.lastArrivalUs - published.startedUs) / 1e6
   return {
-    cpuUs: (cpu * 1e6) / messages,
-    perCoreSecond: messages / cpu,
-    perSecond: messages / seconds,
-    p50Ms: arrivals.latencyMs.p50,
-    p99Ms: arrivals.latencyMs.p99,
-    p999Ms: arrivals.latencyMs.p999,
-    subjectBusy: (cpu / seconds) * 100,
+    ...figuresOf(messages, { ...arrivals, startedUs: published.startedUs, cpu }),
     receiverBusy: arrivals.generatorShare * 100,
     publisherBusy: published.generatorShare * 100,
     publisherLagMs: published.lagP99Ms,
@@ -127,14 +121,7 @@ function valuesOf(messages: number, published: Published, arrivals: Arrivals, cp
 }
 
 export const METRICS: Metric[] = [
-  { key: 'cpuUs', label: 'CPU per message, us', digits: 2, better: 'lower' },
-  { key: 'perCoreSecond', label: 'messages per core-second', digits: 0, better: 'higher' },
-  { key: 'perSecond', label: 'delivered per second', digits: 0, better: 'higher' },
-  { key: 'p50Ms', label: 'publish to client p50, ms', digits: 2, better: 'lower' },
-  { key: 'p99Ms', label: 'publish to client p99, ms', digits: 2, better: 'lower' },
-  { key: 'p999Ms', label: 'publish to client p99.9, ms', digits: 2, better: 'lower' },
-  { key: 'peakMb', label: 'peak RSS, MB', digits: 1, better: 'lower' },
-  { key: 'subjectBusy', label: 'subject busy, % of a core', digits: 0, better: 'context' },
+  ...figureMetrics('message', 'delivered per second', 'publish to client'),
   { key: 'receiverBusy', label: 'receiver busy, % of a core', digits: 0, better: 'context' },
   { key: 'publisherBusy', label: 'publisher busy, % of a core', digits: 0, better: 'context' },
 ]

@@ -5,6 +5,7 @@ import { type Metric, Refused, refuseIfGeneratorBound, type Scenario, type Setti
 import { cpuSeconds, peakBytes } from '../stage/procfs.ts'
 import type { Stage } from '../stage/stage.ts'
 import { connectAll } from './crowd.ts'
+import { figureMetrics, figuresOf } from './figures.ts'
 import { pacedWarmUp } from './unicast.ts'
 
 const CALL_MS = 5000
@@ -42,15 +43,8 @@ async function exchange(stage: Stage, count: number, total: number, perSecond: n
 }
 
 function valuesOf(frames: number, sent: Sent, heard: Heard, cpu: number): Values {
-  const seconds = (heard.lastArrivalUs - sent.startedUs) / 1e6
   return {
-    cpuUs: (cpu * 1e6) / frames,
-    perCoreSecond: frames / cpu,
-    perSecond: frames / seconds,
-    p50Ms: heard.latencyMs.p50,
-    p99Ms: heard.latencyMs.p99,
-    p999Ms: heard.latencyMs.p999,
-    subjectBusy: (cpu / seconds) * 100,
+    ...figuresOf(frames, { ...heard, startedUs: sent.startedUs, cpu }),
     senderBusy: sent.generatorShare * 100,
     listenerBusy: heard.generatorShare * 100,
     senderLagMs: sent.lagP99Ms,
@@ -58,14 +52,7 @@ function valuesOf(frames: number, sent: Sent, heard: Heard, cpu: number): Values
 }
 
 const METRICS: Metric[] = [
-  { key: 'cpuUs', label: 'CPU per frame, us', digits: 2, better: 'lower' },
-  { key: 'perCoreSecond', label: 'frames per core-second', digits: 0, better: 'higher' },
-  { key: 'perSecond', label: 'arrived at Redis per second', digits: 0, better: 'higher' },
-  { key: 'p50Ms', label: 'client to subscriber p50, ms', digits: 2, better: 'lower' },
-  { key: 'p99Ms', label: 'client to subscriber p99, ms', digits: 2, better: 'lower' },
-  { key: 'p999Ms', label: 'client to subscriber p99.9, ms', digits: 2, better: 'lower' },
-  { key: 'peakMb', label: 'peak RSS, MB', digits: 1, better: 'lower' },
-  { key: 'subjectBusy', label: 'subject busy, % of a core', digits: 0, better: 'context' },
+  ...figureMetrics('frame', 'arrived at Redis per second', 'client to subscriber'),
   { key: 'senderBusy', label: 'sender busy, % of a core', digits: 0, better: 'context' },
   { key: 'listenerBusy', label: 'listener busy, % of a core', digits: 0, better: 'context' },
   { key: 'senderLagMs', label: 'sender late p99, ms', digits: 2, better: 'context' },
