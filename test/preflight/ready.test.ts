@@ -101,6 +101,16 @@ describe('/ready', () => {
   })
 })
 
+/** A check that passes, and how often it ran. */
+function counting(): { check: Check['execute']; ran: () => number } {
+  let count = 0
+  const check = async () => {
+    count++
+    return PASS
+  }
+  return { check, ran: () => count }
+}
+
 describe('the light run behind /ready', () => {
   async function withReadiness(
     check: Check['execute'],
@@ -133,58 +143,40 @@ describe('the light run behind /ready', () => {
   }
 
   it('is one for all who ask at the same time, and is kept', async () => {
-    let ran = 0
-    await withReadiness(
-      async () => {
-        ran++
-        return PASS
-      },
-      async (readiness) => {
-        const answers = await Promise.all(Array.from({ length: 100 }, () => readiness.ask()))
-        await readiness.ask()
-        assert.equal(ran, 1)
-        assert.equal(new Set(answers.map((each) => (each as { report: Report }).report.id)).size, 1)
-      },
-    )
+    const { check, ran } = counting()
+    await withReadiness(check, async (readiness) => {
+      const answers = await Promise.all(Array.from({ length: 100 }, () => readiness.ask()))
+      await readiness.ask()
+      assert.equal(ran(), 1)
+      assert.equal(new Set(answers.map((each) => (each as { report: Report }).report.id)).size, 1)
+    })
   })
 
   it('is never older than 5 s: it is repeated while somebody asks, and stops when nobody has for a minute', async () => {
-    let ran = 0
-    await withReadiness(
-      async () => {
-        ran++
-        return PASS
-      },
-      async (readiness, clock) => {
-        await readiness.ask()
-        await clock.pass(20_000)
-        const before = ran
-        assert.ok(before >= 9 && before <= 12, `${before} runs in 20 s`)
-        await readiness.ask()
-        assert.equal(ran, before, 'nobody waits')
-        await clock.pass(70_000)
-        const stopped = ran
-        await clock.pass(600_000)
-        assert.equal(ran, stopped)
-        await readiness.ask()
-        assert.equal(ran, stopped + 1, 'what is old is not used')
-      },
-    )
+    const { check, ran } = counting()
+    await withReadiness(check, async (readiness, clock) => {
+      await readiness.ask()
+      await clock.pass(20_000)
+      const before = ran()
+      assert.ok(before >= 9 && before <= 12, `${before} runs in 20 s`)
+      await readiness.ask()
+      assert.equal(ran(), before, 'nobody waits')
+      await clock.pass(70_000)
+      const stopped = ran()
+      await clock.pass(600_000)
+      assert.equal(ran(), stopped)
+      await readiness.ask()
+      assert.equal(ran(), stopped + 1, 'what is old is not used')
+    })
   })
 
   it('is not used any more when Redis was away meanwhile', async () => {
-    let ran = 0
-    await withReadiness(
-      async () => {
-        ran++
-        return PASS
-      },
-      async (readiness) => {
-        await readiness.ask()
-        readiness.forget()
-        await readiness.ask()
-        assert.equal(ran, 2)
-      },
-    )
+    const { check, ran } = counting()
+    await withReadiness(check, async (readiness) => {
+      await readiness.ask()
+      readiness.forget()
+      await readiness.ask()
+      assert.equal(ran(), 2)
+    })
   })
 })
