@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto'
 import { PREFLIGHT_REPORTS, preflightCounts, preflightPlaces } from '../contract/topics.ts'
+import { Script } from '../redis/script.ts'
 import type { Report } from './check.ts'
 import { type Count, countsOf, DAY_MS, HOUR_MS } from './counts.ts'
 import { pairsOf } from './replies.ts'
@@ -20,7 +20,7 @@ const BATCH = 100
  * KEYS: stream, counts of the hour, of the day, places of the day. ARGV: id, event type, healthy, report, oldest time that is kept,
  * how long counts and places live (s), most reports, most types; then a field and its value each: `last:` ones are set if later, all others are added.
  */
-const SCRIPT = `
+const SCRIPT = new Script(`
 if redis.call('HEXISTS', KEYS[4], ARGV[1]) == 1 then return 0 end
 local at = redis.call('XADD', KEYS[1], '*', 'id', ARGV[1], 'type', ARGV[2], 'healthy', ARGV[3], 'report', ARGV[4])
 redis.call('HSET', KEYS[4], ARGV[1], at)
@@ -40,8 +40,7 @@ for key = 2, 3 do
   redis.call('HINCRBY', KEYS[key], kind, 1)
   redis.call('EXPIRE', KEYS[key], ARGV[6])
 end
-return 1`
-const SCRIPT_SHA = createHash('sha1').update(SCRIPT).digest('hex')
+return 1`)
 
 /** Which reports are asked for, newest first. */
 export interface Wanted {
@@ -77,11 +76,7 @@ export class Reports {
     const { id, eventType, healthy } = report
     const entry = [id, eventType, healthy ? '1' : '0', JSON.stringify(report)]
     const bounds = [oldest, lifeS, MAX_REPORTS, MAX_TYPES].map(String)
-    const rest = [String(keys.length), ...keys, ...entry, ...bounds, ...countsOf(report).flat().map(String)]
-    await this.#command(['EVALSHA', SCRIPT_SHA, ...rest]).catch((error: Error) => {
-      if (!error.message.startsWith('NOSCRIPT')) throw error
-      return this.#command(['EVAL', SCRIPT, ...rest])
-    })
+    await SCRIPT.run(this.#command, keys, [...entry, ...bounds, ...countsOf(report).flat().map(String)])
   }
 
   /** `next` is where to go on when there may be more; a rare filter may find nothing in what one question looks through. */

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { RedisUnavailable } from '../contract/codes.ts'
+import { within } from '../deadline.ts'
 import type { Logger } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Tracing } from '../tracing.ts'
@@ -115,13 +116,7 @@ export class RedisClient {
     this.#ping ??= this.#measure().finally(() => {
       this.#ping = undefined
     })
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<undefined>((resolve) => {
-      timer = setTimeout(resolve, deadlineMs, undefined)
-    })
-    return Promise.race([this.#ping, late])
-      .catch(() => undefined)
-      .finally(() => clearTimeout(timer))
+    return within(this.#ping, deadlineMs).catch(() => undefined)
   }
 
   /** Any command, where `key` is, for what is asked rarely. @throws RedisUnavailable when there is no connection or it is lost before the answer; Redis' own error. */

@@ -1,7 +1,8 @@
-import { createClient } from 'redis'
 import { RedisUnavailable } from '../contract/codes.ts'
 import { isSessionChannel, slotKey } from '../contract/topics.ts'
+import { within } from '../deadline.ts'
 import type { Logger } from '../log.ts'
+import { askOnce, hostAndPort } from './ask.ts'
 import type { Target } from './link.ts'
 import type { RedisNode } from './node.ts'
 import { SLOTS, slotOf } from './slots.ts'
@@ -29,6 +30,7 @@ interface Range {
 const CALM_MS = 5000
 const URGENT_MS = 250
 const ASK_TIMEOUT_MS = 1000
+const SLOTS_COMMAND = ['CLUSTER', 'SLOTS']
 
 /**
  * Redis Cluster: a RedisNode a primary, and which of them has which slot. Events of a run come from the primary of its key only, and a sharded
@@ -152,7 +154,7 @@ export class Cluster implements Topology {
       if (!this.#nodes.has(address))
         this.#nodes.set(
           address,
-          newNode(async () => ({ ...template, ...hostAndPort(address) })),
+          newNode(async () => ({ ...template, ...addressOf(address) })),
         )
     }
     this.#slots.fill(undefined)
@@ -194,7 +196,7 @@ export class Cluster implements Topology {
     const reasons: string[] = []
     for (const [address, node] of this.#nodes) {
       if (node.commands.state !== 'ready') continue
-      const answer = within(node.commands.client.sendCommand<unknown>(['CLUSTER', 'SLOTS']))
+      const answer = within(node.commands.client.sendCommand<unknown>(SLOTS_COMMAND), ASK_TIMEOUT_MS)
       const ranges = await answer.then(
         (reply) => parseSlots(reply, address),
         (error: Error) => error,
@@ -211,30 +213,8 @@ export class Cluster implements Topology {
   }
 
   async #askSeed(seed: string): Promise<Range[]> {
-    const { tls, username, password } = this.#options.template
-    const client = createClient({
-      ...(username !== undefined && { username }),
-      ...(password !== undefined && { password }),
-      socket: { ...hostAndPort(seed), ...(tls && { tls }), reconnectStrategy: false, connectTimeout: ASK_TIMEOUT_MS },
-    })
-    client.on('error', () => {})
-    try {
-      return parseSlots(
-        await within(client.connect().then(() => client.sendCommand<unknown>(['CLUSTER', 'SLOTS']))),
-        seed,
-      )
-    } finally {
-      if (client.isOpen) client.destroy()
-    }
+    return parseSlots(await askOnce({ ...this.#options.template, ...addressOf(seed) }, SLOTS_COMMAND), seed)
   }
-}
-
-async function within<T>(answer: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${ASK_TIMEOUT_MS} ms`)), ASK_TIMEOUT_MS)
-  })
-  return Promise.race([answer, late]).finally(() => clearTimeout(timer))
 }
 
 /** The primary comes first in each entry; a node that does not know its own address leaves it empty, which means the one that was asked. */
@@ -244,13 +224,10 @@ function parseSlots(reply: unknown, asked: string): Range[] {
   return entries.map(([first, last, [host, port]]) => ({
     first,
     last,
-    address: `${bracket(host || hostAndPort(asked).host)}:${port}`,
+    address: `${bracket(host || addressOf(asked).host)}:${port}`,
   }))
 }
 
 const bracket = (host: string): string => (host.includes(':') ? `[${host}]` : host)
 
-function hostAndPort(address: string): { host: string; port: number } {
-  const { hostname, port } = new URL(`redis://${address}`)
-  return { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || 6379) }
-}
+const addressOf = (address: string) => hostAndPort(address, 6379)

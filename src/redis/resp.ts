@@ -157,7 +157,7 @@ export class RespReader {
     const type = String.fromCharCode(this.#data[this.#at++]!)
     switch (type) {
       case '$':
-        return this.#orNull(() => this.#bytes(this.#lastLength))
+        return this.#orNull((length) => this.#bytes(length))
       case '=':
         return this.#bytes(this.#length()).toString('utf8', 4)
       case '!':
@@ -179,7 +179,7 @@ export class RespReader {
       case '*':
       case '~':
       case '>':
-        return this.#orNull(() => this.#list(this.#lastLength, depth))
+        return this.#orNull((length) => this.#list(length, depth))
       case '%':
         return this.#list(this.#length() * 2, depth)
       case '|':
@@ -191,12 +191,10 @@ export class RespReader {
     }
   }
 
-  #lastLength = 0
-
   /** RESP2 knows null as a length of -1. */
-  #orNull(read: () => Reply): Reply {
-    this.#lastLength = this.#length(-1)
-    return this.#lastLength < 0 ? null : read()
+  #orNull(read: (length: number) => Reply): Reply {
+    const length = this.#length(-1)
+    return length < 0 ? null : read(length)
   }
 
   #list(length: number, depth: number): readonly Reply[] {

@@ -1,4 +1,4 @@
-import { createClient } from 'redis'
+import { askOnce, hostAndPort } from './ask.ts'
 import type { Target } from './link.ts'
 
 export interface SentinelOptions {
@@ -10,7 +10,7 @@ export interface SentinelOptions {
   readonly password: string | undefined
 }
 
-const SENTINEL_TIMEOUT_MS = 1000
+const SENTINEL_PORT = 26379
 
 /**
  * Where the master is now: asks the Sentinels in turn, as Redis' page for Sentinel clients demands, and begins with the one that answered last.
@@ -34,31 +34,9 @@ export function sentinelTarget({ sentinels, master, template, password }: Sentin
 }
 
 async function askSentinel(sentinel: string, master: string, password: string | undefined): Promise<[string, number]> {
-  const { hostname, port } = new URL(`redis://${sentinel}`)
-  const client = createClient({
-    socket: {
-      host: hostname,
-      port: Number(port || 26379),
-      reconnectStrategy: false,
-      connectTimeout: SENTINEL_TIMEOUT_MS,
-    },
-    ...(password !== undefined && { password }),
-    commandOptions: { timeout: SENTINEL_TIMEOUT_MS },
-  })
-  client.on('error', () => {})
-  try {
-    const asked = client
-      .connect()
-      .then(() => client.sendCommand<string[] | null>(['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', master]))
-    const answer = await Promise.race([asked, late()])
-    if (answer === null || answer.length < 2) throw new Error('unknown master')
-    return [answer[0]!, Number(answer[1])]
-  } finally {
-    if (client.isOpen) client.destroy()
-  }
-}
-
-async function late(): Promise<never> {
-  await new Promise((resolve) => setTimeout(resolve, SENTINEL_TIMEOUT_MS).unref())
-  throw new Error(`no answer within ${SENTINEL_TIMEOUT_MS} ms`)
+  const server = { ...hostAndPort(sentinel, SENTINEL_PORT), username: undefined, password }
+  const answer = await askOnce(server, ['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', master])
+  const [host, port] = (answer ?? []) as string[]
+  if (host === undefined || port === undefined) throw new Error('unknown master')
+  return [host, Number(port)]
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { RedisUnavailable } from '../contract/codes.ts'
 import { isReply, isUnable } from './errors.ts'
+import { Script } from './script.ts'
 import type { At } from './topology.ts'
 
 /** A token is removed (0), left alone (-1), or its life shortened to so many ms. */
@@ -11,7 +12,7 @@ export type AfterSuccess = number
  * (a double-HMAC comparison), so that how long the comparison takes says nothing about the token, and neither MONITOR nor SLOWLOG shows it.
  * Returns 1: it was right; 0: another; -1: there is none.
  */
-const SCRIPT = `
+const SCRIPT = new Script(`
 local kept = redis.call('GET', KEYS[1])
 if not kept then return -1 end
 if redis.sha1hex(ARGV[1] .. kept) ~= ARGV[2] then return 0 end
@@ -22,9 +23,8 @@ elseif after > 0 then
   local left = redis.call('PTTL', KEYS[1])
   if left < 0 or left > after then redis.call('PEXPIRE', KEYS[1], after) end
 end
-return 1`
+return 1`)
 
-const SCRIPT_SHA = sha1(SCRIPT)
 const VERDICTS = { '1': 'ok', '0': 'wrong', '-1': 'absent' } as const
 
 /** Tokens kept as string keys. */
@@ -41,15 +41,9 @@ export class RedisTokens {
 
   /** @throws RedisUnavailable when there is no connection or it is lost before the answer; Redis' own error otherwise. */
   async redeem(key: string, token: string): Promise<'ok' | 'wrong' | 'absent'> {
-    const args = ['1', key, this.#secret, sha1(this.#secret + token), this.#after]
+    const args = [this.#secret, sha1(this.#secret + token), this.#after]
     try {
-      const reply = await this.#at(key, (client) =>
-        client.sendCommand(['EVALSHA', SCRIPT_SHA, ...args]).catch((error) => {
-          if (isReply(error) && error.message.startsWith('NOSCRIPT'))
-            return client.sendCommand(['EVAL', SCRIPT, ...args])
-          throw error
-        }),
-      )
+      const reply = await this.#at(key, (client) => SCRIPT.run((command) => client.sendCommand(command), [key], args))
       return VERDICTS[String(reply) as keyof typeof VERDICTS]
     } catch (error) {
       // A key of another type cannot hold a token.
