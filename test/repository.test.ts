@@ -86,6 +86,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const BASE_FILES = [
   'config',
   'contradictions',
+  'deadline',
   'preflight-settings',
   'setting',
   'settings',

@@ -1,11 +1,7 @@
 #!/usr/bin/env node
-import { setFlagsFromString } from 'node:v8'
 import { Command, CommanderError } from 'commander'
 import { ConfigError } from '../config.ts'
 import { CommandFailed, Misused } from './failure.ts'
-
-// A small young generation halves the memory of ten thousand idle sockets and costs no measurable time. It must be set before the heap has grown.
-setFlagsFromString('--max-semi-space-size=1')
 
 /** Exit status: 0 done, 1 a failure at run time, 2 bad arguments or a bad configuration. */
 const FAILED = 1

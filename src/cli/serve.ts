@@ -1,4 +1,5 @@
 import { loadConfig } from '../config.ts'
+import { within } from '../deadline.ts'
 import { createLogger } from '../log.ts'
 import { loadChecklist } from '../runs/module.ts'
 import { startTracing } from '../tracing.ts'
@@ -29,7 +30,7 @@ export async function serve(): Promise<void> {
   const finish = async (status: number) => {
     await redis.close()
     // A collector that hangs holds up nobody's exit.
-    await Promise.race([tracing?.stop(), new Promise((resolve) => setTimeout(resolve, TRACES_MS))])
+    if (tracing) await within(tracing.stop(), TRACES_MS).catch(() => {})
     log.flushSync()
     // Keep-alive connections of scrapers would hold the process; all that mattered is closed.
     process.exit(status)

@@ -51,6 +51,10 @@ interface Waiting {
   readonly done: () => void
 }
 
+/** All have answered; or the socket is found, which is in one place only. */
+const isSettled = ({ what, expected, answers, sockets }: Waiting): boolean =>
+  (expected !== undefined && answers >= expected) || (what === 'disconnect' && sockets > 0)
+
 /** Orders to every instance of the gateway that has live sockets, through Redis; each does its part and answers with the number of its sockets. */
 export class LiveBus implements Source {
   readonly #parts: BusParts
@@ -83,8 +87,7 @@ export class LiveBus implements Source {
     const waiting = this.#waiting.get(id)!
     try {
       waiting.expected = await publish(liveBus(), JSON.stringify(question))
-      const found = order.what === 'disconnect' && waiting.sockets > 0
-      if (!found && waiting.answers < waiting.expected) await answered
+      if (!isSettled(waiting)) await answered
       return waiting.sockets
     } finally {
       clearTimeout(timer)
@@ -112,8 +115,6 @@ export class LiveBus implements Source {
     if (waiting === undefined) return
     waiting.answers++
     waiting.sockets += sockets
-    // A socket is in one place only: then nobody else has to be waited for.
-    const found = waiting.what === 'disconnect' && waiting.sockets > 0
-    if (found || waiting.answers === waiting.expected) waiting.done()
+    if (isSettled(waiting)) waiting.done()
   }
 }

@@ -1,4 +1,5 @@
 import { RedisUnavailable } from '../contract/codes.ts'
+import { DeadlinePassed, within } from '../deadline.ts'
 import type { Logger } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Report } from './check.ts'
@@ -84,7 +85,8 @@ export class Recorder {
       try {
         await within(this.#parts.keep(report), KEEP_MS)
       } catch (error) {
-        if (error instanceof RedisUnavailable) {
+        // A command that hangs is tried again as well.
+        if (error instanceof RedisUnavailable || error instanceof DeadlinePassed) {
           this.#retry = setTimeout(() => this.#send(), RETRY_MS)
           this.#retry.unref()
           return
@@ -109,13 +111,4 @@ export class Recorder {
       this.#parts.log.warn({ err: error }, 'a report could not be told')
     }
   }
-}
-
-/** A command that hangs is tried again. */
-async function within<T>(promise: Promise<T>, timeoutMs: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new RedisUnavailable(`no answer within ${timeoutMs} ms`)), timeoutMs)
-  })
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer))
 }

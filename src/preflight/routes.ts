@@ -1,6 +1,7 @@
 import { ADMIN_COOKIE, ADMIN_COOKIE_S, type Admin } from '../admin.ts'
 import { parseDuration } from '../config.ts'
 import { RedisUnavailable, type Refusal, refusals } from '../contract/codes.ts'
+import { DeadlinePassed, within } from '../deadline.ts'
 import { type Answer, type Asked, BadRequest, json, parseJson, type Route } from '../http.ts'
 import type { Context, Report } from './check.ts'
 import { bucketsOf, DAY_MS, type Stats, statsOf } from './counts.ts'
@@ -155,16 +156,11 @@ const refused = ({ code, message, status, headers, retryAfter }: Refusal): Answe
 
 /** An answer that needs Redis, or why there is none. */
 async function withRedis(answer: Promise<Answer>): Promise<Answer> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<Answer>((resolve) => {
-    timer = setTimeout(() => resolve(refused(refusals['redis-timeout'])), READ_MS)
-  })
   try {
-    return await Promise.race([answer, late])
+    return await within(answer, READ_MS)
   } catch (error) {
+    if (error instanceof DeadlinePassed) return refused(refusals['redis-timeout'])
     if (error instanceof RedisUnavailable) return refused(refusals['redis-unavailable'])
     throw error
-  } finally {
-    clearTimeout(timer)
   }
 }

@@ -1,5 +1,6 @@
 import type { Source, Topic } from '../connection/bind.ts'
 import { runOf } from '../contract/topics.ts'
+import { within } from '../deadline.ts'
 import { type Checklist, type Fields, renderRun } from './checklist.ts'
 
 /** What a watch needs of the world outside. */
@@ -84,7 +85,8 @@ class Watch {
     this.#again = false
     this.#readAt = performance.now()
     try {
-      const fields = await this.#within(this.#parts.read(this.#runId))
+      // A server that hangs answers no command and closes no connection. What comes too late is not looked at any more: it may be old.
+      const fields = await within(this.#parts.read(this.#runId), this.#parts.options.readTimeoutMs)
       if (this.#stopped) return
       this.#failures = 0
       if (fields === undefined) this.#fault(new Error('there is something else than a hash at the key'))
@@ -123,16 +125,6 @@ class Watch {
   }
 
   readonly #fault = (error: Error): void => this.#parts.fault(this.#runId, error)
-
-  /** A server that hangs answers no command and closes no connection. What comes too late is not looked at any more: it may be old. */
-  async #within<T>(read: Promise<T>): Promise<T> {
-    const { readTimeoutMs } = this.#parts.options
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`no answer within ${readTimeoutMs} ms`)), readTimeoutMs)
-    })
-    return Promise.race([read, late]).finally(() => clearTimeout(timer))
-  }
 }
 
 /** The watches of all runs that some socket looks at: one a run, however many sockets. */
