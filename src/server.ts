@@ -31,6 +31,9 @@ export interface GatewayOptions {
 /** For the last commands and closes to leave the process. */
 const SETTLE_MS = 1000
 
+/** Room for 16,384 clients that come at the same moment: those of a gateway that was restarted. */
+const LISTENERS = 32
+
 /**
  * The composition root: builds every part in order, joins them, and stops them in reverse under one deadline.
  * Nothing here decides anything about a single socket.
@@ -90,7 +93,7 @@ export class Gateway {
     serve(adminApp, routes.rest, serving)
     serveRest(app, this.#doors, this.#countRefusal)
     if (adminApp !== app) serveRest(adminApp, [], this.#countRefusal)
-    this.#preflight.loopback.port = this.#listeners.listen(app, host, port)
+    this.#preflight.loopback.port = this.#listeners.listen(app, host, port, LISTENERS)
     return {
       port: this.#preflight.loopback.port,
       adminPort: config.adminPort === undefined ? undefined : this.#listeners.listen(adminApp, host, config.adminPort),
@@ -127,7 +130,7 @@ export class Gateway {
     const cut = await ends.drain(Math.min(config.drainWindowMs, remainingMs / 2), remainingMs, this.#cut.signal)
     this.#flow?.stop()
     await Promise.race([Promise.all([redis.upstream.settled(), this.#flow?.settled()]), this.#pause(SETTLE_MS)])
-    ends.stop()
+    this.#core.stop()
     await this.#preflight.stop(redis.ready && !this.#cut.signal.aborted ? SETTLE_MS : 0)
     this.#live.stop()
     redis.close()

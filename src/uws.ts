@@ -74,6 +74,20 @@ export function forgetOpened(): void {
   lastOpened[0] = undefined
 }
 
+const SHARED_PORT = 0
+
+/** The options work at run time, but the types do not tell. */
+type Listen = (host: string, port: number, options: number, done: (socket: us_listen_socket | false) => void) => void
+
+function bind(app: TemplatedApp, host: string, port: number, options: number): us_listen_socket {
+  let bound: us_listen_socket | false = false
+  ;(app.listen as unknown as Listen).call(app, host, port, options, (socket) => {
+    bound = socket
+  })
+  if (bound) return bound
+  throw new Error(`cannot listen on ${host}:${port}: the port is taken, or the address is not of this machine`)
+}
+
 /** The apps of a gateway and what they listen on. */
 export class Listeners {
   readonly #apps: TemplatedApp[] = []
@@ -87,25 +101,21 @@ export class Listeners {
 
   /**
    * Listens on a port that is ours alone: by default uWebSockets.js sets SO_REUSEPORT, with which a second process on the same port starts
-   * without a word and takes half of the clients. The option works at run time, but its types do not tell.
+   * without a word and takes half of the clients. So the port is taken once without it, and then shared only among listeners of our own: one
+   * of them has room for 512 connections that wait to be accepted, and who finds it full is tried again by the kernel only after seconds.
+   * @param listeners how many; together they take 512 each.
    * @returns the port, for those who asked for 0. @throws when it is taken.
    */
-  listen(app: TemplatedApp, host: string, port: number): number {
+  listen(app: TemplatedApp, host: string, port: number, listeners = 1): number {
     const { LIBUS_LISTEN_EXCLUSIVE_PORT: exclusive } = uWS as unknown as { LIBUS_LISTEN_EXCLUSIVE_PORT: number }
-    type Listen = (
-      host: string,
-      port: number,
-      options: number,
-      done: (socket: us_listen_socket | false) => void,
-    ) => void
-    let bound: us_listen_socket | false = false
-    ;(app.listen as unknown as Listen).call(app, host, port, exclusive, (socket) => {
-      bound = socket
-    })
-    if (!bound)
-      throw new Error(`cannot listen on ${host}:${port}: the port is taken, or the address is not of this machine`)
-    this.#sockets.push(bound)
-    return uWS.us_socket_local_port(bound)
+    const alone = bind(app, host, port, exclusive)
+    const bound = uWS.us_socket_local_port(alone)
+    if (listeners === 1) this.#sockets.push(alone)
+    else {
+      uWS.us_listen_socket_close(alone)
+      for (let i = 0; i < listeners; i++) this.#sockets.push(bind(app, host, bound, SHARED_PORT))
+    }
+    return bound
   }
 
   /** Takes no new connections; open ones go on. */

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect as connectTcp } from 'node:net'
 import { after, afterEach, before, describe, it } from 'node:test'
 import { sessionAuth, sessionDown } from '../../src/contract/topics.ts'
 import { Command, killCommands, run, serve } from '../support/cli.ts'
@@ -78,6 +80,20 @@ describe('wsproxy serve', () => {
     })
     assert.equal(admin.status, 1)
     assert.ok(admin.complaints.at(-1)!.includes(host), admin.stderr)
+  })
+
+  it('has room for all clients of a gateway that was restarted, whatever it is busy with when they come', async () => {
+    const { command, http } = await start()
+    const { hostname, port } = new URL(http)
+    // Nothing is accepted meanwhile, so all of them wait in the kernel; one listener has room for 512.
+    command.signal('SIGSTOP')
+    const sockets = Array.from({ length: 2000 }, () => connectTcp(Number(port), hostname))
+    try {
+      await within(Promise.all(sockets.map((socket) => once(socket, 'connect'))), 'all to be connected', AT_ONCE_MS)
+    } finally {
+      for (const socket of sockets) socket.destroy()
+      command.signal('SIGCONT')
+    }
   })
 
   it('starts where Redis is not there yet, and stops with 0 all the same', async () => {
