@@ -24,6 +24,9 @@ export interface CoreParts {
 /** Which messages of which channels may have been lost between two moments (ms since the epoch). */
 export type GapListener = (from: number, to: number, affects: (channel: string) => boolean) => void
 
+/** How often sockets are looked at: the precision of every timeout of a socket, its handshake included. */
+const SWEEP_MS = 250
+
 /** What all doors stand on: Redis, and the stages of a connection, joined. It decides nothing about a single socket. */
 export class Core {
   readonly redis: RedisClient
@@ -32,6 +35,8 @@ export class Core {
   readonly ends: Endings
   readonly receiver: Receiver
   readonly acceptor: Acceptor
+  /** One timer looks at all sockets; there is none per socket. */
+  readonly #sweeping: NodeJS.Timeout
   /** Called when Redis, or a part of it, is there: at the start, and after each outage. */
   readonly onReady: (() => void)[] = []
   readonly onGap: GapListener[] = []
@@ -93,9 +98,20 @@ export class Core {
       draining,
       opened: (connection) => this.ends.guard(connection, () => this.ends.opened(connection)),
     })
+    this.#sweeping = setInterval(() => {
+      const now = performance.now()
+      limits.sweep(now)
+      this.acceptor.sweep(now)
+      this.ends.sweep(now)
+    }, SWEEP_MS)
     metrics.channels = () => this.redis.feed.channels
     metrics.held = () => this.redis.upstream.held
     metrics.bufferedBytes = () => this.#bufferedBytes()
+  }
+
+  /** Looks at no socket any more. */
+  stop(): void {
+    clearInterval(this.#sweeping)
   }
 
   *#bufferedBytes(): Iterable<number> {

@@ -70,8 +70,7 @@ export class Tracing {
  * Traces over OTLP/HTTP to `endpoint` + `/v1/traces`. The SDK is loaded here and only when it is wanted; sampler, headers, timeouts and resource
  * attributes are those of its own `OTEL_*` variables.
  */
-export async function startTracing(endpoint: string | undefined): Promise<Tracing | undefined> {
-  if (endpoint === undefined) return undefined
+export async function startTracing(endpoint: string): Promise<Tracing> {
   const [{ BasicTracerProvider, BatchSpanProcessor }, { OTLPTraceExporter }, resources] = await Promise.all([
     import('@opentelemetry/sdk-trace-base'),
     import('@opentelemetry/exporter-trace-otlp-http'),

@@ -2,7 +2,6 @@ import { loadConfig } from '../config.ts'
 import { within } from '../deadline.ts'
 import { createLogger } from '../log.ts'
 import { loadChecklist } from '../runs/module.ts'
-import { startTracing } from '../tracing.ts'
 import { VERSION } from '../version.ts'
 import { startRedis } from './redis.ts'
 
@@ -18,7 +17,9 @@ export async function serve(): Promise<void> {
   const log = createLogger(config.logLevel)
   const preflight = await loadPreflight(config, log)
   const redis = await startRedis(config)
-  const tracing = await startTracing(config.otlpEndpoint)
+  const { otlpEndpoint } = config
+  const tracing =
+    otlpEndpoint === undefined ? undefined : await (await import('../tracing.ts')).startTracing(otlpEndpoint)
   const gateway = new Gateway({ config, redisUrl: redis.url, log, tracing, preflight, ...(checklist && { checklist }) })
   // A fault that no handler caught must not take ten thousand sockets with it.
   for (const event of ['uncaughtException', 'unhandledRejection'] as const) {

@@ -46,7 +46,6 @@ interface Attempt {
   readonly credentials: Credentials
   readonly startedAt: number
   readonly traced: Traced | undefined
-  readonly timer: NodeJS.Timeout
   connection: Connection | undefined
   over: boolean
 }
@@ -82,12 +81,8 @@ export class Acceptor {
         traced?.end(checked.code)
         return this.#closeAtOnce(door, address, checked, close!, () => upgradeCorked(res, key, protocol, '', context))
       }
-      const timer = setTimeout(
-        () => this.#refuse(attempt!, refusals['redis-timeout']),
-        this.#parts.options.handshakeTimeoutMs,
-      )
       const extensions = door.compressed ? listHeader(req, 'sec-websocket-extensions') : ''
-      const what = { door, res, context, key, extensions, address, ...checked, startedAt, traced, timer }
+      const what = { door, res, context, key, extensions, address, ...checked, startedAt, traced }
       attempt = { ...what, connection: undefined, over: false }
       this.#pending.add(attempt)
     } catch (error) {
@@ -95,6 +90,15 @@ export class Acceptor {
       return this.#turnAway(door, res, '', refusals['internal-error'], traced)
     }
     void this.#handshake(attempt)
+  }
+
+  /** Refuses whoever waits for Redis for too long; to be called regularly. */
+  sweep(now: number): void {
+    for (const attempt of this.#pending) {
+      // They are in the order in which they came.
+      if (now - attempt.startedAt < this.#parts.options.handshakeTimeoutMs) return
+      this.#refuse(attempt, refusals['redis-timeout'])
+    }
   }
 
   /** Refuses whoever is still on the way in; for a drain. */
@@ -188,7 +192,6 @@ export class Acceptor {
   #finish(attempt: Attempt, result: string): void {
     if (attempt.over) return
     attempt.over = true
-    clearTimeout(attempt.timer)
     this.#pending.delete(attempt)
     this.#parts.metrics.connections.inc({ door: attempt.door.name, result })
     attempt.traced?.end(result, attempt.visit.subject)

@@ -99,12 +99,14 @@ export class Bindings {
 
   #enter(connection: Connection, source: Source, channels: readonly string[]): Topic {
     let topic = this.#topics.get(channels[0]!)
-    if (!topic) {
-      topic = { channels, source, members: [] }
+    if (topic) topic.members.push(connection)
+    else {
+      topic = { channels, source, members: [connection] }
       for (const channel of channels) this.#topics.set(channel, topic)
     }
-    topic.members.push(connection)
-    connection.topics.push(topic)
+    // The first push into an empty list makes room for 17, and there are as many of these as sockets.
+    if (connection.topics.length === 0) connection.topics = [topic]
+    else connection.topics.push(topic)
     return topic
   }
 

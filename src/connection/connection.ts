@@ -46,7 +46,7 @@ export class Connection {
   /** The agent of the path, where it names one. */
   agent: string | undefined
   readonly openedAt: number
-  readonly topics: Topic[] = []
+  topics: Topic[] = []
   phase: Phase = Phase.accepting
   ws: Socket | undefined
 

@@ -25,8 +25,6 @@ export interface EndParts {
 /** A socket counts as slow past half of its buffer, and again as quick below a quarter: one that hovers is not told of all the time. */
 const RELIEVED = 0.25
 
-/** How often sockets are looked at: the precision of every timeout of a socket. */
-const SWEEP_MS = 250
 /** A client that was told to come back does so between this and twice this, spread. */
 const RECONNECT_AFTER_MS = 1000
 
@@ -36,16 +34,13 @@ const LABELLED = new Set([1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 
 /**
  * One way out, whatever the reason, in one order: no new messages, what was accepted is written, the door's goodbye, the close frame,
  * then (in `closed`) the place is given back, the counts go down and the line is logged.
- * One timer looks at all sockets; there is none per socket.
  */
 export class Endings {
   readonly #parts: EndParts
   readonly #open = new Set<Connection>()
-  readonly #timer: NodeJS.Timeout
 
   constructor(parts: EndParts) {
     this.#parts = parts
-    this.#timer = setInterval(() => this.#sweep(performance.now()), SWEEP_MS)
   }
 
   /** The open sockets, those on their way out included. */
@@ -172,13 +167,8 @@ export class Endings {
     return stragglers.length
   }
 
-  /** Looks at no socket any more. */
-  stop(): void {
-    clearInterval(this.#timer)
-  }
-
-  #sweep(now: number): void {
-    this.#parts.limits.sweep(now)
+  /** Looks at every socket whose time has come; to be called regularly. */
+  sweep(now: number): void {
     for (const connection of this.#open) if (now >= connection.dueAt) this.#look(connection, now)
   }
 

@@ -4,16 +4,10 @@ import type { Door } from './door.ts'
 
 /** RFC 6455, section 4.2.1. uWebSockets.js itself looks at nothing but the length of the key. */
 export function isUpgrade(req: HttpRequest): boolean {
-  const tokens = (name: string) =>
-    req
-      .getHeader(name)
-      .toLowerCase()
-      .split(/\s*,\s*/)
-  const key = req.getHeader('sec-websocket-key')
   return (
-    tokens('upgrade').includes('websocket') &&
-    tokens('connection').includes('upgrade') &&
-    /^[A-Za-z0-9+/]{22}==$/.test(key)
+    /(^|,)\s*websocket\s*(,|$)/i.test(req.getHeader('upgrade')) &&
+    /(^|,)\s*upgrade\s*(,|$)/i.test(req.getHeader('connection')) &&
+    /^[A-Za-z0-9+/]{22}==$/.test(req.getHeader('sec-websocket-key'))
   )
 }
 

@@ -30,7 +30,9 @@ export interface SubscribesTo {
   unsubscribe(group: Group): Promise<void>
 }
 
-interface Waiter {
+/** All who wait for one confirmation. */
+interface Waiting {
+  readonly confirmed: Promise<void>
   readonly resolve: () => void
   readonly reject: (error: Error) => void
 }
@@ -39,7 +41,7 @@ interface Waiter {
 export class RedisFeed {
   readonly #options: FeedOptions
   readonly #subscriptions = new Subscriptions()
-  readonly #waiters = new Map<string, Waiter[]>()
+  readonly #waiting = new Map<string, Waiting>()
   #client: SubscribesTo | undefined
   #scheduled = false
 
@@ -76,17 +78,18 @@ export class RedisFeed {
     if (this.#client === undefined) throw new RedisUnavailable('the subscriber connection is not ready')
     if (this.#subscriptions.isConfirmed(channel)) return
     this.#schedule()
-    await new Promise<void>((resolve, reject) => {
-      const waiters = this.#waiters.get(channel)
-      if (waiters) waiters.push({ resolve, reject })
-      else this.#waiters.set(channel, [{ resolve, reject }])
-    })
+    let waiting = this.#waiting.get(channel)
+    if (waiting === undefined) {
+      waiting = withResolvers()
+      this.#waiting.set(channel, waiting)
+    }
+    await waiting.confirmed
   }
 
   /** Nobody wants the channel any more; at the end of the tick that is told to Redis, unless somebody wants it again. */
   unsubscribe(channel: string): void {
     this.#subscriptions.unwant(channel)
-    this.#reject(channel, new RedisUnavailable('the channel was left before it was confirmed'))
+    this.#reject(channel, () => new RedisUnavailable('the channel was left before it was confirmed'))
     this.#schedule()
   }
 
@@ -108,9 +111,8 @@ export class RedisFeed {
   detach(): void {
     this.#client = undefined
     this.#subscriptions.lost()
-    const waiters = [...this.#waiters.values()].flat()
-    this.#waiters.clear()
-    for (const { reject } of waiters) reject(new RedisUnavailable('the subscriber connection was lost'))
+    for (const channel of [...this.#waiting.keys()])
+      this.#reject(channel, () => new RedisUnavailable('the subscriber connection was lost'))
   }
 
   #schedule(): void {
@@ -156,10 +158,8 @@ export class RedisFeed {
   #confirmed(channels: readonly string[]): void {
     this.#subscriptions.subscribed(channels)
     for (const channel of channels) {
-      const waiters = this.#waiters.get(channel)
-      if (waiters === undefined) continue
-      this.#waiters.delete(channel)
-      for (const { resolve } of waiters) resolve()
+      this.#waiting.get(channel)?.resolve()
+      this.#waiting.delete(channel)
     }
     this.#schedule()
   }
@@ -167,7 +167,7 @@ export class RedisFeed {
   /** The slot of a sharded channel is at another server, and with it the subscription; to be called by the connection. */
   movedAway(channel: string): void {
     this.#subscriptions.refused(channel)
-    this.#reject(channel, new RedisUnavailable('the slot has moved'))
+    this.#reject(channel, () => new RedisUnavailable('the slot has moved'))
     this.#options.moved(channel)
   }
 
@@ -175,14 +175,15 @@ export class RedisFeed {
     this.#options.metrics.errors.inc({ type: 'redis' })
     this.#options.log.error({ err: error }, 'Redis refused a subscription')
     this.#subscriptions.refused(channel)
-    this.#reject(channel, error)
+    this.#reject(channel, () => error)
     this.#options.refused(channel)
   }
 
-  #reject(channel: string, error: Error): void {
-    const waiters = this.#waiters.get(channel) ?? []
-    this.#waiters.delete(channel)
-    for (const { reject } of waiters) reject(error)
+  #reject(channel: string, error: () => Error): void {
+    const waiting = this.#waiting.get(channel)
+    if (waiting === undefined) return
+    this.#waiting.delete(channel)
+    waiting.reject(error())
   }
 
   /** A message has come; to be called by the connection. A fault in its delivery is not the connection's. */
@@ -194,6 +195,15 @@ export class RedisFeed {
       this.#options.log.error({ err: error }, 'fault while delivering a message')
     }
   }
+}
+
+function withResolvers(): Waiting {
+  let resolve!: () => void
+  let reject!: (error: Error) => void
+  const confirmed = new Promise<void>((...settle) => {
+    ;[resolve, reject] = settle
+  })
+  return { confirmed, resolve, reject }
 }
 
 const hasAny = ({ subscribe, unsubscribe }: { subscribe: string[]; unsubscribe: string[] }): boolean =>
