@@ -7,20 +7,24 @@ import { connectAll } from './crowd.ts'
 
 const FIRST_SHARE = 0.1
 const BURST_MS = 3000
-/** V8 collects what a burst has left when a process has been calm for 8 s, and tries three times to begin (its memory reducer). */
-const CALM_MS = 30_000
+/**
+ * V8 begins to give back what a burst has left when a process has been calm for 8 s, and often only at its third try (its memory reducer).
+ * So the look is taken when memory has fallen and stood still since, or else after a minute.
+ */
+const LOOK_MS = 1000
+const MOST_LOOKS = 60
+const STILL_LOOKS = 10
+const FALLEN = 0.8
 
 async function round(stage: Stage, { sockets }: Settings): Promise<Values> {
   const few = Math.round(sockets * FIRST_SHARE)
   await stage.redis.seedTokens(sockets)
   await connectAll(stage, 0, few)
-  await sleep(CALM_MS)
-  const low = anonymousBytes(stage.pid)
+  const low = await calmBytes(stage.pid)
   await connectAll(stage, few, sockets - few)
   await sleep(BURST_MS)
   const burst = anonymousBytes(stage.pid)
-  await sleep(CALM_MS - BURST_MS)
-  const high = anonymousBytes(stage.pid)
+  const high = await calmBytes(stage.pid)
   return {
     bytesPerSocket: (high - low) / (sockets - few),
     fewMb: low / 1e6,
@@ -30,9 +34,19 @@ async function round(stage: Stage, { sockets }: Settings): Promise<Values> {
   }
 }
 
+async function calmBytes(pid: number): Promise<number> {
+  const looks = [anonymousBytes(pid)]
+  while (looks.length < MOST_LOOKS) {
+    await sleep(LOOK_MS)
+    looks.push(anonymousBytes(pid))
+    if (looks.slice(-STILL_LOOKS).every((bytes) => bytes < Math.max(...looks) * FALLEN)) break
+  }
+  return looks.at(-1)!
+}
+
 export const idle: Scenario = {
   name: 'idle',
-  about: 'memory with all sockets open and subscribed, after 30 s of calm; the slope from a tenth of them to all',
+  about: 'memory with all sockets open and subscribed, in a calm process; the slope from a tenth of them to all',
   uses: ['sockets'],
   defaults: { sockets: 10_000, messages: 0, perSecond: 0, window: 0, rounds: 3 },
   long: true,

@@ -3,10 +3,12 @@ import { describe, it } from 'node:test'
 import { judge, readGate, verdictTable } from '../../bench/gate.ts'
 import { type Outcome, outcomeOf, type Round } from '../../bench/report/outcome.ts'
 import type { Scenario } from '../../bench/scenario.ts'
+import { fanout } from '../../bench/scenarios/fanout.ts'
 import { handshake } from '../../bench/scenarios/handshake.ts'
 import { idle } from '../../bench/scenarios/idle.ts'
 import { streamSaturated } from '../../bench/scenarios/stream.ts'
 import { unicastPaced, unicastSaturated } from '../../bench/scenarios/unicast.ts'
+import { upstream } from '../../bench/scenarios/upstream.ts'
 import { OURS, SUBJECTS } from '../../bench/subjects.ts'
 
 const values = (...medians: number[]): Round[] => medians.map((cpuUs) => ({ values: { cpuUs } }))
@@ -67,7 +69,7 @@ describe('the gate', () => {
     const { peer, limits } = readGate()
     assert.ok(limits.length >= 5)
     assert.ok(peer !== OURS.name && SUBJECTS.some(({ name }) => name === peer))
-    const scenarios = [handshake, unicastSaturated, unicastPaced, streamSaturated, idle]
+    const scenarios = [handshake, unicastSaturated, unicastPaced, streamSaturated, fanout, upstream, idle]
     for (const { scenario, metric, atMost, atLeast } of limits) {
       const found = scenarios.find(({ name }) => name === scenario)
       assert.ok(found, scenario)
