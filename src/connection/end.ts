@@ -64,9 +64,12 @@ export class Endings {
     this.#open.add(connection)
     connection.door.stats.active++
     connection.phase = Phase.open
-    connection.dueAt = performance.now() + this.#parts.options.pingIntervalMs
+    const { heartbeat } = connection.door
+    // Sockets that came together are asked for the first time at moments of their own, and so ever after.
+    connection.dueAt = connection.heardAt + spread(this.#parts.options.pingIntervalMs)
+    if (heartbeat) connection.beatAt -= heartbeat.intervalMs - spread(heartbeat.intervalMs)
     if (connection.quiet) connection.due(connection.trafficAt + connection.quiet.afterMs)
-    if (connection.door.heartbeat) connection.due(connection.beatAt + connection.door.heartbeat.intervalMs)
+    if (heartbeat) connection.due(connection.beatAt + heartbeat.intervalMs)
     const { log } = this.#parts
     if (log.isLevelEnabled('info')) log.connection(connection).info({ event: 'accepted' }, 'connection accepted')
     this.#parts.delivery.flush(connection)
@@ -181,7 +184,8 @@ export class Endings {
     if (connection.buffered > 0) this.drained(connection)
     const silentMs = now - connection.heardAt
     if (silentMs >= pongTimeoutMs) return this.end(connection, closes.notHeard)
-    if (silentMs >= pingIntervalMs && !connection.pinged) {
+    const neverHeard = connection.heardAt === connection.openedAt
+    if ((silentMs >= pingIntervalMs || neverHeard) && !connection.pinged) {
       connection.pinged = true
       connection.ws!.ping()
     }
@@ -221,6 +225,9 @@ export class Endings {
     connection.ws.close()
   }
 }
+
+/** A random part of an interval, and no very small one. */
+const spread = (intervalMs: number): number => intervalMs * (0.25 + Math.random() * 0.75)
 
 const reconnectAfterMs = () => Math.round(RECONNECT_AFTER_MS * (1 + Math.random()))
 

@@ -85,6 +85,21 @@ describe('a client that answers', () => {
   })
 })
 
+describe('clients that came together', () => {
+  it('are pinged at moments of their own, so that no turn of the loop has to ask them all', async (t) => {
+    const gateway = await startFor(t, { env: { PING_INTERVAL: '1600ms', PONG_TIMEOUT: '1h' } })
+    const clients = await Promise.all(Array.from({ length: 30 }, (_, i) => gateway.join(`together-${i}`)))
+    const moments = clients.map((): number[] => [])
+    for (const [i, { socket }] of clients.entries()) socket.on('ping', () => moments[i]!.push(performance.now()))
+    await eventually(() => moments.every((each) => each.length >= 2), 'two pings each')
+    for (const round of [0, 1]) {
+      const times = moments.map((each) => each[round]!)
+      const apart = Math.max(...times) - Math.min(...times)
+      assert.ok(apart > 700, `all of them within ${apart} ms`)
+    }
+  })
+})
+
 describe('a session that is idle', () => {
   it('is closed with 4408 although its client answers pings, and traffic either way keeps it open', async (t) => {
     const env = { SESSION_IDLE_TIMEOUT: '1s', PING_INTERVAL: '100ms', PONG_TIMEOUT: '60s' }

@@ -479,6 +479,16 @@ describe('the run door', () => {
       assert.equal(client.code, undefined)
     })
 
+    it('sends pings at moments of their own to clients that came together', async () => {
+      await start({ RUN_PING_INTERVAL: '1600ms', RUN_PONG_TIMEOUT: '60s' })
+      const clients = await Promise.all(Array.from({ length: 30 }, () => watchRun(gateway, 'beat')))
+      const moments: number[] = []
+      for (const { socket } of clients) socket.once('message', () => moments.push(performance.now()))
+      await eventually(() => moments.length === clients.length, 'a ping each')
+      const apart = Math.max(...moments) - Math.min(...moments)
+      assert.ok(apart > 700, `all of them within ${apart} ms`)
+    })
+
     it('takes frames that are no JSON for a sign of life too', async () => {
       await start({ RUN_PING_INTERVAL: '100ms', RUN_PONG_TIMEOUT: '1s' })
       const client = await watchRun(gateway, 'beat')
