@@ -145,7 +145,7 @@ export const settings = {
     default: '30s',
     minimum: 100,
     aliases: ['PREFLIGHT_PING_INTERVAL'],
-    description: 'How often a run socket gets `{"type":"ping"}`.',
+    description: 'How often a run socket gets `{"type":"ping"}`; the first one comes earlier, at a random moment.',
   }),
   runPongTimeoutMs: duration('RUN_PONG_TIMEOUT', {
     default: '65s',
@@ -188,7 +188,7 @@ export const settings = {
   pingIntervalMs: duration('PING_INTERVAL', {
     default: '25s',
     minimum: 100,
-    description: 'Silence of a client until it gets a protocol ping.',
+    description: 'Silence of a client until it gets a protocol ping; the first one comes earlier, at a random moment.',
   }),
   pongTimeoutMs: duration('PONG_TIMEOUT', {
     default: '50s',
