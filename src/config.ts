@@ -65,7 +65,16 @@ const unlimited = Number.POSITIVE_INFINITY
 
 /** An ajv that also turns text into what it means, in place. */
 function compile() {
-  const ajv = new Ajv({ allErrors: true, useDefaults: true, coerceTypes: true, strict: true, $data: false })
+  const ajv = new Ajv({
+    allErrors: true,
+    useDefaults: true,
+    coerceTypes: true,
+    strict: true,
+    // It runs once: to look at the schema and to optimize what is made of it takes longer than that.
+    meta: false,
+    validateSchema: false,
+    code: { optimize: false },
+  })
   const convert = (keyword: string, parse: (text: string) => unknown, expected: string, max = unlimited) => {
     const unit = { size: ' bytes', duration: ' ms' }[keyword] ?? ''
     ajv.addKeyword({

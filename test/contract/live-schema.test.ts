@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { Ajv2020 } from 'ajv/dist/2020.js'
 import { difference } from '../../contract/diff.ts'
 import { files, generate } from '../../contract/generate.ts'
 import { type ContractSchema, framesOf } from '../../contract/schema.ts'
@@ -34,6 +35,13 @@ function lastPublished(): string | undefined {
 }
 
 describe('the contract of the live door', () => {
+  it('is a JSON Schema, 2020-12, without a keyword that nobody knows', () => {
+    const ajv = new Ajv2020({ strict: true, allowUnionTypes: true, keywords: ['version'] })
+    assert.doesNotThrow(() => ajv.addSchema(schema))
+    const broken = { ...schema, $id: 'https://example.org/broken', $defs: { x: { type: 'text' } } }
+    assert.throws(() => ajv.addSchema(broken), /schema is invalid/)
+  })
+
   it('is what its types and its AsyncAPI document were generated from', async () => {
     const made = await generate()
     const hint = 'run: npm run contract:generate'
