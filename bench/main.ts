@@ -18,6 +18,7 @@ import { liveFanout, liveFlood, liveMixed } from './scenarios/live.ts'
 import { reconnectStorm } from './scenarios/reconnect-storm.ts'
 import { runsCrowd, runsMany } from './scenarios/runs.ts'
 import { slowReaders } from './scenarios/slow-readers.ts'
+import { start } from './scenarios/start.ts'
 import { streamPaced, streamSaturated } from './scenarios/stream.ts'
 import { unicastPaced, unicastSaturated } from './scenarios/unicast.ts'
 import { upstream } from './scenarios/upstream.ts'
@@ -32,6 +33,7 @@ const SCENARIOS: Scenario[] = [
   fanout,
   upstream,
   idle,
+  start,
   runsMany,
   runsCrowd,
   slowReaders,

@@ -3,7 +3,7 @@ import { connect, createServer } from 'node:net'
 import { sleep } from '../load/clock.ts'
 import type { Child } from './children.ts'
 
-const POLL_MS = 20
+const POLL_MS = 5
 
 /** A port that was free a moment ago. */
 export function freePort(): Promise<number> {
