@@ -1,8 +1,8 @@
 import { createInterface } from 'node:readline'
 import { loadConfig } from '../config.ts'
 import { isId, sessionDown } from '../contract/topics.ts'
+import { asAgent } from './agent.ts'
 import { CommandFailed, Misused } from './failure.ts'
-import { withRedis } from './redis.ts'
 
 /**
  * Publishes what an agent would.
@@ -12,12 +12,12 @@ export async function publish(session: string, json: string): Promise<void> {
   if (!isId(session)) throw new Misused(`"${session}" is not a session id: [A-Za-z0-9_.-], 1 to 128`)
   if (json !== '-') assertJson(json)
   const { config } = loadConfig()
-  await withRedis(config, async (client) => {
+  await asAgent(config, async (agent) => {
     // Not before: lines that nobody listens to are lost.
     const lines = json === '-' ? createInterface({ input: process.stdin }) : [json]
     for await (const line of lines) {
       assertJson(line)
-      const receivers = await client.publish(sessionDown(session), line)
+      const receivers = await agent.publish(sessionDown(session), line)
       if (receivers === 0)
         throw new CommandFailed(`no gateway has a client of session ${session}: the message went nowhere`)
       console.error(`published to ${receivers} gateway${receivers === 1 ? '' : 's'}`)

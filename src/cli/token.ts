@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { loadConfig, parseDuration } from '../config.ts'
 import { isId, sessionAuth } from '../contract/topics.ts'
+import { asAgent } from './agent.ts'
 import { Misused } from './failure.ts'
-import { withRedis } from './redis.ts'
 
 /** 256 bits. */
 const TOKEN_BYTES = 32
@@ -14,8 +14,6 @@ export async function create(session: string, options: { readonly ttl: string })
   if (ttlMs <= 0) throw new Misused(`--ttl ${options.ttl} is not a duration: seconds, or 90s, 5m, 1h`)
   const token = randomBytes(TOKEN_BYTES).toString('base64url')
   const { config } = loadConfig()
-  await withRedis(config, (client) =>
-    client.set(sessionAuth(session), token, { expiration: { type: 'PX', value: ttlMs } }),
-  )
+  await asAgent(config, (agent) => agent.set(sessionAuth(session), token, ttlMs))
   console.log(token)
 }

@@ -1,0 +1,97 @@
+import { createClient, createCluster } from 'redis'
+import type { Config } from '../config.ts'
+import { within } from '../deadline.ts'
+import { parseTarget } from '../redis/client.ts'
+import type { Target } from '../redis/link.ts'
+import { sentinelTarget } from '../redis/sentinel.ts'
+import { CommandFailed } from './failure.ts'
+import { EMBEDDED_PORT } from './redis.ts'
+
+const CONNECT_TIMEOUT_MS = 3000
+
+/** What an agent does in Redis, wherever that is: on one server, on the master that Sentinels name, or in a cluster. */
+export interface Agent {
+  set(key: string, value: string, lifeMs: number): Promise<unknown>
+  /** Resolves with the number of subscribers. */
+  publish(channel: string, message: string): Promise<number>
+}
+
+interface Opened {
+  readonly agent: Agent
+  close(): void
+}
+
+/**
+ * Connects for one command; without any setting to the embedded server of a running gateway.
+ * @throws CommandFailed when nobody answers there.
+ */
+export async function asAgent<T>(config: Config, use: (agent: Agent) => Promise<T>): Promise<T> {
+  const { redisUrl, clusterNodes, sentinels } = config
+  const template = parseTarget(redisUrl ?? `redis://127.0.0.1:${EMBEDDED_PORT}`)
+  const [where, opening] =
+    clusterNodes.length > 0
+      ? [`in the cluster of ${clusterNodes.join(', ')}`, openCluster(config, template)]
+      : sentinels.length > 0
+        ? [`where the Sentinels ${sentinels.join(', ')} look`, masterOf(config, template).then(openServer)]
+        : [`at ${template.host}:${template.port}`, openServer(template)]
+  const { agent, close } = await opening.catch((cause: Error) => {
+    const isUnset = redisUrl === undefined && clusterNodes.length + sentinels.length === 0
+    const hint = isUnset ? '; is "npm start" running, or should REDIS_URL be set?' : ''
+    throw new CommandFailed(`no Redis ${where} (${cause.message})${hint}`)
+  })
+  return use(agent).finally(close)
+}
+
+const masterOf = ({ sentinels, sentinelMaster, sentinelPassword }: Config, template: Target): Promise<Target> =>
+  sentinelTarget({ sentinels, master: sentinelMaster, template, password: sentinelPassword })()
+
+async function openServer({ host, port, tls, username, password, database }: Target): Promise<Opened> {
+  const client = createClient({
+    ...credentials({ username, password }),
+    database,
+    socket: { host, port, ...(tls && { tls }), reconnectStrategy: false, connectTimeout: CONNECT_TIMEOUT_MS },
+  }).on('error', () => {})
+  await client.connect()
+  const agent: Agent = {
+    set: (key, value, lifeMs) => client.set(key, value, { expiration: { type: 'PX', value: lifeMs } }),
+    publish: (channel, message) => client.publish(channel, message),
+  }
+  return { agent, close: () => client.destroy() }
+}
+
+async function openCluster({ clusterNodes, shardedPubSub }: Config, template: Target): Promise<Opened> {
+  const { tls } = template
+  const cluster = createCluster({
+    rootNodes: clusterNodes.map((address) => ({ url: `${tls ? 'rediss' : 'redis'}://${address}` })),
+    defaults: {
+      ...credentials(template),
+      socket: { ...(tls && { tls }), reconnectStrategy: false, connectTimeout: CONNECT_TIMEOUT_MS },
+    },
+  }).on('error', () => {})
+  const close = () => cluster.destroy()
+  try {
+    await within(cluster.connect(), CONNECT_TIMEOUT_MS)
+  } catch (error) {
+    close()
+    throw error
+  }
+  const verb = shardedPubSub ? 'SPUBLISH' : 'PUBLISH'
+  const agent: Agent = {
+    set: (key, value, lifeMs) => cluster.set(key, value, { expiration: { type: 'PX', value: lifeMs } }),
+    publish: async (channel, message) => {
+      const there = await cluster.sendCommand<number>(channel, false, [verb, channel, message])
+      if (there > 0 || shardedPubSub) return there
+      // It reaches every server of the cluster, and is only counted where it was published.
+      const counts = await Promise.all(
+        cluster.masters.map(async (node) => (await cluster.nodeClient(node)).pubSubNumSub(channel)),
+      )
+      return counts.reduce((sum, count) => sum + (count[channel] ?? 0), 0)
+    },
+  }
+  return { agent, close }
+}
+
+const credentials = ({ username, password }: Pick<Target, 'username' | 'password'>) => ({
+  ...(username !== undefined && { username }),
+  ...(password !== undefined && { password }),
+})
