@@ -1,0 +1,216 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { sessionAuth, sessionDown } from '../../src/contract/topics.ts'
+import { connect } from '../support/client.ts'
+import { startGateway, type TestGateway } from '../support/gateway.ts'
+import { RawSocket, upgradeRequest } from '../support/raw.ts'
+import { type RealRedis, startRealRedis, withoutRealRedis } from '../support/redis.ts'
+import { assertRefusal, assertRefused, counted, knock, REFUSED, withToken } from '../support/refusals.ts'
+import { type RelayedRedis, startRelayedRedis } from '../support/relay.ts'
+import { eventually, within } from '../support/wait.ts'
+import { answerOf, joinRaw, listeners, publish, untilOpen } from '../support/wire.ts'
+
+describe('an upgrade that Redis has not confirmed', () => {
+  let redis: RelayedRedis
+  let gateway: TestGateway
+  before(async () => {
+    redis = await startRelayedRedis()
+    gateway = await startGateway({ redis, env: { MAX_CONNECTIONS: '1', HANDSHAKE_TIMEOUT: '60s' } })
+  })
+  after(async () => {
+    redis?.release()
+    await gateway?.stop()
+    await redis?.stop()
+  })
+
+  /** Frees whatever a test may still hold and checks that the one place there is can be taken. */
+  async function assertPlaceIsFree(): Promise<void> {
+    redis.release()
+    const client = await eventually(() => gateway.join('place').catch(() => undefined), 'the place')
+    await client.close()
+    await untilOpen(gateway, 0)
+    await eventually(async () => (await gateway.metric('wsproxy_redis_pubsub_channels_active')) === 0, 'no channel')
+  }
+
+  it('gets its 101 when the confirmation of the subscription comes, and not before', async () => {
+    redis.hold(sessionDown('confirm'))
+    const raw = await knock(gateway, 'confirm')
+    await eventually(() => redis.holds(sessionDown('confirm')), 'the confirmation to be on its way')
+    // The token is spent by now: nothing but the confirmation is missing.
+    assert.equal(await gateway.agent.exists(sessionAuth('confirm')), 0)
+    assert.equal((await fetch(`${gateway.http}/version`)).status, 200)
+    assert.equal(raw.text, '')
+    redis.release()
+    assert.equal(await raw.status(), 101)
+    raw.destroy()
+    await assertPlaceIsFree()
+  })
+
+  for (const [stage, needle] of [
+    ['token', sessionAuth('leaver')],
+    ['subscription', sessionDown('leaver')],
+  ] as const) {
+    it(`gives its place back when the client hangs up during the check of the ${stage}`, async () => {
+      const aborted = await counted(gateway, 'aborted')
+      redis.hold(needle)
+      const raw = await knock(gateway, 'leaver')
+      await eventually(() => redis.holds('\r\n'), 'the answer to be on its way')
+      raw.destroy()
+      await eventually(async () => (await counted(gateway, 'aborted')) === aborted + 1, 'the abort to be noticed')
+      redis.release()
+      await assertPlaceIsFree()
+      await eventually(async () => (await listeners(gateway, sessionDown('leaver'))) === 0, 'the channel to be left')
+      assert.equal(await counted(gateway, 'aborted'), aborted + 1)
+      assert.equal(await gateway.metric('wsproxy_errors_total', { type: 'internal' }), 0)
+    })
+  }
+})
+
+describe('an upgrade for which Redis takes too long', () => {
+  let redis: RelayedRedis
+  let gateway: TestGateway
+  before(async () => {
+    redis = await startRelayedRedis()
+    gateway = await startGateway({ redis, env: { MAX_CONNECTIONS: '2', HANDSHAKE_TIMEOUT: '300ms' } })
+  })
+  after(async () => {
+    redis?.release()
+    await gateway?.stop()
+    await redis?.stop()
+  })
+
+  it('is refused with 504 at the token as at the subscription, and gives its place back', async () => {
+    for (const needle of [sessionAuth('slow'), sessionDown('slow')]) {
+      const before = await counted(gateway, 'redis-timeout')
+      redis.hold(needle)
+      const sockets = await Promise.all([knock(gateway, 'slow'), knock(gateway, 'slow-too')])
+      await sockets[0].untilClosed()
+      assertRefusal(answerOf(sockets[0]), REFUSED.redisTimeout)
+      redis.release()
+      await sockets[1].head()
+      sockets[1].destroy()
+      assert.ok((await counted(gateway, 'redis-timeout')) > before)
+      await untilOpen(gateway, 0)
+      const clients = [await eventually(() => gateway.join('next').catch(() => undefined), 'a place')]
+      clients.push(await eventually(() => gateway.join('next-too').catch(() => undefined), 'the other place'))
+      for (const client of clients) await client.close()
+      await untilOpen(gateway, 0)
+      await eventually(async () => (await listeners(gateway, sessionDown('slow'))) === 0, 'the channel to be left')
+    }
+  })
+})
+
+describe('without Redis an upgrade', { skip: withoutRealRedis }, () => {
+  let redis: RealRedis
+  let gateway: TestGateway
+  before(async () => {
+    redis = await startRealRedis()
+    gateway = await startGateway({ redis, env: { MAX_CONNECTIONS: '1', HANDSHAKE_TIMEOUT: '300ms' } })
+  })
+  after(async () => {
+    await gateway?.stop()
+    await redis?.stop()
+  })
+
+  const assertServes = async (session: string) => {
+    const client = await eventually(() => gateway.join(session).catch(() => undefined), 'an upgrade to be served again')
+    publish(gateway, session, 'back')
+    assert.deepEqual(await client.take(1), ['back'])
+    await client.close()
+    await untilOpen(gateway, 0)
+  }
+
+  it('is refused with 504 while it hangs, and served when it goes on', async () => {
+    const token = await gateway.token('hung')
+    redis.process.kill('SIGSTOP')
+    try {
+      await assertRefused(gateway, upgradeRequest('/a/ws/hung', withToken(token)), REFUSED.redisTimeout)
+    } finally {
+      redis.process.kill('SIGCONT')
+    }
+    await assertServes('after-hang')
+  })
+
+  it('is refused with 503, not 504, when it is gone, even for one that was already on its way', async (t) => {
+    const patient = await startGateway({ redis, env: { HANDSHAKE_TIMEOUT: '60s' } })
+    t.after(() => patient.stop())
+    const token = await gateway.token('gone')
+    redis.process.kill('SIGSTOP')
+    const raw = await RawSocket.open(patient.http)
+    raw.write(upgradeRequest('/a/ws/gone', withToken(token)))
+    assert.equal((await fetch(`${patient.http}/version`)).status, 200)
+    await redis.kill()
+    await raw.untilClosed()
+    assertRefusal(answerOf(raw), REFUSED.redisUnavailable)
+    for (const each of [patient, gateway]) {
+      await eventually(async () => (await each.metric('wsproxy_redis_up')) === 0, 'the loss to be noticed')
+      await assertRefused(each, upgradeRequest('/a/ws/gone', withToken(token)), REFUSED.redisUnavailable)
+    }
+    await redis.restart()
+    await assertServes('after-restart')
+  })
+
+  it('is refused with 500 when Redis forbids the channel, which harms nobody else', async () => {
+    await eventually(() => gateway.agent.isReady, 'the agent to be back')
+    const acl = (...rules: string[]) => gateway.agent.sendCommand(['ACL', 'SETUSER', 'default', ...rules])
+    // With the channel of the canary: Redis cuts who is subscribed to what it forbids.
+    await acl('resetchannels', '&session:allowed*', '&wsproxy:canary:*')
+    try {
+      const token = await gateway.token('forbidden')
+      await assertRefused(gateway, upgradeRequest('/a/ws/forbidden', withToken(token)), REFUSED.internal)
+      await assertServes('allowed')
+    } finally {
+      await acl('allchannels')
+    }
+    await assertServes('forbidden')
+  })
+})
+
+describe('while the gateway drains an upgrade', () => {
+  it('is refused with 503, as long as the listener is open', async (t) => {
+    const gateway = await startGateway({ env: { DRAIN_DELAY: '20s' } })
+    t.after(() => gateway.stop())
+    const standing = await gateway.join('standing')
+    const early = await RawSocket.open(gateway.http)
+    const token = await gateway.token('late')
+    const stopped = gateway.gateway.stop()
+    await assertRefused(gateway, upgradeRequest('/a/ws/late', withToken(token)), REFUSED.draining)
+    early.write(upgradeRequest('/a/ws/late', withToken(token)))
+    await early.untilClosed()
+    assertRefusal(answerOf(early), REFUSED.draining)
+    assert.equal(await gateway.agent.exists(sessionAuth('late')), 1, 'the token is not spent')
+    assert.equal(standing.code, undefined)
+    await Promise.all([gateway.gateway.stop(), within(stopped, 'the end of the drain')])
+  })
+
+  it('that is on its way is refused with 503 as well, at any stage, and who comes later finds no listener', async (t) => {
+    const redis = await startRelayedRedis()
+    t.after(() => redis.stop())
+    const gateway = await startGateway({ redis, env: { HANDSHAKE_TIMEOUT: '60s' } })
+    t.after(() => gateway.stop())
+    redis.hold(sessionDown('on-its-way'))
+    const raw = await knock(gateway, 'on-its-way')
+    await eventually(() => redis.holds(sessionDown('on-its-way')), 'the confirmation to be on its way')
+    redis.hold(sessionAuth('at-the-token'))
+    const other = await knock(gateway, 'at-the-token')
+    const spent = async () => (await gateway.agent.exists(sessionAuth('at-the-token'))) === 0
+    await eventually(spent, 'the answer to be on its way')
+    const stopped = gateway.gateway.stop()
+    for (const each of [raw, other]) {
+      await each.untilClosed()
+      assertRefusal(answerOf(each), REFUSED.draining)
+    }
+    redis.release()
+    await within(stopped, 'the end of the drain')
+    await assert.rejects(connect(gateway.sessionUrl('later'), { token: 'x' }), { code: 'ECONNREFUSED' })
+  })
+
+  it('leaves its socket open to the goodbye when it was complete before', async (t) => {
+    const gateway = await startGateway()
+    t.after(() => gateway.stop())
+    const raw = await joinRaw(gateway, 'complete')
+    await within(gateway.gateway.stop(), 'the end of the drain')
+    await raw.untilClosed()
+    assert.match(raw.text, /goodbye/)
+  })
+})
