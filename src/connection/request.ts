@@ -5,11 +5,14 @@ import type { Door } from './door.ts'
 /** RFC 6455, section 4.2.1. uWebSockets.js itself looks at nothing but the length of the key. */
 export function isUpgrade(req: HttpRequest): boolean {
   return (
-    /(^|,)\s*websocket\s*(,|$)/i.test(req.getHeader('upgrade')) &&
-    /(^|,)\s*upgrade\s*(,|$)/i.test(req.getHeader('connection')) &&
+    lists(req, 'upgrade', /(^|,)\s*websocket\s*(,|$)/i) &&
+    lists(req, 'connection', /(^|,)\s*upgrade\s*(,|$)/i) &&
     /^[A-Za-z0-9+/]{22}==$/.test(req.getHeader('sec-websocket-key'))
   )
 }
+
+const lists = (req: HttpRequest, name: string, entry: RegExp): boolean =>
+  entry.test(req.getHeader(name)) || entry.test(listHeader(req, name))
 
 /** A list header as one text: a proxy may have added a line of its own, and `getHeader` knows only the first (RFC 9110, section 5.3). */
 export function listHeader(req: HttpRequest, name: string): string {

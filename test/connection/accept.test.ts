@@ -102,6 +102,13 @@ describe('an upgrade', () => {
     raw.destroy()
   })
 
+  it('may name them on lines of their own, as a proxy writes them', async () => {
+    const headers = { Connection: 'keep-alive\r\nConnection: Upgrade', Upgrade: 'h2c\r\nUpgrade: websocket' }
+    const raw = await knock(gateway, 'lines', headers)
+    assert.equal(await raw.status(), 101)
+    raw.destroy()
+  })
+
   it('is refused with 405 when it is a POST', () =>
     assertRefused(gateway, upgradeRequest('/a/ws/s', withToken('x'), 'POST /a/ws/s HTTP/1.1'), REFUSED.method))
 
