@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { Admin } from './admin.ts'
 import type { Config } from './config.ts'
 import type { Door } from './connection/door.ts'
@@ -122,6 +123,8 @@ export class Gateway {
     this.#draining = true
     log.info({ event: 'drain-start', sockets: ends.open.size }, 'draining')
     await this.#pause(config.drainDelayMs)
+    // Who waits in the kernel to be accepted would be cut off with the listener: turns of the loop to accept them, to read and to answer.
+    for (let turn = 0; turn < 3; turn++) await setImmediate()
     this.#listeners.close()
     acceptor.refusePending()
     redis.upstream.drain()
