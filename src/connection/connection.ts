@@ -45,7 +45,7 @@ export class Connection {
   readonly address: string
   /** The agent of the path, where it names one. */
   agent: string | undefined
-  readonly openedAt: number
+  openedAt!: number
   topics: Topic[] = []
   phase: Phase = Phase.accepting
   ws: Socket | undefined
@@ -67,14 +67,14 @@ export class Connection {
   shown: Buffer | undefined
 
   /** Times are in ms of the process' monotonic clock. */
-  heardAt: number
+  heardAt!: number
   /** The last client frame, and the last heartbeat. */
-  frameAt: number
-  beatAt: number
+  frameAt!: number
+  beatAt!: number
   /** The last message from Redis, and the last client frame that its door counts as one. */
-  trafficAt: number
+  trafficAt!: number
   /** When the sweep has to look at this socket next. */
-  dueAt: number
+  dueAt!: number
   pinged = false
   quiet: QuietRule | undefined
   closing: Close | undefined
@@ -94,13 +94,18 @@ export class Connection {
     this.door = door
     this.subject = subject
     this.address = address
+    this.begin(now)
+    this.quiet = door.quiet
+  }
+
+  /** Its times count from here: from when it is made, and again from when it is open. Nobody can have answered before that. */
+  begin(now: number): void {
     this.openedAt = now
     this.heardAt = now
     this.frameAt = now
     this.beatAt = now
     this.trafficAt = now
     this.dueAt = now
-    this.quiet = door.quiet
   }
 
   /**

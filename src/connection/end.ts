@@ -64,6 +64,7 @@ export class Endings {
     this.#open.add(connection)
     connection.door.stats.active++
     connection.phase = Phase.open
+    connection.begin(performance.now())
     const { heartbeat } = connection.door
     // Sockets that came together are asked for the first time at moments of their own, and so ever after.
     connection.dueAt = connection.heardAt + spread(this.#parts.options.pingIntervalMs)
@@ -183,7 +184,8 @@ export class Endings {
     // A client that reads a long backlog answers pings late: what it reads counts.
     if (connection.buffered > 0) this.drained(connection)
     const silentMs = now - connection.heardAt
-    if (silentMs >= pongTimeoutMs) return this.end(connection, closes.notHeard)
+    // Who was not asked could not answer: the sweep may have come late, by its own interval or because the process stood still.
+    if (silentMs >= pongTimeoutMs && connection.pinged) return this.end(connection, closes.notHeard)
     const neverHeard = connection.heardAt === connection.openedAt
     if ((silentMs >= pingIntervalMs || neverHeard) && !connection.pinged) {
       connection.pinged = true
@@ -198,7 +200,8 @@ export class Endings {
   #beat(connection: Connection, now: number): void {
     const { heartbeat } = connection.door
     if (heartbeat === undefined) return
-    if (now - connection.frameAt >= heartbeat.timeoutMs) return this.end(connection, closes.notHeard)
+    const asked = connection.beatAt > connection.frameAt
+    if (asked && now - connection.frameAt >= heartbeat.timeoutMs) return this.end(connection, closes.notHeard)
     if (now - connection.beatAt >= heartbeat.intervalMs) {
       connection.beatAt = now
       this.#parts.delivery.enqueue(connection, heartbeat.frame)

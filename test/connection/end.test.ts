@@ -4,6 +4,7 @@ import { sessionDown, sessionUp } from '../../src/contract/topics.ts'
 import { connect, type TestClient } from '../support/client.ts'
 import { startGateway, type TestGateway, type TestGatewayOptions } from '../support/gateway.ts'
 import { clientFrame, type RawSocket } from '../support/raw.ts'
+import { startRealRedis, withoutRealRedis } from '../support/redis.ts'
 import { eventually, within } from '../support/wait.ts'
 import { closeOf, framesOf, joinRaw, listeners, OPCODE, publish, untilOpen } from '../support/wire.ts'
 
@@ -82,6 +83,35 @@ describe('a client that answers', () => {
     }
     assert.ok(pings[2]! < 3, `${pings[2]} pings for who speaks all the time`)
     for (const client of clients) assert.equal(client.code, undefined)
+  })
+})
+
+describe('a socket', () => {
+  it('whose client answers every ping stays, however little longer PONG_TIMEOUT is than PING_INTERVAL', async (t) => {
+    const gateway = await startFor(t, { env: { PING_INTERVAL: '300ms', PONG_TIMEOUT: '310ms' } })
+    const client = await gateway.join('answers')
+    let pings = 0
+    client.socket.on('ping', () => pings++)
+    await eventually(() => pings >= 4 || client.code !== undefined, 'four pings')
+    assert.equal(client.code, undefined)
+  })
+
+  it('has all of its time from when it is open, however long its way in took', {
+    skip: withoutRealRedis,
+  }, async (t) => {
+    const redis = await startRealRedis()
+    t.after(() => redis.stop())
+    const env = { LIVE_IDLE_TIMEOUT: '1s', PONG_TIMEOUT: '60s' }
+    const gateway = await startFor(t, { env, redis })
+    redis.process.kill('SIGSTOP')
+    const entering = connect(`${gateway.url}/live`)
+    await new Promise((resolve) => setTimeout(resolve, 1500))
+    redis.process.kill('SIGCONT')
+    const client = await entering
+    const openedAt = performance.now()
+    await within(client.closed, 'the close')
+    assert.equal(client.code, 4408)
+    assert.ok(performance.now() - openedAt >= 950, `after ${performance.now() - openedAt} ms`)
   })
 })
 
