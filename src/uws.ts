@@ -100,10 +100,11 @@ export class Listeners {
   }
 
   /**
-   * Listens on a port that is ours alone: by default uWebSockets.js sets SO_REUSEPORT, with which a second process on the same port starts
-   * without a word and takes half of the clients. So the port is taken once without it, and then shared only among listeners of our own: one
-   * of them has room for 512 connections that wait to be accepted, and who finds it full is tried again by the kernel only after seconds.
-   * @param listeners how many; together they take 512 each.
+   * Listens on a port that no other gateway has: by default uWebSockets.js sets SO_REUSEPORT, with which a second process on the same port starts
+   * without a word and takes half of the clients. So the port is first taken without it, which fails where anybody listens. With more than one
+   * listener it is then shared among ours: one has room for 512 connections that wait to be accepted, and who finds it full is tried again
+   * by the kernel only after seconds. (A foreign program of the same user that sets SO_REUSEPORT could join them.)
+   * @param listeners how many; the kernel spreads connections over them by hash.
    * @returns the port, for those who asked for 0. @throws when it is taken.
    */
   listen(app: TemplatedApp, host: string, port: number, listeners = 1): number {
