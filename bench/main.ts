@@ -1,6 +1,7 @@
 /** The bench's command line. Tables go to stdout, progress to stderr; exit status 1 when a round was not reported, or the gate was missed. */
 
-import { writeFileSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { judge, readGate, verdictTable } from './gate.ts'
 import { machine, machineLine } from './report/machine.ts'
@@ -57,6 +58,14 @@ interface Options {
   gate?: boolean
 }
 
+/** What takes no part, and why: said at once, and in the report. */
+const left: string[] = []
+
+function leaveOut(what: string, why: string): void {
+  left.push(`${what}: ${why}`)
+  process.stderr.write(`${what}: ${why}\n`)
+}
+
 const upTo = (most: number) => (text: string) => {
   const value = Number(text)
   if (Number.isInteger(value) && value >= 1 && value <= most) return value
@@ -104,9 +113,9 @@ function settingsOf(scenario: Scenario, { quick, rate, ...given }: Options): Set
 
 /** Those that are named, or all; of all, a quick run leaves out the long ones. */
 function scenariosOf(names: string[], { quick }: Options): Scenario[] {
-  const left = names.length === 0 && quick ? SCENARIOS.filter(({ long }) => long) : []
-  for (const { name } of left) process.stderr.write(`${name}: not in a quick run, unless it is named\n`)
-  return chosen(SCENARIOS, names, 'scenario').filter((scenario) => !left.includes(scenario))
+  const slow = names.length === 0 && quick ? SCENARIOS.filter(({ long }) => long) : []
+  for (const { name } of slow) leaveOut(name, 'not in a quick run, unless it is named')
+  return chosen(SCENARIOS, names, 'scenario').filter((scenario) => !slow.includes(scenario))
 }
 
 const subjectsOf = ({ quick, subject }: Options): string[] | undefined =>
@@ -114,10 +123,12 @@ const subjectsOf = ({ quick, subject }: Options): string[] | undefined =>
 
 /** Which subjects take part in a scenario; who does not is named, with the reason. */
 function partakers(scenario: Scenario, subjects: Subject[]): Subject[] {
+  const { subjects: those } = scenario
+  if (those && subjects.some(({ name }) => !those.includes(name))) leaveOut(scenario.name, `only ${those} can do it`)
   return subjects.filter(({ name, cannot = {} }) => {
-    if (scenario.subjects && !scenario.subjects.includes(name)) return false
+    if (those && !those.includes(name)) return false
     const why = Object.entries(cannot).find(([beginning]) => scenario.name.startsWith(beginning))?.[1]
-    if (why !== undefined) process.stderr.write(`${scenario.name}: without ${name}: ${why}\n`)
+    if (why !== undefined) leaveOut(`${scenario.name}: without ${name}`, why)
     return why === undefined
   })
 }
@@ -126,12 +137,24 @@ function partakers(scenario: Scenario, subjects: Subject[]): Subject[] {
 function installed(subjects: Subject[]): Subject[] {
   return subjects.filter(({ name, missing }) => {
     const why = missing?.()
-    if (why !== undefined) process.stderr.write(`skipped: ${name}: ${why}\n`)
+    if (why !== undefined) leaveOut(`skipped: ${name}`, why)
     return why === undefined
   })
 }
 
+/** A page that cannot be written is an error before the first round, and not after the last. */
+function refuseUnlessWritable(file: string): void {
+  try {
+    mkdirSync(dirname(file), { recursive: true })
+    closeSync(openSync(file, 'a'))
+  } catch (error) {
+    command.error(`error: the report cannot be written: ${(error as Error).message}`, { exitCode: 2 })
+  }
+}
+
 async function run(names: string[], options: Options): Promise<void> {
+  if (options.gate && names.length > 0)
+    command.error('error: --gate runs the scenarios of gate.json, and no others', { exitCode: 2 })
   const gate = options.gate ? readGate() : undefined
   const scenarios = gate
     ? scenariosOf(
@@ -145,8 +168,10 @@ async function run(names: string[], options: Options): Promise<void> {
   })
   const total = plan.reduce((sum, { settings, able }) => sum + settings.rounds * able.length, 0)
   if (total === 0) command.error('error: none of the subjects can do any of the scenarios', { exitCode: 2 })
+  if (options.report !== undefined) refuseUnlessWritable(options.report)
+  const at = new Date()
   const progress = progressLines(total, process.stderr)
-  const on = machine()
+  const on = machine(subjects)
   if (!options.json) process.stdout.write(`${machineLine(on)}\n`)
   const outcomes: Outcome[] = []
   for (const { scenario, settings, able } of plan) {
@@ -156,9 +181,11 @@ async function run(names: string[], options: Options): Promise<void> {
     if (!options.json) process.stdout.write(`\n${tableOf(outcome, scenario.metrics)}\n`)
   }
   const verdicts = gate && judge(gate, OURS.name, outcomes)
-  if (options.report) writeFileSync(options.report, reportPage({ machine: on, at: new Date(), outcomes }))
+  if (options.report) writeFileSync(options.report, reportPage({ machine: on, at, left, outcomes }))
   if (options.json)
-    process.stdout.write(`${JSON.stringify({ machine: on, arguments: options, outcomes, verdicts }, null, 2)}\n`)
+    process.stdout.write(
+      `${JSON.stringify({ at, machine: on, names, arguments: options, left, outcomes, verdicts }, null, 2)}\n`,
+    )
   else if (gate) process.stdout.write(`\n${verdictTable(gate.peer, verdicts!)}\n`)
   process.exitCode = (verdicts ? verdicts.every(({ passed }) => passed) : allReported(outcomes)) ? 0 : 1
 }
@@ -168,4 +195,5 @@ const allReported = (outcomes: Outcome[]): boolean =>
 
 process.once('SIGINT', () => process.exit(130)) // what was started is ended on exit
 process.once('SIGTERM', () => process.exit(143))
+process.once('SIGHUP', () => process.exit(129)) // the terminal is gone
 await command.parseAsync()

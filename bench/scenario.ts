@@ -33,6 +33,8 @@ export interface Scenario {
   env?: Record<string, string>
   /** Which settings matter to it; the others are not shown. */
   uses: (keyof Settings)[]
+  /** What the messages of its settings are, when they are not what agents publish. */
+  counted?: 'delivered' | 'sent by clients'
   defaults: Settings
   /** Takes its time whatever the settings: left out of a `--quick` that does not name it. */
   long?: true
@@ -46,10 +48,21 @@ export interface Scenario {
 /** A round that ran but is not reported: messages were lost, or the bench was the bottleneck itself. */
 export class Refused extends Error {}
 
+/** The same by a fault of the subject: it has lost, doubled or reordered something. The gate does not look away from it. */
+export class Faulty extends Refused {}
+
 const GENERATOR_LIMIT = 0.9
+/** A generator that is later than this at p99 has measured what else the machine does. */
+const LATE_MS = 20
 
 /** Throws `Refused` when a process of the bench was busier than 90 % of a core: it would have measured itself. */
 export function refuseIfGeneratorBound(name: string, share: number): void {
   if (share <= GENERATOR_LIMIT) return
   throw new Refused(`the ${name} was the bottleneck: busy ${Math.round(share * 100)} % of the time`)
+}
+
+/** Throws `Refused` when an open loop was not one: what was due was sent more than 20 ms later at p99. */
+export function refuseIfLate(name: string, lagP99Ms: number): void {
+  if (lagP99Ms <= LATE_MS) return
+  throw new Refused(`the ${name} was the bottleneck: ${lagP99Ms.toFixed(0)} ms late at p99`)
 }

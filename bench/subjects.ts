@@ -33,6 +33,8 @@ export interface Subject {
   dialect?: DialectName
   /** Why it cannot run here, if it cannot. */
   missing?: () => string | undefined
+  /** Of a program that is no package of npm. */
+  version?: () => string
   /** Scenarios, by the beginning of their names, that it cannot do, and why. */
   cannot?: Record<string, string>
 }

@@ -3,7 +3,7 @@
  * way of its own; nobody asks for a token. One worker, as every other subject has one. NCHAN_MODULE names the module where it is elsewhere.
  */
 import { existsSync } from 'node:fs'
-import { onPath } from '../stage/installed.ts'
+import { onPath, versionOf } from '../stage/installed.ts'
 import type { Place, Program, Subject } from '../subjects.ts'
 
 const MODULE = process.env.NCHAN_MODULE ?? '/usr/lib/nginx/modules/ngx_nchan_module.so'
@@ -59,6 +59,7 @@ export const NCHAN: Subject = {
   ready: 'port',
   dialect: 'nchan',
   missing,
+  version: () => `in nginx ${versionOf('nginx', '-v')}`,
   cannot: {
     handshake: 'it asks for no token of Redis',
     unicast: PACE,

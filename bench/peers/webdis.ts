@@ -3,7 +3,7 @@
  * nobody asks for a token. Its worker threads are one, as every other subject has one.
  */
 
-import { onPath } from '../stage/installed.ts'
+import { onPath, versionOf } from '../stage/installed.ts'
 import type { Place, Program, Subject } from '../subjects.ts'
 
 function program({ port, redisPort, dir }: Place): Program {
@@ -32,6 +32,7 @@ export const WEBDIS: Subject = {
   ready: 'port',
   dialect: 'webdis',
   missing: () => (onPath('webdis') ? undefined : 'webdis is not installed (Debian: webdis)'),
+  version: () => versionOf('webdis', '--version'),
   cannot: {
     handshake: 'it asks for no token',
     // Seen with 0.1.9: 24 messages that were published together came in reverse.

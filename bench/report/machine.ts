@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { cpus, loadavg, release } from 'node:os'
 import { redisServer } from '../stage/installed.ts'
+import type { Subject } from '../subjects.ts'
 
 export interface Machine {
   cpus: number
@@ -12,15 +13,16 @@ export interface Machine {
   redis: string
   /** Of the last minute: what else was going on. */
   load: number
-  /** The libraries that are measured. */
+  /** Ours, the libraries that are measured, and the programs. */
   packages: Record<string, string>
 }
 
 const MEASURED = ['uWebSockets.js', 'redis', 'ws', 'socket.io', '@socket.io/redis-adapter']
 
-export function machine(): Machine {
+/** With the versions of these subjects, where they are programs. */
+export function machine(subjects: Subject[]): Machine {
   const all = cpus()
-  const { dependencies, devDependencies } = JSON.parse(
+  const { version, dependencies, devDependencies } = JSON.parse(
     readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'),
   )
   const locked: Record<string, string> = { ...dependencies, ...devDependencies }
@@ -31,7 +33,11 @@ export function machine(): Machine {
     kernel: release(),
     node: process.version,
     load: loadavg()[0]!,
-    packages: Object.fromEntries(MEASURED.map((name) => [name, locked[name]!.replace(/^npm:.*@/, '')])),
+    packages: {
+      wsproxy: version,
+      ...Object.fromEntries(MEASURED.map((name) => [name, locked[name]!.replace(/^npm:.*@/, '')])),
+      ...Object.fromEntries(subjects.flatMap(({ name, version }) => (version ? [[name, version()]] : []))),
+    },
     redis: /v=(\S+)/.exec(redis)?.[1] ?? redis.trim(),
   }
 }

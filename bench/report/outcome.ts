@@ -3,7 +3,7 @@ import type { Metric, Scenario, Settings, Values } from '../scenario.ts'
 import { type Summary, summarise } from './statistics.ts'
 
 /** A round has values, or the reason why it has none. */
-export type Round = { values: Values } | { refused: string } | { failed: string }
+export type Round = { values: Values } | { refused: string; faulty?: true } | { failed: string }
 
 export interface SubjectOutcome {
   subject: string
@@ -15,7 +15,7 @@ export interface SubjectOutcome {
 export interface Outcome {
   scenario: string
   about: string
-  settings: Partial<Settings>
+  settings: Partial<Settings> & { counted?: string }
   metrics: Metric[]
   subjects: SubjectOutcome[]
   /** By metric: the first subject's median over the second one's. */
@@ -25,8 +25,15 @@ export interface Outcome {
 export function outcomeOf(scenario: Scenario, settings: Settings, rounds: Map<string, Round[]>): Outcome {
   const subjects = [...rounds].map(([subject, its]) => subjectOutcome(subject, its, scenario.metrics))
   const used = Object.fromEntries([...scenario.uses, 'rounds' as const].map((name) => [name, settings[name]]))
-  const { name, about, metrics } = scenario
-  return { scenario: name, about, settings: used, metrics, subjects, ratios: ratios(subjects, metrics) }
+  const { name, about, metrics, counted } = scenario
+  return {
+    scenario: name,
+    about,
+    settings: { ...used, ...(counted && { counted }) },
+    metrics,
+    subjects,
+    ratios: ratios(subjects, metrics),
+  }
 }
 
 function subjectOutcome(subject: string, rounds: Round[], metrics: Metric[]): SubjectOutcome {

@@ -4,18 +4,21 @@ import { barChart, LATENCIES, latencyChart } from './charts.ts'
 import { type Machine, machineLine } from './machine.ts'
 import { escaped } from './markup.ts'
 import type { Outcome } from './outcome.ts'
-import { cell, number, ratio, remarks } from './table.ts'
+import { cell, ratio, remarks, settingsLine } from './table.ts'
 
 interface Report {
   machine: Machine
   at: Date
+  /** What took no part, and why. */
+  left: string[]
   outcomes: Outcome[]
 }
 
 const MOST_BARS = 2
 
 /** The page; everything that comes from outside of it is escaped. */
-export function reportPage({ machine, at, outcomes }: Report): string {
+export function reportPage({ machine, at, left, outcomes }: Report): string {
+  const absent = left.map((line) => `<li>${escaped(line)}</li>`)
   const names = outcomes.map(({ scenario }) => `<a href="#${escaped(scenario)}">${escaped(scenario)}</a>`)
   return `<!doctype html>
 <html lang="en">
@@ -27,6 +30,7 @@ export function reportPage({ machine, at, outcomes }: Report): string {
 <h1>wsproxy bench</h1>
 <p class="machine">${escaped(machineLine(machine))}<br><time>${at.toISOString()}</time></p>
 <p>${ABOUT}</p>
+${absent.length > 0 ? `<details><summary>What took no part</summary><ul>${absent.join('')}</ul></details>` : ''}
 <nav>${names.join(' ')}</nav>
 ${outcomes.map(section).join('\n')}
 </html>
@@ -39,12 +43,11 @@ const ABOUT =
 
 function section(outcome: Outcome): string {
   const { scenario, about, settings, subjects, metrics } = outcome
-  const setting = Object.entries(settings).map(([name, value]) => `${name} ${number(value ?? 0, 0)}`)
   const charts = [...charted(metrics).map((metric) => barChart(subjects, metric)), latencyChart(subjects, metrics)]
   const faults = remarks(subjects).map((line) => `<li>${escaped(line)}</li>`)
   return `<section id="${escaped(scenario)}">
 <h2>${escaped(scenario)}</h2>
-<p>${escaped(about)}<br><small>${escaped(setting.join(', '))}</small></p>
+<p>${escaped(about)}<br><small>${escaped(settingsLine(settings))}</small></p>
 ${faults.length > 0 ? `<ul class="faults">${faults.join('')}</ul>` : ''}
 <div class="charts">${charts
     .filter(Boolean)

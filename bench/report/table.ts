@@ -1,11 +1,10 @@
 /** An outcome as a table for the terminal. */
-import type { Metric } from '../scenario.ts'
+import type { Metric, Settings } from '../scenario.ts'
 import type { Outcome, SubjectOutcome } from './outcome.ts'
 import type { Summary } from './statistics.ts'
 
 export function tableOf(outcome: Outcome, metrics: Metric[]): string {
   const { scenario, about, settings, subjects, ratios } = outcome
-  const setting = Object.entries(settings).map(([name, value]) => `${name} ${number(value ?? 0, 0)}`)
   const compared = subjects.length > 1
   const header = [
     '',
@@ -16,9 +15,25 @@ export function tableOf(outcome: Outcome, metrics: Metric[]): string {
     const cells = subjects.map(({ summaries }) => cell(summaries[metric.key], metric.digits))
     return [metric.label, ...cells, ...(compared ? [ratio(ratios[metric.key], metric)] : [])]
   })
-  return [`${scenario}: ${about}`, setting.join(', '), '', ...align([header, ...rows]), ...remarks(subjects), ''].join(
-    '\n',
-  )
+  return [
+    `${scenario}: ${about}`,
+    settingsLine(settings),
+    '',
+    ...align([header, ...rows]),
+    ...remarks(subjects),
+    '',
+  ].join('\n')
+}
+
+const SETTING_LABELS: Partial<Record<keyof Settings, string>> = { perSecond: 'a second', window: 'under way at most' }
+
+/** What was set, in words; what is told of messages is of those published unless their scenario says otherwise. */
+export function settingsLine({ counted = 'published', ...settings }: Outcome['settings']): string {
+  const label = (name: string) =>
+    name === 'messages' ? `messages ${counted}` : (SETTING_LABELS[name as keyof Settings] ?? name)
+  return Object.entries(settings)
+    .map(([name, value]) => `${number(Number(value ?? 0), 0)} ${label(name)}`)
+    .join(', ')
 }
 
 /** A median with its spread, as text. */

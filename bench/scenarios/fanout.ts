@@ -25,6 +25,7 @@ const LABELS: Record<string, string> = {
 export const fanout: Scenario = {
   name: 'fanout',
   about: 'one session with all sockets on it; every message is delivered to each (open loop)',
+  counted: 'delivered',
   uses: ['sockets', 'messages', 'perSecond'],
   defaults: { sockets: 1000, messages: 400_000, perSecond: 40_000, window: 0, rounds: 3 },
   quick: { messages: 60_000, rounds: 1 },

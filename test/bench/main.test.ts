@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import type { Outcome } from '../../bench/report/outcome.ts'
+import { familyOf } from '../../bench/stage/procfs.ts'
 import { withoutRealRedis } from '../support/redis.ts'
+import { eventually } from '../support/wait.ts'
 
 const MAIN = fileURLToPath(new URL('../../bench/main.js', import.meta.url))
 const SMALL = ['--sockets', '4', '--messages', '80', '--rate', '800', '--rounds', '1']
@@ -62,6 +65,42 @@ describe('the bench', { skip }, () => {
     assert.equal(status, rounds.every((round) => 'values' in round) ? 0 : 1)
     assert.match(stderr, /^\[9\/9 +\d+ s\] upstream 1\/1 socket\.io: /m)
     assert.match(readFileSync(report, 'utf8'), /<svg /)
+  })
+
+  it('says before the first round what cannot be: a page that cannot be written, a gate of other scenarios', async () => {
+    const page = await bench('fanout', ...SMALL, '--report', '/dev/null/report.html')
+    assert.deepEqual([page.status, /the report cannot be written/.test(page.stderr)], [2, true])
+    const gate = await bench('fanout', '--gate')
+    assert.deepEqual([gate.status, /--gate runs the scenarios of gate\.json/.test(gate.stderr)], [2, true])
+  })
+
+  it('leaves no process behind when it is interrupted', async () => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      const child = spawn(process.execPath, [MAIN, 'unicast-p', '--subject', 'ours', '--json'], { stdio: 'ignore' })
+      const exited = once(child, 'exit')
+      // With Redis, the subject, the publisher and the receiver.
+      const family = () => familyOf(child.pid!)
+      const started = await eventually(() => (family().length === 5 ? family() : undefined), `a stage before ${signal}`)
+      child.kill(signal)
+      await exited
+      await eventually(() => started.every((pid) => !existsSync(`/proc/${pid}`)), `the end of all after ${signal}`)
+    }
+  })
+
+  it('measures with few sockets too', async () => {
+    const { stdout, stderr } = await bench(
+      'handshake',
+      '--sockets',
+      '2',
+      '--rounds',
+      '1',
+      '--subject',
+      'ours',
+      '--json',
+    )
+    assert.ok(stdout, stderr)
+    const [outcome] = (JSON.parse(stdout) as { outcomes: Outcome[] }).outcomes
+    assert.ok('values' in outcome!.subjects[0]!.rounds[0]!, stderr)
   })
 
   it('refuses a scenario that does not exist, and a run in which nobody can take part', async () => {

@@ -29,7 +29,7 @@ function outcome(rounds: Record<string, Round[]>): Outcome {
 }
 
 const machine = { cpus: 2, cpuModel: 'A&B', kernel: '6', node: 'v20', redis: '7', load: 0, packages: { ws: '8' } }
-const page = (outcomes: Outcome[]) => reportPage({ machine, at: new Date(0), outcomes })
+const page = (outcomes: Outcome[]) => reportPage({ machine, at: new Date(0), left: ['<b>: no'], outcomes })
 const round = (cpuUs: number, p50Ms = 1, p999Ms = 20): Round => ({ values: { cpuUs, p50Ms, p999Ms } })
 
 describe('the statistics of rounds', () => {
