@@ -36,13 +36,25 @@ export function judge({ peer, limits }: Gate, ours: string, outcomes: Outcome[])
     if (!outcome) return missed(limit, 'the scenario did not run')
     const medianOf = (name: string) =>
       outcome.subjects.find(({ subject }) => subject === name)?.summaries[limit.metric]?.median
+    const fault = faultOf(outcome, ours)
+    if (fault !== undefined) return missed(limit, `a round of ${ours}: ${fault}`)
     const [own, other] = [medianOf(ours), medianOf(peer)]
     if (own === undefined) return missed(limit, `no round of ${ours} has it`)
     if (other === undefined) return missed(limit, `no round of ${peer} has it`)
     const ratio = own / other
-    if (!Number.isFinite(ratio)) return missed(limit, `${own} over ${other} is no ratio`)
+    // Memory that was given back in between makes a slope negative: two such have a ratio that means nothing.
+    if (!(own > 0 && other > 0 && Number.isFinite(ratio))) return missed(limit, `${own} over ${other} is no ratio`)
     return { limit, ratio, passed: ratio <= (limit.atMost ?? Infinity) && ratio >= (limit.atLeast ?? 0) }
   })
+}
+
+/** What a subject did wrong in one of its rounds: no other round makes up for it. A busy machine is no fault of it. */
+function faultOf({ subjects }: Outcome, name: string): string | undefined {
+  const rounds = subjects.find(({ subject }) => subject === name)?.rounds ?? []
+  const faults = rounds.flatMap((round) =>
+    'failed' in round ? [round.failed] : 'refused' in round && round.faulty ? [round.refused] : [],
+  )
+  return faults[0]
 }
 
 function missed(limit: Limit, why: string): Verdict {

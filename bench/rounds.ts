@@ -1,6 +1,6 @@
 /** The order of things: all subjects in turn, round by round, each on a fresh stage. */
 import { type Outcome, outcomeOf, type Round } from './report/outcome.ts'
-import { Refused, type Scenario, type Settings } from './scenario.ts'
+import { Faulty, Refused, type Scenario, type Settings } from './scenario.ts'
 import { onStage } from './stage/stage.ts'
 import type { Subject } from './subjects.ts'
 
@@ -36,6 +36,7 @@ async function runRound(scenario: Scenario, settings: Settings, subject: Subject
     return { values: await onStage(set, (stage) => scenario.round(stage, settings)) }
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)
+    if (error instanceof Faulty) return { refused: message, faulty: true }
     return error instanceof Refused ? { refused: message } : { failed: message }
   }
 }

@@ -36,6 +36,7 @@ export interface ConnectResult {
   seconds: number
   p50Ms: number
   p99Ms: number
+  p999Ms: number
   /** CPU share of the generator meanwhile. */
   generatorShare: number
 }
@@ -65,13 +66,15 @@ export class Fleet implements ClientOwner {
     const sweep = setInterval(() => this.#giveUpOnLate(), 500)
     await new Promise<void>((done) => {
       this.#attempt = newAttempt(order, done)
-      this.#startMore()
+      if (order.count === 0) done()
+      else this.#startMore()
     })
     clearInterval(sweep)
     const { opened, failed, reasons, latencyUs } = this.#attempt
     const seconds = (nowUs() - startedUs) / 1e6
-    const [p50Ms, p99Ms] = [latencyUs.percentile(50) / 1000, latencyUs.percentile(99) / 1000]
-    return { opened, failed, reasons, seconds, p50Ms, p99Ms, generatorShare: usage.share() }
+    const at = (percentile: number) => latencyUs.percentile(percentile) / 1000
+    const latency = { p50Ms: at(50), p99Ms: at(99), p999Ms: at(99.9) }
+    return { opened, failed, reasons, seconds, ...latency, generatorShare: usage.share() }
   }
 
   /** The `count` sockets that were opened last read nothing any more. */

@@ -33,6 +33,8 @@ export interface Arrivals {
 /** What has come to the sockets of runs since the last `restartRuns`. */
 export interface RunArrivals extends Arrivals {
   sockets: number
+  /** The moment of the change that a socket shows, of the one that is the furthest behind. */
+  leastSeenUs: number
   /** From the change until its last socket had it. */
   lastSocketMs: Latency
 }
@@ -135,7 +137,14 @@ const commands = {
     }
     const { delivered, outOfOrder, foreign, lastArrivalUs } = runTally
     const counts = { delivered, outOfOrder, foreign, lastArrivalUs, sockets: runFleet.size, lostSockets: runFleet.lost }
-    return { ...counts, latencyMs: runTally.latencyMs(), lastSocketMs: runTally.lastSocketMs(), generatorShare }
+    const leastSeenUs = runFleet.clients().reduce((least, { due }) => Math.min(least, due), Number.MAX_VALUE)
+    return {
+      ...counts,
+      leastSeenUs,
+      latencyMs: runTally.latencyMs(),
+      lastSocketMs: runTally.lastSocketMs(),
+      generatorShare,
+    }
   },
 }
 

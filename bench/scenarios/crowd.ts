@@ -37,7 +37,8 @@ function refuseFailures({ opened, failed, reasons }: ConnectResult): void {
     throw new Refused(`${failed} of ${opened + failed} sockets could not connect: ${JSON.stringify(reasons)}`)
 }
 
-async function refuseUnless(stage: Stage, expected: { sockets: number; channels: number }): Promise<void> {
+/** Throws `Refused` unless so many are open and, where each has a channel of its own, subscribed in Redis. */
+export async function refuseUnless(stage: Stage, expected: { sockets: number; channels: number }): Promise<void> {
   const [subscribed, { open, lost }] = await Promise.all([
     stage.redis.subscribedChannels(),
     stage.receiver.call('sockets', {}, CALL_MS),

@@ -12,7 +12,7 @@ const COLD_SHARE = 0.2
 const CALL_MS = 5000
 
 async function round(stage: Stage, { sockets }: Settings): Promise<Values> {
-  const few = Math.round(sockets * COLD_SHARE)
+  const few = Math.max(1, Math.round(sockets * COLD_SHARE))
   await stage.redis.seedTokens(few + sockets)
   const cold = await burst(stage, 0, few)
   const { result, cpu } = await burst(stage, few, sockets)
@@ -23,6 +23,7 @@ async function round(stage: Stage, { sockets }: Settings): Promise<Values> {
     perSecond: result.opened / result.seconds,
     p50Ms: result.p50Ms,
     p99Ms: result.p99Ms,
+    p999Ms: result.p999Ms,
     coldCpuUs: (cold.cpu * 1e6) / cold.result.opened,
     coldP50Ms: cold.result.p50Ms,
     coldP99Ms: cold.result.p99Ms,
@@ -58,6 +59,7 @@ export const handshake: Scenario = {
     { key: 'perSecond', label: 'handshakes per second', digits: 0, better: 'higher' },
     { key: 'p50Ms', label: 'handshake p50, ms', digits: 1, better: 'lower' },
     { key: 'p99Ms', label: 'handshake p99, ms', digits: 1, better: 'lower' },
+    { key: 'p999Ms', label: 'handshake p99.9, ms', digits: 1, better: 'lower' },
     { key: 'coldCpuUs', label: 'CPU per handshake, cold, us', digits: 1, better: 'lower' },
     { key: 'coldP50Ms', label: 'handshake p50, cold, ms', digits: 1, better: 'lower' },
     { key: 'coldP99Ms', label: 'handshake p99, cold, ms', digits: 1, better: 'lower' },

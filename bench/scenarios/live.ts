@@ -5,7 +5,16 @@ import { clientTextFrame } from '../load/frames.ts'
 import { livePaths } from '../load/live.ts'
 import type { Published } from '../load/publisher.ts'
 import type { Arrivals } from '../load/receiver.ts'
-import { type Metric, Refused, refuseIfGeneratorBound, type Scenario, type Settings, type Values } from '../scenario.ts'
+import {
+  Faulty,
+  type Metric,
+  Refused,
+  refuseIfGeneratorBound,
+  refuseIfLate,
+  type Scenario,
+  type Settings,
+  type Values,
+} from '../scenario.ts'
 import { cpuSeconds, peakBytes } from '../stage/procfs.ts'
 import type { Stage } from '../stage/stage.ts'
 import { OURS } from '../subjects.ts'
@@ -17,8 +26,6 @@ const QUIET_MS = 5000
 const CONNECT_MS = 90_000
 const PUBLISH_MS = 150_000
 const WARM_UP_S = 2
-/** A publisher that is later than this at p99 has measured what else the machine does. */
-const LATE_MS = 20
 const WARM_UP_MESSAGES = 40
 /** Each has two topics of these. */
 const TOPICS = 1000
@@ -71,7 +78,6 @@ class Crowd {
     const cpu = cpuSeconds(pid) - before
     refuseFaults(arrivals, this.#expected, sockets)
     const published = await publishing
-    refuseIfGeneratorBound('publisher', published.generatorShare)
     return { arrivals, published, cpu, deliveries: count * this.#fanOut }
   }
 }
@@ -87,14 +93,17 @@ function refuseFaults(
     foreign > 0 && `${foreign} frames are not of the bench`,
     sockets !== count && `sockets were lost: ${JSON.stringify(lostSockets)}`,
   ].filter((fault) => fault !== false)
-  if (faults.length > 0) throw new Refused(faults.join('; '))
+  if (faults.length > 0) throw new Faulty(faults.join('; '))
 }
 
 type Exchange = Awaited<ReturnType<Crowd['exchange']>>
 
-function refuseLate(...exchanges: Exchange[]): void {
-  const lateMs = Math.max(...exchanges.map(({ published }) => published.lagP99Ms))
-  if (lateMs > LATE_MS) throw new Refused(`the publisher was ${lateMs.toFixed(0)} ms late at p99: the machine is busy`)
+function refuseIfBound(...exchanges: Exchange[]): void {
+  for (const { arrivals, published } of exchanges) {
+    refuseIfGeneratorBound('receiver', arrivals.generatorShare)
+    refuseIfGeneratorBound('publisher', published.generatorShare)
+    refuseIfLate('publisher', published.lagP99Ms)
+  }
 }
 
 function valuesOf(stage: Stage, { arrivals, published, cpu, deliveries }: Exchange): Values {
@@ -109,15 +118,16 @@ function valuesOf(stage: Stage, { arrivals, published, cpu, deliveries }: Exchan
 async function fanOut(stage: Stage, settings: Settings): Promise<Values> {
   const crowd = await Crowd.of(stage, settings, 1)
   await crowd.exchange(WARM_UP_MESSAGES)
-  return valuesOf(stage, await crowd.exchange(settings.messages))
+  const exchange = await crowd.exchange(settings.messages)
+  refuseIfBound(exchange)
+  return valuesOf(stage, exchange)
 }
 
 async function mixed(stage: Stage, settings: Settings): Promise<Values> {
   const crowd = await Crowd.of(stage, settings, TOPICS)
   await crowd.exchange(settings.perSecond * WARM_UP_S)
   const exchange = await crowd.exchange(settings.messages)
-  refuseIfGeneratorBound('receiver', exchange.arrivals.generatorShare)
-  refuseLate(exchange)
+  refuseIfBound(exchange)
   return valuesOf(stage, exchange)
 }
 
@@ -131,7 +141,7 @@ async function flood(stage: Stage, settings: Settings): Promise<Values> {
   if (!open) throw new Refused('the socket that flooded was closed')
   // Before and after, since what else the machine does changes a p99 more than the flood.
   const after = await crowd.exchange(settings.messages)
-  refuseLate(before, during, after)
+  refuseIfBound(before, during, after)
   const calmP99Ms = (before.arrivals.latencyMs.p99 + after.arrivals.latencyMs.p99) / 2
   return {
     ...valuesOf(stage, during),

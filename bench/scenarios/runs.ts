@@ -1,6 +1,15 @@
 /** Runs whose hashes change: many runs with a few sockets each, and one that a crowd looks at. Only ours: the peer has no such thing. */
 import type { RunArrivals } from '../load/receiver.ts'
-import { type Metric, Refused, refuseIfGeneratorBound, type Scenario, type Settings, type Values } from '../scenario.ts'
+import {
+  Faulty,
+  type Metric,
+  Refused,
+  refuseIfGeneratorBound,
+  refuseIfLate,
+  type Scenario,
+  type Settings,
+  type Values,
+} from '../scenario.ts'
 import { cpuSeconds, peakBytes } from '../stage/procfs.ts'
 import type { Stage } from '../stage/stage.ts'
 import { OURS } from '../subjects.ts'
@@ -21,9 +30,12 @@ async function round(stage: Stage, settings: Settings, runCount: number): Promis
   const { published, arrivals } = await change(stage, messages, perSecond)
   const cpu = cpuSeconds(stage.pid) - cpuBefore
   const reads = (await stage.redis.hashReads()) - readsBefore
-  refuseFaults(arrivals, sockets)
+  // Each run changes once a lap: who shows nothing of the last one has not seen the end of its run.
+  const lastLapUs = published.startedUs + ((messages - runCount - 1) / perSecond) * 1e6
+  refuseFaults(arrivals, sockets, lastLapUs)
   refuseIfGeneratorBound('receiver', arrivals.generatorShare)
   refuseIfGeneratorBound('publisher', published.generatorShare)
+  refuseIfLate('publisher', published.lagP99Ms)
   const { latencyMs, lastSocketMs, delivered } = arrivals
   const frames = (messages * sockets) / runCount
   return {
@@ -58,9 +70,11 @@ async function change(stage: Stage, count: number, perSecond: number) {
   return { published, arrivals }
 }
 
-function refuseFaults({ outOfOrder, lostSockets, sockets }: RunArrivals, expected: number): void {
-  if (sockets !== expected) throw new Refused(`sockets were lost: ${JSON.stringify(lostSockets)}`)
-  if (outOfOrder > 0) throw new Refused(`${outOfOrder} frames were not newer than the one before them on their socket`)
+function refuseFaults(arrivals: RunArrivals, expected: number, lastLapUs: number): void {
+  const { outOfOrder, lostSockets, sockets, leastSeenUs } = arrivals
+  if (sockets !== expected) throw new Faulty(`sockets were lost: ${JSON.stringify(lostSockets)}`)
+  if (leastSeenUs < lastLapUs) throw new Faulty('a socket was not shown the last change of its run')
+  if (outOfOrder > 0) throw new Faulty(`${outOfOrder} frames were not newer than the one before them on their socket`)
 }
 
 const METRICS: Metric[] = [

@@ -1,7 +1,16 @@
 /** One message to one socket, round the sessions: as fast as it goes, and at a given pace. */
 import type { Published } from '../load/publisher.ts'
 import type { Arrivals } from '../load/receiver.ts'
-import { type Metric, Refused, refuseIfGeneratorBound, type Scenario, type Settings, type Values } from '../scenario.ts'
+import {
+  Faulty,
+  type Metric,
+  Refused,
+  refuseIfGeneratorBound,
+  refuseIfLate,
+  type Scenario,
+  type Settings,
+  type Values,
+} from '../scenario.ts'
 import { cpuSeconds, peakBytes } from '../stage/procfs.ts'
 import type { Stage } from '../stage/stage.ts'
 import { connectAll, connectTogether } from './crowd.ts'
@@ -73,6 +82,7 @@ export async function round(stage: Stage, settings: Settings, pace: Pace, spread
   const cpu = cpuSeconds(stage.pid) - before
   refuseIfGeneratorBound('receiver', arrivals.generatorShare)
   refuseIfGeneratorBound('publisher', published.generatorShare)
+  refuseIfLate('publisher', published.lagP99Ms)
   return { ...valuesOf(messages, published, arrivals, cpu), peakMb: peakBytes(stage.pid) / 1e6 }
 }
 
@@ -108,7 +118,7 @@ function refuseFaults({ delivered, outOfOrder, foreign, lostSockets }: Arrivals,
     foreign > 0 && `${foreign} frames are not of the bench`,
     Object.keys(lostSockets).length > 0 && `sockets were lost: ${JSON.stringify(lostSockets)}`,
   ].filter((fault) => fault !== false)
-  if (faults.length > 0) throw new Refused(faults.join('; '))
+  if (faults.length > 0) throw new Faulty(faults.join('; '))
 }
 
 function valuesOf(messages: number, published: Published, arrivals: Arrivals, cpu: number): Values {

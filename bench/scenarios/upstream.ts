@@ -1,7 +1,16 @@
 /** Clients publish: every socket sends frames at a given pace, and a subscriber of Redis confirms that all have arrived, in order. */
 import type { Heard } from '../load/listener.ts'
 import type { Sent } from '../load/sender.ts'
-import { type Metric, Refused, refuseIfGeneratorBound, type Scenario, type Settings, type Values } from '../scenario.ts'
+import {
+  Faulty,
+  type Metric,
+  Refused,
+  refuseIfGeneratorBound,
+  refuseIfLate,
+  type Scenario,
+  type Settings,
+  type Values,
+} from '../scenario.ts'
 import { cpuSeconds, peakBytes } from '../stage/procfs.ts'
 import type { Stage } from '../stage/stage.ts'
 import { connectAll } from './crowd.ts'
@@ -26,6 +35,7 @@ async function round(stage: Stage, settings: Settings): Promise<Values> {
   const cpu = cpuSeconds(stage.pid) - before
   refuseIfGeneratorBound('sender', sent.generatorShare)
   refuseIfGeneratorBound('listener', heard.generatorShare)
+  refuseIfLate('sender', sent.lagP99Ms)
   return { ...valuesOf(messages, sent, heard, cpu), peakMb: peakBytes(stage.pid) / 1e6 }
 }
 
@@ -35,7 +45,7 @@ async function exchange(stage: Stage, count: number, total: number, perSecond: n
   const sent = await stage.receiver.call('send', { count, perSecond, dialect }, SEND_MS)
   const heard = await stage.publisher.call('heard', { count: total, quietMs: QUIET_MS }, SEND_MS)
   if (heard.count !== total || heard.outOfOrder > 0)
-    throw new Refused(`${heard.count} of ${total} frames are at Redis, ${heard.outOfOrder} out of order`)
+    throw new Faulty(`${heard.count} of ${total} frames are at Redis, ${heard.outOfOrder} out of order`)
   const planned = count / perSecond
   if (sent.seconds > planned * (1 + LATE_SHARE) + 0.1)
     throw new Refused(`the sender took ${sent.seconds.toFixed(1)} s for ${planned.toFixed(1)} s`)
@@ -61,6 +71,7 @@ const METRICS: Metric[] = [
 export const upstream: Scenario = {
   name: 'upstream',
   about: 'all sockets send frames at a given pace (open loop); each has arrived at a subscriber of Redis',
+  counted: 'sent by clients',
   uses: ['sockets', 'messages', 'perSecond'],
   defaults: { sockets: 1000, messages: 200_000, perSecond: 20_000, window: 0, rounds: 3 },
   quick: { messages: 30_000, rounds: 1 },

@@ -34,10 +34,12 @@ export async function onStage<T>(subject: Subject, work: (stage: Stage) => Promi
     const { child, port } = await startSubject(subject, redis.url)
     // How it says goodbye is not what is measured; a foreign one may have processes of its own to end.
     endings.unshift(() => child.end(subject.program ? 'SIGTERM' : 'SIGKILL'))
+    let onDuty = child
     const startAgain = async () => {
       const started = await startSubject(subject, redis.url, port)
-      endings.unshift(() => started.child.end('SIGKILL'))
-      return started.child
+      endings.unshift(() => started.child.end(subject.program ? 'SIGTERM' : 'SIGKILL'))
+      onDuty = started.child
+      return onDuty
     }
     const receiver = forkChild('receiver', new URL('../load/receiver.js', import.meta.url))
     endings.unshift(() => receiver.end('SIGKILL'))
@@ -53,18 +55,24 @@ export async function onStage<T>(subject: Subject, work: (stage: Stage) => Promi
       receiver: new Remote<ReceiverCommands>(receiver.process, receiver.name),
       publisher: new Remote<PublisherCommands>(publisher.process, publisher.name),
     })
-    return await withDeadline(blameTheDead(child, working), ROUND_MS, 'the round')
+    return await withDeadline(
+      blameTheDead(() => onDuty, working),
+      ROUND_MS,
+      'the round',
+    )
   } finally {
     for (const end of endings) await end()
   }
 }
 
-/** When the subject has died, that is the error, whatever else it has led to. */
-async function blameTheDead<T>(subject: Child, working: Promise<T>): Promise<T> {
+/** When the subject has died, that is the error, with what it has led to. */
+async function blameTheDead<T>(onDuty: () => Child, working: Promise<T>): Promise<T> {
   try {
     return await working
   } catch (error) {
+    const subject = onDuty()
     if (subject.running) throw error
-    throw new Error(`${subject.name} has ended during the round: ${subject.tail}`)
+    const effect = error instanceof Error ? error.message : String(error)
+    throw new Error(`${subject.name} has ended during the round (${effect}): ${subject.tail}`)
   }
 }

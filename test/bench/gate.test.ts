@@ -65,6 +65,22 @@ describe('the gate', () => {
     assert.equal(verdict!.passed, true)
   })
 
+  it('is missed when a round of ours was lost or failed, whatever the others say, and when a slope is negative', () => {
+    const runs = [
+      { us: [{ refused: 'lost', faulty: true }, ...values(1)] as Round[], them: values(4) },
+      { us: [{ failed: 'ended' }, ...values(1)] as Round[], them: values(4) },
+      { us: values(-1), them: values(-4) },
+      { us: values(-1), them: values(4) },
+    ]
+    for (const run of runs) {
+      const [verdict] = judge(gate, 'us', [outcome(run)])
+      assert.equal(verdict!.passed, false)
+      assert.ok(verdict!.why)
+    }
+    const [verdict] = judge(gate, 'us', [outcome({ us: values(1), them: [{ failed: 'ended' }, ...values(4)] })])
+    assert.equal(verdict!.passed, true)
+  })
+
   it('holds limits of scenarios, metrics and a peer that exist, each with one bound', () => {
     const { peer, limits } = readGate()
     assert.ok(limits.length >= 5)
