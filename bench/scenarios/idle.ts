@@ -1,9 +1,9 @@
 /** What an authenticated, subscribed socket costs while nothing happens. */
 import { sleep } from '../load/clock.ts'
-import type { Scenario, Settings, Values } from '../scenario.ts'
+import { Refused, type Scenario, type Settings, type Values } from '../scenario.ts'
 import { anonymousBytes, peakBytes } from '../stage/procfs.ts'
 import type { Stage } from '../stage/stage.ts'
-import { connectAll } from './crowd.ts'
+import { connectAll, refuseUnless } from './crowd.ts'
 
 const FIRST_SHARE = 0.1
 const BURST_MS = 3000
@@ -15,9 +15,11 @@ const LOOK_MS = 1000
 const MOST_LOOKS = 60
 const STILL_LOOKS = 10
 const FALLEN = 0.8
+const STILL = 0.02
 
 async function round(stage: Stage, { sockets }: Settings): Promise<Values> {
-  const few = Math.round(sockets * FIRST_SHARE)
+  if (sockets < 2) throw new Refused('a slope needs two sockets at least')
+  const few = Math.max(1, Math.round(sockets * FIRST_SHARE))
   await stage.redis.seedTokens(sockets)
   await connectAll(stage, 0, few)
   const low = await calmBytes(stage.pid)
@@ -25,6 +27,7 @@ async function round(stage: Stage, { sockets }: Settings): Promise<Values> {
   await sleep(BURST_MS)
   const burst = anonymousBytes(stage.pid)
   const high = await calmBytes(stage.pid)
+  await refuseUnless(stage, { sockets, channels: sockets }) // a socket that was closed meanwhile costs nothing
   return {
     bytesPerSocket: (high - low) / (sockets - few),
     fewMb: low / 1e6,
@@ -36,12 +39,18 @@ async function round(stage: Stage, { sockets }: Settings): Promise<Values> {
 
 async function calmBytes(pid: number): Promise<number> {
   const looks = [anonymousBytes(pid)]
-  while (looks.length < MOST_LOOKS) {
+  while (looks.length < MOST_LOOKS && !isCalm(looks)) {
     await sleep(LOOK_MS)
     looks.push(anonymousBytes(pid))
-    if (looks.slice(-STILL_LOOKS).every((bytes) => bytes < Math.max(...looks) * FALLEN)) break
   }
   return looks.at(-1)!
+}
+
+/** Whether memory, looked at once a second, has fallen and stood still since. */
+export function isCalm(looks: number[]): boolean {
+  const last = looks.slice(-STILL_LOOKS)
+  const [least, most] = [Math.min(...last), Math.max(...last)]
+  return last.length === STILL_LOOKS && most < Math.max(...looks) * FALLEN && most - least <= most * STILL
 }
 
 export const idle: Scenario = {

@@ -4,7 +4,7 @@ import { sessionDown } from '../../src/contract/topics.ts'
 import { sleep } from '../load/clock.ts'
 import type { Arrivals } from '../load/receiver.ts'
 import { sessionId } from '../load/sessions.ts'
-import { Refused, refuseIfGeneratorBound, type Scenario, type Settings, type Values } from '../scenario.ts'
+import { Faulty, refuseIfGeneratorBound, refuseIfLate, type Scenario, type Settings, type Values } from '../scenario.ts'
 import { anonymousBytes } from '../stage/procfs.ts'
 import type { Stage } from '../stage/stage.ts'
 import { OURS } from '../subjects.ts'
@@ -29,7 +29,7 @@ const MOST_PHASES = 10
 const AFTER_MS = 12_000
 
 async function round(stage: Stage, settings: Settings): Promise<Values> {
-  const slow = Math.round(settings.sockets * SLOW_SHARE)
+  const slow = Math.max(1, Math.round(settings.sockets * SLOW_SHARE))
   const fast = settings.sockets - slow
   await stage.publisher.call('open', { redisPort: stage.redis.port, sessions: fast }, CALL_MS)
   await stage.redis.seedTokens(settings.sockets)
@@ -43,14 +43,20 @@ async function round(stage: Stage, settings: Settings): Promise<Values> {
   await stage.receiver.call('pauseLast', { count: slow }, CALL_MS)
   const flood = floodSessions(stage.redis.url, fast, slow)
   let during = before
-  // Until the last one is full, and at least as long as before.
-  for (let phases = 0; phases < MOST_PHASES && (phases === 0 || (await tooSlow(stage)) < slow); phases++)
-    during = await phase(stage, settings, settings.messages)
-  await flood.stop()
-  const closed = await tooSlow(stage)
-  await sleep(AFTER_MS)
-  const after = memory.stop()
-  refuseIfGeneratorBound('receiver', during.generatorShare)
+  let closed = 0
+  try {
+    // Until the last one is full, and at least as long as before.
+    for (let phases = 0; phases < MOST_PHASES && (phases === 0 || (await tooSlow(stage)) < slow); phases++)
+      during = await phase(stage, settings, settings.messages)
+    await flood.stop()
+    closed = await tooSlow(stage)
+    await sleep(AFTER_MS)
+  } finally {
+    memory.stop()
+    await flood.stop().catch(() => {}) // what has failed before it is the reason
+  }
+  const after = anonymousBytes(stage.pid)
+  for (const { generatorShare } of [before, during]) refuseIfGeneratorBound('receiver', generatorShare)
   return {
     growthMb: (memory.peak - memory.base) / 1e6,
     boundMb: (slow * BOUND_BYTES) / 1e6,
@@ -58,6 +64,8 @@ async function round(stage: Stage, settings: Settings): Promise<Values> {
     keptMb: (after - memory.base) / 1e6,
     p50BeforeMs: before.latencyMs.p50,
     p50DuringMs: during.latencyMs.p50,
+    p999BeforeMs: before.latencyMs.p999,
+    p999DuringMs: during.latencyMs.p999,
     p99BeforeMs: before.latencyMs.p99,
     p99DuringMs: during.latencyMs.p99,
     p99Ratio: during.latencyMs.p99 / before.latencyMs.p99,
@@ -76,14 +84,17 @@ async function phase(stage: Stage, { perSecond }: Settings, count: number): Prom
   const arrivals = await stage.receiver.call('arrivals', { delivered: total, quietMs: QUIET_MS }, PUBLISH_MS)
   const { delivered, outOfOrder, foreign } = arrivals
   if (delivered !== total || outOfOrder + foreign > 0)
-    throw new Refused(`${delivered} of ${total} have arrived, ${outOfOrder} out of order, ${foreign} foreign`)
-  refuseIfGeneratorBound('publisher', (await publishing).generatorShare)
+    throw new Faulty(`${delivered} of ${total} have arrived, ${outOfOrder} out of order, ${foreign} foreign`)
+  const { generatorShare, lagP99Ms } = await publishing
+  refuseIfGeneratorBound('publisher', generatorShare)
+  refuseIfLate('publisher', lagP99Ms)
   return arrivals
 }
 
 /** Sends large messages to some sessions: to the first until it must be full, then to the next. */
 function floodSessions(url: string, first: number, count: number): { stop(): Promise<void> } {
-  const client = createClient({ url })
+  // A Redis that is gone is the end of it, and not something to wait for.
+  const client = createClient({ url, socket: { reconnectStrategy: false } })
   client.on('error', () => {})
   const payload = Buffer.alloc(FLOOD_BYTES, 'x')
   let over = false
@@ -97,8 +108,8 @@ function floodSessions(url: string, first: number, count: number): { stop(): Pro
         batch.push(client.publish(sessionDown(sessionId(first + (Math.floor(sent / FLOOD_EACH) % count))), payload))
       await Promise.all(batch)
     }
-    client.destroy()
   })()
+  done.catch(() => {}).finally(() => client.destroy()) // whether it failed is asked by stop()
   const stop = () => {
     over = true
     return done
@@ -116,22 +127,27 @@ async function tooSlow(stage: Stage): Promise<number> {
 class Watch {
   readonly base: number
   peak: number
-  readonly #pid: number
   readonly #timer: NodeJS.Timeout
 
   constructor(pid: number) {
-    this.#pid = pid
     this.base = anonymousBytes(pid)
     this.peak = this.base
     this.#timer = setInterval(() => {
-      this.peak = Math.max(this.peak, anonymousBytes(pid))
+      this.peak = Math.max(this.peak, bytesWhileThere(pid))
     }, LOOK_MS)
   }
 
-  /** Stops looking, and says what it is now. */
-  stop(): number {
+  stop(): void {
     clearInterval(this.#timer)
-    return anonymousBytes(this.#pid)
+  }
+}
+
+/** Nothing when it has ended: that it did is found by who waits for its messages. */
+function bytesWhileThere(pid: number): number {
+  try {
+    return anonymousBytes(pid)
+  } catch {
+    return 0
   }
 }
 
@@ -153,6 +169,8 @@ export const slowReaders: Scenario = {
     { key: 'p50DuringMs', label: 'p50 during, ms', digits: 2, better: 'lower' },
     { key: 'p99BeforeMs', label: 'p99 before, ms', digits: 2, better: 'context' },
     { key: 'p99DuringMs', label: 'p99 during, ms', digits: 2, better: 'lower' },
+    { key: 'p999BeforeMs', label: 'p99.9 before, ms', digits: 2, better: 'context' },
+    { key: 'p999DuringMs', label: 'p99.9 during, ms', digits: 2, better: 'lower' },
     { key: 'closed', label: 'closed with 1008', digits: 0, better: 'context' },
   ],
   round,
