@@ -1,19 +1,49 @@
-/** What load balancers see: /health and /ready while all sockets are open and messages come at a given pace. */
+/**
+ * What is asked over HTTP while all sockets are open. Load balancers: /health and /ready while messages come at a given pace. Then, in a calm
+ * process, what an answer costs: /health, /metrics, and an upgrade that is refused because its token is none.
+ */
+import { type Answered, answersOf, refusalsOf, type Shots } from '../load/cannon.ts'
+import { DIALECTS } from '../load/dialects.ts'
 import { probe } from '../load/prober.ts'
 import { Usage } from '../load/usage.ts'
-import { Refused, refuseIfGeneratorBound, type Scenario, type Settings, type Values } from '../scenario.ts'
+import {
+  Faulty,
+  type Metric,
+  refuseIfGeneratorBound,
+  refuseIfLate,
+  type Scenario,
+  type Settings,
+  type Values,
+} from '../scenario.ts'
 import { cpuSeconds } from '../stage/procfs.ts'
 import type { Stage } from '../stage/stage.ts'
 import { exchange, paced, prepare } from './unicast.ts'
 
 const CALL_MS = 5000
 const ASKED_PER_SECOND = 100
+const ANSWERS_S = 3
+const HEALTH_PER_SECOND = 2000
+const METRICS_PER_SECOND = 100
+const REFUSED_PER_SECOND = 500
 
 async function round(stage: Stage, settings: Settings): Promise<Values> {
-  const { messages } = settings
   await prepare(stage, settings, paced)
   const warmUp = paced.warmUp(settings)
   await exchange(stage, paced, warmUp, warmUp, settings)
+  const probes = await probesUnderLoad(stage, settings, warmUp)
+  const health = { path: '/health', status: 200, perSecond: HEALTH_PER_SECOND }
+  const metrics = { path: '/metrics', status: 200, perSecond: METRICS_PER_SECOND }
+  const refused = { path: DIALECTS[stage.dialect].path(0), status: 403, perSecond: REFUSED_PER_SECOND }
+  return {
+    ...probes,
+    ...(await costs(stage, 'getHealth', health, answersOf)),
+    ...(await costs(stage, 'getMetrics', metrics, answersOf)),
+    ...(await costs(stage, 'refused', refused, refusalsOf)),
+  }
+}
+
+async function probesUnderLoad(stage: Stage, settings: Settings, warmUp: number): Promise<Values> {
+  const { messages } = settings
   await stage.receiver.call('restart', {}, CALL_MS)
   const usage = new Usage()
   const startedAt = performance.now()
@@ -25,41 +55,82 @@ async function round(stage: Stage, settings: Settings): Promise<Values> {
     exchanging,
   ])
   const seconds = (performance.now() - startedAt) / 1000
+  const cpu = cpuSeconds(stage.pid) - before
   refuseIfGeneratorBound('receiver', arrivals.generatorShare)
   refuseIfGeneratorBound('publisher', published.generatorShare)
   refuseIfGeneratorBound('prober', usage.share())
-  for (const [path, { answers, failed }] of Object.entries({ '/health': health, '/ready': ready })) {
-    if (failed > 0 || answers === 0) throw new Refused(`${path}: ${failed} of ${answers} answers were not 200`)
+  refuseIfLate('publisher', published.lagP99Ms)
+  for (const [path, probed] of Object.entries({ '/health': health, '/ready': ready })) {
+    refuseIfLate('prober', probed.lagP99Ms)
+    refuseFailed(path, probed)
   }
   return {
-    healthP50Ms: health.p50Ms,
-    healthP99Ms: health.p99Ms,
-    healthMaxMs: health.maxMs,
-    readyP50Ms: ready.p50Ms,
-    readyP99Ms: ready.p99Ms,
-    readyMaxMs: ready.maxMs,
-    answers: health.answers + ready.answers,
-    subjectBusy: ((cpuSeconds(stage.pid) - before) / seconds) * 100,
+    ...latencies('health', health),
+    ...latencies('ready', ready),
+    healthMaxMs: health.latencyMs.max,
+    readyMaxMs: ready.latencyMs.max,
+    probes: health.answers + ready.answers,
+    proberLagMs: Math.max(health.lagP99Ms, ready.lagP99Ms),
+    subjectBusy: (cpu / seconds) * 100,
   }
 }
 
+/** What one answer costs the subject. Throws `Refused` when one was not as it has to be, or autocannon had no time for them. */
+async function costs(
+  stage: Stage,
+  key: string,
+  shots: Omit<Shots, 'port' | 'answers'>,
+  fire: (shots: Shots) => Promise<Answered>,
+): Promise<Values> {
+  const usage = new Usage()
+  const before = cpuSeconds(stage.pid)
+  const answered = await fire({ ...shots, port: stage.port, answers: shots.perSecond * ANSWERS_S })
+  const cpu = cpuSeconds(stage.pid) - before
+  refuseFailed(shots.path, answered)
+  refuseIfGeneratorBound('autocannon', usage.share())
+  return { ...latencies(key, answered), [`${key}CpuUs`]: (cpu * 1e6) / answered.answers }
+}
+
+function refuseFailed(path: string, { answers, failed }: { answers: number; failed: number }): void {
+  if (failed > 0 || answers === 0)
+    throw new Faulty(`${path}: ${failed} of ${answers} answers were not as they have to be`)
+}
+
+function latencies(key: string, { latencyMs }: Pick<Answered, 'latencyMs'>): Values {
+  const { p50, p99, p999 } = latencyMs
+  return { [`${key}P50Ms`]: p50, [`${key}P99Ms`]: p99, [`${key}P999Ms`]: p999 }
+}
+
+const latencyMetrics = (key: string, what: string): Metric[] => [
+  { key: `${key}P50Ms`, label: `${what} p50, ms`, digits: 2, better: 'lower' },
+  { key: `${key}P99Ms`, label: `${what} p99, ms`, digits: 2, better: 'lower' },
+  { key: `${key}P999Ms`, label: `${what} p99.9, ms`, digits: 2, better: 'lower' },
+]
+
+const costMetrics = (key: string, what: string, perSecond: number): Metric[] => [
+  { key: `${key}CpuUs`, label: `CPU per ${what}, ${perSecond} a second, us`, digits: 1, better: 'lower' },
+  ...latencyMetrics(key, what),
+]
+
 export const http: Scenario = {
   name: 'http',
-  about: `/health and /ready, ${ASKED_PER_SECOND} a second each, while messages come at a given pace`,
+  about: `/health and /ready, ${ASKED_PER_SECOND} a second each, while messages come (open loop); then autocannon on /health, /metrics and refused upgrades`,
   subjects: ['ours'],
   uses: ['sockets', 'messages', 'perSecond'],
   defaults: { sockets: 10_000, messages: 300_000, perSecond: 20_000, window: 0, rounds: 3 },
   long: true,
   quick: { sockets: 1000, messages: 60_000, rounds: 1 },
   metrics: [
-    { key: 'healthP50Ms', label: '/health p50, ms', digits: 2, better: 'lower' },
-    { key: 'healthP99Ms', label: '/health p99, ms', digits: 2, better: 'lower' },
-    { key: 'healthMaxMs', label: '/health max, ms', digits: 1, better: 'lower' },
-    { key: 'readyP50Ms', label: '/ready p50, ms', digits: 2, better: 'lower' },
-    { key: 'readyP99Ms', label: '/ready p99, ms', digits: 2, better: 'lower' },
-    { key: 'readyMaxMs', label: '/ready max, ms', digits: 1, better: 'lower' },
-    { key: 'answers', label: 'answers', digits: 0, better: 'context' },
-    { key: 'subjectBusy', label: 'subject busy, % of a core', digits: 0, better: 'context' },
+    ...latencyMetrics('health', 'probe of /health'),
+    { key: 'healthMaxMs', label: 'probe of /health max, ms', digits: 1, better: 'lower' },
+    ...latencyMetrics('ready', 'probe of /ready'),
+    { key: 'readyMaxMs', label: 'probe of /ready max, ms', digits: 1, better: 'lower' },
+    { key: 'probes', label: 'probes answered', digits: 0, better: 'context' },
+    { key: 'proberLagMs', label: 'prober late p99, ms', digits: 2, better: 'context' },
+    { key: 'subjectBusy', label: 'subject busy meanwhile, % of a core', digits: 0, better: 'context' },
+    ...costMetrics('getHealth', 'GET /health', HEALTH_PER_SECOND),
+    ...costMetrics('getMetrics', 'GET /metrics', METRICS_PER_SECOND),
+    ...costMetrics('refused', 'refused upgrade', REFUSED_PER_SECOND),
   ],
   round,
 }
