@@ -54,11 +54,18 @@ export class Faulty extends Refused {}
 const GENERATOR_LIMIT = 0.9
 /** A generator that is later than this at p99 has measured what else the machine does. */
 const LATE_MS = 20
+const AWAY_LIMIT = 0.01
 
 /** Throws `Refused` when a process of the bench was busier than 90 % of a core: it would have measured itself. */
 export function refuseIfGeneratorBound(name: string, share: number): void {
   if (share <= GENERATOR_LIMIT) return
   throw new Refused(`the ${name} was the bottleneck: busy ${Math.round(share * 100)} % of the time`)
+}
+
+/** Throws `Refused` when a process of the bench could not look at what came for more than 1 % of the time: its p99 would be its own. */
+export function refuseIfAway(name: string, share: number): void {
+  if (share <= AWAY_LIMIT) return
+  throw new Refused(`the ${name} was the bottleneck: away ${(share * 100).toFixed(0)} % of the time`)
 }
 
 /** Throws `Refused` when an open loop was not one: what was due was sent more than 20 ms later at p99. */

@@ -3,6 +3,7 @@
  * 10,000 descriptors. For a saturated run it tells the publisher how much has arrived, so that nothing piles up in Redis.
  */
 import { connect, type Socket } from 'node:net'
+import { Absence } from './absence.ts'
 import { nowUs, sleep } from './clock.ts'
 import { DIALECTS, type DialectName } from './dialects.ts'
 import { type ConnectOrder, Fleet } from './fleet.ts'
@@ -28,10 +29,12 @@ export interface Arrivals {
   lastArrivalUs: number
   latencyMs: Latency
   generatorShare: number
+  /** For which part of the time it was waited for them this process was away. */
+  awayShare: number
 }
 
 /** What has come to the sockets of runs since the last `restartRuns`. */
-export interface RunArrivals extends Arrivals {
+export interface RunArrivals extends Omit<Arrivals, 'awayShare'> {
   sockets: number
   /** The moment of the change that a socket shows, of the one that is the furthest behind. */
   leastSeenUs: number
@@ -84,8 +87,8 @@ const commands = {
 
   /** Resolves when `delivered` messages are there since the process started, or when none has come for `quietMs`. */
   arrivals: async (until: { delivered: number; quietMs: number }): Promise<Arrivals> => {
-    await arrived(tally, until)
-    return report()
+    const awayShare = await arrived(tally, until)
+    return { ...report(), awayShare }
   },
 
   connectLive: (order: ConnectOrder) => liveFleet.connect(order),
@@ -108,7 +111,7 @@ const commands = {
 
   /** As `arrivals`, at the live sockets. */
   liveArrivals: async (until: { delivered: number; quietMs: number }): Promise<Arrivals & { sockets: number }> => {
-    await arrived(liveTally, until)
+    const awayShare = await arrived(liveTally, until)
     const { delivered, outOfOrder, foreign, lastArrivalUs } = liveTally
     const counts = {
       delivered,
@@ -118,7 +121,7 @@ const commands = {
       sockets: liveFleet.size,
       lostSockets: liveFleet.lost,
     }
-    return { ...counts, latencyMs: liveTally.latencyMs(), generatorShare: usage.share() }
+    return { ...counts, latencyMs: liveTally.latencyMs(), generatorShare: usage.share(), awayShare }
   },
 
   connectRuns: (order: ConnectOrder) => runFleet.connect(order),
@@ -148,20 +151,23 @@ const commands = {
   },
 }
 
-/** Resolves when so many are there, or when none has come for `quietMs`. */
+/** Resolves when so many are there, or when none has come for `quietMs`, with the part of the time that this process was away. */
 async function arrived(
   counter: { readonly delivered: number },
   { delivered, quietMs }: { delivered: number; quietMs: number },
-): Promise<void> {
+): Promise<number> {
+  const absence = new Absence()
   await new Promise<void>((resolve) => {
     let [seen, seenUs] = [counter.delivered, nowUs()]
     const timer = setInterval(() => {
+      absence.look()
       if (counter.delivered !== seen) [seen, seenUs] = [counter.delivered, nowUs()]
       if (seen < delivered && nowUs() - seenUs < quietMs * 1000) return
       clearInterval(timer)
       resolve()
     }, CHECK_MS)
   })
+  return absence.share()
 }
 
 function acknowledge(): void {
@@ -172,7 +178,7 @@ function acknowledge(): void {
   acknowledgements?.write(bytes)
 }
 
-function report(): Arrivals {
+function report(): Omit<Arrivals, 'awayShare'> {
   const { delivered, outOfOrder, foreign, lastArrivalUs } = tally
   const counts = { delivered, outOfOrder, foreign, lastArrivalUs }
   return { ...counts, lostSockets: fleet.lost, latencyMs: tally.latencyMs(), generatorShare: usage.share() }

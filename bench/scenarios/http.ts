@@ -9,6 +9,7 @@ import { Usage } from '../load/usage.ts'
 import {
   Faulty,
   type Metric,
+  refuseIfAway,
   refuseIfGeneratorBound,
   refuseIfLate,
   type Scenario,
@@ -60,6 +61,7 @@ async function probesUnderLoad(stage: Stage, settings: Settings, warmUp: number)
   refuseIfGeneratorBound('publisher', published.generatorShare)
   refuseIfGeneratorBound('prober', usage.share())
   refuseIfLate('publisher', published.lagP99Ms)
+  refuseIfAway('receiver', arrivals.awayShare)
   for (const [path, probed] of Object.entries({ '/health': health, '/ready': ready })) {
     refuseIfLate('prober', probed.lagP99Ms)
     refuseFailed(path, probed)

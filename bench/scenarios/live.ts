@@ -9,6 +9,7 @@ import {
   Faulty,
   type Metric,
   Refused,
+  refuseIfAway,
   refuseIfGeneratorBound,
   refuseIfLate,
   type Scenario,
@@ -128,6 +129,7 @@ async function mixed(stage: Stage, settings: Settings): Promise<Values> {
   await crowd.exchange(settings.perSecond * WARM_UP_S)
   const exchange = await crowd.exchange(settings.messages)
   refuseIfBound(exchange)
+  refuseIfAway('receiver', exchange.arrivals.awayShare)
   return valuesOf(stage, exchange)
 }
 

@@ -5,6 +5,7 @@ import {
   Faulty,
   type Metric,
   Refused,
+  refuseIfAway,
   refuseIfGeneratorBound,
   refuseIfLate,
   type Scenario,
@@ -83,6 +84,7 @@ export async function round(stage: Stage, settings: Settings, pace: Pace, spread
   refuseIfGeneratorBound('receiver', arrivals.generatorShare)
   refuseIfGeneratorBound('publisher', published.generatorShare)
   refuseIfLate('publisher', published.lagP99Ms)
+  if (!pace.acknowledged) refuseIfAway('receiver', arrivals.awayShare)
   return { ...valuesOf(messages, published, arrivals, cpu), peakMb: peakBytes(stage.pid) / 1e6 }
 }
 

@@ -2,13 +2,14 @@ import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, before, describe, it } from 'node:test'
+import { Absence } from '../../bench/load/absence.ts'
 import { answersOf, refusalsOf } from '../../bench/load/cannon.ts'
 import { nowUs, sleep } from '../../bench/load/clock.ts'
 import { Fleet } from '../../bench/load/fleet.ts'
 import { Latencies } from '../../bench/load/latencies.ts'
 import { probe } from '../../bench/load/prober.ts'
 import { Tally } from '../../bench/load/tally.ts'
-import { Faulty, Refused, refuseIfGeneratorBound, refuseIfLate } from '../../bench/scenario.ts'
+import { Faulty, Refused, refuseIfAway, refuseIfGeneratorBound, refuseIfLate } from '../../bench/scenario.ts'
 import { isCalm } from '../../bench/scenarios/idle.ts'
 
 describe('memory is calm', () => {
@@ -33,6 +34,18 @@ describe('the generator', () => {
     assert.throws(() => refuseIfLate('publisher', 21), bound)
     refuseIfGeneratorBound('receiver', 0.9)
     refuseIfLate('publisher', 20)
+  })
+
+  it('tells how long it was away, and not how long it worked', () => {
+    const absence = new Absence()
+    for (const untilUs = nowUs() + 40_000; nowUs() < untilUs; );
+    absence.look()
+    const worked = absence.share()
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200)
+    absence.look()
+    assert.ok(absence.share() > 0.5 && absence.share() > worked, `${absence.share()} after ${worked}`)
+    assert.throws(() => refuseIfAway('receiver', absence.share()), /bottleneck/)
+    refuseIfAway('receiver', 0.01)
   })
 
   it('hides no message that arrived before it was sent', () => {
