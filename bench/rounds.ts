@@ -33,7 +33,11 @@ export async function runScenario(
 async function runRound(scenario: Scenario, settings: Settings, subject: Subject): Promise<Round> {
   try {
     const set = { ...subject, env: { ...subject.env, ...scenario.env } }
-    return { values: await onStage(set, (stage) => scenario.round(stage, settings)) }
+    const values = await onStage(set, (stage) => scenario.round(stage, settings))
+    const odd = Object.keys(values).find((key) => !Number.isFinite(values[key]))
+    // Less CPU than /proc tells, for one: there is nothing to divide by.
+    if (odd !== undefined) throw new Refused(`too little was done to measure ${odd}`)
+    return { values }
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)
     if (error instanceof Faulty) return { refused: message, faulty: true }

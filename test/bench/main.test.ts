@@ -15,7 +15,7 @@ const MAIN = fileURLToPath(new URL('../../bench/main.js', import.meta.url))
 const SMALL = ['--sockets', '4', '--messages', '80', '--rate', '800', '--rounds', '1']
 const skip = process.platform === 'linux' ? withoutRealRedis : 'the bench reads /proc, which is there on Linux only'
 
-const EXCUSE = /took|bottleneck/
+const EXCUSE = /took|bottleneck|too little was done/
 
 interface Ended {
   status: number
@@ -100,7 +100,7 @@ describe('the bench', { skip }, () => {
     )
     assert.ok(stdout, stderr)
     const [outcome] = (JSON.parse(stdout) as { outcomes: Outcome[] }).outcomes
-    assert.ok('values' in outcome!.subjects[0]!.rounds[0]!, stderr)
+    assert.ok(!('failed' in outcome!.subjects[0]!.rounds[0]!), stderr)
   })
 
   it('refuses a scenario that does not exist, and a run in which nobody can take part', async () => {
