@@ -8,13 +8,16 @@ export class CheapHistogram {
   readonly name: string
   readonly help: string
   readonly #bounds: readonly number[]
+  readonly #collect: ((histogram: CheapHistogram) => void) | undefined
   readonly #counts: number[]
   #sum = 0
 
-  constructor(name: string, help: string, bounds: readonly number[]) {
+  /** `collect` is called before each scrape. */
+  constructor(name: string, help: string, bounds: readonly number[], collect?: (histogram: CheapHistogram) => void) {
     this.name = name
     this.help = help
     this.#bounds = bounds
+    this.#collect = collect
     this.#counts = new Array(bounds.length + 1).fill(0)
   }
 
@@ -28,6 +31,7 @@ export class CheapHistogram {
 
   async get() {
     const { name, help, type, aggregator } = this
+    this.#collect?.(this)
     let below = 0
     const values = [...this.#bounds, '+Inf'].map((le, i) => {
       below += this.#counts[i]!

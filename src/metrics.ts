@@ -110,6 +110,15 @@ export class Metrics {
     'From the arrival of a message from Redis to its hand-over to the socket',
     SECONDS,
   )
+  readonly #bufferUtilization = new CheapHistogram(
+    `${PREFIX}buffer_utilization_bytes`,
+    'Unsent bytes of the open sockets, at this moment',
+    BYTES,
+    (histogram) => {
+      histogram.reset()
+      for (const bytes of this.bufferedBytes()) histogram.observe(bytes, 1)
+    },
+  )
 
   constructor() {
     this.registry.registerMetric(this.latency as unknown as Metric)
@@ -140,7 +149,7 @@ export class Metrics {
     this.#gauge('upstream_held_messages', 'Client frames held until Redis is back', [], (gauge) =>
       gauge.set(this.held()),
     )
-    this.#bufferUtilization()
+    this.registry.registerMetric(this.#bufferUtilization as unknown as Metric)
     this.#eventLoopDelay()
   }
 
@@ -216,20 +225,6 @@ export class Metrics {
       ...(collect && { collect: () => collect(gauge) }),
     })
     return gauge
-  }
-
-  #bufferUtilization(): void {
-    const read = () => this.bufferedBytes()
-    const histogram: Histogram = new Histogram({
-      name: `${PREFIX}buffer_utilization_bytes`,
-      help: 'Unsent bytes of the open sockets, at this moment',
-      buckets: BYTES,
-      registers: [this.registry],
-      collect() {
-        histogram.zero({})
-        for (const bytes of read()) histogram.observe(bytes)
-      },
-    })
   }
 
   #eventLoopDelay(): void {
