@@ -23,6 +23,8 @@ export interface Subject {
   name: string
   /** What runs: a compiled file of the project, or any other program. */
   file?: URL
+  /** Of Node, for `file`. */
+  flags?: string[]
   args?: string[]
   program?: (place: Place) => Program
   /** In addition to REDIS_URL, LISTEN_ADDR and what all have in common. */
@@ -42,6 +44,7 @@ export interface Subject {
 export const OURS: Subject = {
   name: 'ours',
   file: new URL('../src/cli/main.js', import.meta.url),
+  flags: ['--max-semi-space-size=4'],
   args: ['serve'],
   // Off: the peer has no such limit, and all sockets are of one address.
   env: { CONNECT_RATE: '0', CONNECT_RATE_PER_IP: '0', LIVE_TOPICS: TOPIC_RULE },

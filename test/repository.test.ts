@@ -4,6 +4,7 @@ import { homedir } from 'node:os'
 import { dirname, join, relative, sep } from 'node:path'
 import { describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { OURS } from '../bench/subjects.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8')
@@ -335,7 +336,14 @@ describe('the tree', () => {
     assert.equal(engines.node, '>=20 <23')
     assert.equal(type, 'module')
     assert.deepEqual(bin, { wsproxy: 'dist/src/cli/main.js' })
-    assert.match(read('src/cli/main.ts'), /^#!\/usr\/bin\/env node\n/)
+    const [, flags = ''] = /^#!\/usr\/bin\/env -S node (.+)\n/.exec(read('src/cli/main.ts')) ?? []
+    assert.match(flags, /^--/)
+    assert.ok(
+      read('scripts/run.mjs').includes(`const GATEWAY_FLAGS = ['${flags}']`),
+      'npm start runs it with the same flags',
+    )
+    assert.ok(read('Dockerfile').includes(`ENTRYPOINT ["/nodejs/bin/node", "${flags}", `), 'and so does the image')
+    assert.deepEqual(OURS.flags, [flags], 'and the bench')
   })
 
   it('needs nothing but Node to build and start: its scripts import no package', () => {

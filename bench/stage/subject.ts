@@ -34,8 +34,8 @@ export async function startSubject(subject: Subject, redisUrl: string, again?: n
   return { child, port }
 }
 
-function commandOf({ file, args = [], program }: Subject, place: Place): [string, string[]] {
-  if (!program) return [process.execPath, [fileURLToPath(file!), ...args]]
+function commandOf({ file, flags = [], args = [], program }: Subject, place: Place): [string, string[]] {
+  if (!program) return [process.execPath, [...flags, fileURLToPath(file!), ...args]]
   const { command, args: its, files } = program(place)
   for (const [name, text] of Object.entries(files)) writeFileSync(join(place.dir, name), text)
   return [command, its]
