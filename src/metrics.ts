@@ -74,7 +74,8 @@ export class Metrics {
     buckets: SECONDS,
     registers: [this.registry],
   })
-  readonly unheard = this.#counter('upstream_unheard_total', 'Client frames published with no subscriber', [])
+  /** Client frames published with no subscriber: a plain number too. */
+  unheard = 0
   readonly keyspaceMissing = this.#gauge(
     'redis_keyspace_events_missing',
     'Whether notify-keyspace-events lacks what the run door needs: 1 or 0',
@@ -137,6 +138,9 @@ export class Metrics {
     this.#scraped('rate_limited_total', 'Upgrades and client frames over a rate limit', ['what'], () =>
       Object.entries(this.rateLimited).map(([what, count]) => [{ what }, count]),
     )
+    this.#scraped('upstream_unheard_total', 'Client frames published with no subscriber', [], () => [
+      [{}, this.unheard],
+    ])
     this.#scraped('lost_messages_total', 'Messages that did not reach whom they were for', ['reason'], () =>
       [...this.#lost].map(([reason, count]) => [{ reason }, count]),
     )

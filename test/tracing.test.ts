@@ -3,8 +3,9 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, before, describe, it } from 'node:test'
-import { ErrorReply } from 'redis'
 import { Metrics } from '../src/metrics.ts'
+import type { Waiter } from '../src/redis/connection.ts'
+import { ErrorReply } from '../src/redis/errors.ts'
 import { RedisUpstream } from '../src/redis/upstream.ts'
 import type { Tracing } from '../src/tracing.ts'
 import { Command, killCommands, serve } from './support/cli.ts'
@@ -192,14 +193,15 @@ describe('the span of a client frame', () => {
       ends.push(results)
       return { context: undefined as never, end: (result: string) => void results.push(result) }
     }
-    const answers = [
-      Promise.resolve(1),
-      Promise.reject(new Error('connection lost')),
-      Promise.reject(new ErrorReply('NOPERM')),
+    const answers: ((waiter: Waiter) => void)[] = [
+      (waiter) => waiter.answered(1),
+      (waiter) => waiter.failed(new Error('connection lost')),
+      (waiter) => waiter.failed(new ErrorReply('NOPERM')),
     ]
+    const submit = (_: unknown, waiter: Waiter) => setImmediate(answers.shift()!, waiter)
     let there = false
     const upstream = new RedisUpstream({
-      link: () => (there ? ({ client: { sendCommand: () => answers.shift() } } as never) : undefined),
+      link: () => (there ? ({ client: { submit } } as never) : undefined),
       sharded: false,
       moved: () => {},
       metrics,
@@ -207,7 +209,7 @@ describe('the span of a client frame', () => {
       maxMessages: 3,
       maxBytes: 10_000,
     })
-    for (let i = 0; i < 4; i++) upstream.publish('up', Buffer.from('{}'), () => {})
+    for (let i = 0; i < 4; i++) upstream.outlet('up', () => {}).publish(Buffer.from('{}'))
     assert.deepEqual(ends, [[], [], [], ['upstream-unavailable']])
     there = true
     upstream.release()

@@ -27,6 +27,12 @@ export interface Heartbeat {
   readonly frame: Buffer
 }
 
+/** Where the frames of one client go, in order. */
+export interface Outlet {
+  /** `frame` is not to be written to any more. */
+  publish(frame: Buffer, handshake: SpanContext | undefined): void
+}
+
 /** What a write came to: taken; taken into the buffer; or the buffer has no room and nothing was taken. */
 export const Written = { sent: 0, buffered: 1, full: 2 } as const
 export type Written = (typeof Written)[keyof typeof Written]
@@ -78,6 +84,9 @@ export class Connection {
   pinged = false
   quiet: QuietRule | undefined
   closing: Close | undefined
+
+  /** Made with the first frame: most clients only listen. */
+  outlet: Outlet | undefined
 
   rateFullAt = 0
   rateNoticeAt = Number.NEGATIVE_INFINITY

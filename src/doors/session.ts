@@ -1,6 +1,5 @@
-import type { SpanContext } from '@opentelemetry/api'
 import type { Source, Topic } from '../connection/bind.ts'
-import type { Connection, QuietRule } from '../connection/connection.ts'
+import type { Connection, Outlet, QuietRule } from '../connection/connection.ts'
 import type { Door, Visit } from '../connection/door.ts'
 import { type Close, closes, type FrameErrorCode, frameErrors, type Refusal, refusals } from '../contract/codes.ts'
 import { isId, sessionAuth, sessionDown, sessionUp } from '../contract/topics.ts'
@@ -9,13 +8,8 @@ import type { FlowSignal } from './flow.ts'
 
 /** Where client frames go, as this door needs it. */
 export interface Upstream {
-  /** Publishes `frame`, in order with all before it. `refused` is called when it could not be, or may not have been; it must not throw. */
-  publish(
-    channel: string,
-    frame: Buffer,
-    refused: (code: 'upstream-unavailable' | 'upstream-uncertain') => void,
-    handshake?: SpanContext,
-  ): void
+  /** A way up for one client. `refused` is told of each frame that could not be published, or may not have been; it must not throw. */
+  outlet(channel: string, refused: (code: 'upstream-unavailable' | 'upstream-uncertain') => void): Outlet
 }
 
 export interface SessionOptions {
@@ -97,8 +91,8 @@ export class SessionDoor implements Door, Source {
     // The bytes are uWebSockets.js' own until this returns; a copy from the pool costs less than one of its own.
     const copy = Buffer.allocUnsafe(frame.length)
     frame.copy(copy)
-    const refused = (code: FrameErrorCode) => this.#refuse(connection, code)
-    this.#parts.upstream.publish(sessionUp(connection.subject), copy, refused, connection.trace)
+    connection.outlet ??= this.#outlet(connection)
+    connection.outlet.publish(copy, connection.trace)
   }
 
   rateLimited(connection: Connection): void {
@@ -122,6 +116,10 @@ export class SessionDoor implements Door, Source {
   #streamEnded(connection: Connection): void {
     connection.quiet = this.#afterStreamEnd
     connection.due(performance.now() + this.#afterStreamEnd!.afterMs)
+  }
+
+  #outlet(connection: Connection): Outlet {
+    return this.#parts.upstream.outlet(sessionUp(connection.subject), (code) => this.#refuse(connection, code))
   }
 
   #refuse(connection: Connection, code: FrameErrorCode): void {

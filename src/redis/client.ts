@@ -5,10 +5,11 @@ import type { Logger } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Tracing } from '../tracing.ts'
 import { Cluster } from './cluster.ts'
+import type { Target } from './connection.ts'
 import { askedAt, isMoved, isReply } from './errors.ts'
 import { RedisFlow } from './flow.ts'
 import { RedisHashes } from './hashes.ts'
-import type { Link, Target } from './link.ts'
+import type { Link } from './link.ts'
 import type { NodeOptions, RedisNode } from './node.ts'
 import { sentinelTarget } from './sentinel.ts'
 import { RedisTokens } from './tokens.ts'
@@ -121,14 +122,14 @@ export class RedisClient {
 
   /** Any command, where `key` is, for what is asked rarely. @throws RedisUnavailable when there is no connection or it is lost before the answer; Redis' own error. */
   async command(key: string, args: readonly string[]): Promise<unknown> {
-    return answered(this.#at(key, (client) => client.sendCommand([...args])))
+    return answered(this.#at(key, (client) => client.sendCommand(args)))
   }
 
   /** The same command on every server that has keys. @throws as `command`, also when only one does not answer. */
   async everyNode(args: readonly string[]): Promise<unknown[]> {
     const nodes = [...this.#topology.nodes]
     if (nodes.length === 0) throw new RedisUnavailable('no server is known yet')
-    return Promise.all(nodes.map(async (node) => answered(node.commands.client.sendCommand([...args]))))
+    return Promise.all(nodes.map(async (node) => answered(node.commands.client.sendCommand(args))))
   }
 
   /** Publishes to other instances of the gateway. Resolves with the number of subscribers. @throws RedisUnavailable, or Redis' own error. */

@@ -1,4 +1,8 @@
-import { ClientClosedError, ClientOfflineError, ErrorReply } from 'redis'
+/** Redis itself answered with this error; its message begins with a code, `WRONGTYPE` for instance. */
+export class ErrorReply extends Error {}
+
+/** The command never left this process: the connection ended before. */
+export class Unsent extends Error {}
 
 /** Whether the key or sharded channel is another server's: `MOVED <slot> <address>` (Redis Cluster specification, redirection). */
 export const isMoved = (error: unknown): boolean => isReply(error) && /^(MOVED|ASK|CLUSTERDOWN)\b/.test(error.message)
@@ -10,10 +14,6 @@ export const askedAt = (error: unknown): string | undefined =>
 /** Whether the server says that it cannot serve at the moment: while it loads, or is a replica, or its cluster is not whole. */
 export const isUnable = (error: unknown): boolean =>
   isReply(error) && /^(LOADING|BUSY|MASTERDOWN|READONLY|CLUSTERDOWN|TRYAGAIN|MOVED|ASK)\b/.test(error.message)
-
-/** Whether the command never left this process: the connection was known to be gone. */
-export const isUnsent = (error: unknown): boolean =>
-  error instanceof ClientOfflineError || error instanceof ClientClosedError
 
 /** Whether Redis itself answered with this error; all others mean that no answer is known. */
 export const isReply = (error: unknown): error is ErrorReply => error instanceof ErrorReply

@@ -1,4 +1,3 @@
-import { RESP_TYPES } from 'redis'
 import { RedisUnavailable } from '../contract/codes.ts'
 import { isReply, isUnable } from './errors.ts'
 import type { At } from './topology.ts'
@@ -17,10 +16,10 @@ export class RedisHashes {
    */
   async read(key: string): Promise<ReadonlyMap<string, string> | undefined> {
     try {
-      // As a Map: in an object a field named __proto__ would be lost.
-      return await this.#at(key, (client) =>
-        client.sendCommand<Map<string, string>>(['HGETALL', key], { typeMapping: { [RESP_TYPES.MAP]: Map } }),
-      )
+      const flat = await this.#at(key, (client) => client.sendCommand<string[]>(['HGETALL', key]))
+      const fields = new Map<string, string>()
+      for (let i = 0; i < flat.length; i += 2) fields.set(flat[i]!, flat[i + 1]!)
+      return fields
     } catch (error) {
       if (isReply(error) && error.message.startsWith('WRONGTYPE')) return undefined
       if (isReply(error) && !isUnable(error)) throw error

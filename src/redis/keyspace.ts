@@ -1,7 +1,9 @@
 import type { Logger } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
+import type { RedisConnection } from './connection.ts'
 import { isReply } from './errors.ts'
-import type { Client } from './link.ts'
+
+const SETTING = 'notify-keyspace-events'
 
 /**
  * Flags of notify-keyspace-events that the run door lives on: keyspace channels (K), changes of hashes (h), deletion and renaming (g), expiry (x),
@@ -23,15 +25,18 @@ export interface KeyspaceCheck {
 }
 
 /** Looks at the flags and, if asked to, adds what is missing. A server that forbids CONFIG is no error: then nobody knows. */
-export async function checkKeyspaceEvents(client: Client, { set, metrics, log }: KeyspaceCheck): Promise<void> {
+export async function checkKeyspaceEvents(
+  client: RedisConnection,
+  { set, metrics, log }: KeyspaceCheck,
+): Promise<void> {
   let missing = ''
   try {
-    const { 'notify-keyspace-events': flags = '' } = await client.configGet('notify-keyspace-events')
+    const [, flags = ''] = await client.sendCommand<string[]>(['CONFIG', 'GET', SETTING])
     missing = missingFlags(flags)
     metrics.keyspaceMissing.set(missing === '' ? 0 : 1)
     if (missing === '') return
     if (set) {
-      await client.configSet('notify-keyspace-events', flags + missing)
+      await client.sendCommand(['CONFIG', 'SET', SETTING, flags + missing])
       metrics.keyspaceMissing.set(0)
     }
     const done = set ? 'set what was missing' : 'runs are only read every RUN_RESYNC_INTERVAL until this is set'

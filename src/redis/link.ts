@@ -1,38 +1,13 @@
-import { createClient } from 'redis'
 import { RedisUnavailable } from '../contract/codes.ts'
 import type { Logger } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
+import type { RedisConnection, Target } from './connection.ts'
 import { isReply } from './errors.ts'
-
-/** One TCP connection to Redis, as a link needs it. */
-export interface Connection {
-  connect(): Promise<unknown>
-  /** What ends it. */
-  on(event: 'error', listener: (error: Error) => void): unknown
-  ping(): Promise<unknown>
-  sendCommand(args: string[]): Promise<unknown>
-  destroy(): void
-}
-
-/** The connection for commands, in node-redis' clothes. */
-export type Client = ReturnType<typeof createConnection>
 
 /** `lost` was ready before; `closed` is for good. */
 export type LinkState = 'connecting' | 'ready' | 'lost' | 'closed'
 
-/** Where a server is and how to enter: what node-redis takes. */
-export interface Target {
-  readonly host: string
-  readonly port: number
-  readonly tls: boolean
-  readonly username: string | undefined
-  readonly password: string | undefined
-  readonly database: number
-  /** A server that says it is a replica is not the one. */
-  readonly master?: boolean
-}
-
-export interface LinkOptions<C extends Connection> {
+export interface LinkOptions<C extends RedisConnection> {
   /** Makes a connection that is not connected yet. */
   readonly open: (target: Target, name: string) => C
   readonly name: string
@@ -48,11 +23,8 @@ export interface LinkOptions<C extends Connection> {
   readonly progress?: () => number
 }
 
-const CONNECT_TIMEOUT_MS = 3000
 /** How long a connection may take from its first packet until it is ready: a server that accepts may still say nothing. */
 const START_TIMEOUT_MS = 4000
-/** For a connection that was given up while it was made and that nobody can close any more; later the pings come first. */
-const SILENCE_MS = 10_000
 /** A PING goes out this often; a link with `MISSED_PINGS` of them unanswered is dead, whatever TCP says. */
 const PING_MS = 1000
 const MISSED_PINGS = 3
@@ -69,33 +41,8 @@ export function backoffMs(failures: number, random: () => number): number {
   return Math.min(RETRY_MAX_MS, RETRY_BASE_MS * 2 ** (failures - 2)) * (0.5 + random() / 2)
 }
 
-/** By node-redis. */
-export function createConnection(target: Target, name: string) {
-  const { host, port, tls, username, password, database } = target
-  return createClient({
-    ...(username !== undefined && { username }),
-    ...(password !== undefined && { password }),
-    database,
-    RESP: 3,
-    name,
-    disableOfflineQueue: true,
-    // 0 turns off node-redis' AbortSignal per command, which was 42 % of the CPU time. Who waits has a deadline of its own.
-    commandOptions: { timeout: 0 },
-    maintNotifications: 'disabled',
-    // A connection that failed is thrown away: node-redis' own re-subscription does not know what was wanted meanwhile.
-    socket: {
-      host,
-      port,
-      ...(tls && { tls }),
-      reconnectStrategy: false,
-      connectTimeout: CONNECT_TIMEOUT_MS,
-      socketTimeout: SILENCE_MS,
-    },
-  })
-}
-
 /** Keeps one connection to Redis: connects, watches, and connects again for as long as the process lives. */
-export class Link<C extends Connection = Client> {
+export class Link<C extends RedisConnection = RedisConnection> {
   readonly #options: LinkOptions<C>
   #state: LinkState = 'connecting'
   #client: C | undefined
@@ -198,16 +145,12 @@ export class Link<C extends Connection = Client> {
     const reason = failed ?? (await ended)
     clearInterval(watch)
     this.#client = undefined
-    try {
-      client.destroy()
-    } catch {
-      // It was closed already; node-redis says so by throwing.
-    }
+    client.destroy()
     return reason
   }
 
   /** A server that hangs keeps its TCP connection. Ticks are counted, not time: when this process itself was blocked, that is no fault of Redis. */
-  #watch(client: Connection): NodeJS.Timeout {
+  #watch(client: RedisConnection): NodeJS.Timeout {
     let unanswered = 0
     const { progress = () => 0 } = this.#options
     let arrived = progress()
@@ -233,12 +176,12 @@ export class Link<C extends Connection = Client> {
 }
 
 /** A server that was just demoted still accepts connections, and Sentinels may not know it yet (Redis: guidelines for Sentinel clients, step 3). */
-async function assertMaster(client: Connection): Promise<void> {
-  const role = await client.sendCommand(['ROLE']).catch((error) => {
+async function assertMaster(client: RedisConnection): Promise<void> {
+  const role = await client.sendCommand<readonly unknown[]>(['ROLE']).catch((error) => {
     if (isReply(error)) return ['master'] // It forbids the question.
     throw error
   })
-  const [what] = role as readonly unknown[]
+  const [what] = role
   if (String(what) !== 'master') throw new Error(`the server is a ${what}`)
 }
 

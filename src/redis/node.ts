@@ -2,10 +2,11 @@ import type { GapReason } from '../contract/reasons.ts'
 import type { Logger } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import { Canary } from './canary.ts'
+import { RedisConnection, type Target } from './connection.ts'
 import { isReply } from './errors.ts'
 import { RedisFeed } from './feed.ts'
 import { checkKeyspaceEvents } from './keyspace.ts'
-import { addressOf, createConnection, Link, type Target } from './link.ts'
+import { addressOf, Link } from './link.ts'
 import { OutputLimit } from './output-limit.ts'
 import { SubscriberConnection } from './subscriber.ts'
 
@@ -72,7 +73,7 @@ export class RedisNode {
       timeoutMs: options.canaryTimeoutMs,
       publish: (payload) => {
         this.#bytesAtCanary = this.#bytes
-        return this.commands.client.publish(this.#canary.channel, payload)
+        return this.commands.client.sendCommand(['PUBLISH', this.#canary.channel, payload])
       },
       progress: () => this.#bytes,
       refused: (error) => this.#noCanary(error),
@@ -95,7 +96,7 @@ export class RedisNode {
     const link = { target, metrics, log, ready: changed }
     this.commands = new Link({
       ...link,
-      open: createConnection,
+      open: (to, name) => new RedisConnection(to, name),
       name: 'commands',
       prepare: (client) => checkKeyspaceEvents(client, { set: options.setKeyspaceEvents, metrics, log }),
       lost: changed,

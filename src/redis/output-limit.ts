@@ -1,5 +1,5 @@
+import type { RedisConnection } from './connection.ts'
 import { isReply } from './errors.ts'
-import type { Connection } from './link.ts'
 
 /** How often one server has closed connections because it could not send as fast as others publish (client-output-buffer-limit). */
 export class OutputLimit {
@@ -10,7 +10,7 @@ export class OutputLimit {
    * Whether it has done so since it was last asked; to be asked on every new connection. Redis counts that since 7.2; undefined: it does not tell.
    * @throws when the connection is lost.
    */
-  async hit(client: Connection): Promise<boolean | undefined> {
+  async hit(client: RedisConnection): Promise<boolean | undefined> {
     const stats = await client.sendCommand(['INFO', 'stats']).catch((error) => {
       if (isReply(error)) return '' // It forbids the question.
       throw error

@@ -1,4 +1,4 @@
-import { ErrorReply } from 'redis'
+import { ErrorReply } from './errors.ts'
 
 /** What Redis answers. Maps are flat lists of keys and values, verbatim strings are text. */
 export type Reply = null | number | boolean | string | Buffer | ErrorReply | readonly Reply[]

@@ -1,5 +1,5 @@
 import { askOnce, hostAndPort } from './ask.ts'
-import type { Target } from './link.ts'
+import type { Target } from './connection.ts'
 
 export interface SentinelOptions {
   /** `host:port` of each. */

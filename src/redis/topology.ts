@@ -1,4 +1,4 @@
-import type { Client, Target } from './link.ts'
+import type { RedisConnection, Target } from './connection.ts'
 import { type NodeParts, RedisNode } from './node.ts'
 
 /** Which servers there are, and which of them a key or channel belongs to. */
@@ -94,7 +94,7 @@ export const nodeFactory =
     new RedisNode({ ...parts, target })
 
 /** Where commands go. */
-export type Sender = Pick<Client, 'sendCommand'>
+export type Sender = Pick<RedisConnection, 'sendCommand'>
 
 /** A command for whichever server has the key. */
 export type Command<T> = (client: Sender) => Promise<T>

@@ -1,19 +1,12 @@
 import type { SpanContext } from '@opentelemetry/api'
 import type { Metrics } from '../metrics.ts'
 import type { Traced, Tracing } from '../tracing.ts'
-import { isMoved, isReply, isUnsent } from './errors.ts'
+import type { Waiter } from './connection.ts'
+import { isMoved, isReply, Unsent } from './errors.ts'
 import type { Link } from './link.ts'
+import type { Reply } from './resp.ts'
 
 export type Refused = (code: 'upstream-unavailable' | 'upstream-uncertain') => void
-
-interface Entry {
-  /** Its place among all frames: those that come back take it again. */
-  readonly order: number
-  readonly channel: string
-  readonly frame: Buffer
-  readonly refused: Refused
-  readonly traced: Traced | undefined
-}
 
 export interface UpstreamOptions {
   /** The command connection for a channel, while its server is there as a whole; undefined: the frame is to wait. */
@@ -33,6 +26,54 @@ export interface UpstreamOptions {
 /** What an entry costs beside its bytes, roughly; so that many empty frames count too. */
 const OVERHEAD_BYTES = 256
 
+/** The way up of one client: its frames stay in order. */
+export class Outlet {
+  readonly #upstream: RedisUpstream
+  readonly channel: string
+  /** Must not throw. */
+  readonly refused: Refused
+  /** Frames under way, and over which link: those after them may not take another. */
+  link: Link | undefined
+  underWay = 0
+
+  constructor(upstream: RedisUpstream, channel: string, refused: Refused) {
+    this.#upstream = upstream
+    this.channel = channel
+    this.refused = refused
+  }
+
+  /** Publishes `frame`, which is not to be written to any more, behind all before it. */
+  publish(frame: Buffer, handshake?: SpanContext): void {
+    this.#upstream.publish(this, frame, handshake)
+  }
+}
+
+/** One frame, from when it came until Redis has answered. */
+class Entry implements Waiter {
+  readonly #upstream: RedisUpstream
+  /** Its place among all frames: those that come back take it again. */
+  readonly order: number
+  readonly outlet: Outlet
+  readonly frame: Buffer
+  readonly traced: Traced | undefined
+
+  constructor(upstream: RedisUpstream, order: number, outlet: Outlet, frame: Buffer, traced: Traced | undefined) {
+    this.#upstream = upstream
+    this.order = order
+    this.outlet = outlet
+    this.frame = frame
+    this.traced = traced
+  }
+
+  answered(receivers: Reply): void {
+    this.#upstream.answered(this, receivers)
+  }
+
+  failed(error: Error): void {
+    this.#upstream.failed(this, error)
+  }
+}
+
 /**
  * Client frames on their way to Redis: published at once and in order, held while Redis is away, and never dropped without a word.
  * A frame is published at most once: one whose answer was lost is reported as uncertain, not sent again.
@@ -44,8 +85,6 @@ export class RedisUpstream {
   #sentBytes = 0
   #frames = 0
   #idle: () => void = () => {}
-  /** Frames under way by channel, and over which link: those after them may not take another. */
-  readonly #underWay = new Map<string, { readonly link: Link; count: number }>()
   /** Something waits for room, or for frames before it, and not for Redis. */
   #crowded = false
   #draining = false
@@ -59,13 +98,20 @@ export class RedisUpstream {
     return this.#held.length
   }
 
-  publish(channel: string, frame: Buffer, refused: Refused, handshake?: SpanContext): void {
+  /** A way up for one client. `refused` is told of each frame that could not be published, or may not have been; it must not throw. */
+  outlet(channel: string, refused: Refused): Outlet {
+    return new Outlet(this, channel, refused)
+  }
+
+  /** To be called by the outlet. */
+  publish(outlet: Outlet, frame: Buffer, handshake?: SpanContext): void {
+    const { channel } = outlet
     const traced = this.#options.tracing?.publish(channel, frame.length, handshake)
-    const entry = { order: this.#frames++, channel, frame, refused, traced }
-    const waits = this.#held.length > 0 && this.#held.some((each) => each.channel === channel)
+    const entry = new Entry(this, this.#frames++, outlet, frame, traced)
+    const waits = this.#held.length > 0 && this.#held.some((each) => each.outlet.channel === channel)
     const fits = this.#fits(entry)
     if (!fits) this.#crowded = true
-    const link = waits || !fits ? undefined : this.#way(channel)
+    const link = waits || !fits ? undefined : this.#way(outlet)
     if (link) this.#send(entry, link)
     else this.#hold(entry)
   }
@@ -78,12 +124,12 @@ export class RedisUpstream {
     const behind = new Set<string>()
     this.#crowded = false
     for (const entry of this.#held) {
-      const link = full || behind.has(entry.channel) ? undefined : this.#way(entry.channel)
+      const link = full || behind.has(entry.outlet.channel) ? undefined : this.#way(entry.outlet)
       // Past the first that does not fit nothing may go: it could overtake a frame of the same client.
       if (link && !this.#fits(entry)) full = this.#crowded = true
-      const forNothing = this.#draining && this.#options.link(entry.channel) === undefined
+      const forNothing = this.#draining && this.#options.link(entry.outlet.channel) === undefined
       if (!forNothing && (!link || full)) {
-        behind.add(entry.channel)
+        behind.add(entry.outlet.channel)
         waiting.push(entry)
         continue
       }
@@ -115,7 +161,7 @@ export class RedisUpstream {
 
   #hold(entry: Entry): void {
     const { maxMessages, maxBytes, link } = this.#options
-    if (this.#draining && link(entry.channel) === undefined) return this.#refuse(entry)
+    if (this.#draining && link(entry.outlet.channel) === undefined) return this.#refuse(entry)
     if (this.#held.length >= maxMessages || this.#heldBytes + cost(entry) > maxBytes) return this.#refuse(entry)
     const last = this.#held.at(-1)
     this.#held.push(entry)
@@ -126,57 +172,56 @@ export class RedisUpstream {
   #refuse(entry: Entry): void {
     this.#options.metrics.lose('upstream_full')
     entry.traced?.end('upstream-unavailable')
-    entry.refused('upstream-unavailable')
+    entry.outlet.refused('upstream-unavailable')
   }
 
-  /** The link for the next frame of a channel; undefined: it waits for Redis, or for those before it that went another way. */
-  #way(channel: string): Link | undefined {
+  /** The link for the next frame of an outlet; undefined: it waits for Redis, or for those before it that went another way. */
+  #way({ channel, underWay, link: before }: Outlet): Link | undefined {
     const link = this.#options.link(channel)
-    const underWay = this.#underWay.get(channel)
-    if (link === undefined || underWay === undefined || underWay.link === link) return link
+    if (link === undefined || underWay === 0 || before === link) return link
     this.#crowded = true
     return undefined
   }
 
   #send(entry: Entry, link: Link): void {
-    const { client } = link
+    const { outlet, frame } = entry
     this.#sentBytes += cost(entry)
-    const underWay = this.#underWay.get(entry.channel)
-    if (underWay) underWay.count++
-    else this.#underWay.set(entry.channel, { link, count: 1 })
-    const command = this.#options.sharded ? 'SPUBLISH' : 'PUBLISH'
-    client.sendCommand<number>([command, entry.channel, entry.frame]).then(
-      (receivers) => {
-        if (receivers === 0) this.#options.metrics.unheard.inc()
-        entry.traced?.end('published')
-        this.#done(entry)
-      },
-      (error) => {
-        this.#failed(entry, error)
-        this.#done(entry)
-      },
-    )
+    outlet.link = link
+    outlet.underWay++
+    link.client.submit([this.#options.sharded ? 'SPUBLISH' : 'PUBLISH', outlet.channel, frame], entry)
   }
 
-  #failed(entry: Entry, error: unknown): void {
+  /** To be called by the entry, as `failed`. */
+  answered(entry: Entry, receivers: Reply): void {
+    if (receivers === 0) this.#options.metrics.unheard++
+    entry.traced?.end('published')
+    this.#done(entry)
+  }
+
+  failed(entry: Entry, error: Error): void {
     const { metrics, moved } = this.#options
     // It did not leave this process, or its server did not take it: it keeps its place.
-    if (isUnsent(error)) return this.#hold(entry)
-    if (isMoved(error)) {
+    if (error instanceof Unsent) this.#hold(entry)
+    else if (isMoved(error)) {
       this.#hold(entry)
-      return moved()
+      moved()
+    } else {
+      metrics.errors.inc({ type: 'redis' })
+      if (isReply(error)) this.#refuse(entry)
+      else this.#uncertain(entry)
     }
-    metrics.errors.inc({ type: 'redis' })
-    if (isReply(error)) return this.#refuse(entry)
-    metrics.lose('upstream_uncertain')
+    this.#done(entry)
+  }
+
+  #uncertain(entry: Entry): void {
+    this.#options.metrics.lose('upstream_uncertain')
     entry.traced?.end('upstream-uncertain')
-    entry.refused('upstream-uncertain')
+    entry.outlet.refused('upstream-uncertain')
   }
 
   #done(entry: Entry): void {
     this.#sentBytes -= cost(entry)
-    const underWay = this.#underWay.get(entry.channel)!
-    if (--underWay.count === 0) this.#underWay.delete(entry.channel)
+    entry.outlet.underWay--
     if (this.#held.length === 0 && this.#sentBytes === 0) this.#idle()
     else if (this.#crowded) this.release()
   }

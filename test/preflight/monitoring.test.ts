@@ -5,6 +5,7 @@ import type { Report } from '../../src/preflight/check.ts'
 import { Reports } from '../../src/preflight/reports.ts'
 import { startBrowser, withoutBrowser } from '../support/browser.ts'
 import { startGateway, type TestGateway } from '../support/gateway.ts'
+import { openLink, type TestLink } from '../support/link.ts'
 import { newReport } from '../support/preflight.ts'
 import { eventually } from '../support/wait.ts'
 
@@ -36,10 +37,12 @@ const bad = (): Report =>
 describe('the monitoring page', { skip: withoutBrowser }, () => {
   let gateway: TestGateway
   let browser: Browser
+  let own: TestLink
   let reports: Reports
   before(async () => {
     gateway = await startGateway({ env: { ADMIN_TOKEN: TOKEN } })
-    reports = new Reports((args) => gateway.agent.sendCommand([...args]), 86_400_000)
+    own = await openLink(gateway.redis.url)
+    reports = new Reports((args) => own.link.client.sendCommand(args), 86_400_000)
     for (let i = 0; i < 60; i++) {
       const createdAt = new Date(Date.now() - (60 - i) * 20 * 60_000).toISOString()
       await reports.add(newReport({ createdAt, hasWarnings: i % 9 === 0 }), Date.now())
@@ -48,6 +51,7 @@ describe('the monitoring page', { skip: withoutBrowser }, () => {
     browser = await startBrowser()
   })
   after(async () => {
+    own.close()
     await browser?.close()
     await gateway.stop()
   })

@@ -4,6 +4,7 @@ import { PREFLIGHT_REPORTS } from '../../src/contract/topics.ts'
 import type { Report, Result } from '../../src/preflight/check.ts'
 import { bucketsOf, DAY_MS, HOUR_MS, statsOf } from '../../src/preflight/counts.ts'
 import { Reports } from '../../src/preflight/reports.ts'
+import { openLink, type TestLink } from '../support/link.ts'
 import { newReport } from '../support/preflight.ts'
 import { type Client, startRedis, type TestRedis, withoutRealRedis } from '../support/redis.ts'
 
@@ -20,14 +21,19 @@ const at = (ms: number): Partial<Report> => ({ createdAt: new Date(ms).toISOStri
 describe('the reports in Redis', () => {
   let redis: TestRedis
   let client: Client
+  let own: TestLink
   let reports: Reports
   before(async () => {
     redis = await startRedis()
     client = await redis.client()
-    reports = new Reports((args) => client.sendCommand([...args]), RETENTION_MS)
+    own = await openLink(redis.url)
+    reports = new Reports((args) => own.link.client.sendCommand(args), RETENTION_MS)
   })
   afterEach(() => client.sendCommand(['FLUSHALL']))
-  after(() => redis.stop())
+  after(() => {
+    own.close()
+    return redis.stop()
+  })
 
   const stats = async (windowMs: number, now = Date.now()) => {
     const buckets = bucketsOf(windowMs, now)
@@ -157,12 +163,10 @@ describe('the reports in Redis', () => {
   }, async () => {
     const [runs, weeks] = [100_000, 14 * DAY_MS]
     const now = Date.now()
-    const many = await redis.client()
-    const fast = new Reports((args) => many.sendCommand([...args]), RETENTION_MS)
     for (let first = 0; first < runs; first += 2000) {
       const batch = Array.from({ length: 2000 }, (_, i) => {
         const made = at(now - ((first + i) / runs) * (weeks - HOUR_MS))
-        return fast.add(newReport({ ...made, ...((first + i) % 10 === 0 ? failing(`check-${i % 12}`) : {}) }), now)
+        return reports.add(newReport({ ...made, ...((first + i) % 10 === 0 ? failing(`check-${i % 12}`) : {}) }), now)
       })
       await Promise.all(batch)
     }

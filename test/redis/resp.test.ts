@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { ErrorReply } from 'redis'
-import { encodeCommand } from '../../src/redis/encode.ts'
+import { CommandWriter } from '../../src/redis/encode.ts'
+import { ErrorReply } from '../../src/redis/errors.ts'
 import { type Reply, RespReader } from '../../src/redis/resp.ts'
 
 /** Everything that a reader hands over, copied, since the buffers are views. */
@@ -117,8 +117,52 @@ describe('RESP', () => {
     for (const text of wrong) assert.throws(() => readWhole(text), /^Error: RESP: /, text.slice(0, 30))
   })
 
+  const written = (writer: CommandWriter) => Buffer.concat(writer.take())
+
   it('is written as bulk strings, with the length in bytes', () => {
-    assert.equal(encodeCommand(['SUBSCRIBE', 'a', 'é']).toString(), '*3\r\n$9\r\nSUBSCRIBE\r\n$1\r\na\r\n$2\r\né\r\n')
-    assert.deepEqual(encodeCommand(['P', Buffer.from([255])]), Buffer.from('*2\r\n$1\r\nP\r\n$1\r\n\xff\r\n', 'latin1'))
+    const writer = new CommandWriter()
+    writer.append(['SUBSCRIBE', 'a', 'é'])
+    writer.append(['P', Buffer.from([255]), ''])
+    assert.equal(
+      written(writer).toString('latin1'),
+      Buffer.from('*3\r\n$9\r\nSUBSCRIBE\r\n$1\r\na\r\n$2\r\né\r\n*3\r\n$1\r\nP\r\n$1\r\n?\r\n$0\r\n\r\n')
+        .toString('latin1')
+        .replace('?', '\xff'),
+    )
+    assert.deepEqual(writer.take(), [])
+  })
+
+  it('is written the same whatever the sizes, and what was taken stays as it is until its room may be used again', () => {
+    const text = fc.oneof(fc.string(), fc.string({ unit: 'grapheme' }), fc.constant('x'.repeat(70_000)))
+    const sizes = fc.oneof(fc.nat(300), fc.constantFrom(16_384, 16_385, 65_536, 200_000))
+    const bytes = sizes.map((size) => Buffer.alloc(size, size % 251))
+    const commands = fc.array(fc.array(fc.oneof(text, bytes), { minLength: 1, maxLength: 5 }), { maxLength: 30 })
+    const plain = (args: (string | Buffer)[]) =>
+      Buffer.concat([
+        Buffer.from(`*${args.length}\r\n`),
+        ...args.flatMap((arg) => {
+          const its = Buffer.from(arg as string)
+          return [Buffer.from(`$${its.length}\r\n`), its, Buffer.from('\r\n')]
+        }),
+      ])
+    fc.assert(
+      fc.property(commands, fc.array(fc.constantFrom('take', 'reuse', 'go on')), (given, turns) => {
+        const writer = new CommandWriter()
+        const kept: Buffer[] = []
+        const out: Buffer[] = []
+        const taken = () => kept.push(...writer.take())
+        given.forEach((args, i) => {
+          writer.append(args)
+          if (turns[i] === 'go on') return
+          taken()
+          if (turns[i] !== 'reuse') return
+          out.push(...kept.splice(0).map((each) => Buffer.from(each)))
+          writer.reuse()
+        })
+        taken()
+        assert.ok(Buffer.concat([...out, ...kept]).equals(Buffer.concat(given.map(plain))))
+      }),
+      { numRuns: 200 },
+    )
   })
 })

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { ErrorReply } from 'redis'
 import { Metrics } from '../../src/metrics.ts'
+import type { Waiter } from '../../src/redis/connection.ts'
+import { ErrorReply } from '../../src/redis/errors.ts'
 import type { Link } from '../../src/redis/link.ts'
 import { RedisUpstream, type UpstreamOptions } from '../../src/redis/upstream.ts'
 import { openLink, type TestLink, total } from '../support/link.ts'
@@ -44,7 +45,9 @@ describe('upstream', () => {
       ...options,
     })
     const refused: [string, string][] = []
-    const publish = (frame: string) => upstream.publish('up', Buffer.from(frame), (code) => refused.push([frame, code]))
+    // Each from a client of its own, so that what is refused can be named.
+    const publish = (frame: string) =>
+      upstream.outlet('up', (code) => refused.push([frame, code])).publish(Buffer.from(frame))
     heard.length = 0
     ready = true
     return { upstream, metrics, publish, refused }
@@ -151,17 +154,19 @@ describe('upstream', () => {
   it('lets no frame overtake one of its channel that went another way and comes back', async () => {
     const pending: { frame: string; by: string; settle: (moved: boolean) => void }[] = []
     const link = (by: string) => {
-      const sendCommand = (command: string[]) =>
-        new Promise<number>((resolve, reject) => {
-          const settle = (moved: boolean) => (moved ? reject(new ErrorReply('MOVED 1 127.0.0.1:2')) : resolve(1))
-          pending.push({ frame: String(command[2]), by, settle })
-        })
-      return { client: { sendCommand } } as unknown as Link
+      const submit = (command: string[], waiter: Waiter) => {
+        const settle = (moved: boolean) =>
+          moved ? waiter.failed(new ErrorReply('MOVED 1 127.0.0.1:2')) : waiter.answered(1)
+        pending.push({ frame: String(command[2]), by, settle })
+      }
+      return { client: { submit } } as unknown as Link
     }
     const [before, after] = [link('before'), link('after')]
     let home = before
     let moved = 0
-    const { upstream, publish } = start({ link: () => home, moved: () => moved++ })
+    const { upstream } = start({ link: () => home, moved: () => moved++ })
+    const outlet = upstream.outlet('up', () => {})
+    const publish = (frame: string) => outlet.publish(Buffer.from(frame))
     for (const each of numbers(3)) publish(each)
     home = after
     publish('3')
@@ -184,7 +189,7 @@ describe('upstream', () => {
   it('counts a frame that nobody listens to, and calls that no error', async () => {
     const { upstream, metrics, refused } = start()
     for (const channel of ['nobody', 'up', 'nobody']) {
-      upstream.publish(channel, Buffer.from('x'), (code) => refused.push([channel, code]))
+      upstream.outlet(channel, (code) => refused.push([channel, code])).publish(Buffer.from('x'))
     }
     await upstream.settled()
     assert.equal(await total(metrics, 'wsproxy_upstream_unheard_total'), 2)
@@ -226,7 +231,7 @@ describe('upstream', () => {
 
   it('comes to rest only when every answer has come', async () => {
     const answers: (() => void)[] = []
-    const client = { sendCommand: () => new Promise<number>((resolve) => answers.push(() => resolve(1))) }
+    const client = { submit: (_: unknown, waiter: Waiter) => answers.push(() => waiter.answered(1)) }
     const { upstream, publish } = start({ link: () => ({ client }) as unknown as Link })
     publish('1')
     publish('2')

@@ -1,7 +1,8 @@
 import { createLogger } from '../../src/log.ts'
 import { Metrics } from '../../src/metrics.ts'
 import { parseTarget } from '../../src/redis/client.ts'
-import { type Client, type Connection, createConnection, Link, type LinkOptions } from '../../src/redis/link.ts'
+import { RedisConnection } from '../../src/redis/connection.ts'
+import { Link, type LinkOptions } from '../../src/redis/link.ts'
 import type { At } from '../../src/redis/topology.ts'
 import { eventually } from './wait.ts'
 
@@ -12,7 +13,7 @@ export function keptLog() {
 }
 
 /** The link to Redis of one test, with what it counts and logs. */
-export interface TestLink<C extends Connection = Client> {
+export interface TestLink<C extends RedisConnection = RedisConnection> {
   readonly link: Link<C>
   readonly metrics: Metrics
   readonly log: Record<string, unknown>[]
@@ -27,8 +28,8 @@ export const atLink =
   async (_key, command) =>
     command(link.client)
 
-/** Makes a link, of node-redis unless told otherwise, without waiting for it. */
-export function newLink<C extends Connection = Client>(
+/** Makes a link, for commands unless told otherwise, without waiting for it. */
+export function newLink<C extends RedisConnection = RedisConnection>(
   url: string,
   options: Partial<LinkOptions<C>> = {},
 ): TestLink<C> {
@@ -37,7 +38,7 @@ export function newLink<C extends Connection = Client>(
   const seen = { ready: 0, lost: 0 }
   const link = new Link<C>({
     name: 'test',
-    open: createConnection as unknown as LinkOptions<C>['open'],
+    open: ((target, name) => new RedisConnection(target, name)) as LinkOptions<C>['open'],
     target: async () => parseTarget(url),
     metrics,
     log,
@@ -59,7 +60,7 @@ export function newLink<C extends Connection = Client>(
 }
 
 /** Makes a link and waits until it is ready. */
-export async function openLink<C extends Connection = Client>(
+export async function openLink<C extends RedisConnection = RedisConnection>(
   url: string,
   options: Partial<LinkOptions<C>> = {},
 ): Promise<TestLink<C>> {
