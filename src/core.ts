@@ -1,6 +1,7 @@
 import type { Config } from './config.ts'
 import { Acceptor } from './connection/accept.ts'
 import { Bindings } from './connection/bind.ts'
+import { clockMs } from './connection/connection.ts'
 import { Delivery } from './connection/deliver.ts'
 import { Endings } from './connection/end.ts'
 import { ConnectLimits } from './connection/limits.ts'
@@ -99,7 +100,7 @@ export class Core {
       opened: (connection) => this.ends.guard(connection, () => this.ends.opened(connection)),
     })
     this.#sweeping = setInterval(() => {
-      const now = performance.now()
+      const now = clockMs()
       limits.sweep(now)
       this.acceptor.sweep(now)
       this.ends.sweep(now)

@@ -6,7 +6,7 @@ import type { Traced, Tracing } from '../tracing.ts'
 import { type HttpRequest, type HttpResponse, upgradeCorked, type us_socket_context_t } from '../uws.ts'
 import { type Credentials, offeredProtocol, readCredentials, type TokenStore, WHY } from './auth.ts'
 import type { Bindings } from './bind.ts'
-import { Connection, Phase, type Socket } from './connection.ts'
+import { Connection, clockMs, Phase, type Socket } from './connection.ts'
 import type { Door, Visit } from './door.ts'
 import type { ConnectLimits } from './limits.ts'
 import { clientAddress, ids, isUpgrade, listHeader, respond } from './request.ts'
@@ -90,7 +90,7 @@ export class Acceptor {
         context,
         key,
         extensions,
-        address,
+        address: this.#parts.limits.shared(address),
         visit,
         credentials,
         startedAt,
@@ -162,7 +162,7 @@ export class Acceptor {
         if (attempt.over) return
         if (verdict !== 'ok') return this.#refuse(attempt, refusals['token-rejected'], WHY[verdict])
       }
-      const connection = new Connection(door, visit.subject, address, performance.now())
+      const connection = new Connection(door, visit.subject, address, clockMs())
       attempt.connection = connection
       connection.agent = visit.agent
       connection.trace = attempt.traced?.context
@@ -239,7 +239,7 @@ export class Acceptor {
     this.#logRefusal(door, address, refusal)
     const ws = upgrade() as Socket | undefined
     if (ws === undefined) return this.#parts.limits.give(address)
-    const connection = new Connection(door, '', address, performance.now())
+    const connection = new Connection(door, '', address, clockMs())
     connection.phase = Phase.ending
     connection.ws = ws
     ws.connection = connection

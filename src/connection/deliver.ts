@@ -29,6 +29,8 @@ export class Delivery {
   readonly #warnBytes: number
   #dirty: Connection[] = []
   #tickStartedAt = 0
+  /** The same, as the times of a socket are. */
+  #tickMs = 0
   #sent = 0
   #corked: Connection | undefined
   readonly #flushTick = () => this.#flushAll()
@@ -62,7 +64,7 @@ export class Delivery {
       const member = members[i]!
       if (!text) member.mixed = true
       this.enqueue(member, frame)
-      member.trafficAt = this.#tickStartedAt
+      member.trafficAt = this.#tickMs
     }
   }
 
@@ -73,6 +75,7 @@ export class Delivery {
       connection.first = frame
       if (this.#dirty.push(connection) === 1) {
         this.#tickStartedAt = performance.now()
+        this.#tickMs = Math.floor(this.#tickStartedAt)
         setImmediate(this.#flushTick)
       }
     } else if (connection.rest === undefined) connection.rest = [frame]

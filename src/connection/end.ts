@@ -2,7 +2,7 @@ import { type Close, closes } from '../contract/codes.ts'
 import type { Logger } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Bindings } from './bind.ts'
-import { type Connection, Phase } from './connection.ts'
+import { type Connection, clockMs, Phase } from './connection.ts'
 import type { Delivery } from './deliver.ts'
 import type { ConnectLimits } from './limits.ts'
 
@@ -64,7 +64,7 @@ export class Endings {
     this.#open.add(connection)
     connection.door.stats.active++
     connection.phase = Phase.open
-    connection.begin(performance.now())
+    connection.begin(clockMs())
     const { heartbeat } = connection.door
     // Sockets that came together are asked for the first time at moments of their own, and so ever after.
     connection.dueAt = connection.heardAt + spread(this.#parts.options.pingIntervalMs)
@@ -104,14 +104,14 @@ export class Endings {
     if (connection.buffered === 0) this.#endNow(connection)
     // A drain has a deadline of its own for those who read late.
     else if (close === closes.draining) connection.dueAt = Number.POSITIVE_INFINITY
-    else connection.dueAt = performance.now() + this.#parts.options.slowCloseGraceMs
+    else connection.dueAt = clockMs() + this.#parts.options.slowCloseGraceMs
   }
 
   /** The kernel has taken some of what was buffered. */
   drained(connection: Connection): void {
     const before = connection.buffered
     connection.buffered = connection.ws!.getBufferedAmount()
-    if (connection.buffered < before) connection.heardAt = performance.now()
+    if (connection.buffered < before) connection.heardAt = clockMs()
     if (connection.buffered <= this.#parts.options.maxBufferBytes * RELIEVED) this.#relieved(connection)
     if (connection.phase === Phase.ending && connection.buffered === 0) this.#endNow(connection)
   }
@@ -133,7 +133,7 @@ export class Endings {
     metrics.disconnections.inc({ door: connection.door.name, code: LABELLED.has(shown) ? String(shown) : 'other' })
     if (!log.isLevelEnabled('info')) return
     const { framesIn, framesOut, bytesIn, bytesOut, openedAt, closing } = connection
-    const seconds = Math.round(performance.now() - openedAt) / 1000
+    const seconds = (clockMs() - openedAt) / 1000
     const by = closing ? { by: 'server', reason: closing.reason } : { by: 'client' }
     log
       .connection(connection)
@@ -230,7 +230,7 @@ export class Endings {
 }
 
 /** A random part of an interval, and no very small one. */
-const spread = (intervalMs: number): number => intervalMs * (0.25 + Math.random() * 0.75)
+const spread = (intervalMs: number): number => Math.round(intervalMs * (0.25 + Math.random() * 0.75))
 
 const reconnectAfterMs = () => Math.round(RECONNECT_AFTER_MS * (1 + Math.random()))
 

@@ -21,6 +21,7 @@ export interface ConnectLimitsOptions {
 }
 
 interface Client {
+  readonly ip: string
   count: number
   fullAt: number
 }
@@ -43,7 +44,7 @@ export class ConnectLimits {
   take(ip: string, now: number): Refusal | undefined {
     const { maxConnections, maxConnectionsPerIp, connectRate, connectRatePerIp } = this.#options
     if (this.#count >= maxConnections) return refusals['at-capacity']
-    const client = this.#clients.get(ip) ?? { count: 0, fullAt: 0 }
+    const client = this.#clients.get(ip) ?? { ip, count: 0, fullAt: 0 }
     if (maxConnectionsPerIp > 0 && client.count >= maxConnectionsPerIp) return refusals['address-limit']
     const byAddress = connectRatePerIp > 0 ? admit(client.fullAt, now, 1000 / connectRatePerIp, connectRatePerIp) : now
     if (byAddress === undefined) return refusals['connect-rate']
@@ -55,6 +56,11 @@ export class ConnectLimits {
     this.#count++
     this.#clients.set(ip, client)
     return undefined
+  }
+
+  /** The address of somebody who has a place, as the one text that all who share it keep. */
+  shared(ip: string): string {
+    return this.#clients.get(ip)?.ip ?? ip
   }
 
   give(ip: string): void {

@@ -1,6 +1,6 @@
 import { closes } from '../contract/codes.ts'
 import type { Metrics } from '../metrics.ts'
-import { type Connection, Phase } from './connection.ts'
+import { type Connection, clockMs, Phase } from './connection.ts'
 import type { Endings } from './end.ts'
 import { admit } from './limits.ts'
 
@@ -21,7 +21,7 @@ export class Receiver {
   message(connection: Connection, data: ArrayBuffer, isBinary: boolean): void {
     if (connection.phase !== Phase.open)
       return this.#metrics.lose(connection.closing === closes.draining ? 'drain' : 'closing')
-    const now = performance.now()
+    const now = clockMs()
     this.heard(connection, now)
     connection.frameAt = now
     connection.framesIn++
@@ -43,7 +43,7 @@ export class Receiver {
   }
 
   /** Anything at all came from the client, a pong for instance. */
-  heard(connection: Connection, now = performance.now()): void {
+  heard(connection: Connection, now = clockMs()): void {
     connection.heardAt = now
     connection.pinged = false
   }

@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { deflateRawSync } from 'node:zlib'
 import type { Bindings, Source, Topic } from '../connection/bind.ts'
-import type { Connection, QuietRule } from '../connection/connection.ts'
+import { type Connection, clockMs, type QuietRule } from '../connection/connection.ts'
 import type { Door, Visit } from '../connection/door.ts'
 import { type Close, closes, idleClose, type Refusal, refusals } from '../contract/codes.ts'
 import { isTopic, liveBus, liveChannels, liveKind, topicOf } from '../contract/topics.ts'
@@ -145,7 +145,7 @@ export class LiveDoor implements Door, Source {
     const serials = new Set(message.recipients.map(serialOf))
     for (const member of topic.members.slice()) {
       if (!serials.has(member.serial)) continue
-      member.trafficAt = performance.now()
+      member.trafficAt = clockMs()
       this.#parts.enqueue(member, message.frame)
     }
     return undefined

@@ -1,5 +1,5 @@
 import type { Source, Topic } from '../connection/bind.ts'
-import type { Connection, Outlet, QuietRule } from '../connection/connection.ts'
+import { type Connection, clockMs, type Outlet, type QuietRule } from '../connection/connection.ts'
 import type { Door, Visit } from '../connection/door.ts'
 import { type Close, closes, type FrameErrorCode, frameErrors, type Refusal, refusals } from '../contract/codes.ts'
 import { isId, sessionAuth, sessionDown, sessionUp } from '../contract/topics.ts'
@@ -115,7 +115,7 @@ export class SessionDoor implements Door, Source {
 
   #streamEnded(connection: Connection): void {
     connection.quiet = this.#afterStreamEnd
-    connection.due(performance.now() + this.#afterStreamEnd!.afterMs)
+    connection.due(clockMs() + this.#afterStreamEnd!.afterMs)
   }
 
   #outlet(connection: Connection): Outlet {
