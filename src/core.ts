@@ -55,8 +55,8 @@ export class Core {
       metrics,
       log,
       tracing,
-      message: (wanted, payload, channel) => {
-        if (!this.isOurs(wanted)) this.delivery.message(wanted, payload, channel)
+      message: (wanted, payload, channel, batch) => {
+        if (!this.isOurs(wanted)) this.delivery.message(wanted, payload, channel, batch)
       },
       refused: (channel) => {
         const topic = this.bindings.find(channel)

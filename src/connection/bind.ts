@@ -12,13 +12,21 @@ export interface Feed {
   unsubscribe(channel: string): void
 }
 
+/** What is known of all messages that came from Redis together: to find it for each by itself would cost as much as its delivery. */
+export interface Batch {
+  /** No byte of any of them is above 127. */
+  readonly ascii: boolean
+  /** Whether `bytes` may be in one of them: a short text that begins with a rare character, and always the same Buffer. */
+  has(bytes: Buffer): boolean
+}
+
 /** What turns messages of a channel into frames: a door, or what watches on its behalf. */
 export interface Source {
   /**
    * The frame that every member of the topic gets for this message; undefined: none. Bytes that are not UTF-8 go out as a binary frame.
    * It is asked once a message, however many sockets there are.
    */
-  render(topic: Topic, message: Buffer, channel: string): Buffer | undefined
+  render(topic: Topic, message: Buffer, channel: string, batch: Batch): Buffer | undefined
   /** Every channel of the topic is confirmed; called for each connection that joins. */
   confirmed?(topic: Topic): void
   /** The last member has left; the topic is not used again. */

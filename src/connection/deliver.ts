@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import type { Logger } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
-import type { Bindings, Topic } from './bind.ts'
+import type { Batch, Bindings, Topic } from './bind.ts'
 import { type Connection, Phase, Written } from './connection.ts'
 
 /** What a socket may have waiting within one tick before it is written at once: a tick is bounded too. */
@@ -47,18 +47,18 @@ export class Delivery {
    * A message has arrived from Redis, for the channel or pattern `wanted`. `message` may be a view of a larger buffer, as long as nobody writes
    * to that buffer again.
    */
-  readonly message = (wanted: string, message: Buffer, channel = wanted): void => {
+  readonly message = (wanted: string, message: Buffer, channel: string, batch: Batch): void => {
     this.#options.metrics.received.redis++
     const topic = this.#bindings.find(wanted)
     if (topic === undefined) return
-    const frame = topic.source.render(topic, message, channel)
-    if (frame !== undefined) this.fanOut(topic, frame)
+    const frame = topic.source.render(topic, message, channel, batch)
+    if (frame !== undefined) this.fanOut(topic, frame, frame === message && batch.ascii)
   }
 
-  /** One frame to every member of a topic. */
-  fanOut(topic: Topic, frame: Buffer): void {
+  /** One frame to every member of a topic. `ascii`: it is known to be nothing else. */
+  fanOut(topic: Topic, frame: Buffer, ascii = false): void {
     const { members } = topic
-    const text = isUtf8(frame)
+    const text = ascii || isUtf8(frame)
     // Backwards: a member whose buffer proves to be full leaves meanwhile, and the last one takes its place.
     for (let i = members.length - 1; i >= 0; i--) {
       const member = members[i]!

@@ -11,6 +11,7 @@ import { RedisFlow } from './flow.ts'
 import { RedisHashes } from './hashes.ts'
 import type { Link } from './link.ts'
 import type { NodeOptions, RedisNode } from './node.ts'
+import type { OnMessage } from './resp.ts'
 import { sentinelTarget } from './sentinel.ts'
 import { RedisTokens } from './tokens.ts'
 import {
@@ -45,8 +46,7 @@ export interface RedisParts {
   readonly metrics: Metrics
   readonly log: Logger
   readonly tracing?: Tracing | undefined
-  /** `wanted`: the channel or pattern that was subscribed. */
-  readonly message: (wanted: string, payload: Buffer, channel: string) => void
+  readonly message: OnMessage
   /** Redis does not let us listen to this channel. */
   readonly refused: (channel: string) => void
   /** A server is there (again), with all its channels. */

@@ -2,7 +2,7 @@ import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { type Args, CommandWriter } from './encode.ts'
 import { ErrorReply, Unsent } from './errors.ts'
-import { type Reply, RespReader } from './resp.ts'
+import { type OnMessage, type Reply, RespReader } from './resp.ts'
 
 /** Where a server is and how to enter. */
 export interface Target {
@@ -28,7 +28,7 @@ export interface Waiter {
 
 /** What comes without having been asked for. */
 export interface Pushes {
-  message(wanted: string, payload: Buffer, channel: string): void
+  readonly message: OnMessage
   /** A push that is not what the oldest command waits for. */
   other(kind: string, rest: readonly Reply[]): void
 }

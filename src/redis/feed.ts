@@ -1,8 +1,10 @@
 import { RedisUnavailable } from '../contract/codes.ts'
 import type { Logger } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
+import type { Batch } from './batch.ts'
 import { isMoved, isReply } from './errors.ts'
 import { type Group, groups } from './groups.ts'
+import type { OnMessage } from './resp.ts'
 import { Subscriptions } from './subscriptions.ts'
 
 /** Channels in one SUBSCRIBE: large, since a thousand small ones cost four times as much; bounded, since Redis answers each in one go. */
@@ -15,11 +17,8 @@ export interface FeedOptions {
   readonly sharded: boolean
   /** A sharded channel is not here any more, or not yet: its slot has moved. */
   readonly moved: (channel: string) => void
-  /**
-   * Each message, in the order of Redis. `wanted` is the channel or pattern that was subscribed, `channel` the one it was published on.
-   * Names are ASCII: they are made of ids.
-   */
-  readonly message: (wanted: string, payload: Buffer, channel: string) => void
+  /** Each message, in the order of Redis. */
+  readonly message: OnMessage
   /** Redis does not let us listen to this channel: whoever does so already hears nothing any more. */
   readonly refused: (channel: string) => void
 }
@@ -187,9 +186,9 @@ export class RedisFeed {
   }
 
   /** A message has come; to be called by the connection. A fault in its delivery is not the connection's. */
-  deliver(wanted: string, payload: Buffer, channel: string): void {
+  deliver(wanted: string, payload: Buffer, channel: string, batch: Batch): void {
     try {
-      this.#options.message(wanted, payload, channel)
+      this.#options.message(wanted, payload, channel, batch)
     } catch (error) {
       this.#options.metrics.errors.inc({ type: 'internal' })
       this.#options.log.error({ err: error }, 'fault while delivering a message')

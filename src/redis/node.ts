@@ -1,6 +1,7 @@
 import type { GapReason } from '../contract/reasons.ts'
 import type { Logger } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
+import type { Batch } from './batch.ts'
 import { Canary } from './canary.ts'
 import { RedisConnection, type Target } from './connection.ts'
 import { isReply } from './errors.ts'
@@ -8,6 +9,7 @@ import { RedisFeed } from './feed.ts'
 import { checkKeyspaceEvents } from './keyspace.ts'
 import { addressOf, Link } from './link.ts'
 import { OutputLimit } from './output-limit.ts'
+import type { OnMessage } from './resp.ts'
 import { SubscriberConnection } from './subscriber.ts'
 
 export interface NodeOptions {
@@ -27,7 +29,7 @@ export interface NodeParts {
   readonly target: () => Promise<Target>
   readonly metrics: Metrics
   readonly log: Logger
-  readonly message: (wanted: string, payload: Buffer, channel: string) => void
+  readonly message: OnMessage
   /** Redis does not let us listen to this channel. */
   readonly refused: (channel: string) => void
   /** `ready` may have changed. */
@@ -90,7 +92,7 @@ export class RedisNode {
       log,
       sharded: options.sharded,
       moved: (channel) => void this.#movedAway(channel),
-      message: (wanted, payload, channel) => this.#message(wanted, payload, channel),
+      message: (wanted, payload, channel, batch) => this.#message(wanted, payload, channel, batch),
       refused: parts.refused,
     })
     const link = { target, metrics, log, ready: changed }
@@ -105,7 +107,7 @@ export class RedisNode {
       ...link,
       open: (to, name) =>
         new SubscriberConnection(to, name, {
-          message: (wanted, payload, channel) => this.feed.deliver(wanted, payload, channel),
+          message: (wanted, payload, channel, batch) => this.feed.deliver(wanted, payload, channel, batch),
           moved: (channel) => this.feed.movedAway(channel),
         }),
       name: 'subscriber',
@@ -238,10 +240,10 @@ export class RedisNode {
     this.#parts.log.warn({ event: 'canary', reason: error.message }, 'Redis forbids the channels wsproxy:canary:*')
   }
 
-  #message(wanted: string, payload: Buffer, channel: string): void {
+  #message(wanted: string, payload: Buffer, channel: string, batch: Batch): void {
     this.#bytes += payload.length
     if (wanted === this.#canary.channel) this.#canary.heard(payload.toString('latin1'))
-    else this.#parts.message(wanted, payload, channel)
+    else this.#parts.message(wanted, payload, channel, batch)
   }
 
   /** Since when nobody can say that messages arrived. A ping that was answered shows less than a canary that came back. */

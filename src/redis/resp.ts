@@ -1,12 +1,18 @@
+import { Batch } from './batch.ts'
 import { ErrorReply } from './errors.ts'
 
 /** What Redis answers. Maps are flat lists of keys and values, verbatim strings are text. */
 export type Reply = null | number | boolean | string | Buffer | ErrorReply | readonly Reply[]
 
+/**
+ * A published message. `wanted` is the channel or pattern that was subscribed, `channel` the one it was published on (names are ASCII: they are made of ids),
+ * `batch` what it came in.
+ */
+export type OnMessage = (wanted: string, payload: Buffer, channel: string, batch: Batch) => void
+
 /** What is read is handed over at once, in the order of the stream; buffers are views of the chunk that they came in. */
 export interface RespHandlers {
-  /** A published message. `wanted`: the channel or pattern that was subscribed. */
-  message(wanted: string, payload: Buffer, channel: string): void
+  readonly message: OnMessage
   /** Any other push: `subscribe`, `sunsubscribe`, `invalidate`, ... */
   push(kind: string, rest: readonly Reply[]): void
   reply(value: Reply): void
@@ -45,6 +51,7 @@ export class RespReader {
   #heldBytes = 0
   #needed = 0
   #data = Buffer.alloc(0) as Buffer & Latin1
+  #batch = new Batch(this.#data)
   #at = 0
 
   constructor(handlers: RespHandlers) {
@@ -63,6 +70,7 @@ export class RespReader {
       this.#heldBytes = 0
     }
     this.#data = data as Buffer & Latin1
+    this.#batch = new Batch(data)
     this.#at = 0
     while (this.#at < data.length) {
       const start = this.#at
@@ -87,13 +95,13 @@ export class RespReader {
     if (kind === 'message' || kind === 'smessage') {
       const channel = this.#name()
       const payload = this.#bulk()
-      return this.#handlers.message(channel, payload, channel)
+      return this.#handlers.message(channel, payload, channel, this.#batch)
     }
     if (kind === 'pmessage') {
       const pattern = this.#name()
       const channel = this.#name()
       const payload = this.#bulk()
-      return this.#handlers.message(pattern, payload, channel)
+      return this.#handlers.message(pattern, payload, channel, this.#batch)
     }
     const rest: Reply[] = []
     for (let i = 1; i < length; i++) rest.push(this.#value(1))
@@ -118,7 +126,7 @@ export class RespReader {
     if (!(end + 2 <= data.length) || data[nameAt + name + 2] !== BULK || data[end] !== CR) return false
     const channel = data.latin1Slice(nameAt, nameAt + name)
     this.#at = end + 2
-    this.#handlers.message(channel, data.subarray(from, end), channel)
+    this.#handlers.message(channel, data.subarray(from, end), channel, this.#batch)
     return true
   }
 

@@ -1,10 +1,10 @@
 import { RedisConnection, type Target, type Waiter } from './connection.ts'
 import type { Group } from './groups.ts'
-import type { Reply } from './resp.ts'
+import type { OnMessage, Reply } from './resp.ts'
 
 export interface SubscriberOptions {
-  /** Each message, in the order of Redis. `wanted`: the channel or pattern that was subscribed. */
-  readonly message: (wanted: string, payload: Buffer, channel: string) => void
+  /** Each message, in the order of Redis. */
+  readonly message: OnMessage
   /** Redis has ended a sharded subscription by itself: its slot went to another server. */
   readonly moved: (channel: string) => void
 }

@@ -14,6 +14,7 @@ const READ_MS = 500
 const RETRY_MS = 5000
 
 const NO_RULES = {}
+const BATCH = { ascii: false, has: () => true }
 const EVENT = Buffer.from('hset')
 
 interface Read {
@@ -53,7 +54,7 @@ class World {
 
   event(topic = this.topics[0]!): void {
     const source: Source = this.watches
-    assert.equal(source.render(topic, EVENT, topic.channels[0]!), undefined)
+    assert.equal(source.render(topic, EVENT, topic.channels[0]!, BATCH), undefined)
   }
 
   /** Reads that nobody has answered. */
