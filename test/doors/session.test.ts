@@ -275,6 +275,21 @@ describe('after stream_end a session', () => {
     assert.deepEqual(await bystander.take(1), ['still here'])
   })
 
+  it('is noticed among a thousand messages of others that came in one piece with it, wherever it stands', async () => {
+    const sessions = ['first', 'middle', 'last', 'talker']
+    const clients = await Promise.all(sessions.map((session) => gateway.join(session)))
+    const [first, middle, last, talker] = clients
+    const noise = Array.from({ length: 500 }, (_, i) => `{"n":${i},"text":"the_end${'é'.repeat(i % 3)}"}`)
+    say('first', STREAM_END)
+    for (const message of noise) say('talker', message)
+    say('middle', STREAM_END)
+    for (const message of noise) say('talker', message)
+    say('last', STREAM_END)
+    assert.deepEqual(await talker!.take(1000), [...noise, ...noise])
+    await Promise.all([first!, middle!, last!].map(assertEnds))
+    assert.equal(talker!.code, undefined)
+  })
+
   it('stays open as long as something passes in either direction, and is closed when that stops', async () => {
     const [down, up, silent] = [await ended('talks-down'), await ended('talks-up'), await ended('talks-not')]
     const talk = () => {
