@@ -2,6 +2,7 @@
 
 import { closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { judge, readGate, verdictTable } from './gate.ts'
 import { machine, machineLine } from './report/machine.ts'
@@ -45,6 +46,9 @@ const SCENARIOS: Scenario[] = [
   liveFlood,
 ]
 
+/** Of the project, wherever it is started. */
+const REPORT = fileURLToPath(new URL('../../bench/results/report.html', import.meta.url))
+
 interface Options {
   sockets?: number
   messages?: number
@@ -86,7 +90,10 @@ const command = new Command('bench')
   .option('--subject <name...>', `only these: ${SUBJECTS.map(({ name }) => name).join(', ')}`)
   .option('--quick', 'one small round of each against the first peer, under a minute')
   .option('--json', 'one JSON object instead of tables')
-  .option('--report <file>', 'also write a page with charts, one file')
+  .option(
+    '--report <file>',
+    'where the page with charts goes, one file (default: bench/results/report.html; with --json, none)',
+  )
   .addOption(
     new Option('--gate', 'only what gate.json holds, against its peer; exit status 1 when a limit is missed').conflicts(
       [
@@ -168,7 +175,8 @@ async function run(names: string[], options: Options): Promise<void> {
   })
   const total = plan.reduce((sum, { settings, able }) => sum + settings.rounds * able.length, 0)
   if (total === 0) command.error('error: none of the subjects can do any of the scenarios', { exitCode: 2 })
-  if (options.report !== undefined) refuseUnlessWritable(options.report)
+  const report = options.report ?? (options.json ? undefined : REPORT)
+  if (report !== undefined) refuseUnlessWritable(report)
   const at = new Date()
   const progress = progressLines(total, process.stderr)
   const on = machine(subjects)
@@ -181,7 +189,10 @@ async function run(names: string[], options: Options): Promise<void> {
     if (!options.json) process.stdout.write(`\n${tableOf(outcome, scenario.metrics)}\n`)
   }
   const verdicts = gate && judge(gate, OURS.name, outcomes)
-  if (options.report) writeFileSync(options.report, reportPage({ machine: on, at, left, outcomes }))
+  if (report !== undefined) {
+    writeFileSync(report, reportPage({ machine: on, at, left, outcomes }))
+    process.stderr.write(`report: ${report}\n`)
+  }
   if (options.json)
     process.stdout.write(
       `${JSON.stringify({ at, machine: on, names, arguments: options, left, outcomes, verdicts }, null, 2)}\n`,
