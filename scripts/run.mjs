@@ -5,6 +5,7 @@
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -55,6 +56,9 @@ const node = (file, args = [], flags = []) =>
 /** Of the gateway, as in the first line of its main file: a small young generation, whose collections are short (bench/NOTES.md). */
 const GATEWAY_FLAGS = ['--max-semi-space-size=4']
 
+/** Test files at once: they wait more than they work. */
+const AT_ONCE = Math.ceil(availableParallelism() * 1.5)
+
 const tests = (names) => {
   const all = readdirSync(join(root, 'dist/test'), { recursive: true })
     .filter((file) => file.endsWith('.test.js'))
@@ -64,7 +68,7 @@ const tests = (names) => {
     console.error(`no test file has ${names.join(' or ')} in its name`)
     process.exit(2)
   }
-  run(process.execPath, ['--enable-source-maps', '--test', '--test-concurrency=2', ...all])
+  run(process.execPath, ['--enable-source-maps', '--test', `--test-concurrency=${AT_ONCE}`, ...all])
 }
 
 const commands = {
