@@ -68,7 +68,9 @@ const tests = (names) => {
     console.error(`no test file has ${names.join(' or ')} in its name`)
     process.exit(2)
   }
-  run(process.execPath, ['--enable-source-maps', '--test', `--test-concurrency=${AT_ONCE}`, ...all])
+  // One that has failed leaves its servers behind, for which its process would wait.
+  const flags = ['--enable-source-maps', '--test', '--test-force-exit', `--test-concurrency=${AT_ONCE}`]
+  run(process.execPath, [...flags, ...all])
 }
 
 const commands = {

@@ -81,7 +81,8 @@ describe('the run door', () => {
       for (const client of other.clients) assert.equal(client.frames.length, 2)
     })
 
-    it('nothing when the fields that changed change no part of the frame', async () => {
+    // Only a real server counts its commands.
+    it('nothing when the fields that changed change no part of the frame', { skip }, async () => {
       const { run, client } = await open({ last_modified: '5', 'timestamps:run_rhem': '1' })
       const reads = await readsDuring(gateway.agent, async () => {
         await gateway.agent.hSet(run, 'note', 'x')

@@ -194,8 +194,10 @@ describe('the monitoring page', { skip: withoutBrowser }, () => {
     assert.equal(asked, 1, 'nobody looks')
     await page.evaluate(`Object.defineProperty(document, 'hidden', { configurable: true, get: () => false })`)
     await page.route('**/admin/monitoring', (route) => route.abort())
-    await page.clock.runFor(31_000)
-    await page.getByText('Not refreshed').waitFor()
+    await eventually(async () => {
+      await page.clock.runFor(31_000)
+      return page.getByText('Not refreshed').isVisible()
+    }, 'the page to say so')
     assert.ok(await page.locator('#content').isVisible(), 'what is known stays')
     await context.close()
   })

@@ -38,18 +38,28 @@ describe('/ready', () => {
     const gateway = await startGateway({ env: { PREFLIGHT_CHECKS_FOLDER: folder.path } })
     const shared = globalThis as { preflightBroken?: boolean }
     const is = (status: number) => eventually(async () => (await ready(gateway.http)).status === status, `${status}`)
-    const kept = () => gateway.agent.xLen(PREFLIGHT_REPORTS)
+    const kept = async () => {
+      const entries = await gateway.agent.xRange(PREFLIGHT_REPORTS, '-', '+')
+      const reports = (entries ?? []).map(({ message }) => JSON.parse(message.report!) as Report)
+      return reports.map(({ checks }) => checks.map(({ name, status }) => `${name} ${status}`).join())
+    }
     await is(200)
     shared.preflightBroken = true
     await is(503)
-    await eventually(async () => (await kept()) === 1, 'the report of the failure')
+    await eventually(async () => (await kept()).at(-1)?.includes('licence fail'), 'the report of the failure')
     const runs = () =>
       gateway.metric('wsproxy_preflight_runs_total', { mode: 'light', event_type: 'none', result: 'fail' })
-    await eventually(async () => (await runs()) >= 2, 'another run')
-    assert.equal(await kept(), 1)
+    const before = await runs()
+    await eventually(async () => (await runs()) >= before + 2, 'two runs more')
     shared.preflightBroken = false
     await is(200)
-    await eventually(async () => (await kept()) === 2, 'the report of the mend')
+    await eventually(async () => (await kept()).at(-1)?.includes('licence pass'), 'the report of the mend')
+    // On a slow machine other checks may say something else than before.
+    const outcomes = await kept()
+    assert.deepEqual(
+      outcomes.filter((outcome, i) => outcome === outcomes[i - 1]),
+      [],
+    )
     await gateway.stop()
     folder.remove()
   })

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { freePort } from './ports.ts'
+import { endWithUs } from './processes.ts'
 import { eventually } from './wait.ts'
 
 const FOLDER = fileURLToPath(new URL('../../../k8s/lb/', import.meta.url))
@@ -76,9 +77,9 @@ export async function startBalancer(balancer: Balancer, ports: readonly number[]
     .replace('maxconn 100000', 'maxconn 400')
   mkdirSync(join(folder, 'temporary'))
   writeFileSync(join(folder, balancer.file), text)
-  const child: ChildProcess = spawn(binaryOf(balancer.name)!, balancer.args(folder), {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+  const child: ChildProcess = endWithUs(
+    spawn(binaryOf(balancer.name)!, balancer.args(folder), { stdio: ['ignore', 'pipe', 'pipe'] }),
+  )
   let said = ''
   for (const stream of [child.stdout, child.stderr]) {
     stream?.on('data', (chunk) => {

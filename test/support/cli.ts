@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { endWithUs } from './processes.ts'
 import { eventually, within } from './wait.ts'
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
@@ -22,7 +23,7 @@ export class Command {
   readonly exited: Promise<number | null>
 
   constructor(args: readonly string[], { env = {}, input }: CommandOptions = {}) {
-    this.child = spawn(process.execPath, [MAIN, ...args], { env: { PATH: process.env.PATH, ...env } })
+    this.child = endWithUs(spawn(process.execPath, [MAIN, ...args], { env: { PATH: process.env.PATH, ...env } }))
     running.add(this.child)
     this.child.stdout?.on('data', (chunk) => {
       this.stdout += chunk

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { createClient } from 'redis'
 import { startEmbeddedRedis } from '../../src/redis/embedded.ts'
 import { freePort } from './ports.ts'
+import { endWithUs } from './processes.ts'
 import { eventually } from './wait.ts'
 
 /** A Redis for one test file. */
@@ -92,7 +93,7 @@ export async function startRealRedis(args: readonly string[] = [], port?: number
 /** Starts the server's program with these arguments, and waits until it is there. */
 export async function spawnRealRedis(args: readonly string[]): Promise<ChildProcess> {
   if (!BINARY) throw new Error(String(withoutRealRedis))
-  const child = spawn(BINARY, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = endWithUs(spawn(BINARY, args, { stdio: ['ignore', 'pipe', 'inherit'] }))
   let output = ''
   child.stdout.on('data', (chunk) => {
     output += chunk
