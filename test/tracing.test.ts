@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, before, describe, it } from 'node:test'
 import { Metrics } from '../src/metrics.ts'
-import type { Waiter } from '../src/redis/connection.ts'
+import type { Answered } from '../src/redis/connection.ts'
 import { ErrorReply } from '../src/redis/errors.ts'
 import { RedisUpstream } from '../src/redis/upstream.ts'
 import type { Tracing } from '../src/tracing.ts'
@@ -193,12 +193,12 @@ describe('the span of a client frame', () => {
       ends.push(results)
       return { context: undefined as never, end: (result: string) => void results.push(result) }
     }
-    const answers: ((waiter: Waiter) => void)[] = [
+    const answers: ((waiter: Answered) => void)[] = [
       (waiter) => waiter.answered(1),
       (waiter) => waiter.failed(new Error('connection lost')),
       (waiter) => waiter.failed(new ErrorReply('NOPERM')),
     ]
-    const submit = (_: unknown, waiter: Waiter) => setImmediate(answers.shift()!, waiter)
+    const submit = (_: unknown, waiter: Answered) => setImmediate(answers.shift()!, waiter)
     let there = false
     const upstream = new RedisUpstream({
       link: () => (there ? ({ client: { submit } } as never) : undefined),

@@ -42,7 +42,7 @@ export function clientAddress(
 export const ids = (door: Door, req: HttpRequest): string[] => (door.shape.exec(req.getUrl())?.slice(1) ?? []).map(own)
 
 /** A part of a text is a view to V8, and keeps all of it; a socket keeps its ids for as long as it lives. */
-const own = (part: string): string => part && Buffer.from(part, 'latin1').toString('latin1')
+const own = (part: string): string => part && Buffer.from(part).toString()
 
 /** Writes a refusal and closes the connection after it. */
 export function respond(res: HttpResponse, refusal: Refusal): void {

@@ -16,20 +16,33 @@ export interface Target {
   readonly master?: boolean
 }
 
-/** Who waits for what Redis says to a command: called once, in the order of the commands. */
-export interface Waiter {
-  /** Buffers in it are views, and only valid during the call. */
-  answered(reply: Reply): void
+interface Failing {
   /** `ErrorReply`: Redis says no. `Unsent`: it has never seen the command. Another: nobody knows what became of it. */
   failed(error: Error): void
-  /** A push has come while this was the oldest that waits. True: it was the last that this waits for; undefined: it is none of them. */
-  pushed?(kind: string, rest: readonly Reply[]): boolean | undefined
 }
+
+/** Who waits for the reply to a command. */
+export interface Answered extends Failing {
+  /** Buffers in it are views, and only valid during the call. */
+  answered(reply: Reply): void
+}
+
+/** Who waits for pushes: the confirmations of a subscription. */
+export interface Confirmed extends Failing {
+  /** True: it was the last that this waits for; undefined: it is none of them. */
+  pushed(kind: string, rest: readonly Reply[]): boolean | undefined
+}
+
+/**
+ * Who waits for what Redis says to a command. Told once, in the order of the commands, never from within `submit`; of the end of the connection not
+ * before everybody could know that it has ended.
+ */
+export type Waiter = Answered | Confirmed
 
 /** What comes without having been asked for. */
 export interface Pushes {
   readonly message: OnMessage
-  /** A push that is not what the oldest command waits for. */
+  /** A push that nobody waits for. */
   other(kind: string, rest: readonly Reply[]): void
 }
 
@@ -41,7 +54,7 @@ const FORGOTTEN = 4096
 
 /**
  * One connection to one server, in RESP3. It is our own because it is in the way of every frame and every handshake (bench/NOTES.md has what a general client costs
- * there); it knows nothing but to send commands and to hand over what comes. Who uses it has a deadline of its own; `Link` makes the next one.
+ * there); it knows nothing but to send commands and to hand over what comes. `Link` has a deadline for how it begins, and makes the next one.
  */
 export class RedisConnection {
   readonly #target: Target
@@ -54,7 +67,7 @@ export class RedisConnection {
   #onError: (error: Error) => void = () => {}
   #ended = false
   #scheduled = false
-  /** In the order of their commands, from `#oldest` on. */
+  /** In the order of their commands, from `#oldest` on; undefined: told already. */
   #waiting: (Waiter | undefined)[] = []
   #oldest = 0
   /** Of those, how many at the end have commands that were not given to the socket yet. */
@@ -89,7 +102,8 @@ export class RedisConnection {
     socket.on('close', () => this.#fail(new Error('the connection was closed')))
     socket.on('drain', this.#flushTick)
     socket.on('data', (chunk) => this.#read(chunk))
-    const auth = password === undefined ? [] : ['AUTH', username ?? 'default', password]
+    // A user without a password (nopass) enters with any.
+    const auth = (username ?? password) ? ['AUTH', username ?? 'default', password ?? ''] : []
     await this.sendCommand(['HELLO', '3', ...auth, 'SETNAME', this.#name])
     if (database !== 0) await this.sendCommand(['SELECT', String(database)])
   }
@@ -110,11 +124,7 @@ export class RedisConnection {
 
   /** One command, of which `waiter` is told. All of one turn of the event loop go out together at its end. */
   submit(args: Args, waiter: Waiter): void {
-    if (this.#ended || !this.#socket) {
-      // Later, as always: who gives a command may be in the middle of something.
-      process.nextTick(() => waiter.failed(new Unsent('the connection is closed')))
-      return
-    }
+    if (this.#ended || !this.#socket) return failAll([waiter], new Unsent('the connection is closed'))
     this.#writer.append(args)
     this.#waiting.push(waiter)
     this.#unsent++
@@ -137,7 +147,7 @@ export class RedisConnection {
   #flush(): void {
     this.#scheduled = false
     const socket = this.#socket!
-    if (this.#ended || this.#unsent === 0 || socket.writableNeedDrain) return
+    if (this.#ended || this.#unsent === 0 || socket.writableNeedDrain || !socket.writable) return
     this.#unsent = 0
     const [first, ...rest] = this.#writer.take()
     if (rest.length === 0) socket.write(first!)
@@ -160,26 +170,34 @@ export class RedisConnection {
   }
 
   #replied(value: Reply): void {
-    const waiter = this.#waiting[this.#oldest]
-    if (waiter === undefined) throw new Error('RESP: an answer to nothing')
-    this.#next()
+    const sent = this.#waiting.length - this.#unsent
+    let index = this.#oldest
+    // An error is the answer to any command; a reply to one that has no pushes. Before it others may wait for theirs: js-redis-server does not keep the order.
+    if (!(value instanceof ErrorReply)) while (index < sent && !isAnswered(this.#waiting[index])) index++
+    const waiter = this.#waiting[index]
+    if (index >= sent || waiter === undefined) throw new Error('RESP: an answer to nothing')
+    this.#told(index)
     try {
       if (value instanceof ErrorReply) waiter.failed(value)
-      else waiter.answered(value)
+      else (waiter as Answered).answered(value)
     } catch (fault) {
       raise(fault)
     }
   }
 
   #pushed(kind: string, rest: readonly Reply[]): void {
-    const waiter = this.#waiting[this.#oldest]
-    const isLast = waiter?.pushed?.(kind, rest)
-    if (isLast === undefined) this.#pushes.other(kind, rest)
-    else if (isLast) this.#next()
+    for (let index = this.#oldest; index < this.#waiting.length - this.#unsent; index++) {
+      const waiter = this.#waiting[index]
+      const isLast = isAnswered(waiter) ? undefined : waiter?.pushed(kind, rest)
+      if (isLast) this.#told(index)
+      if (isLast !== undefined) return
+    }
+    this.#pushes.other(kind, rest)
   }
 
-  #next(): void {
-    this.#waiting[this.#oldest++] = undefined
+  #told(index: number): void {
+    this.#waiting[index] = undefined
+    while (this.#oldest < this.#waiting.length && this.#waiting[this.#oldest] === undefined) this.#oldest++
     // Where more always comes it would never be empty, and so only grow.
     if (this.#oldest < this.#waiting.length && this.#oldest < FORGOTTEN) return
     this.#waiting = this.#waiting.slice(this.#oldest)
@@ -195,18 +213,29 @@ export class RedisConnection {
   #end(error: Error): void {
     this.#ended = true
     this.#socket?.destroy()
-    const waiting = this.#waiting.slice(this.#oldest)
-    const sent = waiting.length - this.#unsent
+    const sent = this.#waiting.length - this.#unsent
+    failAll(this.#waiting.slice(this.#oldest, sent), error)
+    failAll(this.#waiting.slice(sent), new Unsent(error.message, { cause: error }))
     this.#waiting = []
     this.#oldest = 0
-    for (const [i, waiter] of waiting.entries()) {
+    this.#unsent = 0
+  }
+}
+
+const isAnswered = (waiter: Waiter | undefined): waiter is Answered => waiter !== undefined && 'answered' in waiter
+
+/** Later: who is told may give the next command at once, and is to find the link in the state that it has come to. */
+function failAll(waiting: readonly (Waiter | undefined)[], error: Error): void {
+  if (waiting.length === 0) return
+  setImmediate(() => {
+    for (const waiter of waiting) {
       try {
-        waiter!.failed(i < sent ? error : new Unsent(error.message, { cause: error }))
+        waiter?.failed(error)
       } catch (fault) {
         raise(fault)
       }
     }
-  }
+  })
 }
 
 /** A fault of who waits is not the connection's: it is told where faults are that nothing caught. */

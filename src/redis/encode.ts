@@ -53,6 +53,8 @@ export class CommandWriter {
   /** Nobody reads what was taken any more: its room is used again. */
   reuse(): void {
     if (this.#from !== this.#at) return
+    // A large one is not kept for small commands.
+    if (this.#slab.length > SLAB_BYTES) this.#slab = slabOf(0)
     this.#from = 0
     this.#at = 0
   }

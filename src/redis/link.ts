@@ -94,10 +94,6 @@ export class Link<C extends RedisConnection = RedisConnection> {
         everReady = true
       })
       if (this.#closed()) return
-      if (this.#state === 'ready') {
-        this.#state = 'lost'
-        this.#options.lost()
-      }
       failures++
       const pauseMs = Math.round(backoffMs(failures, Math.random))
       metrics.errors.inc({ type: 'redis' })
@@ -144,6 +140,11 @@ export class Link<C extends RedisConnection = RedisConnection> {
     }
     const reason = failed ?? (await ended)
     clearInterval(watch)
+    // Before anybody learns what became of his command: he must not take it for ready.
+    if (this.#state === 'ready') {
+      this.#state = 'lost'
+      this.#options.lost()
+    }
     this.#client = undefined
     client.destroy()
     return reason

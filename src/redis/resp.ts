@@ -1,5 +1,6 @@
 import { Batch } from './batch.ts'
 import { ErrorReply } from './errors.ts'
+import { Extent, MAX_LENGTH } from './extent.ts'
 
 /** What Redis answers. Maps are flat lists of keys and values, verbatim strings are text. */
 export type Reply = null | number | boolean | string | Buffer | ErrorReply | readonly Reply[]
@@ -18,9 +19,8 @@ export interface RespHandlers {
   reply(value: Reply): void
 }
 
-/** Nothing of Redis nests deeper, and a single string is never larger (proto-max-bulk-len is 512 MB by default). */
+/** Nothing of Redis nests deeper. */
 const MAX_DEPTH = 16
-const MAX_LENGTH = 1024 ** 3
 const MAX_LINE = 64 * 1024
 
 /** What Node's types leave out: text without the detour over the name of its encoding. */
@@ -46,10 +46,9 @@ const MESSAGE_HEAD = 18
  */
 export class RespReader {
   readonly #handlers: RespHandlers
-  /** Chunks of a value that is not complete, and how many bytes it takes at least. */
+  /** Chunks of a value that is not complete, and how far it reaches. */
   #held: Buffer[] = []
-  #heldBytes = 0
-  #needed = 0
+  #extent: Extent | undefined
   #data = Buffer.alloc(0) as Buffer & Latin1
   #batch = new Batch(this.#data)
   #at = 0
@@ -61,13 +60,12 @@ export class RespReader {
   /** @throws when it is no RESP: nothing can be read from this connection any more. */
   push(chunk: Buffer): void {
     let data = chunk
-    if (this.#heldBytes > 0) {
+    if (this.#extent !== undefined) {
       this.#held.push(chunk)
-      this.#heldBytes += chunk.length
-      if (this.#heldBytes < this.#needed) return
-      data = Buffer.concat(this.#held, this.#heldBytes)
+      if (!this.#extent.reaches(chunk)) return
+      data = Buffer.concat(this.#held)
       this.#held = []
-      this.#heldBytes = 0
+      this.#extent = undefined
     }
     this.#data = data as Buffer & Latin1
     this.#batch = new Batch(data)
@@ -78,9 +76,10 @@ export class RespReader {
         this.#next()
       } catch (error) {
         if (error !== INCOMPLETE) throw error
-        this.#held = [data.subarray(start)]
-        this.#heldBytes = data.length - start
-        this.#needed = Math.max(this.#needed - start, this.#heldBytes + 1)
+        const begun = data.subarray(start)
+        this.#held = [begun]
+        this.#extent = new Extent()
+        this.#extent.reaches(begun)
         return
       }
     }
@@ -152,7 +151,7 @@ export class RespReader {
   }
 
   #bulk(): Buffer {
-    if (this.#at >= this.#data.length) throw this.#incomplete(this.#at + 1)
+    if (this.#at >= this.#data.length) throw INCOMPLETE
     if (this.#data[this.#at] !== BULK)
       throw new Error(`RESP: a bulk string was due, 0x${this.#data[this.#at]!.toString(16)} came`)
     this.#at++
@@ -160,7 +159,7 @@ export class RespReader {
   }
 
   #value(depth: number): Reply {
-    if (this.#at >= this.#data.length) throw this.#incomplete(this.#at + 1)
+    if (this.#at >= this.#data.length) throw INCOMPLETE
     if (depth > MAX_DEPTH) throw new Error('RESP: nested too deeply')
     const type = String.fromCharCode(this.#data[this.#at++]!)
     switch (type) {
@@ -213,7 +212,7 @@ export class RespReader {
 
   #bytes(length: number): Buffer {
     const end = this.#at + length
-    if (end + 2 > this.#data.length) throw this.#incomplete(end + 2)
+    if (end + 2 > this.#data.length) throw INCOMPLETE
     const bytes = this.#data.subarray(this.#at, end)
     if (this.#data[end] !== CR || this.#data[end + 1] !== LF) throw new Error('RESP: a string has no end')
     this.#at = end + 2
@@ -232,7 +231,7 @@ export class RespReader {
       length = length * 10 + digit - ZERO
       if (length > MAX_LENGTH) throw new Error('RESP: a length is beyond all bounds')
     }
-    if (at + 2 > data.length) throw this.#incomplete(at + 2)
+    if (at + 2 > data.length) throw INCOMPLETE
     if (data[at + 1] !== LF) throw new Error('RESP: a line has no end')
     if (negative) length = -length
     if (length < least) throw new Error('RESP: a length is negative')
@@ -244,15 +243,10 @@ export class RespReader {
     const end = this.#data.indexOf('\r\n', this.#at, 'latin1')
     if (end < 0) {
       if (this.#data.length - this.#at > MAX_LINE) throw new Error('RESP: a line has no end')
-      throw this.#incomplete(this.#data.length + 1)
+      throw INCOMPLETE
     }
     const text = this.#data.toString('utf8', this.#at, end)
     this.#at = end + 2
     return text
-  }
-
-  #incomplete(needed: number): symbol {
-    this.#needed = needed
-    return INCOMPLETE
   }
 }

@@ -1,4 +1,4 @@
-import { RedisConnection, type Target, type Waiter } from './connection.ts'
+import { type Confirmed, RedisConnection, type Target } from './connection.ts'
 import type { Group } from './groups.ts'
 import type { OnMessage, Reply } from './resp.ts'
 
@@ -41,30 +41,24 @@ export class SubscriberConnection extends RedisConnection {
 }
 
 /** Of one command: a push for each of its channels. */
-class Confirmations implements Waiter {
+class Confirmations implements Confirmed {
   readonly #kind: string
   readonly #channels: readonly string[]
   readonly #done: () => void
   readonly failed: (error: Error) => void
-  #left: number
+  #confirmed = 0
 
   constructor(kind: string, channels: readonly string[], done: () => void, failed: (error: Error) => void) {
     this.#kind = kind
     this.#channels = channels
     this.#done = done
     this.failed = failed
-    this.#left = channels.length
   }
 
-  answered(): void {
-    this.failed(new Error(`RESP: an answer where a push was due: ${this.#kind}`))
-  }
-
+  /** They come in the order of the channels: while its own are confirmed, Redis may end another of the same kind. */
   pushed(kind: string, [channel]: readonly Reply[]): boolean | undefined {
-    if (kind !== this.#kind) return undefined
-    // While its own are confirmed, Redis may end another of the same kind.
-    if (kind === 'sunsubscribe' && !this.#channels.includes(String(channel))) return undefined
-    if (--this.#left > 0) return false
+    if (kind !== this.#kind || String(channel) !== this.#channels[this.#confirmed]) return undefined
+    if (++this.#confirmed < this.#channels.length) return false
     this.#done()
     return true
   }

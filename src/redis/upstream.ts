@@ -1,7 +1,7 @@
 import type { SpanContext } from '@opentelemetry/api'
 import type { Metrics } from '../metrics.ts'
 import type { Traced, Tracing } from '../tracing.ts'
-import type { Waiter } from './connection.ts'
+import type { Answered } from './connection.ts'
 import { isMoved, isReply, Unsent } from './errors.ts'
 import type { Link } from './link.ts'
 import type { Reply } from './resp.ts'
@@ -32,7 +32,7 @@ export class Outlet {
   readonly channel: string
   /** Must not throw. */
   readonly refused: Refused
-  /** Frames under way, and over which link: those after them may not take another. */
+  /** Of `RedisUpstream`: frames under way, and over which link, for those after them may not take another. */
   link: Link | undefined
   underWay = 0
 
@@ -49,7 +49,7 @@ export class Outlet {
 }
 
 /** One frame, from when it came until Redis has answered. */
-class Entry implements Waiter {
+class Entry implements Answered {
   readonly #upstream: RedisUpstream
   /** Its place among all frames: those that come back take it again. */
   readonly order: number
@@ -162,7 +162,14 @@ export class RedisUpstream {
   #hold(entry: Entry): void {
     const { maxMessages, maxBytes, link } = this.#options
     if (this.#draining && link(entry.outlet.channel) === undefined) return this.#refuse(entry)
-    if (this.#held.length >= maxMessages || this.#heldBytes + cost(entry) > maxBytes) return this.#refuse(entry)
+    const full = () => this.#held.length >= maxMessages || this.#heldBytes + cost(entry) > maxBytes
+    // One that comes back is older than those that came meanwhile: the newest are refused.
+    while (full() && (this.#held.at(-1)?.order ?? 0) > entry.order) {
+      const newest = this.#held.pop()!
+      this.#heldBytes -= cost(newest)
+      this.#refuse(newest)
+    }
+    if (full()) return this.#refuse(entry)
     const last = this.#held.at(-1)
     this.#held.push(entry)
     this.#heldBytes += cost(entry)

@@ -34,6 +34,8 @@ describe('an upgrade', () => {
       'has an encoded space': '/agent/ws/a%20b',
       'has an encoded slash': '/agent/ws/a%2Fb',
       'has bytes that are not ASCII': '/agent/ws/caf\u00e9',
+      'has a letter beyond Latin-1, whose lower byte is that of an A': '/agent/ws/\u0141bc',
+      'is an agent with such a letter': '/\u0161gent/ws/abc',
       'has a semicolon, as only a run id may': '/agent/ws/a;b',
       'is an agent with a colon': '/agent:1/ws/a',
       'is an agent of 129 characters': `/${'a'.repeat(129)}/ws/a`,

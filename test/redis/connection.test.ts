@@ -72,8 +72,16 @@ describe('a connection to Redis', () => {
     const failed = (error: Error) => failures.push(error)
     connection.submit(['PING'], { answered: () => assert.fail('an answer'), failed })
     assert.equal(failures.length, 0)
-    await new Promise(process.nextTick)
+    await eventually(() => failures.length === 1, 'what became of it')
     assert.ok(failures[0] instanceof Unsent)
+  })
+
+  it('lets a user in who has no password', { skip: withoutRealRedis }, async () => {
+    await connection.sendCommand(['ACL', 'SETUSER', 'guest', 'on', 'nopass', '+@all', '~*', '&*'])
+    const guest = new RedisConnection({ ...targetAt(redis.port), username: 'guest' }, 'wsproxy-test')
+    await within(guest.connect(), 'the connection')
+    assert.equal(await guest.sendCommand(['ACL', 'WHOAMI']), 'guest')
+    guest.destroy()
   })
 
   it('goes on when somebody who waited for an answer throws, and lets that be heard', async () => {
@@ -153,6 +161,37 @@ describe('a connection to a server that misbehaves', () => {
     peer.resume()
     assert.deepEqual(await within(Promise.all([large, small]), 'the answers'), ['OK', 'PONG'])
     assert.ok(bytes > 16 * 1024 * 1024)
+  })
+
+  it('takes what was given after the server had closed its side for not sent', async () => {
+    const outcomes: string[] = []
+    peer.removeAllListeners('data')
+    peer.on('data', () => outcomes.push('arrived'))
+    peer.end()
+    // As many turns as it takes to notice; in each of them somebody still gives a command.
+    for (let turns = 0; ends.length === 0; turns++) {
+      assert.ok(turns < 10_000, 'the end is noticed')
+      const failed = (error: Error) => outcomes.push(error instanceof Unsent ? 'unsent' : 'unknown')
+      connection.submit(['PING'], { answered: () => outcomes.push('answered'), failed })
+      await new Promise(setImmediate)
+    }
+    await eventually(() => outcomes.length > 0, 'what became of them')
+    await new Promise(setImmediate)
+    // One may have left before it was known; those of later turns did not.
+    assert.ok(outcomes.filter((each) => each !== 'unsent').length <= 2, outcomes.join())
+  })
+
+  it('takes no answer for a command that was not sent yet', async () => {
+    peer.pause()
+    const large = connection.sendCommand(['SET', 'large', Buffer.alloc(64 * 1024 * 1024)])
+    await new Promise(setImmediate)
+    await new Promise(setImmediate)
+    const small = connection.ping()
+    const refused = assert.rejects(small, Unsent)
+    peer.write('+OK\r\n+PONG\r\n')
+    assert.equal(await within(large, 'the answer'), 'OK')
+    await within(refused, 'the end')
+    assert.match(String(ends[0]), /an answer to nothing/)
   })
 
   for (const [what, bytes] of [

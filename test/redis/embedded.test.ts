@@ -4,8 +4,44 @@ import { connect } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { after, before, describe, it } from 'node:test'
 import { createClient } from 'redis'
+import { sessionDown } from '../../src/contract/topics.ts'
 import { type EmbeddedRedis, startEmbeddedRedis } from '../../src/redis/embedded.ts'
+import { startGateway } from '../support/gateway.ts'
+import { live } from '../support/live.ts'
+import type { Client } from '../support/redis.ts'
+import { watchRun } from '../support/runs.ts'
 import { eventually, within } from '../support/wait.ts'
+
+describe('a gateway on the embedded server', () => {
+  it('lets clients in at every door, however they come and go', async () => {
+    const server = await startEmbeddedRedis()
+    const stopped = () => server.close()
+    const port = Number(new URL(server.url).port)
+    const agents: { destroy(): void }[] = []
+    const agent = async () => {
+      const made = await createClient({ url: server.url })
+        .on('error', () => {})
+        .connect()
+      agents.push(made)
+      return made as unknown as Client
+    }
+    const gateway = await startGateway({ redis: { url: server.url, port, client: agent, stop: stopped } })
+    for (let round = 0; round < 3; round++) {
+      const clients = await Promise.all([
+        live(gateway),
+        live(gateway, '/api/dashboard/ws/system'),
+        gateway.join(`session-${round}`),
+        watchRun(gateway, `run-${round}`),
+      ])
+      await gateway.agent.publish(sessionDown(`session-${round}`), 'hello')
+      assert.deepEqual(await clients[2].take(1), ['hello'])
+      for (const client of clients) client.socket.close()
+    }
+    await gateway.stop()
+    for (const each of agents) each.destroy()
+    await stopped()
+  })
+})
 
 describe('the embedded server', () => {
   let server: EmbeddedRedis

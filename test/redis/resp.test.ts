@@ -102,6 +102,18 @@ describe('RESP', () => {
     assert.ok(user + system < 2_000_000, `${user + system} us`)
   })
 
+  it('looks at a large answer of many small values only once, however many chunks it comes in', () => {
+    const { reader, log } = readerWithLog()
+    const fields = Array.from({ length: 200_000 }, (_, i) => bulk(`field-${i}`) + bulk(`value-${i}`)).join('')
+    const bytes = Buffer.from(`%200000\r\n${fields}`)
+    const startedAt = process.cpuUsage()
+    for (let at = 0; at < bytes.length; at += 16_384) reader.push(bytes.subarray(at, at + 16_384))
+    const { user, system } = process.cpuUsage(startedAt)
+    assert.equal((log as [string, unknown[]][])[0]![1].length, 400_000)
+    // Read anew with each of its 400 chunks it would be 80 million values.
+    assert.ok(user + system < 3_000_000, `${user + system} us`)
+  })
+
   it('ends with a clear error at what is no RESP', () => {
     const wrong = [
       'HTTP/1.1 400\r\n',
@@ -109,12 +121,20 @@ describe('RESP', () => {
       '$3\r\nabcd\r\n',
       '$-2\r\n',
       '*99999999999\r\n',
-      '*1\r\n'.repeat(100),
       `+${'x'.repeat(100_000)}`,
-      `>3\r\n${bulk('message')}:1\r\n`,
-      '$3\r\rabc',
     ]
-    for (const text of wrong) assert.throws(() => readWhole(text), /^Error: RESP: /, text.slice(0, 30))
+    // In pieces these show only when they are complete.
+    for (const text of ['*1\r\n'.repeat(100), `>3\r\n${bulk('message')}:1\r\n`, '$3\r\rabc'])
+      assert.throws(() => readWhole(text), /^Error: RESP: /)
+    for (const text of wrong) {
+      assert.throws(() => readWhole(text), /^Error: RESP: /, text.slice(0, 30))
+      const drip = () => {
+        const { reader } = readerWithLog()
+        const step = Math.ceil(text.length / 100)
+        for (let at = 0; at < text.length; at += step) reader.push(Buffer.from(text.slice(at, at + step), 'latin1'))
+      }
+      assert.throws(drip, /^Error: RESP: /, `${text.slice(0, 30)}, byte by byte`)
+    }
   })
 
   const written = (writer: CommandWriter) => Buffer.concat(writer.take())

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { Metrics } from '../../src/metrics.ts'
-import type { Waiter } from '../../src/redis/connection.ts'
-import { ErrorReply } from '../../src/redis/errors.ts'
+import type { Answered } from '../../src/redis/connection.ts'
+import { ErrorReply, Unsent } from '../../src/redis/errors.ts'
 import type { Link } from '../../src/redis/link.ts'
 import { RedisUpstream, type UpstreamOptions } from '../../src/redis/upstream.ts'
 import { openLink, type TestLink, total } from '../support/link.ts'
@@ -154,7 +154,7 @@ describe('upstream', () => {
   it('lets no frame overtake one of its channel that went another way and comes back', async () => {
     const pending: { frame: string; by: string; settle: (moved: boolean) => void }[] = []
     const link = (by: string) => {
-      const submit = (command: string[], waiter: Waiter) => {
+      const submit = (command: string[], waiter: Answered) => {
         const settle = (moved: boolean) =>
           moved ? waiter.failed(new ErrorReply('MOVED 1 127.0.0.1:2')) : waiter.answered(1)
         pending.push({ frame: String(command[2]), by, settle })
@@ -184,6 +184,69 @@ describe('upstream', () => {
     )
     for (const each of pending.slice(3)) each.settle(false)
     await within(upstream.settled(), 'the rest')
+  })
+
+  it('comes to an end when the connection ends while more waits than fits, and has what was not sent published by the next', async () => {
+    let asked = 0
+    const { upstream, publish, refused } = start({
+      // Who asks again at each failure would never let anything else happen.
+      link: () => {
+        if (++asked > 10_000) throw new Error('asked without end')
+        return opened.link.state === 'ready' ? opened.link : undefined
+      },
+      maxBytes: 20_000_000,
+    })
+    proxy.hold()
+    const large = (i: number) => `${i}:`.padEnd(1_000_000, 'x')
+    for (let i = 0; i < 35; i++) {
+      publish(large(i))
+      await new Promise(setImmediate)
+    }
+    assert.ok(upstream.held > 0, 'some wait for room')
+    proxy.cut()
+    await eventually(() => opened.link.state !== 'ready', 'the end')
+    proxy.restore()
+    await eventually(() => opened.link.state === 'ready', 'the next connection')
+    upstream.release()
+    await within(upstream.settled(), 'the rest')
+    const lost = refused.map(([frame]) => Number(frame.split(':')[0]))
+    await eventually(() => heard.length + lost.length === 35, 'all frames')
+    const got = heard.map((frame) => Number(frame.split(':')[0]))
+    assert.deepEqual(
+      [...got, ...lost].sort((a, b) => a - b),
+      numbers(35).map(Number),
+    )
+    assert.deepEqual(
+      got,
+      got.toSorted((a, b) => a - b),
+      'in order',
+    )
+    // Unknown are the oldest, refused the newest.
+    const code = (want: string) =>
+      refused.filter(([, each]) => each === want).map(([frame]) => Number(frame.split(':')[0]))
+    assert.ok(Math.max(-1, ...code('upstream-uncertain')) < Math.min(...got))
+    assert.ok(Math.min(35, ...code('upstream-unavailable')) > Math.max(...got))
+  })
+
+  it('keeps the oldest also when frames that were not sent come back to where newer ones are held', async () => {
+    const given: Answered[] = []
+    let there = true
+    const client = { submit: (_: unknown, waiter: Answered) => given.push(waiter) }
+    const { upstream, publish, refused } = start({
+      link: () => (there ? ({ client } as unknown as Link) : undefined),
+      maxMessages: 4,
+    })
+    for (const each of numbers(3)) publish(each)
+    there = false
+    for (const each of numbers(3, 3)) publish(each)
+    for (const waiter of given.splice(0)) waiter.failed(new Unsent('for the test'))
+    assert.deepEqual(
+      refused.map(([frame]) => frame),
+      ['5', '4'],
+    )
+    there = true
+    upstream.release()
+    assert.equal(given.length, 4)
   })
 
   it('counts a frame that nobody listens to, and calls that no error', async () => {
@@ -231,7 +294,7 @@ describe('upstream', () => {
 
   it('comes to rest only when every answer has come', async () => {
     const answers: (() => void)[] = []
-    const client = { submit: (_: unknown, waiter: Waiter) => answers.push(() => waiter.answered(1)) }
+    const client = { submit: (_: unknown, waiter: Answered) => answers.push(() => waiter.answered(1)) }
     const { upstream, publish } = start({ link: () => ({ client }) as unknown as Link })
     publish('1')
     publish('2')
