@@ -24,9 +24,12 @@ export interface Verdict {
   why?: string
 }
 
-/** The project's gate. */
-export function readGate(): Gate {
-  return JSON.parse(readFileSync(new URL('../../bench/gate.json', import.meta.url), 'utf8'))
+/** The project's gate. Throws when one of its limits has no bound, for it would hold nothing. */
+export function readGate(file = new URL('../../bench/gate.json', import.meta.url)): Gate {
+  const gate: Gate = JSON.parse(readFileSync(file, 'utf8'))
+  const loose = gate.limits.find(({ atMost, atLeast }) => typeof atMost !== 'number' && typeof atLeast !== 'number')
+  if (loose) throw new Error(`gate.json: ${loose.scenario} ${loose.metric} has neither atMost nor atLeast`)
+  return gate
 }
 
 /** Judges each limit by the outcomes of one run. What was not measured is missed: a gate that nobody ran has not been passed. */
@@ -36,9 +39,11 @@ export function judge({ peer, limits }: Gate, ours: string, outcomes: Outcome[])
     if (!outcome) return missed(limit, 'the scenario did not run')
     const medianOf = (name: string) =>
       outcome.subjects.find(({ subject }) => subject === name)?.summaries[limit.metric]?.median
+    const few = [ours, peer].find((name) => !hasMost(outcome, name))
     const fault = faultOf(outcome, ours)
     if (fault !== undefined) return missed(limit, `a round of ${ours}: ${fault}`)
     const [own, other] = [medianOf(ours), medianOf(peer)]
+    if (few !== undefined) return missed(limit, `less than half of the rounds of ${few} are reported`)
     if (own === undefined) return missed(limit, `no round of ${ours} has it`)
     if (other === undefined) return missed(limit, `no round of ${peer} has it`)
     const ratio = own / other
@@ -46,6 +51,12 @@ export function judge({ peer, limits }: Gate, ours: string, outcomes: Outcome[])
     if (!(own > 0 && other > 0 && Number.isFinite(ratio))) return missed(limit, `${own} over ${other} is no ratio`)
     return { limit, ratio, passed: ratio <= (limit.atMost ?? Infinity) && ratio >= (limit.atLeast ?? 0) }
   })
+}
+
+/** Whether most rounds of a subject have values: one of three may have been the quiet one. */
+function hasMost({ subjects }: Outcome, name: string): boolean {
+  const rounds = subjects.find(({ subject }) => subject === name)?.rounds ?? []
+  return rounds.filter((round) => 'values' in round).length > rounds.length / 2
 }
 
 /** What a subject did wrong in one of its rounds: no other round makes up for it. A busy machine is no fault of it. */
@@ -61,15 +72,14 @@ function missed(limit: Limit, why: string): Verdict {
   return { limit, ratio: undefined, passed: false, why }
 }
 
-export function verdictTable(peer: string, verdicts: Verdict[]): string {
-  const rows = verdicts.map(({ limit, ratio, passed, why }) => {
-    const bound = limit.atMost === undefined ? `at least ${limit.atLeast}` : `at most ${limit.atMost}`
-    return [
-      `${limit.scenario} ${limit.metric}`,
-      ratio?.toFixed(2) ?? '-',
-      bound,
-      passed ? 'passed' : `MISSED ${why ?? ''}`,
-    ]
-  })
-  return [`gate: ours/${peer}`, '', ...align([['', 'ratio', 'limit', ''], ...rows]), ''].join('\n')
+export const verdictTable = (peer: string, verdicts: Verdict[]): string =>
+  [`gate: ours/${peer}`, '', ...align([VERDICT_HEAD, ...verdicts.map(verdictRow)]), ''].join('\n')
+
+export const VERDICT_HEAD = ['', 'ratio', 'limit', '']
+
+/** What was measured, the ratio, its limit, and whether it holds. */
+export function verdictRow({ limit, ratio, passed, why }: Verdict): string[] {
+  const bound = limit.atMost === undefined ? `at least ${limit.atLeast}` : `at most ${limit.atMost}`
+  const how = passed ? 'passed' : `MISSED ${why ?? ''}`.trim()
+  return [`${limit.scenario} ${limit.metric}`, ratio?.toFixed(2) ?? '-', bound, how]
 }

@@ -2,7 +2,7 @@
 import { type Outcome, outcomeOf, type Round } from './report/outcome.ts'
 import { Faulty, Refused, type Scenario, type Settings } from './scenario.ts'
 import { onStage } from './stage/stage.ts'
-import type { Subject } from './subjects.ts'
+import type { Subject } from './subject.ts'
 
 /** Told of each round, before and after it. */
 export interface Progress {

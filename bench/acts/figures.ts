@@ -1,8 +1,39 @@
 /** What a round comes to: CPU, pace and latency of whatever was counted. */
-import type { Latency } from '../load/latencies.ts'
-import type { Metric, Values } from '../scenario.ts'
 
-/** @param cpu of the subject, in seconds. */
+import { availableParallelism } from 'node:os'
+import type { Latency } from '../load/latencies.ts'
+import { type Metric, refuseIfTooLittle, type Values } from '../scenario.ts'
+import { cpuSeconds, idleSeconds } from '../stage/procfs.ts'
+import type { Stage } from '../stage/stage.ts'
+
+/** What the subject and the others of a stage take, from now on. */
+export class Measure {
+  readonly #stage: Stage
+  readonly #before: { cpu: number; redis: number; idle: number; atMs: number }
+
+  constructor(stage: Stage) {
+    this.#stage = stage
+    this.#before = this.#look()
+  }
+
+  /** @returns `cpu` of the subject, in seconds, and how busy the others were meanwhile, in %. */
+  end(): { cpu: number; redisBusy: number; machineIdle: number } {
+    const [before, after] = [this.#before, this.#look()]
+    const seconds = (after.atMs - before.atMs) / 1000
+    return {
+      cpu: after.cpu - before.cpu,
+      redisBusy: ((after.redis - before.redis) / seconds) * 100,
+      machineIdle: ((after.idle - before.idle) / seconds / availableParallelism()) * 100,
+    }
+  }
+
+  #look() {
+    const { pid, redis } = this.#stage
+    return { cpu: cpuSeconds(pid), redis: cpuSeconds(redis.pid), idle: idleSeconds(), atMs: performance.now() }
+  }
+}
+
+/** @param cpu of the subject, in seconds. Throws `Refused` when it is too little to tell. */
 export function figuresOf(
   count: number,
   {
@@ -12,6 +43,7 @@ export function figuresOf(
     latencyMs,
   }: { startedUs: number; lastArrivalUs: number; cpu: number; latencyMs: Latency },
 ): Values {
+  refuseIfTooLittle(cpu)
   const seconds = (lastArrivalUs - startedUs) / 1e6
   return {
     cpuUs: (cpu * 1e6) / count,
@@ -39,4 +71,9 @@ export const figureMetrics = (one: string, perSecond: string, way: string): Metr
   { key: 'p999Ms', label: `${way} p99.9, ms`, digits: 2, better: 'lower' },
   { key: 'peakMb', label: 'peak RSS, MB', digits: 1, better: 'lower' },
   { key: 'subjectBusy', label: 'subject busy, % of a core', digits: 0, better: 'context' },
+]
+
+export const OTHERS: Metric[] = [
+  { key: 'redisBusy', label: 'Redis busy, % of a core', digits: 0, better: 'context' },
+  { key: 'machineIdle', label: 'machine idle, %', digits: 0, better: 'context' },
 ]

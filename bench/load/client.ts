@@ -20,8 +20,9 @@ export interface Door {
   port: number
   path: string
   token: string
-  /** Where more is said than the upgrade, and as which session. */
+  /** Where more is said than the upgrade. */
   dialect?: Dialect
+  /** As which session, or as the holder of which topics. */
   session?: number
 }
 
@@ -87,7 +88,7 @@ export class Client implements FrameSink {
     const ping = this.#dialect?.ping
     if (ping !== undefined && length === ping.frame.length && textOf(bytes, start, length) === ping.frame)
       return this.send(clientTextFrame(ping.answer))
-    this.#due = this.#tally.count(bytes, start, length, this.#due, this.#arrivedUs)
+    this.#due = this.#tally.count(bytes, start, length, this.#due, this.#arrivedUs, this.session)
   }
 
   control(opcode: number, payload: Uint8Array): void {

@@ -3,6 +3,7 @@
  * into the frame that a client gets; both are templates that are stamped and read at fixed places, so that all subjects cost the bench the same.
  */
 import { sessionDown, sessionUp } from '../../src/contract/topics.ts'
+import { command } from './command.ts'
 import { msgpack } from './msgpack.ts'
 import { sessionId, sessionToken } from './sessions.ts'
 
@@ -25,12 +26,6 @@ export interface Dialect {
   frame(session: number, payload: string): string
   /** The frame with which a client publishes to `sessionUp`; undefined when it cannot. */
   upstream?(session: number, payload: string): string
-}
-
-const command = (...parts: (string | Buffer)[]): Buffer => {
-  const all = parts.map((part) => Buffer.from(part))
-  const each = all.flatMap((part) => [Buffer.from(`$${part.length}\r\n`), part, Buffer.from('\r\n')])
-  return Buffer.concat([Buffer.from(`*${all.length}\r\n`), ...each])
 }
 
 const publishDown = (session: number, payload: string): Buffer =>

@@ -74,7 +74,7 @@ export class Fleet implements ClientOwner {
     const seconds = (nowUs() - startedUs) / 1e6
     const at = (percentile: number) => latencyUs.percentile(percentile) / 1000
     const latency = { p50Ms: at(50), p99Ms: at(99), p999Ms: at(99.9) }
-    return { opened, failed, reasons, seconds, ...latency, generatorShare: usage.share() }
+    return { opened, failed, reasons, seconds, ...latency, generatorShare: usage.used().generatorShare }
   }
 
   /** The `count` sockets that were opened last read nothing any more. */
@@ -128,7 +128,10 @@ export class Fleet implements ClientOwner {
 }
 
 function doorOf({ port, first, runs, paths, together, dialect = 'plain' }: ConnectOrder, index: number): Door {
-  if (paths !== undefined) return { port, path: paths[index % paths.length]!, token: 'not-asked-for' }
+  if (paths !== undefined) {
+    const place = index % paths.length
+    return { port, path: paths[place]!, token: 'not-asked-for', session: place }
+  }
   if (runs !== undefined) return { port, path: `/${runId(index % runs)}`, token: 'not-asked-for' }
   const session = together ? first : index
   return {

@@ -2,22 +2,24 @@
 import { connect } from 'node:net'
 import { sessionUp } from '../../src/contract/topics.ts'
 import { nowUs, sleep } from './clock.ts'
+import { command } from './command.ts'
 import { upstreamMessage } from './dialects.ts'
 import type { Latency } from './latencies.ts'
 import { blankPayload, PAYLOAD_BYTES, shapeOf } from './payload.ts'
 import { SESSION_DIGITS, sessionId } from './sessions.ts'
 import { Tally } from './tally.ts'
-import { Usage } from './usage.ts'
+import { Usage, type Used } from './usage.ts'
 
 const CHECK_MS = 2
 
-export interface Heard {
+export interface Heard extends Used {
   /** All messages since the start. */
   count: number
   outOfOrder: number
+  /** On the channel of another session than that of the client. */
+  astray: number
   lastArrivalUs: number
   latencyMs: Latency
-  generatorShare: number
 }
 
 export class Listener {
@@ -31,8 +33,7 @@ export class Listener {
   async open({ redisPort, sessions }: { redisPort: number; sessions: number }): Promise<void> {
     this.#due = new Float64Array(sessions)
     const socket = connect({ host: '127.0.0.1', port: redisPort, noDelay: true })
-    const pattern = sessionUp('*')
-    socket.write(`*2\r\n$10\r\nPSUBSCRIBE\r\n$${pattern.length}\r\n${pattern}\r\n`)
+    socket.write(command('PSUBSCRIBE', sessionUp('*')))
     await new Promise((resolve, reject) => socket.once('data', resolve).once('error', reject))
     socket.on('data', (bytes: Buffer) => this.#read(bytes))
   }
@@ -50,9 +51,9 @@ export class Listener {
       if (this.#tally.delivered !== seen) [seen, seenUs] = [this.#tally.delivered, nowUs()]
     }
     if (this.#fault) throw new Error(this.#fault)
-    const { delivered, outOfOrder, lastArrivalUs } = this.#tally
-    const latencyMs = this.#tally.latencyMs()
-    return { count: delivered, outOfOrder, lastArrivalUs, latencyMs, generatorShare: this.#usage.share() }
+    const { delivered, outOfOrder, astray, lastArrivalUs } = this.#tally
+    const counts = { count: delivered, outOfOrder, astray, lastArrivalUs }
+    return { ...counts, latencyMs: this.#tally.latencyMs(), ...this.#usage.used() }
   }
 
   /** All messages have the same length: where one starts, the next does so many bytes later. */
@@ -71,7 +72,7 @@ export class Listener {
       this.#fault ??= `not a message of the bench: ${bytes.toString('latin1', start, start + SHAPE.length)}`
       return
     }
-    this.#due[session] = this.#tally.count(bytes, start + PAYLOAD_AT, PAYLOAD_BYTES, due, arrivedUs)
+    this.#due[session] = this.#tally.count(bytes, start + PAYLOAD_AT, PAYLOAD_BYTES, due, arrivedUs, session)
   }
 }
 

@@ -1,7 +1,8 @@
 /** Topics of the live door as the bench uses them: who holds which, what is published, and what has arrived. */
 import { liveChannel } from '../../src/contract/topics.ts'
+import { command } from './command.ts'
 import { Latencies, type Latency } from './latencies.ts'
-import { blankPayload, PAYLOAD_BYTES, readSequence, readTimeUs, stamp } from './payload.ts'
+import { blankPayload, PAYLOAD_BYTES, readAddressee, readSequence, readTimeUs, stamp } from './payload.ts'
 import type { Counter } from './tally.ts'
 
 const DIGITS = 4
@@ -13,11 +14,13 @@ export const TOPIC_RULE = 'bench-*'
 /** A second topic for who holds one: each is the second of exactly one other. */
 const second = (topic: number, topics: number): number => (topic * 7 + 3) % topics
 
+/** The topics of a socket, by its place among as many. */
+const heldBy = (place: number, topics: number): number[] => (topics === 1 ? [0] : [place, second(place, topics)])
+
 /** What sockets connect to, in turn: one topic for all, or two each, so that every topic has as many sockets. */
 export function livePaths(topics: number): string[] {
   return Array.from({ length: topics }, (_, topic) => {
-    const held = topics === 1 ? [topic] : [topic, second(topic, topics)]
-    return `/live?subscriptions=${held.map(topicName)}`
+    return `/live?subscriptions=${heldBy(topic, topics).map(topicName)}`
   })
 }
 
@@ -27,7 +30,7 @@ export class LivePublishes {
 
   /** Messages go round the topics 0 to `topics - 1`. */
   constructor(topics: number) {
-    this.#commands = Array.from({ length: topics }, (_, index) => Buffer.from(encode(topicName(index)), 'latin1'))
+    this.#commands = Array.from({ length: topics }, (_, index) => publishTo(index))
   }
 
   batch(first: number, count: number, atUs: number): Buffer {
@@ -40,15 +43,22 @@ export class LivePublishes {
   }
 }
 
-function encode(topic: string): string {
-  const channel = liveChannel(topic)
-  const payload = blankPayload()
-  return `*3\r\n$7\r\nPUBLISH\r\n$${channel.length}\r\n${channel}\r\n$${payload.length}\r\n${payload}\r\n`
-}
+const publishTo = (topic: number): Buffer => command('PUBLISH', liveChannel(topicName(topic)), blankPayload(topic))
 
 /** How the frame of such a message begins; its data is the payload, byte for byte. */
-const HEAD = Buffer.from(`{"type":"${topicName(0)}_update","subscription":"${topicName(0)}","data":`)
-const NAME_AT = HEAD.indexOf('bench-')
+const NAME = topicName(0)
+const HEAD = Buffer.from(`{"type":"${NAME}_update","subscription":"${NAME}","data":`)
+const NAME_AT = HEAD.lastIndexOf(NAME)
+
+/** Whether the frame's subscription is this topic. */
+function isCalled(bytes: Uint8Array, start: number, topic: number): boolean {
+  let rest = topic
+  for (let at = start + NAME_AT + NAME.length - 1; at >= start + NAME_AT + NAME.length - DIGITS; at--) {
+    if (bytes[at]! - 48 !== rest % 10) return false
+    rest = Math.floor(rest / 10)
+  }
+  return true
+}
 
 /** What has arrived at the live sockets. */
 export class LiveTally implements Counter {
@@ -57,16 +67,24 @@ export class LiveTally implements Counter {
   outOfOrder = 0
   /** Frames that are no message of the bench. */
   foreign = 0
+  /** Messages of a topic that the socket does not hold, or that call themselves another's. */
+  astray = 0
+  /** How many topics there are. */
+  topics = 1
   lastArrivalUs = 0
   readonly #latencies = new Latencies()
 
-  count(bytes: Uint8Array, start: number, length: number, before: number, arrivedUs: number): number {
+  /** `place`: which of the paths the socket has connected to. */
+  count(bytes: Uint8Array, start: number, length: number, before: number, arrivedUs: number, place: number): number {
     if (length < HEAD.length + PAYLOAD_BYTES || bytes[start + NAME_AT] !== HEAD[NAME_AT]) {
       this.foreign++
       return before
     }
     const sequence = readSequence(bytes, start + HEAD.length)
     if (sequence <= before) this.outOfOrder++
+    const topic = readAddressee(bytes, start + HEAD.length)
+    const isItsOwn = heldBy(place, this.topics).includes(topic)
+    if (!isItsOwn || !isCalled(bytes, start, topic)) this.astray++
     this.delivered++
     this.lastArrivalUs = arrivedUs
     this.#latencies.record(arrivedUs - readTimeUs(bytes, start + HEAD.length))
@@ -78,6 +96,7 @@ export class LiveTally implements Counter {
     this.#latencies.reset()
     this.outOfOrder = 0
     this.foreign = 0
+    this.astray = 0
   }
 
   latencyMs(): Latency {

@@ -1,7 +1,8 @@
 /**
- * The message of the bench: JSON text of a fixed size with a per-session sequence number and the intended time of sending,
- * both as decimal digits at fixed places, so that neither side has to parse or build JSON.
+ * The message of the bench: JSON text of a fixed size with a per-session sequence number, the intended time of sending, and for whom it is,
+ * all as decimal digits at fixed places, so that neither side has to parse or build JSON.
  */
+import { SESSION_DIGITS } from './sessions.ts'
 
 export const PAYLOAD_BYTES = 128
 
@@ -9,6 +10,7 @@ const HEAD = '{"seq":"'
 const SEQUENCE_DIGITS = 10
 const MIDDLE = '","at":"'
 const TIME_DIGITS = 15
+const ADDRESS = '","to":"'
 const TAIL = '","text":"'
 const TEXT = 'The quick brown fox jumps over the lazy dog, and then it does that again. '
 
@@ -17,19 +19,23 @@ export interface Shape {
   length: number
   sequenceAt: number
   timeAt: number
+  addresseeAt: number
 }
 
 /** The shape of bytes that hold one blank payload. Throws when they do not. */
 export function shapeOf(bytes: Buffer): Shape {
   const timeAt = bytes.indexOf('0'.repeat(TIME_DIGITS))
   const sequenceAt = bytes.indexOf('0'.repeat(SEQUENCE_DIGITS))
-  if (sequenceAt < 0 || timeAt <= sequenceAt) throw new Error(`no message is in ${bytes.toString('latin1')}`)
-  return { length: bytes.length, sequenceAt, timeAt }
+  const addresseeAt = bytes.indexOf('0'.repeat(SESSION_DIGITS), timeAt + TIME_DIGITS)
+  if (sequenceAt < 0 || timeAt <= sequenceAt || addresseeAt < 0)
+    throw new Error(`no message is in ${bytes.toString('latin1')}`)
+  return { length: bytes.length, sequenceAt, timeAt, addresseeAt }
 }
 
-/** A message with sequence 0 and time 0. */
-export function blankPayload(): string {
-  const start = HEAD + '0'.repeat(SEQUENCE_DIGITS) + MIDDLE + '0'.repeat(TIME_DIGITS) + TAIL
+/** A message with sequence 0 and time 0, for the session or topic of that number. */
+export function blankPayload(addressee = 0): string {
+  const to = String(addressee).padStart(SESSION_DIGITS, '0')
+  const start = HEAD + '0'.repeat(SEQUENCE_DIGITS) + MIDDLE + '0'.repeat(TIME_DIGITS) + ADDRESS + to + TAIL
   const room = PAYLOAD_BYTES - start.length - 2
   return `${start}${TEXT.repeat(3).slice(0, room)}"}`
 }
@@ -43,12 +49,20 @@ export function stamp(bytes: Uint8Array, start: number, sequence: number, atUs: 
   writeDigits(bytes, start + shape.timeAt, TIME_DIGITS, atUs)
 }
 
+/** Writes for whom it is. */
+export const address = (bytes: Uint8Array, start: number, addressee: number, shape: Shape = PLAIN): void =>
+  writeDigits(bytes, start + shape.addresseeAt, SESSION_DIGITS, addressee)
+
 export const readSequence = (bytes: Uint8Array, start: number, shape: Shape = PLAIN): number =>
   readDigits(bytes, start + shape.sequenceAt, SEQUENCE_DIGITS)
 
 /** The intended time of sending in microseconds of `nowUs`. */
 export const readTimeUs = (bytes: Uint8Array, start: number, shape: Shape = PLAIN): number =>
   readDigits(bytes, start + shape.timeAt, TIME_DIGITS)
+
+/** The number of the session or topic that it is for. */
+export const readAddressee = (bytes: Uint8Array, start: number, shape: Shape = PLAIN): number =>
+  readDigits(bytes, start + shape.addresseeAt, SESSION_DIGITS)
 
 function writeDigits(bytes: Uint8Array, start: number, digits: number, value: number): void {
   let rest = value

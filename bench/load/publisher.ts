@@ -5,6 +5,7 @@
  */
 import { connect, createServer, type Socket } from 'node:net'
 import { nowUs } from './clock.ts'
+import { command } from './command.ts'
 import { DIALECTS, type DialectName } from './dialects.ts'
 import { serve } from './ipc.ts'
 import { Listener } from './listener.ts'
@@ -82,7 +83,7 @@ const commands = {
 async function openRedis(port: number): Promise<void> {
   redis = connect({ host: '127.0.0.1', port, noDelay: true })
   await new Promise((resolve, reject) => redis.once('connect', resolve).once('error', reject))
-  redis.write('*3\r\n$6\r\nCLIENT\r\n$5\r\nREPLY\r\n$3\r\nOFF\r\n')
+  redis.write(command('CLIENT', 'REPLY', 'OFF'))
   redis.on('data', (bytes) => process.stderr.write(`redis to the publisher: ${bytes.toString()}`))
   redis.on('drain', () => wake())
 }
@@ -126,7 +127,7 @@ async function measured(publish: () => Promise<number>): Promise<Published> {
   const startedUs = nowUs()
   const lagP99Ms = await publish()
   const seconds = (nowUs() - startedUs) / 1e6
-  return { total: published, startedUs, seconds, lagP99Ms, generatorShare: usage.share() }
+  return { total: published, startedUs, seconds, lagP99Ms, generatorShare: usage.used().generatorShare }
 }
 
 function saturated(count: number, window: number): Promise<number> {

@@ -10,7 +10,7 @@ export class Publishes {
 
   /** Messages go round the sessions 0 to `sessions - 1`, so many in a row to each. */
   constructor(sessions: number, burst = 1, dialect: Dialect = DIALECTS.plain) {
-    const commands = Array.from({ length: sessions }, (_, session) => dialect.publish(session, blankPayload()))
+    const commands = Array.from({ length: sessions }, (_, session) => dialect.publish(session, blankPayload(session)))
     this.#sessions = sessions
     this.#burst = burst
     this.#lap = Buffer.concat(commands.flatMap((command) => Array(burst).fill(command)))

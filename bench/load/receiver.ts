@@ -3,7 +3,6 @@
  * 10,000 descriptors. For a saturated run it tells the publisher how much has arrived, so that nothing piles up in Redis.
  */
 import { connect, type Socket } from 'node:net'
-import { Absence } from './absence.ts'
 import { nowUs, sleep } from './clock.ts'
 import { DIALECTS, type DialectName } from './dialects.ts'
 import { type ConnectOrder, Fleet } from './fleet.ts'
@@ -15,26 +14,25 @@ import { blankPayload, shapeOf } from './payload.ts'
 import { RunTally } from './run-tally.ts'
 import { Sender, type Sent } from './sender.ts'
 import { Tally } from './tally.ts'
-import { Usage } from './usage.ts'
+import { Usage, type Used } from './usage.ts'
 
 const CHECK_MS = 2
 
-export interface Arrivals {
+export interface Arrivals extends Used {
   /** All messages since the process started. */
   delivered: number
   outOfOrder: number
   foreign: number
+  /** Messages for somebody else. */
+  astray: number
   /** Sockets that were closed under us, by reason. */
   lostSockets: Record<string, number>
   lastArrivalUs: number
   latencyMs: Latency
-  generatorShare: number
-  /** For which part of the time it was waited for them this process was away. */
-  awayShare: number
 }
 
 /** What has come to the sockets of runs since the last `restartRuns`. */
-export interface RunArrivals extends Omit<Arrivals, 'awayShare'> {
+export interface RunArrivals extends Omit<Arrivals, 'astray'> {
   sockets: number
   /** The moment of the change that a socket shows, of the one that is the furthest behind. */
   leastSeenUs: number
@@ -87,11 +85,14 @@ const commands = {
 
   /** Resolves when `delivered` messages are there since the process started, or when none has come for `quietMs`. */
   arrivals: async (until: { delivered: number; quietMs: number }): Promise<Arrivals> => {
-    const awayShare = await arrived(tally, until)
-    return { ...report(), awayShare }
+    await arrived(tally, until)
+    return { ...reportOf(tally, fleet), ...usage.used() }
   },
 
-  connectLive: (order: ConnectOrder) => liveFleet.connect(order),
+  connectLive: (order: ConnectOrder & { paths: string[] }) => {
+    liveTally.topics = order.paths.length
+    return liveFleet.connect(order)
+  },
 
   /** From now on the publisher at `port` is told how many messages have arrived, each at `sockets` of them. */
   acknowledgeLive: async ({ port, sockets }: { port: number; sockets: number }) => {
@@ -111,17 +112,8 @@ const commands = {
 
   /** As `arrivals`, at the live sockets. */
   liveArrivals: async (until: { delivered: number; quietMs: number }): Promise<Arrivals & { sockets: number }> => {
-    const awayShare = await arrived(liveTally, until)
-    const { delivered, outOfOrder, foreign, lastArrivalUs } = liveTally
-    const counts = {
-      delivered,
-      outOfOrder,
-      foreign,
-      lastArrivalUs,
-      sockets: liveFleet.size,
-      lostSockets: liveFleet.lost,
-    }
-    return { ...counts, latencyMs: liveTally.latencyMs(), generatorShare: usage.share(), awayShare }
+    await arrived(liveTally, until)
+    return { ...reportOf(liveTally, liveFleet), sockets: liveFleet.size, ...usage.used() }
   },
 
   connectRuns: (order: ConnectOrder) => runFleet.connect(order),
@@ -133,7 +125,7 @@ const commands = {
 
   /** Resolves when no frame of a run has come for `quietMs`. */
   runArrivals: async ({ quietMs }: { quietMs: number }): Promise<RunArrivals> => {
-    const generatorShare = usage.share()
+    const used = usage.used()
     for (let seen = -1; seen !== runTally.delivered; ) {
       seen = runTally.delivered
       await sleep(quietMs)
@@ -146,28 +138,25 @@ const commands = {
       leastSeenUs,
       latencyMs: runTally.latencyMs(),
       lastSocketMs: runTally.lastSocketMs(),
-      generatorShare,
+      ...used,
     }
   },
 }
 
-/** Resolves when so many are there, or when none has come for `quietMs`, with the part of the time that this process was away. */
-async function arrived(
+/** Resolves when so many are there, or when none has come for `quietMs`. */
+function arrived(
   counter: { readonly delivered: number },
   { delivered, quietMs }: { delivered: number; quietMs: number },
-): Promise<number> {
-  const absence = new Absence()
-  await new Promise<void>((resolve) => {
+): Promise<void> {
+  return new Promise((resolve) => {
     let [seen, seenUs] = [counter.delivered, nowUs()]
     const timer = setInterval(() => {
-      absence.look()
       if (counter.delivered !== seen) [seen, seenUs] = [counter.delivered, nowUs()]
       if (seen < delivered && nowUs() - seenUs < quietMs * 1000) return
       clearInterval(timer)
       resolve()
     }, CHECK_MS)
   })
-  return absence.share()
 }
 
 function acknowledge(): void {
@@ -178,10 +167,10 @@ function acknowledge(): void {
   acknowledgements?.write(bytes)
 }
 
-function report(): Omit<Arrivals, 'awayShare'> {
-  const { delivered, outOfOrder, foreign, lastArrivalUs } = tally
-  const counts = { delivered, outOfOrder, foreign, lastArrivalUs }
-  return { ...counts, lostSockets: fleet.lost, latencyMs: tally.latencyMs(), generatorShare: usage.share() }
+function reportOf(tally: Tally | LiveTally, { lost }: Fleet): Omit<Arrivals, keyof Used> {
+  const { delivered, outOfOrder, foreign, astray, lastArrivalUs } = tally
+  const counts = { delivered, outOfOrder, foreign, astray, lastArrivalUs }
+  return { ...counts, lostSockets: lost, latencyMs: tally.latencyMs() }
 }
 
 export type ReceiverCommands = typeof commands

@@ -1,8 +1,10 @@
 /** Names of the bench's runs, and the change of a run: its `last_modified` becomes the moment at which the change was due. */
+import { command } from './command.ts'
 
 const DIGITS = 4
 const TIME_DIGITS = 15
 const FIELD = 'last_modified'
+const BLANK = '0'.repeat(TIME_DIGITS)
 
 export const runId = (index: number): string => `bench-run-${String(index).padStart(DIGITS, '0')}`
 
@@ -12,7 +14,7 @@ export class Changes {
 
   /** Changes go round the runs 0 to `runs - 1`. */
   constructor(runs: number) {
-    this.#commands = Array.from({ length: runs }, (_, index) => Buffer.from(encode(runId(index)), 'latin1'))
+    this.#commands = Array.from({ length: runs }, (_, index) => command('HSET', runId(index), FIELD, BLANK))
   }
 
   /** The changes number `first` to `first + count - 1` of all, at `atUs` (whole microseconds of `nowUs`). */
@@ -27,11 +29,6 @@ export class Changes {
     }
     return batch
   }
-}
-
-function encode(run: string): string {
-  const value = '0'.repeat(TIME_DIGITS)
-  return `*4\r\n$4\r\nHSET\r\n$${run.length}\r\n${run}\r\n$${FIELD.length}\r\n${FIELD}\r\n$${TIME_DIGITS}\r\n${value}\r\n`
 }
 
 const TAIL = Buffer.from(`"${FIELD}":`)

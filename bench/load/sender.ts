@@ -4,7 +4,7 @@ import { nowUs } from './clock.ts'
 import type { Dialect } from './dialects.ts'
 import { clientTextFrame } from './frames.ts'
 import { keepPace, type Pace } from './pace.ts'
-import { blankPayload, type Shape, shapeOf, stamp } from './payload.ts'
+import { address, blankPayload, type Shape, shapeOf, stamp } from './payload.ts'
 import { Usage } from './usage.ts'
 
 export interface Sent {
@@ -33,12 +33,16 @@ export class Sender {
       for (let i = 0; i < count; i++) this.#one(dueUs)
     }
     const lagP99Ms = await keepPace(pace, () => true, write)
-    return { startedUs, seconds: (nowUs() - startedUs) / 1e6, lagP99Ms, generatorShare: usage.share() }
+    const { generatorShare } = usage.used()
+    return { startedUs, seconds: (nowUs() - startedUs) / 1e6, lagP99Ms, generatorShare }
   }
 
   #one(dueUs: number): void {
     const frame = Buffer.from(this.#frame) // what is written may lie in the socket's queue
+    const client = this.#clients[this.#sent % this.#clients.length]!
     stamp(frame, 0, Math.floor(this.#sent / this.#clients.length), Math.floor(dueUs), this.#shape)
-    this.#clients[this.#sent++ % this.#clients.length]!.send(frame)
+    address(frame, 0, client.session, this.#shape)
+    this.#sent++
+    client.send(frame)
   }
 }

@@ -1,10 +1,10 @@
 /** What has arrived at all sockets together: how many, how late, and whether in order. */
 import { Latencies, type Latency } from './latencies.ts'
-import { blankPayload, readSequence, readTimeUs, type Shape, shapeOf } from './payload.ts'
+import { blankPayload, readAddressee, readSequence, readTimeUs, type Shape, shapeOf } from './payload.ts'
 
-/** Counts the frames of sockets; for each socket it is given back what it returned for the frame before (0 at first). */
+/** Counts the frames of sockets; for each socket it is given back what it returned for the frame before (0 at first), and as which session it came. */
 export interface Counter {
-  count(bytes: Uint8Array, start: number, length: number, before: number, arrivedUs: number): number
+  count(bytes: Uint8Array, start: number, length: number, before: number, arrivedUs: number, session: number): number
 }
 
 export class Tally implements Counter {
@@ -14,6 +14,8 @@ export class Tally implements Counter {
   outOfOrder = 0
   /** Messages that are not of the bench: an error frame, say. */
   foreign = 0
+  /** Messages for somebody else. */
+  astray = 0
   lastArrivalUs = 0
   #shape = shapeOf(Buffer.from(blankPayload()))
   readonly #latencies = new Latencies()
@@ -24,13 +26,14 @@ export class Tally implements Counter {
   }
 
   /** Counts one message and returns the sequence number that is due next on its socket. */
-  count(bytes: Uint8Array, start: number, length: number, due: number, arrivedUs: number): number {
+  count(bytes: Uint8Array, start: number, length: number, due: number, arrivedUs: number, session: number): number {
     if (length !== this.#shape.length) {
       this.foreign++
       return due
     }
     const sequence = readSequence(bytes, start, this.#shape)
     if (sequence !== due) this.outOfOrder++
+    if (readAddressee(bytes, start, this.#shape) !== session) this.astray++
     this.delivered++
     this.lastArrivalUs = arrivedUs
     this.#latencies.record(arrivedUs - readTimeUs(bytes, start, this.#shape))
@@ -42,6 +45,7 @@ export class Tally implements Counter {
     this.#latencies.reset()
     this.outOfOrder = 0
     this.foreign = 0
+    this.astray = 0
   }
 
   latencyMs(): Latency {

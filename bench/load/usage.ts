@@ -1,18 +1,62 @@
-/** How busy this very process is: the generator has to know when it is the bottleneck itself. */
+/** How busy this very process is, and whether it was there: the generator has to know when it is the bottleneck itself. */
 import { nowUs } from './clock.ts'
 
-export class Usage {
-  #startedUs = nowUs()
+const LOOK_MS = 2
+/** Less is what every timer and every scheduler does. */
+const LEAST_AWAY_US = 20_000
+
+export interface Used {
+  /** CPU time over wall time: 1 is one core, always busy. */
+  generatorShare: number
+  /** For which part of the time it was due and did not run: stopped, or without a core. It has counted that as latency of the subject. */
+  awayShare: number
+}
+
+/** Of this process, from when somebody first asks. */
+class Absence {
+  awayUs = 0
+  #lastUs = nowUs()
   #cpu = process.cpuUsage()
 
-  restart(): void {
-    this.#startedUs = nowUs()
-    this.#cpu = process.cpuUsage()
+  constructor() {
+    setInterval(() => this.look(), LOOK_MS).unref()
   }
 
-  /** CPU time over wall time since the (re)start: 1 is one core, always busy. */
-  share(): number {
+  /** What has passed since the last look, and was not work of this process, was absence. */
+  look(): void {
+    const us = nowUs()
     const { user, system } = process.cpuUsage(this.#cpu)
-    return (user + system) / Math.max(1, nowUs() - this.#startedUs)
+    const awayUs = us - this.#lastUs - user - system
+    if (awayUs > LEAST_AWAY_US) this.awayUs += awayUs
+    this.#lastUs = us
+    this.#cpu = process.cpuUsage()
+  }
+}
+
+let absence: Absence | undefined
+
+export class Usage {
+  #startedUs = 0
+  #cpu = process.cpuUsage()
+  #awayUs = 0
+
+  constructor() {
+    absence ??= new Absence()
+    this.restart()
+  }
+
+  restart(): void {
+    absence!.look()
+    this.#startedUs = nowUs()
+    this.#cpu = process.cpuUsage()
+    this.#awayUs = absence!.awayUs
+  }
+
+  /** Since the (re)start. */
+  used(): Used {
+    absence!.look()
+    const us = Math.max(1, nowUs() - this.#startedUs)
+    const { user, system } = process.cpuUsage(this.#cpu)
+    return { generatorShare: (user + system) / us, awayShare: (absence!.awayUs - this.#awayUs) / us }
   }
 }

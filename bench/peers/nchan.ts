@@ -4,7 +4,7 @@
  */
 import { existsSync } from 'node:fs'
 import { onPath, versionOf } from '../stage/installed.ts'
-import type { Place, Program, Subject } from '../subjects.ts'
+import type { Place, Program, Subject } from '../subject.ts'
 
 const MODULE = process.env.NCHAN_MODULE ?? '/usr/lib/nginx/modules/ngx_nchan_module.so'
 const TEMPORARY = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
@@ -46,7 +46,7 @@ http {
 }
 
 function missing(): string | undefined {
-  if (!onPath('nginx')) return 'nginx is not installed'
+  if (!onPath('nginx')) return 'nginx is not on the PATH (Debian: nginx, libnginx-mod-nchan)'
   return existsSync(MODULE) ? undefined : `there is no ${MODULE} (Debian: libnginx-mod-nchan)`
 }
 

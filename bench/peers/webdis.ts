@@ -3,8 +3,8 @@
  * nobody asks for a token. Its worker threads are one, as every other subject has one.
  */
 
-import { onPath, versionOf } from '../stage/installed.ts'
-import type { Place, Program, Subject } from '../subjects.ts'
+import { onPath, packageVersion } from '../stage/installed.ts'
+import type { Place, Program, Subject } from '../subject.ts'
 
 function program({ port, redisPort, dir }: Place): Program {
   const settings = {
@@ -31,8 +31,9 @@ export const WEBDIS: Subject = {
   env: {},
   ready: 'port',
   dialect: 'webdis',
-  missing: () => (onPath('webdis') ? undefined : 'webdis is not installed (Debian: webdis)'),
-  version: () => versionOf('webdis', '--version'),
+  missing: () => (onPath('webdis') ? undefined : 'webdis is not on the PATH (Debian: webdis)'),
+  // It starts as a server whatever it is asked.
+  version: () => packageVersion('webdis'),
   cannot: {
     handshake: 'it asks for no token',
     // Seen with 0.1.9: 24 messages that were published together came in reverse.

@@ -1,9 +1,9 @@
 /** On what the numbers were made. */
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { cpus, loadavg, release } from 'node:os'
 import { redisServer } from '../stage/installed.ts'
-import type { Subject } from '../subjects.ts'
+import type { Subject } from '../subject.ts'
 
 export interface Machine {
   cpus: number
@@ -26,7 +26,7 @@ export function machine(subjects: Subject[]): Machine {
     readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'),
   )
   const locked: Record<string, string> = { ...dependencies, ...devDependencies }
-  const redis = execFileSync(redisServer(), ['--version'], { encoding: 'utf8' })
+  const redis = execFileSync(redisServer()!, ['--version'], { encoding: 'utf8' })
   return {
     cpus: all.length,
     cpuModel: all[0]?.model ?? 'unknown',
@@ -34,12 +34,19 @@ export function machine(subjects: Subject[]): Machine {
     node: process.version,
     load: loadavg()[0]!,
     packages: {
-      wsproxy: version,
+      wsproxy: [version, commit()].filter(Boolean).join(' '),
       ...Object.fromEntries(MEASURED.map((name) => [name, locked[name]!.replace(/^npm:.*@/, '')])),
       ...Object.fromEntries(subjects.flatMap(({ name, version }) => (version ? [[name, version()]] : []))),
     },
     redis: /v=(\S+)/.exec(redis)?.[1] ?? redis.trim(),
   }
+}
+
+/** Which commit this is of, and whether something was changed since; nothing where it is no repository. */
+function commit(): string {
+  const cwd = new URL('../../..', import.meta.url)
+  const { status, stdout } = spawnSync('git', ['describe', '--always', '--dirty'], { cwd, encoding: 'utf8' })
+  return status === 0 ? stdout.trim() : ''
 }
 
 /** In one line for people. */

@@ -1,4 +1,6 @@
 /** The report as one HTML page that needs nothing else: no script, no other file, no host. */
+
+import { VERDICT_HEAD, type Verdict, verdictRow } from '../gate.ts'
 import type { Metric } from '../scenario.ts'
 import { barChart, LATENCIES, latencyChart } from './charts.ts'
 import { type Machine, machineLine } from './machine.ts'
@@ -12,12 +14,14 @@ interface Report {
   /** What took no part, and why. */
   left: string[]
   outcomes: Outcome[]
+  /** What it was judged by. */
+  gate?: { peer: string; verdicts: Verdict[] }
 }
 
 const MOST_BARS = 2
 
 /** The page; everything that comes from outside of it is escaped. */
-export function reportPage({ machine, at, left, outcomes }: Report): string {
+export function reportPage({ machine, at, left, outcomes, gate }: Report): string {
   const absent = left.map((line) => `<li>${escaped(line)}</li>`)
   const names = outcomes.map(({ scenario }) => `<a href="#${escaped(scenario)}">${escaped(scenario)}</a>`)
   return `<!doctype html>
@@ -32,9 +36,20 @@ export function reportPage({ machine, at, left, outcomes }: Report): string {
 <p>${ABOUT}</p>
 ${absent.length > 0 ? `<details><summary>What took no part</summary><ul>${absent.join('')}</ul></details>` : ''}
 <nav>${names.join(' ')}</nav>
+${gate ? judged(gate) : ''}
 ${outcomes.map(section).join('\n')}
 </html>
 `
+}
+
+function judged({ peer, verdicts }: NonNullable<Report['gate']>): string {
+  const columns = VERDICT_HEAD.map((text) => `<th scope="col">${text}</th>`).join('')
+  const rows = verdicts.map((verdict) => {
+    const [what, ...cells] = verdictRow(verdict).map(escaped)
+    return `<tr${verdict.passed ? '' : ' class="faults"'}><th scope="row">${what}</th>${cells.map((text) => `<td>${text}</td>`).join('')}</tr>`
+  })
+  return `<h2>The gate: ours/${escaped(peer)}</h2>
+<div class="wide"><table><thead><tr>${columns}</tr></thead><tbody>${rows.join('')}</tbody></table></div>`
 }
 
 const ABOUT =

@@ -32,7 +32,9 @@ export function settingsLine({ counted = 'published', ...settings }: Outcome['se
   const label = (name: string) =>
     name === 'messages' ? `messages ${counted}` : (SETTING_LABELS[name as keyof Settings] ?? name)
   return Object.entries(settings)
-    .map(([name, value]) => `${number(Number(value ?? 0), 0)} ${label(name)}`)
+    .map(([name, value]) =>
+      value === 1 && name === 'rounds' ? '1 round' : `${number(Number(value ?? 0), 0)} ${label(name)}`,
+    )
     .join(', ')
 }
 

@@ -1,7 +1,8 @@
 /** One session with all sockets on it: each message goes to every one of them. Messages and rates count deliveries, not what is published. */
+
+import { PACED_METRICS, type Pace, pacedWarmUp, publishPaced, round } from '../acts/exchange.ts'
 import type { Scenario, Settings, Values } from '../scenario.ts'
 import type { Stage } from '../stage/stage.ts'
-import { PACED_METRICS, type Pace, pacedWarmUp, publishPaced, round } from './unicast.ts'
 
 /** Deliveries in whole messages. */
 const whole = (deliveries: number, sockets: number): number => Math.ceil(deliveries / sockets) * sockets

@@ -2,23 +2,15 @@
  * What is asked over HTTP while all sockets are open. Load balancers: /health and /ready while messages come at a given pace. Then, in a calm
  * process, what an answer costs: /health, /metrics, and an upgrade that is refused because its token is none.
  */
+
+import { exchange, paced, prepare } from '../acts/exchange.ts'
 import { type Answered, answersOf, refusalsOf, type Shots } from '../load/cannon.ts'
 import { DIALECTS } from '../load/dialects.ts'
 import { probe } from '../load/prober.ts'
 import { Usage } from '../load/usage.ts'
-import {
-  Faulty,
-  type Metric,
-  refuseIfAway,
-  refuseIfGeneratorBound,
-  refuseIfLate,
-  type Scenario,
-  type Settings,
-  type Values,
-} from '../scenario.ts'
+import { Faulty, type Metric, refuseIfBound, type Scenario, type Settings, type Values } from '../scenario.ts'
 import { cpuSeconds } from '../stage/procfs.ts'
 import type { Stage } from '../stage/stage.ts'
-import { exchange, paced, prepare } from './unicast.ts'
 
 const CALL_MS = 5000
 const ASKED_PER_SECOND = 100
@@ -57,13 +49,11 @@ async function probesUnderLoad(stage: Stage, settings: Settings, warmUp: number)
   ])
   const seconds = (performance.now() - startedAt) / 1000
   const cpu = cpuSeconds(stage.pid) - before
-  refuseIfGeneratorBound('receiver', arrivals.generatorShare)
-  refuseIfGeneratorBound('publisher', published.generatorShare)
-  refuseIfGeneratorBound('prober', usage.share())
-  refuseIfLate('publisher', published.lagP99Ms)
-  refuseIfAway('receiver', arrivals.awayShare)
+  const { generatorShare } = usage.used()
+  refuseIfBound('receiver', arrivals)
+  refuseIfBound('publisher', published)
   for (const [path, probed] of Object.entries({ '/health': health, '/ready': ready })) {
-    refuseIfLate('prober', probed.lagP99Ms)
+    refuseIfBound('prober', { generatorShare, lagP99Ms: probed.lagP99Ms })
     refuseFailed(path, probed)
   }
   return {
@@ -77,7 +67,7 @@ async function probesUnderLoad(stage: Stage, settings: Settings, warmUp: number)
   }
 }
 
-/** What one answer costs the subject. Throws `Refused` when one was not as it has to be, or autocannon had no time for them. */
+/** What one answer costs the subject. Throws `Faulty` when one was not as it has to be, and `Refused` when autocannon had no time for them. */
 async function costs(
   stage: Stage,
   key: string,
@@ -89,7 +79,8 @@ async function costs(
   const answered = await fire({ ...shots, port: stage.port, answers: shots.perSecond * ANSWERS_S })
   const cpu = cpuSeconds(stage.pid) - before
   refuseFailed(shots.path, answered)
-  refuseIfGeneratorBound('autocannon', usage.share())
+  const { generatorShare } = usage.used()
+  refuseIfBound('autocannon', { generatorShare })
   return { ...latencies(key, answered), [`${key}CpuUs`]: (cpu * 1e6) / answered.answers }
 }
 

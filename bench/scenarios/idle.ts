@@ -1,9 +1,10 @@
 /** What an authenticated, subscribed socket costs while nothing happens. */
+
+import { connectAll, refuseUnless } from '../acts/crowd.ts'
 import { sleep } from '../load/clock.ts'
 import { Refused, type Scenario, type Settings, type Values } from '../scenario.ts'
 import { anonymousBytes, peakBytes } from '../stage/procfs.ts'
 import type { Stage } from '../stage/stage.ts'
-import { connectAll, refuseUnless } from './crowd.ts'
 
 const FIRST_SHARE = 0.1
 const BURST_MS = 3000

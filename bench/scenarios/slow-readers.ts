@@ -1,14 +1,14 @@
 /** Some clients stop reading while all others go on: what that costs in memory, and what the others notice. Only ours: the peer buffers without a bound. */
 import { createClient } from 'redis'
 import { sessionDown } from '../../src/contract/topics.ts'
+import { connectAll } from '../acts/crowd.ts'
 import { sleep } from '../load/clock.ts'
 import type { Arrivals } from '../load/receiver.ts'
 import { sessionId } from '../load/sessions.ts'
-import { Faulty, refuseIfGeneratorBound, refuseIfLate, type Scenario, type Settings, type Values } from '../scenario.ts'
+import { Faulty, refuseIfBound, type Scenario, type Settings, type Values } from '../scenario.ts'
 import { anonymousBytes } from '../stage/procfs.ts'
 import type { Stage } from '../stage/stage.ts'
 import { OURS } from '../subjects.ts'
-import { connectAll } from './crowd.ts'
 
 const SLOW_SHARE = 0.1
 /** MAX_BUFFER_SIZE_BYTES, by default. */
@@ -56,7 +56,7 @@ async function round(stage: Stage, settings: Settings): Promise<Values> {
     await flood.stop().catch(() => {}) // what has failed before it is the reason
   }
   const after = anonymousBytes(stage.pid)
-  for (const { generatorShare } of [before, during]) refuseIfGeneratorBound('receiver', generatorShare)
+  for (const arrivals of [before, during]) refuseIfBound('receiver', arrivals)
   return {
     growthMb: (memory.peak - memory.base) / 1e6,
     boundMb: (slow * BOUND_BYTES) / 1e6,
@@ -75,19 +75,19 @@ async function round(stage: Stage, settings: Settings): Promise<Values> {
 
 let published = new WeakMap<Stage, number>()
 
-/** Publishes to the fast ones and waits for all of it. Throws `Refused` when something is missing or out of order. */
+/** Publishes to the fast ones and waits for all of it. Throws `Faulty` when something is missing or out of order. */
 async function phase(stage: Stage, { perSecond }: Settings, count: number): Promise<Arrivals> {
   const total = (published.get(stage) ?? 0) + count
   published = published.set(stage, total)
   const publishing = stage.publisher.call('paced', { count, perSecond }, PUBLISH_MS)
   publishing.catch(() => {}) // awaited below, unless a loss is found first
   const arrivals = await stage.receiver.call('arrivals', { delivered: total, quietMs: QUIET_MS }, PUBLISH_MS)
-  const { delivered, outOfOrder, foreign } = arrivals
-  if (delivered !== total || outOfOrder + foreign > 0)
-    throw new Faulty(`${delivered} of ${total} have arrived, ${outOfOrder} out of order, ${foreign} foreign`)
-  const { generatorShare, lagP99Ms } = await publishing
-  refuseIfGeneratorBound('publisher', generatorShare)
-  refuseIfLate('publisher', lagP99Ms)
+  const { delivered, outOfOrder, foreign, astray } = arrivals
+  if (delivered !== total || outOfOrder + foreign + astray > 0)
+    throw new Faulty(
+      `${delivered} of ${total} have arrived, ${outOfOrder} out of order, ${foreign} foreign, ${astray} at the wrong socket`,
+    )
+  refuseIfBound('publisher', await publishing)
   return arrivals
 }
 

@@ -1,7 +1,8 @@
 /** Bursts of tokens: some sessions of many are hot, and each gets several messages in a row. As fast as it goes, and at a given pace. */
+
+import { METRICS, PACED_METRICS, type Pace, pacedBy, round, saturated } from '../acts/exchange.ts'
 import type { Scenario, Settings, Values } from '../scenario.ts'
 import type { Stage } from '../stage/stage.ts'
-import { METRICS, PACED_METRICS, type Pace, pacedBy, round, saturated } from './unicast.ts'
 
 const HOT = 50
 const BURST = 8

@@ -1,21 +1,13 @@
 /** Clients publish: every socket sends frames at a given pace, and a subscriber of Redis confirms that all have arrived, in order. */
+
+import { connectAll } from '../acts/crowd.ts'
+import { pacedWarmUp } from '../acts/exchange.ts'
+import { figureMetrics, figuresOf, Measure, OTHERS } from '../acts/figures.ts'
 import type { Heard } from '../load/listener.ts'
 import type { Sent } from '../load/sender.ts'
-import {
-  Faulty,
-  type Metric,
-  Refused,
-  refuseIfGeneratorBound,
-  refuseIfLate,
-  type Scenario,
-  type Settings,
-  type Values,
-} from '../scenario.ts'
-import { cpuSeconds, peakBytes } from '../stage/procfs.ts'
+import { Faulty, type Metric, Refused, refuseIfBound, type Scenario, type Settings, type Values } from '../scenario.ts'
+import { peakBytes } from '../stage/procfs.ts'
 import type { Stage } from '../stage/stage.ts'
-import { connectAll } from './crowd.ts'
-import { figureMetrics, figuresOf } from './figures.ts'
-import { pacedWarmUp } from './unicast.ts'
 
 const CALL_MS = 5000
 const QUIET_MS = 5000
@@ -30,22 +22,24 @@ async function round(stage: Stage, settings: Settings): Promise<Values> {
   const warmUp = pacedWarmUp(settings)
   await exchange(stage, warmUp, warmUp, perSecond)
   await stage.publisher.call('restartListener', {}, CALL_MS)
-  const before = cpuSeconds(stage.pid)
+  const measure = new Measure(stage)
   const { sent, heard } = await exchange(stage, messages, warmUp + messages, perSecond)
-  const cpu = cpuSeconds(stage.pid) - before
-  refuseIfGeneratorBound('sender', sent.generatorShare)
-  refuseIfGeneratorBound('listener', heard.generatorShare)
-  refuseIfLate('sender', sent.lagP99Ms)
-  return { ...valuesOf(messages, sent, heard, cpu), peakMb: peakBytes(stage.pid) / 1e6 }
+  const { cpu, ...others } = measure.end()
+  refuseIfBound('sender', sent)
+  refuseIfBound('listener', heard)
+  return { ...valuesOf(messages, sent, heard, cpu), ...others, peakMb: peakBytes(stage.pid) / 1e6 }
 }
 
-/** Sends `count` frames, and waits for all of them at Redis. Throws `Refused` when one is missing or out of order, or the sender was late. */
+/** Sends `count` frames, and waits for all of them at Redis. Throws `Faulty` when one is missing or out of order, and `Refused` when the sender was late. */
 async function exchange(stage: Stage, count: number, total: number, perSecond: number) {
   const { dialect } = stage
   const sent = await stage.receiver.call('send', { count, perSecond, dialect }, SEND_MS)
   const heard = await stage.publisher.call('heard', { count: total, quietMs: QUIET_MS }, SEND_MS)
-  if (heard.count !== total || heard.outOfOrder > 0)
-    throw new Faulty(`${heard.count} of ${total} frames are at Redis, ${heard.outOfOrder} out of order`)
+  const { outOfOrder, astray } = heard
+  if (heard.count !== total || outOfOrder + astray > 0)
+    throw new Faulty(
+      `${heard.count} of ${total} frames are at Redis, ${outOfOrder} out of order, ${astray} on the wrong channel`,
+    )
   const planned = count / perSecond
   if (sent.seconds > planned * (1 + LATE_SHARE) + 0.1)
     throw new Refused(`the sender took ${sent.seconds.toFixed(1)} s for ${planned.toFixed(1)} s`)
@@ -66,6 +60,7 @@ const METRICS: Metric[] = [
   { key: 'senderBusy', label: 'sender busy, % of a core', digits: 0, better: 'context' },
   { key: 'listenerBusy', label: 'listener busy, % of a core', digits: 0, better: 'context' },
   { key: 'senderLagMs', label: 'sender late p99, ms', digits: 2, better: 'context' },
+  ...OTHERS,
 ]
 
 export const upstream: Scenario = {

@@ -12,5 +12,11 @@ export function versionOf(command: string, argument: string): string {
   return /\d+(\.\d+)+/.exec(`${stdout}${stderr}`)?.[0] ?? 'unknown'
 }
 
-/** The name of the Redis or Valkey that is there. */
-export const redisServer = (): string => (onPath('redis-server') ? 'redis-server' : 'valkey-server')
+/** The version of a package of Debian, for programs that do not say theirs. */
+export function packageVersion(name: string): string {
+  const { stdout } = spawnSync('dpkg-query', ['--show', name], { encoding: 'utf8' })
+  return stdout?.trim().split('\t')[1] ?? 'unknown'
+}
+
+/** The name of the Redis or Valkey that is there, if one is. */
+export const redisServer = (): string | undefined => ['redis-server', 'valkey-server'].find(onPath)

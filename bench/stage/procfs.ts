@@ -1,5 +1,5 @@
-/** What Linux knows about a process: /proc/<pid>/stat and /proc/<pid>/status (proc_pid_stat(5)). */
-import { readFileSync } from 'node:fs'
+/** What Linux knows about processes and the machine: /proc/<pid>/stat, /proc/<pid>/status, /proc/stat (proc(5)). */
+import { readdirSync, readFileSync } from 'node:fs'
 
 const TICKS_PER_SECOND = 100 // USER_HZ, the same on every Linux that Node runs on
 const UTIME = 11 // fields are counted from behind the parenthesis that ends the name
@@ -23,9 +23,29 @@ export const peakBytes = (pid: number): number => sum(pid, (each) => statusBytes
 const sum = (pid: number, measure: (pid: number) => number): number =>
   familyOf(pid).reduce((total, each) => total + measure(each), 0)
 
+/** For how many seconds the machine had nothing to do since it was started, of all its cores together. */
+export function idleSeconds(): number {
+  const [, , , , idle, waiting] = readFileSync('/proc/stat', 'latin1').split('\n', 1)[0]!.split(/ +/)
+  return (Number(idle) + Number(waiting)) / TICKS_PER_SECOND
+}
+
+/** How many files a process of this user may have open: its own limit, which it hands to those that it starts. */
+export function openFilesLimit(): number {
+  const limit = /^Max open files +(\d+|unlimited)/m.exec(readFileSync('/proc/self/limits', 'latin1'))?.[1]
+  return limit === undefined || limit === 'unlimited' ? Number.POSITIVE_INFINITY : Number(limit)
+}
+
 /** A process and all that it has started, itself first: nginx has workers. */
 export function familyOf(pid: number): number[] {
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').split(' ').filter(Boolean)
+  const threads = readdirSync(`/proc/${pid}/task`)
+  const childrenOf = (thread: string) => {
+    try {
+      return readFileSync(`/proc/${pid}/task/${thread}/children`, 'latin1').split(' ')
+    } catch {
+      return [] // the thread has ended meanwhile
+    }
+  }
+  const children = threads.flatMap(childrenOf).filter(Boolean)
   return [pid, ...children.flatMap((child) => familyOf(Number(child)))]
 }
 

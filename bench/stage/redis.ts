@@ -17,6 +17,8 @@ const SEED_BATCH = 1000
 
 export interface RedisStage {
   port: number
+  /** Of its process. */
+  readonly pid: number
   url: string
   /** Gives the sessions 0 to `count - 1` a token each. */
   seedTokens(count: number): Promise<void>
@@ -37,7 +39,7 @@ export async function startRedis(): Promise<RedisStage> {
   const dir = mkdtempSync(join(tmpdir(), 'wsproxy-bench-'))
   const removeDir = () => rmSync(dir, { recursive: true, force: true })
   process.once('exit', removeDir)
-  const spawn = () => spawnChild('redis', redisServer(), settings(port, dir))
+  const spawn = () => spawnChild('redis', redisServer()!, settings(port, dir))
   let child = spawn()
   const url = `redis://127.0.0.1:${port}`
   const client = newClient(url)
@@ -70,7 +72,18 @@ export async function startRedis(): Promise<RedisStage> {
     seedTokens: (count: number) => seedTokens(client, count),
     seedRuns: (count: number) => seedRuns(client, count),
   }
-  return { port, url, restart, ...seeds, subscribedChannels, hashReads, end }
+  return {
+    port,
+    get pid() {
+      return child.pid
+    },
+    url,
+    restart,
+    ...seeds,
+    subscribedChannels,
+    hashReads,
+    end,
+  }
 }
 
 function settings(port: number, dir: string): string[] {

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Place, Subject } from '../subjects.ts'
+import type { Place, Subject } from '../subject.ts'
 import { type Child, spawnChild } from './children.ts'
 import { acceptsConnections, freePort, whenReady } from './ports.ts'
 

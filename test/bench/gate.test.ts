@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { pathToFileURL } from 'node:url'
 import { judge, readGate, verdictTable } from '../../bench/gate.ts'
 import { type Outcome, outcomeOf, type Round } from '../../bench/report/outcome.ts'
 import type { Scenario } from '../../bench/scenario.ts'
-import { fanout } from '../../bench/scenarios/fanout.ts'
-import { handshake } from '../../bench/scenarios/handshake.ts'
-import { idle } from '../../bench/scenarios/idle.ts'
-import { streamSaturated } from '../../bench/scenarios/stream.ts'
-import { unicastPaced, unicastSaturated } from '../../bench/scenarios/unicast.ts'
-import { upstream } from '../../bench/scenarios/upstream.ts'
+import { SCENARIOS } from '../../bench/scenarios.ts'
 import { OURS, SUBJECTS } from '../../bench/subjects.ts'
 
 const values = (...medians: number[]): Round[] => medians.map((cpuUs) => ({ values: { cpuUs } }))
@@ -61,8 +60,19 @@ describe('the gate', () => {
   })
 
   it('judges by the rounds that are there when some are not', () => {
-    const [verdict] = judge(gate, 'us', [outcome({ us: [{ refused: 'lost' }, ...values(1)], them: values(4) })])
+    const [verdict] = judge(gate, 'us', [outcome({ us: [{ refused: 'busy' }, ...values(1, 1)], them: values(4) })])
     assert.equal(verdict!.passed, true)
+  })
+
+  it('is missed when half of the rounds of one of the two are not there', () => {
+    const half: Round[] = [{ refused: 'busy' }, ...values(1)]
+    for (const run of [
+      { us: half, them: values(4, 4) },
+      { us: values(1, 1), them: half },
+    ]) {
+      const [verdict] = judge(gate, 'us', [outcome(run)])
+      assert.deepEqual([verdict!.passed, /rounds of (us|them)/.test(verdict!.why!)], [false, true])
+    }
   })
 
   it('is missed when a round of ours was lost or failed, whatever the others say, and when a slope is negative', () => {
@@ -77,17 +87,24 @@ describe('the gate', () => {
       assert.equal(verdict!.passed, false)
       assert.ok(verdict!.why)
     }
-    const [verdict] = judge(gate, 'us', [outcome({ us: values(1), them: [{ failed: 'ended' }, ...values(4)] })])
+    const [verdict] = judge(gate, 'us', [outcome({ us: values(1), them: [{ failed: 'ended' }, ...values(4, 4)] })])
     assert.equal(verdict!.passed, true)
+  })
+
+  it('is none when a limit has no bound', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'wsproxy-gate-'))
+    const file = pathToFileURL(join(folder, 'gate.json'))
+    writeFileSync(file, JSON.stringify({ peer: 'them', limits: [{ scenario: 'idle', metric: 'allMb', atmost: 1 }] }))
+    assert.throws(() => readGate(file), /idle allMb has neither/)
+    rmSync(folder, { recursive: true })
   })
 
   it('holds limits of scenarios, metrics and a peer that exist, each with one bound', () => {
     const { peer, limits } = readGate()
     assert.ok(limits.length >= 5)
     assert.ok(peer !== OURS.name && SUBJECTS.some(({ name }) => name === peer))
-    const scenarios = [handshake, unicastSaturated, unicastPaced, streamSaturated, fanout, upstream, idle]
     for (const { scenario, metric, atMost, atLeast } of limits) {
-      const found = scenarios.find(({ name }) => name === scenario)
+      const found = SCENARIOS.find(({ name }) => name === scenario)
       assert.ok(found, scenario)
       assert.ok(
         found.metrics.some(({ key, better }) => key === metric && better !== 'context'),

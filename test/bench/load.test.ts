@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { DIALECTS, type DialectName, upstreamMessage } from '../../bench/load/dialects.ts'
 import { clientTextFrame } from '../../bench/load/frames.ts'
+import { LiveTally, livePaths } from '../../bench/load/live.ts'
 import { msgpack } from '../../bench/load/msgpack.ts'
 import { dueAfter } from '../../bench/load/pace.ts'
 import { blankPayload, readSequence, readTimeUs, shapeOf, stamp } from '../../bench/load/payload.ts'
@@ -16,6 +17,13 @@ function publishes(batch: Buffer): [string, number][] {
 }
 
 describe('what is published', () => {
+  it('says for whom it is', () => {
+    const batch = new Publishes(12).batch(0, 12, 1)
+    const said = [...batch.toString().matchAll(/session:bench-(\d+):down\r\n\$128\r\n[^\r]*"to":"(\d+)"/g)]
+    assert.equal(said.length, 12)
+    for (const [, session, to] of said) assert.equal(to, session)
+  })
+
   it('goes round the sessions, each with numbers of its own', () => {
     const all = new Publishes(2)
     const first = publishes(all.batch(0, 3, 1))
@@ -80,12 +88,41 @@ describe('the tally', () => {
 
   it('counts a message that is missing, and a frame of another length as foreign', () => {
     stamp(frame, 0, 0, 1000, shape)
-    assert.equal(tally.count(frame, 0, frame.length, 0, 3000), 1)
+    assert.equal(tally.count(frame, 0, frame.length, 0, 3000, 0), 1)
     stamp(frame, 0, 2, 1000, shape)
-    assert.equal(tally.count(frame, 0, frame.length, 1, 3000), 3)
-    assert.equal(tally.count(frame, 0, 5, 3, 3000), 3)
-    assert.deepEqual([tally.delivered, tally.outOfOrder, tally.foreign], [2, 1, 1])
+    assert.equal(tally.count(frame, 0, frame.length, 1, 3000, 0), 3)
+    assert.equal(tally.count(frame, 0, 5, 3, 3000, 0), 3)
+    assert.deepEqual([tally.delivered, tally.outOfOrder, tally.foreign, tally.astray], [2, 1, 1, 0])
     assert.equal(Math.round(tally.latencyMs().p50), 2)
+  })
+
+  it('knows a message that came to the wrong socket, though its number is the one that was due', () => {
+    const strange = Buffer.from(DIALECTS['socket.io'].frame(7, blankPayload(7)))
+    tally.restart()
+    tally.count(strange, 0, strange.length, 0, 3000, 7)
+    assert.equal(tally.astray, 0)
+    tally.count(strange, 0, strange.length, 0, 3000, 8)
+    assert.equal(tally.astray, 1)
+  })
+})
+
+describe('the tally of live sockets', () => {
+  const update = (topic: string, payload: string) =>
+    Buffer.from(`{"type":"bench-${topic}_update","subscription":"bench-${topic}","data":${payload}}`)
+  const astray = (frame: Buffer, place: number) => {
+    const tally = new LiveTally()
+    tally.topics = 1000
+    tally.count(frame, 0, frame.length, 0, 3000, place)
+    assert.deepEqual([tally.delivered, tally.foreign], [1, 0])
+    return tally.astray
+  }
+
+  it('knows a topic that the socket does not hold, and a payload of another topic', () => {
+    assert.equal(livePaths(1000)[7], '/live?subscriptions=bench-0007,bench-0052')
+    assert.equal(astray(update('0007', blankPayload(7)), 7), 0)
+    assert.equal(astray(update('0052', blankPayload(52)), 7), 0)
+    assert.equal(astray(update('0008', blankPayload(8)), 7), 1)
+    assert.equal(astray(update('0007', blankPayload(52)), 7), 1)
   })
 })
 

@@ -64,7 +64,7 @@ describe('the bench', { skip }, () => {
     assert.deepEqual(others, [])
     assert.equal(status, rounds.every((round) => 'values' in round) ? 0 : 1)
     assert.match(stderr, /^\[9\/9 +\d+ s\] upstream 1\/1 socket\.io: /m)
-    assert.match(readFileSync(report, 'utf8'), /<svg /)
+    assert.match(readFileSync(report, 'utf8'), /<h2>upstream<\/h2>/)
   })
 
   it('says before the first round what cannot be: a page that cannot be written, a gate of other scenarios', async () => {
@@ -72,6 +72,38 @@ describe('the bench', { skip }, () => {
     assert.deepEqual([page.status, /the report cannot be written/.test(page.stderr)], [2, true])
     const gate = await bench('fanout', '--gate')
     assert.deepEqual([gate.status, /--gate runs the scenarios of gate\.json/.test(gate.stderr)], [2, true])
+    for (const args of [['--gate', '--sockets', '10'], ['--sockets', '0'], ['--colour'], ['fanout', '--rate']]) {
+      const { status, stderr } = await bench(...args)
+      assert.deepEqual([status, /^error: .*\n$/.test(stderr)], [2, true], stderr)
+    }
+    assert.equal((await bench('--help')).status, 0)
+  })
+
+  it('needs a Redis, and says so in one line', async () => {
+    const { status, stderr } = await new Promise<Ended>((resolve) => {
+      const options = { env: { PATH: dir }, timeout: 60_000 }
+      execFile(process.execPath, [MAIN, 'fanout', '--subject', 'ours'], options, (error, stdout, stderr) =>
+        resolve({ status: Number(error?.code ?? 0), stdout, stderr }),
+      )
+    })
+    assert.deepEqual([status, stderr], [2, 'error: neither redis-server nor valkey-server is on the PATH\n'])
+  })
+
+  it('writes its page after each scenario, so that an interrupted run leaves what was measured', async () => {
+    const report = join(dir, 'so-far.html')
+    const large = ['--sockets', '10', '--messages', '30000', '--rate', '15000', '--rounds', '1']
+    const args = ['upstream', 'http', '--subject', 'ours', ...large, '--report', report]
+    const child = spawn(process.execPath, [MAIN, ...args], { stdio: 'ignore' })
+    const exited = once(child, 'exit')
+    await eventually(() => existsSync(report), 'the page of the first scenario', 60_000)
+    child.kill('SIGINT')
+    await exited
+    const page = readFileSync(report, 'utf8')
+    assert.match(page, /<h2>upstream<\/h2>/)
+    assert.doesNotMatch(page, /<h2>http<\/h2>/)
+    // On a machine that is busy with other things.
+    const isExcused = page.includes('NOT REPORTED') && EXCUSE.test(page)
+    assert.ok(/<svg /.test(page) || isExcused, page)
   })
 
   it('leaves no process behind when it is interrupted', async () => {

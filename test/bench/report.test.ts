@@ -58,6 +58,17 @@ describe('the report page', () => {
     assert.doesNotMatch(page([outcome({ us: [round(1)] })]), /https?:|src=|<link|@import|url\(/)
   })
 
+  it('has the verdicts of the gate, where there was one', () => {
+    const limit = { scenario: 'unicast', metric: 'cpuUs', atMost: 0.5 }
+    const verdicts = [
+      { limit, ratio: 0.25, passed: true },
+      { limit, ratio: undefined, passed: false, why: '<none>' },
+    ]
+    const html = reportPage({ machine, at: new Date(0), left: [], outcomes: [], gate: { peer: 'them', verdicts } })
+    assert.match(html, /<td>0\.25<\/td><td>at most 0\.5<\/td><td>passed<\/td>/)
+    assert.match(html, /MISSED &lt;none&gt;/)
+  })
+
   it('has a bar for each subject with values, a dot for each round, and the latencies', () => {
     const html = page([outcome({ us: [round(1), round(2)], them: [round(3)], none: [{ failed: 'gone' }] })])
     assert.equal(html.match(/<rect /g)?.length, 2)

@@ -2,14 +2,14 @@ import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, before, describe, it } from 'node:test'
-import { Absence } from '../../bench/load/absence.ts'
 import { answersOf, refusalsOf } from '../../bench/load/cannon.ts'
 import { nowUs, sleep } from '../../bench/load/clock.ts'
 import { Fleet } from '../../bench/load/fleet.ts'
 import { Latencies } from '../../bench/load/latencies.ts'
 import { probe } from '../../bench/load/prober.ts'
 import { Tally } from '../../bench/load/tally.ts'
-import { Faulty, Refused, refuseIfAway, refuseIfGeneratorBound, refuseIfLate } from '../../bench/scenario.ts'
+import { Usage } from '../../bench/load/usage.ts'
+import { Faulty, Refused, refuseIfBound, refuseIfTooLittle } from '../../bench/scenario.ts'
 import { isCalm } from '../../bench/scenarios/idle.ts'
 
 describe('memory is calm', () => {
@@ -30,22 +30,23 @@ describe('the generator', () => {
   it('refuses to report when it was busy or late, which is no fault of the subject', () => {
     const bound = (error: unknown) =>
       error instanceof Refused && !(error instanceof Faulty) && /bottleneck/.test(error.message)
-    assert.throws(() => refuseIfGeneratorBound('receiver', 0.91), bound)
-    assert.throws(() => refuseIfLate('publisher', 21), bound)
-    refuseIfGeneratorBound('receiver', 0.9)
-    refuseIfLate('publisher', 20)
+    assert.throws(() => refuseIfBound('receiver', { generatorShare: 0.91 }), bound)
+    assert.throws(() => refuseIfBound('publisher', { generatorShare: 0, lagP99Ms: 21 }), bound)
+    assert.throws(() => refuseIfBound('receiver', { generatorShare: 0, awayShare: 0.011 }), bound)
+    refuseIfBound('receiver', { generatorShare: 0.9, lagP99Ms: 20, awayShare: 0.01 })
+    assert.throws(() => refuseIfTooLittle(0.09), /too little was done/)
+    refuseIfTooLittle(0.1)
   })
 
   it('tells how long it was away, and not how long it worked', () => {
-    const absence = new Absence()
+    const usage = new Usage()
     for (const untilUs = nowUs() + 40_000; nowUs() < untilUs; );
-    absence.look()
-    const worked = absence.share()
+    const worked = usage.used().awayShare
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200)
-    absence.look()
-    assert.ok(absence.share() > 0.5 && absence.share() > worked, `${absence.share()} after ${worked}`)
-    assert.throws(() => refuseIfAway('receiver', absence.share()), /bottleneck/)
-    refuseIfAway('receiver', 0.01)
+    const { awayShare } = usage.used()
+    assert.ok(awayShare > 0.5 && awayShare > worked, `${awayShare} after ${worked}`)
+    usage.restart()
+    assert.equal(usage.used().awayShare, 0)
   })
 
   it('hides no message that arrived before it was sent', () => {

@@ -1,0 +1,122 @@
+/** From the command line to what is run: which scenarios, with which settings, and who takes part. What cannot be is said before the first round. */
+import { number } from './report/table.ts'
+import { Impossible, type Scenario, type Settings } from './scenario.ts'
+import { SCENARIOS } from './scenarios.ts'
+import { openFilesLimit } from './stage/procfs.ts'
+import type { Subject } from './subject.ts'
+import { SUBJECTS } from './subjects.ts'
+
+/** What may be changed for every scenario, by the names of the command line. */
+export interface Options {
+  sockets?: number
+  messages?: number
+  rounds?: number
+  rate?: number
+  window?: number
+  subject?: string[]
+  quick?: boolean
+}
+
+export interface Planned {
+  scenario: Scenario
+  settings: Settings
+  /** Who takes part, in turn. */
+  able: Subject[]
+}
+
+/** What takes no part, and why. */
+export type LeaveOut = (what: string, why: string) => void
+
+/** A round that takes longer is given up. */
+const LONGEST_S = 140
+/** Of a process, beside its sockets. */
+const OTHER_FILES = 100
+
+/** @throws Impossible when a name or a number is none that can be measured. */
+export function planOf(names: string[], options: Options, leaveOut: LeaveOut): Planned[] {
+  const subjects = installed(chosen(SUBJECTS, subjectsOf(options), 'subject'), leaveOut)
+  const planned = scenariosOf(names, options, leaveOut).map((scenario) => {
+    const settings = settingsOf(scenario, options, leaveOut)
+    refuseBeyond(scenario, settings)
+    return { scenario, settings, able: partakers(scenario, subjects, leaveOut) }
+  })
+  const some = planned.filter(({ able }) => able.length > 0)
+  if (some.length === 0) throw new Impossible('none of the subjects can do any of the scenarios')
+  return some
+}
+
+function chosen<T extends { name: string }>(all: T[], names: string[] | undefined, kind: string): T[] {
+  if (!names || names.length === 0) return all
+  const unknown = names.find((name) => !all.some((one) => one.name.startsWith(name)))
+  if (unknown !== undefined) throw new Impossible(`no ${kind} is called ${unknown}`)
+  return all.filter((one) => names.some((name) => one.name.startsWith(name)))
+}
+
+/** Those that are named, or all; of all, a quick run leaves out the long ones. */
+function scenariosOf(names: string[], { quick }: Options, leaveOut: LeaveOut): Scenario[] {
+  const slow = names.length === 0 && quick ? SCENARIOS.filter(({ long }) => long) : []
+  for (const { name } of slow) leaveOut(name, 'not in a quick run, unless it is named')
+  return chosen(SCENARIOS, names, 'scenario').filter((scenario) => !slow.includes(scenario))
+}
+
+const subjectsOf = ({ quick, subject }: Options): string[] | undefined =>
+  subject ?? (quick ? SUBJECTS.slice(0, 2).map(({ name }) => name) : undefined)
+
+/** Those that are installed; who is not is named. */
+function installed(subjects: Subject[], leaveOut: LeaveOut): Subject[] {
+  return subjects.filter(({ name, missing }) => {
+    const why = missing?.()
+    if (why !== undefined) leaveOut(`skipped: ${name}`, why)
+    return why === undefined
+  })
+}
+
+/** Which subjects take part in a scenario; who does not is named, with the reason. */
+function partakers(scenario: Scenario, subjects: Subject[], leaveOut: LeaveOut): Subject[] {
+  const { subjects: those } = scenario
+  if (those && subjects.some(({ name }) => !those.includes(name))) leaveOut(scenario.name, `only ${those} can do it`)
+  return subjects.filter(({ name, cannot = {} }) => {
+    if (those && !those.includes(name)) return false
+    const why = Object.entries(cannot).find(([beginning]) => scenario.name.startsWith(beginning))?.[1]
+    if (why !== undefined) leaveOut(`${scenario.name}: without ${name}`, why)
+    return why === undefined
+  })
+}
+
+/** Its defaults, and what is set of what it uses. Another pace is kept for as long, unless it is said how many messages. */
+export function settingsOf(scenario: Scenario, { quick, ...options }: Options, leaveOut: LeaveOut): Settings {
+  const { name, uses, defaults } = scenario
+  const base = { ...defaults, ...(quick && scenario.quick) }
+  const flags = {
+    sockets: 'sockets',
+    messages: 'messages',
+    window: 'window',
+    perSecond: 'rate',
+    rounds: 'rounds',
+  } as const
+  const given: Partial<Settings> = {}
+  for (const key of ['sockets', 'messages', 'window', 'perSecond', 'rounds'] as const) {
+    const value = options[flags[key]]
+    if (value === undefined) continue
+    if (key === 'rounds' || uses.includes(key)) given[key] = value
+    else leaveOut(`${name}: without --${flags[key]}`, 'it has no such setting')
+  }
+  const { perSecond, messages } = given
+  if (perSecond !== undefined && messages === undefined)
+    given.messages = Math.ceil((base.messages / base.perSecond) * perSecond)
+  return { ...base, ...given }
+}
+
+function refuseBeyond({ name, uses, open }: Scenario, settings: Settings): void {
+  const { messages, perSecond, sockets } = settings
+  const seconds = uses.includes('perSecond') ? messages / perSecond : 0
+  if (seconds > LONGEST_S)
+    throw new Impossible(
+      `${name}: ${number(messages, 0)} messages at ${number(perSecond, 0)} a second take ${number(seconds, 0)} s, and a round ends after ${LONGEST_S} s`,
+    )
+  const files = (open?.(settings) ?? sockets) + OTHER_FILES
+  if (files > openFilesLimit())
+    throw new Impossible(
+      `${name}: ${number(files, 0)} open files in one process are needed, and the limit is ${number(openFilesLimit(), 0)} (ulimit -n)`,
+    )
+}

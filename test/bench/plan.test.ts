@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { planOf, settingsOf } from '../../bench/plan.ts'
+import { Impossible } from '../../bench/scenario.ts'
+import { handshake } from '../../bench/scenarios/handshake.ts'
+import { liveMixed } from '../../bench/scenarios/live.ts'
+import { unicastPaced, unicastSaturated } from '../../bench/scenarios/unicast.ts'
+
+const ours = { subject: ['ours'] }
+
+describe('the settings of a scenario', () => {
+  const leftOut: string[] = []
+  const leaveOut = (what: string) => void leftOut.push(what)
+
+  it('are what is set of what it uses: what it does not use changes nothing, and is named', () => {
+    const { window, sockets } = settingsOf(liveMixed, { window: 5, sockets: 500 }, leaveOut)
+    assert.deepEqual([window, sockets], [liveMixed.defaults.window, 500])
+    assert.deepEqual(leftOut, ['live-mixed: without --window'])
+    assert.equal(settingsOf(unicastSaturated, { window: 5 }, leaveOut).window, 5)
+  })
+
+  it('keep another pace for as long, unless it is said how many messages', () => {
+    const { messages, perSecond } = unicastPaced.defaults
+    const slow = settingsOf(unicastPaced, { rate: 100 }, leaveOut)
+    assert.equal(slow.messages / slow.perSecond, messages / perSecond)
+    assert.equal(settingsOf(unicastPaced, { rate: 100, messages: 7 }, leaveOut).messages, 7)
+  })
+})
+
+describe('what cannot be', () => {
+  const refused = (names: string[], options: Parameters<typeof planOf>[1], why: RegExp) =>
+    assert.throws(
+      () => planOf(names, options, () => {}),
+      (error: unknown) => error instanceof Impossible && why.test(error.message),
+    )
+
+  it('is a round that would last too long, and a name of nothing', () => {
+    refused(
+      ['unicast-paced'],
+      { ...ours, messages: 20_000, rate: 100 },
+      /unicast-paced: 20,000 messages at 100 a second take 200 s/,
+    )
+    refused(['juggling'], ours, /no scenario is called juggling/)
+    refused(['unicast'], { subject: ['nobody'] }, /no subject is called nobody/)
+    refused(['handshake'], { subject: ['webdis'] }, /none of the subjects can do any/)
+  })
+
+  it('is more sockets than the process may have open files, those to warm up included', () => {
+    refused(
+      ['handshake'],
+      { ...ours, sockets: 1e9 },
+      /1,200,000,100 open files in one process are needed, and the limit is [\d,]+ \(ulimit -n\)/,
+    )
+    assert.equal(handshake.open!({ ...handshake.defaults, sockets: 10_000 }), 14_000)
+  })
+})
