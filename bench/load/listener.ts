@@ -8,7 +8,7 @@ import type { Latency } from './latencies.ts'
 import { blankPayload, PAYLOAD_BYTES, shapeOf } from './payload.ts'
 import { SESSION_DIGITS, sessionId } from './sessions.ts'
 import { Tally } from './tally.ts'
-import { Usage, type Used } from './usage.ts'
+import { collectGarbage, Usage, type Used } from './usage.ts'
 
 const CHECK_MS = 2
 
@@ -40,6 +40,7 @@ export class Listener {
 
   restart(): void {
     this.#tally.restart()
+    collectGarbage()
     this.#usage.restart()
   }
 

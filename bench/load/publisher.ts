@@ -13,7 +13,7 @@ import { LivePublishes } from './live.ts'
 import { keepPace, type Pace } from './pace.ts'
 import { Publishes } from './publishes.ts'
 import { Changes } from './runs.ts'
-import { Usage } from './usage.ts'
+import { collectGarbage, Usage } from './usage.ts'
 
 const MAX_BATCH = 1024
 const MAX_UNWRITTEN_BYTES = 1024 * 1024
@@ -28,6 +28,13 @@ export interface Published {
   generatorShare: number
 }
 
+interface Batches {
+  /** The messages number `first` to `first + count - 1` of all, stamped with `atUs`. */
+  batch(first: number, count: number, atUs: number): Buffer
+  /** A batch is with the kernel, and its room may be used again. */
+  written?(batch: Buffer): void
+}
+
 interface Order {
   redisPort: number
   sessions: number
@@ -39,7 +46,7 @@ interface Order {
 
 const listener = new Listener()
 let redis: Socket
-let publishes: Publishes | Changes | LivePublishes
+let publishes: Batches
 let published = 0
 let acknowledged = 0
 let wake = () => {}
@@ -118,11 +125,13 @@ function listenForAcknowledgements(): Promise<number> {
 }
 
 function write(count: number, atUs: number): void {
-  redis.write(publishes.batch(published, count, atUs))
+  const batch = publishes.batch(published, count, atUs)
+  redis.write(batch, () => publishes.written?.(batch))
   published += count
 }
 
 async function measured(publish: () => Promise<number>): Promise<Published> {
+  collectGarbage()
   const usage = new Usage()
   const startedUs = nowUs()
   const lagP99Ms = await publish()

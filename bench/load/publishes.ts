@@ -2,11 +2,15 @@
 import { DIALECTS, type Dialect } from './dialects.ts'
 import { blankPayload, type Shape, shapeOf, stamp } from './payload.ts'
 
+const MOST_FREE = 64
+
 export class Publishes {
   readonly #sessions: number
   readonly #burst: number
   readonly #lap: Buffer
   readonly #shape: Shape
+  /** Batches that were written: making new ones would be garbage, whose collection makes the next ones late. */
+  readonly #free: Buffer[] = []
 
   /** Messages go round the sessions 0 to `sessions - 1`, so many in a row to each. */
   constructor(sessions: number, burst = 1, dialect: Dialect = DIALECTS.plain) {
@@ -17,11 +21,11 @@ export class Publishes {
     this.#shape = shapeOf(commands[0]!)
   }
 
-  /** The messages number `first` to `first + count - 1` of all, stamped with `atUs`, in a buffer of their own. */
+  /** The messages number `first` to `first + count - 1` of all, stamped with `atUs`. */
   batch(first: number, count: number, atUs: number): Buffer {
     const size = this.#shape.length
     const lap = this.#sessions * this.#burst
-    const batch = Buffer.allocUnsafe(count * size)
+    const batch = this.#room(count * size)
     const time = Math.floor(atUs)
     for (let done = 0; done < count; ) {
       const at = (first + done) % lap
@@ -31,6 +35,16 @@ export class Publishes {
     }
     for (let i = 0; i < count; i++) stamp(batch, i * size, this.#sequence(first + i), time, this.#shape)
     return batch
+  }
+
+  written(batch: Buffer): void {
+    if (this.#free.length < MOST_FREE) this.#free.push(batch)
+  }
+
+  #room(bytes: number): Buffer {
+    const last = this.#free.pop()
+    // As long as the pace is the same, so are all batches.
+    return last?.length === bytes ? last : Buffer.allocUnsafeSlow(bytes)
   }
 
   /** The number of a message on its session. */

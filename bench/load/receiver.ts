@@ -14,7 +14,7 @@ import { blankPayload, shapeOf } from './payload.ts'
 import { RunTally } from './run-tally.ts'
 import { Sender, type Sent } from './sender.ts'
 import { Tally } from './tally.ts'
-import { Usage, type Used } from './usage.ts'
+import { collectGarbage, Usage, type Used } from './usage.ts'
 
 const CHECK_MS = 2
 
@@ -80,7 +80,7 @@ const commands = {
   /** Starts a measurement: latencies, faults and CPU from here on. */
   restart: (_: object) => {
     tally.restart()
-    usage.restart()
+    begin()
   },
 
   /** Resolves when `delivered` messages are there since the process started, or when none has come for `quietMs`. */
@@ -107,7 +107,7 @@ const commands = {
 
   restartLive: (_: object) => {
     liveTally.restart()
-    usage.restart()
+    begin()
   },
 
   /** As `arrivals`, at the live sockets. */
@@ -120,7 +120,7 @@ const commands = {
 
   restartRuns: (_: object) => {
     runTally.restart()
-    usage.restart()
+    begin()
   },
 
   /** Resolves when no frame of a run has come for `quietMs`. */
@@ -141,6 +141,11 @@ const commands = {
       ...used,
     }
   },
+}
+
+function begin(): void {
+  collectGarbage()
+  usage.restart()
 }
 
 /** Resolves when so many are there, or when none has come for `quietMs`. */

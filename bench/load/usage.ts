@@ -1,14 +1,17 @@
 /** How busy this very process is, and whether it was there: the generator has to know when it is the bottleneck itself. */
+import { PerformanceObserver } from 'node:perf_hooks'
 import { nowUs } from './clock.ts'
 
 const LOOK_MS = 2
 /** Less is what every timer and every scheduler does. */
 const LEAST_AWAY_US = 20_000
+/** Shorter collections are lost among other work. */
+const LEAST_GC_MS = 2
 
 export interface Used {
   /** CPU time over wall time: 1 is one core, always busy. */
   generatorShare: number
-  /** For which part of the time it was due and did not run: stopped, or without a core. It has counted that as latency of the subject. */
+  /** For which part of the time it was due and did not run: stopped, without a core, or collecting garbage. It has counted that as latency of the subject. */
   awayShare: number
 }
 
@@ -20,6 +23,9 @@ class Absence {
 
   constructor() {
     setInterval(() => this.look(), LOOK_MS).unref()
+    new PerformanceObserver((list) => {
+      for (const { duration } of list.getEntries()) if (duration >= LEAST_GC_MS) this.awayUs += duration * 1000
+    }).observe({ entryTypes: ['gc'] })
   }
 
   /** What has passed since the last look, and was not work of this process, was absence. */
@@ -34,6 +40,9 @@ class Absence {
 }
 
 let absence: Absence | undefined
+
+/** Collects garbage now, rather than while something is measured; nothing without --expose-gc. */
+export const collectGarbage = (): void => globalThis.gc?.()
 
 export class Usage {
   #startedUs = 0

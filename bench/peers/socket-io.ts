@@ -22,9 +22,8 @@ const io = new Server(server, { adapter: createAdapter(redis, subscriber) })
 io.use(async (socket, next) => {
   const { session, token } = socket.handshake.auth
   const key = `session:${session}:auth`
-  const expected = await redis.get(key)
+  const expected = await (reusable ? redis.get(key) : redis.getDel(key))
   if (expected === null || expected !== token) return next(new Error('forbidden'))
-  if (!reusable) await redis.del(key)
   socket.data.session = session
   next()
 })

@@ -55,14 +55,12 @@ function leave(id: string, session: Session, socket: WebSocket): void {
   subscriber.unsubscribe(`session:${id}:down`, session.listener).catch(console.error)
 }
 
-/** Compares the bearer token with the one in Redis, and removes it: a token works once, unless AUTH_TOKEN_MODE says otherwise. */
+/** Compares the bearer token with the one in Redis, and takes it from there: a token works once, unless AUTH_TOKEN_MODE says otherwise. */
 async function isAllowed(id: string, authorization: string | undefined): Promise<boolean> {
   if (!authorization?.startsWith('Bearer ')) return false
   const key = `session:${id}:auth`
-  const expected = await redis.get(key)
-  if (expected === null || expected !== authorization.slice('Bearer '.length)) return false
-  if (!reusable) await redis.del(key)
-  return true
+  const expected = await (reusable ? redis.get(key) : redis.getDel(key))
+  return expected !== null && expected === authorization.slice('Bearer '.length)
 }
 
 function refuse(socket: Duplex, status: string): void {

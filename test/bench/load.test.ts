@@ -49,6 +49,19 @@ describe('what is published', () => {
     assert.deepEqual(numbers('000001'), [0, 1, 2])
   })
 
+  it('takes the room of a batch that was written, and only of one as long, and leaves nothing of it', () => {
+    const all = new Publishes(3)
+    const first = all.batch(0, 4, 1)
+    const text = first.toString()
+    all.written(first)
+    assert.notEqual(all.batch(4, 3, 2).buffer, first.buffer)
+    all.written(first)
+    const again = all.batch(0, 4, 1)
+    assert.equal(again.buffer, first.buffer)
+    assert.equal(again.toString(), text)
+    assert.equal(all.batch(4, 4, 2).toString(), new Publishes(3).batch(4, 4, 2).toString())
+  })
+
   it('is due evenly, never more than all, and in whole bursts', () => {
     assert.equal(dueAfter({ count: 1000, perSecond: 20_000 }, 10), 200)
     assert.equal(dueAfter({ count: 100, perSecond: 20_000 }, 10), 100)
