@@ -178,11 +178,11 @@ const typesIn = ({ $defs }: ContractSchema): Set<unknown> =>
 const fieldsOf = ({ properties }: Keywords) => (properties ?? {}) as Readonly<Record<string, Schema>>
 
 /** A schema with the words of its own and the keywords of what it refers to. */
-function resolve({ $defs }: ContractSchema, schema: Schema): Keywords {
+function resolve({ $defs }: Pick<ContractSchema, '$defs'>, schema: Schema): Keywords {
   if (typeof schema === 'boolean') return schema ? {} : { not: {} }
   const { $ref, ...own } = schema as { $ref?: string }
   if ($ref === undefined) return own
-  return { ...resolve({ version: '', $defs }, $defs[$ref.replace('#/$defs/', '')] ?? {}), ...own }
+  return { ...resolve({ $defs }, $defs[$ref.replace('#/$defs/', '')] ?? {}), ...own }
 }
 
 /** Whether two values are the same JSON; the order of names means nothing. */

@@ -3,6 +3,7 @@ export type Schema = boolean | { readonly [keyword: string]: unknown }
 
 /** The file: its version, and a definition for each frame. `ClientFrame` and `ServerFrame` list the frames by direction. */
 export interface ContractSchema {
+  readonly $id: string
   readonly version: string
   readonly description?: string
   readonly $defs: Readonly<Record<string, { readonly [keyword: string]: unknown }>>

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
-import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
+import type { ValidateFunction } from 'ajv'
 
-/** The contract of the live door, compiled once. The schema is its single source: types, document and this are made from it. */
+/** The contract of the live door. Its schema is the single source: types, document and rules are made from it. */
 
 interface Definition {
   readonly properties?: { readonly type?: { readonly const?: string } }
@@ -19,22 +19,6 @@ const schema = JSON.parse(schemaText) as { $id: string; version: string; $defs: 
 /** The version of the contract. */
 export const CONTRACT_VERSION = schema.version
 
-// That the schema is one, its test makes sure of: to compile the rules of schemas here would cost each start 25 ms.
-const ajv = new Ajv2020({
-  strict: true,
-  allowUnionTypes: true,
-  keywords: ['version'],
-  meta: false,
-  validateSchema: false,
-})
-ajv.addSchema(schema)
-
-function validatorOf(name: string): ValidateFunction {
-  const validate = ajv.getSchema(`${schema.$id}#/$defs/${name}`)
-  if (validate === undefined) throw new Error(`the contract has no definition ${name}`)
-  return validate as ValidateFunction
-}
-
 /** Frames that the schema describes by a fixed `type`; `critical_alert` is one that agents may send as well. */
 const reserved = new Set(Object.values(schema.$defs).flatMap(({ properties }) => properties?.type?.const ?? []))
 reserved.delete('critical_alert')
@@ -42,9 +26,11 @@ reserved.delete('critical_alert')
 /** Whether `type` is the name of a frame that only the server or a client itself may send: no agent and no broadcast. */
 export const isReservedType = (type: string): boolean => reserved.has(type)
 
-/** Compiles the rule of one definition. @returns what is wrong with a value, naming the field, what was expected and what came; undefined: nothing. */
-export function rule(name: string): (value: unknown) => string | undefined {
-  const validate = validatorOf(name)
+/** What is wrong with a value, naming the field, what was expected and what came; undefined: nothing. */
+export type Rule = (value: unknown) => string | undefined
+
+/** The rule of a function that ajv has made of a definition. */
+export function ruleOf(validate: ValidateFunction): Rule {
   return (value) => {
     if (validate(value)) return undefined
     const { instancePath, message, params } = validate.errors![0]!

@@ -1,5 +1,7 @@
+import type { ValidateFunction } from 'ajv'
+import * as frames from '../contract/rules.gen.ts'
 import type { ClientFrame, ErrorCode, RequestId } from '../contract/types.gen.ts'
-import { rule } from '../contract/validate.ts'
+import { type Rule, ruleOf } from '../contract/validate.ts'
 import { messageOf, shown } from './frames.ts'
 
 /** What a frame of a client came to: one of the contract, or why it is none. */
@@ -12,15 +14,15 @@ export type Inbound =
       readonly correlationId: string | undefined
     }
 
-const RULES: Readonly<Record<string, Readonly<Record<'list' | 'topic', (value: unknown) => string | undefined>>>> = {
-  ping: both('Ping', 'Ping'),
-  subscribe: both('SubscribeList', 'SubscribeTopic'),
-  unsubscribe: both('UnsubscribeList', 'UnsubscribeTopic'),
-  request_data: both('DataRequest', 'DataRequest'),
+const RULES: Readonly<Record<string, Readonly<Record<'list' | 'topic', Rule>>>> = {
+  ping: both(frames.Ping, frames.Ping),
+  subscribe: both(frames.SubscribeList, frames.SubscribeTopic),
+  unsubscribe: both(frames.UnsubscribeList, frames.UnsubscribeTopic),
+  request_data: both(frames.DataRequest, frames.DataRequest),
 }
 
-function both(list: string, topic: string) {
-  return { list: rule(list), topic: rule(topic) }
+function both(list: ValidateFunction, topic: ValidateFunction) {
+  return { list: ruleOf(list), topic: ruleOf(topic) }
 }
 
 /** Reads a text frame. Whatever it holds, this returns; nothing of it is kept. */

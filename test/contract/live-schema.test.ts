@@ -4,11 +4,12 @@ import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Ajv2020 } from 'ajv/dist/2020.js'
+import { contractAjv, referenceTo } from '../../contract/ajv.ts'
 import { difference } from '../../contract/diff.ts'
 import { files, generate } from '../../contract/generate.ts'
 import { type ContractSchema, framesOf } from '../../contract/schema.ts'
 import { liveErrors } from '../../src/contract/codes.ts'
-import { CONTRACT_VERSION, isReservedType, rule, schemaText } from '../../src/contract/validate.ts'
+import { CONTRACT_VERSION, isReservedType, ruleOf, schemaText } from '../../src/contract/validate.ts'
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 const PATH = 'src/contract/live.schema.json'
@@ -42,10 +43,11 @@ describe('the contract of the live door', () => {
     assert.throws(() => ajv.addSchema(broken), /schema is invalid/)
   })
 
-  it('is what its types and its AsyncAPI document were generated from', async () => {
+  it('is what its types, its rules and its AsyncAPI document were generated from', async () => {
     const made = await generate()
     const hint = 'run: npm run contract:generate'
     assert.equal(readFileSync(files.types, 'utf8'), made.types, hint)
+    assert.equal(readFileSync(files.rules, 'utf8'), made.rules, hint)
     assert.equal(readFileSync(files.asyncApi, 'utf8'), made.asyncApi, hint)
   })
 
@@ -62,7 +64,9 @@ describe('the contract of the live door', () => {
 
   it('is a schema of draft 2020-12 that ajv compiles in strict mode, frame by frame', () => {
     assert.equal((schema as unknown as { $schema: string }).$schema, 'https://json-schema.org/draft/2020-12/schema')
-    for (const name of Object.keys(schema.$defs)) assert.doesNotThrow(() => rule(name)({}), name)
+    const ajv = contractAjv(schema)
+    for (const name of Object.keys(schema.$defs))
+      assert.doesNotThrow(() => ruleOf(ajv.getSchema(referenceTo(schema, name))!)({}), name)
     for (const direction of ['client', 'server'] as const) assert.ok(framesOf(schema, direction).length >= 6)
   })
 

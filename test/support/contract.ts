@@ -1,6 +1,9 @@
-import { rule } from '../../src/contract/validate.ts'
+import { contractAjv, referenceTo } from '../../contract/ajv.ts'
+import type { ContractSchema } from '../../contract/schema.ts'
+import { ruleOf, schemaText } from '../../src/contract/validate.ts'
 
-const problem = rule('ServerFrame')
+const schema = JSON.parse(schemaText) as ContractSchema
+const problem = ruleOf(contractAjv(schema).getSchema(referenceTo(schema, 'ServerFrame'))!)
 
 /** Whether an address is one of the live door. */
 export const isLive = (url: string): boolean => /\/live(\?|$)|\/api\/dashboard\/ws\//.test(url)
