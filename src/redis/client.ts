@@ -83,7 +83,7 @@ export class RedisClient {
       changed: (node) => this.#changed(node),
       moved: () => this.#topology.refresh(),
     })
-    this.#topology = createTopology(options, newNode, log)
+    this.#topology = createTopology(options, newNode, log, () => this.upstream.release())
     this.feed = this.#topology.feed
     const at: At = (key, command) => this.#at(key, command)
     this.tokens = new RedisTokens(at, options.afterTokenMs, randomBytes(16).toString('hex'))
@@ -162,12 +162,11 @@ export class RedisClient {
     }
   }
 
-  /** Looks where the slots are, and sends what waited for that; not more often than this, since an answer may stay what it was. */
+  /** Looks where the slots are, whereupon what waited for that is sent; not more often than this, since an answer may stay what it was. */
   #follow(): void {
     this.#following ??= setTimeout(async () => {
       this.#following = undefined
       await this.#topology.refresh()
-      this.upstream.release()
     }, FOLLOW_MS)
   }
 
@@ -213,10 +212,10 @@ async function answered(reply: Promise<unknown>): Promise<unknown> {
   }
 }
 
-function createTopology(options: RedisOptions, newNode: NodeFactory, log: Logger): Topology {
+function createTopology(options: RedisOptions, newNode: NodeFactory, log: Logger, followed: () => void): Topology {
   const template = parseTarget(options.url)
   if (options.clusterNodes.length > 0) {
-    return new Cluster({ seeds: options.clusterNodes, template, sharded: options.sharded, newNode, log })
+    return new Cluster({ seeds: options.clusterNodes, template, sharded: options.sharded, newNode, log, followed })
   }
   const { sentinels, sentinelMaster: master, sentinelPassword: password } = options
   if (sentinels.length > 0) {

@@ -17,6 +17,8 @@ export interface ClusterOptions {
   readonly sharded: boolean
   readonly newNode: NodeFactory
   readonly log: Logger
+  /** The map of slots was looked at, and is followed: what had no server may have one now. */
+  readonly followed: () => void
 }
 
 /** A range of slots and the address of its primary, as `CLUSTER SLOTS` tells. */
@@ -91,7 +93,10 @@ export class Cluster implements Topology {
   #follow(): Promise<boolean> {
     this.#refreshing ??= this.#refresh()
       .then(
-        () => true,
+        () => {
+          this.#options.followed()
+          return true
+        },
         (error: Error) => {
           this.#options.log.warn({ event: 'cluster', reason: error.message }, 'no map of the cluster')
           return false

@@ -1,7 +1,7 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { type Args, CommandWriter } from './encode.ts'
-import { ErrorReply, Unsent } from './errors.ts'
+import { ErrorReply, isMoved, Unsent } from './errors.ts'
 import { type OnMessage, type Reply, RespReader } from './resp.ts'
 
 /** Where a server is and how to enter. */
@@ -175,7 +175,11 @@ export class RedisConnection {
     // An error is the answer to any command; a reply to one that has no pushes. Before it others may wait for theirs: js-redis-server does not keep the order.
     if (!(value instanceof ErrorReply)) while (index < sent && !isAnswered(this.#waiting[index])) index++
     const waiter = this.#waiting[index]
-    if (index >= sent || waiter === undefined) throw new Error('RESP: an answer to nothing')
+    if (index >= sent || waiter === undefined) {
+      // It has ended a sharded subscription of itself, which we have taken for the confirmation of our own command that was on its way.
+      if (isMoved(value)) return
+      throw new Error('RESP: an answer to nothing')
+    }
     this.#told(index)
     try {
       if (value instanceof ErrorReply) waiter.failed(value)

@@ -11,9 +11,16 @@ export const isMoved = (error: unknown): boolean => isReply(error) && /^(MOVED|A
 export const askedAt = (error: unknown): string | undefined =>
   isReply(error) ? /^ASK \d+ (\S+)/.exec(error.message)?.[1] : undefined
 
-/** Whether the server says that it cannot serve at the moment: while it loads, or is a replica, or its cluster is not whole. */
+/** Whether the server says that it cannot serve at the moment: while it loads, or is a replica, or cannot save or replicate, or its cluster is not whole. */
 export const isUnable = (error: unknown): boolean =>
-  isReply(error) && /^(LOADING|BUSY|MASTERDOWN|READONLY|CLUSTERDOWN|TRYAGAIN|MOVED|ASK)\b/.test(error.message)
+  isReply(error) &&
+  /^(LOADING|BUSY|MASTERDOWN|READONLY|MISCONF|NOREPLICAS|OOM|CLUSTERDOWN|TRYAGAIN|MOVED|ASK)\b/.test(error.message)
+
+/**
+ * Whether the server cannot save its data, and therefore refuses PING with whatever writes, while it goes on with all else
+ * (redis.conf, stop-writes-on-bgsave-error).
+ */
+export const cannotSave = (error: unknown): boolean => isReply(error) && /^MISCONF\b/.test(error.message)
 
 /** Whether Redis itself answered with this error; all others mean that no answer is known. */
 export const isReply = (error: unknown): error is ErrorReply => error instanceof ErrorReply

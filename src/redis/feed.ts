@@ -133,7 +133,10 @@ export class RedisFeed {
     await Promise.all([
       ...groups(wanted, sharded).map((group) => this.#subscribe(client, group)),
       ...groups(unwanted, sharded).map(async (group) => {
-        await client.unsubscribe(group)
+        // Whatever Redis says against it: who wants one of them again subscribes anew, which does no harm where it is subscribed still.
+        await client.unsubscribe(group).catch((error) => {
+          if (!isReply(error)) throw error
+        })
         this.#subscriptions.unsubscribed(group.channels)
         this.#schedule()
       }),

@@ -2,7 +2,7 @@ import { RedisUnavailable } from '../contract/codes.ts'
 import type { Logger } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { RedisConnection, Target } from './connection.ts'
-import { isReply } from './errors.ts'
+import { cannotSave, isReply } from './errors.ts'
 
 /** `lost` was ready before; `closed` is for good. */
 export type LinkState = 'connecting' | 'ready' | 'lost' | 'closed'
@@ -119,7 +119,7 @@ export class Link<C extends RedisConnection = RedisConnection> {
     const started = (async () => {
       await client.connect()
       // A server that still loads its data takes connections, and answers this with an error.
-      await client.ping()
+      await assertAnswers(client)
       if (target.master) await assertMaster(client)
       preparedAt = Date.now()
       await this.#options.prepare?.(client)
@@ -135,7 +135,7 @@ export class Link<C extends RedisConnection = RedisConnection> {
       this.aliveAt = preparedAt
       becameReady()
       this.#options.log.info({ event: 'redis-ready', link: this.#options.name }, 'connected to Redis')
-      this.#options.ready()
+      this.#tell(this.#options.ready)
       watch = this.#watch(client)
     }
     const reason = failed ?? (await ended)
@@ -143,7 +143,7 @@ export class Link<C extends RedisConnection = RedisConnection> {
     // Before anybody learns what became of his command: he must not take it for ready.
     if (this.#state === 'ready') {
       this.#state = 'lost'
-      this.#options.lost()
+      this.#tell(this.#options.lost)
     }
     this.#client = undefined
     client.destroy()
@@ -161,7 +161,7 @@ export class Link<C extends RedisConnection = RedisConnection> {
       if (unanswered >= MISSED_PINGS) return this.#giveUp(new Error(`no answer to ${MISSED_PINGS} pings`))
       unanswered++
       const sentAt = Date.now()
-      client.ping().then(
+      assertAnswers(client).then(
         () => {
           unanswered = 0
           this.aliveAt = sentAt
@@ -171,9 +171,26 @@ export class Link<C extends RedisConnection = RedisConnection> {
     }, PING_MS)
   }
 
+  /** A fault of who is told must not be the end of the link: nobody would connect any more. */
+  #tell(listener: () => void): void {
+    try {
+      listener()
+    } catch (error) {
+      this.#options.metrics.errors.inc({ type: 'internal' })
+      this.#options.log.error({ err: error, link: this.#options.name }, 'fault of who was told of the connection')
+    }
+  }
+
   #closed(): boolean {
     return this.#state === 'closed'
   }
+}
+
+/** @throws what it says against it; that it cannot save is nothing against a server that is there. */
+async function assertAnswers(client: RedisConnection): Promise<void> {
+  await client.ping().catch((error) => {
+    if (!cannotSave(error)) throw error
+  })
 }
 
 /** A server that was just demoted still accepts connections, and Sentinels may not know it yet (Redis: guidelines for Sentinel clients, step 3). */

@@ -48,6 +48,7 @@ export class RespReader {
   readonly #handlers: RespHandlers
   /** Chunks of a value that is not complete, and how far it reaches. */
   #held: Buffer[] = []
+  #heldBytes = 0
   #extent: Extent | undefined
   #data = Buffer.alloc(0) as Buffer & Latin1
   #batch = new Batch(this.#data)
@@ -62,6 +63,8 @@ export class RespReader {
     let data = chunk
     if (this.#extent !== undefined) {
       this.#held.push(chunk)
+      this.#heldBytes += chunk.length
+      if (this.#heldBytes > MAX_LENGTH) throw new Error('RESP: a value is beyond all bounds')
       if (!this.#extent.reaches(chunk)) return
       data = Buffer.concat(this.#held)
       this.#held = []
@@ -78,6 +81,7 @@ export class RespReader {
         if (error !== INCOMPLETE) throw error
         const begun = data.subarray(start)
         this.#held = [begun]
+        this.#heldBytes = begun.length
         this.#extent = new Extent()
         this.#extent.reaches(begun)
         return
@@ -89,7 +93,7 @@ export class RespReader {
     if (this.#data[this.#at] !== PUSH) return this.#handlers.reply(this.#value(0))
     if (this.#isMessage() && this.#message()) return
     this.#at++
-    const length = this.#length()
+    const length = this.#length(1)
     const kind = String(this.#value(1))
     if (kind === 'message' || kind === 'smessage') {
       const channel = this.#name()
@@ -192,7 +196,7 @@ export class RespReader {
       case '|':
         // Attributes say something about the value behind them.
         this.#list(this.#length() * 2, depth)
-        return this.#value(depth)
+        return this.#value(depth + 1)
       default:
         throw new Error(`RESP: no value begins with ${JSON.stringify(type)}`)
     }
@@ -234,7 +238,7 @@ export class RespReader {
     if (at + 2 > data.length) throw INCOMPLETE
     if (data[at + 1] !== LF) throw new Error('RESP: a line has no end')
     if (negative) length = -length
-    if (length < least) throw new Error('RESP: a length is negative')
+    if (length < least) throw new Error(`RESP: a length is ${length}`)
     this.#at = at + 2
     return length
   }

@@ -119,11 +119,15 @@ export class RedisUpstream {
   /** Redis, or a part of it, is back: what was held for it goes out, in order. */
   release(): void {
     if (this.#held.length === 0) return
-    const waiting: Entry[] = []
+    let waiting: Entry[] = []
     let full = false
     const behind = new Set<string>()
     this.#crowded = false
-    for (const entry of this.#held) {
+    for (const [i, entry] of this.#held.entries()) {
+      if (full && !this.#draining) {
+        waiting = waiting.concat(this.#held.slice(i))
+        break
+      }
       const link = full || behind.has(entry.outlet.channel) ? undefined : this.#way(entry.outlet)
       // Past the first that does not fit nothing may go: it could overtake a frame of the same client.
       if (link && !this.#fits(entry)) full = this.#crowded = true
@@ -162,6 +166,7 @@ export class RedisUpstream {
   #hold(entry: Entry): void {
     const { maxMessages, maxBytes, link } = this.#options
     if (this.#draining && link(entry.outlet.channel) === undefined) return this.#refuse(entry)
+    if (cost(entry) > maxBytes) return this.#refuse(entry)
     const full = () => this.#held.length >= maxMessages || this.#heldBytes + cost(entry) > maxBytes
     // One that comes back is older than those that came meanwhile: the newest are refused.
     while (full() && (this.#held.at(-1)?.order ?? 0) > entry.order) {
@@ -170,10 +175,20 @@ export class RedisUpstream {
       this.#refuse(newest)
     }
     if (full()) return this.#refuse(entry)
-    const last = this.#held.at(-1)
-    this.#held.push(entry)
+    this.#held.splice(this.#place(entry.order), 0, entry)
     this.#heldBytes += cost(entry)
-    if (last && last.order > entry.order) this.#held.sort((a, b) => a.order - b.order)
+  }
+
+  /** Where it belongs among those that are held: nearly always at the end. */
+  #place(order: number): number {
+    let [from, to] = [0, this.#held.length]
+    if (to === 0 || this.#held[to - 1]!.order < order) return to
+    while (from < to) {
+      const middle = (from + to) >> 1
+      if (this.#held[middle]!.order < order) from = middle + 1
+      else to = middle
+    }
+    return from
   }
 
   #refuse(entry: Entry): void {

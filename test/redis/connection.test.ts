@@ -194,6 +194,15 @@ describe('a connection to a server that misbehaves', () => {
     assert.match(String(ends[0]), /an answer to nothing/)
   })
 
+  it('goes on when a sharded subscription is ended by both sides, which has one answer too many', async () => {
+    for (const more of ['-MOVED 866 127.0.0.1:7001\r\n', '']) {
+      const answer = connection.ping()
+      peer.once('data', () => peer.write(`+PONG\r\n${more}`))
+      assert.equal(await within(answer, 'the answer'), 'PONG')
+    }
+    assert.deepEqual(ends, [])
+  })
+
   for (const [what, bytes] of [
     ['an answer that nobody has asked for', '+OK\r\n'],
     ['something that is no RESP', 'HTTP/1.1 400 Bad Request\r\n'],

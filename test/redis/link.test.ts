@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { type AddressInfo, createServer } from 'node:net'
 import { after, afterEach, before, describe, it } from 'node:test'
 import fc from 'fast-check'
 import { RedisUnavailable } from '../../src/contract/codes.ts'
@@ -141,6 +142,39 @@ describe('a link', () => {
     await eventually(() => link.state === 'ready', 'the third attempt')
     assert.equal(attempts, 3)
     assert.deepEqual(seen, { ready: 1, lost: 0 })
+  })
+
+  it('stays with a server that cannot save its data, and refuses PING for it', async () => {
+    const server = createServer((socket) => {
+      socket.on('error', () => {})
+      socket.on('data', (bytes) => {
+        if (bytes.includes('HELLO')) socket.write('%1\r\n+proto\r\n:3\r\n')
+        if (bytes.includes('PING')) socket.write('-MISCONF Redis is configured to save RDB snapshots\r\n')
+      })
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const made = keep(await openLink(`redis://127.0.0.1:${(server.address() as AddressInfo).port}`))
+    const { aliveAt } = made.link
+    await eventually(() => made.link.aliveAt >= aliveAt + 4500, 'more pings than may be missed')
+    assert.deepEqual(made.seen, { ready: 1, lost: 0 })
+    made.close()
+    server.close()
+  })
+
+  it('goes on when who is told of it throws', async () => {
+    let throws = true
+    const raise = () => {
+      if (throws) throw new Error('for the test')
+    }
+    const { link, seen, metrics, log } = keep(newLink(url(), { ready: raise, lost: raise }))
+    await eventually(() => link.state === 'ready', 'the connection')
+    proxy.cut()
+    await eventually(() => seen.lost === 1, 'the loss')
+    throws = false
+    proxy.restore()
+    await eventually(() => seen.ready === 2, 'the next connection')
+    assert.equal(await total(metrics, 'wsproxy_errors_total', { type: 'internal' }), 2)
+    assert.equal(log.filter(({ msg }) => /fault of who was told/.test(String(msg))).length, 2)
   })
 
   it('is replaced by another when it is told to', async () => {

@@ -7,6 +7,7 @@ import { accountDown, gapsOf, type Interval, numbered, type Published, type Witn
 import { type BareGateway, startBareGateway } from '../support/bare.ts'
 import { connect, RefusedError, refused, type TestClient } from '../support/client.ts'
 import { type ClusterClient, migrateSlot, primaryOf, startCluster, type TestCluster } from '../support/cluster.ts'
+import { sample } from '../support/gateway.ts'
 import { withoutRealRedis } from '../support/redis.ts'
 import { eventually } from '../support/wait.ts'
 
@@ -148,6 +149,35 @@ describe('a Redis Cluster with sharded pub/sub', { skip: withoutRealRedis }, () 
     assert.deepEqual(client.frames, [])
     await ear.sUnsubscribe(sessionUp(id))
     await migrateSlot(slot, to, from)
+  })
+
+  it('sends what client frames waited for when their slot has a server again, though no link had to come back', async () => {
+    const [{ id, client }] = sessions as [Session]
+    const slot = slotOf(sessionUp(id))
+    const node = cluster.nodes[primaryOf(slot)]!
+    const admin = await node.client()
+    await admin.sendCommand(['CLUSTER', 'DELSLOTS', String(slot)])
+    for (let i = 0; i < 5; i++) client.send({ held: i })
+    const held = async () =>
+      sample(await (await fetch(`${gateway.http}/metrics`)).text(), 'wsproxy_upstream_held_messages')
+    await eventually(async () => (await held()) === 5, 'the frames to be held')
+    await admin.sendCommand(['CLUSTER', 'ADDSLOTS', String(slot)])
+    const ear = await node.client()
+    const heard: string[] = []
+    await eventually(
+      () =>
+        ear
+          .sSubscribe(sessionUp(id), (frame) => heard.push(frame))
+          .then(
+            () => true,
+            () => false,
+          ),
+      'the slot to be served',
+    )
+    await eventually(async () => (await held()) === 0, 'the frames to be published')
+    client.send({ last: true })
+    await eventually(() => heard.includes('{"last":true}'), 'what comes after them')
+    await ear.sUnsubscribe(sessionUp(id))
   })
 
   it('loses a server for which there is no other: its sessions wait for it, and others do not notice', async () => {

@@ -122,9 +122,10 @@ describe('RESP', () => {
       '$-2\r\n',
       '*99999999999\r\n',
       `+${'x'.repeat(100_000)}`,
+      '>0\r\n+OK\r\n',
     ]
     // In pieces these show only when they are complete.
-    for (const text of ['*1\r\n'.repeat(100), `>3\r\n${bulk('message')}:1\r\n`, '$3\r\rabc'])
+    for (const text of ['*1\r\n'.repeat(100), '|0\r\n'.repeat(100), `>3\r\n${bulk('message')}:1\r\n`, '$3\r\rabc'])
       assert.throws(() => readWhole(text), /^Error: RESP: /)
     for (const text of wrong) {
       assert.throws(() => readWhole(text), /^Error: RESP: /, text.slice(0, 30))

@@ -116,6 +116,16 @@ describe('tokens in Redis', () => {
     )
   })
 
+  it('throws RedisUnavailable while Redis takes no writes, and the token is as good as before', {
+    skip: withoutRealRedis,
+  }, async () => {
+    await keep('auth', 'right')
+    await agent.configSet('min-replicas-to-write', '1')
+    await assert.rejects(tokens(REMOVE).redeem('auth', 'right'), RedisUnavailable)
+    await agent.configSet('min-replicas-to-write', '0')
+    assert.equal(await tokens(REMOVE).redeem('auth', 'right'), 'ok')
+  })
+
   it('throws RedisUnavailable when there is no connection', async () => {
     const closed = newLink(redis.url)
     closed.close()
