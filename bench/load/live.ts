@@ -14,13 +14,11 @@ export const TOPIC_RULE = 'bench-*'
 /** A second topic for who holds one: each is the second of exactly one other. */
 const second = (topic: number, topics: number): number => (topic * 7 + 3) % topics
 
-/** The topics of a socket, by its place among as many. */
-const heldBy = (place: number, topics: number): number[] => (topics === 1 ? [0] : [place, second(place, topics)])
-
 /** What sockets connect to, in turn: one topic for all, or two each, so that every topic has as many sockets. */
 export function livePaths(topics: number): string[] {
   return Array.from({ length: topics }, (_, topic) => {
-    return `/live?subscriptions=${heldBy(topic, topics).map(topicName)}`
+    const held = topics === 1 ? [topic] : [topic, second(topic, topics)]
+    return `/live?subscriptions=${held.map(topicName)}`
   })
 }
 
@@ -83,7 +81,7 @@ export class LiveTally implements Counter {
     const sequence = readSequence(bytes, start + HEAD.length)
     if (sequence <= before) this.outOfOrder++
     const topic = readAddressee(bytes, start + HEAD.length)
-    const isItsOwn = heldBy(place, this.topics).includes(topic)
+    const isItsOwn = topic === place || topic === second(place, this.topics)
     if (!isItsOwn || !isCalled(bytes, start, topic)) this.astray++
     this.delivered++
     this.lastArrivalUs = arrivedUs

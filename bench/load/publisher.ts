@@ -67,11 +67,10 @@ const commands = {
     await openRedis(redisPort)
   },
 
-  /** Connects to Redis to publish to live topics. Returns the port at which acknowledgements are awaited. */
+  /** Connects to Redis to publish to live topics, which only goes with `paced`. */
   openLive: async ({ redisPort, topics }: { redisPort: number; topics: number }) => {
     publishes = new LivePublishes(topics)
     await openRedis(redisPort)
-    return { acknowledgementPort: await listenForAcknowledgements() }
   },
 
   paced: (pace: Pace) => measured(() => paced(pace)),

@@ -94,17 +94,6 @@ const commands = {
     return liveFleet.connect(order)
   },
 
-  /** From now on the publisher at `port` is told how many messages have arrived, each at `sockets` of them. */
-  acknowledgeLive: async ({ port, sockets }: { port: number; sockets: number }) => {
-    const socket = connect({ host: '127.0.0.1', port, noDelay: true })
-    await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject))
-    setInterval(() => {
-      const bytes = Buffer.allocUnsafe(8)
-      bytes.writeDoubleLE(Math.floor(liveTally.delivered / sockets))
-      socket.write(bytes)
-    }, CHECK_MS)
-  },
-
   restartLive: (_: object) => {
     liveTally.restart()
     begin()

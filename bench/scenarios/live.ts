@@ -5,7 +5,6 @@ import { figureMetrics, figuresOf } from '../acts/figures.ts'
 import { upgradeRequest } from '../load/client.ts'
 import { clientTextFrame } from '../load/frames.ts'
 import { livePaths } from '../load/live.ts'
-import type { Published } from '../load/publisher.ts'
 import type { Arrivals } from '../load/receiver.ts'
 import { Faulty, type Metric, Refused, refuseIfBound, type Scenario, type Settings, type Values } from '../scenario.ts'
 import { cpuSeconds, peakBytes } from '../stage/procfs.ts'
@@ -17,7 +16,6 @@ const QUIET_MS = 5000
 const CONNECT_MS = 90_000
 const PUBLISH_MS = 150_000
 const WARM_UP_S = 2
-const WARM_UP_MESSAGES = 40
 /** Each has two topics of these. */
 const TOPICS = 1000
 const FLOOD_FRAMES = 10_000
@@ -40,27 +38,19 @@ class Crowd {
     const { sockets } = settings
     const fanOut = topics === 1 ? sockets : (sockets * 2) / topics
     if (!Number.isInteger(fanOut)) throw new Refused(`the number of sockets has to be a multiple of ${topics / 2}`)
-    const { acknowledgementPort: port } = await stage.publisher.call(
-      'openLive',
-      { redisPort: stage.redis.port, topics },
-      CALL_MS,
-    )
+    await stage.publisher.call('openLive', { redisPort: stage.redis.port, topics }, CALL_MS)
     const order = { port: stage.port, first: 0, count: sockets, inFlight: IN_FLIGHT, paths: livePaths(topics) }
     everyone(await stage.receiver.call('connectLive', order, CONNECT_MS))
-    await stage.receiver.call('acknowledgeLive', { port, sockets: fanOut }, CALL_MS)
     return new Crowd(stage, settings, fanOut)
   }
 
-  /** Publishes `count` messages, and waits until all have come to everybody. `window` of 0: at the given pace. */
+  /** Publishes `count` messages at the given pace, and waits until all have come to everybody. */
   async exchange(count: number) {
     const { publisher, receiver, pid } = this.#stage
-    const { window, perSecond, sockets } = this.#settings
+    const { perSecond, sockets } = this.#settings
     await receiver.call('restartLive', {}, CALL_MS)
     const before = cpuSeconds(pid)
-    const publishing: Promise<Published> =
-      window > 0
-        ? publisher.call('saturated', { count, window }, PUBLISH_MS)
-        : publisher.call('paced', { count, perSecond }, PUBLISH_MS)
+    const publishing = publisher.call('paced', { count, perSecond }, PUBLISH_MS)
     publishing.catch(() => {}) // awaited below, unless a loss is found first
     this.#expected += count * this.#fanOut
     const until = { delivered: this.#expected, quietMs: QUIET_MS }
@@ -105,17 +95,8 @@ function valuesOf(stage: Stage, { arrivals, published, cpu, deliveries }: Exchan
   }
 }
 
-async function fanOut(stage: Stage, settings: Settings): Promise<Values> {
-  const crowd = await Crowd.of(stage, settings, 1)
-  await crowd.exchange(WARM_UP_MESSAGES)
-  const exchange = await crowd.exchange(settings.messages)
-  const { generatorShare } = exchange.arrivals
-  refuseIfBound('receiver', { generatorShare })
-  return valuesOf(stage, exchange)
-}
-
-async function mixed(stage: Stage, settings: Settings): Promise<Values> {
-  const crowd = await Crowd.of(stage, settings, TOPICS)
+async function spread(stage: Stage, settings: Settings, topics: number): Promise<Values> {
+  const crowd = await Crowd.of(stage, settings, topics)
   await crowd.exchange(settings.perSecond * WARM_UP_S)
   const exchange = await crowd.exchange(settings.messages)
   refuseIfGeneratorBound(exchange)
@@ -175,14 +156,15 @@ const LAG: Metric = { key: 'publisherLagMs', label: 'publisher late p99, ms', di
 
 export const liveFanout: Scenario = {
   name: 'live-fanout',
-  about: 'one topic that all sockets hold, as fast as its messages arrive (closed window)',
+  about: 'one topic that all sockets hold, at a given pace (open loop)',
   subjects: [OURS.name],
-  uses: ['sockets', 'messages', 'window'],
-  defaults: { sockets: 10_000, messages: 200, perSecond: 0, window: 1, rounds: 3 },
+  uses: ['sockets', 'messages', 'perSecond'],
+  // As many deliveries as in `fanout`.
+  defaults: { sockets: 10_000, messages: 40, perSecond: 4, window: 0, rounds: 3 },
   long: true,
-  quick: { sockets: 2000, messages: 200, rounds: 1 },
-  metrics: METRICS,
-  round: fanOut,
+  quick: { sockets: 2000, messages: 40, perSecond: 20, rounds: 1 },
+  metrics: [...METRICS, LAG],
+  round: (stage, settings) => spread(stage, settings, 1),
 }
 
 export const liveMixed: Scenario = {
@@ -194,7 +176,7 @@ export const liveMixed: Scenario = {
   long: true,
   quick: { sockets: 2000, messages: 4000, rounds: 1 },
   metrics: [...METRICS, LAG],
-  round: mixed,
+  round: (stage, settings) => spread(stage, settings, TOPICS),
 }
 
 export const liveFlood: Scenario = {
