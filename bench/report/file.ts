@@ -1,5 +1,5 @@
 /** The file of a report. */
-import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { Impossible } from '../scenario.ts'
 
@@ -10,10 +10,10 @@ import { Impossible } from '../scenario.ts'
 export function checkWritable(file: string): string {
   const path = resolve(process.env.INIT_CWD ?? '', file)
   try {
-    const isNew = !existsSync(path)
     mkdirSync(dirname(path), { recursive: true })
-    closeSync(openSync(path, 'a'))
-    if (isNew) rmSync(path)
+    writeFileSync(partOf(path), '')
+    rmSync(partOf(path))
+    if (existsSync(path) && statSync(path).isDirectory()) throw new Error(`${path} is a folder`)
     return path
   } catch (error) {
     throw new Impossible(`the report cannot be written: ${(error as Error).message}`)
@@ -22,7 +22,8 @@ export function checkWritable(file: string): string {
 
 /** Writes it at once: whoever looks at it meanwhile, or interrupts it, has the one before. */
 export function writeWhole(path: string, text: string): void {
-  const part = `${path}.part`
-  writeFileSync(part, text)
-  renameSync(part, path)
+  writeFileSync(partOf(path), text)
+  renameSync(partOf(path), path)
 }
+
+const partOf = (path: string): string => `${path}.part`

@@ -70,6 +70,8 @@ describe('the bench', { skip }, () => {
   it('says before the first round what cannot be: a page that cannot be written, a gate of other scenarios', async () => {
     const page = await bench('fanout', ...SMALL, '--report', '/dev/null/report.html')
     assert.deepEqual([page.status, /the report cannot be written/.test(page.stderr)], [2, true])
+    const folder = await bench('fanout', ...SMALL, '--report', dir)
+    assert.deepEqual([folder.status, /cannot be written: .* is a folder/.test(folder.stderr)], [2, true])
     const gate = await bench('fanout', '--gate')
     assert.deepEqual([gate.status, /--gate runs the scenarios of gate\.json/.test(gate.stderr)], [2, true])
     for (const args of [['--gate', '--sockets', '10'], ['--sockets', '0'], ['--colour'], ['fanout', '--rate']]) {
