@@ -35,18 +35,20 @@ export function openFilesLimit(): number {
   return limit === undefined || limit === 'unlimited' ? Number.POSITIVE_INFINITY : Number(limit)
 }
 
-/** A process and all that it has started, itself first: nginx has workers. */
+/** A process and all that it has started and that is there still, itself first: nginx has workers. Throws when it has ended itself. */
 export function familyOf(pid: number): number[] {
-  const threads = readdirSync(`/proc/${pid}/task`)
-  const childrenOf = (thread: string) => {
-    try {
-      return readFileSync(`/proc/${pid}/task/${thread}/children`, 'latin1').split(' ')
-    } catch {
-      return [] // the thread has ended meanwhile
-    }
+  const childrenOf = (thread: string) => readFileSync(`/proc/${pid}/task/${thread}/children`, 'latin1').split(' ')
+  const children = readdirSync(`/proc/${pid}/task`).flatMap((thread) => whileThere(() => childrenOf(thread)))
+  return [pid, ...children.filter(Boolean).flatMap((child) => whileThere(() => familyOf(Number(child))))]
+}
+
+/** Nothing of what has ended meanwhile. */
+function whileThere<T>(look: () => T[]): T[] {
+  try {
+    return look()
+  } catch {
+    return []
   }
-  const children = threads.flatMap(childrenOf).filter(Boolean)
-  return [pid, ...children.flatMap((child) => familyOf(Number(child)))]
 }
 
 function statusBytes(pid: number, field: string): number {

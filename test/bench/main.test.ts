@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { execFile, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -32,7 +32,17 @@ const bench = (...args: string[]): Promise<Ended> =>
 
 describe('the bench', { skip }, () => {
   const dir = mkdtempSync(join(tmpdir(), 'wsproxy-bench-test-'))
-  after(() => rmSync(dir, { recursive: true }))
+  const started: ChildProcess[] = []
+  after(() => {
+    // Each ends what it has started; one that a failed test has left would take the time of all other tests.
+    for (const child of started) child.kill()
+    rmSync(dir, { recursive: true })
+  })
+  const start = (...args: string[]): ChildProcess => {
+    const child = spawn(process.execPath, [MAIN, ...args], { stdio: 'ignore' })
+    started.push(child)
+    return child
+  }
 
   it('measures ours and the peers in turn, and loses nothing', async () => {
     const report = join(dir, 'report.html')
@@ -95,7 +105,7 @@ describe('the bench', { skip }, () => {
     const report = join(dir, 'so-far.html')
     const large = ['--sockets', '10', '--messages', '30000', '--rate', '15000', '--rounds', '1']
     const args = ['upstream', 'http', '--subject', 'ours', ...large, '--report', report]
-    const child = spawn(process.execPath, [MAIN, ...args], { stdio: 'ignore' })
+    const child = start(...args)
     const exited = once(child, 'exit')
     await eventually(() => existsSync(report), 'the page of the first scenario', 60_000)
     child.kill('SIGINT')
@@ -110,7 +120,7 @@ describe('the bench', { skip }, () => {
 
   it('leaves no process behind when it is interrupted', async () => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-      const child = spawn(process.execPath, [MAIN, 'unicast-p', '--subject', 'ours', '--json'], { stdio: 'ignore' })
+      const child = start('unicast-p', '--subject', 'ours', '--json')
       const exited = once(child, 'exit')
       // With Redis, the subject, the publisher and the receiver.
       const family = () => familyOf(child.pid!)
