@@ -147,7 +147,7 @@ describe('the flow signal', () => {
     await proxy.stop()
   })
 
-  it('says nothing for another gateway that has a slow client of the same session', async () => {
+  it('does not have the last word for another gateway that has a slow client of the same session', async () => {
     const redis = await startOn()
     const other = await startGateway({ env: ON, redis })
     gateway = other
@@ -164,10 +164,8 @@ describe('the flow signal', () => {
       'the other to be well',
     )
     await eventually(async () => (await kept('shared')) !== null, 'the key')
-    assert.deepEqual(
-      states.filter((state) => state === OK),
-      [],
-    )
+    // Who renewed the key last takes it along: then ours says within its renewal that it is not over.
+    await eventually(() => states.at(-1) !== OK, 'the session to be slow still')
     slowHere.destroy()
     await eventually(() => states.at(-1) === OK, 'the end of both')
     assert.equal(await kept('shared'), null)
