@@ -77,6 +77,11 @@ export class Link<C extends RedisConnection = RedisConnection> {
     this.#giveUp(new Error(reason))
   }
 
+  /** The server is there, as somebody else has found: the next attempt is made now, whatever the pause. */
+  hurry(): void {
+    this.#wake()
+  }
+
   close(): void {
     this.#state = 'closed'
     this.#giveUp(new Error('closed'))

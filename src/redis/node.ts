@@ -6,6 +6,7 @@ import { Canary } from './canary.ts'
 import { RedisConnection, type Target } from './connection.ts'
 import { isReply } from './errors.ts'
 import { RedisFeed } from './feed.ts'
+import type { Gap } from './gap.ts'
 import { checkKeyspaceEvents } from './keyspace.ts'
 import { addressOf, Link } from './link.ts'
 import { OutputLimit } from './output-limit.ts'
@@ -41,14 +42,6 @@ export interface NodeParts {
 /** So much since the last canary, and Redis closed the connection: then it was its output buffer that was full. */
 const BEHIND_BYTES = 4 * 1024 * 1024
 const ADOPT_RETRY_MS = 50
-
-/** An interval in which messages of this server may have been lost; ms since the epoch. */
-export interface Gap {
-  readonly from: number
-  readonly reason: GapReason
-  /** Only these channels; undefined: all of the server. */
-  readonly channels?: ReadonlySet<string>
-}
 
 /** One Redis server: a connection for commands, one for messages, and the canary that flies from the one to the other. */
 export class RedisNode {
@@ -95,12 +88,18 @@ export class RedisNode {
       message: (wanted, payload, channel, batch) => this.#message(wanted, payload, channel, batch),
       refused: parts.refused,
     })
-    const link = { target, metrics, log, ready: changed }
+    // Each has a pause of its own between its attempts, but the server is the same.
+    const ready = (other: () => { hurry(): void }) => () => {
+      other().hurry()
+      changed()
+    }
+    const link = { target, metrics, log }
     this.commands = new Link({
       ...link,
       open: (to, name) => new RedisConnection(to, name),
       name: 'commands',
       prepare: (client) => checkKeyspaceEvents(client, { set: options.setKeyspaceEvents, metrics, log }),
+      ready: ready(() => this.subscriber),
       lost: changed,
     })
     this.subscriber = new Link({
@@ -113,6 +112,7 @@ export class RedisNode {
       name: 'subscriber',
       progress: () => this.#bytes,
       prepare: (client) => this.#attach(client),
+      ready: ready(() => this.commands),
       lost: () => {
         this.#canary.stop()
         this.#lose('redis_down', this.#aliveAt)

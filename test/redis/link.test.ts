@@ -177,6 +177,19 @@ describe('a link', () => {
     assert.equal(log.filter(({ msg }) => /fault of who was told/.test(String(msg))).length, 2)
   })
 
+  it('makes its next attempt when it is told that the server is there, whatever its pause', async () => {
+    const { link, log } = keep(await openLink(url()))
+    proxy.cut()
+    const pause = () => Number(log.filter(({ event }) => event === 'redis-lost').at(-1)?.pauseMs)
+    await eventually(() => pause() > 2000, 'a long pause')
+    const pauseMs = pause()
+    const startedAt = performance.now()
+    proxy.restore()
+    link.hurry()
+    await eventually(() => link.state === 'ready', 'the connection')
+    assert.ok(performance.now() - startedAt < pauseMs, 'before the pause was over')
+  })
+
   it('is replaced by another when it is told to', async () => {
     const { link, seen } = keep(await openLink(url()))
     const id = await link.client.sendCommand(['CLIENT', 'ID'])

@@ -162,8 +162,7 @@ describe('a Redis that has to load its data first', { skip }, () => {
   before(async () => {
     // A ms a key, and ears for clients meanwhile: what takes a large data set minutes takes this one seconds.
     redis = await startRealRedis(['--key-load-delay', '1000', '--loading-process-events-interval-bytes', '1024'])
-    // Of two links one may be back up to 5 s before the other, and a change that it brings cannot be read until then.
-    gateway = await startGateway({ redis, env: { ...NO_RESYNC, RUN_REDIS_MAX_RETRIES: '5' } })
+    gateway = await startGateway({ redis, env: { ...NO_RESYNC, RUN_REDIS_MAX_RETRIES: '2' } })
   })
   after(async () => {
     await gateway.stop()
