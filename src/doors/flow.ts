@@ -2,8 +2,10 @@ import type { Connection } from '../connection/connection.ts'
 
 /** Where the signal is kept and told, as this file needs it. All of it rejects when Redis is not there. */
 export interface FlowSink {
-  /** Keeps `state` at the session's flow key for `ttlMs`. Resolves with whether there was one already. */
-  keep(sessionId: string, state: string, ttlMs: number): Promise<boolean>
+  /** Keeps `state` at the session's flow key for `ttlMs`, whoever has written there before. */
+  keep(sessionId: string, state: string, ttlMs: number): Promise<void>
+  /** The same if the key still holds `before`, or is gone; what somebody else has written since stays. False: it was gone. */
+  renew(sessionId: string, before: string, state: string, ttlMs: number): Promise<boolean>
   /** Removes the key if it still holds `state`; false: somebody else has written since. */
   forget(sessionId: string, state: string): Promise<boolean>
   /** Tells `state` on the session's control channel. */
@@ -87,9 +89,10 @@ export class FlowSignal {
   #renew(): void {
     for (const [subject, slow] of this.#slow) {
       this.#do(subject, async () => {
+        const before = slow.kept
         slow.kept = stateOf(slow)
         // Gone: another gateway took it for its own, and said that all is well.
-        if (!(await this.#sink.keep(subject, slow.kept, TTL_MS))) await this.#sink.tell(subject, slow.kept)
+        if (!(await this.#sink.renew(subject, before, slow.kept, TTL_MS))) await this.#sink.tell(subject, slow.kept)
       })
     }
   }

@@ -2,6 +2,11 @@ import { sessionControl, sessionFlow } from '../contract/topics.ts'
 import type { Metrics } from '../metrics.ts'
 import type { At } from './topology.ts'
 
+/** Compares and writes in one step. */
+const RENEW = `local now = redis.call('GET', KEYS[1])
+if now and now ~= ARGV[1] then return 1 end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+return now and 1 or 0`
 /** Compares and deletes in one step. */
 const FORGET = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0`
 
@@ -17,9 +22,14 @@ export class RedisFlow {
     this.#metrics = metrics
   }
 
-  async keep(sessionId: string, state: string, ttlMs: number): Promise<boolean> {
+  async keep(sessionId: string, state: string, ttlMs: number): Promise<void> {
     const key = sessionFlow(sessionId)
-    return (await this.#do(key, ['SET', key, state, 'PX', String(ttlMs), 'GET'])) !== null
+    await this.#do(key, ['SET', key, state, 'PX', String(ttlMs)])
+  }
+
+  async renew(sessionId: string, before: string, state: string, ttlMs: number): Promise<boolean> {
+    const key = sessionFlow(sessionId)
+    return (await this.#do(key, ['EVAL', RENEW, '1', key, before, state, String(ttlMs)])) === 1
   }
 
   async forget(sessionId: string, state: string): Promise<boolean> {
