@@ -83,23 +83,25 @@ function partakers(scenario: Scenario, subjects: Subject[], leaveOut: LeaveOut):
   })
 }
 
+/** Of the command line, and what each sets. */
+const FLAGS = [
+  ['sockets', 'sockets'],
+  ['messages', 'messages'],
+  ['window', 'window'],
+  ['rate', 'perSecond'],
+  ['rounds', 'rounds'],
+] as const
+
 /** Its defaults, and what is set of what it uses. Another pace is kept for as long, unless it is said how many messages. */
 export function settingsOf(scenario: Scenario, { quick, ...options }: Options, leaveOut: LeaveOut): Settings {
   const { name, uses, defaults } = scenario
   const base = { ...defaults, ...(quick && scenario.quick) }
-  const flags = {
-    sockets: 'sockets',
-    messages: 'messages',
-    window: 'window',
-    perSecond: 'rate',
-    rounds: 'rounds',
-  } as const
   const given: Partial<Settings> = {}
-  for (const key of ['sockets', 'messages', 'window', 'perSecond', 'rounds'] as const) {
-    const value = options[flags[key]]
+  for (const [flag, key] of FLAGS) {
+    const value = options[flag]
     if (value === undefined) continue
     if (key === 'rounds' || uses.includes(key)) given[key] = value
-    else leaveOut(`${name}: without --${flags[key]}`, 'it has no such setting')
+    else leaveOut(`${name}: without --${flag}`, 'it has no such setting')
   }
   const { perSecond, messages } = given
   if (perSecond !== undefined && messages === undefined)

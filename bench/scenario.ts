@@ -60,6 +60,8 @@ const BUSY_LIMIT = 0.9
 /** A generator that is later than this at p99 has measured what else the machine does. */
 const LATE_MS = 20
 const AWAY_LIMIT = 0.01
+const SLOW_SHARE = 0.05
+const SLOW_S = 0.1
 const LEAST_CPU_S = 0.1
 
 /** What a process of the bench tells of itself. */
@@ -81,6 +83,12 @@ export function refuseIfBound(name: string, { generatorShare, awayShare = 0, lag
   if (generatorShare > BUSY_LIMIT) throw refuse(`busy ${Math.round(generatorShare * 100)} % of the time`)
   if (awayShare > AWAY_LIMIT) throw refuse(`away ${(awayShare * 100).toFixed(0)} % of the time`)
   if (lagP99Ms > LATE_MS) throw refuse(`${lagP99Ms.toFixed(0)} ms late at p99`)
+}
+
+/** Throws `Refused` when an open loop took longer than was planned. */
+export function refuseIfSlow(name: string, seconds: number, planned: number): void {
+  if (seconds <= planned * (1 + SLOW_SHARE) + SLOW_S) return
+  throw new Refused(`the ${name} took ${seconds.toFixed(1)} s for ${planned.toFixed(1)} s`)
 }
 
 /** Throws `Refused` when so little CPU was measured that the 10 ms to which /proc tells it are a tenth of it and more. */

@@ -1,7 +1,7 @@
 /** The act of most scenarios: sockets on sessions, messages to them, and a look whether each has come to whom it was for. */
 import type { Published } from '../load/publisher.ts'
 import type { Arrivals } from '../load/receiver.ts'
-import { Faulty, type Metric, Refused, refuseIfBound, type Settings, type Values } from '../scenario.ts'
+import { Faulty, type Metric, refuseIfBound, refuseIfSlow, type Settings, type Values } from '../scenario.ts'
 import { peakBytes } from '../stage/procfs.ts'
 import type { Stage } from '../stage/stage.ts'
 import { connectAll, connectTogether } from './crowd.ts'
@@ -14,7 +14,6 @@ const SATURATED_WARM_UP = 200_000 // until the kernel has widened the receive bu
 const PACED_WARM_UP_S = 2
 /** A warm-up is never longer than that of what is measured. */
 const WARM_UP_SHARE = 0.5
-const LATE_SHARE = 0.05
 
 /** To which sessions messages go: the first so many, so many in a row to each; and whether all sockets are on one. */
 export interface Spread {
@@ -55,9 +54,7 @@ export const pacedWarmUp = ({ messages, perSecond }: Settings): number =>
 /** Publishes at that pace. Throws `Refused` when the publisher could not keep it. */
 export async function publishPaced(stage: Stage, count: number, perSecond: number, burst = 1): Promise<Published> {
   const published = await stage.publisher.call('paced', { count, perSecond, burst }, PUBLISH_MS)
-  const planned = count / perSecond
-  if (published.seconds > planned * (1 + LATE_SHARE) + 0.1)
-    throw new Refused(`the publisher took ${published.seconds.toFixed(1)} s for ${planned.toFixed(1)} s`)
+  refuseIfSlow('publisher', published.seconds, count / perSecond)
   return published
 }
 
@@ -103,7 +100,8 @@ export async function exchange(stage: Stage, pace: Pace, count: number, total: n
   return { published: await publishing, arrivals }
 }
 
-function refuseFaults({ delivered, outOfOrder, foreign, astray, lostSockets }: Arrivals, total: number): void {
+/** Throws `Faulty` when not all have come to whom they were for, once and in order, or a socket was lost. */
+export function refuseFaults({ delivered, outOfOrder, foreign, astray, lostSockets }: Arrivals, total: number): void {
   const faults = [
     delivered !== total && `${delivered} messages have arrived, and not ${total}`,
     outOfOrder > 0 && `${outOfOrder} messages did not follow the one before them on their socket`,

@@ -1,11 +1,11 @@
 /** The live door: one topic for a crowd, many topics for a crowd, and one client that floods. Only ours: the peer knows no topics. */
 import { connect } from 'node:net'
 import { everyone, IN_FLIGHT } from '../acts/crowd.ts'
+import { refuseFaults } from '../acts/exchange.ts'
 import { figureMetrics, figuresOf } from '../acts/figures.ts'
 import { upgradeRequest } from '../load/client.ts'
 import { clientTextFrame } from '../load/frames.ts'
 import { livePaths } from '../load/live.ts'
-import type { Arrivals } from '../load/receiver.ts'
 import { Faulty, type Metric, Refused, refuseIfBound, type Scenario, type Settings, type Values } from '../scenario.ts'
 import { cpuSeconds, peakBytes } from '../stage/procfs.ts'
 import type { Stage } from '../stage/stage.ts'
@@ -47,7 +47,7 @@ class Crowd {
   /** Publishes `count` messages at the given pace, and waits until all have come to everybody. */
   async exchange(count: number) {
     const { publisher, receiver, pid } = this.#stage
-    const { perSecond, sockets } = this.#settings
+    const { perSecond } = this.#settings
     await receiver.call('restartLive', {}, CALL_MS)
     const before = cpuSeconds(pid)
     const publishing = publisher.call('paced', { count, perSecond }, PUBLISH_MS)
@@ -56,25 +56,10 @@ class Crowd {
     const until = { delivered: this.#expected, quietMs: QUIET_MS }
     const arrivals = await receiver.call('liveArrivals', until, PUBLISH_MS)
     const cpu = cpuSeconds(pid) - before
-    refuseFaults(arrivals, this.#expected, sockets)
+    refuseFaults(arrivals, this.#expected)
     const published = await publishing
     return { arrivals, published, cpu, deliveries: count * this.#fanOut }
   }
-}
-
-function refuseFaults(
-  { delivered, outOfOrder, foreign, astray, sockets, lostSockets }: Arrivals & { sockets: number },
-  expected: number,
-  count: number,
-): void {
-  const faults = [
-    delivered !== expected && `${delivered} messages have arrived, and not ${expected}`,
-    outOfOrder > 0 && `${outOfOrder} messages were doubled or overtaken`,
-    foreign > 0 && `${foreign} frames are not of the bench`,
-    astray > 0 && `${astray} messages have come to the wrong socket`,
-    sockets !== count && `sockets were lost: ${JSON.stringify(lostSockets)}`,
-  ].filter((fault) => fault !== false)
-  if (faults.length > 0) throw new Faulty(faults.join('; '))
 }
 
 type Exchange = Awaited<ReturnType<Crowd['exchange']>>

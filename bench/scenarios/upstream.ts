@@ -5,14 +5,21 @@ import { pacedWarmUp } from '../acts/exchange.ts'
 import { figureMetrics, figuresOf, Measure, OTHERS } from '../acts/figures.ts'
 import type { Heard } from '../load/listener.ts'
 import type { Sent } from '../load/sender.ts'
-import { Faulty, type Metric, Refused, refuseIfBound, type Scenario, type Settings, type Values } from '../scenario.ts'
+import {
+  Faulty,
+  type Metric,
+  refuseIfBound,
+  refuseIfSlow,
+  type Scenario,
+  type Settings,
+  type Values,
+} from '../scenario.ts'
 import { peakBytes } from '../stage/procfs.ts'
 import type { Stage } from '../stage/stage.ts'
 
 const CALL_MS = 5000
 const QUIET_MS = 5000
 const SEND_MS = 150_000
-const LATE_SHARE = 0.05
 
 async function round(stage: Stage, settings: Settings): Promise<Values> {
   const { sockets, messages, perSecond } = settings
@@ -40,9 +47,7 @@ async function exchange(stage: Stage, count: number, total: number, perSecond: n
     throw new Faulty(
       `${heard.count} of ${total} frames are at Redis, ${outOfOrder} out of order, ${astray} on the wrong channel`,
     )
-  const planned = count / perSecond
-  if (sent.seconds > planned * (1 + LATE_SHARE) + 0.1)
-    throw new Refused(`the sender took ${sent.seconds.toFixed(1)} s for ${planned.toFixed(1)} s`)
+  refuseIfSlow('sender', sent.seconds, count / perSecond)
   return { sent, heard }
 }
 

@@ -93,10 +93,7 @@ export class Cluster implements Topology {
   #follow(): Promise<boolean> {
     this.#refreshing ??= this.#refresh()
       .then(
-        () => {
-          this.#options.followed()
-          return true
-        },
+        () => true,
         (error: Error) => {
           this.#options.log.warn({ event: 'cluster', reason: error.message }, 'no map of the cluster')
           return false
@@ -170,6 +167,7 @@ export class Cluster implements Topology {
       this.#nodes.delete(address)
     }
     this.#move()
+    this.#options.followed()
   }
 
   /**

@@ -179,10 +179,9 @@ export class RedisUpstream {
     this.#heldBytes += cost(entry)
   }
 
-  /** Where it belongs among those that are held: nearly always at the end. */
+  /** Where it belongs among those that are held. */
   #place(order: number): number {
     let [from, to] = [0, this.#held.length]
-    if (to === 0 || this.#held[to - 1]!.order < order) return to
     while (from < to) {
       const middle = (from + to) >> 1
       if (this.#held[middle]!.order < order) from = middle + 1

@@ -23,9 +23,11 @@ interface Ended {
   stderr: string
 }
 
-const bench = (...args: string[]): Promise<Ended> =>
+const bench = (...args: string[]): Promise<Ended> => benchIn(process.env, ...args)
+
+const benchIn = (env: NodeJS.ProcessEnv, ...args: string[]): Promise<Ended> =>
   new Promise((resolve) => {
-    execFile(process.execPath, [MAIN, ...args], { timeout: 60_000 }, (error, stdout, stderr) => {
+    execFile(process.execPath, [MAIN, ...args], { env, timeout: 60_000 }, (error, stdout, stderr) => {
       resolve({ status: error ? Number(error.code ?? -1) : 0, stdout, stderr })
     })
   })
@@ -92,12 +94,7 @@ describe('the bench', { skip }, () => {
   })
 
   it('needs a Redis, and says so in one line', async () => {
-    const { status, stderr } = await new Promise<Ended>((resolve) => {
-      const options = { env: { PATH: dir }, timeout: 60_000 }
-      execFile(process.execPath, [MAIN, 'fanout', '--subject', 'ours'], options, (error, stdout, stderr) =>
-        resolve({ status: Number(error?.code ?? 0), stdout, stderr }),
-      )
-    })
+    const { status, stderr } = await benchIn({ PATH: dir }, 'fanout', '--subject', 'ours')
     assert.deepEqual([status, stderr], [2, 'error: neither redis-server nor valkey-server is on the PATH\n'])
   })
 

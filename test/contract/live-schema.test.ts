@@ -3,7 +3,6 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { Ajv2020 } from 'ajv/dist/2020.js'
 import { contractAjv, referenceTo } from '../../contract/ajv.ts'
 import { difference } from '../../contract/diff.ts'
 import { files, generate } from '../../contract/generate.ts'
@@ -37,10 +36,9 @@ function lastPublished(): string | undefined {
 
 describe('the contract of the live door', () => {
   it('is a JSON Schema, 2020-12, without a keyword that nobody knows', () => {
-    const ajv = new Ajv2020({ strict: true, allowUnionTypes: true, keywords: ['version'] })
-    assert.doesNotThrow(() => ajv.addSchema(schema))
+    assert.doesNotThrow(() => contractAjv(schema))
     const broken = { ...schema, $id: 'https://example.org/broken', $defs: { x: { type: 'text' } } }
-    assert.throws(() => ajv.addSchema(broken), /schema is invalid/)
+    assert.throws(() => contractAjv(broken), /schema is invalid/)
   })
 
   it('is what its types, its rules and its AsyncAPI document were generated from', async () => {

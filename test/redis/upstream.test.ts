@@ -52,6 +52,14 @@ describe('upstream', () => {
     ready = true
     return { upstream, metrics, publish, refused }
   }
+  /** The same over a link that is there or not, and whose commands are only collected. */
+  function startSwitched(options: Partial<UpstreamOptions>) {
+    const given: [string, Answered][] = []
+    const submit = ([, , frame]: unknown[], waiter: Answered) => given.push([String(frame), waiter])
+    const line = { isThere: true }
+    const link = () => (line.isThere ? ({ client: { submit } } as unknown as Link) : undefined)
+    return { ...start({ link, ...options }), given, line }
+  }
   const numbers = (count: number, from = 0) => Array.from({ length: count }, (_, i) => String(from + i))
 
   it('publishes at once and in order', async () => {
@@ -229,60 +237,42 @@ describe('upstream', () => {
   })
 
   it('keeps the oldest also when frames that were not sent come back to where newer ones are held', async () => {
-    const given: Answered[] = []
-    let there = true
-    const client = { submit: (_: unknown, waiter: Answered) => given.push(waiter) }
-    const { upstream, publish, refused } = start({
-      link: () => (there ? ({ client } as unknown as Link) : undefined),
-      maxMessages: 4,
-    })
+    const { upstream, publish, refused, given, line } = startSwitched({ maxMessages: 4 })
     for (const each of numbers(3)) publish(each)
-    there = false
+    line.isThere = false
     for (const each of numbers(3, 3)) publish(each)
-    for (const waiter of given.splice(0)) waiter.failed(new Unsent('for the test'))
+    for (const [, waiter] of given.splice(0)) waiter.failed(new Unsent('for the test'))
     assert.deepEqual(
       refused.map(([frame]) => frame),
       ['5', '4'],
     )
-    there = true
+    line.isThere = true
     upstream.release()
     assert.equal(given.length, 4)
   })
 
   it('refuses a frame that comes back and can never be held, and nothing else for it', async () => {
-    const given: Answered[] = []
-    let there = true
-    const client = { submit: (_: unknown, waiter: Answered) => given.push(waiter) }
-    const { upstream, publish, refused } = start({
-      link: () => (there ? ({ client } as unknown as Link) : undefined),
-      maxBytes: 3000,
-    })
+    const { upstream, publish, refused, given, line } = startSwitched({ maxBytes: 3000 })
     const large = 'z'.repeat(5000)
     publish(large)
-    there = false
+    line.isThere = false
     for (const each of numbers(5)) publish(each)
-    given[0]!.failed(new Unsent('for the test'))
+    given[0]![1].failed(new Unsent('for the test'))
     assert.deepEqual(refused, [[large, 'upstream-unavailable']])
     assert.equal(upstream.held, 5)
   })
 
   it('has many that come back in their places again without going through all of them for each', async () => {
-    const given: [string, Answered][] = []
-    let there = true
-    const submit = ([, , frame]: unknown[], waiter: Answered) => given.push([String(frame), waiter])
-    const { upstream, publish } = start({
-      link: () => (there ? ({ client: { submit } } as unknown as Link) : undefined),
-      maxBytes: Number.POSITIVE_INFINITY,
-    })
+    const { upstream, publish, given, line } = startSwitched({ maxBytes: Number.POSITIVE_INFINITY })
     for (const each of numbers(5000)) publish(each)
-    there = false
+    line.isThere = false
     for (const each of numbers(5000, 5000)) publish(each)
     const before = process.cpuUsage()
     for (const [, waiter] of given.splice(0)) waiter.failed(new Unsent('for the test'))
     const { user } = process.cpuUsage(before)
     // Sorted anew for each it was half a second, on a quick machine.
     assert.ok(user < 300_000, `${user} us`)
-    there = true
+    line.isThere = true
     upstream.release()
     assert.deepEqual(
       given.map(([frame]) => frame),
