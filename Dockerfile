@@ -1,6 +1,6 @@
 # docker build -t wsproxy .        (any platform that has a binary: linux/amd64, linux/arm64)
 #
-# test/image.test.ts runs these stages as commands, starts what results and talks to it; scripts/image.mjs tells how large it is.
+# test/scripts/image.test.ts runs these stages as commands, starts what results and talks to it; scripts/image.mjs tells how large it is.
 
 # What runs in production: packages, and of the twenty native binaries the one of this platform and this Node.
 FROM node:22-bookworm-slim AS packages

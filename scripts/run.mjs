@@ -41,7 +41,7 @@ function build() {
   const sources = Math.max(
     modified('tsconfig.json'),
     modified('package-lock.json'),
-    ...['src', 'test', 'bench', 'demo', 'contract'].map(newest),
+    ...['src', 'test', 'bench', 'examples', 'tools'].map(newest),
   )
   if (modified('dist/.built') >= sources) return
   // What was deleted or renamed must not live on as a test or a module.
@@ -76,10 +76,10 @@ const tests = (names) => {
 const commands = {
   build: () => {},
   wsproxy: (args) => node('src/cli/main.js', args, GATEWAY_FLAGS),
-  demo: (args) => node('demo/demo.js', args),
+  demo: (args) => node('examples/demo.js', args),
   bench: (args) => node('bench/main.js', args),
-  'contract:generate': (args) => node('contract/generate.js', args),
-  'contract:diff': (args) => node('contract/diff.js', args),
+  'contract:generate': (args) => node('tools/contract/generate.js', args),
+  'contract:diff': (args) => node('tools/contract/diff.js', args),
   chaos: (args) => node('test/chaos/main.js', args),
   /** Everything that CI checks; with names, only the test files that have one of them in their path. */
   test: (args) => {

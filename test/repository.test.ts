@@ -69,55 +69,29 @@ const SOURCES = TREE.filter((path) => path.startsWith('src/') && path.endsWith('
 const CODE = TREE.filter((path) => /\.(ts|mjs)$/.test(path))
 const IMPORTS = SOURCES.flatMap(importsOf)
 
-/** Each layer, and the layers that it may import beside itself. The arrows point to the left. */
-const BASE = ['contract', 'base']
+/** Each folder of `src`, and the folders that it may import beside itself. The consumer declares what it needs of any other. */
+const BASE = ['contract', 'config', 'platform', 'telemetry']
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   contract: [],
-  base: ['contract'],
+  config: ['contract'],
+  platform: ['contract', 'config'],
+  telemetry: ['contract', 'config', 'platform'],
   redis: BASE,
-  connection: BASE,
-  runs: [...BASE, 'connection'],
-  doors: [...BASE, 'connection', 'runs', 'live'],
-  http: [...BASE, 'connection'],
-  live: [...BASE, 'connection', 'http'],
-  preflight: [...BASE, 'redis', 'connection', 'http'],
-  server: [...BASE, 'redis', 'connection', 'runs', 'live', 'doors', 'http', 'preflight'],
-  cli: [...BASE, 'redis', 'runs', 'http', 'preflight', 'server'],
+  http: BASE,
+  connection: [...BASE, 'http'],
+  doors: [...BASE, 'http', 'connection'],
+  preflight: [...BASE, 'http', 'redis'],
+  gateway: [...BASE, 'http', 'redis', 'connection', 'doors', 'preflight'],
+  cli: [...BASE, 'redis', 'doors', 'preflight', 'gateway'],
 }
-const BASE_FILES = [
-  'config',
-  'contradictions',
-  'deadline',
-  'preflight-settings',
-  'setting',
-  'settings',
-  'log',
-  'metrics',
-  'live-metrics',
-  'live-settings',
-  'histogram',
-  'tracing',
-  'admin',
-  'origins',
-  'uws',
-  'version',
-]
-const FOLDERS = ['contract', 'redis', 'connection', 'runs', 'live', 'doors', 'preflight', 'cli']
 
-/** The layer of a file of src. */
-function layerOf(path: string): string {
-  const [, first = '', second] = path.split('/')
-  if (second !== undefined) return FOLDERS.includes(first) ? first : `unknown (${first})`
-  const name = first.replace(/\.ts$/, '')
-  if (['http', 'probes'].includes(name)) return 'http'
-  if (['core', 'wiring', 'wiring-live', 'server'].includes(name)) return 'server'
-  return BASE_FILES.includes(name) ? 'base' : `unknown (${name})`
-}
+/** The folder of `src` in which a file is. */
+const layerOf = (path: string): string => path.split('/')[1]!
 
 describe('the imports of src', () => {
   it('are found by this test', () => {
     assert.ok(SOURCES.length > 20)
-    assert.ok(IMPORTS.some(({ from, to }) => from === 'src/core.ts' && to === 'src/redis/client.ts'))
+    assert.ok(IMPORTS.some(({ from, to }) => from === 'src/gateway/core.ts' && to === 'src/redis/client.ts'))
     assert.ok(
       IMPORTS.some(({ from, to, dynamic }) => from === 'src/cli/main.ts' && to === 'src/cli/serve.ts' && dynamic),
     )
@@ -187,13 +161,13 @@ describe('the files of src', () => {
     const readers = SOURCES.filter((path) =>
       /process\s*(\.\s*env\b|\[\s*['"]env)|\{[^}]*\benv\b[^}]*\}\s*=\s*process\b/.test(read(path)),
     )
-    assert.deepEqual(readers, ['src/config.ts'])
+    assert.deepEqual(readers, ['src/config/load.ts'])
   })
 
-  it('have at most 260 lines, unless they are generated', () => {
+  it('have at most 300 lines, unless they are generated', () => {
     for (const path of SOURCES.filter((each) => !each.endsWith('.gen.ts'))) {
       const lines = read(path).trimEnd().split('\n').length
-      assert.ok(lines <= 260, `${path} has ${lines}`)
+      assert.ok(lines <= 300, `${path} has ${lines}`)
     }
   })
 
@@ -225,7 +199,7 @@ describe('the README', () => {
   }
 
   it('has in its table every metric of metrics.ts, and none that does not exist', async () => {
-    const { Metrics } = await import('../src/metrics.ts')
+    const { Metrics } = await import('../src/telemetry/metrics.ts')
     const metrics = new Metrics()
     const real = (await metrics.registry.getMetricsAsJSON()).map(({ name, type }) => [name, String(type)])
     metrics.stop()
@@ -246,7 +220,7 @@ describe('the README', () => {
   })
 
   it('names the labels of each metric', async () => {
-    const text = read('src/metrics.ts')
+    const text = read('src/telemetry/metrics.ts')
     for (const [, name, labels] of part('metrics').matchAll(/^\| `wsproxy_(\w+)` \| *\w+ *\| *([\w, ]*?) *\|/gm)) {
       const [, inCode] = new RegExp(`'${name}',[^[]*\\[([^\\]]*)\\]`).exec(text) ?? []
       if (inCode === undefined) continue
@@ -281,11 +255,11 @@ describe('the README', () => {
   })
 
   it('names only settings that exist', async () => {
-    const { settings } = await import('../src/settings.ts')
+    const { settings } = await import('../src/config/table.ts')
     /** The pattern of a prefixed name, and what the client reads. */
     const OTHERS = new Set(['WSPROXY_X', 'WSPROXY_TOKEN'])
     const known = new Set<string>(Object.values(settings).map(({ env }) => env))
-    const text = read('README.md') + read('src/contract/PROTOCOL.md')
+    const text = read('README.md') + read('docs/reference/protocol.md')
     for (const [, name] of text.matchAll(/`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)(?:=[^`]*)?`/g)) {
       assert.ok(known.has(name!.replace(/^WSPROXY_/, '')) || OTHERS.has(name!), name)
     }

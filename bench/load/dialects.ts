@@ -2,7 +2,7 @@
  * How the clients and agents of each kind of gateway speak. A dialect turns the bench's message into the bytes that are published, and
  * into the frame that a client gets; both are templates that are stamped and read at fixed places, so that all subjects cost the bench the same.
  */
-import { sessionDown, sessionUp } from '../../src/contract/topics.ts'
+import { sessionDown, sessionUp } from '../../src/contract/names.ts'
 import { command } from './command.ts'
 import { msgpack } from './msgpack.ts'
 import { sessionId, sessionToken } from './sessions.ts'

@@ -1,6 +1,6 @@
 /** A raw subscriber of Redis to all that clients publish: how much has arrived there, in which order, and how late. */
 import { connect } from 'node:net'
-import { sessionUp } from '../../src/contract/topics.ts'
+import { sessionUp } from '../../src/contract/names.ts'
 import { nowUs, sleep } from './clock.ts'
 import { command } from './command.ts'
 import { upstreamMessage } from './dialects.ts'

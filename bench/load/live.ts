@@ -1,5 +1,5 @@
 /** Topics of the live door as the bench uses them: who holds which, what is published, and what has arrived. */
-import { liveChannel } from '../../src/contract/topics.ts'
+import { liveChannel } from '../../src/contract/names.ts'
 import { command } from './command.ts'
 import { Latencies, type Latency } from './latencies.ts'
 import { blankPayload, PAYLOAD_BYTES, readAddressee, readSequence, readTimeUs, stamp } from './payload.ts'

@@ -1,6 +1,6 @@
 /** Some clients stop reading while all others go on: what that costs in memory, and what the others notice. Only ours: the peer buffers without a bound. */
 import { createClient } from 'redis'
-import { sessionDown } from '../../src/contract/topics.ts'
+import { sessionDown } from '../../src/contract/names.ts'
 import { connectAll } from '../acts/crowd.ts'
 import { refuseFaults } from '../acts/exchange.ts'
 import { sleep } from '../load/clock.ts'

@@ -1,4 +1,4 @@
-import { describeSettings, type EffectiveSetting, loadConfig } from '../config.ts'
+import { describeSettings, type EffectiveSetting, loadConfig } from '../config/load.ts'
 
 /** Prints the effective settings (secrets masked) with the source of each, or the table of all settings. */
 export function config(options: { readonly json?: true; readonly markdown?: true }): void {

@@ -1,12 +1,12 @@
-import { type Config, loadConfig } from '../config.ts'
-import { createLogger } from '../log.ts'
-import { Metrics } from '../metrics.ts'
-import { listenAlone } from '../preflight/loopback.ts'
+import { type Config, loadConfig } from '../config/load.ts'
+import { contextOf, InvalidField } from '../preflight/http/request.ts'
 import { loadPreflight, Preflight } from '../preflight/preflight.ts'
-import { contextOf, InvalidField } from '../preflight/request.ts'
+import { listenAlone } from '../preflight/probes/loopback.ts'
 import { RedisClient } from '../redis/client.ts'
+import { createLogger } from '../telemetry/log.ts'
+import { Metrics } from '../telemetry/metrics.ts'
+import { findRedis } from './embedded.ts'
 import { Misused } from './failure.ts'
-import { findRedis } from './redis.ts'
 import { tableOf } from './table.ts'
 
 export interface DoctorOptions {

@@ -1,4 +1,4 @@
-import { loadConfig } from '../config.ts'
+import { loadConfig } from '../config/load.ts'
 import { CommandFailed } from './failure.ts'
 
 const PATIENCE_MS = 3000

@@ -1,6 +1,6 @@
 #!/usr/bin/env -S node --max-semi-space-size=4
 import { Command, CommanderError } from 'commander'
-import { ConfigError } from '../config.ts'
+import { ConfigError } from '../config/load.ts'
 import { CommandFailed, Misused } from './failure.ts'
 
 /** Exit status: 0 done, 1 a failure at run time, 2 bad arguments or a bad configuration. */

@@ -1,8 +1,8 @@
 import { createInterface } from 'node:readline'
-import { loadConfig } from '../config.ts'
-import { isId, sessionDown } from '../contract/topics.ts'
-import { asAgent } from './agent.ts'
+import { loadConfig } from '../config/load.ts'
+import { isId, sessionDown } from '../contract/names.ts'
 import { CommandFailed, Misused } from './failure.ts'
+import { asAgent } from './redis.ts'
 
 /**
  * Publishes what an agent would.

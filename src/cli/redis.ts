@@ -1,41 +1,97 @@
-import type { Config } from '../config.ts'
-import { askOnce } from '../redis/ask.ts'
+import { createClient, createCluster } from 'redis'
+import type { Config } from '../config/load.ts'
+import { within } from '../platform/deadline.ts'
 import { parseTarget } from '../redis/client.ts'
+import { sentinelTarget } from '../redis/servers/sentinel.ts'
+import type { Target } from '../redis/wire/connection.ts'
+import { EMBEDDED_PORT } from './embedded.ts'
+import { CommandFailed } from './failure.ts'
 
-/** Where the embedded server listens when that port is free, so that the other commands find it without being told. */
-export const EMBEDDED_PORT = 16379
+const CONNECT_TIMEOUT_MS = 3000
 
-/** The Redis of the settings, or, where there is none, an embedded one. */
-export async function startRedis(
-  config: Config,
-): Promise<{ url: string; embedded: boolean; close: () => Promise<void> }> {
-  const elsewhere = config.sentinels.length + config.clusterNodes.length > 0
-  if (config.redisUrl !== undefined || elsewhere) {
-    // With Sentinels or a cluster the host is not used: only what is the same on all servers.
-    return { url: config.redisUrl ?? 'redis://localhost', embedded: false, close: async () => {} }
-  }
-  // Only where it is used: it brings a Lua engine and 30 MB.
-  const { startEmbeddedRedis } = await import('../redis/embedded.ts')
-  const server = await startEmbeddedRedis(EMBEDDED_PORT).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'EADDRINUSE') return startEmbeddedRedis()
-    throw error
+/** What an agent does in Redis, wherever that is: on one server, on the master that Sentinels name, or in a cluster. */
+export interface Agent {
+  set(key: string, value: string, lifeMs: number): Promise<unknown>
+  /** Resolves with the number of subscribers. */
+  publish(channel: string, message: string): Promise<number>
+}
+
+interface Opened {
+  readonly agent: Agent
+  close(): void
+}
+
+/**
+ * Connects for one command; without any setting to the embedded server of a running gateway.
+ * @throws CommandFailed when nobody answers there.
+ */
+export async function asAgent<T>(config: Config, use: (agent: Agent) => Promise<T>): Promise<T> {
+  const { redisUrl, clusterNodes, sentinels } = config
+  const template = parseTarget(redisUrl ?? `redis://127.0.0.1:${EMBEDDED_PORT}`)
+  const [where, opening] =
+    clusterNodes.length > 0
+      ? [`in the cluster of ${clusterNodes.join(', ')}`, openCluster(config, template)]
+      : sentinels.length > 0
+        ? [`where the Sentinels ${sentinels.join(', ')} look`, masterOf(config, template).then(openServer)]
+        : [`at ${template.host}:${template.port}`, openServer(template)]
+  const { agent, close } = await opening.catch((cause: Error) => {
+    const isUnset = redisUrl === undefined && clusterNodes.length + sentinels.length === 0
+    const hint = isUnset ? '; is "npm start" running, or should REDIS_URL be set?' : ''
+    throw new CommandFailed(`no Redis ${where} (${cause.message})${hint}`)
   })
-  return { url: server.url, embedded: true, close: server.close }
+  return use(agent).finally(close)
 }
 
-/** The Redis of the settings; where there is none, that of a gateway in development, or an embedded one as a gateway would have. */
-export async function findRedis(config: Config): Promise<{ url: string; source: string; close: () => Promise<void> }> {
-  const development = `redis://127.0.0.1:${EMBEDDED_PORT}`
-  const sources = { REDIS_CLUSTER_NODES: config.clusterNodes, REDIS_SENTINELS: config.sentinels }
-  const [source] = Object.entries(sources).find(([, nodes]) => nodes.length > 0) ?? ['REDIS_URL']
-  if (config.redisUrl !== undefined || source !== 'REDIS_URL') {
-    return { url: config.redisUrl ?? 'redis://localhost', source, close: async () => {} }
+const masterOf = ({ sentinels, sentinelMaster, sentinelPassword }: Config, template: Target): Promise<Target> =>
+  sentinelTarget({ sentinels, master: sentinelMaster, template, password: sentinelPassword })()
+
+async function openServer({ host, port, tls, username, password, database }: Target): Promise<Opened> {
+  const client = createClient({
+    ...credentials({ username, password }),
+    database,
+    socket: { host, port, ...(tls && { tls }), reconnectStrategy: false, connectTimeout: CONNECT_TIMEOUT_MS },
+  }).on('error', () => {})
+  await client.connect()
+  const agent: Agent = {
+    set: (key, value, lifeMs) => client.set(key, value, { expiration: { type: 'PX', value: lifeMs } }),
+    publish: (channel, message) => client.publish(channel, message),
   }
-  const running = await askOnce(parseTarget(development), ['PING']).then(
-    () => true,
-    () => false,
-  )
-  if (running) return { url: development, source: 'no REDIS_URL: that of the running gateway', close: async () => {} }
-  const { url, close } = await startRedis(config)
-  return { url, source: 'no REDIS_URL: an embedded one, started for this', close }
+  return { agent, close: () => client.destroy() }
 }
+
+async function openCluster({ clusterNodes, shardedPubSub }: Config, template: Target): Promise<Opened> {
+  const { tls } = template
+  const cluster = createCluster({
+    rootNodes: clusterNodes.map((address) => ({ url: `${tls ? 'rediss' : 'redis'}://${address}` })),
+    defaults: {
+      ...credentials(template),
+      socket: { ...(tls && { tls }), reconnectStrategy: false, connectTimeout: CONNECT_TIMEOUT_MS },
+    },
+  }).on('error', () => {})
+  const close = () => cluster.destroy()
+  try {
+    await within(cluster.connect(), CONNECT_TIMEOUT_MS)
+  } catch (error) {
+    close()
+    throw error
+  }
+  const verb = shardedPubSub ? 'SPUBLISH' : 'PUBLISH'
+  const agent: Agent = {
+    set: (key, value, lifeMs) => cluster.set(key, value, { expiration: { type: 'PX', value: lifeMs } }),
+    publish: async (channel, message) => {
+      const there = await cluster.sendCommand<number>(channel, false, [verb, channel, message])
+      if (there > 0 || shardedPubSub) return there
+      // It reaches every server of the cluster, and is only counted where it was published.
+      const counts = await Promise.all(
+        cluster.masters.map(async (node) => (await cluster.nodeClient(node)).pubSubNumSub(channel)),
+      )
+      return counts.reduce((sum, count) => sum + (count[channel] ?? 0), 0)
+    },
+  }
+  return { agent, close }
+}
+
+const credentials = ({ username, password }: Pick<Target, 'username' | 'password'>) => ({
+  ...(username !== undefined && { username }),
+  ...(password !== undefined && { password }),
+})

@@ -1,9 +1,9 @@
-import { loadConfig } from '../config.ts'
-import { within } from '../deadline.ts'
-import { createLogger } from '../log.ts'
-import { loadChecklist } from '../runs/module.ts'
-import { VERSION } from '../version.ts'
-import { startRedis } from './redis.ts'
+import { loadConfig } from '../config/load.ts'
+import { loadChecklist } from '../doors/run/module.ts'
+import { within } from '../platform/deadline.ts'
+import { VERSION } from '../platform/version.ts'
+import { createLogger } from '../telemetry/log.ts'
+import { startRedis } from './embedded.ts'
 
 /** For the last traces to leave the process. */
 const TRACES_MS = 1000
@@ -11,7 +11,7 @@ const TRACES_MS = 1000
 /** Runs the gateway until it is told to stop and has drained; then ends the process with status 0. */
 export async function serve(): Promise<void> {
   const { config } = loadConfig()
-  const { Gateway } = await import('../server.ts')
+  const { Gateway } = await import('../gateway/gateway.ts')
   const { loadPreflight } = await import('../preflight/preflight.ts')
   const checklist = config.runChecklistModule === undefined ? undefined : await loadChecklist(config.runChecklistModule)
   const log = createLogger(config.logLevel)
@@ -19,7 +19,7 @@ export async function serve(): Promise<void> {
   const redis = await startRedis(config)
   const { otlpEndpoint } = config
   const tracing =
-    otlpEndpoint === undefined ? undefined : await (await import('../tracing.ts')).startTracing(otlpEndpoint)
+    otlpEndpoint === undefined ? undefined : await (await import('../telemetry/tracing.ts')).startTracing(otlpEndpoint)
   const gateway = new Gateway({ config, redisUrl: redis.url, log, tracing, preflight, ...(checklist && { checklist }) })
   // A fault that no handler caught must not take ten thousand sockets with it.
   for (const event of ['uncaughtException', 'unhandledRejection'] as const) {

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { loadConfig, parseDuration } from '../config.ts'
-import { isId, sessionAuth } from '../contract/topics.ts'
-import { asAgent } from './agent.ts'
+import { loadConfig, parseDuration } from '../config/load.ts'
+import { isId, sessionAuth } from '../contract/names.ts'
 import { Misused } from './failure.ts'
+import { asAgent } from './redis.ts'
 
 /** 256 bits. */
 const TOKEN_BYTES = 32

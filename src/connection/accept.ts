@@ -1,15 +1,17 @@
-import { type Close, RedisUnavailable, type Refusal, refusals } from '../contract/codes.ts'
-import type { Logger } from '../log.ts'
-import type { Metrics } from '../metrics.ts'
-import { originRule } from '../origins.ts'
-import type { Traced, Tracing } from '../tracing.ts'
-import { type HttpRequest, type HttpResponse, upgradeCorked, type us_socket_context_t } from '../uws.ts'
+import { originRule } from '../config/origins.ts'
+import { type Close, type Refusal, refusals } from '../contract/codes.ts'
+import { respond } from '../http/refuse.ts'
+import { clientAddress, ids, isUpgrade, listHeader } from '../http/request.ts'
+import { RedisUnavailable } from '../platform/unavailable.ts'
+import { type HttpRequest, type HttpResponse, upgradeCorked, type us_socket_context_t } from '../platform/uws.ts'
+import type { Logger } from '../telemetry/log.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import type { SpanHandle, Tracing } from '../telemetry/tracing.ts'
 import { type Credentials, offeredProtocol, readCredentials, type TokenStore, WHY } from './auth.ts'
 import type { Bindings } from './bind.ts'
 import { Connection, clockMs, Phase, type Socket } from './connection.ts'
-import type { Door, Visit } from './door.ts'
+import type { Admission, Door } from './door.ts'
 import type { ConnectLimits } from './limits.ts'
-import { clientAddress, ids, isUpgrade, listHeader, respond } from './request.ts'
 
 export interface AcceptOptions {
   readonly handshakeTimeoutMs: number
@@ -42,10 +44,10 @@ interface Attempt {
   /** What the client offers, where the door takes it; uWebSockets.js chooses. */
   readonly extensions: string
   readonly address: string
-  readonly visit: Visit
+  readonly admission: Admission
   readonly credentials: Credentials
   readonly startedAt: number
-  readonly traced: Traced | undefined
+  readonly traced: SpanHandle | undefined
   connection: Connection | undefined
   over: boolean
 }
@@ -82,7 +84,7 @@ export class Acceptor {
         return this.#closeAtOnce(door, address, checked, close!, () => upgradeCorked(res, key, protocol, '', context))
       }
       const extensions = door.compressed ? listHeader(req, 'sec-websocket-extensions') : ''
-      const { visit, credentials } = checked
+      const { admission, credentials } = checked
       // Written out: the objects that spreads make have no shape that V8 knows beforehand, and each look at them costs.
       attempt = {
         door,
@@ -91,7 +93,7 @@ export class Acceptor {
         key,
         extensions,
         address: this.#parts.limits.shared(address),
-        visit,
+        admission,
         credentials,
         startedAt,
         traced,
@@ -137,37 +139,37 @@ export class Acceptor {
     return rule
   }
 
-  #visit(door: Door, req: HttpRequest): { visit: Visit; credentials: Credentials } | Refusal {
+  #visit(door: Door, req: HttpRequest): { admission: Admission; credentials: Credentials } | Refusal {
     const query = req.getQuery() ?? ''
-    const visit = door.admit(ids(door, req), query)
-    if ('code' in visit) return visit
+    const admission = door.admit(ids(door.shape, req), query)
+    if ('code' in admission) return admission
     const protocol = listHeader(req, 'sec-websocket-protocol')
     const credentials: Credentials | Refusal =
-      visit.tokenKey === undefined && visit.accepts === undefined
+      admission.tokenKey === undefined && admission.accepts === undefined
         ? { token: '', protocol: offeredProtocol(protocol) }
         : readCredentials(
             { authorization: req.getHeader('authorization'), protocol, query },
             this.#parts.options.allowQueryToken,
           )
     if ('code' in credentials) return credentials
-    if (visit.accepts?.(credentials.token) === false) return refusals['token-rejected']
-    return this.#parts.redisReady(visit.channels[0]!) ? { visit, credentials } : refusals['redis-unavailable']
+    if (admission.accepts?.(credentials.token) === false) return refusals['token-rejected']
+    return this.#parts.redisReady(admission.channels[0]!) ? { admission, credentials } : refusals['redis-unavailable']
   }
 
   async #handshake(attempt: Attempt): Promise<void> {
-    const { door, visit, credentials, address } = attempt
+    const { door, admission, credentials, address } = attempt
     try {
-      if (visit.tokenKey !== undefined) {
-        const verdict = await this.#parts.tokens.redeem(visit.tokenKey, credentials.token)
+      if (admission.tokenKey !== undefined) {
+        const verdict = await this.#parts.tokens.redeem(admission.tokenKey, credentials.token)
         if (attempt.over) return
         if (verdict !== 'ok') return this.#refuse(attempt, refusals['token-rejected'], WHY[verdict])
       }
-      const connection = new Connection(door, visit.subject, address, clockMs())
+      const connection = new Connection(door, admission.subject, address, clockMs())
       attempt.connection = connection
-      connection.agent = visit.agent
+      connection.agent = admission.agent
       connection.trace = attempt.traced?.context
-      visit.greet?.(connection)
-      const { source, channels, also } = visit
+      admission.onBound?.(connection)
+      const { source, channels, also } = admission
       const join = (each: readonly string[]) => this.#parts.bindings.join(connection, source, each)
       // A topic that Redis does not let us listen to costs the client that topic; its door has told it.
       const joinAlso = (each: readonly string[]) =>
@@ -208,7 +210,7 @@ export class Acceptor {
     attempt.over = true
     this.#pending.delete(attempt)
     this.#parts.metrics.connections.inc({ door: attempt.door.name, result })
-    attempt.traced?.end(result, attempt.visit.subject)
+    attempt.traced?.end(result, attempt.admission.subject)
     if (result !== 'accepted') this.#give(attempt)
   }
 
@@ -220,11 +222,11 @@ export class Acceptor {
   #refuse(attempt: Attempt, refusal: Refusal, why?: string): void {
     if (attempt.over) return
     this.#finish(attempt, refusal.code)
-    this.#logRefusal(attempt.door, attempt.address, refusal, why, attempt.visit.subject)
+    this.#logRefusal(attempt.door, attempt.address, refusal, why, attempt.admission.subject)
     respond(attempt.res, refusal)
   }
 
-  #turnAway(door: Door, res: HttpResponse, address: string, refusal: Refusal, traced?: Traced): void {
+  #turnAway(door: Door, res: HttpResponse, address: string, refusal: Refusal, traced?: SpanHandle): void {
     const { metrics } = this.#parts
     metrics.connections.inc({ door: door.name, result: refusal.code })
     if (refusal === refusals['connect-rate']) metrics.rateLimited.connect++

@@ -1,4 +1,4 @@
-import { RedisUnavailable } from '../contract/codes.ts'
+import { RedisUnavailable } from '../platform/unavailable.ts'
 import type { Connection } from './connection.ts'
 
 /** Where messages come from, as bind needs it: Redis' channels. */

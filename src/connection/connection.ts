@@ -1,6 +1,6 @@
 import type { SpanContext } from '@opentelemetry/api'
 import type { Close } from '../contract/codes.ts'
-import type { WebSocket } from '../uws.ts'
+import type { WebSocket } from '../platform/uws.ts'
 import type { Topic } from './bind.ts'
 import type { Door } from './door.ts'
 
@@ -14,7 +14,7 @@ export const Phase = { accepting: 0, open: 1, ending: 2, closed: 3 } as const
 export type Phase = (typeof Phase)[keyof typeof Phase]
 
 /** Close the socket once nothing passed in either direction for so long. */
-export interface QuietRule {
+export interface IdleTimeout {
   readonly afterMs: number
   readonly close: Close
 }
@@ -79,16 +79,16 @@ export class Connection {
   shown: Buffer | undefined
 
   /** Times are of `clockMs`. */
-  heardAt!: number
+  lastSeenAt!: number
   /** The last client frame, and the last heartbeat. */
-  frameAt!: number
+  lastFrameAt!: number
   beatAt!: number
   /** The last message from Redis, and the last client frame that its door counts as one. */
-  trafficAt!: number
+  lastActivityAt!: number
   /** When the sweep has to look at this socket next. */
-  dueAt!: number
+  nextCheckAt!: number
   pinged = false
-  quiet: QuietRule | undefined
+  quiet: IdleTimeout | undefined
   closing: Close | undefined
 
   /** Made with the first frame: most clients only listen. */
@@ -116,11 +116,11 @@ export class Connection {
   /** Its times count from here: from when it is made, and again from when it is open. Nobody can have answered before that. */
   begin(now: number): void {
     this.openedAt = now
-    this.heardAt = now
-    this.frameAt = now
+    this.lastSeenAt = now
+    this.lastFrameAt = now
     this.beatAt = now
-    this.trafficAt = now
-    this.dueAt = now
+    this.lastActivityAt = now
+    this.nextCheckAt = now
   }
 
   /**
@@ -144,6 +144,6 @@ export class Connection {
 
   /** Looks at this socket no later than `at`. */
   due(at: number): void {
-    if (at < this.dueAt) this.dueAt = at
+    if (at < this.nextCheckAt) this.nextCheckAt = at
   }
 }

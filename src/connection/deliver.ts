@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
-import type { Logger } from '../log.ts'
-import type { Metrics } from '../metrics.ts'
+import type { Logger } from '../telemetry/log.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
 import type { Batch, Bindings, Topic } from './bind.ts'
 import { type Connection, Phase, Written } from './connection.ts'
 
@@ -64,7 +64,7 @@ export class Delivery {
       const member = members[i]!
       if (!text) member.mixed = true
       this.enqueue(member, frame)
-      member.trafficAt = this.#tickMs
+      member.lastActivityAt = this.#tickMs
     }
   }
 

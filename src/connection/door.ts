@@ -1,7 +1,7 @@
 import type { Close, Refusal } from '../contract/codes.ts'
-import type { DoorStats } from '../metrics.ts'
+import type { DoorStats } from '../telemetry/metrics.ts'
 import type { Source } from './bind.ts'
-import type { Connection, Heartbeat, QuietRule } from './connection.ts'
+import type { Connection, Heartbeat, IdleTimeout } from './connection.ts'
 
 /** What is particular to one kind of socket. A door keeps no state of its sockets: that is the connection's. */
 export interface Door {
@@ -24,11 +24,11 @@ export interface Door {
   readonly allowedOrigins?: readonly string[]
   /** Client frames: one in `intervalMs` on average (0: no limit), `burst` at once. */
   readonly rate: { readonly intervalMs: number; readonly burst: number }
-  readonly quiet: QuietRule | undefined
+  readonly quiet: IdleTimeout | undefined
   readonly heartbeat?: Heartbeat
   readonly stats: DoorStats
   /** Reads the path and the query. Asks nobody. */
-  admit(ids: readonly string[], query?: string): Visit | Refusal
+  admit(ids: readonly string[], query?: string): Admission | Refusal
   /**
    * The close by which a client learns of this refusal: the upgrade is completed and the socket closed at once, without a frame, since a browser
    * shows a page no HTTP answer. Undefined, or missing: the refusal is the answer to the upgrade.
@@ -51,7 +51,7 @@ export interface Door {
 }
 
 /** Who wants in, and what for. */
-export interface Visit {
+export interface Admission {
   readonly subject: string
   /** Key of the expected token; undefined: no credentials are asked for. */
   readonly tokenKey: string | undefined
@@ -64,5 +64,5 @@ export interface Visit {
   /** The agent that the path names. */
   readonly agent?: string
   /** Called before anything can come from Redis: what it enqueues is what the client gets first. */
-  readonly greet?: (connection: Connection) => void
+  readonly onBound?: (connection: Connection) => void
 }

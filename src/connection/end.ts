@@ -1,6 +1,6 @@
 import { type Close, closes } from '../contract/codes.ts'
-import type { Logger } from '../log.ts'
-import type { Metrics } from '../metrics.ts'
+import type { Logger } from '../telemetry/log.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
 import type { Bindings } from './bind.ts'
 import { type Connection, clockMs, Phase } from './connection.ts'
 import type { Delivery } from './deliver.ts'
@@ -35,7 +35,7 @@ const LABELLED = new Set([1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 
  * One way out, whatever the reason, in one order: no new messages, what was accepted is written, the door's goodbye, the close frame,
  * then (in `closed`) the place is given back, the counts go down and the line is logged.
  */
-export class Endings {
+export class Closer {
   readonly #parts: EndParts
   readonly #open = new Set<Connection>()
 
@@ -67,9 +67,9 @@ export class Endings {
     connection.begin(clockMs())
     const { heartbeat } = connection.door
     // Sockets that came together are asked for the first time at moments of their own, and so ever after.
-    connection.dueAt = connection.heardAt + spread(this.#parts.options.pingIntervalMs)
+    connection.nextCheckAt = connection.lastSeenAt + spread(this.#parts.options.pingIntervalMs)
     if (heartbeat) connection.beatAt -= heartbeat.intervalMs - spread(heartbeat.intervalMs)
-    if (connection.quiet) connection.due(connection.trafficAt + connection.quiet.afterMs)
+    if (connection.quiet) connection.due(connection.lastActivityAt + connection.quiet.afterMs)
     if (heartbeat) connection.due(connection.beatAt + heartbeat.intervalMs)
     const { log } = this.#parts
     if (log.isLevelEnabled('info')) log.connection(connection).info({ event: 'accepted' }, 'connection accepted')
@@ -103,15 +103,15 @@ export class Endings {
     connection.phase = Phase.ending
     if (connection.buffered === 0) this.#endNow(connection)
     // A drain has a deadline of its own for those who read late.
-    else if (close === closes.draining) connection.dueAt = Number.POSITIVE_INFINITY
-    else connection.dueAt = clockMs() + this.#parts.options.slowCloseGraceMs
+    else if (close === closes.draining) connection.nextCheckAt = Number.POSITIVE_INFINITY
+    else connection.nextCheckAt = clockMs() + this.#parts.options.slowCloseGraceMs
   }
 
   /** The kernel has taken some of what was buffered. */
   drained(connection: Connection): void {
     const before = connection.buffered
     connection.buffered = connection.ws!.getBufferedAmount()
-    if (connection.buffered < before) connection.heardAt = clockMs()
+    if (connection.buffered < before) connection.lastSeenAt = clockMs()
     if (connection.buffered <= this.#parts.options.maxBufferBytes * RELIEVED) this.#relieved(connection)
     if (connection.phase === Phase.ending && connection.buffered === 0) this.#endNow(connection)
   }
@@ -173,40 +173,42 @@ export class Endings {
 
   /** Looks at every socket whose time has come; to be called regularly. */
   sweep(now: number): void {
-    for (const connection of this.#open) if (now >= connection.dueAt) this.#look(connection, now)
+    for (const connection of this.#open) if (now >= connection.nextCheckAt) this.#look(connection, now)
   }
 
   #look(connection: Connection, now: number): void {
     if (connection.phase === Phase.ending) return this.#cut(connection)
     const { pingIntervalMs, pongTimeoutMs } = this.#parts.options
     const { quiet } = connection
-    if (quiet && now - connection.trafficAt >= quiet.afterMs) return this.end(connection, quiet.close)
+    if (quiet && now - connection.lastActivityAt >= quiet.afterMs) return this.end(connection, quiet.close)
     // A client that reads a long backlog answers pings late: what it reads counts.
     if (connection.buffered > 0) this.drained(connection)
-    const silentMs = now - connection.heardAt
+    const silentMs = now - connection.lastSeenAt
     // Who was not asked could not answer: the sweep may have come late, by its own interval or because the process stood still.
     if (silentMs >= pongTimeoutMs && connection.pinged) return this.end(connection, closes.notHeard)
-    const neverHeard = connection.heardAt === connection.openedAt
+    const neverHeard = connection.lastSeenAt === connection.openedAt
     if ((silentMs >= pingIntervalMs || neverHeard) && !connection.pinged) {
       connection.pinged = true
       connection.ws!.ping()
     }
-    const { heardAt, pinged } = connection
-    connection.dueAt = pinged ? Math.min(heardAt + pongTimeoutMs, now + pingIntervalMs) : heardAt + pingIntervalMs
-    if (quiet) connection.due(connection.trafficAt + quiet.afterMs)
+    const { lastSeenAt, pinged } = connection
+    connection.nextCheckAt = pinged
+      ? Math.min(lastSeenAt + pongTimeoutMs, now + pingIntervalMs)
+      : lastSeenAt + pingIntervalMs
+    if (quiet) connection.due(connection.lastActivityAt + quiet.afterMs)
     this.#beat(connection, now)
   }
 
   #beat(connection: Connection, now: number): void {
     const { heartbeat } = connection.door
     if (heartbeat === undefined) return
-    const asked = connection.beatAt > connection.frameAt
-    if (asked && now - connection.frameAt >= heartbeat.timeoutMs) return this.end(connection, closes.notHeard)
+    const asked = connection.beatAt > connection.lastFrameAt
+    if (asked && now - connection.lastFrameAt >= heartbeat.timeoutMs) return this.end(connection, closes.notHeard)
     if (now - connection.beatAt >= heartbeat.intervalMs) {
       connection.beatAt = now
       this.#parts.delivery.enqueue(connection, heartbeat.frame)
     }
-    connection.due(Math.min(connection.beatAt + heartbeat.intervalMs, connection.frameAt + heartbeat.timeoutMs))
+    connection.due(Math.min(connection.beatAt + heartbeat.intervalMs, connection.lastFrameAt + heartbeat.timeoutMs))
   }
 
   #relieved(connection: Connection): void {

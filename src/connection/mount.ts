@@ -6,18 +6,18 @@ import {
   type TemplatedApp,
   type WebSocket,
   type WebSocketBehavior,
-} from '../uws.ts'
+} from '../platform/uws.ts'
 import type { Acceptor } from './accept.ts'
 import type { Connection, Socket } from './connection.ts'
 import type { Door } from './door.ts'
-import type { Endings } from './end.ts'
+import type { Closer } from './end.ts'
 import type { Receiver } from './receive.ts'
 
 /** The stages of a connection's life that uWebSockets.js calls. */
 export interface Stages {
   readonly acceptor: Acceptor
   readonly receiver: Receiver
-  readonly ends: Endings
+  readonly ends: Closer
 }
 
 /** A frame of a client may announce so many times the limit and still be read, so that the client gets its 1009; past it the connection is cut. */

@@ -1,7 +1,7 @@
 import { closes } from '../contract/codes.ts'
-import type { Metrics } from '../metrics.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
 import { type Connection, clockMs, Phase } from './connection.ts'
-import type { Endings } from './end.ts'
+import type { Closer } from './end.ts'
 import { admit } from './limits.ts'
 
 /** The notice of a rate limit comes at most once in so long. */
@@ -9,10 +9,10 @@ const RATE_NOTICE_MS = 5000
 
 /** What a client sends, on its way to its door: kind, size and rate are the same for all. */
 export class Receiver {
-  readonly #ends: Endings
+  readonly #ends: Closer
   readonly #metrics: Metrics
 
-  constructor(ends: Endings, metrics: Metrics) {
+  constructor(ends: Closer, metrics: Metrics) {
     this.#ends = ends
     this.#metrics = metrics
   }
@@ -23,7 +23,7 @@ export class Receiver {
       return this.#metrics.lose(connection.closing === closes.draining ? 'drain' : 'closing')
     const now = clockMs()
     this.heard(connection, now)
-    connection.frameAt = now
+    connection.lastFrameAt = now
     connection.framesIn++
     connection.bytesIn += data.byteLength
     this.#metrics.received.client++
@@ -44,7 +44,7 @@ export class Receiver {
 
   /** Anything at all came from the client, a pong for instance. */
   heard(connection: Connection, now = clockMs()): void {
-    connection.heardAt = now
+    connection.lastSeenAt = now
     connection.pinged = false
   }
 

@@ -1,4 +1,4 @@
-import type { ErrorCode } from './types.gen.ts'
+import type { ErrorCode } from './live/types.gen.ts'
 
 /**
  * Every number and name with which a connection is refused, closed or answered.
@@ -128,8 +128,3 @@ export const liveErrors = Object.freeze({
   'too-many-subscriptions': 'Too many subscriptions',
   forbidden: 'Not allowed',
 }) satisfies Readonly<Record<ErrorCode, string>>
-
-/** Redis is away, or was lost before it answered: what asks for it gets `redis-unavailable`, not `internal-error`. */
-export class RedisUnavailable extends Error {
-  override readonly name = 'RedisUnavailable'
-}

@@ -75,7 +75,7 @@ export interface Limits {
 }
 
 /** What a check may ask. */
-export interface Surroundings {
+export interface CheckContext {
   readonly redis: CheckedRedis
   readonly gateway: CheckedGateway
   /** Ms since the epoch. */
@@ -90,7 +90,7 @@ export interface Check {
   /** The event types that it is for. */
   readonly appliesTo: 'all' | readonly string[]
   /** Has `PREFLIGHT_CHECK_TIMEOUT`, after which `signal` is aborted and the check has failed. What it throws is its failure. */
-  execute(context: Context, signal: AbortSignal, surroundings: Surroundings): Promise<Verdict>
+  execute(context: Context, signal: AbortSignal, surroundings: CheckContext): Promise<Verdict>
 }
 
 /** The record of one run. */

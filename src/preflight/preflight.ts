@@ -1,26 +1,26 @@
-import type { Admin } from '../admin.ts'
-import type { Config } from '../config.ts'
-import { PREFLIGHT_REPORTS } from '../contract/topics.ts'
-import type { Answer, Route } from '../http.ts'
-import type { Logger } from '../log.ts'
-import type { Metrics } from '../metrics.ts'
-import type { TemplatedApp } from '../uws.ts'
-import type { Check, Context, Report, Surroundings } from './check.ts'
-import { checkedGateway } from './gateway.ts'
-import { Loopback } from './loopback.ts'
-import { healthOf, Readiness, readyAnswer } from './ready.ts'
-import { Recorder, type Told } from './recorder.ts'
-import { PreflightRedis, type RedisAccess } from './redis.ts'
+import type { Config } from '../config/load.ts'
+import { PREFLIGHT_REPORTS } from '../contract/names.ts'
+import type { Admin } from '../http/admin.ts'
+import type { ApiResponse, Route } from '../http/routes.ts'
+import type { TemplatedApp } from '../platform/uws.ts'
+import type { Logger } from '../telemetry/log.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import type { Check, CheckContext, Context, Report } from './check.ts'
+import { healthOf, Readiness, readyAnswer } from './http/ready.ts'
+import { routes } from './http/routes.ts'
+import { checkedGateway } from './probes/gateway.ts'
+import { Loopback } from './probes/loopback.ts'
+import { PreflightRedis, type RedisAccess } from './probes/redis.ts'
 import { BUILT_IN, folderUrl, loadChecks } from './registry.ts'
-import { Reports } from './reports.ts'
-import { routes } from './routes.ts'
+import { Recorder, type ReportSink } from './reports/recorder.ts'
+import { Reports } from './reports/reports.ts'
+import { openSentry } from './reports/sentry.ts'
 import { Runner } from './runner.ts'
-import { openSentry } from './sentry.ts'
 
 /** What is read once, at the start. */
 export interface LoadedPreflight {
   readonly checks: readonly Check[]
-  readonly told?: Told | undefined
+  readonly told?: ReportSink | undefined
 }
 
 /** @param contributed checks of parts of the gateway. @throws ConfigError when a check file is none, or two have one name. */
@@ -71,7 +71,7 @@ export class Preflight {
       eventTypes: config.preflightEventTypes,
       told: loaded.told,
     })
-    const surroundings: Surroundings = {
+    const surroundings: CheckContext = {
       redis: this.#redis,
       gateway: checkedGateway(config, this.loopback, sockets, note),
       now: Date.now,
@@ -105,7 +105,7 @@ export class Preflight {
   }
 
   /** What `/ready` answers. */
-  async ready(): Promise<Answer> {
+  async ready(): Promise<ApiResponse> {
     return readyAnswer(await this.#readiness.ask())
   }
 

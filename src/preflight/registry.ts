@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { ConfigError } from '../config.ts'
+import { ConfigError } from '../config/load.ts'
 import type { Check } from './check.ts'
 
 /** The folder of the checks that come with the gateway. */

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
-import { type Check, type Context, LIGHT_PRIORITY, type Report, type Result, type Surroundings } from './check.ts'
-import { type Spoken, verdictOf } from './verdict.ts'
+import { type Check, type CheckContext, type Context, LIGHT_PRIORITY, type Report, type Result } from './check.ts'
+import { type CheckOutcome, verdictOf } from './verdict.ts'
 
 export interface RunnerParts {
   readonly checks: readonly Check[]
-  readonly surroundings: Surroundings
+  readonly surroundings: CheckContext
   /** For each check. */
   readonly timeoutMs: number
   /** Called once a run, however many share it. */
@@ -81,7 +81,7 @@ export class Runner {
     // One listener a question to Redis: a check may have many.
     setMaxListeners(0, abort.signal)
     let timer: NodeJS.Timeout | undefined
-    const late = new Promise<Spoken>((resolve) => {
+    const late = new Promise<CheckOutcome>((resolve) => {
       const stop = () => {
         abort.abort(new Error(`not done within ${timeoutMs} ms`))
         // What it returns now is heard: it knows what it was waiting for.
@@ -97,8 +97,8 @@ export class Runner {
     const spoken = (async () => check.execute(context, abort.signal, surroundings))()
     const said = await Promise.race([
       spoken.then(
-        (value): Spoken => ({ value }),
-        (thrown: unknown): Spoken => ({ thrown }),
+        (value): CheckOutcome => ({ value }),
+        (thrown: unknown): CheckOutcome => ({ thrown }),
       ),
       late,
     ])

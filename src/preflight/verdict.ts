@@ -1,7 +1,7 @@
 import type { Status, Verdict } from './check.ts'
 
 /** How a check ended: it returned something, it threw something, or it took longer than it may. */
-export type Spoken = { readonly value: unknown } | { readonly thrown: unknown } | { readonly late: number }
+export type CheckOutcome = { readonly value: unknown } | { readonly thrown: unknown } | { readonly late: number }
 
 const STATUSES: ReadonlySet<unknown> = new Set<Status>(['pass', 'warn', 'fail', 'skipped'])
 /** A report is kept for weeks and shown to people: its texts have an end. */
@@ -9,7 +9,7 @@ const MAX_TEXT = 10_000
 const MAX_DETAILS = 20_000
 
 /** What a check said, or, where that is no verdict, a failure that says why. */
-export function verdictOf(name: string, spoken: Spoken): Verdict {
+export function verdictOf(name: string, spoken: CheckOutcome): Verdict {
   try {
     return read(name, spoken)
   } catch {
@@ -18,7 +18,7 @@ export function verdictOf(name: string, spoken: Spoken): Verdict {
   }
 }
 
-function read(name: string, spoken: Spoken): Verdict {
+function read(name: string, spoken: CheckOutcome): Verdict {
   if ('late' in spoken) {
     return failed(
       `it was not done within ${spoken.late} ms`,

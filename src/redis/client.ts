@@ -1,19 +1,15 @@
 import { randomBytes } from 'node:crypto'
-import { RedisUnavailable } from '../contract/codes.ts'
-import { within } from '../deadline.ts'
-import type { Logger } from '../log.ts'
-import type { Metrics } from '../metrics.ts'
-import type { Tracing } from '../tracing.ts'
-import { Cluster } from './cluster.ts'
-import type { Target } from './connection.ts'
-import { askedAt, isMoved, isReply } from './errors.ts'
+import { within } from '../platform/deadline.ts'
+import { RedisUnavailable } from '../platform/unavailable.ts'
+import type { Logger } from '../telemetry/log.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import type { Tracing } from '../telemetry/tracing.ts'
 import { RedisFlow } from './flow.ts'
 import { RedisHashes } from './hashes.ts'
-import type { Link } from './link.ts'
-import type { NodeOptions, RedisNode } from './node.ts'
-import type { OnMessage } from './resp.ts'
-import { sentinelTarget } from './sentinel.ts'
-import { RedisTokens } from './tokens.ts'
+import { Cluster } from './servers/cluster.ts'
+import type { Link } from './servers/link.ts'
+import type { NodeOptions, RedisNode } from './servers/node.ts'
+import { sentinelTarget } from './servers/sentinel.ts'
 import {
   type At,
   type Command,
@@ -23,8 +19,12 @@ import {
   type Sender,
   type Topology,
   type TopologyFeed,
-} from './topology.ts'
+} from './servers/topology.ts'
+import { RedisTokens } from './tokens.ts'
 import { RedisUpstream } from './upstream.ts'
+import type { Target } from './wire/connection.ts'
+import { askedAt, isMoved, isReply } from './wire/errors.ts'
+import type { OnMessage } from './wire/resp.ts'
 
 export interface RedisOptions extends NodeOptions {
   /** Address, credentials and database; with Sentinels or a cluster, what is the same on all servers. */

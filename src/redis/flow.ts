@@ -1,6 +1,6 @@
-import { sessionControl, sessionFlow } from '../contract/topics.ts'
-import type { Metrics } from '../metrics.ts'
-import type { At } from './topology.ts'
+import { sessionControl, sessionFlow } from '../contract/names.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import type { At } from './servers/topology.ts'
 
 /** Compares and writes in one step. */
 const RENEW = `local now = redis.call('GET', KEYS[1])

@@ -1,6 +1,6 @@
-import { RedisUnavailable } from '../contract/codes.ts'
-import { isReply, isUnable } from './errors.ts'
-import type { At } from './topology.ts'
+import { RedisUnavailable } from '../platform/unavailable.ts'
+import type { At } from './servers/topology.ts'
+import { isReply, isUnable } from './wire/errors.ts'
 
 /** Hashes, read whole. */
 export class RedisHashes {

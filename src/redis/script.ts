@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { isReply } from './errors.ts'
+import { isReply } from './wire/errors.ts'
 
 /** A script that runs in one step on the server (Redis: EVALSHA): its text travels only when the server does not know it yet. */
 export class Script {

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
-import { RedisUnavailable } from '../contract/codes.ts'
-import { isReply, isUnable } from './errors.ts'
+import { RedisUnavailable } from '../platform/unavailable.ts'
 import { Script } from './script.ts'
-import type { At } from './topology.ts'
+import type { At } from './servers/topology.ts'
+import { isReply, isUnable } from './wire/errors.ts'
 
 /** A token is removed (0), left alone (-1), or its life shortened to so many ms. */
 export type AfterSuccess = number

@@ -1,10 +1,10 @@
 import type { SpanContext } from '@opentelemetry/api'
-import type { Metrics } from '../metrics.ts'
-import type { Traced, Tracing } from '../tracing.ts'
-import type { Answered } from './connection.ts'
-import { isMoved, isReply, Unsent } from './errors.ts'
-import type { Link } from './link.ts'
-import type { Reply } from './resp.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import type { SpanHandle, Tracing } from '../telemetry/tracing.ts'
+import type { Link } from './servers/link.ts'
+import type { Answered } from './wire/connection.ts'
+import { isMoved, isReply, Unsent } from './wire/errors.ts'
+import type { Reply } from './wire/resp.ts'
 
 export type Refused = (code: 'upstream-unavailable' | 'upstream-uncertain') => void
 
@@ -55,9 +55,9 @@ class Entry implements Answered {
   readonly order: number
   readonly outlet: Outlet
   readonly frame: Buffer
-  readonly traced: Traced | undefined
+  readonly traced: SpanHandle | undefined
 
-  constructor(upstream: RedisUpstream, order: number, outlet: Outlet, frame: Buffer, traced: Traced | undefined) {
+  constructor(upstream: RedisUpstream, order: number, outlet: Outlet, frame: Buffer, traced: SpanHandle | undefined) {
     this.#upstream = upstream
     this.order = order
     this.outlet = outlet

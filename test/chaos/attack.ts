@@ -1,6 +1,6 @@
 import { connect } from 'node:net'
 import { createClient } from 'redis'
-import { sessionAuth, sessionDown } from '../../src/contract/topics.ts'
+import { sessionAuth, sessionDown } from '../../src/contract/names.ts'
 import { Command } from '../support/cli.ts'
 import { connect as connectClient } from '../support/client.ts'
 import { sample } from '../support/gateway.ts'

@@ -1,5 +1,5 @@
 import { createClient } from 'redis'
-import { sessionDown, sessionUp } from '../../src/contract/topics.ts'
+import { sessionDown, sessionUp } from '../../src/contract/names.ts'
 import type { TestClient } from '../support/client.ts'
 import { eventually, within } from '../support/wait.ts'
 import { accountDown, accountUp, type Interval, numbered, type Published, type Witness } from './account.ts'

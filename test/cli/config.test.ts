@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { after, describe, it } from 'node:test'
-import { settings } from '../../src/settings.ts'
+import { settings } from '../../src/config/table.ts'
 import { killCommands, run } from '../support/cli.ts'
 
 const NAMES = Object.values(settings).map(({ env }) => env)

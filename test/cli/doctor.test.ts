@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createServer } from 'node:net'
 import { after, before, describe, it } from 'node:test'
-import { PREFLIGHT_REPORTS, sessionAuth } from '../../src/contract/topics.ts'
+import { PREFLIGHT_REPORTS, sessionAuth } from '../../src/contract/names.ts'
 import type { Report } from '../../src/preflight/check.ts'
 import { killCommands, run, serve } from '../support/cli.ts'
 import { freePort } from '../support/ports.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { sessionAuth } from '../../src/contract/topics.ts'
+import { sessionAuth } from '../../src/contract/names.ts'
 import { killCommands, run } from '../support/cli.ts'
 import { freePort } from '../support/ports.ts'
 import { type Client, startRedis, type TestRedis } from '../support/redis.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
-import { sessionDown } from '../../src/contract/topics.ts'
+import { sessionDown } from '../../src/contract/names.ts'
 import type { TestClient } from '../support/client.ts'
 import { startGateway, type TestGateway } from '../support/gateway.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'

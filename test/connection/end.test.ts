@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it, type TestContext } from 'node:test'
-import { sessionDown, sessionUp } from '../../src/contract/topics.ts'
+import { sessionDown, sessionUp } from '../../src/contract/names.ts'
 import { connect, type TestClient } from '../support/client.ts'
 import { startGateway, type TestGateway, type TestGatewayOptions } from '../support/gateway.ts'
 import { clientFrame, type RawSocket } from '../support/raw.ts'

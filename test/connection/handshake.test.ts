@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { sessionAuth, sessionDown } from '../../src/contract/topics.ts'
+import { sessionAuth, sessionDown } from '../../src/contract/names.ts'
 import { connect } from '../support/client.ts'
 import { startGateway, type TestGateway } from '../support/gateway.ts'
 import { RawSocket, upgradeRequest } from '../support/raw.ts'

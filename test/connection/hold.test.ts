@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import { Bindings, type Feed, type Source } from '../../src/connection/bind.ts'
 import { Connection } from '../../src/connection/connection.ts'
 import type { Door } from '../../src/connection/door.ts'
-import { RedisUnavailable } from '../../src/contract/codes.ts'
+import { RedisUnavailable } from '../../src/platform/unavailable.ts'
 
 /** A feed whose answers a test gives, and what it is asked. */
 function fakeFeed() {

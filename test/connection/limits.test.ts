@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
+import { originRule } from '../../src/config/origins.ts'
 import { admit, ConnectLimits, type ConnectLimitsOptions } from '../../src/connection/limits.ts'
-import { originRule } from '../../src/origins.ts'
 
 /** The textbook: tokens drip into a bucket, an event takes one out. Levels are in ms, so that nothing is rounded. */
 class TokenBucket {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { sessionUp } from '../../src/contract/topics.ts'
+import { sessionUp } from '../../src/contract/names.ts'
 import type { TestClient } from '../support/client.ts'
 import { startGateway, type TestGateway } from '../support/gateway.ts'
 import { clientFrame, type RawSocket } from '../support/raw.ts'

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
-import { closes, frameErrors, liveErrors, RedisUnavailable, refusals } from '../../src/contract/codes.ts'
+import { closes, frameErrors, liveErrors, refusals } from '../../src/contract/codes.ts'
+import { RedisUnavailable } from '../../src/platform/unavailable.ts'
 
-const PAGE = readFileSync(new URL('../../../src/contract/PROTOCOL.md', import.meta.url), 'utf8')
+const PAGE = readFileSync(new URL('../../../docs/reference/protocol.md', import.meta.url), 'utf8')
 
 /** The rows of the first table after a heading, each as its cells. */
 function table(heading: string): string[][] {

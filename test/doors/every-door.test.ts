@@ -1,4 +1,4 @@
-import { liveChannel, sessionAuth, sessionDown } from '../../src/contract/topics.ts'
+import { liveChannel, sessionAuth, sessionDown } from '../../src/contract/names.ts'
 import { everyDoor } from './every-door.ts'
 
 everyDoor('session', {

@@ -170,7 +170,7 @@ describe('what is scraped from a gateway that works', () => {
 
 describe('the dashboards and rules', () => {
   it('are what their definitions say', () => {
-    const { status, stderr } = spawnSync(process.execPath, [join(ROOT, 'scripts/monitoring/main.mjs'), '--check'], {
+    const { status, stderr } = spawnSync(process.execPath, [join(ROOT, 'tools/monitoring/main.mjs'), '--check'], {
       encoding: 'utf8',
     })
     assert.equal(status, 0, stderr)

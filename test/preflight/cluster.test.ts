@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { PREFLIGHT_REPORTS, sessionAuth, sessionUp } from '../../src/contract/topics.ts'
+import { PREFLIGHT_REPORTS, sessionAuth, sessionUp } from '../../src/contract/names.ts'
 import type { Report } from '../../src/preflight/check.ts'
 import { killCommands, run } from '../support/cli.ts'
 import { startCluster, type TestCluster } from '../support/cluster.ts'

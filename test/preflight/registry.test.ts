@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import { afterEach, beforeEach, describe, it } from 'node:test'
-import { ConfigError } from '../../src/config.ts'
+import { ConfigError } from '../../src/config/load.ts'
 import { BUILT_IN, loadChecks } from '../../src/preflight/registry.ts'
 import { CheckFolder, checkSource, newCheck } from '../support/preflight.ts'
 

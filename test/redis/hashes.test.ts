@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, before, describe, it } from 'node:test'
-import { RedisUnavailable } from '../../src/contract/codes.ts'
+import { RedisUnavailable } from '../../src/platform/unavailable.ts'
 import { RedisHashes } from '../../src/redis/hashes.ts'
 import { atLink, newLink, openLink, type TestLink } from '../support/link.ts'
 import { freePort } from '../support/ports.ts'

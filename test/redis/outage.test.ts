@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, before, describe, it } from 'node:test'
 import { createClient } from 'redis'
-import { sessionAuth, sessionDown, sessionUp } from '../../src/contract/topics.ts'
+import { sessionAuth, sessionDown, sessionUp } from '../../src/contract/names.ts'
 import { startBareGateway } from '../support/bare.ts'
 import { connect, type Refused, refused, type TestClient } from '../support/client.ts'
 import { startGateway, type TestGateway } from '../support/gateway.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { RedisUnavailable } from '../../src/contract/codes.ts'
+import { RedisUnavailable } from '../../src/platform/unavailable.ts'
 import { RedisTokens } from '../../src/redis/tokens.ts'
 import { atLink, newLink, openLink, type TestLink } from '../support/link.ts'
 import { TcpProxy } from '../support/proxy.ts'

@@ -1,5 +1,5 @@
-import { loadConfig } from '../../src/config.ts'
-import { Gateway } from '../../src/server.ts'
+import { loadConfig } from '../../src/config/load.ts'
+import { Gateway } from '../../src/gateway/gateway.ts'
 import { keptLog } from './link.ts'
 
 /** A gateway that has been started, whether its Redis is there or not. */

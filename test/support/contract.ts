@@ -1,6 +1,6 @@
-import { contractAjv, referenceTo } from '../../contract/ajv.ts'
-import type { ContractSchema } from '../../contract/schema.ts'
-import { ruleOf, schemaText } from '../../src/contract/validate.ts'
+import { ruleOf, schemaText } from '../../src/contract/live/schema.ts'
+import { contractAjv, referenceTo } from '../../tools/contract/ajv.ts'
+import type { ContractSchema } from '../../tools/contract/schema.ts'
 
 const schema = JSON.parse(schemaText) as ContractSchema
 const problem = ruleOf(contractAjv(schema).getSchema(referenceTo(schema, 'ServerFrame'))!)

@@ -1,9 +1,9 @@
-import { createLogger } from '../../src/log.ts'
-import { Metrics } from '../../src/metrics.ts'
 import { parseTarget } from '../../src/redis/client.ts'
-import { RedisConnection } from '../../src/redis/connection.ts'
-import { Link, type LinkOptions } from '../../src/redis/link.ts'
-import type { At } from '../../src/redis/topology.ts'
+import { Link, type LinkOptions } from '../../src/redis/servers/link.ts'
+import type { At } from '../../src/redis/servers/topology.ts'
+import { RedisConnection } from '../../src/redis/wire/connection.ts'
+import { createLogger } from '../../src/telemetry/log.ts'
+import { Metrics } from '../../src/telemetry/metrics.ts'
 import { eventually } from './wait.ts'
 
 /** A logger that keeps its lines, parsed. */

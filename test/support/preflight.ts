@@ -4,12 +4,12 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type {
   Check,
+  CheckContext,
   CheckedGateway,
   CheckedRedis,
   Context,
   Report,
   Result,
-  Surroundings,
   Verdict,
 } from '../../src/preflight/check.ts'
 
@@ -54,7 +54,7 @@ export const surroundings = ({
   redis?: Partial<CheckedRedis>
   gateway?: Partial<CheckedGateway>
   now?: () => number
-} = {}): Surroundings => ({
+} = {}): CheckContext => ({
   redis: { address: 'redis://127.0.0.1:1', ...redis } as CheckedRedis,
   gateway: { httpDependencies: [], ...gateway } as CheckedGateway,
   now,

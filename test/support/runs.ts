@@ -1,5 +1,5 @@
-import { runEvents } from '../../src/contract/topics.ts'
-import { renderRun, weppChecklist } from '../../src/runs/checklist.ts'
+import { runEvents } from '../../src/contract/names.ts'
+import { renderRun, weppChecklist } from '../../src/doors/run/checklist.ts'
 import { type ConnectClientOptions, connect, type TestClient } from './client.ts'
 import type { TestGateway } from './gateway.ts'
 import type { Client } from './redis.ts'

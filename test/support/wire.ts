@@ -1,4 +1,4 @@
-import { sessionDown } from '../../src/contract/topics.ts'
+import { sessionDown } from '../../src/contract/names.ts'
 import type { TestGateway } from './gateway.ts'
 import { RawSocket, upgradeRequest } from './raw.ts'
 import { eventually } from './wait.ts'

@@ -1,4 +1,4 @@
-import { sessionUp } from '../../contract/topics.ts'
+import { sessionUp } from '../../contract/names.ts'
 import type { Check } from '../check.ts'
 
 const check: Check = {

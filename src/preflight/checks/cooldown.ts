@@ -1,4 +1,4 @@
-import { cooldown } from '../../contract/topics.ts'
+import { cooldown } from '../../contract/names.ts'
 import { type Check, NO_EVENT_TYPE } from '../check.ts'
 
 const NO_KEY = -2

@@ -1,4 +1,4 @@
-import { EVENTS_CONFIG } from '../../contract/topics.ts'
+import { EVENTS_CONFIG } from '../../contract/names.ts'
 import { type Check, NO_EVENT_TYPE } from '../check.ts'
 
 const OFF = new Set(['false', '0'])

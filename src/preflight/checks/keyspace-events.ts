@@ -1,6 +1,6 @@
-import { missingFlags } from '../../redis/keyspace.ts'
+import { missingFlags } from '../../redis/servers/keyspace.ts'
 import type { Check } from '../check.ts'
-import { settingsOf } from '../replies.ts'
+import { settingsOf } from '../probes/reply.ts'
 
 const NAME = 'notify-keyspace-events'
 

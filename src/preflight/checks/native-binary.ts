@@ -8,7 +8,7 @@ const check: Check = {
     const { platform, arch, version } = process
     const details = { node: version, platform, arch }
     try {
-      await import('../../uws.ts')
+      await import('../../platform/uws.ts')
       return { status: 'pass', message: `uWebSockets.js runs on Node ${version}, ${platform}-${arch}`, details }
     } catch (error) {
       return {

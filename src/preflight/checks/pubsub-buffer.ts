@@ -1,5 +1,5 @@
 import type { Check } from '../check.ts'
-import { settingsOf } from '../replies.ts'
+import { settingsOf } from '../probes/reply.ts'
 
 const NAME = 'client-output-buffer-limit'
 /** For so long the gateway may be busy with something else. */

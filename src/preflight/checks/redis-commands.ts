@@ -8,7 +8,7 @@ import {
   sessionAuth,
   sessionDown,
   sessionUp,
-} from '../../contract/topics.ts'
+} from '../../contract/names.ts'
 import type { Check, CheckedRedis } from '../check.ts'
 
 interface Need {

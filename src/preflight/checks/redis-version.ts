@@ -1,4 +1,4 @@
-import { isReply } from '../../redis/errors.ts'
+import { isReply } from '../../redis/wire/errors.ts'
 import type { Check } from '../check.ts'
 
 const OLDEST = [6, 0] as const

@@ -1,4 +1,4 @@
-import { sessionAuth } from '../../contract/topics.ts'
+import { sessionAuth } from '../../contract/names.ts'
 import type { Check } from '../check.ts'
 
 const NO_KEY = -2

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { privateSession, sessionAuth } from '../../contract/topics.ts'
+import { privateSession, sessionAuth } from '../../contract/names.ts'
 import type { Check } from '../check.ts'
 
 /** The key goes by itself, should nobody be left to remove it. */

@@ -1,0 +1,135 @@
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { setTimeout as pause } from 'node:timers/promises'
+import { createClient } from 'redis'
+import { WebSocket } from 'ws'
+import { loadConfig } from '../src/config/load.ts'
+import { sessionAuth, sessionDown, sessionUp } from '../src/contract/names.ts'
+import { Gateway } from '../src/gateway/gateway.ts'
+import { startEmbeddedRedis } from '../src/redis/servers/embedded.ts'
+import { createLogger } from '../src/telemetry/log.ts'
+
+/**
+ * The whole story on one screen in about ten seconds: a gateway, an agent that speaks Redis and nothing else, and a client that holds a WebSocket
+ * and knows nothing of Redis. All of it is real; only the agent's wit is canned.
+ */
+
+const WORDS =
+  'Every word that you read here was published to Redis by an agent and reached you through a WebSocket .'.split(' ')
+const WORD_MS = 200
+const SESSION = 'demo'
+const RUN = 'demo-run'
+/** Field of the hash, and the step of the checklist that it turns green. */
+const STEPS = [
+  ['build_channels', 'channels'],
+  ['set_outlet', 'outlet'],
+  ['abstract_watershed', 'subcatchments'],
+  ['build_landuse', 'landuse'],
+  ['build_climate', 'climate'],
+] as const
+const STEP_MS = 400
+
+const say = (who: string, what: string) => console.log(`${who.padEnd(9)}${what}`)
+
+/** A backend: waits for a question on `:up`, answers word by word on `:down`. */
+async function startAgent(url: string) {
+  const listener = createClient({ url })
+  const publisher = createClient({ url })
+  await Promise.all([listener.connect(), publisher.connect()])
+  await listener.subscribe(sessionUp(SESSION), async (question) => {
+    say('agent', `PUBLISH from the client: ${question}`)
+    for (const text of WORDS) {
+      await publisher.publish(sessionDown(SESSION), JSON.stringify({ type: 'token', text }))
+      await pause(WORD_MS)
+    }
+    await publisher.publish(sessionDown(SESSION), JSON.stringify({ type: 'control', command: 'stream_end' }))
+  })
+  return {
+    /** What a backend does before it sends a browser to the gateway. */
+    invite: async () => {
+      const token = randomBytes(32).toString('base64url')
+      await publisher.set(sessionAuth(SESSION), token, { expiration: { type: 'EX', value: 60 } })
+      return token
+    },
+    stop: () => [listener, publisher].map((client) => client.destroy()),
+  }
+}
+
+/** A client: asks, prints the words as they come, returns when the gateway closes. */
+async function runClient(url: string, token: string): Promise<void> {
+  const socket = new WebSocket(url, { headers: { Authorization: `Bearer ${token}` } })
+  const closed = once(socket, 'close') as Promise<[number, Buffer]>
+  await once(socket, 'open')
+  say('client', 'open: the token was right and Redis has confirmed the subscription')
+  socket.send(JSON.stringify({ type: 'ask', text: 'What am I looking at?' }))
+  let heard = 0
+  socket.on('message', (data) => {
+    const frame = JSON.parse(data.toString())
+    if (frame.type === 'token') process.stdout.write(`${heard++ === 0 ? 'client   ' : ' '}${frame.text}`)
+    else process.stdout.write('\n')
+  })
+  const [code, reason] = await closed
+  say('client', `closed: ${code} ${reason}`)
+}
+
+async function refusedAgain(url: string, token: string): Promise<void> {
+  const socket = new WebSocket(url, { headers: { Authorization: `Bearer ${token}` } })
+  socket.on('error', () => {})
+  const [, response] = await once(socket, 'unexpected-response')
+  say('client', `the same token a second time: ${response.statusCode} ${response.statusMessage}`)
+  response.destroy()
+}
+
+/** A run being filled, step by step, while whoever watches sees its checklist turn green. */
+async function runDoor(gatewayUrl: string, redisUrl: string): Promise<void> {
+  const writer = createClient({ url: redisUrl })
+  await writer.connect()
+  const socket = new WebSocket(`${gatewayUrl}/${RUN}`)
+  const shown = () =>
+    new Promise<void>((resolve) => {
+      socket.once('message', (data) => {
+        const { checklist } = JSON.parse(data.toString())
+        const steps = Object.keys(checklist).filter((step) => STEPS.some(([, key]) => key === step))
+        const green = Object.values(checklist).filter(Boolean).length
+        say(
+          'client',
+          steps
+            .map((step) => (checklist[step] ? `[x] ${step}` : `[ ] ${step}`))
+            .join('  ')
+            .concat(`   (${green} green)`),
+        )
+        resolve()
+      })
+    })
+  await shown()
+  for (const [index, [field]] of STEPS.entries()) {
+    await pause(STEP_MS)
+    const seen = shown()
+    await writer.hSet(RUN, `timestamps:${field}`, String(100 + index))
+    await seen
+  }
+  socket.close()
+  writer.destroy()
+}
+
+const redis = await startEmbeddedRedis()
+const { config } = loadConfig({ LISTEN_ADDR: '127.0.0.1:0', STREAM_END_TIMEOUT: '1s' })
+const gateway = new Gateway({ config, redisUrl: redis.url, log: createLogger('silent') })
+const { port } = gateway.listen()
+// Until it has its Redis it refuses upgrades: a client would come back, and this one does not.
+while (!gateway.redisReady) await pause(10)
+say('redis', `${redis.url} (embedded)`)
+say('gateway', `ws://127.0.0.1:${port}`)
+const agent = await startAgent(redis.url)
+const url = `ws://127.0.0.1:${port}/agent-1/ws/${SESSION}`
+const token = await agent.invite()
+say('agent', `SET ${sessionAuth(SESSION)} <a token> EX 60`)
+await runClient(url, token)
+await refusedAgain(url, token)
+say('agent', `fills the hash ${RUN} with time stamps, one HSET a step`)
+await runDoor(`ws://127.0.0.1:${port}`, redis.url)
+agent.stop()
+await gateway.stop()
+await redis.close()
+say('gateway', 'drained')
+process.exit(0)

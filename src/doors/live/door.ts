@@ -1,0 +1,249 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { deflateRawSync } from 'node:zlib'
+import type { Bindings, Source, Topic } from '../../connection/bind.ts'
+import { type Connection, clockMs, type IdleTimeout } from '../../connection/connection.ts'
+import type { Admission, Door } from '../../connection/door.ts'
+import { type Close, closes, idleClose, type Refusal, refusals } from '../../contract/codes.ts'
+import { CONTRACT_VERSION } from '../../contract/live/schema.ts'
+import type { ClientType, DataRequest, ErrorCode, Ping } from '../../contract/live/types.gen.ts'
+import { isTopic, liveBus, liveChannels, liveKind, topicOf } from '../../contract/names.ts'
+import type { LiveCounts } from '../../telemetry/live.ts'
+import { connectionId, serialOf } from '../../telemetry/log.ts'
+import type { DoorStats, Metrics } from '../../telemetry/metrics.ts'
+import type { LiveBus } from './bus.ts'
+import { errorFrame, frameOf, listed, messageOf, now, shown } from './frames.ts'
+import { read } from './inbound.ts'
+import { messageFrom } from './messages.ts'
+import { Subscriptions } from './requests.ts'
+import type { StatusCache } from './status.ts'
+import { type LiveTopics, viewOf } from './topics.ts'
+
+export interface LiveOptions {
+  readonly maxMessageBytes: number
+  /** Frames a second; 0: no limit. */
+  readonly rate: number
+  readonly rateBurst: number
+  /** 0: never. */
+  readonly idleTimeoutMs: number
+  readonly maxDrops: number
+  readonly compression: boolean
+  /** Undefined: those of all doors. */
+  readonly allowedOrigins: readonly string[] | undefined
+  /** The token that all clients share; undefined: none is asked for. */
+  readonly token: string | undefined
+  /** How a client learns that it may not enter. */
+  readonly refuse: 'close' | 'http'
+}
+
+export interface LiveParts {
+  readonly options: LiveOptions
+  readonly topics: LiveTopics
+  readonly bindings: Bindings
+  readonly bus: LiveBus
+  readonly lookUp: StatusCache
+  readonly metrics: Metrics
+  readonly enqueue: (connection: Connection, frame: Buffer) => void
+  /** Runs work for a socket; a fault in it ends that socket and nothing else. */
+  readonly guard: (connection: Connection, work: () => void) => void
+  /** A message from Redis is none of its topic's. */
+  readonly unusable: (topic: string) => void
+}
+
+/** A frame of so many times the limit is dropped and told of. */
+const FORGIVEN = 4
+
+/** Reasons of `disconnect_notice`; another close has its own words. `back`: the client should come again by itself. */
+const REASONS = new Map<Close, { readonly reason: string; readonly back: boolean }>([
+  [closes.draining, { reason: 'draining', back: true }],
+  [closes.tooSlow, { reason: 'backpressure', back: true }],
+  [closes.internalError, { reason: 'internal-error', back: true }],
+  [closes.redisGone, { reason: 'redis-unavailable', back: true }],
+  [closes.notHeard, { reason: 'not-heard', back: true }],
+  [idleClose, { reason: 'idle', back: true }],
+  [closes.binaryFrame, { reason: 'binary-frame', back: false }],
+  [closes.messageTooBig, { reason: 'message-too-large', back: false }],
+])
+
+/** `GET /live`: many topics over one socket, under a versioned contract. PROTOCOL.md tells its wire. */
+export class LiveDoor implements Door, Source {
+  readonly name = 'live'
+  readonly subjectName = 'view'
+  readonly pattern = ['/live', '/api/dashboard/ws/:view']
+  readonly shape = /^\/(?:live|api\/dashboard\/ws\/([^/]*))$/
+  readonly maxMessageBytes: number
+  readonly maxForgivenBytes: number
+  readonly maxDrops: number
+  readonly compressed: boolean
+  readonly rate: { intervalMs: number; burst: number }
+  readonly quiet: IdleTimeout | undefined
+  readonly stats: DoorStats
+  readonly allowedOrigins?: readonly string[]
+  readonly #parts: LiveParts
+  readonly #subscriptions: Subscriptions
+  readonly #accepts: ((token: string) => boolean) | undefined
+
+  constructor(parts: LiveParts) {
+    const { options, metrics, bindings, topics } = parts
+    this.#parts = parts
+    this.stats = metrics.door(this.name)
+    this.maxMessageBytes = options.maxMessageBytes
+    this.maxForgivenBytes = options.maxMessageBytes * FORGIVEN
+    this.maxDrops = options.maxDrops
+    this.compressed = options.compression
+    this.rate = { intervalMs: options.rate === 0 ? 0 : 1000 / options.rate, burst: options.rateBurst }
+    this.quiet = options.idleTimeoutMs === 0 ? undefined : { afterMs: options.idleTimeoutMs, close: idleClose }
+    if (options.allowedOrigins) this.allowedOrigins = options.allowedOrigins
+    this.#accepts = options.token === undefined ? undefined : equalTo(options.token)
+    this.#subscriptions = new Subscriptions({
+      bindings,
+      topics,
+      source: this,
+      refusing: () => this.#counts.errorsSent++,
+      guard: parts.guard,
+      say: (connection, frame) => this.#say(connection, frame),
+    })
+  }
+
+  admit([name = 'dashboard']: readonly string[], query = ''): Admission | Refusal {
+    const view = viewOf(name)
+    if (view === undefined) return refusals['not-found']
+    const asked = new URLSearchParams(query)
+    const list = (asked.get('subscriptions') ?? '').split(',').filter((each) => each !== '')
+    const { topics } = this.#parts
+    const { added, unknown, over } =
+      list.length > 0 ? topics.choose(list, [], isTopic) : { added: topics.start(view), unknown: [], over: false }
+    const onBound = (connection: Connection) => {
+      this.#established(connection, view, [...added].sort(), asked.get('initialized') === '1')
+      if (over) this.#refuse(connection, 'too-many-subscriptions')
+      if (unknown.length > 0) this.#refuse(connection, 'unknown-topic', listed(unknown))
+    }
+    return {
+      subject: view,
+      tokenKey: undefined,
+      ...(this.#accepts && { accepts: this.#accepts }),
+      source: this,
+      channels: [liveBus()],
+      also: added.map(liveChannels),
+      onBound,
+    }
+  }
+
+  refusalAsClose({ status, code }: Refusal): Close | undefined {
+    if (this.#parts.options.refuse === 'http') return undefined
+    if (code === 'origin-not-allowed') return closes.forbidden
+    return code === 'token-rejected' || status.startsWith('401') ? closes.notAuthorised : undefined
+  }
+
+  /** One frame for all who hold the topic; what is for some of them only is sent here. */
+  render(topic: Topic, payload: Buffer, channel: string): Buffer | undefined {
+    if (liveKind(channel) === 'bus') return this.#parts.bus.render(topic, payload, channel)
+    const name = topicOf(topic.channels[0]!)
+    const message = messageFrom(name, channel, payload)
+    if (message === undefined) this.#parts.unusable(name)
+    else if (this.compressed) this.#measure(message.frame)
+    if (message?.recipients === undefined) return message?.frame
+    const serials = new Set(message.recipients.map(serialOf))
+    for (const member of topic.members.slice()) {
+      if (!serials.has(member.serial)) continue
+      member.lastActivityAt = clockMs()
+      this.#parts.enqueue(member, message.frame)
+    }
+    return undefined
+  }
+
+  refused(topic: Topic): void {
+    const [channel] = topic.channels
+    if (liveKind(channel!) === 'bus') return
+    for (const member of topic.members.slice()) {
+      this.#parts.bindings.leave(member, topic)
+      this.#subscriptions.refused(member, topic)
+    }
+  }
+
+  receive(connection: Connection, bytes: Buffer): void {
+    connection.lastActivityAt = connection.lastFrameAt
+    const inbound = read(bytes)
+    if ('code' in inbound) {
+      const { code, message, correlationId, id } = inbound
+      this.#counts.errorsSent++
+      return this.#say(connection, errorFrame(code, message, correlationId, id))
+    }
+    const { frame } = inbound
+    if (frame.type === 'ping') this.#pong(connection, frame)
+    else if (frame.type === 'request_data') void this.#data(connection, frame)
+    else this.#subscriptions.execute(connection, frame)
+  }
+
+  rateLimited(connection: Connection): void {
+    this.#refuse(connection, 'rate-limited')
+  }
+
+  oversized(connection: Connection): void {
+    this.#refuse(connection, 'message-too-large', `at most ${this.maxMessageBytes} bytes`)
+  }
+
+  goodbye(close: Close, reconnectAfterMs: number): Buffer {
+    const { reason, back } = REASONS.get(close) ?? { reason: close.reason, back: false }
+    return frameOf({ type: 'disconnect_notice', reason, ...(back && { reconnect_after_ms: reconnectAfterMs }) })
+  }
+
+  closed({ closing }: Connection): void {
+    if (closing === closes.tooSlow) this.#counts.backpressureDisconnects++
+    if (closing === idleClose) this.#counts.idleDisconnects++
+  }
+
+  /** uWebSockets.js compresses for each socket and does not tell the size, so it is found out here, once a message. */
+  #measure(frame: Buffer): void {
+    this.#counts.plainBytes += frame.length
+    this.#counts.compressedBytes += deflateRawSync(frame).length
+  }
+
+  get #counts(): LiveCounts {
+    return this.#parts.metrics.live.counts
+  }
+
+  #established(connection: Connection, view: ClientType, subscriptions: string[], initialized: boolean): void {
+    const ids = { connection_id: connectionId(connection.serial), server_time: now() }
+    const version = { contract_version: CONTRACT_VERSION }
+    this.#say(connection, frameOf({ type: 'connection_established', ...ids, subscriptions, ...version }))
+    if (!initialized) return
+    const connection_info = { ...ids, client_type: view }
+    this.#say(connection, frameOf({ type: 'dashboard_initialized', subscriptions, ...version, connection_info }))
+  }
+
+  #pong(connection: Connection, { client_time: time, correlation_id }: Ping): void {
+    // What is no scalar is not echoed: it may be nested so deep that it cannot be written.
+    const echo =
+      time === null || typeof time !== 'object' ? (time as string | number | boolean | null | undefined) : undefined
+    this.#say(connection, frameOf({ type: 'pong', ...(echo !== undefined && { client_time: echo }) }, correlation_id))
+  }
+
+  async #data(connection: Connection, { data_type: dataType, correlation_id }: DataRequest): Promise<void> {
+    const data_type = shown(dataType)
+    const failed = (error: string) => frameOf({ type: 'data_error', data_type, error }, correlation_id)
+    const frame = await this.#parts.lookUp.of(dataType).then(
+      (data) =>
+        data === undefined
+          ? failed(`Unknown data type: ${data_type}`)
+          : frameOf({ type: 'data_response', data_type, data: { ...data } }, correlation_id),
+      () => failed('This cannot be found out at the moment'),
+    )
+    this.#say(connection, frame)
+  }
+
+  #refuse(connection: Connection, code: ErrorCode, about = ''): void {
+    this.#counts.errorsSent++
+    this.#say(connection, errorFrame(code, messageOf(code, about)))
+  }
+
+  #say(connection: Connection, frame: Buffer): void {
+    this.#parts.enqueue(connection, frame)
+  }
+}
+
+/** A comparison that takes the same time whatever is compared. */
+function equalTo(secret: string): (token: string) => boolean {
+  const digest = (text: string) => createHash('sha256').update(text).digest()
+  const expected = digest(secret)
+  return (token) => timingSafeEqual(digest(token), expected)
+}

@@ -1,0 +1,52 @@
+import { randomUUID } from 'node:crypto'
+import { liveErrors } from '../../contract/codes.ts'
+import type { ErrorCode, RequestId, ServerFrame } from '../../contract/live/types.gen.ts'
+
+/** How frames are made: each has a time and a correlation id, whatever else is in it. */
+
+type Without<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never
+/** A frame of the contract as its maker writes it. */
+export type Draft = Without<Exclude<ServerFrame, { subscription: unknown }>, 'timestamp' | 'correlation_id'>
+
+/** RFC 3339, UTC. */
+export const now = (): string => new Date().toISOString()
+
+export const newCorrelationId = (): string => randomUUID()
+
+/** A frame for one socket; with the correlation id of the request that it answers, if it had one. */
+export const frameOf = (draft: Draft, correlationId = newCorrelationId()): Buffer =>
+  Buffer.from(JSON.stringify({ ...draft, timestamp: now(), correlation_id: correlationId }))
+
+/** What an error says: the words that belong to its code, and what it is about. */
+export const messageOf = (code: ErrorCode, about = ''): string => liveErrors[code] + (about === '' ? '' : `: ${about}`)
+
+export const errorFrame = (code: ErrorCode, message: string, correlationId?: string, id?: RequestId): Buffer =>
+  frameOf({ type: 'error', code, message, ...(id !== undefined && { id }) }, correlationId)
+
+/** What goes with a message of a topic beside its data. */
+export interface Label {
+  readonly type: string
+  readonly subscription: string
+  readonly agentId?: string
+  readonly correlationId?: string
+}
+
+/** A message of a topic around data that is JSON text already: it is neither parsed nor written again, so its numbers keep all their digits. */
+export function messageFrame({ type, subscription, agentId, correlationId }: Label, data: string): Buffer {
+  const agent = agentId === undefined ? '' : `,"agent_id":${JSON.stringify(agentId)}`
+  const head = `{"type":${JSON.stringify(type)},"subscription":"${subscription}","data":`
+  const id = JSON.stringify(correlationId ?? newCorrelationId())
+  return Buffer.from(`${head}${data}${agent},"timestamp":"${now()}","correlation_id":${id}}`)
+}
+
+const MAX_SHOWN = 64
+const MAX_NAMES = 20
+
+/** A word of a client as an answer repeats it. */
+export const shown = (text: string): string => (text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text)
+
+/** Words of a client, as many as an answer repeats. */
+export function listed(names: readonly string[]): string {
+  const more = names.length - MAX_NAMES
+  return names.slice(0, MAX_NAMES).map(shown).join(', ') + (more > 0 ? ` and ${more} more` : '')
+}

@@ -1,0 +1,96 @@
+import { isReservedType } from '../../contract/live/schema.ts'
+import { agentOf, liveKind } from '../../contract/names.ts'
+import { messageFrame, newCorrelationId, now } from './frames.ts'
+
+/** A message of a topic, ready to be sent. */
+export interface Message {
+  readonly frame: Buffer
+  /** Connection ids it is for; undefined: all who hold the topic. */
+  readonly recipients: readonly string[] | undefined
+}
+
+type Fields = Readonly<Record<string, unknown>>
+
+const TIMESTAMP = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?Z$/
+const MAX_NAME = 128
+
+/** Makes the frame of what somebody published. Undefined: it is no JSON object, or not what its channel is for. */
+export function messageFrom(topic: string, channel: string, payload: Buffer): Message | undefined {
+  const text = payload.toString('utf8')
+  const value = objectIn(text)
+  if (value === undefined) return undefined
+  switch (liveKind(channel)) {
+    case 'system':
+      return toAll(messageFrame({ type: 'system_event', subscription: topic }, text))
+    case 'agent':
+      return toAll(messageFrame({ type: 'agent_event', subscription: topic, agentId: nameOf(agentOf(channel)) }, text))
+    case 'project-index':
+      return projectIndex(topic, value)
+    default:
+      return published(topic, text, value)
+  }
+}
+
+/** What is wrong with a message type that somebody else than this gateway chose; undefined: nothing. */
+export function whyNotType(type: string, topic: string, data: unknown): string | undefined {
+  if (type === '' || type.length > MAX_NAME) return `is not 1 to ${MAX_NAME} long`
+  if (isReservedType(type)) return 'is reserved: another frame of the contract has that name'
+  if (type !== 'critical_alert') return undefined
+  if (topic !== 'alerts') return 'goes to the topic alerts only'
+  return Array.isArray((data as Fields | null)?.alerts) ? undefined : 'needs data.alerts, an array'
+}
+
+const toAll = (frame: Buffer): Message => ({ frame, recipients: undefined })
+
+function projectIndex(topic: string, { event, subscribers: given }: Fields): Message | undefined {
+  const subscribers = given ?? []
+  if (event === undefined || !Array.isArray(subscribers)) return undefined
+  const data = written(event)
+  if (data === undefined) return undefined
+  const frame = messageFrame({ type: 'project_index_event', subscription: topic }, data)
+  return {
+    frame,
+    recipients: subscribers.length > 0 ? subscribers.filter((each) => typeof each === 'string') : undefined,
+  }
+}
+
+function published(topic: string, text: string, value: Fields): Message | undefined {
+  const { type, data } = value
+  const why = typeof type === 'string' ? whyNotType(type, topic, data) : ''
+  if (type === 'critical_alert' && why !== undefined) return undefined
+  if (why !== undefined) return toAll(messageFrame({ type: `${topic}_update`, subscription: topic }, text))
+  const { agent_id: agentId, ...rest } = value
+  const frame = written({
+    ...rest,
+    // The contract knows it as a text; agents have numbers as well.
+    ...((typeof agentId === 'string' || typeof agentId === 'number') && { agent_id: String(agentId) }),
+    subscription: topic,
+    data: data ?? null,
+    timestamp: typeof value.timestamp === 'string' && TIMESTAMP.test(value.timestamp) ? value.timestamp : now(),
+    correlation_id: isName(value.correlation_id) ? value.correlation_id : newCorrelationId(),
+  })
+  return frame === undefined ? undefined : toAll(Buffer.from(frame))
+}
+
+/** Channel names come byte by byte. */
+const nameOf = (channel: string): string => Buffer.from(channel, 'latin1').toString('utf8')
+
+const isName = (value: unknown): boolean => typeof value === 'string' && value !== '' && value.length <= MAX_NAME
+
+function objectIn(text: string): Fields | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** JSON text; undefined for what is nested so deep that it cannot be written. */
+function written(value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,197 @@
+import type { Topic } from '../../connection/bind.ts'
+import type { Connection } from '../../connection/connection.ts'
+import { refusals } from '../../contract/codes.ts'
+import { asyncApiText, CONTRACT_VERSION, schemaText } from '../../contract/live/schema.ts'
+import { isTopic } from '../../contract/names.ts'
+import { type ApiRequest, type ApiResponse, BadRequest, json, parseJson, type Route } from '../../http/routes.ts'
+import { RedisUnavailable } from '../../platform/unavailable.ts'
+import type { LiveBus } from './bus.ts'
+import { newCorrelationId, now } from './frames.ts'
+import { whyNotType } from './messages.ts'
+import { socketCounts } from './stats.ts'
+import type { LiveTopics } from './topics.ts'
+
+/** Limits as they are told over HTTP. */
+export interface PublicLimits {
+  readonly rate: number
+  readonly rateBurst: number
+  readonly maxMessageBytes: number
+  readonly maxSubscriptions: number
+  readonly maxDrops: number
+  readonly idleSeconds: number
+  readonly authRequired: boolean
+  readonly originsConfigured: boolean
+}
+
+export interface RouteParts {
+  readonly bus: LiveBus
+  readonly topics: LiveTopics
+  readonly limits: PublicLimits
+  readonly sockets: () => readonly Connection[]
+  readonly held: () => Iterable<Topic>
+  /** Sockets of the live door since the start. */
+  readonly accepted: () => Promise<number>
+  /** Resolves with the round trip in ms, or undefined when Redis did not answer in time. */
+  readonly pingRedis: () => Promise<number | undefined>
+  readonly draining: () => boolean
+  /** Undefined: not served. */
+  readonly metrics: (() => Promise<string>) | undefined
+}
+
+const BASE = '/api/dashboard/websocket'
+const SUPPORTED = [CONTRACT_VERSION]
+const NOTICE_COOLDOWN_SECONDS = 5
+const DEPRECATION = {
+  policy: 'Within a major version nothing is removed, narrowed, renamed or made required.',
+  notice: 'An older major version is announced in CHANGELOG.md, with a migration note, before it goes.',
+}
+const ENDPOINTS = [
+  '/live',
+  ...['dashboard', 'agents', 'coordination', 'tasks', 'system'].map((view) => `/api/dashboard/ws/${view}`),
+]
+
+/** The HTTP endpoints of the live door. */
+export function liveRoutes(parts: RouteParts): Route[] {
+  const get = (path: string, answer: Route['answer']): Route => ({ method: 'GET', path: BASE + path, answer })
+  const post = (path: string, answer: Route['answer']): Route => ({
+    method: 'POST',
+    path: BASE + path,
+    admin: true,
+    answer,
+  })
+  const { metrics } = parts
+  return [
+    get('/stats', () => stats(parts)),
+    get('/health', () => health(parts)),
+    get('/limits', () => limits(parts.limits)),
+    get('/contract', contract),
+    get('/contract/schema', () => ({ status: '200 OK', type: 'application/schema+json', body: schemaText })),
+    get('/contract/asyncapi', () => ({ status: '200 OK', type: 'application/json', body: asyncApiText })),
+    post('/broadcast', (asked) => withRedis(() => broadcast(parts, asked))),
+    post('/disconnect/:id', (asked) => withRedis(() => disconnect(parts, asked))),
+    ...(metrics
+      ? [
+          {
+            method: 'GET',
+            path: '/api/dashboard/metrics/websockets',
+            answer: async () => page(await metrics()),
+          } as const,
+        ]
+      : []),
+  ]
+}
+
+const page = (body: string): ApiResponse => ({
+  status: '200 OK',
+  type: 'text/plain; version=0.0.4; charset=utf-8',
+  body,
+})
+
+async function websocketStats({ sockets, held, accepted }: RouteParts) {
+  const open = sockets()
+  const { byType, subscriptions, oldest } = socketCounts(open, held())
+  return {
+    total_connections: await accepted(),
+    connections_by_type: byType,
+    subscription_counts: subscriptions,
+    active_connections: open.length,
+    oldest_connection: oldest,
+    background_tasks_running: true,
+  }
+}
+
+async function stats(parts: RouteParts): Promise<ApiResponse> {
+  return json('200 OK', {
+    websocket_stats: await websocketStats(parts),
+    endpoints: ENDPOINTS,
+    subscription_types: parts.topics.entries,
+    last_updated: now(),
+  })
+}
+
+/** What an instance is worth: without Redis it delivers nothing, in a drain it takes nobody. */
+const POINTS = { redis: 60, taking: 40 }
+
+async function health(parts: RouteParts): Promise<ApiResponse> {
+  const pingMs = await parts.pingRedis()
+  const draining = parts.draining()
+  const score = (pingMs === undefined ? 0 : POINTS.redis) + (draining ? 0 : POINTS.taking)
+  return json('200 OK', {
+    websocket_manager: { status: draining ? 'draining' : 'healthy' },
+    background_tasks: { status: 'healthy', running: true },
+    connection_stats: await websocketStats(parts),
+    redis_connectivity: pingMs === undefined ? { status: 'down' } : { status: 'up', ping_ms: pingMs },
+    overall_health: { score, status: score === 100 ? 'healthy' : score >= POINTS.redis ? 'degraded' : 'unhealthy' },
+    timestamp: now(),
+  })
+}
+
+const limits = (told: PublicLimits): ApiResponse =>
+  json('200 OK', {
+    rate_limit_tokens_per_second: told.rate,
+    rate_limit_burst_capacity: told.rateBurst,
+    rate_limit_notify_cooldown_seconds: NOTICE_COOLDOWN_SECONDS,
+    max_inbound_message_bytes: told.maxMessageBytes,
+    max_subscriptions_per_connection: told.maxSubscriptions,
+    backpressure_disconnect_threshold: told.maxDrops,
+    idle_disconnect_seconds: told.idleSeconds,
+    ws_auth_required: told.authRequired,
+    ws_allowed_origins_configured: told.originsConfigured,
+    contract_version: CONTRACT_VERSION,
+    supported_versions: SUPPORTED,
+    timestamp: now(),
+  })
+
+const contract = (): ApiResponse =>
+  json('200 OK', {
+    current_version: CONTRACT_VERSION,
+    supported_versions: SUPPORTED,
+    deprecation_policy: DEPRECATION,
+    schema_url: `${BASE}/contract/schema`,
+    timestamp: now(),
+  })
+
+async function broadcast({ bus, topics }: RouteParts, asked: ApiRequest): Promise<ApiResponse> {
+  const subscription = asked.query.get('subscription') ?? ''
+  if (subscription === '') throw new BadRequest('subscription is missing', 'subscription')
+  if (!isTopic(subscription) || topics.entryOf(subscription) === undefined) {
+    const error = `Invalid subscription: ${subscription}`
+    return json('200 OK', { success: false, error, valid_subscriptions: topics.entries, timestamp: now() })
+  }
+  const type = asked.query.get('message_type') ?? `${subscription}_update`
+  const why = whyNotType(type, subscription, parseJson(asked))
+  if (why !== undefined) throw new BadRequest(`message_type ${why}`, 'message_type')
+  const correlationId = newCorrelationId()
+  const data = asked.body.toString('utf8')
+  const reached = await bus.ask({ what: 'broadcast', topic: subscription, type, data, correlationId })
+  return json('200 OK', {
+    success: true,
+    subscription,
+    message_type: type,
+    clients_reached: reached,
+    correlation_id: correlationId,
+    timestamp: now(),
+  })
+}
+
+async function disconnect(
+  { bus }: RouteParts,
+  { params: [connectionId = ''], query }: ApiRequest,
+): Promise<ApiResponse> {
+  const reason = query.get('reason') ?? ''
+  const found = await bus.ask({ what: 'disconnect', connectionId, reason })
+  if (found > 0) return json('200 OK', { success: true, connection_id: connectionId, reason, timestamp: now() })
+  const { status, code } = refusals['not-found']
+  return json(status, { error: { code, message: 'There is no live socket with this id.' } })
+}
+
+/** An order that nobody can hear of is refused. */
+async function withRedis(work: () => Promise<ApiResponse>): Promise<ApiResponse> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!(error instanceof RedisUnavailable)) throw error
+    const { status, code, message } = refusals['redis-unavailable']
+    return json(status, { error: { code, message } }, { 'Retry-After': '1' })
+  }
+}

@@ -1,0 +1,96 @@
+import type { Topic } from '../../connection/bind.ts'
+import type { Connection, Heartbeat } from '../../connection/connection.ts'
+import type { Admission, Door } from '../../connection/door.ts'
+import { type Refusal, refusals } from '../../contract/codes.ts'
+import { isRunId, runAuth, runEvents } from '../../contract/names.ts'
+import type { DoorStats, Metrics } from '../../telemetry/metrics.ts'
+import type { RunWatches } from './watch.ts'
+
+export interface RunOptions {
+  /** Whether a token at `run:<id>:auth` is asked for. */
+  readonly bearer: boolean
+  /** Database of the run hashes: it is part of the name of their events. */
+  readonly database: number
+  readonly maxMessageBytes: number
+  readonly pingIntervalMs: number
+  readonly pongTimeoutMs: number
+}
+
+export interface RunParts {
+  readonly options: RunOptions
+  readonly metrics: Metrics
+  readonly watches: RunWatches
+  readonly enqueue: (connection: Connection, frame: Buffer) => void
+  /** A frame that is not JSON came; it is ignored. */
+  readonly unparseable: (connection: Connection) => void
+}
+
+/** Client frames: a pong now and then, an init. */
+const RATE = { intervalMs: 50, burst: 40 }
+
+/** `GET /{runId}`: the checklist of a run, whenever it changes. What a client sends says no more than that it is there. */
+export class RunDoor implements Door {
+  readonly name = 'run'
+  readonly subjectName = 'run'
+  readonly pattern = '/:runId'
+  readonly shape = /^\/([^/]+)$/
+  readonly rate = RATE
+  readonly quiet = undefined
+  readonly maxMessageBytes: number
+  readonly heartbeat: Heartbeat
+  readonly stats: DoorStats
+  readonly #parts: RunParts
+
+  constructor(parts: RunParts) {
+    const { options, metrics } = parts
+    this.#parts = parts
+    this.stats = metrics.door(this.name)
+    this.maxMessageBytes = options.maxMessageBytes
+    this.heartbeat = {
+      intervalMs: options.pingIntervalMs,
+      timeoutMs: options.pongTimeoutMs,
+      frame: Buffer.from('{"type":"ping"}'),
+    }
+  }
+
+  admit([runId = '']: readonly string[]): Admission | Refusal {
+    const { options, watches } = this.#parts
+    if (!isRunId(runId)) return refusals['malformed-id']
+    const tokenKey = options.bearer ? runAuth(runId) : undefined
+    return { subject: runId, tokenKey, source: watches, channels: [runEvents(options.database, runId)] }
+  }
+
+  /** The current checklist at once, unless it came while the upgrade was on its way. */
+  opened(connection: Connection): void {
+    for (const topic of connection.topics) {
+      const frame = this.#parts.watches.frame(topic)
+      if (frame) this.#show(connection, frame)
+    }
+  }
+
+  /** The checklist of a run has changed. */
+  changed(topic: Topic, frame: Buffer): void {
+    for (const member of topic.members.slice()) this.#show(member, frame)
+  }
+
+  receive(connection: Connection, frame: Buffer): void {
+    try {
+      JSON.parse(frame.toString('utf8'))
+    } catch {
+      this.#parts.unparseable(connection)
+    }
+  }
+
+  /** The page that exists knows no error frames. */
+  rateLimited(): void {}
+
+  goodbye(): Buffer {
+    return Buffer.from('{"type":"hangup"}')
+  }
+
+  #show(connection: Connection, frame: Buffer): void {
+    if (connection.shown === frame) return
+    connection.shown = frame
+    this.#parts.enqueue(connection, frame)
+  }
+}

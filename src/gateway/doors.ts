@@ -1,0 +1,81 @@
+import type { Config } from '../config/load.ts'
+import { closes } from '../contract/codes.ts'
+import { sessionDown } from '../contract/names.ts'
+import type { Checklist } from '../doors/run/checklist.ts'
+import { RunDoor } from '../doors/run/door.ts'
+import { RunWatches } from '../doors/run/watch.ts'
+import { SessionDoor } from '../doors/session/door.ts'
+import type { FlowSignal } from '../doors/session/flow.ts'
+import type { Logger } from '../telemetry/log.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import type { Core } from './core.ts'
+
+/** What a door is joined to. */
+export interface DoorParts {
+  readonly config: Config
+  readonly core: Core
+  readonly metrics: Metrics
+  readonly log: Logger
+}
+
+/** How long a run may take to be read. */
+const RUN_READ_MS = 500
+const KIB = 1024
+
+export function sessionDoor({ config, core, metrics }: DoorParts, flow: FlowSignal | undefined): SessionDoor {
+  const session = new SessionDoor({
+    options: {
+      upstream: config.sessionUpstream,
+      maxMessageBytes: config.maxMessageBytes ?? 1024 * KIB,
+      rate: config.sessionRate,
+      rateBurst: config.sessionRateBurst,
+      streamEndTimeoutMs: config.streamEndTimeoutMs,
+      idleTimeoutMs: config.sessionIdleTimeoutMs,
+    },
+    upstream: core.redis.upstream,
+    metrics,
+    enqueue: (connection, frame) => core.delivery.enqueue(connection, frame),
+    flow,
+  })
+  core.onGap.push((from, to, affects) => {
+    for (const connection of core.ends.open)
+      if (connection.door === session && affects(sessionDown(connection.subject))) session.gap(connection, from, to)
+  })
+  return session
+}
+
+export function runDoor({ config, core, metrics, log }: DoorParts, checklist: Checklist, database: number): RunDoor {
+  const watches: RunWatches = new RunWatches({
+    options: {
+      readTimeoutMs: RUN_READ_MS,
+      resyncMs: config.runResyncIntervalMs,
+      maxRetries: config.runRedisMaxRetries,
+    },
+    checklist,
+    read: (runId) => core.redis.hashes.read(runId),
+    changed: (topic, frame) => run.changed(topic, frame),
+    gaveUp: (topic) => {
+      for (const member of topic.members.slice()) core.ends.end(member, closes.redisGone)
+    },
+    fault: (runId, error) => {
+      metrics.errors.inc({ type: 'run' })
+      log.warn({ event: 'run-fault', run: runId, reason: error.message }, 'a run could not be read')
+    },
+  })
+  core.onReady.push(() => watches.refresh())
+  const run = new RunDoor({
+    options: {
+      bearer: config.runAuth === 'bearer',
+      database,
+      maxMessageBytes: config.maxMessageBytes ?? 64 * KIB,
+      pingIntervalMs: config.runPingIntervalMs,
+      pongTimeoutMs: config.runPongTimeoutMs,
+    },
+    metrics,
+    watches,
+    enqueue: (connection, frame) => core.delivery.enqueue(connection, frame),
+    unparseable: (connection) =>
+      log.connection(connection).debug({ event: 'unparseable' }, 'a client frame is not JSON'),
+  })
+  return run
+}

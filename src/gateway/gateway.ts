@@ -1,0 +1,193 @@
+import { setImmediate } from 'node:timers/promises'
+import type { Config } from '../config/load.ts'
+import type { Door } from '../connection/door.ts'
+import { mount } from '../connection/mount.ts'
+import { type Checklist, weppChecklist } from '../doors/run/checklist.ts'
+import { FlowSignal } from '../doors/session/flow.ts'
+import { Admin } from '../http/admin.ts'
+import { serveRest } from '../http/fallback.ts'
+import { about, type ProbeParts, probes } from '../http/probes.ts'
+import { type ApiResponse, type Route, serve } from '../http/routes.ts'
+import { Listeners } from '../platform/uws.ts'
+import { VERSION } from '../platform/version.ts'
+import { type LoadedPreflight, Preflight } from '../preflight/preflight.ts'
+import type { Logger } from '../telemetry/log.ts'
+import { Metrics } from '../telemetry/metrics.ts'
+import type { Tracing } from '../telemetry/tracing.ts'
+import { Core } from './core.ts'
+import { runDoor, sessionDoor } from './doors.ts'
+import { liveDoor } from './live.ts'
+
+export interface GatewayOptions {
+  readonly config: Config
+  readonly redisUrl: string
+  readonly log: Logger
+  /** Undefined: off. */
+  readonly tracing?: Tracing | undefined
+  /** What the run door shows; by default that of WEPP runs. */
+  readonly checklist?: Checklist
+  /** What was loaded for preflight checks; without it there are none. */
+  readonly preflight?: LoadedPreflight
+}
+
+/** For the last commands and closes to leave the process. */
+const SETTLE_MS = 1000
+
+/** Room for some 14,000 clients that come at the same moment, those of a gateway that was restarted: 512 each, not quite evenly spread. */
+const LISTENERS = 32
+
+/**
+ * The composition root: builds every part in order, joins them, and stops them in reverse under one deadline.
+ * Nothing here decides anything about a single socket.
+ */
+export class Gateway {
+  readonly #options: GatewayOptions
+  readonly #metrics = new Metrics()
+  readonly #core: Core
+  readonly #doors: readonly Door[]
+  readonly #live: ReturnType<typeof liveDoor>
+  readonly #flow: FlowSignal | undefined
+  readonly #preflight: Preflight
+  readonly #admin: Admin
+  readonly #listeners = new Listeners()
+  readonly #cut = new AbortController()
+  #draining = false
+  #stopped: Promise<void> | undefined
+
+  constructor(options: GatewayOptions) {
+    const { config, redisUrl, log, tracing, checklist = weppChecklist } = options
+    const metrics = this.#metrics
+    this.#options = options
+    this.#core = new Core({ config, redisUrl, metrics, log, tracing, draining: () => this.#draining })
+    const parts = { config, core: this.#core, metrics, log }
+    const flow = config.sessionFlowSignal ? new FlowSignal(this.#core.redis.flow) : undefined
+    if (flow) this.#core.onReady.push(() => flow.again())
+    this.#flow = flow
+    this.#admin = new Admin(config.adminToken)
+    this.#preflight = new Preflight({
+      ...parts,
+      loaded: options.preflight ?? { checks: [] },
+      redis: this.#core.redis,
+      redisUrl,
+      sockets: () => this.#core.ends.open.size,
+      known: () => (this.#draining ? 'draining' : this.#core.redis.ready ? undefined : 'redis-unavailable'),
+    })
+    this.#core.isInternal = this.#preflight.heard
+    this.#core.onReady.push(() => this.#preflight.redisBack())
+    const others = [sessionDoor(parts, this.#flow), runDoor(parts, checklist, databaseOf(redisUrl))]
+    const draining = () => this.#draining
+    this.#live = liveDoor({ ...parts, draining, health: () => this.#preflight.health() })
+    // The first whose shape fits a path is its door: `live` could be the name of a run as well.
+    this.#doors = [this.#live.door, ...others]
+  }
+
+  /** Starts to listen. @throws when an address is taken. Redis need not be there yet: until it is, upgrades are refused with 503. */
+  listen(): { port: number; adminPort: number | undefined } {
+    const { config } = this.#options
+    const { host, port } = config.listen
+    const app = this.#listeners.app()
+    for (const door of this.#doors) mount(app, door, this.#core)
+    this.#preflight.mount(app)
+    const adminApp = config.adminPort === undefined ? app : this.#listeners.app()
+    const serving = { admin: this.#admin, fault: this.#fault }
+    const routes = this.#routes()
+    serve(app, routes.probes, serving)
+    serve(adminApp, routes.rest, serving)
+    serveRest(app, this.#doors, this.#countRefusal)
+    if (adminApp !== app) serveRest(adminApp, [], this.#countRefusal)
+    this.#preflight.loopback.port = this.#listeners.listen(app, host, port, LISTENERS)
+    return {
+      port: this.#preflight.loopback.port,
+      adminPort: config.adminPort === undefined ? undefined : this.#listeners.listen(adminApp, host, config.adminPort),
+    }
+  }
+
+  /** Whether Redis is there and all channels are subscribed. */
+  get redisReady(): boolean {
+    return this.#core.redis.ready
+  }
+
+  /**
+   * Drains: not ready, no more upgrades, what was accepted is delivered, each socket gets its goodbye and 1001, stragglers are cut.
+   * A second call cuts at once. Resolves when all is stopped.
+   */
+  stop(): Promise<void> {
+    if (this.#stopped) this.#cut.abort()
+    this.#stopped ??= this.#stop()
+    return this.#stopped
+  }
+
+  async #stop(): Promise<void> {
+    const { config, log } = this.#options
+    const { redis, ends, acceptor } = this.#core
+    const deadline = performance.now() + config.shutdownGraceMs
+    this.#draining = true
+    log.info({ event: 'drain-start', sockets: ends.open.size }, 'draining')
+    await this.#pause(config.drainDelayMs)
+    // Who waits in the kernel to be accepted would be cut off with the listener: turns of the loop to accept them, to read and to answer.
+    for (let turn = 0; turn < 3; turn++) await setImmediate()
+    this.#listeners.close()
+    acceptor.refusePending()
+    redis.upstream.drain()
+    await Promise.race([redis.upstream.settled(), this.#pause(SETTLE_MS)])
+    const remainingMs = Math.max(0, deadline - performance.now())
+    const cut = await ends.drain(Math.min(config.drainWindowMs, remainingMs / 2), remainingMs, this.#cut.signal)
+    this.#flow?.stop()
+    await Promise.race([Promise.all([redis.upstream.settled(), this.#flow?.settled()]), this.#pause(SETTLE_MS)])
+    this.#core.stop()
+    await this.#preflight.stop(redis.ready && !this.#cut.signal.aborted ? SETTLE_MS : 0)
+    this.#live.stop()
+    redis.close()
+    this.#listeners.stop()
+    this.#metrics.stop()
+    log.info({ event: 'drain-end', cut }, 'drained')
+  }
+
+  /** Waits, but not when the rest is to be cut at once. */
+  async #pause(ms: number): Promise<void> {
+    if (ms === 0 || this.#cut.signal.aborted) return
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms)
+      this.#cut.signal.addEventListener('abort', () => {
+        clearTimeout(timer)
+        resolve()
+      })
+    })
+  }
+
+  /** `rest` moves to the admin port when there is one. */
+  #routes(): { probes: Route[]; rest: Route[] } {
+    const { redis, ends } = this.#core
+    const parts: ProbeParts = {
+      pingRedis: (deadlineMs) => redis.ping(deadlineMs),
+      ready: () => this.#preflight.ready(),
+      sockets: () => ends.open.size,
+      version: { name: 'wsproxy', version: VERSION, node: process.version },
+      metrics: this.#options.config.metricsEnabled ? () => this.#page() : undefined,
+    }
+    const rest = [...about(parts), ...this.#preflight.routes(this.#admin), ...this.#live.routes]
+    return { probes: probes(parts), rest }
+  }
+
+  async #page(): Promise<ApiResponse> {
+    const { registry } = this.#metrics
+    return { status: '200 OK', type: registry.contentType, body: await registry.metrics() }
+  }
+
+  /** Counts a fault that was found elsewhere. */
+  fault(): void {
+    this.#metrics.errors.inc({ type: 'internal' })
+  }
+
+  readonly #fault = (error: unknown): void => {
+    this.fault()
+    this.#options.log.error({ err: error }, 'fault in the gateway')
+  }
+
+  readonly #countRefusal = (door: Door, refusal: { code: string }): void => {
+    this.#metrics.connections.inc({ door: door.name, result: refusal.code })
+  }
+}
+
+/** The number in the path of a Redis URL; 0 where there is none. */
+const databaseOf = (redisUrl: string): number => Number(new URL(redisUrl).pathname.slice(1))

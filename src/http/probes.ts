@@ -1,0 +1,44 @@
+import { type ApiResponse, json, type Route } from './routes.ts'
+
+/** What the probes need to know. */
+export interface ProbeParts {
+  /** Resolves with the round trip in ms, or undefined when Redis did not answer within `deadlineMs`. */
+  readonly pingRedis: (deadlineMs: number) => Promise<number | undefined>
+  /** The answer to whether upgrades are taken. */
+  readonly ready: () => Promise<ApiResponse>
+  readonly sockets: () => number
+  readonly version: Readonly<Record<string, string>>
+  /** Undefined: not served. */
+  readonly metrics: (() => Promise<ApiResponse>) | undefined
+}
+
+/** How long Redis may take for an instance to be called healthy. */
+const HEALTHY_MS = 250
+
+const get = (path: string, answer: Route['answer']): Route => ({ method: 'GET', path, answer })
+
+/** What load balancers ask; it stays with the doors when there is an admin port. */
+export function probes(parts: ProbeParts): Route[] {
+  const startedAt = Date.now()
+  return [
+    get('/health', async () => {
+      const redisMs = await parts.pingRedis(HEALTHY_MS)
+      const healthy = redisMs !== undefined
+      return json(healthy ? '200 OK' : '503 Service Unavailable', {
+        status: healthy ? 'healthy' : 'unhealthy',
+        redis: healthy ? { status: 'up', ping_ms: redisMs } : { status: 'down' },
+        connections: parts.sockets(),
+        uptime_seconds: Math.round((Date.now() - startedAt) / 1000),
+      })
+    }),
+    get('/ready', parts.ready),
+  ]
+}
+
+/** What operators ask: on the admin port when there is one. */
+export function about(parts: ProbeParts): Route[] {
+  return [
+    ...(parts.metrics ? [get('/metrics', parts.metrics)] : []),
+    get('/version', () => json('200 OK', parts.version)),
+  ]
+}

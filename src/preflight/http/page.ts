@@ -1,0 +1,36 @@
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import type { ApiResponse } from '../../http/routes.ts'
+
+/** It stays where it was written: the compiler copies no HTML. */
+const FILE = new URL('../../../../src/preflight/http/monitoring.html', import.meta.url)
+
+/** The page, with a policy that lets nothing run but the script and the style that are in the file, and nothing be asked but this host. */
+export function monitoringPage(): ApiResponse {
+  const html = readFileSync(FILE, 'utf8')
+  const hashes = (tag: string) => {
+    const texts = html.matchAll(new RegExp(`<${tag}>([\\s\\S]*?)</${tag}>`, 'g'))
+    return Array.from(texts, ([, text]) => `'sha256-${createHash('sha256').update(text!).digest('base64')}'`).join(' ')
+  }
+  const policy = [
+    "default-src 'none'",
+    `script-src ${hashes('script')}`,
+    `style-src ${hashes('style')}`,
+    "connect-src 'self'",
+    'img-src data:',
+    "form-action 'none'",
+    "base-uri 'none'",
+    "frame-ancestors 'none'",
+  ]
+  return {
+    status: '200 OK',
+    type: 'text/html; charset=utf-8',
+    body: html,
+    headers: {
+      'Content-Security-Policy': policy.join('; '),
+      'X-Content-Type-Options': 'nosniff',
+      'Referrer-Policy': 'no-referrer',
+      Vary: 'Accept',
+    },
+  }
+}

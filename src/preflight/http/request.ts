@@ -1,0 +1,72 @@
+import { isEventType, isId, isRunId } from '../../contract/names.ts'
+import { type Context, NO_EVENT_TYPE } from '../check.ts'
+
+/** What was asked for cannot be; `field` is where. */
+export class InvalidField extends Error {
+  override readonly name = 'InvalidField'
+  readonly field: string
+
+  constructor(field: string, message: string) {
+    super(message)
+    this.field = field
+  }
+}
+
+const MAX_TEXT = 256
+const MAX_METADATA = 4096
+
+type Rule = (value: unknown) => string | undefined
+
+const text =
+  (accepts: (text: string) => boolean, expected: string): Rule =>
+  (value) =>
+    typeof value === 'string' && accepts(value) ? undefined : expected
+const id = text(isId, 'must be 1 to 128 of [A-Za-z0-9_.-]')
+const short = text(
+  (value) => value.length > 0 && value.length <= MAX_TEXT,
+  `must be a text of 1 to ${MAX_TEXT} characters`,
+)
+
+const RULES: Readonly<Record<string, Rule>> = {
+  mode: (value) => (value === 'full' || value === 'light' ? undefined : 'must be "full" or "light"'),
+  eventType: text(isEventType, 'must be 1 to 64 of [a-z0-9_.-]'),
+  campaignId: id,
+  agentId: id,
+  sessionId: id,
+  runId: text(isRunId, 'must be 1 to 128 of [A-Za-z0-9_.;-]'),
+  userId: short,
+  triggeredBy: short,
+  metadata: (value) =>
+    typeof value !== 'object' || value === null || Array.isArray(value)
+      ? 'must be an object'
+      : lengthOf(value) > MAX_METADATA
+        ? `must be at most ${MAX_METADATA} characters of JSON, and not nested as if without end`
+        : undefined,
+}
+
+/** Of its JSON; infinite when it nests deeper than the stack. */
+function lengthOf(value: object): number {
+  try {
+    return JSON.stringify(value).length
+  } catch {
+    return Number.POSITIVE_INFINITY
+  }
+}
+
+/**
+ * What is to be checked, from a value that somebody sent. `mode` is full and the event type `none` where they are not given.
+ * @throws InvalidField naming the first member that is wrong, one that does not exist included.
+ */
+export function contextOf(value: unknown): { context: Context; triggeredBy: string | undefined } {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new InvalidField('', 'The body must be a JSON object.')
+  }
+  for (const [field, member] of Object.entries(value)) {
+    const rule = Object.hasOwn(RULES, field) ? RULES[field] : undefined
+    if (rule === undefined) throw new InvalidField(field, `${field}: there is no such member`)
+    const problem = rule(member)
+    if (problem !== undefined) throw new InvalidField(field, `${field}: ${problem}`)
+  }
+  const { triggeredBy, ...given } = value as Partial<Context> & { triggeredBy?: string }
+  return { context: { mode: 'full', eventType: NO_EVENT_TYPE, ...given }, triggeredBy }
+}

@@ -1,0 +1,167 @@
+import { parseDuration } from '../../config/load.ts'
+import { type Refusal, refusals } from '../../contract/codes.ts'
+import { ADMIN_COOKIE, ADMIN_COOKIE_S, type Admin } from '../../http/admin.ts'
+import { type ApiRequest, type ApiResponse, BadRequest, json, parseJson, type Route } from '../../http/routes.ts'
+import { DeadlinePassed, within } from '../../platform/deadline.ts'
+import { RedisUnavailable } from '../../platform/unavailable.ts'
+import type { Context, Report } from '../check.ts'
+import { bucketsOf, DAY_MS, type Stats, statsOf } from '../reports/counts.ts'
+import type { ReportQuery, Reports } from '../reports/reports.ts'
+import { TooManyRuns } from '../runner.ts'
+import { monitoringPage } from './page.ts'
+import { contextOf, InvalidField } from './request.ts'
+
+export interface RouteParts {
+  readonly admin: Admin
+  readonly reports: Reports
+  readonly run: (context: Context, triggeredBy?: string) => Promise<Report>
+}
+
+const MAX_BODY_BYTES = 16 * 1024
+const MAX_LIMIT = 200
+const DEFAULT_LIMIT = 50
+const MAX_WINDOW_MS = 366 * DAY_MS
+/** For what is read from Redis. */
+const READ_MS = 2000
+const RETRY_AFTER_S = '2'
+
+/** What may be asked of preflight over HTTP: runs, reports, statistics, and the page that shows them. */
+export function routes({ admin, reports, run }: RouteParts): Route[] {
+  const page = monitoringPage()
+  const stats = async (windowMs: number): Promise<Stats> => {
+    const now = Date.now()
+    const buckets = bucketsOf(windowMs, now)
+    return statsOf(buckets, await reports.counts(buckets), now)
+  }
+  const read = (path: string, answer: (asked: ApiRequest) => Promise<ApiResponse>): Route => ({
+    method: 'GET',
+    path,
+    admin: true,
+    answer: (asked) => withRedis(answer(asked)),
+  })
+  const recent = async (): Promise<ApiResponse> => {
+    const [{ topFailures, ...rest }, { reports: recentReports }] = await Promise.all([
+      stats(DAY_MS),
+      reports.list({ limit: DEFAULT_LIMIT }),
+    ])
+    return json('200 OK', { stats: rest, topFailures, recentReports })
+  }
+  return [
+    {
+      method: 'POST',
+      path: '/api/preflight/run',
+      admin: true,
+      maxBodyBytes: MAX_BODY_BYTES,
+      answer: async (asked) => {
+        const { context, triggeredBy } = wanted(asked)
+        try {
+          const report = await run(context, triggeredBy ?? 'api')
+          const blocks = context.mode === 'full' && !report.healthy
+          return json(blocks ? '412 Precondition Failed' : '200 OK', report)
+        } catch (error) {
+          if (error instanceof TooManyRuns) return refused({ ...refusals['at-capacity'], message: error.message })
+          throw error
+        }
+      },
+    },
+    read('/api/preflight/reports', async ({ query }) => json('200 OK', await reports.list(listWanted(query)))),
+    read('/api/preflight/reports/:id', async ({ params: [id = ''] }) => {
+      const report = await reports.find(id)
+      return report === undefined ? refused(refusals['not-found']) : json('200 OK', report)
+    }),
+    read('/api/preflight/stats', async ({ query }) => {
+      known(query, ['window'])
+      const window = query.get('window') ?? '24h'
+      const windowMs = parseDuration(window) ?? 0
+      if (windowMs <= 0 || windowMs > MAX_WINDOW_MS)
+        throw new BadRequest('window: must be a duration such as 24h', 'window')
+      return json('200 OK', { window, ...(await stats(windowMs)) })
+    }),
+    {
+      method: 'GET',
+      path: '/admin/monitoring',
+      answer: ({ headers }) => {
+        if (!headers.accept.includes('application/json')) return page
+        const refusal = admin.check(headers)
+        return refusal ? refused(refusal) : withRedis(recent())
+      },
+    },
+    { method: 'POST', path: '/admin/sign-in', maxBodyBytes: MAX_BODY_BYTES, answer: (asked) => signIn(admin, asked) },
+    { method: 'POST', path: '/admin/sign-out', answer: ({ headers }) => signedIn('', 0, headers) },
+  ]
+}
+
+/** A browser posts the token once; the cookie that it gets for it is out of reach of scripts and of other sites. */
+function signIn(admin: Admin, asked: ApiRequest): ApiResponse {
+  const { token } = (parseJson(asked) ?? {}) as { token?: unknown }
+  if (typeof token !== 'string') throw new BadRequest('token: must be a text', 'token')
+  // It says whether there are admin calls at all.
+  const refusal = admin.check({ authorization: `Bearer ${token}` })
+  if (admin.accepts(token)) return signedIn(admin.grant(), ADMIN_COOKIE_S, asked.headers)
+  return refused(refusal?.code === 'admin-disabled' ? refusal : refusals['admin-rejected'])
+}
+
+function signedIn(value: string, lifeS: number, headers: ApiRequest['headers']): ApiResponse {
+  // The first proxy speaks with the browser; where none tells, the origin of the page does.
+  const [scheme = ''] = headers['x-forwarded-proto'].split(',')
+  const encrypted = scheme.trim().toLowerCase() === 'https' || headers.origin.startsWith('https://')
+  const secure = encrypted ? '; Secure' : ''
+  const cookie = `${ADMIN_COOKIE}=${value}; HttpOnly; SameSite=Strict; Path=/; Max-Age=${lifeS}${secure}`
+  return json('200 OK', { signed_in: lifeS > 0 }, { 'Set-Cookie': cookie })
+}
+
+function wanted(asked: ApiRequest): ReturnType<typeof contextOf> {
+  try {
+    return contextOf(asked.body.length === 0 ? {} : parseJson(asked))
+  } catch (error) {
+    if (error instanceof InvalidField) throw new BadRequest(error.message, error.field)
+    throw error
+  }
+}
+
+/** @throws BadRequest naming the parameter that is wrong. */
+function listWanted(query: URLSearchParams): ReportQuery {
+  known(query, ['limit', 'event_type', 'healthy', 'before'])
+  const limit = Number(query.get('limit') ?? DEFAULT_LIMIT)
+  if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT)
+    throw new BadRequest(`limit: must be a whole number from 1 to ${MAX_LIMIT}`, 'limit')
+  const healthy = query.get('healthy')
+  if (healthy !== null && healthy !== 'true' && healthy !== 'false')
+    throw new BadRequest('healthy: must be true or false', 'healthy')
+  const eventType = query.get('event_type')
+  const before = query.get('before')
+  return {
+    limit,
+    ...(healthy !== null && { healthy: healthy === 'true' }),
+    ...(eventType !== null && { eventType }),
+    ...(before !== null && { before: placeOf(before) }),
+  }
+}
+
+/** `next` of an answer, or a moment. */
+function placeOf(before: string): string {
+  if (/^\d{1,15}(-\d{1,15})?$/.test(before)) return before
+  const at = /^\d{4}-\d{2}-\d{2}T/.test(before) ? Date.parse(before) : Number.NaN
+  if (Number.isNaN(at) || at < 0)
+    throw new BadRequest('before: must be `next` of an answer, or an RFC 3339 time', 'before')
+  return String(at)
+}
+
+function known(query: URLSearchParams, names: readonly string[]): void {
+  for (const name of query.keys())
+    if (!names.includes(name)) throw new BadRequest(`${name}: there is no such parameter`, name)
+}
+
+const refused = ({ code, message, status, headers, retryAfter }: Refusal): ApiResponse =>
+  json(status, { error: { code, message } }, { ...headers, ...(retryAfter && { 'Retry-After': RETRY_AFTER_S }) })
+
+/** An answer that needs Redis, or why there is none. */
+async function withRedis(answer: Promise<ApiResponse>): Promise<ApiResponse> {
+  try {
+    return await within(answer, READ_MS)
+  } catch (error) {
+    if (error instanceof DeadlinePassed) return refused(refusals['redis-timeout'])
+    if (error instanceof RedisUnavailable) return refused(refusals['redis-unavailable'])
+    throw error
+  }
+}

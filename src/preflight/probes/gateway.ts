@@ -1,0 +1,40 @@
+import { readFile } from 'node:fs/promises'
+import { totalmem } from 'node:os'
+import type { Config } from '../../config/load.ts'
+import type { CheckedGateway } from '../check.ts'
+import type { Loopback } from './loopback.ts'
+
+/** What checks are told of this process. @param note goes with the address of the upgrade. */
+export function checkedGateway(
+  config: Config,
+  loopback: Loopback,
+  sockets: () => number,
+  note = () => '',
+): CheckedGateway {
+  const { maxConnections, maxBufferBytes, preflightExpectedRate, preflightHttpDependencies } = config
+  return {
+    limits: { maxConnections, maxBufferBytes, expectedBytesPerSecond: preflightExpectedRate },
+    httpDependencies: preflightHttpDependencies,
+    sockets,
+    memory: () => ({ usedBytes: process.memoryUsage.rss(), limitBytes: memoryLimit() }),
+    openFiles,
+    upgrade: async (signal) => {
+      const address = await loopback.upgrade(signal)
+      return note() === '' ? address : `${address} (${note()})`
+    },
+  }
+}
+
+/** Of the container, where there is one. */
+function memoryLimit(): number {
+  const constrained = process.constrainedMemory() ?? 0
+  return constrained > 0 ? Math.min(constrained, totalmem()) : totalmem()
+}
+
+/** Linux tells it as a line `Max open files <soft> <hard> files`. */
+async function openFiles(): Promise<number | undefined> {
+  const limits = await readFile('/proc/self/limits', 'latin1').catch(() => '')
+  const [, soft] = /^Max open files\s+(\d+|unlimited)/m.exec(limits) ?? []
+  if (soft === 'unlimited') return Number.MAX_SAFE_INTEGER
+  return soft === undefined ? undefined : Number(soft)
+}

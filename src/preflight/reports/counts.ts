@@ -1,0 +1,122 @@
+import type { Report } from '../check.ts'
+
+export const HOUR_MS = 3600_000
+export const DAY_MS = 24 * HOUR_MS
+
+/** What was counted in an hour or a day, by field. */
+export type Count = ReadonlyMap<string, string>
+
+/** Up to this length a window is shown by the hour. */
+const BY_HOUR_MS = 2 * DAY_MS
+const TOP = 10
+
+/** What one report adds: pairs of field and value. Durations are in microseconds, since Redis adds whole numbers exactly. */
+export function countsOf({ healthy, hasWarnings, durationMs, checks, createdAt }: Report): [string, number | string][] {
+  const ran = checks.filter(({ status }) => status !== 'skipped')
+  return [
+    ['runs', 1],
+    ['healthy', healthy ? 1 : 0],
+    ['warned', healthy && hasWarnings ? 1 : 0],
+    ['us', Math.round(durationMs * 1000)],
+    ...ran.map(({ name }): [string, number] => [`ran:${name}`, 1]),
+    ...ran
+      .filter(({ status }) => status === 'fail')
+      .flatMap(({ name }): [string, number | string][] => [
+        [`fail:${name}`, 1],
+        [`last:${name}`, createdAt],
+      ]),
+  ]
+}
+
+export interface Bucket {
+  readonly unit: 'hour' | 'day'
+  /** Hours or days since the epoch. */
+  readonly number: number
+  /** Ms since the epoch. */
+  readonly from: number
+}
+
+/** The hours, and in a long window the whole days, of which it is made. It begins with a whole hour. */
+export function bucketsOf(windowMs: number, now: number): Bucket[] {
+  const buckets: Bucket[] = []
+  const byDay = windowMs > BY_HOUR_MS
+  for (let from = Math.floor((now - windowMs) / HOUR_MS) * HOUR_MS; from <= now; ) {
+    // Nothing has been counted in what is left of today.
+    const unit = byDay && from % DAY_MS === 0 ? 'day' : 'hour'
+    const ms = unit === 'day' ? DAY_MS : HOUR_MS
+    buckets.push({ unit, number: from / ms, from })
+    from += ms
+  }
+  return buckets
+}
+
+export interface Stats {
+  readonly from: string
+  readonly to: string
+  readonly totalRuns: number
+  /** From 0 to 1; null without a run. */
+  readonly successRate: number | null
+  readonly meanDurationMs: number | null
+  readonly eventTypes: readonly { readonly eventType: string; readonly runs: number }[]
+  /** `rate`: of the runs in which the check ran. */
+  readonly topFailures: readonly Failure[]
+  /** By hour, or in a long window by day. `warned` has passed, but with a warning. */
+  readonly outcomes: readonly {
+    readonly from: string
+    readonly passed: number
+    readonly warned: number
+    readonly failed: number
+  }[]
+}
+
+interface Failure {
+  readonly check: string
+  readonly count: number
+  readonly rate: number
+  readonly lastAt: string
+}
+
+/** Sums up the counts of buckets, one each. */
+export function statsOf(buckets: readonly Bucket[], counts: readonly Count[], now: number): Stats {
+  const sums = new Map<string, number>()
+  const lastAt = new Map<string, string>()
+  for (const count of counts) {
+    for (const [field, value] of count) {
+      if (field.startsWith('last:')) lastAt.set(field.slice(5), later(lastAt.get(field.slice(5)), value))
+      else sums.set(field, (sums.get(field) ?? 0) + Number(value))
+    }
+  }
+  const sum = (field: string) => sums.get(field) ?? 0
+  const named = (prefix: string) =>
+    [...sums]
+      .filter(([field]) => field.startsWith(prefix))
+      .map(([field, n]) => [field.slice(prefix.length), n] as const)
+  const most = (pairs: (readonly [string, number])[]) => pairs.sort(([, one], [, other]) => other - one).slice(0, TOP)
+  const runs = sum('runs')
+  return {
+    from: new Date(buckets[0]?.from ?? now).toISOString(),
+    to: new Date(now).toISOString(),
+    totalRuns: runs,
+    successRate: runs === 0 ? null : round(sum('healthy') / runs),
+    meanDurationMs: runs === 0 ? null : round(sum('us') / 1000 / runs),
+    eventTypes: most(named('type:')).map(([eventType, n]) => ({ eventType, runs: n })),
+    topFailures: most(named('fail:')).map(([check, count]) => ({
+      check,
+      count,
+      rate: round(count / Math.max(count, sum(`ran:${check}`))),
+      lastAt: lastAt.get(check) ?? '',
+    })),
+    outcomes: buckets.map(({ from }, i) => {
+      const [all, healthy, warned] = ['runs', 'healthy', 'warned'].map((field) => Number(counts[i]?.get(field) ?? 0))
+      return {
+        from: new Date(from).toISOString(),
+        passed: healthy! - warned!,
+        warned: warned!,
+        failed: all! - healthy!,
+      }
+    }),
+  }
+}
+
+const later = (one: string | undefined, other: string): string => (one !== undefined && one > other ? one : other)
+const round = (value: number): number => Math.round(value * 10_000) / 10_000

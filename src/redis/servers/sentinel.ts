@@ -1,0 +1,42 @@
+import type { Target } from '../wire/connection.ts'
+import { askOnce, hostAndPort } from './ask.ts'
+
+export interface SentinelOptions {
+  /** `host:port` of each. */
+  readonly sentinels: readonly string[]
+  readonly master: string
+  /** Credentials, TLS and database of the master; where it is, the Sentinels say. */
+  readonly template: Target
+  readonly password: string | undefined
+}
+
+const SENTINEL_PORT = 26379
+
+/**
+ * Where the master is now: asks the Sentinels in turn, as Redis' page for Sentinel clients demands, and begins with the one that answered last.
+ * @returns a function to be called before each attempt to connect; it rejects when no Sentinel knows a master.
+ */
+export function sentinelTarget({ sentinels, master, template, password }: SentinelOptions): () => Promise<Target> {
+  const order = [...sentinels]
+  return async () => {
+    const reasons: string[] = []
+    for (const sentinel of [...order]) {
+      try {
+        const [host, port] = await askSentinel(sentinel, master, password)
+        order.unshift(...order.splice(order.indexOf(sentinel), 1))
+        return { ...template, host, port, master: true }
+      } catch (error) {
+        reasons.push(`${sentinel}: ${(error as Error).message}`)
+      }
+    }
+    throw new Error(`no Sentinel knows the master ${master} (${reasons.join('; ')})`)
+  }
+}
+
+async function askSentinel(sentinel: string, master: string, password: string | undefined): Promise<[string, number]> {
+  const server = { ...hostAndPort(sentinel, SENTINEL_PORT), username: undefined, password }
+  const answer = await askOnce(server, ['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', master])
+  const [host, port] = (answer ?? []) as string[]
+  if (host === undefined || port === undefined) throw new Error('unknown master')
+  return [host, Number(port)]
+}

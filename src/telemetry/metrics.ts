@@ -1,0 +1,250 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import {
+  Counter,
+  type CounterConfiguration,
+  collectDefaultMetrics,
+  Gauge,
+  Histogram,
+  type Metric,
+  Registry,
+} from 'prom-client'
+import { GAP_REASONS, type GapReason, LOSS_REASONS, type LossReason } from '../contract/reasons.ts'
+import { FixedHistogram } from './histogram.ts'
+import { LiveMetrics } from './live.ts'
+
+/** Counts of one door that are raised a million times a second: plain numbers, read when somebody scrapes. */
+export interface DoorStats {
+  framesOut: number
+  bytesOut: number
+  /** Frames that a full buffer had no room for. */
+  dropped: number
+  framesIn: number
+  bytesIn: number
+  /** Client frames that were dropped for the rate. */
+  overRate: number
+  active: number
+}
+
+const PREFIX = 'wsproxy_'
+const SECONDS = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
+const CHECK_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1]
+const BYTES = [0, 1, 16, 64, 256, 1024, 2048, 4096, 8192, 16384].map((kib) => kib * 1024)
+const QUANTILES = ['0.5', '0.9', '0.99', '0.999']
+const DELAY_RESOLUTION_MS = 20
+
+/** Everything that is counted, by its Prometheus name. One instance a gateway; never a label with an id in it. */
+export class Metrics {
+  readonly registry = new Registry()
+  readonly received = { redis: 0, client: 0 }
+  readonly live = new LiveMetrics(this.registry)
+  readonly #doors = new Map<string, DoorStats>()
+  readonly #delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS })
+  /** Unsent bytes of each socket, asked at a scrape. */
+  bufferedBytes: () => Iterable<number> = () => []
+  /** Confirmed channels, asked at a scrape. */
+  channels: () => number = () => 0
+  /** Client frames held for Redis, asked at a scrape. */
+  held: () => number = () => 0
+
+  readonly connections = this.#counter(
+    'connections_total',
+    'Upgrades by outcome: accepted, aborted, or the refusal code',
+    ['door', 'result'],
+  )
+  readonly disconnections = this.#counter('disconnections_total', 'Closed sockets by close code', ['door', 'code'])
+  readonly errors = this.#counter('errors_total', 'Faults by kind', ['type'])
+  readonly backpressure = this.#counter(
+    'backpressure_events_total',
+    'Sockets whose send buffer passed 80 % (warning) or was full',
+    ['stage'],
+  )
+  /** Plain numbers, like those of a door: a client that floods makes them rise 100,000 times a second. */
+  readonly rateLimited = { connect: 0, frame: 0 }
+  readonly #lost = new Map<LossReason, number>(LOSS_REASONS.map((reason) => [reason, 0]))
+  readonly #gaps = this.#counter('gaps_total', 'Intervals in which messages may have been lost', ['reason'])
+  readonly redisReconnects = this.#counter(
+    'redis_reconnects_total',
+    'Connections to Redis that were lost and made again',
+    ['link'],
+  )
+  readonly canariesLost = this.#counter('redis_canaries_lost_total', 'Canaries that did not come back in time', [])
+  readonly canary = new Histogram({
+    name: `${PREFIX}redis_canary_seconds`,
+    help: 'From the publication of a canary to its return',
+    buckets: SECONDS,
+    registers: [this.registry],
+  })
+  /** Client frames published with no subscriber: a plain number too. */
+  unheard = 0
+  readonly keyspaceMissing = this.#gauge(
+    'redis_keyspace_events_missing',
+    'Whether notify-keyspace-events lacks what the run door needs: 1 or 0',
+    [],
+  )
+  readonly redisUp = this.#gauge('redis_up', 'Whether Redis is there: 1 or 0', [])
+  readonly handshake = new Histogram({
+    name: `${PREFIX}handshake_seconds`,
+    help: 'From the upgrade request to the 101',
+    buckets: SECONDS,
+    registers: [this.registry],
+  })
+  readonly preflightRuns = this.#counter('preflight_runs_total', 'Preflight runs by outcome: pass, warn or fail', [
+    'mode',
+    'event_type',
+    'result',
+  ])
+  readonly preflightFailures = this.#counter('preflight_failures_total', 'Preflight checks that failed', ['check'])
+  readonly preflightUnrecorded = this.#counter(
+    'preflight_unrecorded_total',
+    'Preflight reports that could not be recorded',
+    [],
+  )
+  readonly preflightChecks = new Histogram({
+    name: `${PREFIX}preflight_check_duration_seconds`,
+    help: 'How long a preflight check took',
+    labelNames: ['check'],
+    buckets: CHECK_SECONDS,
+    registers: [this.registry],
+  })
+  readonly latency = new FixedHistogram(
+    `${PREFIX}message_latency_seconds`,
+    'From the arrival of a message from Redis to its hand-over to the socket',
+    SECONDS,
+  )
+  readonly #bufferUtilization = new FixedHistogram(
+    `${PREFIX}buffer_utilization_bytes`,
+    'Unsent bytes of the open sockets, at this moment',
+    BYTES,
+    (histogram) => {
+      histogram.reset()
+      for (const bytes of this.bufferedBytes()) histogram.observe(bytes, 1)
+    },
+  )
+
+  constructor() {
+    this.registry.registerMetric(this.latency as unknown as Metric)
+    collectDefaultMetrics({ register: this.registry })
+    this.#beginAtZero()
+    this.#scraped('messages_received_total', 'Messages received', ['source'], () => [
+      [{ source: 'redis' }, this.received.redis],
+      [{ source: 'client' }, this.received.client],
+    ])
+    this.#scraped('messages_sent_total', 'Frames handed to sockets', ['door'], () =>
+      this.#byDoor((door) => door.framesOut),
+    )
+    this.#scraped('bytes_sent_total', 'Payload bytes handed to sockets', ['door'], () =>
+      this.#byDoor((door) => door.bytesOut),
+    )
+    this.#scraped('rate_limited_total', 'Upgrades and client frames over a rate limit', ['what'], () =>
+      Object.entries(this.rateLimited).map(([what, count]) => [{ what }, count]),
+    )
+    this.#scraped('upstream_unheard_total', 'Client frames published with no subscriber', [], () => [
+      [{}, this.unheard],
+    ])
+    this.#scraped('lost_messages_total', 'Messages that did not reach whom they were for', ['reason'], () =>
+      [...this.#lost].map(([reason, count]) => [{ reason }, count]),
+    )
+    this.#gauge('active_connections', 'Open sockets', ['door'], (gauge) => {
+      for (const [door, { active }] of this.#doors) gauge.set({ door }, active)
+    })
+    this.#gauge('redis_pubsub_channels_active', 'Channels that Redis has confirmed', [], (gauge) =>
+      gauge.set(this.channels()),
+    )
+    this.#gauge('upstream_held_messages', 'Client frames held until Redis is back', [], (gauge) =>
+      gauge.set(this.held()),
+    )
+    this.registry.registerMetric(this.#bufferUtilization as unknown as Metric)
+    this.#eventLoopDelay()
+  }
+
+  /** A series that begins with its first fault has not risen, for Prometheus: an alert would sleep through it. */
+  #beginAtZero(): void {
+    for (const reason of GAP_REASONS) this.#gaps.inc({ reason }, 0)
+    for (const type of ['internal', 'redis', 'run']) this.errors.inc({ type }, 0)
+    for (const stage of ['warning', 'full']) this.backpressure.inc({ stage }, 0)
+  }
+
+  /** Messages that did not reach whom they were for. */
+  lose(reason: LossReason, messages = 1): void {
+    this.#lost.set(reason, (this.#lost.get(reason) ?? 0) + messages)
+  }
+
+  /** An interval in which messages may have been lost. */
+  gap(reason: GapReason): void {
+    this.#gaps.inc({ reason })
+  }
+
+  /** The counts of one door; made at the first call. */
+  door(name: string): DoorStats {
+    const zero = { framesOut: 0, bytesOut: 0, dropped: 0, framesIn: 0, bytesIn: 0, overRate: 0, active: 0 }
+    const stats = this.#doors.get(name) ?? zero
+    this.#doors.set(name, stats)
+    return stats
+  }
+
+  /** The counts of all doors. */
+  doors(): DoorStats[] {
+    return [...this.#doors.values()]
+  }
+
+  /** Measures nothing any more. */
+  stop(): void {
+    this.#delay.disable()
+    this.registry.clear()
+  }
+
+  #byDoor(pick: (stats: DoorStats) => number): [object, number][] {
+    return [...this.#doors].map(([door, stats]) => [{ door }, pick(stats)])
+  }
+
+  #counter<L extends string>(
+    name: string,
+    help: string,
+    labelNames: L[],
+    collect?: CounterConfiguration<L>['collect'],
+  ) {
+    return new Counter<L>({
+      name: PREFIX + name,
+      help,
+      labelNames,
+      registers: [this.registry],
+      ...(collect && { collect }),
+    })
+  }
+
+  /** A counter whose value lives elsewhere. */
+  #scraped<L extends string>(name: string, help: string, labelNames: L[], read: () => [object, number][]): void {
+    this.#counter(name, help, labelNames, function collect() {
+      this.reset()
+      for (const [labels, value] of read()) this.inc(labels, value)
+    })
+  }
+
+  #gauge<L extends string>(name: string, help: string, labelNames: L[], collect?: (gauge: Gauge<L>) => void) {
+    const gauge: Gauge<L> = new Gauge<L>({
+      name: PREFIX + name,
+      help,
+      labelNames,
+      registers: [this.registry],
+      ...(collect && { collect: () => collect(gauge) }),
+    })
+    return gauge
+  }
+
+  #eventLoopDelay(): void {
+    const delay = this.#delay
+    delay.enable()
+    this.#gauge(
+      'event_loop_delay_seconds',
+      'How late timers of the event loop were since the last scrape',
+      ['quantile'],
+      (gauge) => {
+        // What Node records is the whole interval between two of its ticks.
+        const late = (quantile: string) =>
+          Math.max(0, delay.percentile(Number(quantile) * 100) / 1e6 - DELAY_RESOLUTION_MS) / 1e3
+        for (const quantile of QUANTILES) gauge.set({ quantile }, late(quantile))
+        delay.reset()
+      },
+    )
+  }
+}

@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { describe, it } from 'node:test'
+import fc from 'fast-check'
+import { parseStamp, renderRun, weppChecklist } from '../../../src/doors/run/checklist.ts'
+
+interface Example {
+  name: string
+  hash: Record<string, string>
+  checklist: Record<string, boolean>
+  lock_statuses: Record<string, boolean>
+  last_modified: number | string | null
+}
+
+const examples: Example[] = JSON.parse(
+  readFileSync(new URL('../../../../test/fixtures/checklist-examples.json', import.meta.url), 'utf8'),
+)
+const render = (hash: Record<string, string> | [string, string][]) =>
+  renderRun(weppChecklist, new Map(Array.isArray(hash) ? hash : Object.entries(hash)))
+
+describe('the wepp checklist', () => {
+  for (const { name, hash, checklist, lock_statuses, last_modified } of examples) {
+    it(`is right for ${name}`, () => {
+      const text = render(hash)
+      const value = JSON.parse(text)
+      assert.deepEqual(value.checklist, checklist)
+      assert.deepEqual(value.lock_statuses, lock_statuses)
+      assert.equal(
+        /"last_modified":(-?\d+)/.exec(text)?.[1] ?? null,
+        last_modified === null ? null : String(last_modified),
+      )
+    })
+  }
+
+  const steps = Object.keys(weppChecklist)
+  const known = [
+    ...new Set(examples.flatMap(({ hash }) => Object.keys(hash))),
+    'timestamps:run_postfire_debris_flow',
+    'locked:__proto__',
+    '__proto__',
+  ]
+  const value = fc.oneof(
+    fc.integer({ min: -5, max: 400 }).map(String),
+    fc.constantFrom('', 'true', 'x', '1e3', ' 5'),
+    fc.string(),
+  )
+  const hashes = fc
+    .dictionary(fc.oneof(fc.constantFrom(...known), fc.string()), value)
+    .map((hash) => Object.entries(hash))
+
+  it('never throws, and always has every key, in order', () => {
+    fc.assert(
+      fc.property(hashes, (hash) => {
+        const frame = JSON.parse(render(hash))
+        assert.deepEqual(Object.keys(frame.checklist), [...steps].sort())
+        assert.deepEqual(Object.keys(frame).slice(0, 3), ['type', 'checklist', 'lock_statuses'])
+      }),
+    )
+  })
+
+  it('does not depend on the order of fields', () => {
+    fc.assert(
+      fc.property(
+        hashes.chain((hash) => fc.tuple(fc.constant(hash), fc.shuffledSubarray(hash, { minLength: hash.length }))),
+        ([a, b]) => {
+          assert.equal(render(a), render(b))
+        },
+      ),
+    )
+  })
+
+  const OWN: Record<string, string> = {
+    subcatchments: 'abstract_watershed',
+    landuse: 'build_landuse',
+    soils: 'build_soils',
+    climate: 'build_climate',
+    rap_ts: 'build_rap_ts',
+    openet_ts: 'build_openet_ts',
+    rangeland_cover: 'build_rangeland_cover',
+    rhem: 'run_rhem',
+    observed: 'run_observed',
+    debris: 'run_debris',
+    watar: 'run_watar',
+    omni_scenarios: 'run_omni_scenarios',
+    omni_contrasts: 'run_omni_contrasts',
+    run_path_ce: 'run_path_ce',
+    roads: 'run_roads',
+    rusle: 'build_rusle',
+    dss_export: 'dss_export',
+    ag_fields: 'run_ag_fields',
+    geneva: 'run_geneva',
+    postfire_debris_flow: 'run_postfire_debris_flow',
+  }
+
+  it('is never turned off by a newer stamp of the step itself', () => {
+    fc.assert(
+      fc.property(
+        hashes,
+        fc.constantFrom(...Object.keys(OWN)),
+        fc.integer({ min: 1, max: 1000 }),
+        (hash, step, later) => {
+          const own = `timestamps:${OWN[step]}`
+          const fields = new Map(hash)
+          if (!JSON.parse(render([...fields])).checklist[step]) return
+          const newer = (parseStamp(fields.get(own)) ?? 1000n) + BigInt(later)
+          assert.equal(JSON.parse(render([...fields.set(own, String(newer))])).checklist[step], true)
+        },
+      ),
+      { numRuns: 2000 },
+    )
+  })
+
+  it('takes as a stamp only a whole number of signed 64 bits in ASCII digits', () => {
+    const stamps = {
+      '0': 0n,
+      '-0': 0n,
+      '+7': 7n,
+      '007': 7n,
+      '9223372036854775807': 2n ** 63n - 1n,
+      '-9223372036854775808': -(2n ** 63n),
+    }
+    for (const [text, stamp] of Object.entries(stamps)) assert.equal(parseStamp(text), stamp, text)
+    const none = [
+      '',
+      ' ',
+      ' 1',
+      '1 ',
+      '12.5',
+      '1e3',
+      '0x10',
+      '1_000',
+      '--1',
+      '+',
+      '−1',
+      '١',
+      '9223372036854775808',
+      '1'.repeat(1e6),
+      '1\n',
+    ]
+    for (const text of none) assert.equal(parseStamp(text), undefined, text.slice(0, 30))
+  })
+
+  it('names locks by all that follows the prefix, also such as __proto__ and numbers', () => {
+    const text = render({
+      'locked:b:c': 'true',
+      'locked:__proto__': 'true',
+      'locked:2': 'True',
+      'locked:': 'true',
+      'locked:10': 'true',
+    })
+    assert.match(text, /"lock_statuses":\{"10":true,"2":false,"__proto__":true,"b:c":true\}/)
+  })
+})

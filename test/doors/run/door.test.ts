@@ -1,0 +1,648 @@
+import assert from 'node:assert/strict'
+import { after, afterEach, before, describe, it } from 'node:test'
+import { Connection } from '../../../src/connection/connection.ts'
+import { runAuth, runEvents, sessionAuth } from '../../../src/contract/names.ts'
+import { RunDoor } from '../../../src/doors/run/door.ts'
+import type { RunWatches } from '../../../src/doors/run/watch.ts'
+import { Metrics } from '../../../src/telemetry/metrics.ts'
+import { refused, type TestClient } from '../../support/client.ts'
+import { startGateway, type TestGateway, type TestGatewayOptions } from '../../support/gateway.ts'
+import { upgradeRequest } from '../../support/raw.ts'
+import { startRedis, type TestRedis, withoutRealRedis } from '../../support/redis.ts'
+import {
+  frameOf,
+  HANGUP,
+  hashReads,
+  keyspace,
+  PING,
+  readsDuring,
+  shown,
+  untilLeft,
+  untilShown,
+  watchRun,
+} from '../../support/runs.ts'
+import { eventually, within } from '../../support/wait.ts'
+import { ask } from '../../support/wire.ts'
+
+type Fields = Record<string, string>
+
+/** No read but for a reason: what a test counts is what it has caused. */
+const NO_RESYNC = { RUN_RESYNC_INTERVAL: '0' }
+const skip = withoutRealRedis
+
+const fault = (gateway: TestGateway, run: string) =>
+  gateway.log.filter((line) => line.event === 'run-fault' && line.run === run)
+const runErrors = (gateway: TestGateway) => gateway.metric('wsproxy_errors_total', { type: 'run' })
+
+describe('the run door', () => {
+  let gateway: TestGateway
+  before(async () => {
+    gateway = await startGateway({ env: NO_RESYNC })
+  })
+  after(() => gateway.stop())
+
+  let serial = 0
+  const newRun = () => `run-${++serial}`
+  /** Makes a run with these fields and connects some sockets to it. */
+  async function open(fields: Fields, count = 1): Promise<{ run: string; clients: TestClient[]; client: TestClient }> {
+    const run = newRun()
+    if (Object.keys(fields).length > 0) await gateway.agent.hSet(run, fields)
+    const clients = await Promise.all(Array.from({ length: count }, () => watchRun(gateway, run)))
+    return { run, clients, client: clients[0]! }
+  }
+
+  describe('shows', () => {
+    it('the checklist of the run at once, and before anything has changed', async () => {
+      const fields = { 'attrs:has_sbs': 'true', 'locked:wepp': 'true', 'timestamps:build_channels': '3' }
+      const { client } = await open(fields)
+      assert.deepEqual(client.frames, [frameOf(fields)])
+      assert.match(
+        String(client.frames[0]),
+        /^\{"type":"preflight","checklist":\{.*"channels":true.*"last_modified":3\}$/,
+      )
+    })
+
+    it('an all-false checklist for a run that does not exist, and turns green when it does', async () => {
+      const { run, client } = await open({})
+      assert.deepEqual(client.frames, [frameOf()])
+      assert.ok(Object.values(client.values[0]!.checklist as object).every((step) => step === false))
+      await gateway.agent.hSet(run, 'timestamps:run_rhem', '1')
+      await untilShown([client], frameOf({ 'timestamps:run_rhem': '1' }))
+    })
+
+    it('a change to every socket of the run, and to no other', async () => {
+      const { run, clients } = await open({ 'timestamps:run_rhem': '1' }, 3)
+      const other = await open({ 'timestamps:run_rhem': '1' }, 2)
+      await gateway.agent.hSet(run, 'timestamps:run_rhem', '2')
+      await untilShown(clients, frameOf({ 'timestamps:run_rhem': '2' }))
+      for (const client of clients) assert.equal(client.frames.length, 2)
+      await gateway.agent.hSet(other.run, 'timestamps:run_rhem', '3')
+      await untilShown(other.clients, frameOf({ 'timestamps:run_rhem': '3' }))
+      for (const client of other.clients) assert.equal(client.frames.length, 2)
+    })
+
+    // Only a real server counts its commands.
+    it('nothing when the fields that changed change no part of the frame', { skip }, async () => {
+      const { run, client } = await open({ last_modified: '5', 'timestamps:run_rhem': '1' })
+      const reads = await readsDuring(gateway.agent, async () => {
+        await gateway.agent.hSet(run, 'note', 'x')
+        await gateway.agent.hSet(run, 'timestamps:run_rhem', '2')
+      })
+      assert.ok(reads > 0)
+      await gateway.agent.hSet(run, 'last_modified', '6')
+      await untilShown([client], frameOf({ last_modified: '6', 'timestamps:run_rhem': '2' }))
+      assert.equal(client.frames.length, 2)
+    })
+
+    it('a change of last_modified alone', async () => {
+      const { run, client } = await open({ last_modified: '5' })
+      await gateway.agent.hSet(run, 'last_modified', '9007199254740993')
+      const [, second] = await client.take(2)
+      assert.match(String(second), /"last_modified":9007199254740993\}$/)
+    })
+  })
+
+  describe('takes', () => {
+    it('an init and frames of unknown types, and answers none of them', async () => {
+      const { run, client } = await open({})
+      for (const frame of [
+        '{"type":"init"}',
+        '{"type":"nonsense"}',
+        '{"type":"pong"}',
+        '{}',
+        '[]',
+        'null',
+        '"init"',
+        '7',
+      ])
+        client.send(frame)
+      await eventually(async () => (await heard(client)) && true, 'the frames to be handled')
+      await gateway.agent.hSet(run, 'timestamps:run_rhem', '1')
+      await untilShown([client], frameOf({ 'timestamps:run_rhem': '1' }))
+      assert.equal(client.frames.length, 2)
+      assert.equal(unparseable(run).length, 0)
+    })
+
+    it('frames that are not JSON, which it logs without what they say, and answers none of them', async () => {
+      const { run, client } = await open({})
+      for (const frame of ['{"type":"init"', '', 'secret words', '{"type":"init"}x']) client.send(frame)
+      await eventually(() => unparseable(run).length === 4, 'four lines in the log')
+      assert.ok(!JSON.stringify(gateway.log).includes('secret words'))
+      await gateway.agent.hSet(run, 'timestamps:run_rhem', '1')
+      await untilShown([client], frameOf({ 'timestamps:run_rhem': '1' }))
+      assert.equal(client.frames.length, 2)
+    })
+
+    it('far too many frames without a word, and without a close', async () => {
+      const { run, client } = await open({})
+      const limited = () => gateway.metric('wsproxy_rate_limited_total', { what: 'frame' })
+      for (let i = 0; i < 200; i++) client.send('{"type":"pong"}')
+      await heard(client)
+      assert.ok((await limited()) > 100)
+      await gateway.agent.hSet(run, 'timestamps:run_rhem', '1')
+      await untilShown([client], frameOf({ 'timestamps:run_rhem': '1' }))
+      assert.equal(client.frames.length, 2)
+    })
+
+    const unparseable = (run: string) =>
+      gateway.log.filter(({ event, conn }) => event === 'unparseable' && (conn as { run: string }).run === run)
+
+    /** Resolves when the gateway has handled all that the client has sent: it answers protocol pings in order. */
+    async function heard(client: TestClient): Promise<boolean> {
+      const pong = new Promise((resolve) => client.socket.once('pong', resolve))
+      client.socket.ping()
+      await within(pong, 'the pong')
+      return true
+    }
+  })
+
+  describe('listens', () => {
+    it('to the events of the runs that are looked at, one channel each, and to no pattern', { skip }, async () => {
+      const before = (await keyspace(gateway)).channels
+      const first = await open({}, 3)
+      const second = await open({}, 2)
+      const expected = [...before, runEvents(0, first.run), runEvents(0, second.run)].sort()
+      assert.deepEqual(await keyspace(gateway), { channels: expected, patterns: 0 })
+      const channel = runEvents(0, first.run)
+      assert.equal(Number((await gateway.agent.pubSubNumSub([channel]))[channel]), 1)
+    })
+
+    it('no more when the last socket has left, and again when one comes back', async () => {
+      const { run, clients } = await open({}, 2)
+      const [first, second] = clients
+      await first!.close()
+      await gateway.agent.hSet(run, 'timestamps:run_rhem', '1')
+      await untilShown([second!], frameOf({ 'timestamps:run_rhem': '1' }))
+      await second!.close()
+      await untilLeft(gateway, run)
+      const reads = await readsDuring(gateway.agent, () => gateway.agent.hSet(run, 'timestamps:run_rhem', '2'))
+      assert.equal(reads, 0)
+      const again = await watchRun(gateway, run)
+      assert.deepEqual(again.frames, [frameOf({ 'timestamps:run_rhem': '2' })])
+    })
+
+    it('after a socket that left in the same moment as another came', async () => {
+      const { run, client } = await open({ 'timestamps:run_rhem': '0' })
+      let current = client
+      for (let i = 1; i <= 20; i++) {
+        const next = watchRun(gateway, run)
+        current.socket.terminate()
+        current = await next
+        await gateway.agent.hSet(run, 'timestamps:run_rhem', String(i))
+        await untilShown([current], frameOf({ 'timestamps:run_rhem': String(i) }))
+      }
+    })
+  })
+
+  describe('asks Redis', { skip }, () => {
+    it('once for each change, however many sockets look', async () => {
+      const { run, clients } = await open({}, 60)
+      const reads = await readsDuring(gateway.agent, async () => {
+        for (let i = 1; i <= 10; i++) {
+          await gateway.agent.hSet(run, 'timestamps:run_rhem', String(i))
+          await untilShown(clients, frameOf({ 'timestamps:run_rhem': String(i) }))
+        }
+      })
+      assert.equal(reads, 10)
+      for (const client of clients) assert.equal(client.frames.length, 11)
+    })
+
+    it('once for a crowd that comes at the same time', async () => {
+      const run = newRun()
+      await gateway.agent.hSet(run, 'last_modified', '1')
+      const reads = await readsDuring(gateway.agent, async () => {
+        const clients = await Promise.all(Array.from({ length: 50 }, () => watchRun(gateway, run)))
+        for (const client of clients) assert.deepEqual(client.frames, [frameOf({ last_modified: '1' })])
+      })
+      assert.equal(reads, 1)
+    })
+
+    it('nothing for those who come later: they get the current frame, once', async () => {
+      const { run, clients } = await open({ last_modified: '1' }, 2)
+      await gateway.agent.hSet(run, 'last_modified', '2')
+      await untilShown(clients, frameOf({ last_modified: '2' }))
+      const late: TestClient[] = []
+      const reads = await readsDuring(gateway.agent, async () => {
+        late.push(...(await Promise.all(Array.from({ length: 30 }, () => watchRun(gateway, run)))))
+      })
+      assert.equal(reads, 0)
+      await gateway.agent.hSet(run, 'last_modified', '3')
+      const expected = ['2', '3'].map((at) => frameOf({ last_modified: at }))
+      await untilShown(late, expected[1]!)
+      for (const client of late) assert.deepEqual(client.frames, expected)
+    })
+
+    const DELETED = 35
+    const many = (): Fields =>
+      Object.fromEntries([
+        ['timestamps:run_rhem', '1'],
+        ...Array.from({ length: DELETED }, (_, i) => [`locked:step-${i}`, 'true']),
+      ])
+
+    it('at most twice for a burst of 35 field deletions in one go, and shows what is left', async () => {
+      const { run, clients } = await open(many(), 5)
+      const reads = await readsDuring(gateway.agent, async () => {
+        await Promise.all(Array.from({ length: DELETED }, (_, i) => gateway.agent.hDel(run, `locked:step-${i}`)))
+        await untilShown(clients, frameOf({ 'timestamps:run_rhem': '1' }))
+      })
+      assert.ok(reads >= 1 && reads <= 2, `${reads} reads`)
+      for (const client of clients) assert.ok(client.frames.length <= 3)
+    })
+
+    it('at most twice in 20 ms for 35 field deletions one after the other, and shows what is left', async () => {
+      const { run, clients } = await open(many(), 5)
+      let ms = 0
+      const reads = await readsDuring(gateway.agent, async () => {
+        const startedAt = performance.now()
+        for (let i = 0; i < DELETED; i++) await gateway.agent.hDel(run, `locked:step-${i}`)
+        ms = performance.now() - startedAt
+        await untilShown(clients, frameOf({ 'timestamps:run_rhem': '1' }))
+      })
+      const most = 2 + Math.floor(ms / 20)
+      assert.ok(reads >= 1 && reads <= most, `${reads} reads in ${ms} ms`)
+    })
+  })
+
+  describe('sees', () => {
+    const FIELDS = { 'timestamps:run_rhem': '1', 'locked:a': 'true' }
+
+    it('a deletion', async () => {
+      const { run, clients } = await open(FIELDS, 2)
+      await gateway.agent.del(run)
+      await untilShown(clients, frameOf())
+    })
+
+    it('the deletion of the last field', async () => {
+      const { run, client } = await open({ 'timestamps:run_rhem': '1' })
+      await gateway.agent.hDel(run, 'timestamps:run_rhem')
+      await untilShown([client], frameOf())
+    })
+
+    it('an expiry, without any read of its own before it', { skip }, async () => {
+      const { run, clients } = await open(FIELDS, 2)
+      await gateway.agent.pExpire(run, 60)
+      await untilShown(clients, frameOf())
+      for (const client of clients) assert.equal(client.frames.length, 2)
+    })
+
+    it('a renaming, at its old name and at its new one', async () => {
+      const from = await open(FIELDS)
+      const to = await open({})
+      await gateway.agent.rename(from.run, to.run)
+      await untilShown([from.client], frameOf())
+      await untilShown([to.client], frameOf(FIELDS))
+    })
+
+    it('a deletion with a new hash right behind it', async () => {
+      const { run, clients } = await open(FIELDS, 2)
+      await gateway.agent.multi().del(run).hSet(run, 'timestamps:run_rhem', '2').exec()
+      await untilShown(clients, frameOf({ 'timestamps:run_rhem': '2' }))
+    })
+
+    it('a key of another type in place of the hash: an all-false frame, an error counted, and the socket lives', async () => {
+      const { run, clients } = await open(FIELDS, 2)
+      const before = await runErrors(gateway)
+      await gateway.agent.set(run, 'a string')
+      await untilShown(clients, frameOf())
+      assert.equal((await runErrors(gateway)) - before, 1)
+      assert.equal(fault(gateway, run).length, 1)
+      await gateway.agent.multi().del(run).hSet(run, FIELDS).exec()
+      await untilShown(clients, frameOf(FIELDS))
+      for (const client of clients) assert.equal(client.code, undefined)
+    })
+
+    it('a key of another type that was there before the socket', async () => {
+      const run = newRun()
+      await gateway.agent.lPush(run, 'x')
+      const client = await watchRun(gateway, run)
+      assert.deepEqual(client.frames, [frameOf()])
+      await gateway.agent.multi().del(run).hSet(run, FIELDS).exec()
+      await untilShown([client], frameOf(FIELDS))
+    })
+  })
+
+  describe('gets right', () => {
+    it('ids of every kind that is allowed', async () => {
+      for (const run of ['a;b', 'run.1', '..;x', `aZ09_.;-${'x'.repeat(120)}`, '-', ';']) {
+        await gateway.agent.hSet(run, 'last_modified', '1')
+        const client = await watchRun(gateway, run)
+        await gateway.agent.hSet(run, 'last_modified', '2')
+        await untilShown([client], frameOf({ last_modified: '2' }))
+        await client.close()
+      }
+    })
+
+    for (const path of [
+      '/a%3Bb',
+      '/run%2E1',
+      '/%61',
+      '/a:b',
+      '/a*',
+      '/a[b]',
+      '/caf\u00e9',
+      `/${'x'.repeat(129)}`,
+      '/a%00',
+    ]) {
+      it(`ids that are not: ${path.slice(0, 20)} is refused with 400 and is not looked for`, async () => {
+        const reads = (await hashReads(gateway.agent)).done
+        const { status, body } = await ask(gateway.http, upgradeRequest(path))
+        assert.deepEqual([status, JSON.parse(body).error.code], [400, 'malformed-id'])
+        assert.equal((await hashReads(gateway.agent)).done, reads)
+      })
+    }
+
+    it('fields and locks that are named like members of every object', async () => {
+      const names = ['__proto__', 'constructor', 'toString', 'hasOwnProperty']
+      const fields = names.flatMap((name) => [name, '1', `locked:${name}`, 'true', `timestamps:${name}`, '7'])
+      const run = newRun()
+      await gateway.agent.sendCommand(['HSET', run, ...fields])
+      const client = await watchRun(gateway, run)
+      assert.match(
+        String(client.frames[0]),
+        /"lock_statuses":\{"__proto__":true,"constructor":true,"hasOwnProperty":true,"toString":true\},"last_modified":7\}$/,
+      )
+    })
+
+    it('a value of 1 MB', async () => {
+      const value = 'x'.repeat(1024 * 1024)
+      const { run, client } = await open({ 'timestamps:run_rhem': value, last_modified: value })
+      assert.deepEqual(client.frames, [frameOf({ 'timestamps:run_rhem': value })])
+      await gateway.agent.hSet(run, 'last_modified', '1')
+      await untilShown([client], frameOf({ 'timestamps:run_rhem': value, last_modified: '1' }))
+    })
+
+    it('a hash of 10,000 fields', async () => {
+      const fields = Object.fromEntries(Array.from({ length: 10_000 }, (_, i) => [`locked:${i}`, String(i % 2 === 0)]))
+      const { run, clients } = await open(fields, 3)
+      for (const client of clients) assert.deepEqual(client.frames, [frameOf(fields)])
+      await gateway.agent.hSet(run, 'last_modified', '1')
+      await untilShown(clients, frameOf({ ...fields, last_modified: '1' }))
+    })
+
+    it('bytes that are not UTF-8, which it shows as U+FFFD in a text frame', async () => {
+      const run = newRun()
+      const bad = Buffer.from([0xff, 0x61])
+      const field = Buffer.concat([Buffer.from('locked:'), bad])
+      await gateway.agent.sendCommand(['HSET', run, field, 'true', bad, bad, 'attrs:has_sbs', bad])
+      const client = await watchRun(gateway, run)
+      assert.equal(typeof client.frames[0], 'string')
+      assert.deepEqual(client.frames, [frameOf({ 'locked:\ufffda': 'true' })])
+    })
+  })
+
+  for (const [what, frame, code] of [
+    ['a binary frame', Buffer.from('{"type":"init"}'), 1003],
+    ['a frame of more than 64 KiB', 'x'.repeat(64 * 1024 + 1), 1009],
+  ] as const) {
+    it(`says hangup and closes with ${code} after ${what}, and no other socket of the run`, async () => {
+      const { run, clients } = await open({}, 2)
+      const [bad, good] = clients
+      bad!.socket.send(frame, { binary: typeof frame !== 'string' })
+      const { code: came } = await within(bad!.closed, 'the close')
+      assert.equal(came, code)
+      assert.deepEqual(bad!.frames, [frameOf(), HANGUP])
+      await gateway.agent.hSet(run, 'last_modified', '1')
+      await untilShown([good!], frameOf({ last_modified: '1' }))
+      assert.ok(!good!.frames.includes(HANGUP))
+    })
+  }
+
+  it('takes a frame of exactly 64 KiB', async () => {
+    const { run, client } = await open({})
+    client.send(`"${'x'.repeat(64 * 1024 - 2)}"`)
+    await gateway.agent.hSet(run, 'last_modified', '1')
+    await untilShown([client], frameOf({ last_modified: '1' }))
+    await client.close()
+    assert.equal(client.code, 1005)
+  })
+})
+
+describe('the run door', () => {
+  let gateway: TestGateway
+  let redis: TestRedis
+  before(async () => {
+    redis = await startRedis()
+  })
+  after(() => redis.stop())
+  afterEach(() => gateway.stop())
+
+  /** A gateway of this test's own on the Redis of this suite. */
+  async function start(env: Record<string, string> = {}, options: Partial<TestGatewayOptions> = {}): Promise<void> {
+    gateway = await startGateway({ redis, env: { ...NO_RESYNC, ...env }, ...options })
+  }
+
+  it('reads and listens in the database that the Redis URL names', { skip }, async () => {
+    const third: TestRedis = { ...redis, url: `${redis.url}/3` }
+    await start({}, { redis: third })
+    const inThird = await redis.client()
+    await inThird.select(3)
+    await gateway.agent.hSet('database', 'last_modified', '100')
+    await inThird.hSet('database', 'last_modified', '300')
+    const client = await watchRun(gateway, 'database')
+    assert.deepEqual(await keyspace(gateway), { channels: [runEvents(3, 'database')], patterns: 0 })
+    await gateway.agent.hSet('database', 'last_modified', '101')
+    await inThird.hSet('database', 'last_modified', '301')
+    await untilShown([client], frameOf({ last_modified: '301' }))
+    assert.equal(client.frames.length, 2)
+  })
+
+  describe('with the slow re-read', { skip }, () => {
+    it('finds what no event told, shows it to all, and only the difference', async () => {
+      await start({ RUN_RESYNC_INTERVAL: '100ms' })
+      await gateway.agent.hSet('quiet', 'last_modified', '1')
+      const clients = await Promise.all(Array.from({ length: 5 }, () => watchRun(gateway, 'quiet')))
+      await gateway.agent.configSet('notify-keyspace-events', '')
+      try {
+        await gateway.agent.hSet('quiet', 'last_modified', '2')
+        await untilShown(clients, frameOf({ last_modified: '2' }))
+        const { done } = await hashReads(gateway.agent)
+        await eventually(async () => (await hashReads(gateway.agent)).done >= done + 3, 'three more reads')
+        await gateway.agent.del('quiet')
+        await untilShown(clients, frameOf())
+        for (const client of clients) assert.equal(client.frames.length, 3)
+      } finally {
+        await gateway.agent.configSet('notify-keyspace-events', 'KEA')
+      }
+    })
+  })
+
+  describe('with its heartbeat', () => {
+    it('sends pings, and lives as long as the client sends anything', async () => {
+      await start({ RUN_PING_INTERVAL: '100ms', RUN_PONG_TIMEOUT: '1s' })
+      const client = await watchRun(gateway, 'beat')
+      client.socket.on('message', (data) => {
+        if (String(data) === PING) client.send('{"type":"pong"}')
+      })
+      const startedAt = performance.now()
+      await client.take(8)
+      assert.ok(performance.now() - startedAt > 1000, 'longer than the timeout')
+      assert.deepEqual(client.frames.slice(1), Array(client.frames.length - 1).fill(PING))
+      assert.equal(client.code, undefined)
+    })
+
+    it('sends pings at moments of their own to clients that came together', async () => {
+      await start({ RUN_PING_INTERVAL: '1600ms', RUN_PONG_TIMEOUT: '60s' })
+      const clients = await Promise.all(Array.from({ length: 30 }, () => watchRun(gateway, 'beat')))
+      const moments: number[] = []
+      for (const { socket } of clients) socket.once('message', () => moments.push(performance.now()))
+      await eventually(() => moments.length === clients.length, 'a ping each')
+      const apart = Math.max(...moments) - Math.min(...moments)
+      assert.ok(apart > 700, `all of them within ${apart} ms`)
+    })
+
+    it('takes frames that are no JSON for a sign of life too', async () => {
+      await start({ RUN_PING_INTERVAL: '100ms', RUN_PONG_TIMEOUT: '1s' })
+      const client = await watchRun(gateway, 'beat')
+      client.socket.on('message', () => client.send('alive'))
+      await client.take(8)
+      assert.equal(client.code, undefined)
+    })
+
+    it('says hangup and closes with 4408 when no frame comes; protocol pongs do not count, nor do changes', async () => {
+      await start({ RUN_PING_INTERVAL: '100ms', RUN_PONG_TIMEOUT: '1s', PING_INTERVAL: '100ms', PONG_TIMEOUT: '600ms' })
+      const openedAt = performance.now()
+      const client = await watchRun(gateway, 'beat')
+      let pings = 0
+      client.socket.on('ping', () => {
+        pings++
+        gateway.agent.hSet('beat', 'last_modified', String(pings)).catch(() => {})
+      })
+      const { code } = await within(client.closed, 'the close')
+      const ms = performance.now() - openedAt
+      assert.equal(code, 4408)
+      assert.ok(ms >= 1000, `after ${ms} ms`)
+      assert.ok(pings >= 2, `${pings} protocol pings`)
+      assert.ok(client.frames.includes(PING))
+      assert.ok(shown(client).length > 1)
+      assert.equal(client.frames.at(-1), HANGUP)
+      assert.equal(client.frames.filter((frame) => frame === HANGUP).length, 1)
+    })
+  })
+
+  it('says hangup last, once, and closes with 1001 when it drains', async () => {
+    await start()
+    const clients = await Promise.all(Array.from({ length: 10 }, (_, i) => watchRun(gateway, `drain-${i % 3}`)))
+    const stopped = gateway.gateway.stop()
+    for (const client of clients) {
+      assert.equal((await within(client.closed, 'the close')).code, 1001)
+      assert.deepEqual(client.frames, [frameOf(), HANGUP])
+    }
+    await within(stopped, 'the end of the drain')
+  })
+
+  describe('with RUN_AUTH=bearer', () => {
+    const token = async (run: string) => {
+      await gateway.agent.set(runAuth(run), 'the-token')
+      return 'the-token'
+    }
+
+    it('lets in who has the token at run:<id>:auth, once', async () => {
+      await start({ RUN_AUTH: 'bearer' })
+      await gateway.agent.hSet('secret;1', 'last_modified', '1')
+      const client = await watchRun(gateway, 'secret;1', { token: await token('secret;1') })
+      assert.deepEqual(client.frames, [frameOf({ last_modified: '1' })])
+      const { status, code } = await refused(`${gateway.url}/secret;1`, { token: 'the-token' })
+      assert.deepEqual([status, code], [403, 'token-rejected'])
+    })
+
+    it('refuses with 401 who has none, and with 403 a wrong one, that of another run and that of a session', async () => {
+      await start({ RUN_AUTH: 'bearer' })
+      await token('mine')
+      await gateway.agent.set(runAuth('other'), 'of-other')
+      await gateway.agent.set(sessionAuth('mine'), 'of-session')
+      const none = await refused(`${gateway.url}/mine`)
+      assert.deepEqual(
+        [none.status, none.code, none.headers['www-authenticate']],
+        [401, 'credentials-missing', 'Bearer'],
+      )
+      for (const wrong of ['wrong', 'of-other', 'of-session']) {
+        const { status, code } = await refused(`${gateway.url}/mine`, { token: wrong })
+        assert.deepEqual([status, code], [403, 'token-rejected'], wrong)
+      }
+      await (await watchRun(gateway, 'mine', { token: 'the-token' })).close()
+    })
+
+    it('takes the token from the subprotocol too, as browsers send it, and echoes only wsproxy.v1', async () => {
+      await start({ RUN_AUTH: 'bearer', AUTH_TOKEN_MODE: 'reusable' })
+      const bearer = `bearer.${Buffer.from(await token('browser')).toString('base64url')}`
+      const { WebSocket } = await import('ws')
+      for (let i = 0; i < 2; i++) {
+        const socket = new WebSocket(`${gateway.url}/browser`, ['wsproxy.v1', bearer])
+        await within(new Promise((resolve, reject) => socket.once('message', resolve).once('error', reject)), 'a frame')
+        assert.equal(socket.protocol, 'wsproxy.v1')
+        socket.terminate()
+      }
+    })
+  })
+
+  it('asks for no token without it, and ignores one that is sent', async () => {
+    await start()
+    await (await watchRun(gateway, 'open')).close()
+    await (await watchRun(gateway, 'open', { token: 'whatever' })).close()
+  })
+
+  describe('with the variables of its predecessor', () => {
+    it('takes durations, sizes and origins as they were written', async () => {
+      await start({
+        PREFLIGHT_PING_INTERVAL: '0.2s',
+        PREFLIGHT_PONG_TIMEOUT: '1m30s',
+        PREFLIGHT_MAX_MESSAGE_SIZE: '1KB',
+        PREFLIGHT_ALLOWED_ORIGINS: 'app.example.org, *.example.com, https://full.example.net:8443',
+        PREFLIGHT_METRICS_ENABLED: 'false',
+      })
+      assert.notEqual((await fetch(`${gateway.http}/metrics`)).status, 200)
+      const client = await watchRun(gateway, 'aliases')
+      await client.find({ type: 'ping' })
+      client.send('x'.repeat(1024))
+      client.send('x'.repeat(1025))
+      assert.equal((await within(client.closed, 'the close')).code, 1009)
+      assert.equal(client.frames.at(-1), HANGUP)
+    })
+
+    const ORIGINS = {
+      'https://app.example.org': true,
+      'http://app.example.org:3000': true,
+      'https://a.example.com': true,
+      'https://a.b.example.com': true,
+      'https://full.example.net:8443': true,
+      'https://FULL.example.net:8443': true,
+      'https://example.com': false,
+      'https://notexample.com': false,
+      'https://full.example.net': false,
+      'http://full.example.net:8443': false,
+      'https://x.app.example.org': false,
+      'https://app.example.org.evil.example': false,
+      null: false,
+    }
+    it('allows origins by host, by *.host and in full, and no others', async () => {
+      await start({ PREFLIGHT_ALLOWED_ORIGINS: 'app.example.org, *.example.com, https://full.example.net:8443' })
+      for (const [origin, allowed] of Object.entries(ORIGINS)) {
+        const headers = { Origin: origin }
+        if (allowed) await (await watchRun(gateway, 'origins', { headers })).close()
+        else {
+          const { status, code } = await refused(`${gateway.url}/origins`, { headers })
+          assert.deepEqual([status, code], [403, 'origin-not-allowed'], origin)
+        }
+      }
+    })
+  })
+})
+
+describe('a run socket whose frame comes before its upgrade is complete', () => {
+  it('gets it once', () => {
+    const frame = Buffer.from(frameOf())
+    const sent: Buffer[] = []
+    const metrics = new Metrics()
+    const watches = { frame: () => frame } as unknown as RunWatches
+    const options = { bearer: false, database: 0, maxMessageBytes: 1, pingIntervalMs: 1, pongTimeoutMs: 2 }
+    const enqueue = (_: Connection, each: Buffer) => void sent.push(each)
+    const door = new RunDoor({ options, metrics, watches, enqueue, unparseable: () => {} })
+    const connection = new Connection(door, 'early', '127.0.0.1', 0)
+    const topic = { channels: ['__keyspace@0__:early'], source: watches, members: [connection] }
+    connection.topics.push(topic)
+    door.changed(topic, frame)
+    door.opened(connection)
+    metrics.stop()
+    assert.deepEqual(sent, [frame])
+  })
+})

@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { ADMIN_COOKIE, ADMIN_COOKIE_S, Admin } from '../../src/http/admin.ts'
+
+const TOKEN = 'correct-horse-battery'
+const admin = new Admin(TOKEN)
+const code = (headers: Record<string, string>, who = admin) => who.check(headers)?.code
+
+describe('an admin call', () => {
+  it('is allowed with the token, and with no other', () => {
+    assert.equal(code({ authorization: `Bearer ${TOKEN}` }), undefined)
+    assert.equal(code({ authorization: `bearer  ${TOKEN}` }), undefined)
+    for (const other of ['x', `${TOKEN}x`, TOKEN.slice(1), TOKEN.toUpperCase()])
+      assert.equal(code({ authorization: `Bearer ${other}` }), 'admin-rejected', other)
+  })
+
+  it('is refused with 401 when nothing proves anything', () => {
+    for (const headers of [{}, { authorization: '' }, { authorization: `Basic ${TOKEN}` }, { cookie: 'a=b; c' }])
+      assert.equal(code(headers), 'admin-required')
+  })
+
+  it('is refused to everybody where no token is set', () => {
+    const nobody = new Admin(undefined)
+    assert.equal(code({ authorization: 'Bearer ' }, nobody), 'admin-disabled')
+    assert.equal(code({ authorization: 'Bearer undefined' }, nobody), 'admin-disabled')
+    assert.equal(nobody.accepts('undefined'), false)
+  })
+
+  it('is allowed with a cookie that was granted, on another instance with the same token too, until it expires', () => {
+    const now = Date.now()
+    const cookie = (at = now) => ({ cookie: `first=1; ${ADMIN_COOKIE}=${admin.grant(at)}; last=2` })
+    assert.equal(code(cookie()), undefined)
+    assert.equal(code(cookie(), new Admin(TOKEN)), undefined)
+    assert.equal(code(cookie(), new Admin(`${TOKEN}2`)), 'admin-required')
+    assert.equal(code(cookie(now - (ADMIN_COOKIE_S - 60) * 1000)), undefined)
+    assert.equal(code(cookie(now - (ADMIN_COOKIE_S + 60) * 1000)), 'admin-required')
+  })
+
+  it('is not allowed with a cookie that somebody has made longer, or made up', () => {
+    const [until, signature] = admin.grant().split('.')
+    for (const value of [
+      `${Number(until) + 1}.${signature}`,
+      `${until}.`,
+      `${until}`,
+      '.',
+      '',
+      `${until}.${signature}x`,
+    ])
+      assert.equal(code({ cookie: `${ADMIN_COOKIE}=${value}` }), 'admin-required', value)
+  })
+})

@@ -1,0 +1,166 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { Admin } from '../../src/http/admin.ts'
+import { type ApiRequest, BadRequest, json, parseJson, type Route, serve } from '../../src/http/routes.ts'
+import { Listeners } from '../../src/platform/uws.ts'
+import { freePort } from '../support/ports.ts'
+import { RawSocket } from '../support/raw.ts'
+import { eventually } from '../support/wait.ts'
+
+const TOKEN = 'correct-horse-battery'
+
+describe('a route', () => {
+  const listeners = new Listeners()
+  const asked: ApiRequest[] = []
+  const faults: unknown[] = []
+  let release = () => {}
+  let url: string
+
+  const routes: Route[] = [
+    {
+      method: 'GET',
+      path: '/things/:id',
+      answer: (each) => json('200 OK', { id: each.params[0], q: each.query.get('q') }),
+    },
+    {
+      method: 'POST',
+      path: '/things/:id',
+      maxBodyBytes: 1000,
+      answer: (each) => {
+        asked.push(each)
+        return json('200 OK', { got: parseJson(each) as object }, { 'X-Extra': 'yes' })
+      },
+    },
+    { method: 'POST', path: '/admin', admin: true, answer: (each) => json('200 OK', { bytes: each.body.length }) },
+    {
+      method: 'GET',
+      path: '/slow',
+      answer: () => new Promise((resolve) => (release = () => resolve(json('200 OK', {})))),
+    },
+    {
+      method: 'GET',
+      path: '/broken',
+      answer: () => {
+        throw new Error('secret detail')
+      },
+    },
+    {
+      method: 'GET',
+      path: '/wrong',
+      answer: () => {
+        throw new BadRequest('limit must be a number', 'limit')
+      },
+    },
+  ]
+  before(async () => {
+    const port = await freePort()
+    const app = listeners.app()
+    serve(app, routes, { admin: new Admin(TOKEN), fault: (error) => faults.push(error) })
+    listeners.listen(app, '127.0.0.1', port)
+    url = `http://127.0.0.1:${port}`
+  })
+  after(() => {
+    listeners.close()
+    listeners.stop()
+  })
+
+  const call = async (path: string, init: RequestInit = {}) => {
+    const response = await fetch(`${url}${path}`, init)
+    return {
+      status: response.status,
+      headers: response.headers,
+      body: (await response.json()) as Record<string, never>,
+    }
+  }
+  const post = (path: string, body: string, headers: Record<string, string> = {}) =>
+    call(path, { method: 'POST', body, headers })
+
+  it('gets the parts of its path decoded, and the query', async () => {
+    assert.deepEqual((await call('/things/a%20b%2Fc?q=1%262')).body, { id: 'a b/c', q: '1&2' })
+  })
+
+  it('answers a path that cannot be decoded with 400', async () => {
+    const { status, body } = await call('/things/%E0%A4%A')
+    assert.equal(status, 400)
+    assert.equal((body as Record<string, { code: string }>).error!.code, 'bad-request')
+  })
+
+  it('gets the whole body, however it is cut into chunks', async () => {
+    const raw = await RawSocket.open(url)
+    const body = JSON.stringify({ text: 'ä'.repeat(200) })
+    raw.write(`POST /things/1 HTTP/1.1\r\nHost: x\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n`)
+    const bytes = Buffer.from(body)
+    for (let i = 0; i < bytes.length; i += 37) {
+      raw.write(bytes.subarray(i, i + 37))
+      await new Promise(setImmediate)
+    }
+    assert.match(await raw.head(), /^HTTP\/1\.1 200/)
+    assert.equal(asked.at(-1)!.body.toString(), body)
+    raw.destroy()
+  })
+
+  it('answers with headers of its own', async () => {
+    const { headers, body } = await post('/things/1', '{"a":1}')
+    assert.equal(headers.get('x-extra'), 'yes')
+    assert.equal(headers.get('cache-control'), 'no-store')
+    assert.deepEqual(body, { got: { a: 1 } })
+  })
+
+  it('answers a body that is not JSON with 400, and one past its limit with 413', async () => {
+    const bad = await post('/things/1', '{"a":')
+    assert.equal(bad.status, 400)
+    assert.deepEqual(bad.body.error, { code: 'bad-request', message: 'the body is not JSON' })
+    assert.equal((await post('/things/1', `"${'x'.repeat(998)}"`)).status, 200)
+    const large = await post('/things/1', `"${'x'.repeat(999)}"`)
+    assert.equal(large.status, 413)
+    assert.equal((large.body as Record<string, { code: string }>).error!.code, 'body-too-large')
+  })
+
+  it('names the field that is wrong', async () => {
+    const { status, body } = await call('/wrong')
+    assert.equal(status, 400)
+    assert.deepEqual(body.error, { code: 'bad-request', message: 'limit must be a number', field: 'limit' })
+  })
+
+  it('that throws is a 500 that tells nothing, and is reported', async () => {
+    const { status, body } = await call('/broken')
+    assert.equal(status, 500)
+    assert.ok(!JSON.stringify(body).includes('secret'))
+    assert.equal((faults.at(-1) as Error).message, 'secret detail')
+  })
+
+  it('for admins refuses before it reads a body', async () => {
+    const raw = await RawSocket.open(url)
+    raw.write('POST /admin HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n')
+    assert.match(await raw.head(), /^HTTP\/1\.1 401/)
+    raw.destroy()
+    assert.equal((await post('/admin', 'x', { authorization: 'Bearer wrong-wrong-wrong' })).status, 403)
+    assert.deepEqual((await post('/admin', 'four', { authorization: `Bearer ${TOKEN}` })).body, { bytes: 4 })
+  })
+
+  it('answers other methods with 405 and the ones that it has', async () => {
+    const { status, headers } = await call('/things/1', { method: 'DELETE' })
+    assert.equal(status, 405)
+    assert.equal(headers.get('allow'), 'GET, HEAD, POST')
+    assert.equal((await call('/admin')).headers.get('allow'), 'POST')
+  })
+
+  it('harms nobody when the client goes before the answer, or in the middle of its body', async () => {
+    const faultsBefore = faults.length
+    const waiting = await RawSocket.open(url)
+    let called = release
+    waiting.write('GET /slow HTTP/1.1\r\nHost: x\r\n\r\n')
+    await eventually(() => release !== called, 'the call')
+    waiting.destroy()
+    called = release
+    const half = await RawSocket.open(url)
+    half.write('POST /things/1 HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"a"')
+    await new Promise(setImmediate)
+    half.destroy()
+    await waiting.untilClosed()
+    await half.untilClosed()
+    release()
+    assert.equal((await call('/things/1')).status, 200)
+    assert.equal(faults.length, faultsBefore)
+  })
+})

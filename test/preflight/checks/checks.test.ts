@@ -1,0 +1,372 @@
+import assert from 'node:assert/strict'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { after, afterEach, before, describe, it } from 'node:test'
+import { loadConfig } from '../../../src/config/load.ts'
+import { cooldown, EVENTS_CONFIG, sessionAuth, sessionUp } from '../../../src/contract/names.ts'
+import { Listeners } from '../../../src/platform/uws.ts'
+import type { CheckContext, CheckedGateway, Context, Verdict } from '../../../src/preflight/check.ts'
+import { Loopback } from '../../../src/preflight/probes/loopback.ts'
+import { PreflightRedis } from '../../../src/preflight/probes/redis.ts'
+import { BUILT_IN, loadChecks } from '../../../src/preflight/registry.ts'
+import { RedisClient } from '../../../src/redis/client.ts'
+import { Metrics } from '../../../src/telemetry/metrics.ts'
+import { keptLog } from '../../support/link.ts'
+import { FULL, surroundings } from '../../support/preflight.ts'
+import { type Client, startRealRedis, startRedis, type TestRedis, withoutRealRedis } from '../../support/redis.ts'
+import { eventually } from '../../support/wait.ts'
+
+const checks = new Map((await loadChecks([BUILT_IN])).map((check) => [check.name, check]))
+
+/** What one check says. */
+const ask = (name: string, around: CheckContext, context: Partial<Context> = {}): Promise<Verdict> =>
+  checks.get(name)!.execute({ ...FULL, ...context }, AbortSignal.timeout(5000), around)
+
+/** The connections of a gateway to a Redis, as checks see them. */
+async function reach(url: string): Promise<{ redis: PreflightRedis; client: RedisClient; close(): void }> {
+  const { config } = loadConfig({ REDIS_URL: url })
+  const metrics = new Metrics()
+  const client: RedisClient = new RedisClient({
+    options: { ...config, url, afterTokenMs: 0, sharded: false },
+    metrics,
+    log: keptLog().log,
+    message: (wanted) => void redis.heard(wanted),
+    refused: () => {},
+    ready: () => {},
+    gap: () => {},
+  })
+  const redis = new PreflightRedis(client, config, url)
+  await eventually(() => client.ready, 'Redis')
+  const close = () => {
+    client.close()
+    metrics.stop()
+  }
+  return { redis, client, close }
+}
+
+describe('a check of Redis', () => {
+  let server: TestRedis
+  let agent: Client
+  let reached: Awaited<ReturnType<typeof reach>>
+  let around: CheckContext
+  before(async () => {
+    server = await startRedis()
+    agent = await server.client()
+    reached = await reach(server.url)
+    around = { ...surroundings(), redis: reached.redis }
+  })
+  afterEach(() => agent.sendCommand(['FLUSHALL']))
+  after(async () => {
+    reached.close()
+    await server.stop()
+  })
+
+  it('passes where all is well, and leaves nothing behind: no key and no channel', async () => {
+    for (const name of [
+      'redis',
+      'redis-pubsub',
+      'token-store',
+      'redis-commands',
+      'redis-version',
+      'keyspace-events',
+      'clock-skew',
+    ]) {
+      const { status, message } = await ask(name, around)
+      assert.equal(status, 'pass', `${name}: ${message}`)
+    }
+    assert.deepEqual(await agent.keys('*'), [])
+    const left = async () => (await agent.sendCommand(['PUBSUB', 'CHANNELS', 'session:*'])) as unknown as string[]
+    await eventually(async () => (await left()).length === 0, 'the channel to be left')
+  })
+
+  it('session-token: fails without a token, with a used one, and with a key of another kind; says how long it lives', async () => {
+    const context = { sessionId: 's1' }
+    assert.equal((await ask('session-token', around)).status, 'skipped')
+    const absent = await ask('session-token', around, context)
+    assert.equal(absent.status, 'fail')
+    assert.match(absent.remediation!, /wsproxy token create s1/)
+    await agent.set(sessionAuth('s1'), 'secret-token', { expiration: { type: 'EX', value: 60 } })
+    const there = await ask('session-token', around, context)
+    assert.equal(there.status, 'pass')
+    assert.match(there.message, /for another (59\.\d|60) s/)
+    assert.doesNotMatch(JSON.stringify(there), /secret-token/)
+    await agent.persist(sessionAuth('s1'))
+    assert.match((await ask('session-token', around, context)).message, /never expires/)
+    await agent.del(sessionAuth('s1'))
+    await agent.hSet(sessionAuth('s1'), 'a', 'b')
+    assert.match((await ask('session-token', around, context)).message, /holds a hash/)
+  })
+
+  it('agent-connection: passes when somebody listens to what clients of the session say', async () => {
+    const context = { sessionId: 's1' }
+    assert.equal((await ask('agent-connection', around)).status, 'skipped')
+    assert.equal((await ask('agent-connection', around, context)).status, 'fail')
+    const subscriber = await server.client()
+    await subscriber.subscribe(sessionUp('s1'), () => {})
+    assert.equal((await ask('agent-connection', around, context)).status, 'pass')
+    await subscriber.unsubscribe()
+    assert.equal((await ask('agent-connection', around, { sessionId: 's2' })).status, 'fail')
+  })
+
+  it('cooldown: fails while the key is there and says when it ends', async () => {
+    const context = { eventType: 'mail', campaignId: 'c1' }
+    assert.equal((await ask('cooldown', around, { eventType: 'mail' })).status, 'skipped')
+    assert.equal((await ask('cooldown', around, context)).status, 'pass')
+    await agent.set(cooldown('mail', 'c1'), '1', { expiration: { type: 'EX', value: 90 } })
+    const { status, message, details } = await ask('cooldown', around, context)
+    assert.equal(status, 'fail')
+    assert.match(message, /again in (89|90) s, at 20/)
+    assert.ok(Math.abs(Date.parse(String(details?.endsAt)) - Date.now() - 90_000) < 2000)
+    assert.equal((await ask('cooldown', around, { ...context, campaignId: 'c2' })).status, 'pass')
+    await agent.persist(cooldown('mail', 'c1'))
+    assert.match((await ask('cooldown', around, context)).message, /with no end/)
+  })
+
+  it('event-enabled: fails when the event type is switched off, and only then', async () => {
+    const of = async (eventType: string) => (await ask('event-enabled', around, { eventType })).status
+    assert.equal(await of('none'), 'skipped')
+    assert.equal(await of('mail'), 'pass')
+    for (const off of ['false', '0', 'False']) {
+      await agent.hSet(EVENTS_CONFIG, 'mail', off)
+      assert.equal(await of('mail'), 'fail', off)
+    }
+    for (const on of ['true', '1', '', 'no']) {
+      await agent.hSet(EVENTS_CONFIG, 'mail', on)
+      assert.equal(await of('mail'), 'pass', on)
+    }
+    await agent.hSet(EVENTS_CONFIG, 'sms', '0')
+    assert.equal(await of('mail'), 'pass')
+  })
+
+  it('keyspace-events: warns and says what to set', { skip: withoutRealRedis }, async () => {
+    await agent.configSet('notify-keyspace-events', 'Kh')
+    const { status, message, remediation } = await ask('keyspace-events', around)
+    await agent.configSet('notify-keyspace-events', 'KEA')
+    assert.equal(status, 'warn')
+    assert.match(message, /lacks gxe/)
+    const flags = /notify-keyspace-events (\w+),/.exec(remediation!)![1]!
+    assert.deepEqual(
+      [...'Khgxe'].filter((flag) => !flags.includes(flag)),
+      [],
+    )
+  })
+
+  it('pubsub-buffer: warns when the buffer is smaller than a second of what is expected', {
+    skip: withoutRealRedis,
+  }, async () => {
+    const limits = { maxConnections: 1, maxBufferBytes: 1024, expectedBytesPerSecond: 20 * 1024 ** 2 }
+    const of = async () => (await ask('pubsub-buffer', { ...around, gateway: { limits } as CheckedGateway })).status
+    const set = (value: string) => agent.configSet('client-output-buffer-limit', `pubsub ${value}`)
+    for (const [value, expected] of [
+      ['32mb 8mb 60', 'pass'],
+      ['0 0 0', 'pass'],
+      ['19mb 8mb 60', 'warn'],
+      ['20mb 8mb 60', 'pass'],
+    ] as const) {
+      await set(value)
+      assert.equal(await of(), expected, value)
+    }
+    limits.maxBufferBytes = 21 * 1024 ** 2
+    assert.equal(await of(), 'warn', 'one socket may have more waiting')
+    await set('32mb 8mb 60')
+  })
+
+  it('clock-skew: warns when the clocks are apart, either way', async () => {
+    for (const [ahead, word] of [
+      [5000, 'behind'],
+      [-5000, 'ahead of'],
+    ] as const) {
+      const { status, message } = await ask('clock-skew', { ...around, now: () => Date.now() + ahead })
+      assert.equal(status, 'warn')
+      assert.match(message, new RegExp(`^the clock of Redis is (49|50)\\d\\d ms ${word} ours$`))
+    }
+  })
+
+  it('redis-version: fails for one that is too old', async () => {
+    const of = async (info: string) =>
+      (await ask('redis-version', surroundings({ redis: { everyNode: async () => [info] } }))).status
+    assert.equal(await of('redis_version:5.0.14\r\n'), 'fail')
+    assert.equal(await of('redis_version:6.0.0\r\n'), 'pass')
+    assert.equal(await of('redis_version:7.2.4\r\nvalkey_version:8.1.0\r\n'), 'pass')
+  })
+
+  it('token-store: fails when what was written is not there', async () => {
+    const answers: Record<string, unknown> = { SET: 'OK', EVAL: -1, EXISTS: 0 }
+    const of = () => ask('token-store', surroundings({ redis: { command: async ([verb]) => answers[verb!] } }))
+    assert.match((await of()).message, /a token that was kept is not there/)
+    Object.assign(answers, { EVAL: 1, EXISTS: 1 })
+    assert.match((await of()).message, /a spent token is still there/)
+  })
+})
+
+describe('a check of a Redis that lets us do little', { skip: withoutRealRedis }, () => {
+  let admin: Client
+  let server: TestRedis
+  let reached: Awaited<ReturnType<typeof reach>>
+  let around: CheckContext
+  before(async () => {
+    server = await startRealRedis()
+    admin = await server.client()
+    const rules = [
+      '~session:*',
+      '&session:*',
+      '&wsproxy:*',
+      '+@all',
+      '-config',
+      '-info',
+      '-xadd',
+      '-time',
+      '-pubsub|numsub',
+    ]
+    await admin.sendCommand(['ACL', 'SETUSER', 'small', 'on', '>pw', ...rules])
+    reached = await reach(server.url.replace('//', '//small:pw@'))
+    around = { ...surroundings(), redis: reached.redis }
+  })
+  after(async () => {
+    reached.close()
+    await server.stop()
+  })
+
+  it('redis-commands: names what is missing and what for; a warning, as long as sessions work', async () => {
+    const { status, message, remediation } = await ask('redis-commands', around)
+    assert.equal(status, 'warn')
+    for (const missing of [
+      'PUBSUB',
+      'HGETALL on run ids',
+      'TIME',
+      'XADD on preflight:reports',
+      'HGET on events:config',
+      '{preflight:reports}:*',
+    ])
+      assert.ok(message.includes(missing), `${missing} in ${message}`)
+    for (const there of ['EVALSHA', 'PUBLISH']) assert.ok(!message.includes(there), `${there} in ${message}`)
+    assert.match(remediation!, /ACL SETUSER/)
+    await admin.sendCommand(['ACL', 'SETUSER', 'small', '-evalsha'])
+    const without = await ask('redis-commands', around)
+    await admin.sendCommand(['ACL', 'SETUSER', 'small', '+evalsha'])
+    assert.equal(without.status, 'fail')
+    assert.match(without.message, /EVALSHA \(tokens\)/)
+  })
+
+  it('keyspace-events, pubsub-buffer, redis-version: a server that forbids to look is a warning', async () => {
+    for (const name of ['keyspace-events', 'pubsub-buffer', 'redis-version']) {
+      assert.equal((await ask(name, around)).status, 'warn', name)
+    }
+  })
+
+  it('redis-pubsub, token-store: pass, since they ask for no more than sessions need', async () => {
+    for (const name of ['redis-pubsub', 'token-store']) assert.equal((await ask(name, around)).status, 'pass', name)
+  })
+
+  it('tells no credentials', () => {
+    assert.equal(reached.redis.address, server.url)
+  })
+})
+
+describe('a check of a Redis that is away', { skip: withoutRealRedis }, () => {
+  it('redis, redis-pubsub: fail at once and say what to do', async () => {
+    const server = await startRealRedis()
+    const reached = await reach(server.url)
+    await server.kill()
+    await eventually(() => !reached.client.ready, 'the loss')
+    const around = { ...surroundings(), redis: reached.redis }
+    for (const name of ['redis', 'redis-pubsub']) {
+      const { status, remediation } = await ask(name, around)
+      assert.equal(status, 'fail')
+      assert.ok(remediation)
+    }
+    reached.close()
+    await server.stop()
+  })
+})
+
+describe('a check of this machine', () => {
+  const gateway = (rest: Partial<CheckedGateway>) => surroundings({ gateway: rest })
+
+  it('native-binary: passes where this test runs', async () => {
+    assert.equal((await ask('native-binary', surroundings())).status, 'pass')
+  })
+
+  it('open-files: fails when fewer files than sockets may be open', async () => {
+    const limits = { maxConnections: 1000, maxBufferBytes: 1, expectedBytesPerSecond: 1 }
+    const of = (limit: number | undefined) => ask('open-files', gateway({ limits, openFiles: async () => limit }))
+    assert.equal((await of(1024)).status, 'fail')
+    assert.match((await of(1024)).remediation!, /MAX_CONNECTIONS=960\./)
+    assert.equal((await of(1064)).status, 'pass')
+    assert.equal((await of(undefined)).status, 'skipped')
+  })
+
+  it('capacity: warns from 75 % and fails from 90 %, of sockets or of memory', async () => {
+    const limits = { maxConnections: 100, maxBufferBytes: 1, expectedBytesPerSecond: 1 }
+    const of = async (sockets: number, usedBytes: number) =>
+      (
+        await ask(
+          'capacity',
+          gateway({ limits, sockets: () => sockets, memory: () => ({ usedBytes, limitBytes: 1000 }) }),
+        )
+      ).status
+    assert.equal(await of(74, 749), 'pass')
+    assert.equal(await of(75, 0), 'warn')
+    assert.equal(await of(0, 750), 'warn')
+    assert.equal(await of(90, 0), 'fail')
+    assert.equal(await of(0, 900), 'fail')
+  })
+
+  it('websocket: passes for a real upgrade, and fails when nothing listens', async () => {
+    const listeners = new Listeners()
+    const app = listeners.app()
+    const loopback = new Loopback({ host: '127.0.0.1', port: 0 })
+    loopback.mount(app)
+    const around = gateway({ upgrade: (signal) => loopback.upgrade(signal) })
+    assert.match((await ask('websocket', around)).message, /nothing listens yet/)
+    loopback.port = listeners.listen(app, '127.0.0.1', 0)
+    assert.equal((await ask('websocket', around)).status, 'pass')
+    const { port } = loopback
+    const stranger = new Loopback({ host: '127.0.0.1', port: 0 })
+    stranger.port = port
+    await assert.rejects(stranger.upgrade(AbortSignal.timeout(5000)), /it answered 404/)
+    listeners.close()
+    listeners.stop()
+    const gone = await ask('websocket', around)
+    assert.equal(gone.status, 'fail')
+    assert.match(gone.message, /ECONNREFUSED/)
+  })
+})
+
+describe('the check http-dependencies', () => {
+  let server: Server
+  let base: string
+  before(async () => {
+    server = createServer((request, response) => {
+      if (request.url === '/hang') return
+      response.statusCode = Number(request.url!.slice(1, 4))
+      response.end('a body that nobody reads')
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  })
+  after(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const of = (...paths: string[]) =>
+    ask('http-dependencies', surroundings({ gateway: { httpDependencies: paths.map((path) => base + path) } }))
+
+  it('passes when all answer below 400, and is skipped when there are none', async () => {
+    assert.equal((await of('/200', '/204', '/302', '/399')).status, 'pass')
+    assert.equal((await of()).status, 'skipped')
+  })
+
+  it('names each that does not, without what is behind the ?', async () => {
+    const { status, message } = await of('/200', '/404?key=secret', '/503')
+    assert.equal(status, 'fail')
+    assert.equal(message, `${base}/404 answers 404; ${base}/503 answers 503`)
+  })
+
+  it('names what cannot be reached, and what does not answer in time', async () => {
+    const around = surroundings({ gateway: { httpDependencies: ['http://127.0.0.1:1/x', `${base}/hang`] } })
+    const { message } = await checks.get('http-dependencies')!.execute(FULL, AbortSignal.timeout(100), around)
+    assert.match(message, /127\.0\.0\.1:1\/x: .*(ECONNREFUSED|bad port)/)
+    assert.match(message, /\/hang: no answer in time/)
+  })
+})

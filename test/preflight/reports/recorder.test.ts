@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict'
+import { afterEach, beforeEach, describe, it } from 'node:test'
+import { RedisUnavailable } from '../../../src/platform/unavailable.ts'
+import type { Report } from '../../../src/preflight/check.ts'
+import { Recorder, type RecorderParts } from '../../../src/preflight/reports/recorder.ts'
+import { Metrics } from '../../../src/telemetry/metrics.ts'
+import { keptLog } from '../../support/link.ts'
+import { newReport } from '../../support/preflight.ts'
+import { eventually } from '../../support/wait.ts'
+
+describe('the recorder of preflight runs', () => {
+  let metrics: Metrics
+  let kept: Report[]
+  let lines: Record<string, unknown>[]
+  beforeEach(() => {
+    metrics = new Metrics()
+    kept = []
+  })
+  afterEach(() => metrics.stop())
+
+  function recorder(rest: Partial<RecorderParts> = {}): Recorder {
+    const log = keptLog()
+    lines = log.lines
+    const keep = async (report: Report) => void kept.push(report)
+    return new Recorder({ keep, metrics, log: log.log, eventTypes: [], ...rest })
+  }
+  const unrecorded = async () => (await metrics.preflightUnrecorded.get()).values[0]?.value ?? 0
+
+  it('keeps reports in their order, and tries again when Redis is away', async () => {
+    let away = true
+    const keep = async (report: Report) => {
+      if (away) throw new RedisUnavailable('away')
+      kept.push(report)
+    }
+    const made = recorder({ keep })
+    const reports = [newReport(), newReport(), newReport()]
+    for (const report of reports) made.keep(report)
+    away = false
+    await eventually(() => kept.length === 3, 'the reports')
+    assert.deepEqual(kept, reports)
+    assert.equal(await unrecorded(), 0)
+    await made.stop(100)
+  })
+
+  it('counts and logs what Redis refuses, and goes on', async () => {
+    const keep = async (report: Report) => {
+      if (report.eventType === 'bad') throw new Error('OOM command not allowed')
+      kept.push(report)
+    }
+    const made = recorder({ keep })
+    made.keep(newReport({ eventType: 'bad' }))
+    made.keep(newReport())
+    await eventually(() => kept.length === 1, 'the second')
+    assert.equal(await unrecorded(), 1)
+    assert.match(String(lines.find(({ event }) => event === 'preflight-unrecorded')?.reason), /OOM/)
+    await made.stop(100)
+  })
+
+  it('holds a hundred at the most, and counts those that go for it', async () => {
+    const made = recorder({ keep: () => Promise.reject(new RedisUnavailable('away')) })
+    for (let i = 0; i < 130; i++) made.keep(newReport())
+    assert.equal(await unrecorded(), 30)
+    await made.stop(10)
+    assert.equal(await unrecorded(), 130, 'what is left at the end is counted, too')
+  })
+
+  it('never waits longer at the end than it is given, for a Redis that hangs', async () => {
+    const made = recorder({ keep: () => new Promise(() => {}) })
+    made.keep(newReport())
+    const startedAt = performance.now()
+    await made.stop(50)
+    assert.ok(performance.now() - startedAt < 1000)
+    assert.equal(await unrecorded(), 1)
+  })
+
+  it('is not disturbed by somebody who is told and throws', async () => {
+    const tell = () => {
+      throw new Error('no')
+    }
+    const made = recorder({ told: { tell, flush: () => Promise.reject(new Error('no')) } })
+    made.keep(newReport())
+    await eventually(() => kept.length === 1, 'the report')
+    await made.stop(100)
+    assert.equal(await unrecorded(), 0)
+  })
+})

@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { after, before, describe, it } from 'node:test'
+import { gunzipSync } from 'node:zlib'
+import { openSentry } from '../../../src/preflight/reports/sentry.ts'
+import { run } from '../../support/cli.ts'
+import { keptLog } from '../../support/link.ts'
+import { newReport } from '../../support/preflight.ts'
+import { eventually } from '../../support/wait.ts'
+
+interface SentryEvent {
+  readonly message: string
+  readonly level: string
+  readonly release: string
+  readonly fingerprint: string[]
+  readonly tags: Record<string, string>
+  readonly breadcrumbs: { category: string; message: string; level: string }[]
+  readonly contexts: Record<string, { checks?: { details?: unknown }[] }>
+  readonly request?: unknown
+  readonly user?: unknown
+}
+
+const missing = await import('@sentry/node').then(
+  () => false as const,
+  () => 'needs the optional package @sentry/node',
+)
+
+describe('Sentry', { skip: missing }, () => {
+  const events: SentryEvent[] = []
+  let server: Server
+  let dsn: string
+  before(async () => {
+    server = createServer((request, response) => {
+      const chunks: Buffer[] = []
+      request.on('data', (chunk) => chunks.push(chunk))
+      request.on('end', () => {
+        const raw = Buffer.concat(chunks)
+        const text = (request.headers['content-encoding'] === 'gzip' ? gunzipSync(raw) : raw).toString()
+        // An envelope: a line of headers, then two lines an item.
+        const [, ...items] = text.trimEnd().split('\n')
+        for (let i = 0; i < items.length; i += 2)
+          if (JSON.parse(items[i]!).type === 'event') events.push(JSON.parse(items[i + 1]!))
+        response.end('{}')
+      })
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    dsn = `http://public@127.0.0.1:${(server.address() as AddressInfo).port}/1`
+  })
+  after(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+
+  it('gets an event for an unhealthy run, with the report, a breadcrumb a check, and the ids as tags; none for a healthy one', async () => {
+    const told = (await openSentry(dsn, keptLog().log))!
+    told.tell(newReport({ userId: 'healthy' }))
+    const report = newReport({
+      eventType: 'launch.mail',
+      sessionId: 's1',
+      campaignId: 'c1',
+      healthy: false,
+      checks: [
+        { name: 'redis', status: 'pass', message: 'Redis answers', durationMs: 1 },
+        {
+          name: 'token-store',
+          status: 'fail',
+          message: 'no token',
+          details: { deep: { deeper: { deepest: 'x' } } },
+          durationMs: 2,
+        },
+        { name: 'capacity', status: 'skipped', message: 'not run', durationMs: 0 },
+      ],
+    })
+    told.tell(report)
+    told.tell({ ...report, id: 'second', sessionId: 's2' })
+    await told.flush(5000)
+    await eventually(() => events.length >= 2, 'the events')
+    assert.equal(events.length, 2)
+    const [event, second] = events as [SentryEvent, SentryEvent]
+    assert.equal(event.message, 'preflight failed: token-store')
+    assert.equal(event.level, 'error')
+    assert.match(event.release, /^wsproxy@\d/)
+    assert.deepEqual(event.fingerprint, ['preflight', 'token-store'])
+    const { mode, event_type, sessionId, campaignId, report: id } = event.tags
+    assert.deepEqual([mode, event_type, sessionId, campaignId, id], ['full', 'launch.mail', 's1', 'c1', report.id])
+    assert.deepEqual(
+      event.breadcrumbs.map(({ message, level }) => [message, level]),
+      [
+        ['redis: Redis answers', 'info'],
+        ['token-store: no token', 'error'],
+        ['capacity: not run', 'info'],
+      ],
+    )
+    assert.deepEqual(event.contexts['preflight report']!.checks![1]!.details, { deep: { deeper: { deepest: 'x' } } })
+    assert.equal(second.breadcrumbs.length, 3, 'nothing is left over from the run before')
+    assert.equal(second.tags.sessionId, 's2')
+    assert.deepEqual([event.request, event.user], [undefined, undefined])
+  })
+
+  it('is told by wsproxy doctor, and a DSN that is none is a line in the log', async () => {
+    const before = events.length
+    const env = { REDIS_URL: 'redis://127.0.0.1:1', SENTRY_DSN: dsn, LISTEN_ADDR: '127.0.0.1:0' }
+    assert.equal((await run(['doctor'], { env })).status, 1)
+    await eventually(() => events.length === before + 1, 'the event')
+    assert.match(events.at(-1)!.message, /^preflight failed: redis, redis-pubsub/)
+    const { log, lines } = keptLog()
+    assert.equal(await openSentry('nonsense', log), undefined)
+    assert.match(String(lines[0]?.msg), /SENTRY_DSN/)
+  })
+})

@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict'
+import { after, afterEach, before, describe, it } from 'node:test'
+import { sessionDown } from '../../../src/contract/names.ts'
+import { FaultProxy } from '../../support/fault-proxy.ts'
+import { startGateway, type TestGateway } from '../../support/gateway.ts'
+import { type RealRedis, startRealRedis, withoutRealRedis } from '../../support/redis.ts'
+import { eventually } from '../../support/wait.ts'
+
+const QUICK = { REDIS_CANARY_INTERVAL: '100ms', REDIS_CANARY_TIMEOUT: '600ms' }
+const marker = (text: string) => JSON.stringify({ marker: text })
+
+describe('a quiet fault of Redis', { skip: withoutRealRedis }, () => {
+  let redis: RealRedis
+  let proxy: FaultProxy
+  let gateway: TestGateway
+  before(async () => {
+    redis = await startRealRedis(['--client-output-buffer-limit', 'pubsub', '1mb', '0', '0'])
+  })
+  after(() => redis.stop())
+  afterEach(async () => {
+    await gateway.stop()
+    await proxy.stop()
+  })
+
+  async function start(env: Record<string, string> = QUICK, user = ''): Promise<void> {
+    proxy = await FaultProxy.to(redis.port)
+    const url = `redis://${user}127.0.0.1:${proxy.port}`
+    gateway = await startGateway({ redis: { ...redis, url, client: () => redis.client() }, env })
+  }
+
+  const publish = (session: string, text: string) => gateway.agent.publish(sessionDown(session), marker(text))
+  const ready = async () => (await fetch(`${gateway.http}/ready`)).status
+
+  it('is found by a canary: a connection that answers pings and delivers nothing is replaced', async () => {
+    await start()
+    const clients = { a: await gateway.join('a'), b: await gateway.join('b') }
+    await publish('a', 'before')
+    await clients.a.find({ marker: 'before' })
+    const lost = Date.now()
+    proxy.deaf()
+    await publish('a', 'lost')
+    assert.equal(await gateway.metric('wsproxy_redis_canaries_lost_total'), 0)
+    await eventually(async () => (await ready()) === 503, '/ready to be 503')
+    await eventually(async () => (await gateway.metric('wsproxy_redis_canaries_lost_total')) >= 1, 'the metric')
+    assert.equal(await gateway.metric('wsproxy_redis_reconnects_total', { link: 'commands' }), 0)
+    const back = Date.now()
+    proxy.heal()
+    await eventually(async () => (await ready()) === 200, '/ready to be 200')
+    for (const [session, client] of Object.entries(clients)) {
+      await publish(session, 'after')
+      await client.find({ marker: 'after' })
+      assert.ok(!client.frames.includes(marker('lost')))
+    }
+    for (const client of Object.values(clients)) await eventually(() => client.values.some(isGap), 'the gap')
+    const first = clients.a.values.find(isGap)!
+    assert.ok(Date.parse(String(first.from)) <= lost, `from ${first.from}`)
+    const last = clients.a.values.filter(isGap).at(-1)!
+    assert.ok(Date.parse(String(last.to)) >= back, `to ${last.to}`)
+    assert.ok((await gateway.metric('wsproxy_gaps_total', { reason: 'redis_deaf' })) >= 1)
+    assert.ok(Object.values(clients).every(({ code }) => code === undefined))
+  })
+
+  it('raises no alarm when all is well, nor when canaries are off', async () => {
+    await start()
+    const flown = async () => gateway.metric('wsproxy_redis_canary_seconds_count')
+    await eventually(async () => (await flown()) >= 5, 'five canaries')
+    assert.equal(await gateway.metric('wsproxy_redis_canaries_lost_total'), 0)
+    assert.equal(await gateway.metric('wsproxy_redis_pubsub_channels_active'), 0)
+    await gateway.stop()
+    await proxy.stop()
+    await start({ REDIS_CANARY_INTERVAL: '0' })
+    assert.deepEqual(await gateway.agent.pubSubChannels('wsproxy:*'), [])
+  })
+
+  it('costs only the canary where an ACL forbids its channel', async () => {
+    const agent = await redis.client()
+    await agent.sendCommand(['ACL', 'SETUSER', 'narrow', 'on', '>pw', '+@all', '~*', 'resetchannels', '&session:*'])
+    await start(QUICK, 'narrow:pw@')
+    const client = await gateway.join('narrow')
+    await publish('narrow', 'here')
+    await client.find({ marker: 'here' })
+    assert.ok(gateway.log.some(({ event }) => event === 'canary'))
+    assert.equal(await gateway.metric('wsproxy_redis_reconnects_total'), 0)
+  })
+
+  it('is not missed where an ACL forbids to publish it: a gap begins where the pings say', async () => {
+    const agent = await redis.client()
+    await agent.sendCommand(['ACL', 'SETUSER', 'listener', 'on', '>pw', '+@all', '-publish', '~*', '&*'])
+    await start(QUICK, 'listener:pw@')
+    const client = await gateway.join('listener')
+    await eventually(() => gateway.log.some(({ event }) => event === 'canary'), 'the warning')
+    const openedAt = Date.now()
+    await eventually(() => Date.now() - openedAt > 2500, 'some pings')
+    const lost = Date.now()
+    proxy.sever('reset')
+    await client.find({ command: 'gap' })
+    const { from } = client.values.find(isGap)!
+    assert.ok(Date.parse(String(from)) > lost - 2200 && Date.parse(String(from)) <= lost + 5, `${from}`)
+    assert.equal(await gateway.metric('wsproxy_redis_canaries_lost_total'), 0)
+  })
+
+  it('has its own name when Redis has cut a subscriber that was too far behind', async () => {
+    await start({ ...QUICK, REDIS_CANARY_TIMEOUT: '20s' })
+    const client = await gateway.join('flood')
+    await publish('flood', 'before')
+    await client.find({ marker: 'before' })
+    const publishes = async () =>
+      Number(/cmdstat_publish:calls=(\d+)/.exec(await gateway.agent.info('commandstats'))?.[1])
+    // We are behind: a canary is on its way, and before it is here Redis has had enough.
+    proxy.deaf()
+    const then = await publishes()
+    await eventually(async () => (await publishes()) > then, 'a canary')
+    const flooded = Date.now()
+    const flood = `for i = 1, 60 do redis.call('PUBLISH', KEYS[1], string.rep('x', 1048576)) end`
+    await gateway.agent.sendCommand(['EVAL', flood, '1', sessionDown('flood')])
+    await eventually(() => gateway.log.some(({ event }) => event === 'redis-lost'), 'the loss')
+    proxy.heal()
+    const counted = () => gateway.metric('wsproxy_gaps_total', { reason: 'redis_output_limit' })
+    await eventually(async () => (await counted()) === 1, 'the gap to be counted')
+    await publish('flood', 'after')
+    await eventually(() => client.frames.includes(marker('after')), 'the message after')
+    const { from, to } = client.values.find(isGap)!
+    assert.ok(Date.parse(String(from)) <= flooded && Date.parse(String(to)) >= flooded, `${from} to ${to}`)
+    assert.equal(client.code, undefined)
+  })
+})
+
+const isGap = ({ command }: Record<string, unknown>) => command === 'gap'

@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { after, before, describe, it } from 'node:test'
+import { loadConfig } from '../../../src/config/load.ts'
+import { sessionAuth, sessionDown, sessionUp } from '../../../src/contract/names.ts'
+import { Gateway } from '../../../src/gateway/gateway.ts'
+import { slotOf } from '../../../src/redis/pubsub/slots.ts'
+import { createLogger } from '../../../src/telemetry/log.ts'
+import { connect } from '../../support/client.ts'
+import { type ClusterClient, migrateSlot, primaryOf, startCluster, type TestCluster } from '../../support/cluster.ts'
+import { withoutRealRedis } from '../../support/redis.ts'
+import { eventually } from '../../support/wait.ts'
+
+describe('with a Redis Cluster', { skip: withoutRealRedis }, () => {
+  let cluster: TestCluster
+  let agent: ClusterClient
+  let gateway: Gateway
+  let url: string
+  // Names that differ in one digit share a server: CRC16 is linear.
+  const ids = Array.from({ length: 30 }, (_, i) => createHash('md5').update(String(i)).digest('hex').slice(0, 8))
+
+  const start = (env: Record<string, string> = {}) => {
+    const { config } = loadConfig({
+      LISTEN_ADDR: '127.0.0.1:0',
+      REDIS_CLUSTER_NODES: cluster.addresses,
+      CONNECT_RATE_PER_IP: '0',
+      ...env,
+    })
+    const made = new Gateway({ config, redisUrl: 'redis://localhost', log: createLogger('silent') })
+    return { made, url: `ws://127.0.0.1:${made.listen().port}` }
+  }
+  const join = async (base: string, id: string) => {
+    await agent.set(sessionAuth(id), 't')
+    return connect(`${base}/a/ws/${id}`, { token: 't' })
+  }
+
+  before(async () => {
+    cluster = await startCluster({ replicas: true })
+    agent = await cluster.client()
+    ;({ made: gateway, url } = start())
+    await eventually(() => gateway.redisReady, 'the gateway to reach the cluster')
+  })
+  after(async () => {
+    void gateway?.stop()
+    await gateway?.stop()
+    await cluster?.stop()
+  })
+
+  it('serves sessions and runs whose keys are on any server', async () => {
+    const clients = await Promise.all(ids.map((id) => join(url, id)))
+    for (const id of ids) await agent.publish(sessionDown(id), `"${id}"`)
+    for (const [i, client] of clients.entries()) assert.deepEqual(await client.take(1), [`"${ids[i]}"`])
+    const runs = await Promise.all(ids.map((id) => connect(`${url}/run-${id}`)))
+    for (const run of runs) await run.take(1)
+    for (const id of ids) await agent.hSet(`run-${id}`, 'timestamps:build_channels', '5')
+    for (const run of runs) assert.equal(JSON.parse(String((await run.take(2))[1])).last_modified, 5)
+    for (const client of [...clients, ...runs]) await client.close()
+  })
+
+  it('brings each message once to a socket that comes when the slot of its plain channel has moved', async () => {
+    const id = 'moved'
+    const slot = slotOf(sessionDown(id))
+    const [from, to] = [cluster.nodes[primaryOf(slot)]!, cluster.nodes[(primaryOf(slot) + 1) % 3]!]
+    const first = await join(url, id)
+    await migrateSlot(slot, from, to)
+    // Somebody whose token is in that slot, so that the gateway learns of the move.
+    const scout = Array.from({ length: 200_000 }, (_, i) => `scout-${i.toString(36)}`)
+    await (await join(url, scout.find((each) => slotOf(sessionAuth(each)) === slot)!)).close()
+    const second = await join(url, id)
+    // By one server: between two of them the bus of the cluster keeps no order.
+    const publisher = await to.client()
+    for (let i = 0; i < 5; i++) await publisher.publish(sessionDown(id), String(i))
+    for (const client of [first, second]) assert.deepEqual(await client.take(5), ['0', '1', '2', '3', '4'])
+    await first.close()
+    await second.close()
+    const clients = await Promise.all(cluster.nodes.map((node) => node.client()))
+    const subscribers = async () => {
+      const counts = await Promise.all(clients.map((client) => client.pubSubNumSub([sessionDown(id)])))
+      return counts.reduce((sum, each) => sum + Number(each[sessionDown(id)]), 0)
+    }
+    await eventually(async () => (await subscribers()) === 0, 'the channel to be left')
+    assert.deepEqual([first.frames.length, second.frames.length], [5, 5])
+    await migrateSlot(slot, to, from)
+  })
+
+  it('lives through the fail-over of a server: no socket is closed, and those whose server it was are told of the gap', async () => {
+    const clients = await Promise.all(ids.map((id) => join(url, `f-${id}`)))
+    await cluster.nodes[0]!.kill()
+    await eventually(() => !gateway.redisReady, 'the loss to be noticed')
+    await eventually(() => gateway.redisReady, 'the replica to take over', 30_000)
+    const told = () => clients.filter((client) => client.values.some(({ command }) => command === 'gap')).length
+    await eventually(() => told() > 0, 'a gap frame')
+    agent = await cluster.client()
+    for (const id of ids) await agent.publish(sessionDown(`f-${id}`), '"after"')
+    for (const client of clients)
+      await eventually(() => client.frames.includes('"after"'), 'the message after the fail-over')
+    assert.ok(clients.every((client) => client.code === undefined))
+    assert.ok(told() < clients.length, `${told()} were told`)
+    for (const client of clients) await client.close()
+  })
+
+  it('uses sharded pub/sub when asked to, and follows a slot that moves', async () => {
+    const { made, url: sharded } = start({ REDIS_SHARDED_PUBSUB: 'true' })
+    await eventually(() => made.redisReady, 'the gateway to reach the cluster')
+    const clients = await Promise.all(ids.map((id) => join(sharded, `h-${id}`)))
+    for (const id of ids) await agent.sPublish(sessionDown(`h-${id}`), '"sharded"')
+    for (const client of clients) await client.take(1)
+    const heard: string[] = []
+    await agent.sSubscribe(sessionUp(`h-${ids[1]}`), (message) => heard.push(message))
+    clients[1]!.send('{"up":1}')
+    await eventually(() => heard.length === 1, 'the frame on :up')
+    void made.stop()
+    await made.stop()
+  })
+})

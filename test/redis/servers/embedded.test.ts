@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { networkInterfaces } from 'node:os'
+import { after, before, describe, it } from 'node:test'
+import { createClient } from 'redis'
+import { sessionDown } from '../../../src/contract/names.ts'
+import { type EmbeddedRedis, startEmbeddedRedis } from '../../../src/redis/servers/embedded.ts'
+import { startGateway } from '../../support/gateway.ts'
+import { live } from '../../support/live.ts'
+import type { Client } from '../../support/redis.ts'
+import { watchRun } from '../../support/runs.ts'
+import { eventually, within } from '../../support/wait.ts'
+
+describe('a gateway on the embedded server', () => {
+  it('lets clients in at every door, however they come and go', async () => {
+    const server = await startEmbeddedRedis()
+    const stopped = () => server.close()
+    const port = Number(new URL(server.url).port)
+    const agents: { destroy(): void }[] = []
+    const agent = async () => {
+      const made = await createClient({ url: server.url })
+        .on('error', () => {})
+        .connect()
+      agents.push(made)
+      return made as unknown as Client
+    }
+    const gateway = await startGateway({ redis: { url: server.url, port, client: agent, stop: stopped } })
+    for (let round = 0; round < 3; round++) {
+      const clients = await Promise.all([
+        live(gateway),
+        live(gateway, '/api/dashboard/ws/system'),
+        gateway.join(`session-${round}`),
+        watchRun(gateway, `run-${round}`),
+      ])
+      await gateway.agent.publish(sessionDown(`session-${round}`), 'hello')
+      assert.deepEqual(await clients[2].take(1), ['hello'])
+      for (const client of clients) client.socket.close()
+    }
+    await gateway.stop()
+    for (const each of agents) each.destroy()
+    await stopped()
+  })
+})
+
+describe('the embedded server', () => {
+  let server: EmbeddedRedis
+  before(async () => {
+    server = await startEmbeddedRedis()
+  })
+  after(() => server.close())
+
+  async function client(url = server.url) {
+    const made = createClient({ url, socket: { reconnectStrategy: false } })
+    made.on('error', () => {})
+    await made.connect()
+    return made
+  }
+
+  it('is at the URL that it tells, on loopback', async () => {
+    assert.match(server.url, /^redis:\/\/127\.0\.0\.1:\d+$/)
+    const one = await client()
+    assert.equal(await one.ping(), 'PONG')
+    await one.set('key', 'value')
+    assert.equal(await one.get('key'), 'value')
+    one.destroy()
+  })
+
+  it('is on no other address of this machine', async () => {
+    const others = Object.values(networkInterfaces())
+      .flatMap((each) => each ?? [])
+      .filter(({ family, internal }) => family === 'IPv4' && !internal)
+    // All of 127.0.0.0/8 is this machine on Linux; one who listens on every address answers there too.
+    const loopback = process.platform === 'linux' ? '127.0.0.2' : '::1'
+    for (const { address } of [...others, { address: loopback }]) {
+      const socket = connect(Number(new URL(server.url).port), address)
+      const [error] = await once(socket, 'connect').then(
+        () => [undefined],
+        (cause: Error) => [cause],
+      )
+      socket.destroy()
+      assert.ok(error, `nobody answers at ${address}`)
+    }
+  })
+
+  it('sends keyspace events', async () => {
+    const [writer, subscriber] = [await client(), await client()]
+    const events: string[] = []
+    await subscriber.subscribe('__keyspace@0__:run', (event) => events.push(event))
+    await writer.hSet('run', 'field', '1')
+    await writer.del('run')
+    await eventually(() => events.length === 2, 'the events')
+    assert.deepEqual(events, ['hset', 'del'])
+    for (const each of [writer, subscriber]) each.destroy()
+  })
+
+  it('answers a small command without the pause of Nagle', async () => {
+    const one = await client()
+    const startedAt = performance.now()
+    for (let i = 0; i < 50; i++) await one.ping()
+    const each = (performance.now() - startedAt) / 50
+    one.destroy()
+    assert.ok(each < 30, `${each} ms a command`)
+  })
+
+  it('rejects with EADDRINUSE where the port is taken', async () => {
+    await assert.rejects(startEmbeddedRedis(Number(new URL(server.url).port)), { code: 'EADDRINUSE' })
+  })
+
+  it('closes while clients are connected', async () => {
+    const other = await startEmbeddedRedis()
+    const [idle, subscriber] = [await client(other.url), await client(other.url)]
+    await subscriber.subscribe('channel', () => {})
+    const ended = Promise.all([idle, subscriber].map((each) => once(each, 'end').catch(() => {})))
+    await within(other.close(), 'the close', 5000)
+    await within(ended, 'the end of the clients')
+    await assert.rejects(client(other.url))
+  })
+})

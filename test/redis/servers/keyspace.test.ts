@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict'
+import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
+import { missingFlags } from '../../../src/redis/servers/keyspace.ts'
+import { startGateway, type TestGateway } from '../../support/gateway.ts'
+import { type Client, type RealRedis, startRealRedis, type TestRedis, withoutRealRedis } from '../../support/redis.ts'
+import { frameOf, untilShown, watchRun } from '../../support/runs.ts'
+import { eventually } from '../../support/wait.ts'
+
+/** What the run door lives on, in the order in which it is asked for. */
+const ALL = 'Khgxe'
+
+describe('the flags of notify-keyspace-events', () => {
+  const flags: Record<string, string> = {
+    '': ALL,
+    KEA: '',
+    AK: '',
+    AE: 'K',
+    A: 'K',
+    K: 'hgxe',
+    Khgxe: '',
+    gxeKh: '',
+    K$h: 'gxe',
+    Elg: 'Khxe',
+    Kmn: 'hgxe',
+  }
+  for (const [given, missing] of Object.entries(flags)) {
+    it(`"${given}" lack "${missing}"`, () => assert.equal(missingFlags(given), missing))
+  }
+})
+
+describe('notify-keyspace-events', { skip: withoutRealRedis }, () => {
+  let redis: RealRedis
+  let agent: Client
+  let gateway: TestGateway | undefined
+  before(async () => {
+    redis = await startRealRedis()
+    agent = await redis.client()
+  })
+  after(() => redis.stop())
+  beforeEach(() => agent.configSet('notify-keyspace-events', 'KEA'))
+  afterEach(async () => {
+    await gateway?.stop()
+    gateway = undefined
+    await agent.flushAll()
+  })
+
+  const setFlags = (flags: string) => agent.configSet('notify-keyspace-events', flags)
+  const currentFlags = async () => (await agent.configGet('notify-keyspace-events'))['notify-keyspace-events'] ?? ''
+  const lines = ({ log }: TestGateway) => log.filter(({ event }) => event === 'keyspace-events')
+  const missing = (from: TestGateway) => from.metric('wsproxy_redis_keyspace_events_missing')
+
+  async function start(env: Record<string, string> = {}, url = redis.url): Promise<TestGateway> {
+    const there: TestRedis = { ...redis, url }
+    gateway = await startGateway({ redis: there, env: { RUN_RESYNC_INTERVAL: '0', ...env } })
+    return gateway
+  }
+
+  /** Cuts the connections of the gateway, and waits until it has new ones. */
+  async function reconnect(from: TestGateway): Promise<void> {
+    const ready = () => from.log.filter(({ event }) => event === 'redis-ready').length
+    const before = ready()
+    await agent.sendCommand(['CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes'])
+    await eventually(() => ready() > before && from.gateway.redisReady, 'the gateway to come back')
+  }
+
+  /** A user with a password and these rights, as a URL. */
+  async function user(name: string, ...rights: string[]): Promise<string> {
+    await agent.aclSetUser(name, ['on', '>secret', '~*', '&*', '+@all', ...rights])
+    return `redis://${name}:secret@127.0.0.1:${redis.port}`
+  }
+
+  it('that have all that is needed are nothing to talk about', async () => {
+    const started = await start()
+    assert.deepEqual(lines(started), [])
+    assert.equal(await missing(started), 0)
+    assert.equal(await currentFlags(), 'AKE')
+  })
+
+  for (const [flags, lacking] of Object.entries({ '': ALL, Elg: 'Khxe', KEh$: 'gxe' })) {
+    it(`"${flags}" are warned of in the log and in a metric, and left alone`, async () => {
+      await setFlags(flags)
+      const before = await currentFlags()
+      const started = await start()
+      const [line, ...more] = lines(started)
+      assert.deepEqual([line?.level, line?.missing, more], ['warn', lacking, []])
+      assert.match(String(line?.msg), new RegExp(`lacks ${lacking}`))
+      assert.equal(await missing(started), 1)
+      assert.equal(await currentFlags(), before)
+    })
+
+    it(`"${flags}" get what they lack with REDIS_SET_KEYSPACE_EVENTS=true, and keep the rest`, async () => {
+      await setFlags(flags)
+      const before = await currentFlags()
+      const started = await start({ REDIS_SET_KEYSPACE_EVENTS: 'true' })
+      const now = await currentFlags()
+      assert.deepEqual([...now].sort(), [...new Set(before + lacking)].sort())
+      assert.equal(await missing(started), 0)
+      assert.equal(lines(started)[0]?.missing, lacking)
+      const client = await watchRun(started, 'set')
+      await agent.hSet('set', 'last_modified', '1')
+      await untilShown([client], frameOf({ last_modified: '1' }))
+    })
+  }
+
+  it('are checked again on each new connection: what is missing later is reported, and what is there again is not', async () => {
+    const started = await start()
+    await setFlags('')
+    await reconnect(started)
+    assert.equal(await missing(started), 1)
+    assert.equal(lines(started).length, 1)
+    await setFlags('KEA')
+    await reconnect(started)
+    assert.equal(await missing(started), 0)
+    assert.equal(lines(started).length, 1)
+  })
+
+  it('that a restart has reset are set again with REDIS_SET_KEYSPACE_EVENTS=true', async () => {
+    const started = await start({ REDIS_SET_KEYSPACE_EVENTS: 'true' })
+    const client = await watchRun(started, 'again')
+    await setFlags('')
+    await reconnect(started)
+    assert.deepEqual([...(await currentFlags())].sort(), [...ALL].sort())
+    await agent.hSet('again', 'last_modified', '1')
+    await untilShown([client], frameOf({ last_modified: '1' }))
+  })
+
+  for (const set of ['false', 'true']) {
+    it(`behind a user without CONFIG are no error, with REDIS_SET_KEYSPACE_EVENTS=${set}`, async () => {
+      const started = await start({ REDIS_SET_KEYSPACE_EVENTS: set }, await user('noconfig', '-config'))
+      const [line, ...more] = lines(started)
+      assert.deepEqual([line?.level, more], ['info', []])
+      assert.match(String(line?.reason), /NOPERM/)
+      assert.equal(await started.metric('wsproxy_errors_total', { type: 'redis' }), 0)
+      assert.equal((await fetch(`${started.http}/ready`)).status, 200)
+      const client = await watchRun(started, 'acl')
+      await agent.hSet('acl', 'last_modified', '1')
+      await untilShown([client], frameOf({ last_modified: '1' }))
+    })
+  }
+
+  it('that are known to lack something and may not be set are reported as missing', async () => {
+    await setFlags('')
+    const started = await start({ REDIS_SET_KEYSPACE_EVENTS: 'true' }, await user('readonly', '-config|set'))
+    assert.equal((await fetch(`${started.http}/ready`)).status, 200)
+    assert.equal(await missing(started), 1)
+    assert.ok(lines(started).some(({ level }) => level === 'warn'))
+  })
+})

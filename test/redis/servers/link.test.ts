@@ -1,0 +1,314 @@
+import assert from 'node:assert/strict'
+import { type AddressInfo, createServer } from 'node:net'
+import { after, afterEach, before, describe, it } from 'node:test'
+import fc from 'fast-check'
+import { RedisUnavailable } from '../../../src/platform/unavailable.ts'
+import { backoffMs } from '../../../src/redis/servers/link.ts'
+import { newLink, openLink, type TestLink, total } from '../../support/link.ts'
+import { TcpProxy } from '../../support/proxy.ts'
+import { startRealRedis, startRedis, type TestRedis, withoutRealRedis } from '../../support/redis.ts'
+import { eventually } from '../../support/wait.ts'
+
+/** Longer than Redis may be silent. */
+const BLOCKED_MS = 6000
+
+describe('the pause before the next attempt', () => {
+  it('is at most 50 ms after the first failure', () => {
+    fc.assert(
+      fc.property(fc.double({ min: 0, max: 0.999999, noNaN: true }), (random) => {
+        const pause = backoffMs(1, () => random)
+        assert.ok(pause >= 0 && pause <= 50)
+      }),
+    )
+  })
+
+  it('doubles from 100 ms to 5 s, with jitter over its upper half', () => {
+    for (const [failures, full] of [
+      [2, 100],
+      [3, 200],
+      [4, 400],
+      [7, 3200],
+      [8, 5000],
+      [9, 5000],
+      [1000, 5000],
+      [100_000, 5000],
+    ] as const) {
+      assert.equal(
+        backoffMs(failures, () => 0),
+        full / 2,
+      )
+      assert.equal(
+        backoffMs(failures, () => 1),
+        full,
+      )
+    }
+  })
+
+  it('never passes 5 s, and is never shorter than half of what came before it', () => {
+    fc.assert(
+      fc.property(fc.nat(10_000), fc.double({ min: 0, max: 1, noNaN: true }), (failures, random) => {
+        const pause = backoffMs(failures, () => random)
+        assert.ok(pause >= 0 && pause <= 5000)
+        if (failures > 1) assert.ok(pause >= 50)
+      }),
+    )
+  })
+})
+
+describe('a link', () => {
+  let redis: TestRedis
+  let proxy: TcpProxy
+  let made: TestLink | undefined
+  before(async () => {
+    redis = await startRedis()
+    proxy = await TcpProxy.to(redis.port)
+  })
+  after(async () => {
+    await proxy.stop()
+    await redis.stop()
+  })
+  afterEach(() => made?.close())
+  const url = () => `redis://127.0.0.1:${proxy.port}`
+  const keep = (link: TestLink) => {
+    made = link
+    return link
+  }
+
+  it('connects, and says so once', async () => {
+    const { link, seen, metrics } = keep(await openLink(url()))
+    assert.equal(await link.client.ping(), 'PONG')
+    assert.deepEqual(seen, { ready: 1, lost: 0 })
+    assert.equal(await total(metrics, 'wsproxy_redis_reconnects_total'), 0)
+  })
+
+  it('throws RedisUnavailable for its client until there is one', () => {
+    const { link } = keep(newLink(url()))
+    assert.throws(() => link.client, RedisUnavailable)
+  })
+
+  it('says that it was lost, comes back, and counts and logs both', async () => {
+    const { link, seen, metrics, log } = keep(await openLink(url(), { name: 'commands' }))
+    proxy.cut()
+    await eventually(() => link.state === 'lost', 'the loss')
+    assert.deepEqual(seen, { ready: 1, lost: 1 })
+    assert.throws(() => link.client, RedisUnavailable)
+    proxy.restore()
+    await eventually(() => link.state === 'ready', 'the next connection')
+    assert.deepEqual(seen, { ready: 2, lost: 1 })
+    assert.equal(await link.client.ping(), 'PONG')
+    assert.equal(await total(metrics, 'wsproxy_redis_reconnects_total', { link: 'commands' }), 1)
+    const events = log.map(({ event }) => event)
+    assert.equal(events[0], 'redis-ready')
+    assert.equal(events[1], 'redis-lost')
+    assert.equal(events.at(-1), 'redis-ready')
+  })
+
+  it('says that it was lost once, however many attempts fail after it', async () => {
+    const { link, seen, log } = keep(await openLink(url()))
+    proxy.cut()
+    await eventually(() => log.filter(({ event }) => event === 'redis-lost').length >= 4, 'four failures')
+    assert.deepEqual(seen, { ready: 1, lost: 1 })
+    const pauses = log.filter(({ event }) => event === 'redis-lost').map(({ pauseMs }) => Number(pauseMs))
+    assert.ok(pauses[0]! <= 50)
+    assert.ok(pauses[1]! >= 50 && pauses[1]! <= 100)
+    assert.ok(pauses[2]! >= 100 && pauses[2]! <= 200)
+    assert.ok(pauses[3]! >= 200 && pauses[3]! <= 400)
+    proxy.restore()
+    await eventually(() => link.state === 'ready', 'the next connection')
+  })
+
+  it('begins with the short pause again after it was back', async () => {
+    const { link, log } = keep(await openLink(url()))
+    for (let round = 0; round < 2; round++) {
+      proxy.cut()
+      await eventually(() => link.state === 'lost', 'the loss')
+      proxy.restore()
+      await eventually(() => link.state === 'ready', 'the next connection')
+    }
+    const first = log.filter(({ event, failures }) => event === 'redis-lost' && failures === 1)
+    assert.equal(first.length, 2)
+  })
+
+  it('is ready only when it is prepared, and tries again when that fails', async () => {
+    let attempts = 0
+    const { link, seen } = keep(
+      newLink(url(), {
+        prepare: async (client) => {
+          await client.ping()
+          if (++attempts < 3) throw new Error('for the test')
+        },
+      }),
+    )
+    await eventually(() => link.state === 'ready', 'the third attempt')
+    assert.equal(attempts, 3)
+    assert.deepEqual(seen, { ready: 1, lost: 0 })
+  })
+
+  it('stays with a server that cannot save its data, and refuses PING for it', async () => {
+    const server = createServer((socket) => {
+      socket.on('error', () => {})
+      socket.on('data', (bytes) => {
+        if (bytes.includes('HELLO')) socket.write('%1\r\n+proto\r\n:3\r\n')
+        if (bytes.includes('PING')) socket.write('-MISCONF Redis is configured to save RDB snapshots\r\n')
+      })
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const made = keep(await openLink(`redis://127.0.0.1:${(server.address() as AddressInfo).port}`))
+    const { aliveAt } = made.link
+    await eventually(() => made.link.aliveAt >= aliveAt + 4500, 'more pings than may be missed')
+    assert.deepEqual(made.seen, { ready: 1, lost: 0 })
+    made.close()
+    server.close()
+  })
+
+  it('goes on when who is told of it throws', async () => {
+    let throws = true
+    const raise = () => {
+      if (throws) throw new Error('for the test')
+    }
+    const { link, seen, metrics, log } = keep(newLink(url(), { ready: raise, lost: raise }))
+    await eventually(() => link.state === 'ready', 'the connection')
+    proxy.cut()
+    await eventually(() => seen.lost === 1, 'the loss')
+    throws = false
+    proxy.restore()
+    await eventually(() => seen.ready === 2, 'the next connection')
+    assert.equal(await total(metrics, 'wsproxy_errors_total', { type: 'internal' }), 2)
+    assert.equal(log.filter(({ msg }) => /fault of who was told/.test(String(msg))).length, 2)
+  })
+
+  it('makes its next attempt when it is told that the server is there, whatever its pause', async () => {
+    const { link, log } = keep(await openLink(url()))
+    proxy.cut()
+    const pause = () => Number(log.filter(({ event }) => event === 'redis-lost').at(-1)?.pauseMs)
+    await eventually(() => pause() > 2000, 'a long pause')
+    const pauseMs = pause()
+    const startedAt = performance.now()
+    proxy.restore()
+    link.hurry()
+    await eventually(() => link.state === 'ready', 'the connection')
+    assert.ok(performance.now() - startedAt < pauseMs, 'before the pause was over')
+  })
+
+  it('is replaced by another when it is told to', async () => {
+    const { link, seen } = keep(await openLink(url()))
+    const id = await link.client.sendCommand(['CLIENT', 'ID'])
+    link.restart('for the test')
+    await eventually(() => seen.ready === 2, 'the next connection')
+    assert.notEqual(await link.client.sendCommand(['CLIENT', 'ID']), id)
+  })
+
+  it('notices a server that says nothing any more, though the connection stays', async () => {
+    const { link, log, seen } = keep(await openLink(url()))
+    proxy.hold()
+    await eventually(() => link.state === 'lost', 'the loss')
+    assert.match(String(log.find(({ event }) => event === 'redis-lost')?.reason), /pings/)
+    proxy.release()
+    await eventually(() => seen.ready === 2, 'the next connection')
+  })
+
+  it('is not lost because this process itself was blocked for a while', async () => {
+    const { link, seen, log } = keep(await openLink(redis.url))
+    const until = performance.now() + BLOCKED_MS
+    while (performance.now() < until);
+    // Whatever was due meanwhile happens before a later timer and the answer to a later command.
+    await new Promise((resolve) => setTimeout(resolve, 1))
+    await link.client.ping()
+    assert.deepEqual(seen, { ready: 1, lost: 0 }, JSON.stringify(log))
+  })
+
+  it('gives up an attempt whose server accepts and then says nothing', async () => {
+    const { connections } = proxy
+    proxy.hold()
+    try {
+      const { link } = keep(newLink(url()))
+      await eventually(() => proxy.connections > connections + 1, 'the second attempt', 10_000)
+      proxy.release()
+      await eventually(() => link.state === 'ready', 'an attempt that is answered')
+    } finally {
+      proxy.release()
+    }
+  })
+
+  it('does not come back after it was closed', async () => {
+    const { link, seen } = keep(await openLink(url()))
+    const { connections } = proxy
+    link.close()
+    assert.equal(link.state, 'closed')
+    assert.throws(() => link.client, RedisUnavailable)
+    const agent = await redis.client()
+    await eventually(async () => !(await agent.clientList()).some(({ name }) => name === 'wsproxy-test'), 'its end')
+    assert.equal(proxy.connections, connections)
+    assert.equal(seen.ready, 1)
+  })
+
+  it('is not given up while messages still arrive, however late the answers to its pings', async () => {
+    let arrived = 0
+    const arriving = setInterval(() => arrived++, 100)
+    const made = await openLink(`redis://127.0.0.1:${proxy.port}`, { progress: () => arrived })
+    try {
+      proxy.hold()
+      const heldAt = performance.now()
+      await eventually(() => performance.now() - heldAt > 5500, 'longer than three pings')
+      assert.equal(made.link.state, 'ready')
+      clearInterval(arriving)
+      await eventually(() => made.seen.lost === 1, 'the loss')
+    } finally {
+      clearInterval(arriving)
+      made.close()
+      proxy.release()
+    }
+  })
+
+  it('can be closed while it is connecting, and leaves no connection behind', async () => {
+    const way = await TcpProxy.to(redis.port)
+    const connecting = newLink(`redis://127.0.0.1:${way.port}`)
+    connecting.close()
+    const barely = newLink(`redis://127.0.0.1:${way.port}`)
+    await new Promise(setImmediate)
+    barely.close()
+    // The connection of one who came later is there only when theirs would be.
+    const later = await openLink(`redis://127.0.0.1:${way.port}`)
+    later.close()
+    await eventually(() => way.idle, 'all connections to be closed').finally(() => way.stop())
+    assert.equal(connecting.link.state, 'closed')
+    assert.equal(connecting.seen.ready + barely.seen.ready, 0)
+  })
+
+  it('can be closed while it waits for an answer, and leaves no connection behind', async () => {
+    const way = await TcpProxy.to(redis.port)
+    way.hold()
+    const waiting = newLink(`redis://127.0.0.1:${way.port}`)
+    await eventually(() => way.connections > 0, 'the connection')
+    waiting.close()
+    way.release()
+    await eventually(() => way.idle, 'the connection to be closed').finally(() => way.stop())
+    assert.equal(waiting.seen.ready, 0)
+  })
+
+  it('can be closed while it waits for its next attempt, and makes none', async () => {
+    proxy.cut()
+    const waiting = newLink(url())
+    await eventually(() => waiting.log.length >= 3, 'some failures')
+    waiting.close()
+    proxy.restore()
+    const { connections } = proxy
+    const later = await openLink(url())
+    later.close()
+    assert.equal(proxy.connections, connections + 1)
+    assert.equal(waiting.seen.ready, 0)
+  })
+
+  it('enters with the password of its URL, and keeps trying with a wrong one', { skip: withoutRealRedis }, async () => {
+    const guarded = await startRealRedis(['--requirepass', 'open sesame'])
+    const right = newLink(`redis://:open%20sesame@127.0.0.1:${guarded.port}`)
+    const wrong = newLink(`redis://:another-word@127.0.0.1:${guarded.port}`)
+    await eventually(() => right.link.state === 'ready', 'the right password')
+    await eventually(() => wrong.log.length >= 3, 'some refusals')
+    assert.notEqual(wrong.link.state, 'ready')
+    assert.match(String(wrong.log[0]?.reason), /WRONGPASS|invalid/)
+    assert.ok(!JSON.stringify([...wrong.log, ...right.log]).match(/another-word|sesame/), 'no password in the log')
+    for (const each of [right, wrong]) each.close()
+    await guarded.stop()
+  })
+})

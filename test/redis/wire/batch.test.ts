@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { Batch } from '../../../src/redis/wire/batch.ts'
+import { RespReader } from '../../../src/redis/wire/resp.ts'
+
+const bulk = (text: string) => `$${Buffer.byteLength(text)}\r\n${text}\r\n`
+const message = (payload: string) => Buffer.from(`>3\r\n${bulk('message')}${bulk('c')}${bulk(payload)}`)
+
+/** What is said of each message of these chunks. */
+function said(chunks: Buffer[], word = Buffer.from('_end')): [string, boolean, boolean][] {
+  const all: [string, boolean, boolean][] = []
+  const reader = new RespReader({
+    message: (_, payload, __, batch) => all.push([payload.toString(), batch.ascii, batch.has(word)]),
+    push: () => {},
+    reply: () => {},
+  })
+  for (const chunk of chunks) reader.push(chunk)
+  return all
+}
+
+describe('what is said of messages that came together', () => {
+  it('holds for all of them, and for no others', () => {
+    const together = Buffer.concat(['one', 'the_end', 'é'].map(message))
+    assert.deepEqual(said([message('before'), together, message('after')]), [
+      ['before', true, false],
+      ['one', false, true],
+      ['the_end', false, true],
+      ['é', false, true],
+      ['after', true, false],
+    ])
+  })
+
+  it('holds for a message that came in pieces, wherever it was cut', () => {
+    for (const text of ['the_end', 'né']) {
+      const whole = Buffer.concat([message('x'), message(text), message('y')])
+      for (let at = 1; at < whole.length; at++) {
+        const [, [, ascii, has] = []] = said([whole.subarray(0, at), whole.subarray(at)])
+        assert.deepEqual(
+          [text, ascii, has],
+          text === 'né' ? ['né', false, false] : ['the_end', true, true],
+          `cut at ${at}`,
+        )
+      }
+    }
+  })
+
+  it('is found anew for another text', () => {
+    const batch = new Batch(Buffer.from('a_b'))
+    const [one, other] = [Buffer.from('_b'), Buffer.from('_c')]
+    assert.deepEqual(
+      [one, other, one].map((each) => batch.has(each)),
+      [true, false, true],
+    )
+  })
+})

@@ -1,0 +1,165 @@
+import assert from 'node:assert/strict'
+import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { connect } from '../support/client.ts'
+import { freePort } from '../support/ports.ts'
+import { startRedis, type TestRedis } from '../support/redis.ts'
+import { eventually, within } from '../support/wait.ts'
+
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
+
+interface Image {
+  readonly folder: string
+  readonly base: string
+  readonly workdir: string
+  readonly env: Record<string, string>
+  readonly labels: Record<string, string>
+  readonly ports: number[]
+  readonly user: string
+  readonly stopSignal: NodeJS.Signals
+  readonly healthcheck: string[]
+  readonly entrypoint: string[]
+  readonly command: string[]
+  readonly bytes: { own: number; total: number; limit: number }
+}
+
+/** Every file of a folder, and when it was last changed. */
+function snapshot(folder: string): Map<string, number> {
+  const files = readdirSync(folder, { withFileTypes: true, recursive: true }).filter((entry) => entry.isFile())
+  return new Map(files.map((entry) => join(entry.parentPath, entry.name)).map((path) => [path, statSync(path).mtimeMs]))
+}
+
+describe('the image', () => {
+  let folder: string
+  let image: Image
+  let redis: TestRedis
+  let gateway: ChildProcess
+  let port: number
+  let log = ''
+  let files: Map<string, number>
+
+  /** What the Docker engine would start, as the user it would start it as, where we may. */
+  const options = () => {
+    const [uid, gid] = image.user.split(':').map(Number)
+    const unprivileged = process.getuid?.() === 0 ? { uid: uid!, gid: gid! } : {}
+    return {
+      cwd: join(image.folder, image.workdir),
+      env: { ...image.env, LISTEN_ADDR: `127.0.0.1:${port}`, REDIS_URL: redis.url },
+      ...unprivileged,
+    }
+  }
+  const program = ([node, ...args]: string[]): [string, string[]] => {
+    assert.equal(node, '/nodejs/bin/node', 'the only program of the base image')
+    return [process.execPath, args]
+  }
+  /** Its exit status, with arguments left out. */
+  const healthcheck = (without?: string): Promise<number> => {
+    const [file, args] = program(image.healthcheck.filter((each) => each !== without))
+    return new Promise((resolve) => {
+      const child = execFile(file, args, options(), () => resolve(child.exitCode ?? -1))
+    })
+  }
+
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'wsproxy-image-'))
+    chmodSync(folder, 0o755)
+    const made = spawnSync(process.execPath, [join(ROOT, 'scripts/image.mjs'), folder], { encoding: 'utf8' })
+    assert.equal(made.status, 0, made.stderr + made.stdout)
+    image = JSON.parse(made.stdout)
+    files = snapshot(image.folder)
+    redis = await startRedis()
+    port = await freePort()
+    const [file, args] = program([...image.entrypoint, ...image.command])
+    gateway = spawn(file, args, { ...options(), stdio: ['ignore', 'pipe', 'pipe'] })
+    for (const stream of [gateway.stdout, gateway.stderr]) {
+      stream?.on('data', (chunk) => {
+        log += chunk
+      })
+    }
+    await eventually(() => log.includes('"event":"listening"') || gateway.exitCode !== null, 'the gateway to listen')
+    assert.equal(gateway.exitCode, null, log)
+  })
+  after(async () => {
+    gateway?.kill('SIGKILL')
+    await redis?.stop()
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  it('holds the native binary of its platform and Node alone', () => {
+    const binaries = [...files.keys()].filter((path) => path.endsWith('.node'))
+    assert.deepEqual(
+      binaries.map((path) => path.split('/').at(-1)),
+      [`uws_${process.platform}_${process.arch}_${process.versions.modules}.node`],
+    )
+  })
+
+  it('holds what runs in production and nothing else: no compiler, no tests, no embedded Redis, no sources', () => {
+    const app = join(image.folder, image.workdir)
+    assert.deepEqual(readdirSync(app).sort(), ['dist', 'node_modules', 'package.json', 'src'])
+    assert.deepEqual(readdirSync(join(app, 'dist')), ['src'])
+    const { devDependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
+    for (const name of [...Object.keys(devDependencies), 'js-redis-server']) {
+      assert.ok(!existsSync(join(app, 'node_modules', name)), name)
+    }
+    for (const path of files.keys()) assert.doesNotMatch(path, /\.(map|ts|tsbuildinfo)$/)
+  })
+
+  it('stays under its size, compressed, with the base below it', () => {
+    assert.ok(image.bytes.own > 2e6, 'it holds something')
+    assert.ok(image.bytes.total <= image.bytes.limit, JSON.stringify(image.bytes))
+  })
+
+  it('is for Node 22 on glibc, runs as nobody in particular, and says what it is', () => {
+    assert.match(image.base, /nodejs22-debian12:nonroot$/)
+    assert.notEqual(Number(image.user.split(':')[0]), 0)
+    assert.equal(image.labels['org.opencontainers.image.licenses'], 'MIT')
+    assert.equal(image.stopSignal, 'SIGTERM')
+    assert.deepEqual(image.ports, [Number(image.env.LISTEN_ADDR?.split(':')[1])])
+  })
+
+  it('serves: a client enters a session and hears its agent', async () => {
+    await eventually(async () => (await fetch(`http://127.0.0.1:${port}/ready`)).ok, 'the gateway to be ready')
+    const agent = await redis.client()
+    await agent.set('session:s1:auth', 'token')
+    const client = await connect(`ws://127.0.0.1:${port}/a/ws/s1`, { token: 'token' })
+    await agent.publish('session:s1:down', '{"hello":1}')
+    assert.deepEqual(await client.take(1), ['{"hello":1}'])
+    await client.close()
+  })
+
+  it('loads tracing when it is asked for it', async () => {
+    const [file, args] = program([...image.entrypoint, ...image.command])
+    const { env, ...rest } = options()
+    const OTEL = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1', LISTEN_ADDR: '127.0.0.1:0' }
+    const traced = spawn(file, args, { ...rest, env: { ...env, ...OTEL }, stdio: ['ignore', 'pipe', 'inherit'] })
+    let said = ''
+    traced.stdout.on('data', (chunk) => {
+      said += chunk
+    })
+    await eventually(() => said.includes('"event":"listening"') || traced.exitCode !== null, 'it to listen')
+    const exited = once(traced, 'exit')
+    traced.kill('SIGTERM')
+    assert.deepEqual(await within(exited, 'its end'), [0, null])
+  })
+
+  it('is found healthy by its own executable; without Redis it is alive and not healthy', async () => {
+    assert.equal(await healthcheck(), 0)
+    assert.equal(await healthcheck('--alive'), 0)
+    await redis.stop()
+    await eventually(async () => (await fetch(`http://127.0.0.1:${port}/health`)).status === 503, 'it to notice')
+    assert.equal(await healthcheck(), 0)
+    assert.equal(await healthcheck('--alive'), 1)
+  })
+
+  it('drains on its stop signal and ends with status 0, having written nothing', async () => {
+    const exited = once(gateway, 'exit')
+    gateway.kill(image.stopSignal)
+    assert.deepEqual(await within(exited, 'its end'), [0, null])
+    assert.deepEqual(snapshot(image.folder), files)
+  })
+})

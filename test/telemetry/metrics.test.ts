@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict'
+import { after, beforeEach, describe, it } from 'node:test'
+import { GAP_REASONS, LOSS_REASONS } from '../../src/contract/reasons.ts'
+import { Metrics } from '../../src/telemetry/metrics.ts'
+import { sample } from '../support/gateway.ts'
+
+describe('the metrics', () => {
+  const made: Metrics[] = []
+  let metrics: Metrics
+  beforeEach(() => {
+    metrics = new Metrics()
+    made.push(metrics)
+  })
+  after(() => {
+    for (const each of made) each.stop()
+  })
+  const page = () => metrics.registry.metrics()
+
+  it('have the prefix wsproxy_, but for those of the process', async () => {
+    const names = [...(await page()).matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name!)
+    assert.deepEqual(
+      names.filter((name) => !/^(wsproxy|process|nodejs)_/.test(name)),
+      [],
+    )
+    assert.ok(names.length > 20)
+  })
+
+  it('count what doors have counted, also between two scrapes', async () => {
+    const door = metrics.door('session')
+    assert.equal(metrics.door('session'), door)
+    door.framesOut += 3
+    door.bytesOut += 30
+    door.active += 2
+    metrics.door('other').framesOut++
+    for (let i = 0; i < 2; i++) {
+      const text = await page()
+      assert.equal(sample(text, 'wsproxy_messages_sent_total', { door: 'session' }), 3)
+      assert.equal(sample(text, 'wsproxy_messages_sent_total', { door: 'other' }), 1)
+      assert.equal(sample(text, 'wsproxy_bytes_sent_total', { door: 'session' }), 30)
+      assert.equal(sample(text, 'wsproxy_active_connections', { door: 'session' }), 2)
+    }
+    door.framesOut++
+    door.active = 0
+    const text = await page()
+    assert.equal(sample(text, 'wsproxy_messages_sent_total', { door: 'session' }), 4)
+    assert.equal(sample(text, 'wsproxy_active_connections', { door: 'session' }), 0)
+  })
+
+  it('have buckets of the latency from 50 us, cumulative, each value in the first that holds it', async () => {
+    metrics.latency.observe(0.00005, 1)
+    metrics.latency.observe(0.00006, 2)
+    metrics.latency.observe(100, 4)
+    const text = await page()
+    const bucket = (le: string) => sample(text, 'wsproxy_message_latency_seconds_bucket', { le })
+    assert.equal(bucket('0.00005'), 1)
+    assert.equal(bucket('0.0001'), 3)
+    assert.equal(bucket('5'), 3)
+    assert.equal(bucket('+Inf'), 7)
+    assert.equal(sample(text, 'wsproxy_message_latency_seconds_count'), 7)
+    assert.ok(Math.abs(sample(text, 'wsproxy_message_latency_seconds_sum') - 400.00017) < 1e-6)
+    assert.match(text, /^# TYPE wsproxy_message_latency_seconds histogram$/m)
+    const bounds = [...text.matchAll(/^wsproxy_message_latency_seconds_bucket\{le="([^"]+)"\}/gm)].map(([, le]) => le)
+    assert.equal(bounds[0], '0.00005')
+    assert.equal(bounds.at(-1), '+Inf')
+  })
+
+  it('say how full the buffers are at this moment, one value a socket', async () => {
+    metrics.bufferedBytes = () => [0, 0, 2000, 3 * 1024 ** 2]
+    for (let i = 0; i < 2; i++) {
+      const text = await page()
+      assert.equal(sample(text, 'wsproxy_buffer_utilization_bytes_bucket', { le: '0' }), 2)
+      assert.equal(sample(text, 'wsproxy_buffer_utilization_bytes_bucket', { le: '16384' }), 3)
+      assert.equal(sample(text, 'wsproxy_buffer_utilization_bytes_count'), 4)
+    }
+    metrics.bufferedBytes = () => []
+    assert.equal(sample(await page(), 'wsproxy_buffer_utilization_bytes_count'), 0)
+  })
+
+  it('ask at a scrape what others keep', async () => {
+    metrics.channels = () => 12
+    metrics.held = () => 34
+    metrics.received.redis = 5
+    metrics.received.client = 6
+    const text = await page()
+    assert.equal(sample(text, 'wsproxy_redis_pubsub_channels_active'), 12)
+    assert.equal(sample(text, 'wsproxy_upstream_held_messages'), 34)
+    assert.equal(sample(text, 'wsproxy_messages_received_total', { source: 'redis' }), 5)
+    assert.equal(sample(text, 'wsproxy_messages_received_total', { source: 'client' }), 6)
+  })
+
+  it('begin at zero, with every reason that there is: Prometheus sees no rise in a series that begins with its first fault', async () => {
+    const text = await page()
+    for (const reason of LOSS_REASONS)
+      assert.match(text, new RegExp(`^wsproxy_lost_messages_total\\{reason="${reason}"\\} 0$`, 'm'))
+    for (const reason of GAP_REASONS)
+      assert.match(text, new RegExp(`^wsproxy_gaps_total\\{reason="${reason}"\\} 0$`, 'm'))
+    for (const type of ['internal', 'redis', 'run']) {
+      assert.match(text, new RegExp(`^wsproxy_errors_total\\{type="${type}"\\} 0$`, 'm'))
+    }
+  })
+
+  it('count losses and gaps by their reason', async () => {
+    metrics.lose('slow_client', 3)
+    metrics.lose('invalid')
+    metrics.lose('invalid')
+    metrics.gap('redis_down')
+    const text = await page()
+    assert.equal(sample(text, 'wsproxy_lost_messages_total', { reason: 'slow_client' }), 3)
+    assert.equal(sample(text, 'wsproxy_lost_messages_total', { reason: 'invalid' }), 2)
+    assert.equal(sample(text, 'wsproxy_gaps_total', { reason: 'redis_down' }), 1)
+  })
+
+  it('see an event loop that was blocked, and forget it after the scrape', async () => {
+    await page()
+    // It measures from one of its ticks to the next, so it must have had one.
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    const until = performance.now() + 300
+    while (performance.now() < until);
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    const worst = sample(await page(), 'wsproxy_event_loop_delay_seconds', { quantile: '0.999' })
+    assert.ok(worst > 0.1, `${worst} s`)
+    const median = sample(await page(), 'wsproxy_event_loop_delay_seconds', { quantile: '0.5' })
+    assert.ok(median < worst && median >= 0, `${median} s`)
+  })
+
+  it('belong to one gateway: another counts for itself', async () => {
+    const other = new Metrics()
+    made.push(other)
+    metrics.errors.inc({ type: 'internal' })
+    assert.equal(sample(await page(), 'wsproxy_errors_total', { type: 'internal' }), 1)
+    assert.equal(sample(await other.registry.metrics(), 'wsproxy_errors_total', { type: 'internal' }), 0)
+  })
+})

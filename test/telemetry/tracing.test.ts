@@ -1,0 +1,220 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer, type IncomingMessage } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { after, before, describe, it } from 'node:test'
+import { RedisUpstream } from '../../src/redis/upstream.ts'
+import type { Answered } from '../../src/redis/wire/connection.ts'
+import { ErrorReply } from '../../src/redis/wire/errors.ts'
+import { Metrics } from '../../src/telemetry/metrics.ts'
+import type { Tracing } from '../../src/telemetry/tracing.ts'
+import { Command, killCommands, serve } from '../support/cli.ts'
+import { connect, refused, type TestClient } from '../support/client.ts'
+import { startRedis, type TestRedis } from '../support/redis.ts'
+import { eventually, within } from '../support/wait.ts'
+
+interface Span {
+  readonly name: string
+  readonly kind: number
+  readonly traceId: string
+  readonly spanId: string
+  readonly parentSpanId?: string
+  readonly attributes: { key: string; value: Record<string, unknown> }[]
+  readonly links?: { traceId: string; spanId: string }[]
+  readonly status?: { code?: number }
+}
+
+/** A collector: keeps the spans that it is sent. */
+async function startReceiver() {
+  const spans: Span[] = []
+  const services = new Set<string>()
+  const paths = new Set<string>()
+  const server = createServer(async (req: IncomingMessage, res) => {
+    const chunks: Buffer[] = []
+    for await (const chunk of req) chunks.push(chunk)
+    paths.add(req.url ?? '')
+    for (const { resource, scopeSpans } of JSON.parse(Buffer.concat(chunks).toString()).resourceSpans) {
+      for (const each of resource.attributes) if (each.key === 'service.name') services.add(each.value.stringValue)
+      for (const scope of scopeSpans) spans.push(...scope.spans)
+    }
+    res.writeHead(200, { 'content-type': 'application/json' }).end('{}')
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const stop = () => {
+    server.close()
+    server.closeAllConnections()
+  }
+  return { url: `http://127.0.0.1:${port}`, spans, services, paths, stop }
+}
+
+const attribute = (span: Span, key: string) =>
+  Object.values(span.attributes.find((each) => each.key === key)?.value ?? {})[0]
+
+const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736'
+const PARENT = '00f067aa0ba902b7'
+const OK = { traceparent: `00-${TRACE}-${PARENT}-01` }
+
+describe('traces', () => {
+  let receiver: Awaited<ReturnType<typeof startReceiver>>
+  let redis: TestRedis
+  let gateway: Awaited<ReturnType<typeof serve>>
+  let client: TestClient
+  before(async () => {
+    receiver = await startReceiver()
+    redis = await startRedis()
+    gateway = await serve({
+      REDIS_URL: redis.url,
+      OTEL_EXPORTER_OTLP_ENDPOINT: `${receiver.url}/`,
+      OTEL_BSP_SCHEDULE_DELAY: '50',
+    })
+    const agent = await redis.client()
+    await eventually(async () => (await fetch(`${gateway.http}/ready`)).ok, 'the gateway to be ready')
+    await agent.set('session:s1:auth', 'secret-of-s1')
+    client = await connect(`${gateway.ws}/a/ws/s1`, { token: 'secret-of-s1', headers: OK })
+    client.send({ type: 'ask' })
+    client.send({ type: 'ping' })
+  })
+  after(async () => {
+    client?.socket.terminate()
+    await killCommands()
+    await redis.stop()
+    receiver.stop()
+  })
+  const handshake = (result: string) =>
+    eventually(
+      () =>
+        receiver.spans.find(
+          (each) => each.name === 'wsproxy handshake' && attribute(each, 'wsproxy.result') === result,
+        ),
+      `a handshake with ${result}`,
+    )
+
+  it('have one span for an accepted handshake, which continues the trace of the client', async () => {
+    const span = await handshake('accepted')
+    assert.equal(span.traceId, TRACE)
+    assert.equal(span.parentSpanId, PARENT)
+    assert.equal(span.kind, 2)
+    assert.equal(attribute(span, 'wsproxy.door'), 'session')
+    assert.equal(attribute(span, 'wsproxy.subject'), 's1')
+    assert.deepEqual([...receiver.paths], ['/v1/traces'])
+    assert.deepEqual([...receiver.services], ['wsproxy'])
+  })
+
+  it('have one span for a published client frame, linked with the handshake, and none for what is answered here', async () => {
+    const published = () => receiver.spans.filter(({ name }) => name === 'wsproxy publish')
+    await eventually(() => published().length > 0, 'the span of a publish')
+    await client.find({ type: 'pong' })
+    const accepted = await handshake('accepted')
+    const [span, ...more] = published()
+    assert.deepEqual(more, [])
+    assert.equal(span!.kind, 4)
+    assert.equal(attribute(span!, 'messaging.destination.name'), 'session:s1:up')
+    assert.equal(attribute(span!, 'wsproxy.result'), 'published')
+    assert.deepEqual(
+      span!.links?.map(({ traceId, spanId }) => [traceId, spanId]),
+      [[TRACE, accepted.spanId]],
+    )
+    assert.notEqual(span!.traceId, TRACE)
+  })
+
+  it('have one span for a refusal, with its code', async () => {
+    assert.equal((await refused(`${gateway.ws}/a/ws/s1`, { token: 'wrong', headers: OK })).status, 403)
+    assert.equal((await handshake('token-rejected')).traceId, TRACE)
+    assert.equal((await refused(`${gateway.ws}/a/ws/s1`)).status, 401)
+    const early = await handshake('credentials-missing')
+    assert.equal(early.parentSpanId ?? '', '')
+  })
+
+  it('start anew where the header is not a valid traceparent', async () => {
+    const bad = [
+      `ff-${TRACE}-${PARENT}-01`,
+      `00-${'0'.repeat(32)}-${PARENT}-01`,
+      `00-${TRACE}-${PARENT}-01-more`,
+      `00-${TRACE}-${PARENT}`,
+      'nonsense',
+    ]
+    for (const traceparent of bad) await refused(`${gateway.ws}/~/ws/s1`, { headers: { traceparent } })
+    const spans = await eventually(() => {
+      const found = receiver.spans.filter((each) => attribute(each, 'wsproxy.result') === 'malformed-id')
+      return found.length === bad.length ? found : undefined
+    }, 'all of their spans')
+    for (const span of spans) {
+      assert.notEqual(span.traceId, TRACE)
+      assert.equal(span.parentSpanId ?? '', '')
+    }
+    assert.equal(new Set(spans.map(({ traceId }) => traceId)).size, bad.length)
+  })
+
+  it('hold no token', () => {
+    assert.ok(!JSON.stringify(receiver.spans).includes('secret-of-s1'))
+    assert.ok(receiver.spans.length > 3)
+  })
+
+  it('are sent to the end: what is still here goes out when the gateway drains', async () => {
+    const own = await serve({
+      REDIS_URL: redis.url,
+      OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
+      OTEL_SERVICE_NAME: 'mine',
+    })
+    await eventually(async () => (await fetch(`${own.http}/ready`)).ok, 'the gateway to be ready')
+    await refused(`${own.ws}/last/ws/!`)
+    own.command.signal('SIGTERM')
+    assert.equal(await own.command.status(), 0)
+    assert.ok(receiver.services.has('mine'))
+  })
+})
+
+describe('without an endpoint', () => {
+  it('there is no tracing, and nothing of it is loaded', async () => {
+    const redis = await startRedis()
+    const { command, http } = await serve({ REDIS_URL: redis.url, NODE_DEBUG: 'esm' })
+    await eventually(async () => (await fetch(`${http}/ready`)).ok, 'the gateway to be ready')
+    command.signal('SIGTERM')
+    assert.equal(await command.status(), 0)
+    await redis.stop()
+    assert.match(command.stderr, /prom-client/)
+    assert.doesNotMatch(command.stderr, /opentelemetry/)
+  })
+
+  it('a bad one is a start-up error that names it', async () => {
+    const command = new Command(['serve'], { env: { OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:4318' } })
+    assert.equal(await command.status(), 2)
+    assert.match(command.stderr, /^OTEL_EXPORTER_OTLP_ENDPOINT: must be http/m)
+  })
+})
+
+describe('the span of a client frame', () => {
+  it('ends once, however the frame ends: published late, refused, or uncertain', async () => {
+    const metrics = new Metrics()
+    const ends: string[][] = []
+    const publish = () => {
+      const results: string[] = []
+      ends.push(results)
+      return { context: undefined as never, end: (result: string) => void results.push(result) }
+    }
+    const answers: ((waiter: Answered) => void)[] = [
+      (waiter) => waiter.answered(1),
+      (waiter) => waiter.failed(new Error('connection lost')),
+      (waiter) => waiter.failed(new ErrorReply('NOPERM')),
+    ]
+    const submit = (_: unknown, waiter: Answered) => setImmediate(answers.shift()!, waiter)
+    let there = false
+    const upstream = new RedisUpstream({
+      link: () => (there ? ({ client: { submit } } as never) : undefined),
+      sharded: false,
+      moved: () => {},
+      metrics,
+      tracing: { publish } as unknown as Tracing,
+      maxMessages: 3,
+      maxBytes: 10_000,
+    })
+    for (let i = 0; i < 4; i++) upstream.outlet('up', () => {}).publish(Buffer.from('{}'))
+    assert.deepEqual(ends, [[], [], [], ['upstream-unavailable']])
+    there = true
+    upstream.release()
+    await within(upstream.settled(), 'all to be sent')
+    assert.deepEqual(ends, [['published'], ['upstream-uncertain'], ['upstream-unavailable'], ['upstream-unavailable']])
+    metrics.stop()
+  })
+})
