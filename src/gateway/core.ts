@@ -105,9 +105,11 @@ export class Core {
       this.acceptor.sweep(now)
       this.ends.sweep(now)
     }, SWEEP_MS)
-    metrics.channels = () => this.redis.feed.channels
-    metrics.held = () => this.redis.upstream.held
-    metrics.bufferedBytes = () => this.#bufferedBytes()
+    metrics.register({
+      channels: () => this.redis.feed.channels,
+      held: () => this.redis.upstream.held,
+      bufferedBytes: () => this.#bufferedBytes(),
+    })
   }
 
   /** Looks at no socket any more. */

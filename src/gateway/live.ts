@@ -86,7 +86,8 @@ export function liveDoor({ config, core, metrics, log, draining, health }: LiveW
     return 1
   }
 
-  metrics.live.read = () => readingsOf(metrics, door, bindings.of(door), topics)
+  const readings = () => readingsOf(metrics, door, bindings.of(door), topics)
+  metrics.live.register(readings)
   const routes = liveRoutes({
     bus,
     topics,
@@ -102,7 +103,7 @@ export function liveDoor({ config, core, metrics, log, draining, health }: LiveW
       authRequired: config.wsAuthRequired,
       originsConfigured: (config.wsAllowedOrigins ?? config.allowedOrigins).length > 0,
     },
-    accepted: async () => (await metrics.live.read())?.connections ?? 0,
+    accepted: async () => (await readings()).connections,
     pingRedis: () => redis.ping(HEALTHY_MS),
     draining,
     metrics: config.metricsEnabled ? () => metrics.live.page() : undefined,

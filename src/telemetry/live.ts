@@ -47,8 +47,7 @@ export class LiveMetrics {
   readonly #registry: Registry
   readonly #names: string[] = []
   #reading: Promise<LiveReadings | undefined> | undefined
-  /** Set by the live door. */
-  read: () => Promise<LiveReadings | undefined> = async () => undefined
+  #read: () => Promise<LiveReadings | undefined> = async () => undefined
 
   constructor(registry: Registry) {
     this.#registry = registry
@@ -78,6 +77,11 @@ export class LiveMetrics {
     })
   }
 
+  /** Says where the values of `LiveReadings` are read. Until then the counters are 0. */
+  register(read: () => Promise<LiveReadings>): void {
+    this.#read = read
+  }
+
   /** These metrics alone, as Prometheus text. */
   async page(): Promise<string> {
     const texts = await Promise.all(this.#names.map((name) => this.#registry.getSingleMetricAsString(name)))
@@ -86,7 +90,7 @@ export class LiveMetrics {
 
   /** All metrics of one scrape share a reading. */
   async #readings(): Promise<LiveReadings | undefined> {
-    this.#reading ??= this.read().finally(() => {
+    this.#reading ??= this.#read().finally(() => {
       this.#reading = undefined
     })
     return this.#reading

@@ -25,6 +25,16 @@ export interface DoorStats {
   active: number
 }
 
+/** Values that other parts of the gateway keep. The registry reads them at each scrape. */
+export interface Readings {
+  /** Unsent bytes of each open socket. */
+  readonly bufferedBytes: () => Iterable<number>
+  /** Channels that Redis has confirmed. */
+  readonly channels: () => number
+  /** Client frames held until Redis is back. */
+  readonly held: () => number
+}
+
 const PREFIX = 'wsproxy_'
 const SECONDS = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
 const CHECK_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1]
@@ -39,12 +49,7 @@ export class Metrics {
   readonly live = new LiveMetrics(this.registry)
   readonly #doors = new Map<string, DoorStats>()
   readonly #delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS })
-  /** Unsent bytes of each socket, asked at a scrape. */
-  bufferedBytes: () => Iterable<number> = () => []
-  /** Confirmed channels, asked at a scrape. */
-  channels: () => number = () => 0
-  /** Client frames held for Redis, asked at a scrape. */
-  held: () => number = () => 0
+  #readings: Readings = { bufferedBytes: () => [], channels: () => 0, held: () => 0 }
 
   readonly connections = this.#counter(
     'connections_total',
@@ -117,7 +122,7 @@ export class Metrics {
     BYTES,
     (histogram) => {
       histogram.reset()
-      for (const bytes of this.bufferedBytes()) histogram.observe(bytes, 1)
+      for (const bytes of this.#readings.bufferedBytes()) histogram.observe(bytes, 1)
     },
   )
 
@@ -148,10 +153,10 @@ export class Metrics {
       for (const [door, { active }] of this.#doors) gauge.set({ door }, active)
     })
     this.#gauge('redis_pubsub_channels_active', 'Channels that Redis has confirmed', [], (gauge) =>
-      gauge.set(this.channels()),
+      gauge.set(this.#readings.channels()),
     )
     this.#gauge('upstream_held_messages', 'Client frames held until Redis is back', [], (gauge) =>
-      gauge.set(this.held()),
+      gauge.set(this.#readings.held()),
     )
     this.registry.registerMetric(this.#bufferUtilization as unknown as Metric)
     this.#eventLoopDelay()
@@ -162,6 +167,11 @@ export class Metrics {
     for (const reason of GAP_REASONS) this.#gaps.inc({ reason }, 0)
     for (const type of ['internal', 'redis', 'run']) this.errors.inc({ type }, 0)
     for (const stage of ['warning', 'full']) this.backpressure.inc({ stage }, 0)
+  }
+
+  /** Says where the values of `Readings` are read. Until then each of them is 0. */
+  register(readings: Readings): void {
+    this.#readings = readings
   }
 
   /** Messages that did not reach whom they were for. */

@@ -65,20 +65,20 @@ describe('the metrics', () => {
   })
 
   it('say how full the buffers are at this moment, one value a socket', async () => {
-    metrics.bufferedBytes = () => [0, 0, 2000, 3 * 1024 ** 2]
+    let unsent = [0, 0, 2000, 3 * 1024 ** 2]
+    metrics.register({ bufferedBytes: () => unsent, channels: () => 0, held: () => 0 })
     for (let i = 0; i < 2; i++) {
       const text = await page()
       assert.equal(sample(text, 'wsproxy_buffer_utilization_bytes_bucket', { le: '0' }), 2)
       assert.equal(sample(text, 'wsproxy_buffer_utilization_bytes_bucket', { le: '16384' }), 3)
       assert.equal(sample(text, 'wsproxy_buffer_utilization_bytes_count'), 4)
     }
-    metrics.bufferedBytes = () => []
+    unsent = []
     assert.equal(sample(await page(), 'wsproxy_buffer_utilization_bytes_count'), 0)
   })
 
   it('ask at a scrape what others keep', async () => {
-    metrics.channels = () => 12
-    metrics.held = () => 34
+    metrics.register({ bufferedBytes: () => [], channels: () => 12, held: () => 34 })
     metrics.received.redis = 5
     metrics.received.client = 6
     const text = await page()
