@@ -4,7 +4,8 @@
  * has changed, then does what was asked. Plain Node, no packages: they may not be there yet.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { randomInt } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -59,7 +60,13 @@ const GATEWAY_FLAGS = ['--max-semi-space-size=4']
 /** Test files at once: they wait more than they work. */
 const AT_ONCE = Math.ceil(availableParallelism() * 1.5)
 
-const tests = (names) => {
+/** The compiled test files that import a module of the tests. */
+const usersOf = (module) =>
+  readdirSync(join(root, 'dist/test'), { recursive: true })
+    .filter((file) => file.endsWith('.test.js'))
+    .filter((file) => readFileSync(join(root, 'dist/test', file), 'utf8').includes(module))
+
+const tests = (names, env = {}) => {
   const all = readdirSync(join(root, 'dist/test'), { recursive: true })
     .filter((file) => file.endsWith('.test.js'))
     .filter((file) => names.length === 0 || names.some((name) => file.includes(name)))
@@ -70,7 +77,7 @@ const tests = (names) => {
   }
   // One that has failed leaves its servers behind, for which its process would wait.
   const flags = ['--enable-source-maps', '--test', '--test-force-exit', `--test-concurrency=${AT_ONCE}`]
-  run(process.execPath, [...flags, ...all])
+  run(process.execPath, [...flags, ...all], { env })
 }
 
 const commands = {
@@ -81,6 +88,14 @@ const commands = {
   'contract:generate': (args) => node('tools/contract/generate.js', args),
   'contract:diff': (args) => node('tools/contract/diff.js', args),
   chaos: (args) => node('test/chaos/main.js', args),
+  /** Property tests from a random seed with twenty times the runs, then chaos and garbage from random seeds. */
+  nightly: ([minutes = '30']) => {
+    const env = { PROPERTY_SEED: String(randomInt(2 ** 31)), PROPERTY_RUNS: '20' }
+    console.error(`PROPERTY_SEED=${env.PROPERTY_SEED} PROPERTY_RUNS=${env.PROPERTY_RUNS}`)
+    tests(usersOf('support/property.js'), env)
+    node('test/chaos/main.js', ['--minutes', minutes])
+    node('test/chaos/main.js', ['--garbage', '200000'])
+  },
   /** Everything that CI checks; with names, only the test files that have one of them in their path. */
   test: (args) => {
     if (args.length === 0) {

@@ -10,6 +10,7 @@ import {
   parseSize,
 } from '../../src/config/load.ts'
 import { settings } from '../../src/config/table.ts'
+import { assertProperty } from '../support/property.ts'
 
 const KEYS = Object.keys(settings) as (keyof Config)[]
 const MB = 1024 ** 2
@@ -78,7 +79,7 @@ describe('a duration', () => {
   }
 
   it('is the sum of its parts', () => {
-    fc.assert(
+    assertProperty(
       fc.property(fc.nat(23), fc.nat(59), fc.nat(59), fc.nat(999), (h, m, s, ms) => {
         assert.equal(parseDuration(`${h}h${m}m${s}s${ms}ms`), ((h * 60 + m) * 60 + s) * 1000 + ms)
       }),

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { isOriginEntry, originRule } from '../../src/config/origins.ts'
+import { assertProperty } from '../support/property.ts'
 
 describe('a list of origins', () => {
   it('admits any with a *, also beside others', () => {
@@ -75,6 +76,6 @@ describe('a list of origins', () => {
         assert.equal(originRule([entry], true)(`${scheme || 'https://'}x${name}${end}`), false)
       },
     )
-    fc.assert(property)
+    assertProperty(property)
   })
 })

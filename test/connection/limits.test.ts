@@ -3,6 +3,7 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { originRule } from '../../src/config/origins.ts'
 import { admit, ConnectLimits, type ConnectLimitsOptions } from '../../src/connection/limits.ts'
+import { assertProperty } from '../support/property.ts'
 
 /** The textbook: tokens drip into a bucket, an event takes one out. Levels are in ms, so that nothing is rounded. */
 class TokenBucket {
@@ -46,7 +47,7 @@ describe('a rate', () => {
         }
       },
     )
-    fc.assert(property, { numRuns: 500 })
+    assertProperty(property, { numRuns: 500 })
   })
 
   it('admits the whole burst and not one more, whatever fraction of a millisecond it is', () => {
@@ -67,7 +68,7 @@ describe('a rate', () => {
         assert.equal(admit(fullAt, at, 1000 / rate, burst), undefined)
       },
     )
-    fc.assert(property, { numRuns: 500 })
+    assertProperty(property, { numRuns: 500 })
   })
 
   it('admits the burst at once, then one an interval, and nothing is gained by having been refused', () => {
@@ -145,7 +146,7 @@ describe('places', () => {
         assert.equal(subject.count, held.length)
       }
     })
-    fc.assert(property, { numRuns: 300 })
+    assertProperty(property, { numRuns: 300 })
   })
 })
 
@@ -201,7 +202,7 @@ describe('the origin rule', () => {
       assert.equal(rule(`${protocol}://${sub}.test?.${name}`), false)
       assert.equal(rule(`.${name}`), false)
     })
-    fc.assert(property, { numRuns: 200 })
+    assertProperty(property, { numRuns: 200 })
   })
 
   it('refuses every origin that is not in the list', () => {
@@ -210,12 +211,12 @@ describe('the origin rule', () => {
       assert.equal(originRule(others, false)(`${protocol}://${name}`), false)
       assert.equal(originRule([...others, name], false)(`${protocol}://${name}`), true)
     })
-    fc.assert(property, { numRuns: 200 })
+    assertProperty(property, { numRuns: 200 })
   })
 
   it('survives whatever a client may call an origin', () => {
     const rule = originRule(['example.org', '*.example.org'], false)
-    fc.assert(fc.property(fc.string(), (origin) => typeof rule(origin) === 'boolean'))
+    assertProperty(fc.property(fc.string(), (origin) => typeof rule(origin) === 'boolean'))
     for (const origin of ['null', 'https://', '://example.org', 'https://exa mple.org', 'file://', 'https://[::1']) {
       assert.equal(rule(origin), false, origin)
     }

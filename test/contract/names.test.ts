@@ -2,13 +2,14 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { isId, sessionAuth, sessionDown, sessionUp } from '../../src/contract/names.ts'
+import { assertProperty } from '../support/property.ts'
 
 const ALPHABET = [...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-']
 
 describe('an id', () => {
   it('is 1 to 128 of A-Z, a-z, 0-9, _, . and -', () => {
     const ids = fc.array(fc.constantFrom(...ALPHABET), { minLength: 1, maxLength: 128 })
-    fc.assert(fc.property(ids, (characters) => isId(characters.join(''))))
+    assertProperty(fc.property(ids, (characters) => isId(characters.join(''))))
     assert.ok(isId('x'.repeat(128)))
     assert.ok(!isId('x'.repeat(129)))
     assert.ok(!isId(''))
@@ -16,7 +17,7 @@ describe('an id', () => {
 
   it('holds no other character, wherever it stands', () => {
     const other = fc.string({ unit: 'binary', minLength: 1, maxLength: 2 }).filter((each) => !/^[\w.-]+$/.test(each))
-    fc.assert(
+    assertProperty(
       fc.property(fc.constantFrom('', 'a', 'ab'), other, fc.constantFrom('', 'z'), (before, wrong, after) => {
         assert.ok(!isId(before + wrong + after))
       }),
@@ -28,7 +29,7 @@ describe('an id', () => {
 
   it('makes names that no other id or purpose has', () => {
     const id = fc.array(fc.constantFrom('a', 'b', '.', '-', '_'), { minLength: 1, maxLength: 4 }).map((x) => x.join(''))
-    fc.assert(
+    assertProperty(
       fc.property(id, id, (one, other) => {
         const names = [sessionDown, sessionUp, sessionAuth].flatMap((name) => [name(one), name(other)])
         assert.equal(new Set(names).size, one === other ? 3 : 6)

@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { read } from '../../../src/doors/live/inbound.ts'
 import { startGateway, type TestGateway } from '../../support/gateway.ts'
 import { answersTo, live, tell } from '../../support/live.ts'
+import { assertProperty } from '../../support/property.ts'
 import { eventually, within } from '../../support/wait.ts'
 
 const nested = (depth: number) => `${'['.repeat(depth)}${']'.repeat(depth)}`
@@ -164,7 +165,7 @@ describe('bad input at the live door', () => {
       if ('frame' in inbound) assert.match(inbound.frame.type, /^(ping|subscribe|unsubscribe|request_data)$/)
       else assert.match(inbound.message, /^(Invalid JSON|Invalid message|Unknown message type)/)
     })
-    fc.assert(property, { numRuns: 2000 })
+    assertProperty(property, { numRuns: 2000 })
   })
 })
 

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { isTopic } from '../../../src/contract/names.ts'
 import { LiveTopics, viewOf } from '../../../src/doors/live/topics.ts'
+import { assertProperty } from '../../support/property.ts'
 
 const EXTRA = ['news', 'build.*', 'x*']
 const names = fc.oneof(
@@ -26,7 +27,7 @@ describe('the topics of the live door', () => {
       for (const name of unknown) assert.ok(!isTopic(name) || topics.entryOf(name) === undefined)
       for (const name of added) assert.ok(isTopic(name) && topics.entryOf(name) !== undefined)
     })
-    fc.assert(property, { numRuns: 1000 })
+    assertProperty(property, { numRuns: 1000 })
   })
 
   it('are told by the entry that admits them, never by what a client wrote', () => {

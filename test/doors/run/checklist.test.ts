@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { parseStamp, renderRun, weppChecklist } from '../../../src/doors/run/checklist.ts'
+import { assertProperty } from '../../support/property.ts'
 
 interface Example {
   name: string
@@ -49,7 +50,7 @@ describe('the wepp checklist', () => {
     .map((hash) => Object.entries(hash))
 
   it('never throws, and always has every key, in order', () => {
-    fc.assert(
+    assertProperty(
       fc.property(hashes, (hash) => {
         const frame = JSON.parse(render(hash))
         assert.deepEqual(Object.keys(frame.checklist), [...steps].sort())
@@ -59,7 +60,7 @@ describe('the wepp checklist', () => {
   })
 
   it('does not depend on the order of fields', () => {
-    fc.assert(
+    assertProperty(
       fc.property(
         hashes.chain((hash) => fc.tuple(fc.constant(hash), fc.shuffledSubarray(hash, { minLength: hash.length }))),
         ([a, b]) => {
@@ -93,7 +94,7 @@ describe('the wepp checklist', () => {
   }
 
   it('is never turned off by a newer stamp of the step itself', () => {
-    fc.assert(
+    assertProperty(
       fc.property(
         hashes,
         fc.constantFrom(...Object.keys(OWN)),

@@ -5,6 +5,7 @@ import type { Source, Topic } from '../../../src/connection/bind.ts'
 import type { Fields } from '../../../src/doors/run/checklist.ts'
 import { RunWatches, type WatchOptions } from '../../../src/doors/run/watch.ts'
 import { VirtualClock } from '../../support/clock.ts'
+import { assertProperty } from '../../support/property.ts'
 import { frameOf } from '../../support/runs.ts'
 
 /** Milliseconds in which events share one read, and within which a read has to be answered. */
@@ -529,7 +530,7 @@ describe('for any interleaving of changes, events, answers, faults and outages, 
   }
 
   it('shows in the end what the rules say of the final hash, tells only differences, and has at most one read under way', async () => {
-    await fc.assert(
+    await assertProperty(
       fc.asyncProperty(steps, async (script) => {
         const { made, final } = await play(script)
         const expected = noSteps(frameOf(Object.fromEntries(final ?? [])))

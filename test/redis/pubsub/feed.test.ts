@@ -8,6 +8,7 @@ import type { Target } from '../../../src/redis/wire/connection.ts'
 import { isReply } from '../../../src/redis/wire/errors.ts'
 import { Metrics } from '../../../src/telemetry/metrics.ts'
 import { keptLog, openLink, type TestLink, total } from '../../support/link.ts'
+import { assertProperty } from '../../support/property.ts'
 import { TcpProxy } from '../../support/proxy.ts'
 import { type Client, startRedis, type TestRedis, withoutRealRedis } from '../../support/redis.ts'
 import { eventually, within } from '../../support/wait.ts'
@@ -127,7 +128,7 @@ describe('the feed', () => {
     const { feed, messages } = await startFeed()
     const channels = Array.from({ length: 8 }, (_, i) => `churn-${i}`)
     const step = fc.record({ channel: fc.constantFrom(...channels), want: fc.boolean(), turns: fc.nat(3) })
-    await fc.assert(
+    await assertProperty(
       fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
         const wanted = new Set<string>()
         for (const { channel, want, turns } of steps) {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { Subscriptions } from '../../../src/redis/pubsub/subscriptions.ts'
+import { assertProperty } from '../../support/property.ts'
 
 const CHANNELS = ['a', 'b', 'c', 'd', 'e']
 const MANY = 100
@@ -97,7 +98,7 @@ const step: fc.Arbitrary<(model: Model) => void> = fc.oneof(
 
 describe('the state of the subscriptions', () => {
   it('has one command a channel under way and ends with confirmed = wanted, for any interleaving', () => {
-    fc.assert(
+    assertProperty(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
         const model = new Model()
         for (const each of steps) {

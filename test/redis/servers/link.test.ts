@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import { RedisUnavailable } from '../../../src/platform/unavailable.ts'
 import { backoffMs } from '../../../src/redis/servers/link.ts'
 import { newLink, openLink, type TestLink, total } from '../../support/link.ts'
+import { assertProperty } from '../../support/property.ts'
 import { TcpProxy } from '../../support/proxy.ts'
 import { startRealRedis, startRedis, type TestRedis, withoutRealRedis } from '../../support/redis.ts'
 import { eventually } from '../../support/wait.ts'
@@ -14,7 +15,7 @@ const BLOCKED_MS = 6000
 
 describe('the pause before the next attempt', () => {
   it('is at most 50 ms after the first failure', () => {
-    fc.assert(
+    assertProperty(
       fc.property(fc.double({ min: 0, max: 0.999999, noNaN: true }), (random) => {
         const pause = backoffMs(1, () => random)
         assert.ok(pause >= 0 && pause <= 50)
@@ -45,7 +46,7 @@ describe('the pause before the next attempt', () => {
   })
 
   it('never passes 5 s, and is never shorter than half of what came before it', () => {
-    fc.assert(
+    assertProperty(
       fc.property(fc.nat(10_000), fc.double({ min: 0, max: 1, noNaN: true }), (failures, random) => {
         const pause = backoffMs(failures, () => random)
         assert.ok(pause >= 0 && pause <= 5000)

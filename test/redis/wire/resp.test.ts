@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { CommandWriter } from '../../../src/redis/wire/encode.ts'
 import { ErrorReply } from '../../../src/redis/wire/errors.ts'
 import { type Reply, RespReader } from '../../../src/redis/wire/resp.ts'
+import { assertProperty } from '../../support/property.ts'
 
 /** Everything that a reader hands over, copied, since the buffers are views. */
 function readerWithLog() {
@@ -81,7 +82,7 @@ describe('RESP', () => {
       assert.deepEqual(log, whole, `cut at ${at}`)
     }
     const cuts = fc.array(fc.integer({ min: 1, max: 9 }), { minLength: bytes.length, maxLength: bytes.length })
-    fc.assert(
+    assertProperty(
       fc.property(cuts, (sizes) => {
         const { reader, log } = readerWithLog()
         for (let at = 0, i = 0; at < bytes.length; at += sizes[i++]!) reader.push(bytes.subarray(at, at + sizes[i]!))
@@ -166,7 +167,7 @@ describe('RESP', () => {
           return [Buffer.from(`$${its.length}\r\n`), its, Buffer.from('\r\n')]
         }),
       ])
-    fc.assert(
+    assertProperty(
       fc.property(commands, fc.array(fc.constantFrom('take', 'reuse', 'go on')), (given, turns) => {
         const writer = new CommandWriter()
         const kept: Buffer[] = []

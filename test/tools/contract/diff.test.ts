@@ -11,6 +11,7 @@ import { schemaText } from '../../../src/contract/live/schema.ts'
 import { difference } from '../../../tools/contract/diff.ts'
 import { type ContractSchema, framesOf } from '../../../tools/contract/schema.ts'
 import { type Level, raised, verdictOn } from '../../../tools/contract/version.ts'
+import { assertProperty } from '../../support/property.ts'
 
 type Loose = { version: string; $defs: Record<string, Record<string, unknown>> }
 type Properties = Record<string, Record<string, unknown>>
@@ -172,7 +173,7 @@ describe('the difference of two contracts', () => {
       assert.ok(RANK[changed(contract).level] >= Math.min(expected, 2))
       if (picked.length === 1) assert.equal(RANK[changed(contract).level], expected)
     })
-    fc.assert(property, { numRuns: 300 })
+    assertProperty(property, { numRuns: 300 })
   })
 })
 
@@ -190,7 +191,7 @@ describe('the version of a contract', () => {
       const problems = verdictOn(level, from.join('.'), to.join('.'), NOTE(to.join('.')))
       assert.equal(problems.length === 0, by !== undefined && RANK[by] >= RANK[level])
     })
-    fc.assert(property, { numRuns: 1000 })
+    assertProperty(property, { numRuns: 1000 })
   })
 
   it('of a major change has a note with a migration in its own part', () => {
