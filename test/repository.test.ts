@@ -5,6 +5,7 @@ import { dirname, join, relative, sep } from 'node:path'
 import { describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { OURS } from '../bench/subjects.ts'
+import { PAGES, part, tableRows } from './support/pages.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8')
@@ -191,38 +192,31 @@ describe('the files of src', () => {
   })
 })
 
-describe('the README', () => {
-  const part = (name: string): string => {
-    const [, text] = new RegExp(`<!-- ${name} -->\\n([\\s\\S]*?)\\n<!-- /${name} -->`).exec(read('README.md')) ?? []
-    assert.ok(text, `README.md has a part ${name}`)
-    return text
-  }
+describe('the pages', () => {
+  const METRICS = 'docs/reference/metrics.md'
 
-  it('has in its table every metric of metrics.ts, and none that does not exist', async () => {
+  it('list every metric with its type, and none that does not exist', async () => {
     const { Metrics } = await import('../src/telemetry/metrics.ts')
     const metrics = new Metrics()
     const real = (await metrics.registry.getMetricsAsJSON()).map(({ name, type }) => [name, String(type)])
     metrics.stop()
-    const rows = [...part('metrics').matchAll(/^\| `(\w+)` \| *(\w+) *\|/gm)].map(([, name, kind]) => [name!, kind!])
+    const rows = tableRows(part(METRICS, 'metrics')).map(([name, type]) => [name!, type!])
     assert.deepEqual(rows.sort(), real.filter(([name]) => name!.startsWith('wsproxy_')).sort())
   })
 
-  it('explains every reason of a loss, and none that does not exist', async () => {
+  it('explain every reason of a loss or a gap, and none that does not exist', async () => {
     const { GAP_REASONS, LOSS_REASONS } = await import('../src/contract/reasons.ts')
-    const rows = [...part('reasons').matchAll(/^\| (?:`(\w+)`)? ?\| `(\w+)` \|/gm)].map(([, table, reason]) => [
-      table,
-      reason,
-    ])
-    const second = rows.findIndex(([table]) => table === 'gaps_total')
-    const reasons = rows.map(([, reason]) => reason)
+    const rows = tableRows(part('docs/reference/codes.md', 'reasons'))
+    const second = rows.findIndex(([metric]) => metric === 'gaps_total')
+    const reasons = rows.map(([, reason]) => reason!)
     assert.deepEqual(reasons.slice(0, second).sort(), [...LOSS_REASONS].sort())
     assert.deepEqual(reasons.slice(second).sort(), [...GAP_REASONS].sort())
   })
 
-  it('names the labels of each metric', async () => {
+  it('list the labels of each metric', async () => {
     const text = read('src/telemetry/metrics.ts')
-    for (const [, name, labels] of part('metrics').matchAll(/^\| `wsproxy_(\w+)` \| *\w+ *\| *([\w, ]*?) *\|/gm)) {
-      const [, inCode] = new RegExp(`'${name}',[^[]*\\[([^\\]]*)\\]`).exec(text) ?? []
+    for (const [name, , labels] of tableRows(part(METRICS, 'metrics'))) {
+      const [, inCode] = new RegExp(`'${name!.replace(/^wsproxy_/, '')}',[^[]*\\[([^\\]]*)\\]`).exec(text) ?? []
       if (inCode === undefined) continue
       const real = [...inCode.matchAll(/'(\w+)'/g)].map(([, label]) => label!)
       assert.deepEqual(
@@ -236,17 +230,17 @@ describe('the README', () => {
     }
   })
 
-  it('has in its table every preflight check with its priority, and none that does not exist', async () => {
+  it('list every preflight check with its priority, and none that does not exist', async () => {
     const { BUILT_IN, loadChecks } = await import('../src/preflight/registry.ts')
     const real = (await loadChecks([BUILT_IN])).map(({ name, priority }) => [name, priority])
-    const rows = [...part('checks').matchAll(/^\| `([\w-]+)` \| (\d+) \|/gm)]
+    const rows = tableRows(part('README.md', 'checks'))
     assert.deepEqual(
-      rows.map(([, name, priority]) => [name, Number(priority)]),
+      rows.map(([name, priority]) => [name, Number(priority)]),
       real,
     )
   })
 
-  it('and the other pages link only to files that exist', () => {
+  it('link only to files that exist', () => {
     for (const page of TREE.filter((path) => path.endsWith('.md'))) {
       for (const [, target] of read(page).matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)) {
         assert.ok(existsSync(join(ROOT, dirname(page), target!)), `${page} links to ${target}`)
@@ -254,12 +248,12 @@ describe('the README', () => {
     }
   })
 
-  it('names only settings that exist', async () => {
+  it('name only settings that exist', async () => {
     const { settings } = await import('../src/config/table.ts')
     /** The pattern of a prefixed name, and what the client reads. */
     const OTHERS = new Set(['WSPROXY_X', 'WSPROXY_TOKEN'])
     const known = new Set<string>(Object.values(settings).map(({ env }) => env))
-    const text = read('README.md') + read('docs/reference/protocol.md')
+    const text = PAGES.map(read).join('\n')
     for (const [, name] of text.matchAll(/`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)(?:=[^`]*)?`/g)) {
       assert.ok(known.has(name!.replace(/^WSPROXY_/, '')) || OTHERS.has(name!), name)
     }

@@ -1,30 +1,17 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { closes, frameErrors, liveErrors, refusals } from '../../src/contract/codes.ts'
 import { RedisUnavailable } from '../../src/platform/unavailable.ts'
+import { PAGES, page, section, tableRows } from '../support/pages.ts'
 
-const PAGE = readFileSync(new URL('../../../docs/reference/protocol.md', import.meta.url), 'utf8')
+const PAGE = 'docs/reference/codes.md'
+/** The rows of the table below a heading of the page of codes. */
+const table = (heading: string): string[][] => tableRows(section(PAGE, heading))
+const retryAfter = (cells: string[]) => cells.join(' ').includes('(Retry-After)')
 
-/** The rows of the first table after a heading, each as its cells. */
-function table(heading: string): string[][] {
-  const [, section = ''] = PAGE.split(new RegExp(`\\n##+ ${heading}\\n`))
-  const lines = section.split(/\n##+ /)[0]!.split('\n')
-  const rows = lines.filter((line) => line.startsWith('|')).slice(2)
-  assert.ok(rows.length > 0, `there is a table under "${heading}"`)
-  return rows.map((row) =>
-    row
-      .split('|')
-      .slice(1, -1)
-      .map((cell) => cell.trim()),
-  )
-}
-const bare = (cell: string | undefined) => String(cell).replaceAll('`', '')
-const retryAfter = (cells: string[]) => cells.join(' ').includes('(`Retry-After`)')
-
-describe('the codes and the page of the protocol', () => {
+describe('the codes and their page', () => {
   it('have the same refusals with the same status', () => {
-    const documented = table('Refusals before the upgrade').map(([code, status]) => [bare(code), Number(status)])
+    const documented = table('Refusals before the upgrade').map(([code, status]) => [code, Number(status)])
     const real = Object.values(refusals).map(({ code, status }) => [code, Number(status.slice(0, 3))])
     assert.deepEqual(documented.sort(), real.sort())
   })
@@ -32,11 +19,11 @@ describe('the codes and the page of the protocol', () => {
   it('agree on which refusals say when to come back', () => {
     const documented = table('Refusals before the upgrade').filter(retryAfter)
     const real = Object.values(refusals).filter((each) => each.retryAfter)
-    assert.deepEqual(documented.map(([code]) => bare(code)).sort(), real.map(({ code }) => code).sort())
+    assert.deepEqual(documented.map(([code]) => code).sort(), real.map(({ code }) => code).sort())
   })
 
   it('name the same headers of a refusal', () => {
-    const rows = new Map(table('Refusals before the upgrade').map((cells) => [bare(cells[0]), cells.join(' ')]))
+    const rows = new Map(table('Refusals before the upgrade').map((cells) => [cells[0]!, cells.join(' ')]))
     for (const { code, headers } of Object.values(refusals)) {
       if (code === 'credentials-malformed') continue
       for (const name of Object.keys(headers ?? {})) {
@@ -57,21 +44,23 @@ describe('the codes and the page of the protocol', () => {
   })
 
   it('have the same error codes', () => {
-    const documented = table('Error codes').map(([code]) => bare(code))
+    const documented = table('Error codes of sessions').map(([code]) => code)
     assert.deepEqual(documented.sort(), Object.keys(frameErrors).sort())
   })
 
   it('have the same error codes of the live door, with the words that their messages begin with', () => {
-    const documented = table('Live error codes').map(([code, words]) => [bare(code), words])
+    const documented = table('Error codes of the live door').map(([code, words]) => [code, words])
     assert.deepEqual(documented.sort(), Object.entries(liveErrors).sort())
   })
 
-  it('name no code elsewhere on the page that does not exist', () => {
+  it('are the only codes that README.md and the pages of docs name', () => {
     const known = new Set<string>([refusals, frameErrors, liveErrors].flatMap((each) => Object.keys(each)))
-    const named = [...PAGE.matchAll(/"code":"([a-z-]+)"/g)].map(([, code]) => code!)
+    const text = PAGES.map(page).join('\n')
+    const named = [...text.matchAll(/"code":"([a-z-]+)"/g)].map(([, code]) => code!)
     assert.ok(named.length > 0)
     for (const code of named) assert.ok(known.has(code), code)
-    for (const [, code] of PAGE.matchAll(/(?:closed? with|close) (\d{4})/g)) {
+    for (const [, code] of text.matchAll(/(?:closed? with|close) (\d{4})/g)) {
+      if (code === '1006') continue
       assert.ok(
         Object.values(closes).some((each) => each.code === Number(code)),
         `close ${code}`,

@@ -227,7 +227,7 @@ describe('what the manifests say of the gateway', () => {
     const pods = find('HorizontalPodAutoscaler').spec.metrics.find(({ type }: { type: string }) => type === 'Pods').pods
     const adapter = parse(readFileSync(join(K8S, 'monitoring/prometheus-adapter.yaml'), 'utf8')).rules.custom[0]
     assert.equal(pods.metric.name, adapter.name.as)
-    assert.ok(readFileSync(join(ROOT, 'README.md'), 'utf8').includes(`\`${pods.metric.name}\``))
+    assert.ok(readFileSync(join(ROOT, 'docs/reference/metrics.md'), 'utf8').includes(`\`${pods.metric.name}\``))
     const limit = Number(find('ConfigMap').data.MAX_CONNECTIONS)
     assert.ok(Number(pods.target.averageValue) <= limit / 2)
     const alerts = readFileSync(join(K8S, 'monitoring/alerts.yaml'), 'utf8')

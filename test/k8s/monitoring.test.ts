@@ -9,6 +9,7 @@ import { closes, refusals } from '../../src/contract/codes.ts'
 import { GAP_REASONS, LOSS_REASONS } from '../../src/contract/reasons.ts'
 import { connect, refused } from '../support/client.ts'
 import { startGateway, type TestGateway } from '../support/gateway.ts'
+import { part, tableRows } from '../support/pages.ts'
 import { type Asked, read } from '../support/promql.ts'
 import { eventually } from '../support/wait.ts'
 
@@ -31,6 +32,9 @@ interface Panel {
   readonly gridPos: { x: number; y: number; w: number; h: number }
   readonly targets?: { expr: string; legendFormat: string }[]
 }
+
+/** The rows of the table of metrics. */
+const METRICS = tableRows(part('docs/reference/metrics.md', 'metrics'))
 
 const groups: { name: string; rules: Rule[] }[] = parse(text('k8s/monitoring/alerts.yaml')).groups
 const rules = groups.flatMap((group) => group.rules)
@@ -85,9 +89,8 @@ describe('what is scraped from a gateway that works', () => {
         known.set(label!, (known.get(label!) ?? new Set()).add(value!))
       }
     }
-    // Series that only a fault or a launch makes: the README's table says their labels, and a test compares that with the code.
-    const ROW = /^\| `(wsproxy_\w+)` \| *(counter|histogram) *\| *([\w, ]*?) *\|/gm
-    for (const [, metric, kind, labels] of text('README.md').matchAll(ROW)) {
+    // Series that only a fault or a launch makes: the page of metrics lists their labels, and a test compares it with the code.
+    for (const [metric, kind, labels] of METRICS.filter(([, each]) => each !== 'gauge')) {
       for (const name of kind === 'counter' ? [metric!] : [`${metric}_bucket`, `${metric}_sum`, `${metric}_count`]) {
         const known = series.get(name) ?? new Map<string, Set<string>>()
         series.set(name, known)
@@ -153,9 +156,29 @@ describe('what is scraped from a gateway that works', () => {
 
   it('is shown as a whole: a panel or a rule asks for every metric of ours', () => {
     const asked = new Set(expressions.flatMap(({ expr }) => read(expr).metrics.map(({ metric }) => metric)))
-    const named = [...text('README.md').matchAll(/^\| `(wsproxy_\w+)` \|/gm)].map(([, name]) => name!)
-    const unseen = named.filter((name) => !['', '_bucket', '_count', '_sum'].some((end) => asked.has(name + end)))
+    const unseen = METRICS.map(([name]) => name!).filter(
+      (name) => !['', '_bucket', '_count', '_sum'].some((end) => asked.has(name + end)),
+    )
     assert.deepEqual(unseen, [])
+  })
+
+  it('has in its table of metrics each alert beside every metric that the alert reads', () => {
+    const records = new Map(rules.flatMap(({ record, expr }) => (record ? [[record, expr] as const] : [])))
+    const readBy = (expr: string): string[] =>
+      read(expr).metrics.flatMap(({ metric }) => (records.has(metric) ? readBy(records.get(metric)!) : metric))
+    const alerts = rules.flatMap(({ alert, expr }) => (alert ? [{ alert, metrics: readBy(expr) }] : []))
+    for (const [name, , , , , last] of METRICS) {
+      const named = [...last!.matchAll(/\bWsproxy\w+/g)].map(([alert]) => alert)
+      for (const alert of named)
+        assert.ok(
+          alerts.some((each) => each.alert === alert),
+          `${name}: ${alert}`,
+        )
+      for (const { alert, metrics } of alerts) {
+        const isRead = ['', '_bucket', '_count', '_sum'].some((end) => metrics.includes(name + end))
+        if (isRead) assert.ok(named.includes(alert), `${name} is read by ${alert}`)
+      }
+    }
   })
 
   it('is what the k6 scripts look at', () => {

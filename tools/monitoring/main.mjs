@@ -10,7 +10,7 @@ import { groups } from './alerts.mjs'
 import { dashboards } from './dashboards.mjs'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-const METRICS = /<!-- metrics -->([\s\S]*?)<!-- \/metrics -->/.exec(readFileSync(join(root, 'README.md'), 'utf8'))[1]
+const METRICS = readFileSync(join(root, 'docs/reference/metrics.md'), 'utf8')
 const has = (metric) => METRICS.includes(`\`${metric}\``)
 
 const WIDTH = 24
