@@ -74,27 +74,41 @@ export const refusals = define({
   'redis-timeout': { status: '504 Gateway Timeout', message: 'Redis did not answer in time.' },
 })
 
+/** How an upgrade can end: label `result` of `connections_total`. */
+export const upgradeResults: readonly string[] = ['accepted', 'aborted', ...Object.keys(refusals)]
+
 /** A WebSocket close (RFC 6455, section 7.4): at most 123 bytes of reason. */
 export interface Close {
   readonly code: number
   readonly reason: string
+  /** `reason` of the live door's `disconnect_notice` before this close; by default the close reason. */
+  readonly notice?: string
+  /** Whether the client should reconnect by itself; by default it should not. */
+  readonly reconnect?: boolean
 }
 
 export const closes = Object.freeze({
-  streamEnd: { code: 1000, reason: 'stream ended' },
-  draining: { code: 1001, reason: 'draining' },
-  binaryFrame: { code: 1003, reason: 'text frames only' },
-  tooSlow: { code: 1008, reason: 'client too slow' },
-  messageTooBig: { code: 1009, reason: 'message too big' },
-  internalError: { code: 1011, reason: 'internal error' },
-  redisGone: { code: 1013, reason: 'redis is away, try again later' },
-  notAuthorised: { code: 4401, reason: 'not authorised' },
-  forbidden: { code: 4403, reason: 'forbidden' },
-  notHeard: { code: 4408, reason: 'nothing heard from you' },
-}) satisfies Readonly<Record<string, Close>>
+  streamEnd: { code: 1000, reason: 'stream ended', notice: 'stream-ended', reconnect: false },
+  draining: { code: 1001, reason: 'draining', notice: 'draining', reconnect: true },
+  binaryFrame: { code: 1003, reason: 'text frames only', notice: 'binary-frame', reconnect: false },
+  tooSlow: { code: 1008, reason: 'client too slow', notice: 'backpressure', reconnect: true },
+  messageTooBig: { code: 1009, reason: 'message too big', notice: 'message-too-large', reconnect: false },
+  internalError: { code: 1011, reason: 'internal error', notice: 'internal-error', reconnect: true },
+  redisGone: { code: 1013, reason: 'redis is away, try again later', notice: 'redis-unavailable', reconnect: true },
+  notAuthorised: { code: 4401, reason: 'not authorised', notice: 'not-authorised', reconnect: false },
+  forbidden: { code: 4403, reason: 'forbidden', notice: 'forbidden', reconnect: false },
+  notHeard: { code: 4408, reason: 'nothing heard from you', notice: 'not-heard', reconnect: true },
+}) satisfies Readonly<Record<string, Required<Close>>>
 
-/** Nothing passed for too long, where pings were answered: the same number as `notHeard`. */
-export const idleClose: Close = Object.freeze({ code: closes.notHeard.code, reason: 'idle' })
+/** Nothing passed for too long, although the client answered pings: the same code as `notHeard`. */
+export const idleClose: Required<Close> = Object.freeze({ ...closes.notHeard, reason: 'idle', notice: 'idle' })
+
+/** Codes of RFC 6455 with which a client or its library may close, beside those that we send. */
+const CLIENT_CLOSE_CODES = [1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1011]
+const LABELLED_CODES = new Set([...CLIENT_CLOSE_CODES, ...Object.values(closes).map(({ code }) => code)])
+
+/** Label `code` of `disconnections_total`. A code that a client made up is `other`, so that the label stays small. */
+export const closeLabel = (code: number): string => (LABELLED_CODES.has(code) ? String(code) : 'other')
 
 const MAX_REASON_BYTES = 123
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { closes, frameErrors, liveErrors, refusals } from '../../src/contract/codes.ts'
+import { closeLabel, closes, frameErrors, idleClose, liveErrors, refusals } from '../../src/contract/codes.ts'
 import { RedisUnavailable } from '../../src/platform/unavailable.ts'
 import { PAGES, page, section, tableRows } from '../support/pages.ts'
 
@@ -93,6 +93,25 @@ describe('the codes', () => {
     }
     const codes = Object.values(closes).map(({ code }) => code)
     assert.equal(new Set(codes).size, codes.length)
+  })
+
+  it('are each a metric label of their own, and a code that a client made up is `other`', () => {
+    for (const { code } of Object.values(closes)) assert.equal(closeLabel(code), String(code))
+    for (const code of [1005, 1006]) assert.equal(closeLabel(code), String(code))
+    for (const code of [0, 1004, 3000, 4000, 4999]) assert.equal(closeLabel(code), 'other')
+  })
+
+  it('have each a reason of disconnect_notice, and those after which a client reconnects are on the page', () => {
+    const [, list = ''] = /^Reasons of `disconnect_notice`: (.*)$/m.exec(PAGE) ?? []
+    const documented = new Set([...list.matchAll(/`([\w-]+)`/g)].map(([, reason]) => reason!))
+    const all = [...Object.values(closes), idleClose]
+    assert.equal(new Set(all.map(({ notice }) => notice)).size, all.length)
+    for (const { notice, reconnect } of all) if (reconnect) assert.ok(documented.has(notice), notice)
+    for (const reason of documented)
+      assert.ok(
+        all.some(({ notice }) => notice === reason),
+        reason,
+      )
   })
 
   it('cannot be changed', () => {

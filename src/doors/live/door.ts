@@ -52,18 +52,6 @@ export interface LiveParts {
 /** A frame of so many times the limit is dropped and told of. */
 const FORGIVEN = 4
 
-/** Reasons of `disconnect_notice`; another close has its own words. `back`: the client should come again by itself. */
-const REASONS = new Map<Close, { readonly reason: string; readonly back: boolean }>([
-  [closes.draining, { reason: 'draining', back: true }],
-  [closes.tooSlow, { reason: 'backpressure', back: true }],
-  [closes.internalError, { reason: 'internal-error', back: true }],
-  [closes.redisGone, { reason: 'redis-unavailable', back: true }],
-  [closes.notHeard, { reason: 'not-heard', back: true }],
-  [idleClose, { reason: 'idle', back: true }],
-  [closes.binaryFrame, { reason: 'binary-frame', back: false }],
-  [closes.messageTooBig, { reason: 'message-too-large', back: false }],
-])
-
 /** `GET /live`: many topics over one socket, under a versioned contract. PROTOCOL.md tells its wire. */
 export class LiveDoor implements Door, Source {
   readonly name = 'live'
@@ -182,9 +170,9 @@ export class LiveDoor implements Door, Source {
     this.#refuse(connection, 'message-too-large', `at most ${this.maxMessageBytes} bytes`)
   }
 
-  goodbye(close: Close, reconnectAfterMs: number): Buffer {
-    const { reason, back } = REASONS.get(close) ?? { reason: close.reason, back: false }
-    return frameOf({ type: 'disconnect_notice', reason, ...(back && { reconnect_after_ms: reconnectAfterMs }) })
+  goodbye({ reason, notice = reason, reconnect = false }: Close, reconnectAfterMs: number): Buffer {
+    const comeBack = reconnect && { reconnect_after_ms: reconnectAfterMs }
+    return frameOf({ type: 'disconnect_notice', reason: notice, ...comeBack })
   }
 
   closed({ closing }: Connection): void {
