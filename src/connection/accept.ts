@@ -256,7 +256,7 @@ export class Acceptor {
   }
 
   #fault(error: unknown): void {
-    this.#parts.metrics.errors.inc({ type: 'internal' })
+    this.#parts.metrics.error('internal')
     this.#parts.log.error({ err: error }, 'fault during an upgrade')
   }
 }

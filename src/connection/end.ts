@@ -1,4 +1,4 @@
-import { type Close, closes } from '../contract/codes.ts'
+import { type Close, closeLabel, closes } from '../contract/codes.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Bindings } from './bind.ts'
@@ -28,9 +28,6 @@ const RELIEVED = 0.25
 /** A client that was told to come back does so between this and twice this, spread. */
 const RECONNECT_AFTER_MS = 1000
 
-/** RFC 6455 codes and ours that may be a metric label; what clients make up counts as `other`. */
-const LABELLED = new Set([1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1011, 1013, 4401, 4403, 4408])
-
 /**
  * One way out, whatever the reason, in one order: no new messages, what was accepted is written, the door's goodbye, the close frame,
  * then (in `closed`) the place is given back, the counts go down and the line is logged.
@@ -53,7 +50,7 @@ export class Closer {
     try {
       work(connection)
     } catch (error) {
-      this.#parts.metrics.errors.inc({ type: 'internal' })
+      this.#parts.metrics.error('internal')
       this.#parts.log.connection(connection).error({ err: error }, 'fault in the work for a socket')
       this.end(connection, closes.internalError)
     }
@@ -130,7 +127,7 @@ export class Closer {
     connection.door.stats.active--
     connection.door.closed?.(connection)
     const shown = connection.closing?.code ?? code
-    metrics.disconnections.inc({ door: connection.door.name, code: LABELLED.has(shown) ? String(shown) : 'other' })
+    metrics.disconnections.inc({ door: connection.door.name, code: closeLabel(shown) })
     if (!log.isLevelEnabled('info')) return
     const { framesIn, framesOut, bytesIn, bytesOut, openedAt, closing } = connection
     const seconds = (clockMs() - openedAt) / 1000

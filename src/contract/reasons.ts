@@ -1,4 +1,21 @@
-/** Why messages are lost: two closed lists. The README and the runbook explain each. */
+/**
+ * The closed lists behind the labels `reason` and `type` of the metrics. Metrics starts every series
+ * of them at 0, and the pages for operators explain each value.
+ */
+
+/** Label `type` of `errors_total`: the part of the gateway that failed. */
+export const ERROR_TYPES = [
+  /** A bug in the gateway; the log has its stack. */
+  'internal',
+  /** A connection to Redis was lost or refused, or a command failed. */
+  'redis',
+  /** The hash of a run could not be read. */
+  'run',
+  /** A preflight report could not be handed to Sentry. */
+  'preflight',
+] as const
+
+export type ErrorType = (typeof ERROR_TYPES)[number]
 
 export const LOSS_REASONS = [
   'slow_client',

@@ -58,7 +58,7 @@ export function runDoor({ config, core, metrics, log }: DoorParts, checklist: Ch
       for (const member of topic.members.slice()) core.ends.end(member, closes.redisGone)
     },
     fault: (runId, error) => {
-      metrics.errors.inc({ type: 'run' })
+      metrics.error('run')
       log.warn({ event: 'run-fault', run: runId, reason: error.message }, 'a run could not be read')
     },
   })

@@ -176,7 +176,7 @@ export class Gateway {
 
   /** Counts a fault that was found elsewhere. */
   fault(): void {
-    this.#metrics.errors.inc({ type: 'internal' })
+    this.#metrics.error('internal')
   }
 
   readonly #fault = (error: unknown): void => {

@@ -77,6 +77,7 @@ export class Preflight {
       now: Date.now,
     }
     const { checks } = loaded
+    metrics.checks(checks.map(({ name }) => name))
     const runner = (finished: (report: Report) => void) =>
       new Runner({ checks, surroundings, timeoutMs: config.preflightTimeoutMs, finished })
     this.#runner = runner((report) => {

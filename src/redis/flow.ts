@@ -46,7 +46,7 @@ export class RedisFlow {
     try {
       return await this.#at(name, (client) => client.sendCommand(args))
     } catch (error) {
-      this.#metrics.errors.inc({ type: 'redis' })
+      this.#metrics.error('redis')
       throw error
     }
   }

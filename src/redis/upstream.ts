@@ -227,7 +227,7 @@ export class RedisUpstream {
       this.#hold(entry)
       moved()
     } else {
-      metrics.errors.inc({ type: 'redis' })
+      metrics.error('redis')
       if (isReply(error)) this.#refuse(entry)
       else this.#uncertain(entry)
     }

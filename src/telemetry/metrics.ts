@@ -8,7 +8,15 @@ import {
   type Metric,
   Registry,
 } from 'prom-client'
-import { GAP_REASONS, type GapReason, LOSS_REASONS, type LossReason } from '../contract/reasons.ts'
+import { upgradeResults } from '../contract/codes.ts'
+import {
+  ERROR_TYPES,
+  type ErrorType,
+  GAP_REASONS,
+  type GapReason,
+  LOSS_REASONS,
+  type LossReason,
+} from '../contract/reasons.ts'
 import { FixedHistogram } from './histogram.ts'
 import { LiveMetrics } from './live.ts'
 
@@ -41,6 +49,8 @@ const CHECK_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2
 const BYTES = [0, 1, 16, 64, 256, 1024, 2048, 4096, 8192, 16384].map((kib) => kib * 1024)
 const QUANTILES = ['0.5', '0.9', '0.99', '0.999']
 const DELAY_RESOLUTION_MS = 20
+/** The two connections that the gateway keeps to each Redis server. */
+const REDIS_LINKS = ['commands', 'subscriber']
 
 /** Everything that is counted, by its Prometheus name. One instance a gateway; never a label with an id in it. */
 export class Metrics {
@@ -57,7 +67,7 @@ export class Metrics {
     ['door', 'result'],
   )
   readonly disconnections = this.#counter('disconnections_total', 'Closed sockets by close code', ['door', 'code'])
-  readonly errors = this.#counter('errors_total', 'Faults by kind', ['type'])
+  readonly #errors = this.#counter('errors_total', 'Faults by kind', ['type'])
   readonly backpressure = this.#counter(
     'backpressure_events_total',
     'Sockets whose send buffer passed 80 % (warning) or was full',
@@ -162,11 +172,17 @@ export class Metrics {
     this.#eventLoopDelay()
   }
 
-  /** A series that begins with its first fault has not risen, for Prometheus: an alert would sleep through it. */
+  /** Prometheus' `increase()` misses a series whose first sample is already 1, so every series starts at 0. */
   #beginAtZero(): void {
     for (const reason of GAP_REASONS) this.#gaps.inc({ reason }, 0)
-    for (const type of ['internal', 'redis', 'run']) this.errors.inc({ type }, 0)
+    for (const type of ERROR_TYPES) this.#errors.inc({ type }, 0)
     for (const stage of ['warning', 'full']) this.backpressure.inc({ stage }, 0)
+    for (const link of REDIS_LINKS) this.redisReconnects.inc({ link }, 0)
+  }
+
+  /** Counts one error of the given part of the gateway. */
+  error(type: ErrorType): void {
+    this.#errors.inc({ type })
   }
 
   /** Says where the values of `Readings` are read. Until then each of them is 0. */
@@ -184,12 +200,19 @@ export class Metrics {
     this.#gaps.inc({ reason })
   }
 
-  /** The counts of one door; made at the first call. */
+  /** The counts of one door. The first call makes them, and starts its upgrade results at 0. */
   door(name: string): DoorStats {
-    const zero = { framesOut: 0, bytesOut: 0, dropped: 0, framesIn: 0, bytesIn: 0, overRate: 0, active: 0 }
-    const stats = this.#doors.get(name) ?? zero
+    const known = this.#doors.get(name)
+    if (known !== undefined) return known
+    const stats = { framesOut: 0, bytesOut: 0, dropped: 0, framesIn: 0, bytesIn: 0, overRate: 0, active: 0 }
     this.#doors.set(name, stats)
+    for (const result of upgradeResults) this.connections.inc({ door: name, result }, 0)
     return stats
+  }
+
+  /** Starts the failures of these preflight checks at 0. */
+  checks(names: Iterable<string>): void {
+    for (const check of names) this.preflightFailures.inc({ check }, 0)
   }
 
   /** The counts of all doors. */

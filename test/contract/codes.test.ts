@@ -102,7 +102,7 @@ describe('the codes', () => {
   })
 
   it('have each a reason of disconnect_notice, and those after which a client reconnects are on the page', () => {
-    const [, list = ''] = /^Reasons of `disconnect_notice`: (.*)$/m.exec(PAGE) ?? []
+    const [, list = ''] = /^Reasons of `disconnect_notice`: (.*)$/m.exec(page('docs/reference/protocol.md')) ?? []
     const documented = new Set([...list.matchAll(/`([\w-]+)`/g)].map(([, reason]) => reason!))
     const all = [...Object.values(closes), idleClose]
     assert.equal(new Set(all.map(({ notice }) => notice)).size, all.length)

@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { parse } from 'yaml'
-import { closes, refusals } from '../../src/contract/codes.ts'
-import { GAP_REASONS, LOSS_REASONS } from '../../src/contract/reasons.ts'
+import { closes, upgradeResults } from '../../src/contract/codes.ts'
+import { ERROR_TYPES, GAP_REASONS, LOSS_REASONS } from '../../src/contract/reasons.ts'
 import { connect, refused } from '../support/client.ts'
 import { startGateway, type TestGateway } from '../support/gateway.ts'
 import { part, tableRows } from '../support/pages.ts'
@@ -52,13 +52,13 @@ const expressions = [
 const TARGET_LABELS = ['job', 'instance']
 /** Labels whose values are a list in the code. */
 const VALUES: Record<string, readonly string[]> = {
-  result: ['accepted', 'aborted', ...Object.keys(refusals)],
+  result: upgradeResults,
   code: Object.values(closes).map(({ code }) => String(code)),
   door: ['session', 'run', 'live'],
   source: ['redis', 'client'],
   stage: ['warning', 'full'],
   what: ['connect', 'frame'],
-  type: ['internal', 'redis', 'run'],
+  type: ERROR_TYPES,
   check: readdirSync(join(ROOT, 'src/preflight/checks')).map((file) => file.replace(/\.ts$/, '')),
 }
 

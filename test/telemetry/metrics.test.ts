@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, beforeEach, describe, it } from 'node:test'
-import { GAP_REASONS, LOSS_REASONS } from '../../src/contract/reasons.ts'
+import { ERROR_TYPES, GAP_REASONS, LOSS_REASONS } from '../../src/contract/reasons.ts'
 import { Metrics } from '../../src/telemetry/metrics.ts'
 import { sample } from '../support/gateway.ts'
 
@@ -94,7 +94,7 @@ describe('the metrics', () => {
       assert.match(text, new RegExp(`^wsproxy_lost_messages_total\\{reason="${reason}"\\} 0$`, 'm'))
     for (const reason of GAP_REASONS)
       assert.match(text, new RegExp(`^wsproxy_gaps_total\\{reason="${reason}"\\} 0$`, 'm'))
-    for (const type of ['internal', 'redis', 'run']) {
+    for (const type of ERROR_TYPES) {
       assert.match(text, new RegExp(`^wsproxy_errors_total\\{type="${type}"\\} 0$`, 'm'))
     }
   })
@@ -126,7 +126,7 @@ describe('the metrics', () => {
   it('belong to one gateway: another counts for itself', async () => {
     const other = new Metrics()
     made.push(other)
-    metrics.errors.inc({ type: 'internal' })
+    metrics.error('internal')
     assert.equal(sample(await page(), 'wsproxy_errors_total', { type: 'internal' }), 1)
     assert.equal(sample(await other.registry.metrics(), 'wsproxy_errors_total', { type: 'internal' }), 0)
   })

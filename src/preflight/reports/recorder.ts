@@ -107,7 +107,7 @@ export class Recorder {
     try {
       this.#parts.told?.tell(report)
     } catch (error) {
-      this.#parts.metrics.errors.inc({ type: 'preflight' })
+      this.#parts.metrics.error('preflight')
       this.#parts.log.warn({ err: error }, 'a report could not be told')
     }
   }

@@ -174,7 +174,7 @@ export class RedisFeed {
   }
 
   #refused(channel: string, error: Error): void {
-    this.#options.metrics.errors.inc({ type: 'redis' })
+    this.#options.metrics.error('redis')
     this.#options.log.error({ err: error }, 'Redis refused a subscription')
     this.#subscriptions.refused(channel)
     this.#reject(channel, () => error)
@@ -193,7 +193,7 @@ export class RedisFeed {
     try {
       this.#options.message(wanted, payload, channel, batch)
     } catch (error) {
-      this.#options.metrics.errors.inc({ type: 'internal' })
+      this.#options.metrics.error('internal')
       this.#options.log.error({ err: error }, 'fault while delivering a message')
     }
   }

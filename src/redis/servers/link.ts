@@ -101,7 +101,7 @@ export class Link<C extends RedisConnection = RedisConnection> {
       if (this.#closed()) return
       failures++
       const pauseMs = Math.round(backoffMs(failures, Math.random))
-      metrics.errors.inc({ type: 'redis' })
+      metrics.error('redis')
       log.warn({ event: 'redis-lost', link: name, reason: reason.message, failures, pauseMs }, 'no connection to Redis')
       await new Promise<void>((resolve) => {
         this.#wake = resolve
@@ -181,7 +181,7 @@ export class Link<C extends RedisConnection = RedisConnection> {
     try {
       listener()
     } catch (error) {
-      this.#options.metrics.errors.inc({ type: 'internal' })
+      this.#options.metrics.error('internal')
       this.#options.log.error({ err: error, link: this.#options.name }, 'fault of who was told of the connection')
     }
   }
