@@ -1,9 +1,7 @@
 import { RedisUnavailable } from '../../platform/unavailable.ts'
 import type { Logger } from '../../telemetry/log.ts'
 import type { Metrics } from '../../telemetry/metrics.ts'
-import type { Batch } from '../wire/batch.ts'
 import { isMoved, isReply } from '../wire/errors.ts'
-import type { OnMessage } from '../wire/resp.ts'
 import { type Group, groups } from './groups.ts'
 import { Subscriptions } from './subscriptions.ts'
 
@@ -17,13 +15,11 @@ export interface FeedOptions {
   readonly sharded: boolean
   /** A sharded channel is not here any more, or not yet: its slot has moved. */
   readonly moved: (channel: string) => void
-  /** Each message, in the order of Redis. */
-  readonly message: OnMessage
   /** Redis does not let us listen to this channel: whoever does so already hears nothing any more. */
   readonly refused: (channel: string) => void
 }
 
-/** The connection that it subscribes on. What comes there goes to `deliver` and `movedAway`. */
+/** The connection that it subscribes on. Subscriptions that it loses go to `movedAway`. */
 export interface SubscribesTo {
   subscribe(group: Group): Promise<void>
   unsubscribe(group: Group): Promise<void>
@@ -186,16 +182,6 @@ export class RedisFeed {
     if (waiting === undefined) return
     this.#waiting.delete(channel)
     waiting.reject(error())
-  }
-
-  /** A message has come; to be called by the connection. A fault in its delivery is not the connection's. */
-  deliver(wanted: string, payload: Buffer, channel: string, batch: Batch): void {
-    try {
-      this.#options.message(wanted, payload, channel, batch)
-    } catch (error) {
-      this.#options.metrics.error('internal')
-      this.#options.log.error({ err: error }, 'fault while delivering a message')
-    }
   }
 }
 

@@ -6,6 +6,7 @@ import { RedisFeed } from '../../../src/redis/pubsub/feed.ts'
 import { SubscriberConnection } from '../../../src/redis/pubsub/subscriber.ts'
 import type { Target } from '../../../src/redis/wire/connection.ts'
 import { isReply } from '../../../src/redis/wire/errors.ts'
+import type { OnMessage } from '../../../src/redis/wire/resp.ts'
 import { Metrics } from '../../../src/telemetry/metrics.ts'
 import { keptLog, openLink, type TestLink, total } from '../../support/link.ts'
 import { assertProperty } from '../../support/property.ts'
@@ -37,22 +38,22 @@ describe('the feed', () => {
     await eventually(async () => (await agent.pubSubChannels()).length === 0, 'Redis to forget the channels')
   })
 
-  const openFor = (feed: RedisFeed) => (target: Target, name: string) =>
+  const openFor = (feed: RedisFeed, message: OnMessage) => (target: Target, name: string) =>
     new SubscriberConnection(target, name, {
-      message: (...message) => feed.deliver(...message),
+      message,
       moved: (channel) => feed.movedAway(channel),
     })
 
   /** A feed over a link of its own, and the messages that came. */
-  async function startFeed(options: { url?: string; message?: (channel: string, payload: Buffer) => void } = {}) {
+  async function startFeed(options: { url?: string } = {}) {
     const metrics = new Metrics()
     const { log, lines } = keptLog()
     const messages: [string, Buffer][] = []
-    const message = options.message ?? ((channel: string, payload: Buffer) => void messages.push([channel, payload]))
-    const feed = new RedisFeed({ metrics, log, sharded: false, moved: () => {}, message, refused: () => {} })
+    const message: OnMessage = (channel, payload) => void messages.push([channel, payload])
+    const feed = new RedisFeed({ metrics, log, sharded: false, moved: () => {}, refused: () => {} })
     opened = await openLink(options.url ?? `redis://127.0.0.1:${proxy.port}`, {
       metrics,
-      open: openFor(feed),
+      open: openFor(feed, message),
       prepare: (client) => feed.attach(client),
       lost: () => feed.detach(),
     })
@@ -197,13 +198,12 @@ describe('the feed', () => {
       log: keptLog().log,
       sharded: false,
       moved: () => {},
-      message,
       refused: () => {},
     })
     let attempts = 0
     opened = await openLink(redis.url, {
       metrics,
-      open: openFor(feed),
+      open: openFor(feed, message),
       lost: () => feed.detach(),
       prepare: async (client) => {
         const attached = feed.attach(client)
@@ -218,21 +218,6 @@ describe('the feed', () => {
     assert.equal(await heardBy(['twice-1', 'twice-2']), 2)
     for (const each of ['twice-1', 'twice-2']) await agent.publish(each, 'x')
     await eventually(() => messages.length === 2, 'the messages')
-  })
-
-  it('loses nothing but the message whose delivery throws, and counts that', async () => {
-    const messages: string[] = []
-    const { feed, metrics } = await startFeed({
-      message: (_, payload) => {
-        if (payload.toString() === 'bad') throw new Error('for the test')
-        messages.push(payload.toString())
-      },
-    })
-    await feed.subscribe('throws')
-    for (const each of ['1', 'bad', '2', 'bad', '3']) void agent.publish('throws', each)
-    await eventually(() => messages.length === 3, 'the others')
-    assert.deepEqual(messages, ['1', '2', '3'])
-    assert.equal(await total(metrics, 'wsproxy_errors_total', { type: 'internal' }), 2)
   })
 
   it('does not let anybody wait for a channel that was left before Redis was asked', async () => {

@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { parseTarget } from '../../../src/redis/client.ts'
+import { RedisNode } from '../../../src/redis/servers/node.ts'
+import { Metrics } from '../../../src/telemetry/metrics.ts'
+import { keptLog, total } from '../../support/link.ts'
+import { type Client, startRedis, type TestRedis } from '../../support/redis.ts'
+import { eventually } from '../../support/wait.ts'
+
+describe('a Redis node', () => {
+  let redis: TestRedis
+  let agent: Client
+  before(async () => {
+    redis = await startRedis()
+    agent = await redis.client()
+  })
+  after(() => redis.stop())
+
+  it('loses only the message whose listener throws, counts it, and keeps the connection', async () => {
+    const messages: string[] = []
+    const metrics = new Metrics()
+    const { log, lines } = keptLog()
+    const node = new RedisNode({
+      options: { setKeyspaceEvents: false, sharded: false, canaryIntervalMs: 0, canaryTimeoutMs: 0 },
+      target: async () => parseTarget(redis.url),
+      metrics,
+      log,
+      message: (_, payload) => {
+        if (payload.toString() === 'bad') throw new Error('for the test')
+        messages.push(payload.toString())
+      },
+      refused: () => {},
+      changed: () => {},
+      moved: async () => {},
+    })
+    await eventually(() => node.ready, 'the node to be ready')
+    await node.feed.subscribe('throws')
+    for (const each of ['1', 'bad', '2', 'bad', '3']) void agent.publish('throws', each)
+    await eventually(() => messages.length === 3, 'the other messages')
+    assert.deepEqual(messages, ['1', '2', '3'])
+    assert.equal(await total(metrics, 'wsproxy_errors_total', { type: 'internal' }), 2)
+    assert.equal(await total(metrics, 'wsproxy_redis_reconnects_total'), 0)
+    assert.ok(lines.some(({ msg, channel }) => msg === 'delivering a message failed' && channel === 'throws'))
+    node.close()
+    metrics.stop()
+  })
+})
