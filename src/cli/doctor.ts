@@ -1,8 +1,8 @@
-import { type Config, loadConfig } from '../config/load.ts'
+import { loadConfig } from '../config/load.ts'
 import { contextOf, InvalidField } from '../preflight/http/request.ts'
 import { loadPreflight, Preflight } from '../preflight/preflight.ts'
 import { listenAlone } from '../preflight/probes/loopback.ts'
-import { RedisClient } from '../redis/client.ts'
+import { openStandalone } from '../preflight/probes/standalone.ts'
 import { createLogger } from '../telemetry/log.ts'
 import { Metrics } from '../telemetry/metrics.ts'
 import { findRedis } from './embedded.ts'
@@ -43,12 +43,13 @@ export async function doctor(options: DoctorOptions): Promise<void> {
   let stop = async () => {}
   try {
     const loaded = await loadPreflight(config, log.logger)
-    const redis: RedisClient = connect(config, found.url, metrics, log, (channel) => preflight.heard(channel))
+    const redisOptions = { ...config, url: found.url, afterTokenMs: 0, sharded: config.shardedPubSub }
+    const { client: redis, access } = openStandalone(redisOptions, metrics, log.logger)
     const alone = { note: '' }
-    const preflight: Preflight = new Preflight({
+    const preflight = new Preflight({
       config,
       loaded,
-      redis,
+      redis: access,
       redisUrl: found.url,
       metrics,
       log: log.logger,
@@ -105,19 +106,6 @@ function readContext({ session, run, agent, eventType, campaign }: DoctorOptions
     if (error instanceof InvalidField) throw new Misused(error.message.replace(error.field, OPTIONS[error.field] ?? ''))
     throw error
   }
-}
-
-/** The connections that a gateway would have; nothing is set in Redis. */
-function connect(config: Config, url: string, metrics: Metrics, log: LastReason, heard: (channel: string) => boolean) {
-  return new RedisClient({
-    options: { ...config, url, afterTokenMs: 0, sharded: config.shardedPubSub, setKeyspaceEvents: false },
-    metrics,
-    log: log.logger,
-    message: heard,
-    refused: () => {},
-    ready: () => {},
-    gap: () => {},
-  })
 }
 
 /** A log of which only the last reason of a trouble with Redis is kept, for people. */

@@ -105,6 +105,11 @@ export class Bindings {
     await this.#feed.subscribe(channel)
   }
 
+  /** Ends what `keep` began, confirmed or not. */
+  unkeep(channel: string): void {
+    if (this.#topics.delete(channel)) this.#feed.unsubscribe(channel)
+  }
+
   #enter(connection: Connection, source: Source, channels: readonly string[]): Topic {
     let topic = this.#topics.get(channels[0]!)
     if (topic) topic.members.push(connection)

@@ -41,8 +41,6 @@ export class Core {
   /** Called when Redis, or a part of it, is there: at the start, and after each outage. */
   readonly onReady: (() => void)[] = []
   readonly onGap: GapListener[] = []
-  /** Whether a message is one of the gateway to itself, and no client's. */
-  isInternal: (channel: string) => boolean = () => false
 
   constructor({ config, redisUrl, metrics, log, tracing, draining }: CoreParts) {
     this.redis = new RedisClient({
@@ -55,9 +53,7 @@ export class Core {
       metrics,
       log,
       tracing,
-      message: (wanted, payload, channel, batch) => {
-        if (!this.isInternal(wanted)) this.delivery.message(wanted, payload, channel, batch)
-      },
+      message: (wanted, payload, channel, batch) => this.delivery.message(wanted, payload, channel, batch),
       refused: (channel) => {
         const topic = this.bindings.find(channel)
         if (topic?.source.refused) return topic.source.refused(topic)

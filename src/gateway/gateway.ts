@@ -11,6 +11,7 @@ import { type ApiResponse, type Route, serve } from '../http/routes.ts'
 import { Listeners } from '../platform/uws.ts'
 import { VERSION } from '../platform/version.ts'
 import { type LoadedPreflight, Preflight } from '../preflight/preflight.ts'
+import type { RedisAccess } from '../preflight/probes/redis.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { Metrics } from '../telemetry/metrics.ts'
 import type { Tracing } from '../telemetry/tracing.ts'
@@ -67,12 +68,11 @@ export class Gateway {
     this.#preflight = new Preflight({
       ...parts,
       loaded: options.preflight ?? { checks: [] },
-      redis: this.#core.redis,
+      redis: redisAccess(this.#core),
       redisUrl,
       sockets: () => this.#core.ends.open.size,
       known: () => (this.#draining ? 'draining' : this.#core.redis.ready ? undefined : 'redis-unavailable'),
     })
-    this.#core.isInternal = this.#preflight.heard
     this.#core.onReady.push(() => this.#preflight.redisBack())
     const others = [sessionDoor(parts, this.#flow), runDoor(parts, checklist, databaseOf(redisUrl))]
     const draining = () => this.#draining
@@ -188,6 +188,20 @@ export class Gateway {
     this.#metrics.connections.inc({ door: door.name, result: refusal.code })
   }
 }
+
+/** Redis as the checks use it: over the connections of the gateway, with topics that have a listener and no sockets. */
+const redisAccess = ({ redis, bindings }: Core): RedisAccess => ({
+  command: (key, args) => redis.command(key, args),
+  everyNode: (args) => redis.everyNode(args),
+  listen(channel, heard) {
+    const render = () => {
+      heard()
+      return undefined
+    }
+    return bindings.keep({ render }, channel)
+  },
+  unlisten: (channel) => bindings.unkeep(channel),
+})
 
 /** The number in the path of a Redis URL; 0 where there is none. */
 const databaseOf = (redisUrl: string): number => Number(new URL(redisUrl).pathname.slice(1))

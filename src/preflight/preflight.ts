@@ -87,9 +87,6 @@ export class Preflight {
     this.#readiness = new Readiness({ runner: runner((report) => this.#probed(report)), known })
   }
 
-  /** Whether a message from Redis was for a check; asked for each that arrives. */
-  readonly heard = (channel: string): boolean => this.#redis.heard(channel)
-
   /** Where Redis is, without credentials. */
   get redisAddress(): string {
     return this.#redis.address

@@ -90,4 +90,16 @@ describe('a channel that is kept', () => {
     )
     void held
   })
+
+  it('is left in Redis after unkeep, also before it was confirmed, and only once', async () => {
+    const { feed, asked, waiting } = fakeFeed()
+    const bindings = new Bindings(feed)
+    const kept = bindings.keep(source, 'k')
+    bindings.unkeep('k')
+    bindings.unkeep('k')
+    waiting.get('k')!.reject(new RedisUnavailable('left'))
+    await assert.rejects(kept, RedisUnavailable)
+    assert.equal(bindings.find('k'), undefined)
+    assert.deepEqual(asked, ['+k', '-k'])
+  })
 })

@@ -3,12 +3,18 @@ import { privateSession, sessionDown } from '../../contract/names.ts'
 import type { CheckedRedis } from '../check.ts'
 import { pairsOf } from './reply.ts'
 
-/** What is used of the gateway's own connections to Redis. This file is the only one to change when those change. */
+/** The gateway's own connections to Redis, as the checks use them. */
 export interface RedisAccess {
-  /** Where `key` is. @throws RedisUnavailable when there is no connection. */
+  /** Runs a command on the server that has `key`. @throws RedisUnavailable without a connection; Redis' own error. */
   command(key: string, args: readonly string[]): Promise<unknown>
+  /** Runs a command on every server that keeps data. @throws as `command`. */
   everyNode(args: readonly string[]): Promise<readonly unknown[]>
-  readonly feed: { subscribe(channel: string): Promise<void>; unsubscribe(channel: string): void }
+  /**
+   * Calls `heard` for each message on `channel` until `unlisten`. Resolves when Redis has confirmed the subscription.
+   * @throws RedisUnavailable without a connection; Redis' own error. Call `unlisten` then, too.
+   */
+  listen(channel: string, heard: () => void): Promise<void>
+  unlisten(channel: string): void
 }
 
 export interface RedisPlace {
@@ -23,20 +29,11 @@ export class PreflightRedis implements CheckedRedis {
   readonly address: string
   readonly #access: RedisAccess
   readonly #sharded: boolean
-  readonly #awaited = new Map<string, () => void>()
 
   constructor(access: RedisAccess, place: RedisPlace, url: string) {
     this.#access = access
     this.#sharded = place.shardedPubSub
     this.address = addressOf(place, url)
-  }
-
-  /** Whether a message was for a check; asked for every message that arrives. */
-  heard(channel: string): boolean {
-    if (this.#awaited.size === 0) return false
-    const back = this.#awaited.get(channel)
-    back?.()
-    return back !== undefined
   }
 
   command(args: readonly string[], signal: AbortSignal): Promise<unknown> {
@@ -55,16 +52,18 @@ export class PreflightRedis implements CheckedRedis {
 
   async echo(signal: AbortSignal): Promise<void> {
     const channel = sessionDown(privateSession(randomBytes(16).toString('hex')))
-    const { feed } = this.#access
+    const access = this.#access
+    let heard!: () => void
+    const back = new Promise<void>((resolve) => {
+      heard = resolve
+    })
     try {
-      const back = new Promise<void>((resolve) => this.#awaited.set(channel, resolve))
-      await before(signal, feed.subscribe(channel))
+      await before(signal, access.listen(channel, heard))
       const receivers = Number(await this.command([this.#sharded ? 'SPUBLISH' : 'PUBLISH', channel, ''], signal))
       if (receivers === 0) throw new Error('Redis has confirmed a subscription, and then knew nobody for its channel')
       await before(signal, back)
     } finally {
-      this.#awaited.delete(channel)
-      feed.unsubscribe(channel)
+      access.unlisten(channel)
     }
   }
 }

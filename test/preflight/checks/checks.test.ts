@@ -8,8 +8,9 @@ import { Listeners } from '../../../src/platform/uws.ts'
 import type { CheckContext, CheckedGateway, Context, Verdict } from '../../../src/preflight/check.ts'
 import { Loopback } from '../../../src/preflight/probes/loopback.ts'
 import { PreflightRedis } from '../../../src/preflight/probes/redis.ts'
+import { openStandalone } from '../../../src/preflight/probes/standalone.ts'
 import { BUILT_IN, loadChecks } from '../../../src/preflight/registry.ts'
-import { RedisClient } from '../../../src/redis/client.ts'
+import type { RedisClient } from '../../../src/redis/client.ts'
 import { Metrics } from '../../../src/telemetry/metrics.ts'
 import { keptLog } from '../../support/link.ts'
 import { FULL, surroundings } from '../../support/preflight.ts'
@@ -26,16 +27,9 @@ const ask = (name: string, around: CheckContext, context: Partial<Context> = {})
 async function reach(url: string): Promise<{ redis: PreflightRedis; client: RedisClient; close(): void }> {
   const { config } = loadConfig({ REDIS_URL: url })
   const metrics = new Metrics()
-  const client: RedisClient = new RedisClient({
-    options: { ...config, url, afterTokenMs: 0, sharded: false },
-    metrics,
-    log: keptLog().log,
-    message: (wanted) => void redis.heard(wanted),
-    refused: () => {},
-    ready: () => {},
-    gap: () => {},
-  })
-  const redis = new PreflightRedis(client, config, url)
+  const options = { ...config, url, afterTokenMs: 0, sharded: false }
+  const { client, access } = openStandalone(options, metrics, keptLog().log)
+  const redis = new PreflightRedis(access, config, url)
   await eventually(() => client.ready, 'Redis')
   const close = () => {
     client.close()

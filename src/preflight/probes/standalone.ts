@@ -1,0 +1,38 @@
+import { RedisClient, type RedisOptions } from '../../redis/client.ts'
+import type { Logger } from '../../telemetry/log.ts'
+import type { Metrics } from '../../telemetry/metrics.ts'
+import type { RedisAccess } from './redis.ts'
+
+/**
+ * Opens the connections that a gateway would have, for checks in a process without one (`wsproxy doctor`).
+ * Sets nothing in Redis. The caller closes `client`.
+ */
+export function openStandalone(
+  options: Omit<RedisOptions, 'setKeyspaceEvents'>,
+  metrics: Metrics,
+  log: Logger,
+): { client: RedisClient; access: RedisAccess } {
+  const listeners = new Map<string, () => void>()
+  const client = new RedisClient({
+    options: { ...options, setKeyspaceEvents: false },
+    metrics,
+    log,
+    message: (channel) => listeners.get(channel)?.(),
+    refused: () => {},
+    ready: () => {},
+    gap: () => {},
+  })
+  const access: RedisAccess = {
+    command: (key, args) => client.command(key, args),
+    everyNode: (args) => client.everyNode(args),
+    listen(channel, heard) {
+      listeners.set(channel, heard)
+      return client.feed.subscribe(channel)
+    },
+    unlisten(channel) {
+      listeners.delete(channel)
+      client.feed.unsubscribe(channel)
+    },
+  }
+  return { client, access }
+}
