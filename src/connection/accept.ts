@@ -1,7 +1,7 @@
 import { originRule } from '../config/origins.ts'
 import { type Close, type Refusal, refusals } from '../contract/codes.ts'
 import { respond } from '../http/refuse.ts'
-import { clientAddress, ids, isUpgrade, listHeader } from '../http/request.ts'
+import { clientAddress, isUpgrade, listHeader } from '../http/request.ts'
 import { RedisUnavailable } from '../platform/unavailable.ts'
 import { type HttpRequest, type HttpResponse, upgradeCorked, type us_socket_context_t } from '../platform/uws.ts'
 import type { Logger } from '../telemetry/log.ts'
@@ -36,12 +36,20 @@ export interface AcceptParts {
   readonly opened: (connection: Connection) => void
 }
 
+/** What the checks of an upgrade that need no Redis come to. */
+type Verdict =
+  | { readonly kind: 'proceed'; readonly admission: Admission; readonly credentials: Credentials }
+  | { readonly kind: 'refuse'; readonly refusal: Refusal }
+  /** Complete the upgrade, then close the socket: a browser shows a page no HTTP answer. */
+  | { readonly kind: 'close'; readonly refusal: Refusal; readonly close: Close }
+
+/** An upgrade that waits for Redis. */
 interface Attempt {
   readonly door: Door
   readonly res: HttpResponse
   readonly context: us_socket_context_t
   readonly key: string
-  /** What the client offers, where the door takes it; uWebSockets.js chooses. */
+  /** The extensions that the client offers, if the door takes any. uWebSockets.js chooses. */
   readonly extensions: string
   readonly address: string
   readonly admission: Admission
@@ -53,8 +61,8 @@ interface Attempt {
 }
 
 /**
- * From an upgrade request to an open socket, or a refusal in HTTP: a flat list of checks that ask nobody, then the token, then the
- * subscription, then the 101. A place that was taken from the limits is given back on every way that does not end in a socket.
+ * Leads an upgrade request to an open socket or to a refusal in HTTP: a flat list of checks that need no Redis, then the
+ * token, then the subscription, then the 101. Every outcome without a socket gives the place in the limits back.
  */
 export class Acceptor {
   readonly #parts: AcceptParts
@@ -65,7 +73,7 @@ export class Acceptor {
     this.#parts = parts
   }
 
-  /** The upgrade handler of a door. uWebSockets.js takes the request away when this returns, so all of it is copied first. */
+  /** The upgrade handler of a door. uWebSockets.js reuses the request after this returns, so copy all of it first. */
   upgrade(door: Door, res: HttpResponse, req: HttpRequest, context: us_socket_context_t): void {
     const startedAt = performance.now()
     const traced = this.#parts.tracing?.handshake(door.name, req.getHeader('traceparent'))
@@ -73,19 +81,18 @@ export class Acceptor {
     res.onAborted(() => attempt && this.#finish(attempt, 'aborted'))
     try {
       const address = clientAddress(res, req, this.#parts.options.trustProxy)
-      const checked = this.#check(door, req) ?? this.#visit(door, req)
-      const close = 'code' in checked ? door.refusalAsClose?.(checked) : undefined
-      const refused = 'code' in checked && close === undefined ? checked : this.#parts.limits.take(address, startedAt)
-      if (refused) return this.#turnAway(door, res, address, refused, traced)
+      const verdict = this.#judge(door, req, address, startedAt)
+      if (verdict.kind === 'refuse') return this.#refuseAtOnce(door, res, address, verdict.refusal, traced)
       const key = req.getHeader('sec-websocket-key')
-      if ('code' in checked) {
+      if (verdict.kind === 'close') {
         const protocol = offeredProtocol(listHeader(req, 'sec-websocket-protocol'))
-        traced?.end(checked.code)
-        return this.#closeAtOnce(door, address, checked, close!, () => upgradeCorked(res, key, protocol, '', context))
+        traced?.end(verdict.refusal.code)
+        const complete = () => upgradeCorked(res, key, protocol, '', context)
+        return this.#closeAtOnce(door, address, verdict.refusal, verdict.close, complete)
       }
       const extensions = door.compressed ? listHeader(req, 'sec-websocket-extensions') : ''
-      const { admission, credentials } = checked
-      // Written out: the objects that spreads make have no shape that V8 knows beforehand, and each look at them costs.
+      const { admission, credentials } = verdict
+      // Written out, without a spread: V8 does not know the shape of spread objects and is slow with them.
       attempt = {
         door,
         res,
@@ -103,31 +110,42 @@ export class Acceptor {
       this.#pending.add(attempt)
     } catch (error) {
       this.#fault(error)
-      return this.#turnAway(door, res, '', refusals['internal-error'], traced)
+      return this.#refuseAtOnce(door, res, '', refusals['internal-error'], traced)
     }
     void this.#handshake(attempt)
   }
 
-  /** Refuses whoever waits for Redis for too long; to be called regularly. */
+  /** Refuses the attempts that have waited for Redis for too long. The core calls it regularly. */
   sweep(now: number): void {
     for (const attempt of this.#pending) {
-      // They are in the order in which they came.
+      // The set is in the order of arrival.
       if (now - attempt.startedAt < this.#parts.options.handshakeTimeoutMs) return
       this.#refuse(attempt, refusals['redis-timeout'])
     }
   }
 
-  /** Refuses whoever is still on the way in; for a drain. */
+  /** Refuses every attempt that is under way, when a drain begins. */
   refusePending(): void {
     for (const attempt of [...this.#pending]) this.#refuse(attempt, refusals.draining)
   }
 
-  #check(door: Door, req: HttpRequest): Refusal | undefined {
+  /** Takes a place in the limits unless it refuses. */
+  #judge(door: Door, req: HttpRequest, address: string, now: number): Verdict {
+    const checked = this.#checkRequest(door, req) ?? this.#admit(door, req)
+    const close = checked.kind === 'refuse' ? door.refusalAsClose?.(checked.refusal) : undefined
+    if (checked.kind === 'refuse' && close === undefined) return checked
+    const refusal = this.#parts.limits.take(address, now)
+    if (refusal) return { kind: 'refuse', refusal }
+    return checked.kind === 'refuse' ? { kind: 'close', refusal: checked.refusal, close: close! } : checked
+  }
+
+  /** Returns undefined for a request that may go on. */
+  #checkRequest(door: Door, req: HttpRequest): Extract<Verdict, { kind: 'refuse' }> | undefined {
     const header = (name: string) => req.getHeader(name)
-    if (this.#parts.draining()) return refusals.draining
-    if (header('sec-websocket-version') !== '13') return refusals['unsupported-version']
-    if (!isUpgrade(req)) return refusals['malformed-request']
-    if (!this.#originRule(door)(header('origin'))) return refusals['origin-not-allowed']
+    if (this.#parts.draining()) return refuse(refusals.draining)
+    if (header('sec-websocket-version') !== '13') return refuse(refusals['unsupported-version'])
+    if (!isUpgrade(req)) return refuse(refusals['malformed-request'])
+    if (!this.#originRule(door)(header('origin'))) return refuse(refusals['origin-not-allowed'])
     return undefined
   }
 
@@ -139,21 +157,23 @@ export class Acceptor {
     return rule
   }
 
-  #visit(door: Door, req: HttpRequest): { admission: Admission; credentials: Credentials } | Refusal {
+  /** Reads path, query and credentials. */
+  #admit(door: Door, req: HttpRequest): Extract<Verdict, { kind: 'proceed' | 'refuse' }> {
     const query = req.getQuery() ?? ''
-    const admission = door.admit(ids(door.shape, req), query)
-    if ('code' in admission) return admission
+    const admission = door.admit(door.path.match(req.getUrl()) ?? [], query)
+    if (admission.kind === 'refusal') return refuse(admission)
     const protocol = listHeader(req, 'sec-websocket-protocol')
-    const credentials: Credentials | Refusal =
-      admission.tokenKey === undefined && admission.accepts === undefined
-        ? { token: '', protocol: offeredProtocol(protocol) }
-        : readCredentials(
-            { authorization: req.getHeader('authorization'), protocol, query },
-            this.#parts.options.allowQueryToken,
-          )
-    if ('code' in credentials) return credentials
-    if (admission.accepts?.(credentials.token) === false) return refusals['token-rejected']
-    return this.#parts.redisReady(admission.channels[0]!) ? { admission, credentials } : refusals['redis-unavailable']
+    const needsToken = admission.tokenKey !== undefined || admission.accepts !== undefined
+    const credentials: Credentials | Refusal = needsToken
+      ? readCredentials(
+          { authorization: req.getHeader('authorization'), protocol, query },
+          this.#parts.options.allowQueryToken,
+        )
+      : { kind: 'credentials', token: '', protocol: offeredProtocol(protocol) }
+    if (credentials.kind === 'refusal') return refuse(credentials)
+    if (admission.accepts?.(credentials.token) === false) return refuse(refusals['token-rejected'])
+    if (!this.#parts.redisReady(admission.redisChannel)) return refuse(refusals['redis-unavailable'])
+    return { kind: 'proceed', admission, credentials }
   }
 
   async #handshake(attempt: Attempt): Promise<void> {
@@ -164,21 +184,13 @@ export class Acceptor {
         if (attempt.over) return
         if (verdict !== 'ok') return this.#refuse(attempt, refusals['token-rejected'], WHY[verdict])
       }
-      const connection = new Connection(door, admission.subject, address, clockMs())
+      const { subject, doorState } = admission
+      const connection = new Connection(door, subject, address, clockMs(), doorState, attempt.traced?.context)
       attempt.connection = connection
-      connection.agent = admission.agent
-      connection.trace = attempt.traced?.context
       admission.onBound?.(connection)
-      const { source, channels, also } = admission
-      const join = (each: readonly string[]) => this.#parts.bindings.join(connection, source, each)
-      // A topic that Redis does not let us listen to costs the client that topic; its door has told it.
-      const joinAlso = (each: readonly string[]) =>
-        join(each).catch((error: unknown) => {
-          if (error instanceof RedisUnavailable) throw error
-        })
-      await (also === undefined ? join(channels) : Promise.all([join(channels), ...also.map(joinAlso)]))
+      await this.#join(connection, admission)
       if (attempt.over) return
-      // Ended before it opened: so much was published meanwhile that its buffer was full.
+      // So much was published during the upgrade that the buffer is full.
       if (connection.phase !== Phase.accepting) return this.#refuse(attempt, refusals['at-capacity'])
       this.#complete(attempt)
     } catch (error) {
@@ -187,6 +199,20 @@ export class Acceptor {
       this.#fault(error)
       this.#refuse(attempt, refusals['internal-error'])
     }
+  }
+
+  async #join(connection: Connection, { source, topics, topicsRequired }: Admission): Promise<void> {
+    const join = (channels: readonly string[]) => this.#parts.bindings.join(connection, source, channels)
+    if (topicsRequired) {
+      await (topics.length === 1 ? join(topics[0]!) : Promise.all(topics.map(join)))
+      return
+    }
+    // The door has told the client of a topic that Redis forbids; the socket opens without it.
+    const joinIfAllowed = (channels: readonly string[]) =>
+      join(channels).catch((error: unknown) => {
+        if (error instanceof RedisUnavailable) throw error
+      })
+    await Promise.all(topics.map(joinIfAllowed))
   }
 
   /** The 101, and what follows from it. */
@@ -226,7 +252,7 @@ export class Acceptor {
     respond(attempt.res, refusal)
   }
 
-  #turnAway(door: Door, res: HttpResponse, address: string, refusal: Refusal, traced?: SpanHandle): void {
+  #refuseAtOnce(door: Door, res: HttpResponse, address: string, refusal: Refusal, traced?: SpanHandle): void {
     const { metrics } = this.#parts
     metrics.connections.inc({ door: door.name, result: refusal.code })
     if (refusal === refusals['connect-rate']) metrics.rateLimited.connect++
@@ -235,7 +261,7 @@ export class Acceptor {
     respond(res, refusal)
   }
 
-  /** Completes the upgrade only to close it. It has its place in the limits until the socket is gone, and joins nothing. */
+  /** Completes the upgrade only to close the socket, which keeps its place in the limits until it is gone and joins no topic. */
   #closeAtOnce(door: Door, address: string, refusal: Refusal, close: Close, upgrade: () => unknown): void {
     this.#parts.metrics.connections.inc({ door: door.name, result: refusal.code })
     this.#logRefusal(door, address, refusal)
@@ -260,3 +286,5 @@ export class Acceptor {
     this.#parts.log.error({ err: error }, 'fault during an upgrade')
   }
 }
+
+const refuse = (refusal: Refusal): Extract<Verdict, { kind: 'refuse' }> => ({ kind: 'refuse', refusal })

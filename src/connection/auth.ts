@@ -14,6 +14,7 @@ export type TokenVerdict = 'ok' | 'wrong' | 'absent'
 
 /** What a client sent to say who it is. */
 export interface Credentials {
+  readonly kind: 'credentials'
   readonly token: string
   /** Subprotocol to answer with; '' for none. */
   readonly protocol: string
@@ -38,18 +39,20 @@ export function readCredentials(headers: CredentialHeaders, allowQueryToken: boo
   const protocol = offeredProtocol(headers.protocol)
   if (headers.authorization !== '') {
     const [, token] = /^bearer +([\x21-\x7e]+)$/i.exec(headers.authorization) ?? []
-    return token === undefined ? refusals['credentials-malformed'] : { token, protocol }
+    return token === undefined ? refusals['credentials-malformed'] : credentials(token, protocol)
   }
   const bearer = offered.find((each) => each.startsWith(BEARER_PROTOCOL))
   if (bearer !== undefined) {
     const token = decodeBase64Url(bearer.slice(BEARER_PROTOCOL.length))
     // A browser fails the connection when none of its protocols is answered, and the one with the token must not be.
-    return token === undefined || protocol === '' ? refusals['credentials-malformed'] : { token, protocol }
+    return token === undefined || protocol === '' ? refusals['credentials-malformed'] : credentials(token, protocol)
   }
   const inQuery = new URLSearchParams(headers.query).get('access_token')
   if (inQuery === null) return refusals['credentials-missing']
-  return allowQueryToken && inQuery !== '' ? { token: inQuery, protocol } : refusals['credentials-malformed']
+  return allowQueryToken && inQuery !== '' ? credentials(inQuery, protocol) : refusals['credentials-malformed']
 }
+
+const credentials = (token: string, protocol: string): Credentials => ({ kind: 'credentials', token, protocol })
 
 /** The subprotocol to answer with; '' when ours is not among those offered. */
 export const offeredProtocol = (header: string): string => (listOf(header).includes(PROTOCOL) ? PROTOCOL : '')

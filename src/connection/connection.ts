@@ -27,12 +27,6 @@ export interface Heartbeat {
   readonly frame: Buffer
 }
 
-/** Where the frames of one client go, in order. */
-export interface Outlet {
-  /** `frame` is not to be written to any more. */
-  publish(frame: Buffer, handshake: SpanContext | undefined): void
-}
-
 /** What a write came to: taken; taken into the buffer; or the buffer has no room and nothing was taken. */
 export const Written = { sent: 0, buffered: 1, full: 2 } as const
 export type Written = (typeof Written)[keyof typeof Written]
@@ -55,8 +49,8 @@ export class Connection {
   /** Session or run id: what the path names. */
   readonly subject: string
   readonly address: string
-  /** The agent of the path, where it names one. */
-  agent: string | undefined
+  /** What the door keeps for this socket. Only the door reads it. */
+  readonly doorState: unknown
   openedAt!: number
   topics: Topic[] = []
   phase: Phase = Phase.accepting
@@ -88,29 +82,28 @@ export class Connection {
   /** When the sweep has to look at this socket next. */
   nextCheckAt!: number
   pinged = false
-  quiet: IdleTimeout | undefined
+  idleTimeout: IdleTimeout | undefined
   closing: Close | undefined
-
-  /** Made with the first frame: most clients only listen. */
-  outlet: Outlet | undefined
 
   rateFullAt = 0
   rateNoticeAt = LONG_AGO
 
-  /** Of its handshake, where traces are taken. */
-  trace: SpanContext | undefined
+  /** The span of its handshake, when tracing is on. */
+  readonly trace: SpanContext | undefined
 
   framesIn = 0
   framesOut = 0
   bytesIn = 0
   bytesOut = 0
 
-  constructor(door: Door, subject: string, address: string, now: number) {
+  constructor(door: Door, subject: string, address: string, now: number, doorState?: unknown, trace?: SpanContext) {
     this.door = door
     this.subject = subject
     this.address = address
+    this.doorState = doorState
+    this.trace = trace
     this.begin(now)
-    this.quiet = door.quiet
+    this.idleTimeout = door.idleTimeout
   }
 
   /** Its times count from here: from when it is made, and again from when it is open. Nobody can have answered before that. */

@@ -1,4 +1,5 @@
 import type { Close, Refusal } from '../contract/codes.ts'
+import type { PathPattern } from '../http/path.ts'
 import type { DoorStats } from '../telemetry/metrics.ts'
 import type { Source } from './bind.ts'
 import type { Connection, Heartbeat, IdleTimeout } from './connection.ts'
@@ -9,10 +10,7 @@ export interface Door {
   readonly name: string
   /** What the log calls the subject: `session`, `run`. */
   readonly subjectName: string
-  /** uWebSockets.js route, or several. */
-  readonly pattern: string | readonly string[]
-  /** Paths of this door, with a group an id. It also knows those that the route does not, such as one with an empty id. */
-  readonly shape: RegExp
+  readonly path: PathPattern
   readonly maxMessageBytes: number
   /** A text frame up to this size is dropped and told of by `oversized`; past it, and where this is missing, the socket is closed. */
   readonly maxForgivenBytes?: number
@@ -24,7 +22,7 @@ export interface Door {
   readonly allowedOrigins?: readonly string[]
   /** Client frames: one in `intervalMs` on average (0: no limit), `burst` at once. */
   readonly rate: { readonly intervalMs: number; readonly burst: number }
-  readonly quiet: IdleTimeout | undefined
+  readonly idleTimeout: IdleTimeout | undefined
   readonly heartbeat?: Heartbeat
   readonly stats: DoorStats
   /** Reads the path and the query. Asks nobody. */
@@ -52,17 +50,21 @@ export interface Door {
 
 /** Who wants in, and what for. */
 export interface Admission {
+  readonly kind: 'admission'
   readonly subject: string
   /** Key of the expected token; undefined: no credentials are asked for. */
   readonly tokenKey: string | undefined
   /** Whether a token is right, where that is known without asking Redis. */
   readonly accepts?: (token: string) => boolean
   readonly source: Source
-  readonly channels: readonly string[]
-  /** Further topics that the socket starts with, each by its channels. */
-  readonly also?: readonly (readonly string[])[]
-  /** The agent that the path names. */
-  readonly agent?: string
+  /** The upgrade is refused with `redis-unavailable` while the Redis server of this channel is away. */
+  readonly redisChannel: string
+  /** The topics that the socket starts with, each by its channels. */
+  readonly topics: readonly (readonly string[])[]
+  /** Whether a topic that Redis forbids refuses the upgrade. If not, the client does without that topic. */
+  readonly topicsRequired: boolean
+  /** What the door keeps for this socket: `Connection.doorState`. */
+  readonly doorState?: object
   /** Called before anything can come from Redis: what it enqueues is what the client gets first. */
   readonly onBound?: (connection: Connection) => void
 }

@@ -46,7 +46,7 @@ export class Closer {
   }
 
   /** Does some work for a socket; a fault of ours in it ends that socket with 1011, and nothing else. */
-  guard(connection: Connection, work: (connection: Connection) => void): void {
+  runGuarded(connection: Connection, work: (connection: Connection) => void): void {
     try {
       work(connection)
     } catch (error) {
@@ -66,7 +66,7 @@ export class Closer {
     // Sockets that came together are asked for the first time at moments of their own, and so ever after.
     connection.nextCheckAt = connection.lastSeenAt + spread(this.#parts.options.pingIntervalMs)
     if (heartbeat) connection.beatAt -= heartbeat.intervalMs - spread(heartbeat.intervalMs)
-    if (connection.quiet) connection.due(connection.lastActivityAt + connection.quiet.afterMs)
+    if (connection.idleTimeout) connection.due(connection.lastActivityAt + connection.idleTimeout.afterMs)
     if (heartbeat) connection.due(connection.beatAt + heartbeat.intervalMs)
     const { log } = this.#parts
     if (log.isLevelEnabled('info')) log.connection(connection).info({ event: 'accepted' }, 'connection accepted')
@@ -176,8 +176,9 @@ export class Closer {
   #look(connection: Connection, now: number): void {
     if (connection.phase === Phase.ending) return this.#cut(connection)
     const { pingIntervalMs, pongTimeoutMs } = this.#parts.options
-    const { quiet } = connection
-    if (quiet && now - connection.lastActivityAt >= quiet.afterMs) return this.end(connection, quiet.close)
+    const { idleTimeout } = connection
+    if (idleTimeout && now - connection.lastActivityAt >= idleTimeout.afterMs)
+      return this.end(connection, idleTimeout.close)
     // A client that reads a long backlog answers pings late: what it reads counts.
     if (connection.buffered > 0) this.drained(connection)
     const silentMs = now - connection.lastSeenAt
@@ -192,7 +193,7 @@ export class Closer {
     connection.nextCheckAt = pinged
       ? Math.min(lastSeenAt + pongTimeoutMs, now + pingIntervalMs)
       : lastSeenAt + pingIntervalMs
-    if (quiet) connection.due(connection.lastActivityAt + quiet.afterMs)
+    if (idleTimeout) connection.due(connection.lastActivityAt + idleTimeout.afterMs)
     this.#beat(connection, now)
   }
 

@@ -17,14 +17,14 @@ import type { Receiver } from './receive.ts'
 export interface Stages {
   readonly acceptor: Acceptor
   readonly receiver: Receiver
-  readonly ends: Closer
+  readonly closer: Closer
 }
 
 /** A frame of a client may announce so many times the limit and still be read, so that the client gets its 1009; past it the connection is cut. */
 const READ_FACTOR = 8
 
 /** Puts a door on its path: what uWebSockets.js tells goes to the stage that it concerns. */
-export function mount(app: TemplatedApp, door: Door, { acceptor, receiver, ends }: Stages): void {
+export function mount(app: TemplatedApp, door: Door, { acceptor, receiver, closer }: Stages): void {
   const of = (ws: WebSocket<unknown>): Connection => (ws as Socket).connection
   const behavior: WebSocketBehavior<unknown> = {
     compression: door.compressed ? SHARED_COMPRESSOR : DISABLED,
@@ -35,12 +35,13 @@ export function mount(app: TemplatedApp, door: Door, { acceptor, receiver, ends 
     maxBackpressure: 0,
     upgrade: (res, req, context) => acceptor.upgrade(door, res, req, context),
     open: keepOpened,
-    message: (ws, data, binary) => ends.guard(of(ws), (connection) => receiver.message(connection, data, binary)),
+    message: (ws, data, binary) =>
+      closer.runGuarded(of(ws), (connection) => receiver.message(connection, data, binary)),
     ping: (ws) => receiver.heard(of(ws)),
     pong: (ws) => receiver.heard(of(ws)),
-    drain: (ws) => ends.guard(of(ws), (connection) => ends.drained(connection)),
+    drain: (ws) => closer.runGuarded(of(ws), (connection) => closer.drained(connection)),
     // One without a connection was closed in its own upgrade.
-    close: (ws, code) => (of(ws) ? ends.closed(of(ws), code) : forgetOpened()),
+    close: (ws, code) => (of(ws) ? closer.closed(of(ws), code) : forgetOpened()),
   }
-  for (const pattern of [door.pattern].flat()) app.ws(pattern, behavior)
+  for (const route of door.path.routes) app.ws(route, behavior)
 }

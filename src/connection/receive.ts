@@ -9,11 +9,11 @@ const RATE_NOTICE_MS = 5000
 
 /** What a client sends, on its way to its door: kind, size and rate are the same for all. */
 export class Receiver {
-  readonly #ends: Closer
+  readonly #closer: Closer
   readonly #metrics: Metrics
 
-  constructor(ends: Closer, metrics: Metrics) {
-    this.#ends = ends
+  constructor(closer: Closer, metrics: Metrics) {
+    this.#closer = closer
     this.#metrics = metrics
   }
 
@@ -50,7 +50,7 @@ export class Receiver {
 
   #reject(connection: Connection, close: 'binaryFrame' | 'messageTooBig'): void {
     this.#metrics.lose(close === 'binaryFrame' ? 'invalid' : 'oversize')
-    this.#ends.end(connection, closes[close])
+    this.#closer.end(connection, closes[close])
   }
 
   #withinRate(connection: Connection, now: number): boolean {

@@ -7,6 +7,7 @@ import type { ErrorCode } from './live/types.gen.ts'
 
 /** A refusal before the upgrade: an HTTP response. `retryAfter` says that a `Retry-After` goes with it. */
 export interface Refusal {
+  readonly kind: 'refusal'
   readonly code: string
   /** Status line, as it is written. */
   readonly status: string
@@ -16,9 +17,11 @@ export interface Refusal {
   readonly headers?: Readonly<Record<string, string>>
 }
 
-const define = <T extends Record<string, Omit<Refusal, 'code'>>>(table: T) =>
+const define = <T extends Record<string, Omit<Refusal, 'kind' | 'code'>>>(table: T) =>
   Object.freeze(
-    Object.fromEntries(Object.entries(table).map(([code, refusal]) => [code, Object.freeze({ code, ...refusal })])),
+    Object.fromEntries(
+      Object.entries(table).map(([code, refusal]) => [code, Object.freeze({ kind: 'refusal', code, ...refusal })]),
+    ),
   ) as { readonly [K in keyof T]: Refusal }
 
 export const refusals = define({

@@ -33,7 +33,7 @@ export class Core {
   readonly redis: RedisClient
   readonly bindings: Bindings
   readonly delivery: Delivery
-  readonly ends: Closer
+  readonly closer: Closer
   readonly receiver: Receiver
   readonly acceptor: Acceptor
   /** One timer looks at all sockets; there is none per socket. */
@@ -57,7 +57,7 @@ export class Core {
       refused: (channel) => {
         const topic = this.bindings.find(channel)
         if (topic?.source.refused) return topic.source.refused(topic)
-        for (const member of topic?.members.slice() ?? []) this.ends.end(member, closes.internalError)
+        for (const member of topic?.members.slice() ?? []) this.closer.end(member, closes.internalError)
       },
       ready: () => {
         for (const listener of this.onReady) listener()
@@ -71,10 +71,10 @@ export class Core {
       maxBufferBytes: config.maxBufferBytes,
       metrics,
       log,
-      tooSlow: (connection) => this.ends.end(connection, closes.tooSlow),
+      tooSlow: (connection) => this.closer.end(connection, closes.tooSlow),
     })
     const limits = new ConnectLimits(config)
-    this.ends = new Closer({
+    this.closer = new Closer({
       options: config,
       bindings: this.bindings,
       delivery: this.delivery,
@@ -82,7 +82,7 @@ export class Core {
       metrics,
       log,
     })
-    this.receiver = new Receiver(this.ends, metrics)
+    this.receiver = new Receiver(this.closer, metrics)
     this.acceptor = new Acceptor({
       options: config,
       tokens: this.redis.tokens,
@@ -93,13 +93,13 @@ export class Core {
       tracing,
       redisReady: (channel) => this.redis.readyFor(channel),
       draining,
-      opened: (connection) => this.ends.guard(connection, () => this.ends.opened(connection)),
+      opened: (connection) => this.closer.runGuarded(connection, () => this.closer.opened(connection)),
     })
     this.#sweeping = setInterval(() => {
       const now = clockMs()
       limits.sweep(now)
       this.acceptor.sweep(now)
-      this.ends.sweep(now)
+      this.closer.sweep(now)
     }, SWEEP_MS)
     metrics.register({
       channels: () => this.redis.feed.channels,
@@ -114,6 +114,6 @@ export class Core {
   }
 
   *#bufferedBytes(): Iterable<number> {
-    for (const { ws } of this.ends.open) if (ws) yield ws.getBufferedAmount()
+    for (const { ws } of this.closer.open) if (ws) yield ws.getBufferedAmount()
   }
 }

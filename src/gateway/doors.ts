@@ -38,7 +38,7 @@ export function sessionDoor({ config, core, metrics }: DoorParts, flow: FlowSign
     flow,
   })
   core.onGap.push((from, to, affects) => {
-    for (const connection of core.ends.open)
+    for (const connection of core.closer.open)
       if (connection.door === session && affects(sessionDown(connection.subject))) session.gap(connection, from, to)
   })
   return session
@@ -55,7 +55,7 @@ export function runDoor({ config, core, metrics, log }: DoorParts, checklist: Ch
     read: (runId) => core.redis.hashes.read(runId),
     changed: (topic, frame) => run.changed(topic, frame),
     gaveUp: (topic) => {
-      for (const member of topic.members.slice()) core.ends.end(member, closes.redisGone)
+      for (const member of topic.members.slice()) core.closer.end(member, closes.redisGone)
     },
     fault: (runId, error) => {
       metrics.error('run')

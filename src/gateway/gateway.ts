@@ -70,15 +70,21 @@ export class Gateway {
       loaded: options.preflight ?? { checks: [] },
       redis: redisAccess(this.#core),
       redisUrl,
-      sockets: () => this.#core.ends.open.size,
+      sockets: () => this.#core.closer.open.size,
       known: () => (this.#draining ? 'draining' : this.#core.redis.ready ? undefined : 'redis-unavailable'),
     })
     this.#core.onReady.push(() => this.#preflight.redisBack())
-    const others = [sessionDoor(parts, this.#flow), runDoor(parts, checklist, databaseOf(redisUrl))]
+    const session = sessionDoor(parts, this.#flow)
+    const run = runDoor(parts, checklist, databaseOf(redisUrl))
     const draining = () => this.#draining
-    this.#live = liveDoor({ ...parts, draining, health: () => this.#preflight.health() })
+    this.#live = liveDoor({
+      ...parts,
+      draining,
+      sessionsByAgent: () => session.countByAgent(this.#core.closer.open),
+      health: () => this.#preflight.health(),
+    })
     // The first whose shape fits a path is its door: `live` could be the name of a run as well.
-    this.#doors = [this.#live.door, ...others]
+    this.#doors = [this.#live.door, session, run]
   }
 
   /** Starts to listen. @throws when an address is taken. Redis need not be there yet: until it is, upgrades are refused with 503. */
@@ -119,10 +125,10 @@ export class Gateway {
 
   async #stop(): Promise<void> {
     const { config, log } = this.#options
-    const { redis, ends, acceptor } = this.#core
+    const { redis, closer, acceptor } = this.#core
     const deadline = performance.now() + config.shutdownGraceMs
     this.#draining = true
-    log.info({ event: 'drain-start', sockets: ends.open.size }, 'draining')
+    log.info({ event: 'drain-start', sockets: closer.open.size }, 'draining')
     await this.#pause(config.drainDelayMs)
     // Who waits in the kernel to be accepted would be cut off with the listener: turns of the loop to accept them, to read and to answer.
     for (let turn = 0; turn < 3; turn++) await setImmediate()
@@ -131,7 +137,7 @@ export class Gateway {
     redis.upstream.drain()
     await Promise.race([redis.upstream.settled(), this.#pause(SETTLE_MS)])
     const remainingMs = Math.max(0, deadline - performance.now())
-    const cut = await ends.drain(Math.min(config.drainWindowMs, remainingMs / 2), remainingMs, this.#cut.signal)
+    const cut = await closer.drain(Math.min(config.drainWindowMs, remainingMs / 2), remainingMs, this.#cut.signal)
     this.#flow?.stop()
     await Promise.race([Promise.all([redis.upstream.settled(), this.#flow?.settled()]), this.#pause(SETTLE_MS)])
     this.#core.stop()
@@ -157,11 +163,11 @@ export class Gateway {
 
   /** `rest` moves to the admin port when there is one. */
   #routes(): { probes: Route[]; rest: Route[] } {
-    const { redis, ends } = this.#core
+    const { redis, closer } = this.#core
     const parts: ProbeParts = {
       pingRedis: (deadlineMs) => redis.ping(deadlineMs),
       ready: () => this.#preflight.ready(),
-      sockets: () => ends.open.size,
+      sockets: () => closer.open.size,
       version: { name: 'wsproxy', version: VERSION, node: process.version },
       metrics: this.#options.config.metricsEnabled ? () => this.#page() : undefined,
     }

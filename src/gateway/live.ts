@@ -16,15 +16,17 @@ const HEALTHY_MS = 250
 
 export interface LiveWiring extends DoorParts {
   readonly draining: () => boolean
+  /** The number of open session sockets of each agent. */
+  readonly sessionsByAgent: () => ReadonlyMap<string, number>
   /** What `system_health` answers. */
   readonly health: () => SystemHealth | Promise<SystemHealth>
 }
 
 /** The live door, its endpoints and what it is joined to. */
-export function liveDoor({ config, core, metrics, log, draining, health }: LiveWiring) {
-  const { redis, bindings, delivery, ends } = core
+export function liveDoor({ config, core, metrics, log, draining, sessionsByAgent, health }: LiveWiring) {
+  const { redis, bindings, delivery, closer } = core
   const topics = new LiveTopics(config.liveTopics, config.liveMaxSubscriptions)
-  const sockets = () => [...ends.open].filter((connection) => connection.door === door)
+  const sockets = () => [...closer.open].filter((connection) => connection.door === door)
   const unusable = (topic: string) => {
     metrics.live.counts.unusable++
     metrics.lose('invalid')
@@ -59,10 +61,10 @@ export function liveDoor({ config, core, metrics, log, draining, health }: LiveW
     topics,
     bindings,
     bus,
-    lookUp: new StatusCache({ open: () => ends.open, coordination: () => coordination.metrics(), health }),
+    lookUp: new StatusCache({ sessionsByAgent, coordination: () => coordination.metrics(), health }),
     metrics,
     enqueue: (connection, frame) => delivery.enqueue(connection, frame),
-    guard: (connection, work) => ends.guard(connection, work),
+    guard: (connection, work) => closer.runGuarded(connection, work),
     unusable,
   })
 
@@ -82,7 +84,7 @@ export function liveDoor({ config, core, metrics, log, draining, health }: LiveW
     const serial = serialOf(connectionId)
     const found = sockets().find((connection) => connection.serial === serial)
     if (found === undefined) return 0
-    ends.end(found, disconnectedBy(reason))
+    closer.end(found, disconnectedBy(reason))
     return 1
   }
 

@@ -1,15 +1,18 @@
 import { type Refusal, refusals } from '../contract/codes.ts'
 import type { HttpRequest, TemplatedApp } from '../platform/uws.ts'
+import type { PathPattern } from './path.ts'
 import { respond } from './refuse.ts'
-import { ids } from './request.ts'
 
-/** What this file needs to know of a door. */
+/** A door, as far as a request that is no upgrade concerns it. */
 export interface Endpoint {
-  readonly shape: RegExp
-  readonly admit: (ids: readonly string[]) => object | Refusal
+  readonly path: PathPattern
+  readonly admit: (ids: readonly string[]) => { readonly kind: 'admission' } | Refusal
 }
 
-/** Requests to a door that are no upgrade, or not one that uWebSockets.js takes for one; and all paths that nothing has. */
+/**
+ * Answers every request that no other route takes: 404 for an unknown path, and for the path of a door
+ * the reason why the request is no upgrade. `counted` is called with each refusal of a door.
+ */
 export function serveRest<D extends Endpoint>(
   app: TemplatedApp,
   doors: readonly D[],
@@ -17,17 +20,19 @@ export function serveRest<D extends Endpoint>(
 ): void {
   app.any('/*', (res, req) => {
     const url = req.getUrl()
-    const door = doors.find((each) => each.shape.test(url))
-    if (door === undefined) return respond(res, refusals['not-found'])
-    const refusal = whyNoUpgrade(req, door)
-    counted(door, refusal)
-    respond(res, refusal)
+    for (const door of doors) {
+      const ids = door.path.match(url)
+      if (ids === undefined) continue
+      const refusal = whyNoUpgrade(req, door.admit(ids))
+      counted(door, refusal)
+      return respond(res, refusal)
+    }
+    respond(res, refusals['not-found'])
   })
 }
 
-function whyNoUpgrade(req: HttpRequest, door: Endpoint): Refusal {
+function whyNoUpgrade(req: HttpRequest, admitted: ReturnType<Endpoint['admit']>): Refusal {
   if (req.getMethod() !== 'get') return { ...refusals['method-not-allowed'], headers: { Allow: 'GET' } }
-  const admission = door.admit(ids(door.shape, req))
-  if ('code' in admission) return admission
+  if (admitted.kind === 'refusal') return admitted
   return req.getHeader('upgrade') === '' ? refusals['upgrade-required'] : refusals['malformed-request']
 }

@@ -35,9 +35,3 @@ export function clientAddress(
   // Only the last entry was written by the proxy in front of us; those before it are the client's own words.
   return listHeader(req, 'x-forwarded-for').split(',').at(-1)?.trim() || direct()
 }
-
-/** What a path names, as it stands there: not decoded. */
-export const ids = (shape: RegExp, req: HttpRequest): string[] => (shape.exec(req.getUrl())?.slice(1) ?? []).map(own)
-
-/** A part of a text is a view to V8, and keeps all of it; a socket keeps its ids for as long as it lives. */
-const own = (part: string): string => part && Buffer.from(part).toString()

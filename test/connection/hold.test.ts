@@ -20,7 +20,7 @@ function fakeFeed() {
 }
 
 const source: Source = { render: () => undefined }
-const newConnection = () => new Connection({ quiet: undefined } as Door, '', '', 0)
+const newConnection = () => new Connection({ idleTimeout: undefined } as Door, '', '', 0)
 
 describe('a membership that is held', () => {
   it('is there at once, for messages that come together with the confirmation', async () => {

@@ -7,6 +7,7 @@ import { type Close, closes, idleClose, type Refusal, refusals } from '../../con
 import { CONTRACT_VERSION } from '../../contract/live/schema.ts'
 import type { ClientType, DataRequest, ErrorCode, Ping } from '../../contract/live/types.gen.ts'
 import { isTopic, liveBus, liveChannels, liveKind, topicOf } from '../../contract/names.ts'
+import { PathPattern } from '../../http/path.ts'
 import type { LiveCounts } from '../../telemetry/live.ts'
 import { connectionId, serialOf } from '../../telemetry/log.ts'
 import type { DoorStats, Metrics } from '../../telemetry/metrics.ts'
@@ -56,14 +57,13 @@ const FORGIVEN = 4
 export class LiveDoor implements Door, Source {
   readonly name = 'live'
   readonly subjectName = 'view'
-  readonly pattern = ['/live', '/api/dashboard/ws/:view']
-  readonly shape = /^\/(?:live|api\/dashboard\/ws\/([^/]*))$/
+  readonly path = new PathPattern('/live', '/api/dashboard/ws/:view')
   readonly maxMessageBytes: number
   readonly maxForgivenBytes: number
   readonly maxDrops: number
   readonly compressed: boolean
   readonly rate: { intervalMs: number; burst: number }
-  readonly quiet: IdleTimeout | undefined
+  readonly idleTimeout: IdleTimeout | undefined
   readonly stats: DoorStats
   readonly allowedOrigins?: readonly string[]
   readonly #parts: LiveParts
@@ -79,7 +79,7 @@ export class LiveDoor implements Door, Source {
     this.maxDrops = options.maxDrops
     this.compressed = options.compression
     this.rate = { intervalMs: options.rate === 0 ? 0 : 1000 / options.rate, burst: options.rateBurst }
-    this.quiet = options.idleTimeoutMs === 0 ? undefined : { afterMs: options.idleTimeoutMs, close: idleClose }
+    this.idleTimeout = options.idleTimeoutMs === 0 ? undefined : { afterMs: options.idleTimeoutMs, close: idleClose }
     if (options.allowedOrigins) this.allowedOrigins = options.allowedOrigins
     this.#accepts = options.token === undefined ? undefined : equalTo(options.token)
     this.#subscriptions = new Subscriptions({
@@ -106,12 +106,14 @@ export class LiveDoor implements Door, Source {
       if (unknown.length > 0) this.#refuse(connection, 'unknown-topic', listed(unknown))
     }
     return {
+      kind: 'admission',
       subject: view,
       tokenKey: undefined,
       ...(this.#accepts && { accepts: this.#accepts }),
       source: this,
-      channels: [liveBus()],
-      also: added.map(liveChannels),
+      redisChannel: liveBus(),
+      topics: [[liveBus()], ...added.map(liveChannels)],
+      topicsRequired: false,
       onBound,
     }
   }

@@ -1,5 +1,3 @@
-import type { Connection } from '../../connection/connection.ts'
-
 /** What the gateway and what it depends on are fit for. */
 export interface SystemHealth {
   readonly overall_status: string
@@ -7,8 +5,8 @@ export interface SystemHealth {
 }
 
 export interface LookUpParts {
-  /** Every open socket, whatever its door. */
-  readonly open: () => Iterable<Connection>
+  /** The number of open session sockets of each agent. */
+  readonly sessionsByAgent: () => ReadonlyMap<string, number>
   readonly coordination: () => Promise<object>
   readonly health: () => SystemHealth | Promise<SystemHealth>
 }
@@ -23,9 +21,9 @@ export class StatusCache {
   readonly #kept = new Map<Name, { readonly until: number; readonly data: Promise<object> }>()
   readonly #read: Readonly<Record<Name, () => object | Promise<object>>>
 
-  constructor({ open, coordination, health }: LookUpParts) {
+  constructor({ sessionsByAgent, coordination, health }: LookUpParts) {
     this.#read = {
-      agent_status: () => agentStatus(open()),
+      agent_status: () => agentStatus(sessionsByAgent()),
       coordination_metrics: coordination,
       system_health: health,
     }
@@ -44,9 +42,7 @@ export class StatusCache {
   }
 }
 
-function agentStatus(open: Iterable<Connection>): object {
-  const sessions = new Map<string, number>()
-  for (const { agent } of open) if (agent !== undefined) sessions.set(agent, (sessions.get(agent) ?? 0) + 1)
+function agentStatus(sessions: ReadonlyMap<string, number>): object {
   const agents = [...sessions].sort().map(([agent_id, count]) => ({ agent_id, sessions: count }))
   return { agents, summary: { total: agents.length, active: agents.filter((each) => each.sessions > 0).length } }
 }

@@ -3,6 +3,7 @@ import type { Connection, Heartbeat } from '../../connection/connection.ts'
 import type { Admission, Door } from '../../connection/door.ts'
 import { type Refusal, refusals } from '../../contract/codes.ts'
 import { isRunId, runAuth, runEvents } from '../../contract/names.ts'
+import { PathPattern } from '../../http/path.ts'
 import type { DoorStats, Metrics } from '../../telemetry/metrics.ts'
 import type { RunWatches } from './watch.ts'
 
@@ -32,10 +33,9 @@ const RATE = { intervalMs: 50, burst: 40 }
 export class RunDoor implements Door {
   readonly name = 'run'
   readonly subjectName = 'run'
-  readonly pattern = '/:runId'
-  readonly shape = /^\/([^/]+)$/
+  readonly path = new PathPattern('/:runId')
   readonly rate = RATE
-  readonly quiet = undefined
+  readonly idleTimeout = undefined
   readonly maxMessageBytes: number
   readonly heartbeat: Heartbeat
   readonly stats: DoorStats
@@ -56,8 +56,16 @@ export class RunDoor implements Door {
   admit([runId = '']: readonly string[]): Admission | Refusal {
     const { options, watches } = this.#parts
     if (!isRunId(runId)) return refusals['malformed-id']
-    const tokenKey = options.bearer ? runAuth(runId) : undefined
-    return { subject: runId, tokenKey, source: watches, channels: [runEvents(options.database, runId)] }
+    const events = runEvents(options.database, runId)
+    return {
+      kind: 'admission',
+      subject: runId,
+      tokenKey: options.bearer ? runAuth(runId) : undefined,
+      source: watches,
+      redisChannel: events,
+      topics: [[events]],
+      topicsRequired: true,
+    }
   }
 
   /** The current checklist at once, unless it came while the upgrade was on its way. */

@@ -1,15 +1,26 @@
+import type { SpanContext } from '@opentelemetry/api'
 import type { Batch, Source, Topic } from '../../connection/bind.ts'
-import { type Connection, clockMs, type IdleTimeout, type Outlet } from '../../connection/connection.ts'
+import { type Connection, clockMs, type IdleTimeout } from '../../connection/connection.ts'
 import type { Admission, Door } from '../../connection/door.ts'
 import { type Close, closes, type FrameErrorCode, frameErrors, type Refusal, refusals } from '../../contract/codes.ts'
 import { isId, sessionAuth, sessionDown, sessionUp } from '../../contract/names.ts'
+import { PathPattern } from '../../http/path.ts'
 import type { DoorStats, Metrics } from '../../telemetry/metrics.ts'
 import type { FlowSignal } from './flow.ts'
 
-/** Where client frames go, as this door needs it. */
+/** Publishes the frames of one client, in order. */
+export interface UpstreamPublisher {
+  /** Takes ownership of `frame`: the caller must not write to it any more. */
+  publish(frame: Buffer, handshake: SpanContext | undefined): void
+}
+
+/** Publishes client frames to Redis, as far as this door needs it. */
 export interface Upstream {
-  /** A way up for one client. `refused` is told of each frame that could not be published, or may not have been; it must not throw. */
-  outlet(channel: string, refused: (code: 'upstream-unavailable' | 'upstream-uncertain') => void): Outlet
+  /**
+   * Returns a publisher for one client. It calls `refused` for each frame that was not published, or perhaps not.
+   * `refused` must not throw.
+   */
+  outlet(channel: string, refused: (code: 'upstream-unavailable' | 'upstream-uncertain') => void): UpstreamPublisher
 }
 
 export interface SessionOptions {
@@ -37,15 +48,27 @@ const END = STREAM_END.subarray(STREAM_END.indexOf('_'))
 /** `render` looks for a control frame only in messages this short: it is a few words, and its arguments. */
 const MAX_CONTROL_BYTES = 64 * 1024
 
+/** What this door keeps for each socket. */
+class SessionState {
+  readonly agentId: string
+  /** Made with the first client frame, since most clients only listen. */
+  publisher: UpstreamPublisher | undefined
+
+  constructor(agentId: string) {
+    this.agentId = agentId
+  }
+}
+
+const stateOf = (connection: Connection): SessionState => connection.doorState as SessionState
+
 /** `GET /{agentId}/ws/{sessionId}`: a two-way pipe over `session:<id>:down` and `session:<id>:up`. PROTOCOL.md tells its wire. */
 export class SessionDoor implements Door, Source {
   readonly name = 'session'
   readonly subjectName = 'session'
-  readonly pattern = '/:agentId/ws/:sessionId'
-  readonly shape = /^\/([^/]*)\/ws\/([^/]*)$/
+  readonly path = new PathPattern('/:agentId/ws/:sessionId')
   readonly maxMessageBytes: number
   readonly rate: { intervalMs: number; burst: number }
-  readonly quiet: IdleTimeout | undefined
+  readonly idleTimeout: IdleTimeout | undefined
   readonly stats: DoorStats
   readonly #parts: SessionParts
   readonly #afterStreamEnd: IdleTimeout | undefined
@@ -56,18 +79,22 @@ export class SessionDoor implements Door, Source {
     this.stats = metrics.door(this.name)
     this.maxMessageBytes = options.maxMessageBytes
     this.rate = { intervalMs: options.rate === 0 ? 0 : 1000 / options.rate, burst: options.rateBurst }
-    this.quiet = quietAfter(options.idleTimeoutMs, closes.notHeard)
-    this.#afterStreamEnd = quietAfter(options.streamEndTimeoutMs, closes.streamEnd)
+    this.idleTimeout = idleAfter(options.idleTimeoutMs, closes.notHeard)
+    this.#afterStreamEnd = idleAfter(options.streamEndTimeoutMs, closes.streamEnd)
   }
 
   admit([agentId = '', sessionId = '']: readonly string[]): Admission | Refusal {
     if (!isId(agentId) || !isId(sessionId)) return refusals['malformed-id']
+    const down = sessionDown(sessionId)
     return {
+      kind: 'admission',
       subject: sessionId,
       tokenKey: sessionAuth(sessionId),
       source: this,
-      channels: [sessionDown(sessionId)],
-      agent: agentId,
+      redisChannel: down,
+      topics: [[down]],
+      topicsRequired: true,
+      doorState: new SessionState(agentId),
     }
   }
 
@@ -94,8 +121,9 @@ export class SessionDoor implements Door, Source {
     // The bytes are uWebSockets.js' own until this returns; a copy from the pool costs less than one of its own.
     const copy = Buffer.allocUnsafe(frame.length)
     frame.copy(copy)
-    connection.outlet ??= this.#outlet(connection)
-    connection.outlet.publish(copy, connection.trace)
+    const state = stateOf(connection)
+    state.publisher ??= this.#newPublisher(connection)
+    state.publisher.publish(copy, connection.trace)
   }
 
   rateLimited(connection: Connection): void {
@@ -117,11 +145,22 @@ export class SessionDoor implements Door, Source {
   }
 
   #streamEnded(connection: Connection): void {
-    connection.quiet = this.#afterStreamEnd
+    connection.idleTimeout = this.#afterStreamEnd
     connection.due(clockMs() + this.#afterStreamEnd!.afterMs)
   }
 
-  #outlet(connection: Connection): Outlet {
+  /** Counts the sockets of this door among `open` by the agent that their path names. */
+  countByAgent(open: Iterable<Connection>): Map<string, number> {
+    const counts = new Map<string, number>()
+    for (const connection of open) {
+      if (connection.door !== this) continue
+      const { agentId } = stateOf(connection)
+      counts.set(agentId, (counts.get(agentId) ?? 0) + 1)
+    }
+    return counts
+  }
+
+  #newPublisher(connection: Connection): UpstreamPublisher {
     return this.#parts.upstream.outlet(sessionUp(connection.subject), (code) => this.#refuse(connection, code))
   }
 
@@ -135,7 +174,7 @@ export class SessionDoor implements Door, Source {
   }
 }
 
-const quietAfter = (afterMs: number, close: Close): IdleTimeout | undefined =>
+const idleAfter = (afterMs: number, close: Close): IdleTimeout | undefined =>
   afterMs === 0 ? undefined : { afterMs, close }
 
 /** Dates become RFC 3339, in UTC. */
