@@ -6,86 +6,90 @@ import type { Answered } from './wire/connection.ts'
 import { isMoved, isReply, Unsent } from './wire/errors.ts'
 import type { Reply } from './wire/resp.ts'
 
+/** Reports a frame that was not published, or may not have been. Must not throw. */
 export type Refused = (code: 'upstream-unavailable' | 'upstream-uncertain') => void
 
 export interface UpstreamOptions {
-  /** The command connection for a channel, while its server is there as a whole; undefined: the frame is to wait. */
+  /** The command connection for a channel while its server is ready; undefined: the frame has to wait. */
   readonly link: (channel: string) => Link | undefined
-  /** Publish by SPUBLISH. */
+  /** Publish with SPUBLISH. */
   readonly sharded: boolean
-  /** A channel is another server's; `release` is to be called when it is known whose. */
+  /** Another server has the channel. The callee calls `release` when it knows which one. */
   readonly moved: () => void
   readonly metrics: Metrics
   readonly tracing?: Tracing | undefined
-  /** Frames that are held while Redis is away. */
+  /** Frames held while Redis is away. */
   readonly maxMessages: number
-  /** Bytes held or not yet confirmed. */
+  /** Bytes held, and bytes sent and not yet answered: each at most this. */
   readonly maxBytes: number
 }
 
-/** What an entry costs beside its bytes, roughly; so that many empty frames count too. */
+/** Rough cost of a frame beside its bytes, so that many empty frames count, too. */
 const OVERHEAD_BYTES = 256
 
-/** The way up of one client: its frames stay in order. */
-export class Outlet {
-  readonly #upstream: RedisUpstream
-  readonly channel: string
-  /** Must not throw. */
-  readonly refused: Refused
-  /** Of `RedisUpstream`: frames under way, and over which link, for those after them may not take another. */
-  link: Link | undefined
-  underWay = 0
+/** Methods of the owner, `RedisUpstream`: one function for all publishers and frames, so none is allocated for each. */
+type Publish = (publisher: ChannelPublisher, bytes: Buffer, handshake: SpanContext | undefined) => void
+type Settle = (frame: Frame, outcome: Reply | Error) => void
 
-  constructor(upstream: RedisUpstream, channel: string, refused: Refused) {
-    this.#upstream = upstream
+/** Publishes the frames of one client, in order. */
+class ChannelPublisher {
+  readonly channel: string
+  readonly refused: Refused
+  /** Frames sent and not answered, and the link that they took: later frames must not take another one. */
+  link: Link | undefined
+  inFlight = 0
+  readonly #publish: Publish
+
+  constructor(channel: string, refused: Refused, publish: Publish) {
     this.channel = channel
     this.refused = refused
+    this.#publish = publish
   }
 
-  /** Publishes `frame`, which is not to be written to any more, behind all before it. */
-  publish(frame: Buffer, handshake?: SpanContext): void {
-    this.#upstream.publish(this, frame, handshake)
+  /** Publishes `bytes` behind all earlier frames of this client. The caller must not write to them any more. */
+  publish(bytes: Buffer, handshake?: SpanContext): void {
+    this.#publish(this, bytes, handshake)
   }
 }
 
-/** One frame, from when it came until Redis has answered. */
-class Entry implements Answered {
-  readonly #upstream: RedisUpstream
-  /** Its place among all frames: those that come back take it again. */
+/** One client frame, from its arrival until Redis has answered or the client was told that it is lost. */
+class Frame implements Answered {
+  /** Its position among all frames. A frame that comes back unsent is held at this position. */
   readonly order: number
-  readonly outlet: Outlet
-  readonly frame: Buffer
-  readonly traced: SpanHandle | undefined
+  readonly publisher: ChannelPublisher
+  readonly bytes: Buffer
+  readonly span: SpanHandle | undefined
+  readonly #settle: Settle
 
-  constructor(upstream: RedisUpstream, order: number, outlet: Outlet, frame: Buffer, traced: SpanHandle | undefined) {
-    this.#upstream = upstream
+  constructor(order: number, publisher: ChannelPublisher, bytes: Buffer, span: SpanHandle | undefined, settle: Settle) {
     this.order = order
-    this.outlet = outlet
-    this.frame = frame
-    this.traced = traced
+    this.publisher = publisher
+    this.bytes = bytes
+    this.span = span
+    this.#settle = settle
   }
 
   answered(receivers: Reply): void {
-    this.#upstream.answered(this, receivers)
+    this.#settle(this, receivers)
   }
 
   failed(error: Error): void {
-    this.#upstream.failed(this, error)
+    this.#settle(this, error)
   }
 }
 
 /**
- * Client frames on their way to Redis: published at once and in order, held while Redis is away, and never dropped without a word.
- * A frame is published at most once: one whose answer was lost is reported as uncertain, not sent again.
+ * Publishes client frames: at once and in order; held while Redis is away; never dropped without a report.
+ * Each frame is published at most once: when its answer was lost, it is reported as uncertain and not sent again.
  */
 export class RedisUpstream {
   readonly #options: UpstreamOptions
-  #held: Entry[] = []
+  #held: Frame[] = []
   #heldBytes = 0
-  #sentBytes = 0
+  #inFlightBytes = 0
   #frames = 0
   #idle: () => void = () => {}
-  /** Something waits for room, or for frames before it, and not for Redis. */
+  /** Some held frame waits for buffer space or ordering, not for a connection. */
   #crowded = false
   #draining = false
 
@@ -98,89 +102,94 @@ export class RedisUpstream {
     return this.#held.length
   }
 
-  /** A way up for one client. `refused` is told of each frame that could not be published, or may not have been; it must not throw. */
-  outlet(channel: string, refused: Refused): Outlet {
-    return new Outlet(this, channel, refused)
+  /** Returns the publisher of one client. It calls `refused` for each frame that was not published, or may not have been. */
+  publisher(channel: string, refused: Refused): ChannelPublisher {
+    return new ChannelPublisher(channel, refused, this.#publish)
   }
 
-  /** To be called by the outlet. */
-  publish(outlet: Outlet, frame: Buffer, handshake?: SpanContext): void {
-    const { channel } = outlet
-    const traced = this.#options.tracing?.publish(channel, frame.length, handshake)
-    const entry = new Entry(this, this.#frames++, outlet, frame, traced)
-    const waits = this.#held.length > 0 && this.#held.some((each) => each.outlet.channel === channel)
-    const fits = this.#fits(entry)
+  readonly #publish: Publish = (publisher, bytes, handshake) => {
+    const { channel } = publisher
+    const span = this.#options.tracing?.publish(channel, bytes.length, handshake)
+    const frame = new Frame(this.#frames++, publisher, bytes, span, this.#settle)
+    const waits = this.#held.length > 0 && this.#held.some((each) => each.publisher.channel === channel)
+    const fits = this.#fits(frame)
     if (!fits) this.#crowded = true
-    const link = waits || !fits ? undefined : this.#way(outlet)
-    if (link) this.#send(entry, link)
-    else this.#hold(entry)
+    const link = waits || !fits ? undefined : this.#linkFor(publisher)
+    if (link) this.#send(frame, link)
+    else this.#hold(frame)
   }
 
-  /** Redis, or a part of it, is back: what was held for it goes out, in order. */
+  /** Sends the held frames whose server is ready, in order. Call it whenever a server has become ready. */
   release(): void {
     if (this.#held.length === 0) return
-    let waiting: Entry[] = []
+    let waiting: Frame[] = []
     let full = false
-    const behind = new Set<string>()
+    const blocked = new Set<string>()
     this.#crowded = false
-    for (const [i, entry] of this.#held.entries()) {
+    for (const [i, frame] of this.#held.entries()) {
       if (full && !this.#draining) {
         waiting = waiting.concat(this.#held.slice(i))
         break
       }
-      const link = full || behind.has(entry.outlet.channel) ? undefined : this.#way(entry.outlet)
-      // Past the first that does not fit nothing may go: it could overtake a frame of the same client.
-      if (link && !this.#fits(entry)) full = this.#crowded = true
-      const forNothing = this.#draining && this.#options.link(entry.outlet.channel) === undefined
-      if (!forNothing && (!link || full)) {
-        behind.add(entry.outlet.channel)
-        waiting.push(entry)
+      const { channel } = frame.publisher
+      const link = full || blocked.has(channel) ? undefined : this.#linkFor(frame.publisher)
+      // After the first frame that does not fit, send no other: it could overtake a frame of the same client.
+      if (link && !this.#fits(frame)) full = this.#crowded = true
+      const isHopeless = this.#draining && this.#options.link(channel) === undefined
+      if (!isHopeless && (!link || full)) {
+        blocked.add(channel)
+        waiting.push(frame)
         continue
       }
-      this.#heldBytes -= cost(entry)
-      if (forNothing) this.#refuse(entry)
-      else this.#send(entry, link!)
+      this.#heldBytes -= cost(frame)
+      if (isHopeless) this.#refuse(frame)
+      else this.#send(frame, link!)
     }
     this.#held = waiting
-    if (waiting.length === 0 && this.#sentBytes === 0) this.#idle()
+    if (this.#isIdle) this.#idle()
   }
 
-  /** Resolves when nothing is held or under way. */
+  /** Resolves when no frame is held and every sent frame is answered. */
   async settled(): Promise<void> {
-    if (this.#held.length === 0 && this.#sentBytes === 0) return
+    if (this.#isIdle) return
     await new Promise<void>((resolve) => {
       this.#idle = resolve
     })
   }
 
-  /** From now on a frame whose Redis is away is refused: nobody will be there to publish it later. */
+  /** From now on, refuses frames whose server is away: this process will not be there to publish them later. */
   drain(): void {
     this.#draining = true
     this.release()
   }
 
-  #fits(entry: Entry): boolean {
-    return this.#sentBytes === 0 || this.#sentBytes + cost(entry) <= this.#options.maxBytes
+  get #isIdle(): boolean {
+    return this.#held.length === 0 && this.#inFlightBytes === 0
   }
 
-  #hold(entry: Entry): void {
+  /** A frame larger than the limit fits alone. */
+  #fits(frame: Frame): boolean {
+    return this.#inFlightBytes === 0 || this.#inFlightBytes + cost(frame) <= this.#options.maxBytes
+  }
+
+  #hold(frame: Frame): void {
     const { maxMessages, maxBytes, link } = this.#options
-    if (this.#draining && link(entry.outlet.channel) === undefined) return this.#refuse(entry)
-    if (cost(entry) > maxBytes) return this.#refuse(entry)
-    const full = () => this.#held.length >= maxMessages || this.#heldBytes + cost(entry) > maxBytes
-    // One that comes back is older than those that came meanwhile: the newest are refused.
-    while (full() && (this.#held.at(-1)?.order ?? 0) > entry.order) {
+    if (this.#draining && link(frame.publisher.channel) === undefined) return this.#refuse(frame)
+    if (cost(frame) > maxBytes) return this.#refuse(frame)
+    const isFull = () => this.#held.length >= maxMessages || this.#heldBytes + cost(frame) > maxBytes
+    // A frame that comes back is older than those that arrived meanwhile: refuse the newest.
+    while (isFull() && (this.#held.at(-1)?.order ?? 0) > frame.order) {
       const newest = this.#held.pop()!
       this.#heldBytes -= cost(newest)
       this.#refuse(newest)
     }
-    if (full()) return this.#refuse(entry)
-    this.#held.splice(this.#place(entry.order), 0, entry)
-    this.#heldBytes += cost(entry)
+    if (isFull()) return this.#refuse(frame)
+    this.#held.splice(this.#positionOf(frame.order), 0, frame)
+    this.#heldBytes += cost(frame)
   }
 
-  /** Where it belongs among those that are held. */
-  #place(order: number): number {
+  /** Where a frame of this order belongs in `#held`; by binary search, since thousands may come back at once. */
+  #positionOf(order: number): number {
     let [from, to] = [0, this.#held.length]
     while (from < to) {
       const middle = (from + to) >> 1
@@ -190,62 +199,60 @@ export class RedisUpstream {
     return from
   }
 
-  #refuse(entry: Entry): void {
-    this.#options.metrics.lose('upstream_full')
-    entry.traced?.end('upstream-unavailable')
-    entry.outlet.refused('upstream-unavailable')
-  }
-
-  /** The link for the next frame of an outlet; undefined: it waits for Redis, or for those before it that went another way. */
-  #way({ channel, underWay, link: before }: Outlet): Link | undefined {
+  /** The link for the next frame; undefined: it waits for Redis, or for earlier frames that took another link. */
+  #linkFor({ channel, inFlight, link: before }: ChannelPublisher): Link | undefined {
     const link = this.#options.link(channel)
-    if (link === undefined || underWay === 0 || before === link) return link
+    if (link === undefined || inFlight === 0 || before === link) return link
     this.#crowded = true
     return undefined
   }
 
-  #send(entry: Entry, link: Link): void {
-    const { outlet, frame } = entry
-    this.#sentBytes += cost(entry)
-    outlet.link = link
-    outlet.underWay++
-    link.client.submit([this.#options.sharded ? 'SPUBLISH' : 'PUBLISH', outlet.channel, frame], entry)
+  #send(frame: Frame, link: Link): void {
+    const { publisher, bytes } = frame
+    this.#inFlightBytes += cost(frame)
+    publisher.link = link
+    publisher.inFlight++
+    link.client.submit([this.#options.sharded ? 'SPUBLISH' : 'PUBLISH', publisher.channel, bytes], frame)
   }
 
-  /** To be called by the entry, as `failed`. */
-  answered(entry: Entry, receivers: Reply): void {
-    if (receivers === 0) this.#options.metrics.unheard++
-    entry.traced?.end('published')
-    this.#done(entry)
+  /** Redis has answered with the number of receivers, or the frame has failed. */
+  readonly #settle: Settle = (frame, outcome) => {
+    if (outcome instanceof Error) this.#failed(frame, outcome)
+    else {
+      if (outcome === 0) this.#options.metrics.publishedToNobody++
+      frame.span?.end('published')
+    }
+    this.#inFlightBytes -= cost(frame)
+    frame.publisher.inFlight--
+    if (this.#isIdle) this.#idle()
+    else if (this.#crowded) this.release()
   }
 
-  failed(entry: Entry, error: Error): void {
+  #failed(frame: Frame, error: Error): void {
     const { metrics, moved } = this.#options
-    // It did not leave this process, or its server did not take it: it keeps its place.
-    if (error instanceof Unsent) this.#hold(entry)
+    // The frame did not leave this process, or its server did not take it: hold it at its old position.
+    if (error instanceof Unsent) this.#hold(frame)
     else if (isMoved(error)) {
-      this.#hold(entry)
+      this.#hold(frame)
       moved()
     } else {
       metrics.error('redis')
-      if (isReply(error)) this.#refuse(entry)
-      else this.#uncertain(entry)
+      if (isReply(error)) this.#refuse(frame)
+      else this.#reportUncertain(frame)
     }
-    this.#done(entry)
   }
 
-  #uncertain(entry: Entry): void {
+  #refuse(frame: Frame): void {
+    this.#options.metrics.lose('upstream_full')
+    frame.span?.end('upstream-unavailable')
+    frame.publisher.refused('upstream-unavailable')
+  }
+
+  #reportUncertain(frame: Frame): void {
     this.#options.metrics.lose('upstream_uncertain')
-    entry.traced?.end('upstream-uncertain')
-    entry.outlet.refused('upstream-uncertain')
-  }
-
-  #done(entry: Entry): void {
-    this.#sentBytes -= cost(entry)
-    entry.outlet.underWay--
-    if (this.#held.length === 0 && this.#sentBytes === 0) this.#idle()
-    else if (this.#crowded) this.release()
+    frame.span?.end('upstream-uncertain')
+    frame.publisher.refused('upstream-uncertain')
   }
 }
 
-const cost = (entry: Entry): number => entry.frame.length + OVERHEAD_BYTES
+const cost = (frame: Frame): number => frame.bytes.length + OVERHEAD_BYTES

@@ -90,7 +90,7 @@ export class Metrics {
     registers: [this.registry],
   })
   /** Client frames published with no subscriber: a plain number too. */
-  unheard = 0
+  publishedToNobody = 0
   readonly keyspaceMissing = this.#gauge(
     'redis_keyspace_events_missing',
     'Whether notify-keyspace-events lacks what the run door needs: 1 or 0',
@@ -154,7 +154,7 @@ export class Metrics {
       Object.entries(this.rateLimited).map(([what, count]) => [{ what }, count]),
     )
     this.#scraped('upstream_unheard_total', 'Client frames published with no subscriber', [], () => [
-      [{}, this.unheard],
+      [{}, this.publishedToNobody],
     ])
     this.#scraped('lost_messages_total', 'Messages that did not reach whom they were for', ['reason'], () =>
       [...this.#lost].map(([reason, count]) => [{ reason }, count]),

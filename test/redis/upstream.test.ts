@@ -47,7 +47,7 @@ describe('upstream', () => {
     const refused: [string, string][] = []
     // Each from a client of its own, so that what is refused can be named.
     const publish = (frame: string) =>
-      upstream.outlet('up', (code) => refused.push([frame, code])).publish(Buffer.from(frame))
+      upstream.publisher('up', (code) => refused.push([frame, code])).publish(Buffer.from(frame))
     heard.length = 0
     ready = true
     return { upstream, metrics, publish, refused }
@@ -173,8 +173,8 @@ describe('upstream', () => {
     let home = before
     let moved = 0
     const { upstream } = start({ link: () => home, moved: () => moved++ })
-    const outlet = upstream.outlet('up', () => {})
-    const publish = (frame: string) => outlet.publish(Buffer.from(frame))
+    const publisher = upstream.publisher('up', () => {})
+    const publish = (frame: string) => publisher.publish(Buffer.from(frame))
     for (const each of numbers(3)) publish(each)
     home = after
     publish('3')
@@ -283,7 +283,7 @@ describe('upstream', () => {
   it('counts a frame that nobody listens to, and calls that no error', async () => {
     const { upstream, metrics, refused } = start()
     for (const channel of ['nobody', 'up', 'nobody']) {
-      upstream.outlet(channel, (code) => refused.push([channel, code])).publish(Buffer.from('x'))
+      upstream.publisher(channel, (code) => refused.push([channel, code])).publish(Buffer.from('x'))
     }
     await upstream.settled()
     assert.equal(await total(metrics, 'wsproxy_upstream_unheard_total'), 2)

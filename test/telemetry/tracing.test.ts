@@ -209,7 +209,7 @@ describe('the span of a client frame', () => {
       maxMessages: 3,
       maxBytes: 10_000,
     })
-    for (let i = 0; i < 4; i++) upstream.outlet('up', () => {}).publish(Buffer.from('{}'))
+    for (let i = 0; i < 4; i++) upstream.publisher('up', () => {}).publish(Buffer.from('{}'))
     assert.deepEqual(ends, [[], [], [], ['upstream-unavailable']])
     there = true
     upstream.release()

@@ -20,7 +20,7 @@ export interface Upstream {
    * Returns a publisher for one client. It calls `refused` for each frame that was not published, or perhaps not.
    * `refused` must not throw.
    */
-  outlet(channel: string, refused: (code: 'upstream-unavailable' | 'upstream-uncertain') => void): UpstreamPublisher
+  publisher(channel: string, refused: (code: 'upstream-unavailable' | 'upstream-uncertain') => void): UpstreamPublisher
 }
 
 export interface SessionOptions {
@@ -161,7 +161,7 @@ export class SessionDoor implements Door, Source {
   }
 
   #newPublisher(connection: Connection): UpstreamPublisher {
-    return this.#parts.upstream.outlet(sessionUp(connection.subject), (code) => this.#refuse(connection, code))
+    return this.#parts.upstream.publisher(sessionUp(connection.subject), (code) => this.#refuse(connection, code))
   }
 
   #refuse(connection: Connection, code: FrameErrorCode): void {
