@@ -1,4 +1,5 @@
 import { type Refusal, refusals } from '../contract/codes.ts'
+import { bearerToken } from '../platform/secrets.ts'
 
 /** Where tokens are kept, as this file needs it. */
 export interface TokenStore {
@@ -38,7 +39,7 @@ export function readCredentials(headers: CredentialHeaders, allowQueryToken: boo
   const offered = listOf(headers.protocol)
   const protocol = offeredProtocol(headers.protocol)
   if (headers.authorization !== '') {
-    const [, token] = /^bearer +([\x21-\x7e]+)$/i.exec(headers.authorization) ?? []
+    const token = bearerToken(headers.authorization)
     return token === undefined ? refusals['credentials-malformed'] : credentials(token, protocol)
   }
   const bearer = offered.find((each) => each.startsWith(BEARER_PROTOCOL))

@@ -11,6 +11,12 @@ export function admit(fullAt: number, now: number, intervalMs: number, burst: nu
   return next - now > (burst + 1e-3) * intervalMs ? undefined : next
 }
 
+/** A rate for `admit`, from events a second. 0 a second is no limit, and then `intervalMs` is 0. */
+export const rateOf = (perSecond: number, burst: number): { intervalMs: number; burst: number } => ({
+  intervalMs: perSecond === 0 ? 0 : 1000 / perSecond,
+  burst,
+})
+
 export interface ConnectLimitsOptions {
   readonly maxConnections: number
   /** 0: no limit, here and below. */

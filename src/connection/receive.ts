@@ -4,8 +4,8 @@ import { type Connection, clockMs, Phase } from './connection.ts'
 import type { Closer } from './end.ts'
 import { admit } from './limits.ts'
 
-/** The notice of a rate limit comes at most once in so long. */
-const RATE_NOTICE_MS = 5000
+/** A socket gets at most one notice of its rate limit in this time. */
+export const RATE_NOTICE_MS = 5000
 
 /** What a client sends, on its way to its door: kind, size and rate are the same for all. */
 export class Receiver {

@@ -12,6 +12,8 @@ export interface Refusal {
   /** Status line, as it is written. */
   readonly status: string
   readonly message: string
+  /** The field of the request that is wrong; only in a `bad-request`. */
+  readonly field?: string | undefined
   readonly retryAfter?: boolean
   /** Headers that belong to this refusal (RFC 9110 demands one for 401, 405 and 426). */
   readonly headers?: Readonly<Record<string, string>>

@@ -8,11 +8,9 @@ import { liveRoutes } from '../doors/live/routes.ts'
 import { outcomes, readingsOf } from '../doors/live/stats.ts'
 import { StatusCache, type SystemHealth } from '../doors/live/status.ts'
 import { LiveTopics } from '../doors/live/topics.ts'
+import { HEALTHY_MS } from '../http/probes.ts'
 import { instance, serialOf } from '../telemetry/log.ts'
 import type { DoorParts } from './doors.ts'
-
-/** How long Redis may take for the live door to be called healthy. */
-const HEALTHY_MS = 250
 
 export interface LiveWiring extends DoorParts {
   readonly draining: () => boolean

@@ -1,5 +1,6 @@
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
+import { createHmac } from 'node:crypto'
 import { type Refusal, refusals } from '../contract/codes.ts'
+import { bearerToken, sameSecret } from '../platform/secrets.ts'
 
 /** Name of the cookie that a browser gets for the token. */
 export const ADMIN_COOKIE = 'wsproxy_admin'
@@ -17,14 +18,14 @@ export class Admin {
   /** Why a request with these headers may not make an admin call; undefined: it may. */
   check({ authorization = '', cookie = '' }: Readonly<Record<string, string>>): Refusal | undefined {
     if (this.#token === undefined) return refusals['admin-disabled']
-    const [, bearer] = /^bearer +([\x21-\x7e]+)$/i.exec(authorization) ?? []
+    const bearer = bearerToken(authorization)
     if (bearer !== undefined) return this.accepts(bearer) ? undefined : refusals['admin-rejected']
     return this.#isGranted(cookieIn(cookie)) ? undefined : refusals['admin-required']
   }
 
   /** Whether this is the token; takes the same time whatever it is. */
   accepts(token: string): boolean {
-    return this.#token !== undefined && same(token, this.#token)
+    return this.#token !== undefined && sameSecret(token, this.#token)
   }
 
   /** A cookie value that is as good as the token for `ADMIN_COOKIE_S`, on every instance that has the same token. */
@@ -35,17 +36,13 @@ export class Admin {
 
   #isGranted(value: string, now = Date.now()): boolean {
     const [until = '', signature = ''] = value.split('.')
-    return /^\d{1,12}$/.test(until) && Number(until) * 1000 > now && same(signature, this.#sign(until))
+    return /^\d{1,12}$/.test(until) && Number(until) * 1000 > now && sameSecret(signature, this.#sign(until))
   }
 
   #sign(until: string): string {
     return createHmac('sha256', this.#token!).update(`${ADMIN_COOKIE}.${until}`).digest('base64url')
   }
 }
-
-const same = (a: string, b: string): boolean => timingSafeEqual(sha256(a), sha256(b))
-
-const sha256 = (text: string): Buffer => createHash('sha256').update(text).digest()
 
 /** The value of our cookie in a `Cookie` header (RFC 6265, section 4.2.1); '' when it is not there. */
 function cookieIn(header: string): string {

@@ -1,4 +1,5 @@
-import { type ApiResponse, json, type Route } from './routes.ts'
+import { type ApiResponse, json } from './response.ts'
+import type { Route } from './routes.ts'
 
 /** What the probes need to know. */
 export interface ProbeParts {
@@ -12,8 +13,8 @@ export interface ProbeParts {
   readonly metrics: (() => Promise<ApiResponse>) | undefined
 }
 
-/** How long Redis may take for an instance to be called healthy. */
-const HEALTHY_MS = 250
+/** An instance is healthy when Redis answers a PING within this time, in ms. */
+export const HEALTHY_MS = 250
 
 const get = (path: string, answer: Route['answer']): Route => ({ method: 'GET', path, answer })
 

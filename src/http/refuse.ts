@@ -1,14 +1,42 @@
-import type { Refusal } from '../contract/codes.ts'
+import { type Refusal, refusals } from '../contract/codes.ts'
+import { DeadlinePassed, within } from '../platform/deadline.ts'
+import { RedisUnavailable } from '../platform/unavailable.ts'
 import type { HttpResponse } from '../platform/uws.ts'
+import { type ApiResponse, json } from './response.ts'
+
+/** The only writer of refusals: of upgrades, of HTTP calls, of preflight and of the live door. */
+
+/** `Retry-After` is 1 to this many seconds. */
+const MAX_RETRY_AFTER_S = 4
+/** How long an endpoint waits for Redis, in ms. */
+const REDIS_DEADLINE_MS = 2000
+
+/** The response that says this refusal. */
+export function refused({ code, status, message, field, headers, retryAfter }: Refusal): ApiResponse {
+  const body = { error: { code, message, ...(field !== undefined && { field }) } }
+  return json(status, body, { ...headers, ...(retryAfter && { 'Retry-After': retryAfterS() }) })
+}
+
+/** At random, so that clients that were refused together do not come back together. */
+const retryAfterS = (): string => String(1 + Math.floor(Math.random() * MAX_RETRY_AFTER_S))
 
 /** Writes a refusal and closes the connection after it. */
 export function respond(res: HttpResponse, refusal: Refusal): void {
-  const { code, status, message, headers = {}, retryAfter } = refusal
+  const { status, type, body, headers = {} } = refused(refusal)
   res.cork(() => {
-    res.writeStatus(status).writeHeader('Content-Type', 'application/json')
+    res.writeStatus(status).writeHeader('Content-Type', type)
     for (const [name, value] of Object.entries(headers)) res.writeHeader(name, value)
-    // Spread, so that those who were refused together do not come back together.
-    if (retryAfter) res.writeHeader('Retry-After', String(1 + Math.floor(Math.random() * 4)))
-    res.end(JSON.stringify({ error: { code, message } }), true)
+    res.end(body, true)
   })
+}
+
+/** Resolves with what `work` answers, or with the refusal when Redis is away or does not answer within 2 s. */
+export async function withRedis(work: () => Promise<ApiResponse>): Promise<ApiResponse> {
+  try {
+    return await within(work(), REDIS_DEADLINE_MS)
+  } catch (error) {
+    if (error instanceof DeadlinePassed) return refused(refusals['redis-timeout'])
+    if (error instanceof RedisUnavailable) return refused(refusals['redis-unavailable'])
+    throw error
+  }
 }

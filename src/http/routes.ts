@@ -1,7 +1,8 @@
 import { type Refusal, refusals } from '../contract/codes.ts'
 import type { HttpRequest, HttpResponse, TemplatedApp } from '../platform/uws.ts'
 import type { Admin } from './admin.ts'
-import { respond } from './refuse.ts'
+import { refused, respond } from './refuse.ts'
+import type { ApiResponse } from './response.ts'
 
 /** A request, copied whole before the first await. */
 export interface ApiRequest {
@@ -15,14 +16,6 @@ export interface ApiRequest {
   readonly body: Buffer
   /** Who asks, as the socket says. */
   readonly address: string
-}
-
-/** What an endpoint answers. */
-export interface ApiResponse {
-  readonly status: string
-  readonly type: string
-  readonly body: string | Buffer
-  readonly headers?: Readonly<Record<string, string>>
 }
 
 /** One method of one path. */
@@ -50,13 +43,6 @@ export class BadRequest extends Error {
 
 const HEADERS = ['accept', 'authorization', 'content-type', 'cookie', 'origin', 'x-forwarded-proto'] as const
 const MAX_BODY_BYTES = 64 * 1024
-
-export const json = (status: string, body: object, headers?: ApiResponse['headers']): ApiResponse => ({
-  status,
-  type: 'application/json',
-  body: JSON.stringify(body),
-  ...(headers && { headers }),
-})
 
 /** The body as JSON. @throws BadRequest when it is not. */
 export function parseJson({ body }: ApiRequest): unknown {
@@ -148,13 +134,10 @@ async function answer(
 function answerTo(error: unknown, fault: (error: unknown) => void): ApiResponse {
   if (error instanceof BadRequest) {
     const { message, field } = error
-    return json(refusals['bad-request'].status, {
-      error: { code: 'bad-request', message, ...(field !== undefined && { field }) },
-    })
+    return refused({ ...refusals['bad-request'], message, field })
   }
   fault(error)
-  const { code, message, status } = refusals['internal-error']
-  return json(status, { error: { code, message } })
+  return refused(refusals['internal-error'])
 }
 
 /** Resolves with undefined when it is larger than that. */

@@ -1,13 +1,14 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
 import { deflateRawSync } from 'node:zlib'
 import type { Bindings, Source, Topic } from '../../connection/bind.ts'
 import { type Connection, clockMs, type IdleTimeout } from '../../connection/connection.ts'
 import type { Admission, Door } from '../../connection/door.ts'
+import { rateOf } from '../../connection/limits.ts'
 import { type Close, closes, idleClose, type Refusal, refusals } from '../../contract/codes.ts'
 import { CONTRACT_VERSION } from '../../contract/live/schema.ts'
 import type { ClientType, DataRequest, ErrorCode, Ping } from '../../contract/live/types.gen.ts'
 import { isTopic, liveBus, liveChannels, liveKind, topicOf } from '../../contract/names.ts'
 import { PathPattern } from '../../http/path.ts'
+import { sameSecret } from '../../platform/secrets.ts'
 import type { LiveCounts } from '../../telemetry/live.ts'
 import { connectionId, serialOf } from '../../telemetry/log.ts'
 import type { DoorStats, Metrics } from '../../telemetry/metrics.ts'
@@ -78,10 +79,11 @@ export class LiveDoor implements Door, Source {
     this.maxForgivenBytes = options.maxMessageBytes * FORGIVEN
     this.maxDrops = options.maxDrops
     this.compressed = options.compression
-    this.rate = { intervalMs: options.rate === 0 ? 0 : 1000 / options.rate, burst: options.rateBurst }
+    this.rate = rateOf(options.rate, options.rateBurst)
     this.idleTimeout = options.idleTimeoutMs === 0 ? undefined : { afterMs: options.idleTimeoutMs, close: idleClose }
     if (options.allowedOrigins) this.allowedOrigins = options.allowedOrigins
-    this.#accepts = options.token === undefined ? undefined : equalTo(options.token)
+    const { token } = options
+    this.#accepts = token === undefined ? undefined : (given) => sameSecret(given, token)
     this.#subscriptions = new Subscriptions({
       bindings,
       topics,
@@ -229,11 +231,4 @@ export class LiveDoor implements Door, Source {
   #say(connection: Connection, frame: Buffer): void {
     this.#parts.enqueue(connection, frame)
   }
-}
-
-/** A comparison that takes the same time whatever is compared. */
-function equalTo(secret: string): (token: string) => boolean {
-  const digest = (text: string) => createHash('sha256').update(text).digest()
-  const expected = digest(secret)
-  return (token) => timingSafeEqual(digest(token), expected)
 }

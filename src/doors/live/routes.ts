@@ -1,10 +1,12 @@
 import type { Topic } from '../../connection/bind.ts'
 import type { Connection } from '../../connection/connection.ts'
+import { RATE_NOTICE_MS } from '../../connection/receive.ts'
 import { refusals } from '../../contract/codes.ts'
 import { asyncApiText, CONTRACT_VERSION, schemaText } from '../../contract/live/schema.ts'
 import { isTopic } from '../../contract/names.ts'
-import { type ApiRequest, type ApiResponse, BadRequest, json, parseJson, type Route } from '../../http/routes.ts'
-import { RedisUnavailable } from '../../platform/unavailable.ts'
+import { refused, withRedis } from '../../http/refuse.ts'
+import { type ApiResponse, json } from '../../http/response.ts'
+import { type ApiRequest, BadRequest, parseJson, type Route } from '../../http/routes.ts'
 import type { LiveBus } from './bus.ts'
 import { newCorrelationId, now } from './frames.ts'
 import { whyNotType } from './messages.ts'
@@ -40,7 +42,6 @@ export interface RouteParts {
 
 const BASE = '/api/dashboard/websocket'
 const SUPPORTED = [CONTRACT_VERSION]
-const NOTICE_COOLDOWN_SECONDS = 5
 const DEPRECATION = {
   policy: 'Within a major version nothing is removed, narrowed, renamed or made required.',
   notice: 'An older major version is announced in CHANGELOG.md, with a migration note, before it goes.',
@@ -130,7 +131,7 @@ const limits = (told: PublicLimits): ApiResponse =>
   json('200 OK', {
     rate_limit_tokens_per_second: told.rate,
     rate_limit_burst_capacity: told.rateBurst,
-    rate_limit_notify_cooldown_seconds: NOTICE_COOLDOWN_SECONDS,
+    rate_limit_notify_cooldown_seconds: RATE_NOTICE_MS / 1000,
     max_inbound_message_bytes: told.maxMessageBytes,
     max_subscriptions_per_connection: told.maxSubscriptions,
     backpressure_disconnect_threshold: told.maxDrops,
@@ -181,17 +182,5 @@ async function disconnect(
   const reason = query.get('reason') ?? ''
   const found = await bus.ask({ what: 'disconnect', connectionId, reason })
   if (found > 0) return json('200 OK', { success: true, connection_id: connectionId, reason, timestamp: now() })
-  const { status, code } = refusals['not-found']
-  return json(status, { error: { code, message: 'There is no live socket with this id.' } })
-}
-
-/** An order that nobody can hear of is refused. */
-async function withRedis(work: () => Promise<ApiResponse>): Promise<ApiResponse> {
-  try {
-    return await work()
-  } catch (error) {
-    if (!(error instanceof RedisUnavailable)) throw error
-    const { status, code, message } = refusals['redis-unavailable']
-    return json(status, { error: { code, message } }, { 'Retry-After': '1' })
-  }
+  return refused({ ...refusals['not-found'], message: 'There is no live socket with this id.' })
 }

@@ -2,6 +2,7 @@ import type { SpanContext } from '@opentelemetry/api'
 import type { Batch, Source, Topic } from '../../connection/bind.ts'
 import { type Connection, clockMs, type IdleTimeout } from '../../connection/connection.ts'
 import type { Admission, Door } from '../../connection/door.ts'
+import { rateOf } from '../../connection/limits.ts'
 import { type Close, closes, type FrameErrorCode, frameErrors, type Refusal, refusals } from '../../contract/codes.ts'
 import { isId, sessionAuth, sessionDown, sessionUp } from '../../contract/names.ts'
 import { PathPattern } from '../../http/path.ts'
@@ -78,7 +79,7 @@ export class SessionDoor implements Door, Source {
     this.#parts = parts
     this.stats = metrics.door(this.name)
     this.maxMessageBytes = options.maxMessageBytes
-    this.rate = { intervalMs: options.rate === 0 ? 0 : 1000 / options.rate, burst: options.rateBurst }
+    this.rate = rateOf(options.rate, options.rateBurst)
     this.idleTimeout = idleAfter(options.idleTimeoutMs, closes.notHeard)
     this.#afterStreamEnd = idleAfter(options.streamEndTimeoutMs, closes.streamEnd)
   }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import type { ApiResponse } from '../../http/routes.ts'
+import type { ApiResponse } from '../../http/response.ts'
 
 /** It stays where it was written: the compiler copies no HTML. */
 const FILE = new URL('../../../../src/preflight/http/monitoring.html', import.meta.url)

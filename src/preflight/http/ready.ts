@@ -1,4 +1,4 @@
-import { type ApiResponse, json } from '../../http/routes.ts'
+import { type ApiResponse, json } from '../../http/response.ts'
 import { type Context, NO_EVENT_TYPE, type Report } from '../check.ts'
 import type { Runner } from '../runner.ts'
 

@@ -1,9 +1,9 @@
 import { parseDuration } from '../../config/load.ts'
-import { type Refusal, refusals } from '../../contract/codes.ts'
+import { refusals } from '../../contract/codes.ts'
 import { ADMIN_COOKIE, ADMIN_COOKIE_S, type Admin } from '../../http/admin.ts'
-import { type ApiRequest, type ApiResponse, BadRequest, json, parseJson, type Route } from '../../http/routes.ts'
-import { DeadlinePassed, within } from '../../platform/deadline.ts'
-import { RedisUnavailable } from '../../platform/unavailable.ts'
+import { refused, withRedis } from '../../http/refuse.ts'
+import { type ApiResponse, json } from '../../http/response.ts'
+import { type ApiRequest, BadRequest, parseJson, type Route } from '../../http/routes.ts'
 import type { Context, Report } from '../check.ts'
 import { bucketsOf, DAY_MS, type Stats, statsOf } from '../reports/counts.ts'
 import type { ReportQuery, Reports } from '../reports/reports.ts'
@@ -21,9 +21,6 @@ const MAX_BODY_BYTES = 16 * 1024
 const MAX_LIMIT = 200
 const DEFAULT_LIMIT = 50
 const MAX_WINDOW_MS = 366 * DAY_MS
-/** For what is read from Redis. */
-const READ_MS = 2000
-const RETRY_AFTER_S = '2'
 
 /** What may be asked of preflight over HTTP: runs, reports, statistics, and the page that shows them. */
 export function routes({ admin, reports, run }: RouteParts): Route[] {
@@ -37,7 +34,7 @@ export function routes({ admin, reports, run }: RouteParts): Route[] {
     method: 'GET',
     path,
     admin: true,
-    answer: (asked) => withRedis(answer(asked)),
+    answer: (asked) => withRedis(() => answer(asked)),
   })
   const recent = async (): Promise<ApiResponse> => {
     const [{ topFailures, ...rest }, { reports: recentReports }] = await Promise.all([
@@ -83,7 +80,7 @@ export function routes({ admin, reports, run }: RouteParts): Route[] {
       answer: ({ headers }) => {
         if (!headers.accept.includes('application/json')) return page
         const refusal = admin.check(headers)
-        return refusal ? refused(refusal) : withRedis(recent())
+        return refusal ? refused(refusal) : withRedis(recent)
       },
     },
     { method: 'POST', path: '/admin/sign-in', maxBodyBytes: MAX_BODY_BYTES, answer: (asked) => signIn(admin, asked) },
@@ -150,18 +147,4 @@ function placeOf(before: string): string {
 function known(query: URLSearchParams, names: readonly string[]): void {
   for (const name of query.keys())
     if (!names.includes(name)) throw new BadRequest(`${name}: there is no such parameter`, name)
-}
-
-const refused = ({ code, message, status, headers, retryAfter }: Refusal): ApiResponse =>
-  json(status, { error: { code, message } }, { ...headers, ...(retryAfter && { 'Retry-After': RETRY_AFTER_S }) })
-
-/** An answer that needs Redis, or why there is none. */
-async function withRedis(answer: Promise<ApiResponse>): Promise<ApiResponse> {
-  try {
-    return await within(answer, READ_MS)
-  } catch (error) {
-    if (error instanceof DeadlinePassed) return refused(refusals['redis-timeout'])
-    if (error instanceof RedisUnavailable) return refused(refusals['redis-unavailable'])
-    throw error
-  }
 }
