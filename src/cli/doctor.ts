@@ -1,5 +1,5 @@
 import { loadConfig } from '../config/load.ts'
-import { contextOf, InvalidField } from '../preflight/http/request.ts'
+import { InvalidField, launchOf } from '../preflight/http/request.ts'
 import { loadPreflight, Preflight } from '../preflight/preflight.ts'
 import { listenAlone } from '../preflight/probes/loopback.ts'
 import { openStandalone } from '../preflight/probes/standalone.ts'
@@ -23,7 +23,7 @@ const REDIS_MS = 2000
 const RECORD_MS = 1000
 const LOOK_MS = 5
 
-/** Which option a member of the context comes from. */
+/** Which option a member of the launch comes from. */
 const OPTIONS: Readonly<Record<string, string>> = {
   sessionId: '--session',
   runId: '--run',
@@ -34,7 +34,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
 
 /** Runs all preflight checks in full mode and explains what is wrong; exit status 1 when something has failed. A gateway need not run. */
 export async function doctor(options: DoctorOptions): Promise<void> {
-  const context = readContext(options)
+  const launch = readLaunch(options)
   const { config } = loadConfig()
   const found = await findRedis(config)
   const told = options.json ? () => {} : (line: string) => console.log(line)
@@ -54,7 +54,7 @@ export async function doctor(options: DoctorOptions): Promise<void> {
       metrics,
       log: log.logger,
       sockets: () => 0,
-      known: () => undefined,
+      notReadyReason: () => undefined,
       note: () => alone.note,
     })
     const listener = await listenAlone(preflight.loopback, config.listen).catch((error: Error) => {
@@ -69,7 +69,7 @@ export async function doctor(options: DoctorOptions): Promise<void> {
     told(`Redis: ${preflight.redisAddress} (${found.source})`)
     if (!redis.ready && log.reason !== undefined) told(`       cannot be reached: ${log.reason}`)
     told('')
-    const report = await preflight.run(context, 'doctor')
+    const report = await preflight.run(launch, 'doctor')
     if (options.json)
       console.log(
         JSON.stringify(
@@ -98,10 +98,10 @@ export async function doctor(options: DoctorOptions): Promise<void> {
   }
 }
 
-function readContext({ session, run, agent, eventType, campaign }: DoctorOptions) {
+function readLaunch({ session, run, agent, eventType, campaign }: DoctorOptions) {
   const given = { sessionId: session, runId: run, agentId: agent, eventType, campaignId: campaign }
   try {
-    return contextOf(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))).context
+    return launchOf(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))).launch
   } catch (error) {
     if (error instanceof InvalidField) throw new Misused(error.message.replace(error.field, OPTIONS[error.field] ?? ''))
     throw error

@@ -72,7 +72,7 @@ export class Gateway {
       redis: redisAccess(this.#core),
       redisUrl,
       sockets: () => this.#core.closer.open.size,
-      known: () => (this.#draining ? 'draining' : this.#core.redis.ready ? undefined : 'redis-unavailable'),
+      notReadyReason: () => (this.#draining ? 'draining' : this.#core.redis.ready ? undefined : 'redis-unavailable'),
     })
     this.#core.onReady.push(() => this.#preflight.redisBack())
     const session = sessionDoor(parts, this.#flow)

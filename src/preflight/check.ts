@@ -1,12 +1,12 @@
-/** What a check is, what it is told, and what it may ask. */
+/** The interface of a check: what it receives, what it may ask, what it returns. */
 
 export type Mode = 'full' | 'light'
 export type Status = 'pass' | 'warn' | 'fail' | 'skipped'
 
-/** What is about to be launched, as far as the caller knows. */
-export interface Context {
+/** What the caller is about to launch. */
+export interface Launch {
   readonly mode: Mode
-  /** `NO_EVENT_TYPE` when the caller named none. */
+  /** `NO_EVENT_TYPE` when the caller gave none. */
   readonly eventType: string
   readonly campaignId?: string
   readonly agentId?: string
@@ -18,90 +18,93 @@ export interface Context {
 
 export const NO_EVENT_TYPE = 'none'
 
-/** Checks of a higher priority than this run in full mode only. */
+/** Light mode skips checks whose priority is higher than this. */
 export const LIGHT_PRIORITY = 10
 
-/** What a check says. */
+/** What a check returns. */
 export interface Verdict {
-  /** May be left out; another name than that of the check makes it a failed one. */
+  /** Optional. A name other than the check's own makes the check fail. */
   readonly name?: string
   readonly status: Status
   readonly message: string
   readonly details?: Readonly<Record<string, unknown>>
-  /** What a person can do about it. */
+  /** What an operator can do about it. */
   readonly remediation?: string
 }
 
-/** What a check said, and how long it took. */
+/** The verdict of one check, and how long the check took. */
 export interface Result extends Verdict {
   readonly name: string
   readonly durationMs: number
 }
 
-/** Redis, as checks need it. */
+/** What checks need of Redis. */
 export interface CheckedRedis {
-  /** For messages: where it is, without credentials. */
+  /** The address without credentials, for messages. */
   readonly address: string
-  /** The answer to one command. @throws RedisUnavailable, or Redis' own error (an `ErrorReply`). */
+  /** The reply to one command. @throws RedisUnavailable, or an error reply of Redis. */
   command(args: readonly string[], signal: AbortSignal): Promise<unknown>
-  /** The same command on every node that keeps data; one answer a node. */
+  /** Sends the command to every node that stores data. One reply a node. */
   everyNode(args: readonly string[], signal: AbortSignal): Promise<readonly unknown[]>
-  /** Who has subscribed the channel, on all nodes together. */
+  /** The number of subscribers of the channel, summed over all nodes. */
   subscribers(channel: string, signal: AbortSignal): Promise<number>
-  /** Publishes to a private channel that it has subscribed; resolves when the message is back. */
+  /** Publishes to a private channel and resolves when its own subscription receives the message. */
   echo(signal: AbortSignal): Promise<void>
 }
 
-/** The gateway, as checks need it. */
+/** What checks need of the gateway. */
 export interface CheckedGateway {
   readonly limits: Limits
   readonly httpDependencies: readonly string[]
-  /** Open sockets. */
+  /** The number of open sockets. */
   sockets(): number
-  /** Memory of this process and what it may have, in bytes. */
+  /** The resident memory of this process and its limit, in bytes. */
   memory(): { readonly usedBytes: number; readonly limitBytes: number }
-  /** Open files of this process: how many it may have; undefined where nobody can tell. */
+  /** The limit of open files of this process; undefined where the system does not publish it. */
   openFiles(): Promise<number | undefined>
-  /** Makes a real upgrade on loopback; resolves with what was asked, for people. @throws when it is refused or fails. */
+  /** Makes a real upgrade over loopback. @returns the address, for messages. @throws when it fails. */
   upgrade(signal: AbortSignal): Promise<string>
 }
 
 export interface Limits {
   readonly maxConnections: number
-  /** Unsent bytes that one socket may have. */
+  /** The most unsent bytes that one socket may queue. */
   readonly maxBufferBytes: number
-  /** Bytes a second that this instance expects from Redis. */
+  /** The bytes a second that this instance expects from Redis. */
   readonly expectedBytesPerSecond: number
 }
 
-/** What a check may ask. */
+/** What a check may ask while it runs. */
 export interface CheckContext {
   readonly redis: CheckedRedis
   readonly gateway: CheckedGateway
-  /** Ms since the epoch. */
+  /** Milliseconds since the epoch. */
   readonly now: () => number
 }
 
-/** One check: the default export of a file in a folder of checks. It changes nothing that lasts. */
+/** One check: the default export of a file in a folder of checks. It leaves no lasting change. */
 export interface Check {
   readonly name: string
-  /** Lower runs first; checks of one priority run side by side. */
+  /** Lower priorities run first; checks of equal priority run in parallel. */
   readonly priority: number
-  /** The event types that it is for. */
+  /** The event types for which the check runs. */
   readonly appliesTo: 'all' | readonly string[]
-  /** Has `PREFLIGHT_CHECK_TIMEOUT`, after which `signal` is aborted and the check has failed. What it throws is its failure. */
-  execute(context: Context, signal: AbortSignal, surroundings: CheckContext): Promise<Verdict>
+  /**
+   * Fails when it throws, or when it takes longer than `PREFLIGHT_CHECK_TIMEOUT`; then `signal`
+   * is aborted.
+   */
+  execute(launch: Launch, signal: AbortSignal, context: CheckContext): Promise<Verdict>
 }
 
-/** The record of one run. */
-export interface Report extends Context {
+/** The result of one run. */
+export interface Report extends Launch {
   readonly id: string
-  /** Nothing has failed. */
+  /** True when no check failed. */
   readonly healthy: boolean
   readonly hasWarnings: boolean
   readonly checks: readonly Result[]
   readonly durationMs: number
   readonly triggeredBy?: string
-  /** RFC 3339, UTC. */
+  /** An RFC 3339 time in UTC. */
   readonly createdAt: string
 }

@@ -6,7 +6,7 @@ import type { Route } from '../http/routes.ts'
 import type { TemplatedApp } from '../platform/uws.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import type { Check, CheckContext, Context, Report } from './check.ts'
+import type { Check, CheckContext, Launch, Report } from './check.ts'
 import { healthOf, Readiness, readyAnswer } from './http/ready.ts'
 import { routes } from './http/routes.ts'
 import { checkedGateway } from './probes/gateway.ts'
@@ -18,13 +18,17 @@ import { Reports } from './reports/reports.ts'
 import { openSentry } from './reports/sentry.ts'
 import { Runner } from './runner.ts'
 
-/** What is read once, at the start. */
+/** What the process loads once, at start-up. */
 export interface LoadedPreflight {
   readonly checks: readonly Check[]
-  readonly told?: ReportSink | undefined
+  readonly sink?: ReportSink | undefined
 }
 
-/** @param contributed checks of parts of the gateway. @throws ConfigError when a check file is none, or two have one name. */
+/**
+ * Loads the check files and opens the sink for unhealthy reports.
+ * @param contributed checks that come with the gateway's parts.
+ * @throws ConfigError for a file that holds no valid check, and for a name that two checks share.
+ */
 export async function loadPreflight(
   config: Config,
   log: Logger,
@@ -32,7 +36,7 @@ export async function loadPreflight(
 ): Promise<LoadedPreflight> {
   const { preflightChecksFolder: folder, sentryDsn } = config
   const checks = await loadChecks([BUILT_IN, ...(folder === undefined ? [] : [folderUrl(folder)])], contributed)
-  return { checks, told: sentryDsn === undefined ? undefined : await openSentry(sentryDsn, log) }
+  return { checks, sink: sentryDsn === undefined ? undefined : await openSentry(sentryDsn, log) }
 }
 
 export interface PreflightParts {
@@ -42,15 +46,15 @@ export interface PreflightParts {
   readonly redisUrl: string
   readonly metrics: Metrics
   readonly log: Logger
-  /** Open sockets. */
+  /** The number of open sockets. */
   readonly sockets: () => number
-  /** Why no upgrade can be taken, where that is known without a run. */
-  readonly known: () => 'draining' | 'redis-unavailable' | undefined
-  /** What goes with the address of the upgrade in the report. */
+  /** Why the gateway accepts no upgrade, where that is known without a run. */
+  readonly notReadyReason: () => 'draining' | 'redis-unavailable' | undefined
+  /** A remark that the report puts behind the address of the test upgrade. */
   readonly note?: () => string
 }
 
-/** All of preflight that one process needs: checks, runs, reports. */
+/** The preflight of one process: checks, runs and reports. */
 export class Preflight {
   readonly reports: Reports
   readonly loopback: Loopback
@@ -61,7 +65,7 @@ export class Preflight {
   #lastOutcome = ''
 
   constructor(parts: PreflightParts) {
-    const { config, loaded, redis, redisUrl, metrics, log, sockets, known, note } = parts
+    const { config, loaded, redis, redisUrl, metrics, log, sockets, notReadyReason, note } = parts
     this.#redis = new PreflightRedis(redis, config, redisUrl)
     this.loopback = new Loopback(config.listen)
     this.reports = new Reports((args) => redis.command(PREFLIGHT_REPORTS, args), config.preflightRetentionMs)
@@ -70,9 +74,9 @@ export class Preflight {
       metrics,
       log,
       eventTypes: config.preflightEventTypes,
-      told: loaded.told,
+      sink: loaded.sink,
     })
-    const surroundings: CheckContext = {
+    const context: CheckContext = {
       redis: this.#redis,
       gateway: checkedGateway(config, this.loopback, sockets, note),
       now: Date.now,
@@ -80,61 +84,64 @@ export class Preflight {
     const { checks } = loaded
     metrics.checks(checks.map(({ name }) => name))
     const runner = (finished: (report: Report) => void) =>
-      new Runner({ checks, surroundings, timeoutMs: config.preflightTimeoutMs, finished })
+      new Runner({ checks, context, timeoutMs: config.preflightTimeoutMs, finished })
     this.#runner = runner((report) => {
       this.#recorder.count(report)
       this.#recorder.keep(report)
     })
-    this.#readiness = new Readiness({ runner: runner((report) => this.#probed(report)), known })
+    this.#readiness = new Readiness({ runner: runner((report) => this.#finishedProbe(report)), notReadyReason })
   }
 
-  /** Where Redis is, without credentials. */
+  /** The address of Redis without credentials. */
   get redisAddress(): string {
     return this.#redis.address
   }
 
-  /** Makes the checks of the listener possible; then its port is to be told to `loopback`. */
+  /** Adds the path of the test upgrade. The caller then sets the port of `loopback`. */
   mount(app: TemplatedApp): void {
     this.loopback.mount(app)
   }
 
-  /** @throws TooManyRuns. */
-  run(context: Context, triggeredBy?: string): Promise<Report> {
-    return this.#runner.run(context, triggeredBy)
+  /** Runs all checks that apply to the launch. @throws TooManyRuns when 100 runs are under way. */
+  run(launch: Launch, triggeredBy?: string): Promise<Report> {
+    return this.#runner.run(launch, triggeredBy)
   }
 
-  /** What `/ready` answers. */
+  /** The response of `/ready`. */
   async ready(): Promise<ApiResponse> {
     return readyAnswer(await this.#readiness.ask())
   }
 
-  /** What the live door tells of the whole. */
+  /** The health of the gateway as the live door reports it. */
   async health(): Promise<ReturnType<typeof healthOf>> {
     return healthOf(await this.#readiness.ask())
   }
 
-  /** The API and the page. */
+  /** The routes of the preflight API and of its page. */
   routes(admin: Admin): Route[] {
-    return routes({ admin, reports: this.reports, run: (context, triggeredBy) => this.run(context, triggeredBy) })
+    return routes({ admin, reports: this.reports, run: (launch, triggeredBy) => this.run(launch, triggeredBy) })
   }
 
-  /** Redis is back: what `/ready` knows is from before. */
+  /** Redis is back, so the last result behind `/ready` is out of date. */
   redisBack(): void {
     this.#readiness.forget()
   }
 
-  /** Takes so long at the most. */
+  /** Stops the runs behind `/ready` and writes queued reports, for at most `timeoutMs`. */
   async stop(timeoutMs: number): Promise<void> {
     this.#readiness.stop()
     await this.#recorder.stop(timeoutMs)
   }
 
-  /** The runs of `/ready` come every few seconds from every instance: a report is kept when the outcome is another than before. */
-  #probed(report: Report): void {
+  /**
+   * Every instance runs the checks behind `/ready` every few seconds. Only a report whose outcome
+   * differs from the one before is stored.
+   */
+  #finishedProbe(report: Report): void {
     this.#recorder.count(report)
     const outcome = report.checks.map(({ name, status }) => `${name} ${status}`).join()
-    const isNews = outcome !== this.#lastOutcome && !(this.#lastOutcome === '' && report.healthy)
+    const isNew = outcome !== this.#lastOutcome && !(this.#lastOutcome === '' && report.healthy)
     this.#lastOutcome = outcome
-    if (isNews) this.#recorder.keep(report)
+    if (isNew) this.#recorder.keep(report)
   }
 }

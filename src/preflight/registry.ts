@@ -4,7 +4,7 @@ import { pathToFileURL } from 'node:url'
 import { ConfigError } from '../config/load.ts'
 import type { Check } from './check.ts'
 
-/** The folder of the checks that come with the gateway. */
+/** The folder of the built-in checks. */
 export const BUILT_IN = new URL('checks/', import.meta.url)
 
 const NAME = /^[a-z0-9]+(-[a-z0-9]+)*$/
@@ -12,15 +12,16 @@ const MAX_NAME = 64
 const MAX_CHECKS = 200
 
 /**
- * Every check in the folders (the default export of each `.js` and `.mjs` file) and those that parts of the gateway contribute, in the order in
- * which they run. @throws ConfigError naming every file that is no check, and every name that two of them have.
+ * Loads the default export of each `.js` and `.mjs` file in the folders. Returns these checks and
+ * the contributed ones in the order in which they run.
+ * @throws ConfigError that names every file without a valid check and every name used twice.
  */
 export async function loadChecks(folders: readonly URL[], contributed: readonly Check[] = []): Promise<Check[]> {
   const problems: string[] = []
   const owners = new Map<string, string>()
   const checks: Check[] = []
   const add = (check: unknown, from: string) => {
-    const problem = wrong(check)
+    const problem = problemOf(check)
     if (problem !== undefined) return problems.push(`${from}: ${problem}`)
     const { name } = check as Check
     const owner = owners.get(name)
@@ -35,12 +36,12 @@ export async function loadChecks(folders: readonly URL[], contributed: readonly 
     })
     if (imported !== undefined) add((imported as { default?: unknown }).default, file)
   }
-  if (checks.length > MAX_CHECKS) problems.push(`there are ${checks.length} checks, and at most ${MAX_CHECKS} may be`)
+  if (checks.length > MAX_CHECKS) problems.push(`there are ${checks.length} checks; the most is ${MAX_CHECKS}`)
   if (problems.length > 0) throw new ConfigError(problems)
   return checks.sort((one, other) => one.priority - other.priority || (one.name < other.name ? -1 : 1))
 }
 
-/** The URL of a folder that somebody has named, relative to where the process was started. */
+/** The URL of a folder, relative to the working directory of the process. */
 export const folderUrl = (path: string): URL => pathToFileURL(join(path, '/'))
 
 async function filesOf(folders: readonly URL[]): Promise<{ folder: URL; file: string }[]> {
@@ -56,14 +57,14 @@ async function filesOf(folders: readonly URL[]): Promise<{ folder: URL; file: st
   return (await Promise.all(lists)).flat()
 }
 
-function wrong(check: unknown): string | undefined {
-  if (typeof check !== 'object' || check === null) return 'has no check as its default export'
+function problemOf(check: unknown): string | undefined {
+  if (typeof check !== 'object' || check === null) return 'its default export is not a check'
   const { name, priority, appliesTo, execute } = check as Record<string, unknown>
   if (typeof name !== 'string' || !NAME.test(name) || name.length > MAX_NAME)
-    return `its name must be words of a-z and 0-9 joined by "-", at most ${MAX_NAME} long (it is ${JSON.stringify(name)})`
+    return `its name must be words of a-z and 0-9 joined by "-", at most ${MAX_NAME} characters (it is ${JSON.stringify(name)})`
   if (typeof priority !== 'number' || !Number.isFinite(priority) || priority < 0)
-    return `the priority of "${name}" must be a number from 0 on`
+    return `the priority of "${name}" must be a number of 0 or more`
   const types = Array.isArray(appliesTo) && appliesTo.every((type) => typeof type === 'string')
   if (appliesTo !== 'all' && !types) return `appliesTo of "${name}" must be 'all' or a list of event types`
-  return typeof execute === 'function' ? undefined : `"${name}" has no execute(context, signal)`
+  return typeof execute === 'function' ? undefined : `"${name}" has no function execute(launch, signal, context)`
 }

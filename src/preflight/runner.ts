@@ -1,28 +1,28 @@
 import { randomBytes } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
-import { type Check, type CheckContext, type Context, LIGHT_PRIORITY, type Report, type Result } from './check.ts'
+import { type Check, type CheckContext, type Launch, LIGHT_PRIORITY, type Report, type Result } from './check.ts'
 import { type CheckOutcome, verdictOf } from './verdict.ts'
 
 export interface RunnerParts {
   readonly checks: readonly Check[]
-  readonly surroundings: CheckContext
-  /** For each check. */
+  readonly context: CheckContext
+  /** The time that one check may take. */
   readonly timeoutMs: number
-  /** Called once a run, however many share it. */
+  /** Called once a run, also when several callers share the run. */
   readonly finished?: (report: Report) => void
 }
 
-/** Contexts that may be checked at one time. */
+/** The most launches that are checked at the same time. */
 const MAX_RUNS = 100
-/** A timer that is this late says that nothing else was done in time either. */
+/** A timer this late shows that the process stalled, so the check had no fair chance either. */
 const STALL_MS = 50
 
-/** Too many runs are under way; a caller may come back. */
+/** Too many runs are under way. The caller may try again. */
 export class TooManyRuns extends Error {
   override readonly name = 'TooManyRuns'
 }
 
-/** Runs checks, tier by tier. A run never throws: whatever a check does, the run ends with a report. */
+/** Runs checks tier by tier. A run never throws: it returns a report whatever a check does. */
 export class Runner {
   readonly #parts: RunnerParts
   readonly #tiers: readonly (readonly Check[])[]
@@ -34,34 +34,34 @@ export class Runner {
   }
 
   /**
-   * One run, or a share in the run of the same context that is under way.
-   * @throws TooManyRuns when a hundred other contexts are being checked.
+   * Starts a run, or joins the run of an equal launch that is under way.
+   * @throws TooManyRuns when 100 other launches are being checked.
    */
-  async run(context: Context, triggeredBy?: string): Promise<Report> {
-    const key = canonical(context)
+  async run(launch: Launch, triggeredBy?: string): Promise<Report> {
+    const key = canonical(launch)
     const shared = this.#running.get(key)
     if (shared) return shared
-    if (context.mode === 'full' && this.#running.size >= MAX_RUNS)
+    if (launch.mode === 'full' && this.#running.size >= MAX_RUNS)
       throw new TooManyRuns('too many preflight runs are under way')
-    const run = this.#run(context, triggeredBy).finally(() => this.#running.delete(key))
+    const run = this.#run(launch, triggeredBy).finally(() => this.#running.delete(key))
     this.#running.set(key, run)
     return run
   }
 
-  async #run(context: Context, triggeredBy: string | undefined): Promise<Report> {
+  async #run(launch: Launch, triggeredBy: string | undefined): Promise<Report> {
     const startedAt = performance.now()
-    const createdAt = this.#parts.surroundings.now()
+    const createdAt = this.#parts.context.now()
     const checks: Result[] = []
     let failed: string[] = []
     for (const tier of this.#tiers) {
-      const due = tier.filter((check) => concerns(check, context))
+      const due = tier.filter((check) => applies(check, launch))
       if (failed.length > 0) checks.push(...due.map((check) => skipped(check, failed)))
-      else checks.push(...(await Promise.all(due.map((check) => this.#check(check, context)))))
+      else checks.push(...(await Promise.all(due.map((check) => this.#check(check, launch)))))
       if (failed.length === 0) failed = checks.filter(({ status }) => status === 'fail').map(({ name }) => name)
     }
     const report: Report = {
       id: reportId(createdAt),
-      ...context,
+      ...launch,
       healthy: failed.length === 0,
       hasWarnings: checks.some(({ status }) => status === 'warn'),
       checks,
@@ -73,40 +73,40 @@ export class Runner {
     return report
   }
 
-  /** One check, and whatever it does, a result. */
-  async #check(check: Check, context: Context): Promise<Result> {
-    const { surroundings, timeoutMs } = this.#parts
+  /** Runs one check. Returns a result even if the check throws, hangs or returns nonsense. */
+  async #check(check: Check, launch: Launch): Promise<Result> {
+    const { context, timeoutMs } = this.#parts
     const startedAt = performance.now()
     const abort = new AbortController()
-    // One listener a question to Redis: a check may have many.
+    // A check may send many commands to Redis, and each adds a listener to the signal.
     setMaxListeners(0, abort.signal)
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<CheckOutcome>((resolve) => {
       const stop = () => {
         abort.abort(new Error(`not done within ${timeoutMs} ms`))
-        // What it returns now is heard: it knows what it was waiting for.
+        // A check that ends because of the abort may still name what it was waiting for.
         setImmediate(() => resolve({ late: timeoutMs }))
       }
       timer = setTimeout(() => {
-        // A late timer: this process was busy, and the check has not had its time.
+        // A late timer means that this process was busy: give the check the time that it lost.
         const missedMs = performance.now() - startedAt - timeoutMs
         if (missedMs > STALL_MS) timer = setTimeout(stop, Math.min(missedMs, timeoutMs))
         else stop()
       }, timeoutMs)
     })
-    const spoken = (async () => check.execute(context, abort.signal, surroundings))()
-    const said = await Promise.race([
-      spoken.then(
+    const running = (async () => check.execute(launch, abort.signal, context))()
+    const outcome = await Promise.race([
+      running.then(
         (value): CheckOutcome => ({ value }),
         (thrown: unknown): CheckOutcome => ({ thrown }),
       ),
       late,
     ])
     clearTimeout(timer)
-    const verdict = verdictOf(check.name, said)
-    const isReason = abort.signal.aborted && (verdict.status !== 'fail' || 'thrown' in said)
+    const verdict = verdictOf(check.name, outcome)
+    const isLate = abort.signal.aborted && (verdict.status !== 'fail' || 'thrown' in outcome)
     return {
-      ...(isReason ? verdictOf(check.name, { late: timeoutMs }) : verdict),
+      ...(isLate ? verdictOf(check.name, { late: timeoutMs }) : verdict),
       name: check.name,
       durationMs: sinceMs(startedAt),
     }
@@ -119,7 +119,7 @@ function tiersOf(checks: readonly Check[]): Check[][] {
   return [...tiers].sort(([one], [other]) => one - other).map(([, tier]) => tier)
 }
 
-const concerns = ({ priority, appliesTo }: Check, { mode, eventType }: Context): boolean =>
+const applies = ({ priority, appliesTo }: Check, { mode, eventType }: Launch): boolean =>
   (mode === 'full' || priority <= LIGHT_PRIORITY) && (appliesTo === 'all' || appliesTo.includes(eventType))
 
 const skipped = ({ name }: Check, failed: readonly string[]): Result => ({
@@ -129,15 +129,15 @@ const skipped = ({ name }: Check, failed: readonly string[]): Result => ({
   durationMs: 0,
 })
 
-/** The same text for the same context, whatever the order of its members. */
-const canonical = (context: Context): string =>
-  JSON.stringify(context, (_, value: unknown) =>
+/** The same text for the same launch, whatever the order of its members. */
+const canonical = (launch: Launch): string =>
+  JSON.stringify(launch, (_, value: unknown) =>
     typeof value === 'object' && value !== null && !Array.isArray(value)
       ? Object.fromEntries(Object.entries(value).sort(([one], [other]) => (one < other ? -1 : 1)))
       : value,
   )
 
-/** Sorts by time, and cannot be guessed. */
+/** An id that sorts by time and cannot be guessed. */
 const reportId = (createdAt: number): string =>
   `${createdAt.toString(36).padStart(9, '0')}-${randomBytes(8).toString('hex')}`
 

@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { Check, Context, Report } from '../../src/preflight/check.ts'
+import type { Check, Launch, Report } from '../../src/preflight/check.ts'
 import { Runner, TooManyRuns } from '../../src/preflight/runner.ts'
-import { FULL, LIGHT, newCheck, PASS, resultOf, surroundings } from '../support/preflight.ts'
+import { checkContext, FULL, LIGHT, newCheck, PASS, resultOf } from '../support/preflight.ts'
 import { within } from '../support/wait.ts'
 
 const runner = (checks: Check[], timeoutMs = 500, finished?: (report: Report) => void) =>
-  new Runner({ checks, surroundings: surroundings(), timeoutMs, ...(finished && { finished }) })
+  new Runner({ checks, context: checkContext(), timeoutMs, ...(finished && { finished }) })
 
-const run = (checks: Check[], context: Context = FULL, timeoutMs?: number) =>
-  within(runner(checks, timeoutMs).run(context), 'the run')
+const run = (checks: Check[], launch: Launch = FULL, timeoutMs?: number) =>
+  within(runner(checks, timeoutMs).run(launch), 'the run')
 
 const FAIL = { status: 'fail', message: 'broken', remediation: 'mend it' } as const
 
@@ -43,7 +43,7 @@ describe('a preflight run', () => {
   })
 
   it('keeps what the caller knows in the report', async () => {
-    const context: Context = {
+    const launch: Launch = {
       ...FULL,
       eventType: 'mail',
       campaignId: 'c',
@@ -51,7 +51,7 @@ describe('a preflight run', () => {
       userId: 'u',
       metadata: { k: 1 },
     }
-    const report = await runner([]).run(context, 'ci')
+    const report = await runner([]).run(launch, 'ci')
     const { eventType, campaignId, agentId, userId, metadata, triggeredBy } = report
     assert.deepEqual(
       { eventType, campaignId, agentId, userId, metadata, triggeredBy },
@@ -113,7 +113,7 @@ describe('a preflight run', () => {
 
   it('in light mode is those of priority 10 and below', async () => {
     const checks = [0, 10, 11].map((priority) => newCheck(`p${priority}`, undefined, { priority }))
-    const names = async (context: Context) => (await run(checks, context)).checks.map(({ name }) => name)
+    const names = async (launch: Launch) => (await run(checks, launch)).checks.map(({ name }) => name)
     assert.deepEqual(await names(LIGHT), ['p0', 'p10'])
     assert.deepEqual(await names(FULL), ['p0', 'p10', 'p11'])
   })
@@ -220,7 +220,7 @@ describe('a check that does what no check should', () => {
 })
 
 describe('runs at the same time', () => {
-  it('share one when their context is the same: a hundred do the work once and finish once', async () => {
+  it('share one when their launch is the same: a hundred do the work once and finish once', async () => {
     let worked = 0
     let finished = 0
     const slow = newCheck('slow', async () => {
@@ -229,25 +229,25 @@ describe('runs at the same time', () => {
       return PASS
     })
     const shared = runner([slow], 500, () => finished++)
-    const contexts = Array.from({ length: 100 }, (_, i): Context => {
+    const launches = Array.from({ length: 100 }, (_, i): Launch => {
       const metadata = i % 2 ? { a: 1, b: { c: 2, d: 3 } } : { b: { d: 3, c: 2 }, a: 1 }
       return i % 2 ? { mode: 'full', eventType: 'mail', metadata } : { metadata, eventType: 'mail', mode: 'full' }
     })
-    const reports = await Promise.all(contexts.map((context) => shared.run(context)))
+    const reports = await Promise.all(launches.map((launch) => shared.run(launch)))
     assert.equal(worked, 1)
     assert.equal(finished, 1)
     assert.equal(new Set(reports.map(({ id }) => id)).size, 1)
-    await shared.run(contexts[0]!)
+    await shared.run(launches[0]!)
     assert.equal(worked, 2, 'a later one works again')
   })
 
-  it('do not share when anything in their context differs', async () => {
+  it('do not share when anything in their launch differs', async () => {
     let worked = 0
     const count = newCheck('count', async () => {
       worked++
       return PASS
     })
-    const all: Context[] = [
+    const all: Launch[] = [
       FULL,
       LIGHT,
       { ...FULL, eventType: 'mail' },
@@ -256,7 +256,7 @@ describe('runs at the same time', () => {
     ]
     all.push({ ...FULL, metadata: { a: 1 } }, { ...FULL, metadata: { a: [1] } })
     const shared = runner([count])
-    await Promise.all(all.map((context) => shared.run(context)))
+    await Promise.all(all.map((launch) => shared.run(launch)))
     assert.equal(worked, all.length)
   })
 

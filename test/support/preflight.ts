@@ -7,7 +7,7 @@ import type {
   CheckContext,
   CheckedGateway,
   CheckedRedis,
-  Context,
+  Launch,
   Report,
   Result,
   Verdict,
@@ -29,13 +29,13 @@ export class CheckFolder {
   }
 }
 
-/** The source of a check; `body` is that of its execute(context, signal, surroundings). */
+/** The source of a check; `body` is that of its execute(launch, signal, context). */
 export const checkSource = (name: string, body: string, priority = 0, appliesTo = "'all'"): string =>
   `export default { name: '${name}', priority: ${priority}, appliesTo: ${appliesTo},
-    async execute(context, signal, surroundings) { ${body} } }`
+    async execute(launch, signal, context) { ${body} } }`
 
-export const FULL: Context = { mode: 'full', eventType: 'none' }
-export const LIGHT: Context = { mode: 'light', eventType: 'none' }
+export const FULL: Launch = { mode: 'full', eventType: 'none' }
+export const LIGHT: Launch = { mode: 'light', eventType: 'none' }
 export const PASS: Verdict = { status: 'pass', message: 'fine' }
 
 /** A check of this process. */
@@ -46,7 +46,7 @@ export const newCheck = (
 ): Check => ({ name, priority: 0, appliesTo: 'all', execute, ...rest })
 
 /** What a check may ask, where a test says what it is told; all else throws. */
-export const surroundings = ({
+export const checkContext = ({
   redis = {},
   gateway = {},
   now = Date.now,

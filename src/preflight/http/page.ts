@@ -2,10 +2,13 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { ApiResponse } from '../../http/response.ts'
 
-/** It stays where it was written: the compiler copies no HTML. */
+/** Read from src: the compiler does not copy HTML. */
 const FILE = new URL('../../../../src/preflight/http/monitoring.html', import.meta.url)
 
-/** The page, with a policy that lets nothing run but the script and the style that are in the file, and nothing be asked but this host. */
+/**
+ * The monitoring page. Its Content-Security-Policy allows only the script and the style in the file,
+ * and requests only to this host.
+ */
 export function monitoringPage(): ApiResponse {
   const html = readFileSync(FILE, 'utf8')
   const hashes = (tag: string) => {

@@ -1,28 +1,31 @@
 import { type ApiResponse, json } from '../../http/response.ts'
-import { type Context, NO_EVENT_TYPE, type Report } from '../check.ts'
+import { type Launch, NO_EVENT_TYPE, type Report } from '../check.ts'
 import type { Runner } from '../runner.ts'
 
 export interface ReadinessParts {
-  /** Not shared with callers: its reports are recorded when they say something new only. */
+  /** A runner of its own: its reports are stored only when the outcome changes. */
   readonly runner: Runner
-  /** Why no upgrade can be taken, where that is known without a run. */
-  readonly known: () => 'draining' | 'redis-unavailable' | undefined
+  /** Why the gateway accepts no upgrade, where that is known without a run. */
+  readonly notReadyReason: () => 'draining' | 'redis-unavailable' | undefined
 }
 
-/** Whether upgrades are taken, and what is wrong where they are not. */
+/** Either a reason that needs no run, or the report of a light run. */
 export type Ready = { readonly reason: 'draining' | 'redis-unavailable' } | { readonly report: Report }
 
-/** No answer rests on an older run. */
+/** The oldest report that an answer may use. */
 const MAX_AGE_MS = 5000
-/** While somebody asks, a run follows another after this pause, so that hardly anybody has to wait for one; sooner when something is wrong. */
+/**
+ * While callers keep asking, a new run starts after this pause, so that few callers wait for one.
+ * After an unhealthy report the next run starts at the next tick.
+ */
 const REFRESH_MS = 2000
 const TICK_MS = 1000
-/** Asked so long ago, nobody is about to ask again. */
+/** The background runs stop when the last call is this old. */
 const FORGOTTEN_MS = 60_000
 
-const CONTEXT: Context = { mode: 'light', eventType: NO_EVENT_TYPE }
+const LAUNCH: Launch = { mode: 'light', eventType: NO_EVENT_TYPE }
 
-/** The light run behind `/ready`: at most 5 s old, one for all who ask. */
+/** The light run behind `/ready`: at most 5 s old, shared by all callers. */
 export class Readiness {
   readonly #parts: ReadinessParts
   #last: { readonly report: Report; readonly at: number } | undefined
@@ -33,20 +36,20 @@ export class Readiness {
     this.#parts = parts
   }
 
-  /** What is known is said at once; else what the last run says, or, when that is too old, the next one. */
+  /** Returns a known reason at once, else the last report, else (when that is too old) a new one. */
   async ask(): Promise<Ready> {
-    const reason = this.#parts.known()
+    const reason = this.#parts.notReadyReason()
     if (reason !== undefined) return { reason }
     this.#askedAt = performance.now()
     this.#timer ??= this.#refresh()
     const last = this.#last
     if (last !== undefined && performance.now() - last.at <= MAX_AGE_MS) return { report: last.report }
     const report = await this.#run()
-    const since = this.#parts.known()
-    return since === undefined ? { report } : { reason: since }
+    const newReason = this.#parts.notReadyReason()
+    return newReason === undefined ? { report } : { reason: newReason }
   }
 
-  /** What was known before Redis was away says nothing about now. */
+  /** Drops the last report, so that the next caller starts a run. */
   forget(): void {
     this.#last = undefined
   }
@@ -57,7 +60,7 @@ export class Readiness {
   }
 
   async #run(): Promise<Report> {
-    const report = await this.#parts.runner.run(CONTEXT, 'ready')
+    const report = await this.#parts.runner.run(LAUNCH, 'ready')
     this.#last = { report, at: performance.now() }
     return report
   }
@@ -67,19 +70,19 @@ export class Readiness {
       if (performance.now() - this.#askedAt > FORGOTTEN_MS) {
         clearInterval(timer)
         this.#timer = undefined
-      } else if (this.#isDue() && this.#parts.known() === undefined) void this.#run()
+      } else if (this.#isDue() && this.#parts.notReadyReason() === undefined) void this.#run()
     }, TICK_MS)
     return timer.unref()
   }
 
   #isDue(): boolean {
     const last = this.#last
-    // Half a tick early is not late.
+    // The timer has a granularity of one tick: half a tick early counts as due.
     return !last?.report.healthy || performance.now() - last.at >= REFRESH_MS - TICK_MS / 2
   }
 }
 
-/** The answer to a load balancer: 503 names what is wrong. */
+/** The response for a load balancer. A 503 names what is wrong. */
 export function readyAnswer(ready: Ready): ApiResponse {
   if ('reason' in ready) return notReady({ reason: ready.reason })
   const { report } = ready
@@ -94,7 +97,7 @@ export function readyAnswer(ready: Ready): ApiResponse {
 
 const WORDS = { pass: 'healthy', warn: 'degraded', fail: 'unhealthy', skipped: 'unknown' } as const
 
-/** The same for a dashboard: the state of the whole and of each part. */
+/** The state of the gateway and of each component, for a dashboard. */
 export function healthOf(ready: Ready): { overall_status: string; components: Record<string, string> } {
   const components: Record<string, string> = { gateway: 'healthy', redis: 'healthy' }
   if ('reason' in ready) {

@@ -1,7 +1,7 @@
 import { isEventType, isId, isRunId } from '../../contract/names.ts'
-import { type Context, NO_EVENT_TYPE } from '../check.ts'
+import { type Launch, NO_EVENT_TYPE } from '../check.ts'
 
-/** What was asked for cannot be; `field` is where. */
+/** A request with an invalid member; `field` names it. */
 export class InvalidField extends Error {
   override readonly name = 'InvalidField'
   readonly field: string
@@ -24,7 +24,7 @@ const text =
 const id = text(isId, 'must be 1 to 128 of [A-Za-z0-9_.-]')
 const short = text(
   (value) => value.length > 0 && value.length <= MAX_TEXT,
-  `must be a text of 1 to ${MAX_TEXT} characters`,
+  `must be a string of 1 to ${MAX_TEXT} characters`,
 )
 
 const RULES: Readonly<Record<string, Rule>> = {
@@ -40,11 +40,11 @@ const RULES: Readonly<Record<string, Rule>> = {
     typeof value !== 'object' || value === null || Array.isArray(value)
       ? 'must be an object'
       : lengthOf(value) > MAX_METADATA
-        ? `must be at most ${MAX_METADATA} characters of JSON, and not nested as if without end`
+        ? `must be at most ${MAX_METADATA} characters of JSON, and not nested too deeply to encode`
         : undefined,
 }
 
-/** Of its JSON; infinite when it nests deeper than the stack. */
+/** The length of the value as JSON; infinite when it nests deeper than the stack allows. */
 function lengthOf(value: object): number {
   try {
     return JSON.stringify(value).length
@@ -54,19 +54,19 @@ function lengthOf(value: object): number {
 }
 
 /**
- * What is to be checked, from a value that somebody sent. `mode` is full and the event type `none` where they are not given.
- * @throws InvalidField naming the first member that is wrong, one that does not exist included.
+ * Validates the body of a run request. Defaults: `mode` is full, `eventType` is `none`.
+ * @throws InvalidField naming the first invalid or unknown member.
  */
-export function contextOf(value: unknown): { context: Context; triggeredBy: string | undefined } {
+export function launchOf(value: unknown): { launch: Launch; triggeredBy: string | undefined } {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new InvalidField('', 'The body must be a JSON object.')
   }
   for (const [field, member] of Object.entries(value)) {
     const rule = Object.hasOwn(RULES, field) ? RULES[field] : undefined
-    if (rule === undefined) throw new InvalidField(field, `${field}: there is no such member`)
+    if (rule === undefined) throw new InvalidField(field, `${field}: no such member`)
     const problem = rule(member)
     if (problem !== undefined) throw new InvalidField(field, `${field}: ${problem}`)
   }
-  const { triggeredBy, ...given } = value as Partial<Context> & { triggeredBy?: string }
-  return { context: { mode: 'full', eventType: NO_EVENT_TYPE, ...given }, triggeredBy }
+  const { triggeredBy, ...given } = value as Partial<Launch> & { triggeredBy?: string }
+  return { launch: { mode: 'full', eventType: NO_EVENT_TYPE, ...given }, triggeredBy }
 }

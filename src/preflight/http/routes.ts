@@ -4,17 +4,17 @@ import { ADMIN_COOKIE, ADMIN_COOKIE_S, type Admin } from '../../http/admin.ts'
 import { refused, withRedis } from '../../http/refuse.ts'
 import { type ApiResponse, json } from '../../http/response.ts'
 import { type ApiRequest, BadRequest, parseJson, type Route } from '../../http/routes.ts'
-import type { Context, Report } from '../check.ts'
+import type { Launch, Report } from '../check.ts'
 import { bucketsOf, DAY_MS, type Stats, statsOf } from '../reports/counts.ts'
 import type { ReportQuery, Reports } from '../reports/reports.ts'
 import { TooManyRuns } from '../runner.ts'
 import { monitoringPage } from './page.ts'
-import { contextOf, InvalidField } from './request.ts'
+import { InvalidField, launchOf } from './request.ts'
 
-export interface RouteParts {
+export interface PreflightRouteParts {
   readonly admin: Admin
   readonly reports: Reports
-  readonly run: (context: Context, triggeredBy?: string) => Promise<Report>
+  readonly run: (launch: Launch, triggeredBy?: string) => Promise<Report>
 }
 
 const MAX_BODY_BYTES = 16 * 1024
@@ -23,7 +23,7 @@ const DEFAULT_LIMIT = 50
 const MAX_WINDOW_MS = 366 * DAY_MS
 
 /** What may be asked of preflight over HTTP: runs, reports, statistics, and the page that shows them. */
-export function routes({ admin, reports, run }: RouteParts): Route[] {
+export function routes({ admin, reports, run }: PreflightRouteParts): Route[] {
   const page = monitoringPage()
   const stats = async (windowMs: number): Promise<Stats> => {
     const now = Date.now()
@@ -50,10 +50,10 @@ export function routes({ admin, reports, run }: RouteParts): Route[] {
       admin: true,
       maxBodyBytes: MAX_BODY_BYTES,
       answer: async (asked) => {
-        const { context, triggeredBy } = wanted(asked)
+        const { launch, triggeredBy } = wanted(asked)
         try {
-          const report = await run(context, triggeredBy ?? 'api')
-          const blocks = context.mode === 'full' && !report.healthy
+          const report = await run(launch, triggeredBy ?? 'api')
+          const blocks = launch.mode === 'full' && !report.healthy
           return json(blocks ? '412 Precondition Failed' : '200 OK', report)
         } catch (error) {
           if (error instanceof TooManyRuns) return refused({ ...refusals['at-capacity'], message: error.message })
@@ -107,9 +107,9 @@ function signedIn(value: string, lifeS: number, headers: ApiRequest['headers']):
   return json('200 OK', { signed_in: lifeS > 0 }, { 'Set-Cookie': cookie })
 }
 
-function wanted(asked: ApiRequest): ReturnType<typeof contextOf> {
+function wanted(asked: ApiRequest): ReturnType<typeof launchOf> {
   try {
-    return contextOf(asked.body.length === 0 ? {} : parseJson(asked))
+    return launchOf(asked.body.length === 0 ? {} : parseJson(asked))
   } catch (error) {
     if (error instanceof InvalidField) throw new BadRequest(error.message, error.field)
     throw error

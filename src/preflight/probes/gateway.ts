@@ -4,7 +4,7 @@ import type { Config } from '../../config/load.ts'
 import type { CheckedGateway } from '../check.ts'
 import type { Loopback } from './loopback.ts'
 
-/** What checks are told of this process. @param note goes with the address of the upgrade. */
+/** What checks can ask this process. @param note a remark behind the address of the test upgrade. */
 export function checkedGateway(
   config: Config,
   loopback: Loopback,
@@ -25,13 +25,13 @@ export function checkedGateway(
   }
 }
 
-/** Of the container, where there is one. */
+/** The memory limit of the container, or the memory of the machine. */
 function memoryLimit(): number {
   const constrained = process.constrainedMemory() ?? 0
   return constrained > 0 ? Math.min(constrained, totalmem()) : totalmem()
 }
 
-/** Linux tells it as a line `Max open files <soft> <hard> files`. */
+/** Reads the soft limit from the Linux line `Max open files <soft> <hard> files`. */
 async function openFiles(): Promise<number | undefined> {
   const limits = await readFile('/proc/self/limits', 'latin1').catch(() => '')
   const [, soft] = /^Max open files\s+(\d+|unlimited)/m.exec(limits) ?? []

@@ -20,11 +20,11 @@ export interface RedisAccess {
 export interface RedisPlace {
   readonly sentinels: readonly string[]
   readonly clusterNodes: readonly string[]
-  /** Session channels are. */
+  /** Whether session channels use sharded pub/sub. */
   readonly shardedPubSub: boolean
 }
 
-/** The way of checks to Redis, over the connections of the gateway: what works for a check works for a socket. */
+/** Gives checks the gateway's own Redis connections: what works for a check works for a socket. */
 export class PreflightRedis implements CheckedRedis {
   readonly address: string
   readonly #access: RedisAccess
@@ -60,7 +60,8 @@ export class PreflightRedis implements CheckedRedis {
     try {
       await before(signal, access.listen(channel, heard))
       const receivers = Number(await this.command([this.#sharded ? 'SPUBLISH' : 'PUBLISH', channel, ''], signal))
-      if (receivers === 0) throw new Error('Redis has confirmed a subscription, and then knew nobody for its channel')
+      if (receivers === 0)
+        throw new Error('Redis confirmed the subscription, but delivered the message to no subscriber')
       await before(signal, back)
     } finally {
       access.unlisten(channel)
@@ -68,7 +69,7 @@ export class PreflightRedis implements CheckedRedis {
   }
 }
 
-/** For messages: without credentials. */
+/** The address without credentials, for messages. */
 function addressOf({ sentinels, clusterNodes }: RedisPlace, url: string): string {
   if (clusterNodes.length > 0) return `cluster ${clusterNodes.join(', ')}`
   if (sentinels.length > 0) return `the master of Sentinels ${sentinels.join(', ')}`
@@ -78,13 +79,13 @@ function addressOf({ sentinels, clusterNodes }: RedisPlace, url: string): string
 
 const KEYLESS = new Set(['PING', 'TIME', 'PUBSUB'])
 
-/** The key or channel of a command, which decides on its server. */
+/** The key or channel of a command, which decides its server. */
 function keyOf([verb = '', first = '', , third = '']: readonly string[]): string {
   if (verb === 'EVAL' || verb === 'EVALSHA') return third
   return KEYLESS.has(verb) ? '' : first
 }
 
-/** Redis takes no command back; nobody waits for it any more. */
+/** Rejects when the signal aborts. The command itself cannot be cancelled. */
 function before<T>(signal: AbortSignal, promise: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const stop = () => reject(signal.reason)

@@ -1,7 +1,7 @@
 import { isReply } from '../../redis/wire/errors.ts'
 import type { CheckedRedis } from '../check.ts'
 
-/** The value of a setting of Redis, one a node; undefined where CONFIG is not allowed. */
+/** The value of a Redis setting on each node; undefined where CONFIG is not allowed. */
 export async function settingsOf(
   redis: CheckedRedis,
   name: string,
@@ -10,13 +10,13 @@ export async function settingsOf(
   try {
     return (await redis.everyNode(['CONFIG', 'GET', name], signal)).map((answer) => pairsOf(answer)[0]?.[1] ?? '')
   } catch (error) {
-    // Hosted servers rename or forbid CONFIG, each in words of its own.
+    // Hosted servers rename or forbid CONFIG, and each words its error differently.
     if (isReply(error)) return undefined
     throw error
   }
 }
 
-/** Names and values, in whichever shape a map has come: a flat list, an object or a Map. */
+/** The names and values of a map, which Redis may send as a flat list, an object or a Map. */
 export function pairsOf(answer: unknown): [string, string][] {
   if (answer instanceof Map) return [...answer].map(([name, value]) => [String(name), String(value)])
   if (Array.isArray(answer)) {

@@ -6,7 +6,7 @@ import type { Report } from '../check.ts'
 
 /** Somebody outside who is told of runs (Sentry). */
 export interface ReportSink {
-  tell(report: Report): void
+  send(report: Report): void
   /** Resolves when all is sent, or the time is over. */
   flush(timeoutMs: number): Promise<void>
 }
@@ -18,7 +18,7 @@ export interface RecorderParts {
   readonly log: Logger
   /** Event types that may be a label; all others count as `other`. */
   readonly eventTypes: readonly string[]
-  readonly told?: ReportSink | undefined
+  readonly sink?: ReportSink | undefined
 }
 
 /** Reports that wait for Redis. */
@@ -65,7 +65,7 @@ export class Recorder {
   async stop(timeoutMs: number): Promise<void> {
     this.#send()
     // Sentry takes 0 for "as long as it lasts".
-    const flushed = (async () => this.#parts.told?.flush(Math.max(1, timeoutMs)))()
+    const flushed = (async () => this.#parts.sink?.flush(Math.max(1, timeoutMs)))()
     await Promise.allSettled([this.#sending ?? Promise.resolve(), flushed].map((each) => within(each, timeoutMs)))
     this.#stopped = true
     clearTimeout(this.#retry)
@@ -105,7 +105,7 @@ export class Recorder {
 
   #tell(report: Report): void {
     try {
-      this.#parts.told?.tell(report)
+      this.#parts.sink?.send(report)
     } catch (error) {
       this.#parts.metrics.error('preflight')
       this.#parts.log.warn({ err: error }, 'a report could not be told')

@@ -39,7 +39,7 @@ export async function openSentry(dsn: string, log: Logger): Promise<ReportSink |
     if (statusCode !== undefined && statusCode < 300) return
     log.warn({ event: 'sentry', statusCode }, 'Sentry did not take an unhealthy run')
   })
-  const tell = (report: Report) => {
+  const send = (report: Report) => {
     if (report.healthy) return
     const scope = new sentry.Scope()
     scope.setClient(client)
@@ -60,5 +60,5 @@ export async function openSentry(dsn: string, log: Logger): Promise<ReportSink |
     scope.setFingerprint(['preflight', ...failed])
     scope.captureMessage(`preflight failed: ${failed.join(', ')}`, 'error')
   }
-  return { tell, flush: async (timeoutMs) => void (await client.close(timeoutMs)) }
+  return { send, flush: async (timeoutMs) => void (await client.close(timeoutMs)) }
 }

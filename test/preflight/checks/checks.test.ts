@@ -5,7 +5,7 @@ import { after, afterEach, before, describe, it } from 'node:test'
 import { loadConfig } from '../../../src/config/load.ts'
 import { cooldown, EVENTS_CONFIG, sessionAuth, sessionUp } from '../../../src/contract/names.ts'
 import { Listeners } from '../../../src/platform/uws.ts'
-import type { CheckContext, CheckedGateway, Context, Verdict } from '../../../src/preflight/check.ts'
+import type { CheckContext, CheckedGateway, Launch, Verdict } from '../../../src/preflight/check.ts'
 import { Loopback } from '../../../src/preflight/probes/loopback.ts'
 import { PreflightRedis } from '../../../src/preflight/probes/redis.ts'
 import { openStandalone } from '../../../src/preflight/probes/standalone.ts'
@@ -13,15 +13,15 @@ import { BUILT_IN, loadChecks } from '../../../src/preflight/registry.ts'
 import type { RedisClient } from '../../../src/redis/client.ts'
 import { Metrics } from '../../../src/telemetry/metrics.ts'
 import { keptLog } from '../../support/link.ts'
-import { FULL, surroundings } from '../../support/preflight.ts'
+import { checkContext, FULL } from '../../support/preflight.ts'
 import { type Client, startRealRedis, startRedis, type TestRedis, withoutRealRedis } from '../../support/redis.ts'
 import { eventually } from '../../support/wait.ts'
 
 const checks = new Map((await loadChecks([BUILT_IN])).map((check) => [check.name, check]))
 
 /** What one check says. */
-const ask = (name: string, around: CheckContext, context: Partial<Context> = {}): Promise<Verdict> =>
-  checks.get(name)!.execute({ ...FULL, ...context }, AbortSignal.timeout(5000), around)
+const ask = (name: string, around: CheckContext, launch: Partial<Launch> = {}): Promise<Verdict> =>
+  checks.get(name)!.execute({ ...FULL, ...launch }, AbortSignal.timeout(5000), around)
 
 /** The connections of a gateway to a Redis, as checks see them. */
 async function reach(url: string): Promise<{ redis: PreflightRedis; client: RedisClient; close(): void }> {
@@ -47,7 +47,7 @@ describe('a check of Redis', () => {
     server = await startRedis()
     agent = await server.client()
     reached = await reach(server.url)
-    around = { ...surroundings(), redis: reached.redis }
+    around = { ...checkContext(), redis: reached.redis }
   })
   afterEach(() => agent.sendCommand(['FLUSHALL']))
   after(async () => {
@@ -74,46 +74,46 @@ describe('a check of Redis', () => {
   })
 
   it('session-token: fails without a token, with a used one, and with a key of another kind; says how long it lives', async () => {
-    const context = { sessionId: 's1' }
+    const launch = { sessionId: 's1' }
     assert.equal((await ask('session-token', around)).status, 'skipped')
-    const absent = await ask('session-token', around, context)
+    const absent = await ask('session-token', around, launch)
     assert.equal(absent.status, 'fail')
     assert.match(absent.remediation!, /wsproxy token create s1/)
     await agent.set(sessionAuth('s1'), 'secret-token', { expiration: { type: 'EX', value: 60 } })
-    const there = await ask('session-token', around, context)
+    const there = await ask('session-token', around, launch)
     assert.equal(there.status, 'pass')
     assert.match(there.message, /for another (59\.\d|60) s/)
     assert.doesNotMatch(JSON.stringify(there), /secret-token/)
     await agent.persist(sessionAuth('s1'))
-    assert.match((await ask('session-token', around, context)).message, /never expires/)
+    assert.match((await ask('session-token', around, launch)).message, /never expires/)
     await agent.del(sessionAuth('s1'))
     await agent.hSet(sessionAuth('s1'), 'a', 'b')
-    assert.match((await ask('session-token', around, context)).message, /holds a hash/)
+    assert.match((await ask('session-token', around, launch)).message, /holds a hash/)
   })
 
   it('agent-connection: passes when somebody listens to what clients of the session say', async () => {
-    const context = { sessionId: 's1' }
+    const launch = { sessionId: 's1' }
     assert.equal((await ask('agent-connection', around)).status, 'skipped')
-    assert.equal((await ask('agent-connection', around, context)).status, 'fail')
+    assert.equal((await ask('agent-connection', around, launch)).status, 'fail')
     const subscriber = await server.client()
     await subscriber.subscribe(sessionUp('s1'), () => {})
-    assert.equal((await ask('agent-connection', around, context)).status, 'pass')
+    assert.equal((await ask('agent-connection', around, launch)).status, 'pass')
     await subscriber.unsubscribe()
     assert.equal((await ask('agent-connection', around, { sessionId: 's2' })).status, 'fail')
   })
 
   it('cooldown: fails while the key is there and says when it ends', async () => {
-    const context = { eventType: 'mail', campaignId: 'c1' }
+    const launch = { eventType: 'mail', campaignId: 'c1' }
     assert.equal((await ask('cooldown', around, { eventType: 'mail' })).status, 'skipped')
-    assert.equal((await ask('cooldown', around, context)).status, 'pass')
+    assert.equal((await ask('cooldown', around, launch)).status, 'pass')
     await agent.set(cooldown('mail', 'c1'), '1', { expiration: { type: 'EX', value: 90 } })
-    const { status, message, details } = await ask('cooldown', around, context)
+    const { status, message, details } = await ask('cooldown', around, launch)
     assert.equal(status, 'fail')
     assert.match(message, /again in (89|90) s, at 20/)
     assert.ok(Math.abs(Date.parse(String(details?.endsAt)) - Date.now() - 90_000) < 2000)
-    assert.equal((await ask('cooldown', around, { ...context, campaignId: 'c2' })).status, 'pass')
+    assert.equal((await ask('cooldown', around, { ...launch, campaignId: 'c2' })).status, 'pass')
     await agent.persist(cooldown('mail', 'c1'))
-    assert.match((await ask('cooldown', around, context)).message, /with no end/)
+    assert.match((await ask('cooldown', around, launch)).message, /with no end/)
   })
 
   it('event-enabled: fails when the event type is switched off, and only then', async () => {
@@ -178,7 +178,7 @@ describe('a check of Redis', () => {
 
   it('redis-version: fails for one that is too old', async () => {
     const of = async (info: string) =>
-      (await ask('redis-version', surroundings({ redis: { everyNode: async () => [info] } }))).status
+      (await ask('redis-version', checkContext({ redis: { everyNode: async () => [info] } }))).status
     assert.equal(await of('redis_version:5.0.14\r\n'), 'fail')
     assert.equal(await of('redis_version:6.0.0\r\n'), 'pass')
     assert.equal(await of('redis_version:7.2.4\r\nvalkey_version:8.1.0\r\n'), 'pass')
@@ -186,7 +186,7 @@ describe('a check of Redis', () => {
 
   it('token-store: fails when what was written is not there', async () => {
     const answers: Record<string, unknown> = { SET: 'OK', EVAL: -1, EXISTS: 0 }
-    const of = () => ask('token-store', surroundings({ redis: { command: async ([verb]) => answers[verb!] } }))
+    const of = () => ask('token-store', checkContext({ redis: { command: async ([verb]) => answers[verb!] } }))
     assert.match((await of()).message, /a token that was kept is not there/)
     Object.assign(answers, { EVAL: 1, EXISTS: 1 })
     assert.match((await of()).message, /a spent token is still there/)
@@ -214,7 +214,7 @@ describe('a check of a Redis that lets us do little', { skip: withoutRealRedis }
     ]
     await admin.sendCommand(['ACL', 'SETUSER', 'small', 'on', '>pw', ...rules])
     reached = await reach(server.url.replace('//', '//small:pw@'))
-    around = { ...surroundings(), redis: reached.redis }
+    around = { ...checkContext(), redis: reached.redis }
   })
   after(async () => {
     reached.close()
@@ -263,7 +263,7 @@ describe('a check of a Redis that is away', { skip: withoutRealRedis }, () => {
     const reached = await reach(server.url)
     await server.kill()
     await eventually(() => !reached.client.ready, 'the loss')
-    const around = { ...surroundings(), redis: reached.redis }
+    const around = { ...checkContext(), redis: reached.redis }
     for (const name of ['redis', 'redis-pubsub']) {
       const { status, remediation } = await ask(name, around)
       assert.equal(status, 'fail')
@@ -275,10 +275,10 @@ describe('a check of a Redis that is away', { skip: withoutRealRedis }, () => {
 })
 
 describe('a check of this machine', () => {
-  const gateway = (rest: Partial<CheckedGateway>) => surroundings({ gateway: rest })
+  const gateway = (rest: Partial<CheckedGateway>) => checkContext({ gateway: rest })
 
   it('native-binary: passes where this test runs', async () => {
-    assert.equal((await ask('native-binary', surroundings())).status, 'pass')
+    assert.equal((await ask('native-binary', checkContext())).status, 'pass')
   })
 
   it('open-files: fails when fewer files than sockets may be open', async () => {
@@ -344,7 +344,7 @@ describe('the check http-dependencies', () => {
     server.close()
   })
   const of = (...paths: string[]) =>
-    ask('http-dependencies', surroundings({ gateway: { httpDependencies: paths.map((path) => base + path) } }))
+    ask('http-dependencies', checkContext({ gateway: { httpDependencies: paths.map((path) => base + path) } }))
 
   it('passes when all answer below 400, and is skipped when there are none', async () => {
     assert.equal((await of('/200', '/204', '/302', '/399')).status, 'pass')
@@ -358,7 +358,7 @@ describe('the check http-dependencies', () => {
   })
 
   it('names what cannot be reached, and what does not answer in time', async () => {
-    const around = surroundings({ gateway: { httpDependencies: ['http://127.0.0.1:1/x', `${base}/hang`] } })
+    const around = checkContext({ gateway: { httpDependencies: ['http://127.0.0.1:1/x', `${base}/hang`] } })
     const { message } = await checks.get('http-dependencies')!.execute(FULL, AbortSignal.timeout(100), around)
     assert.match(message, /127\.0\.0\.1:1\/x: .*(ECONNREFUSED|bad port)/)
     assert.match(message, /\/hang: no answer in time/)

@@ -7,7 +7,7 @@ import { Runner } from '../../../src/preflight/runner.ts'
 import { startBareGateway } from '../../support/bare.ts'
 import { VirtualClock } from '../../support/clock.ts'
 import { startGateway } from '../../support/gateway.ts'
-import { CheckFolder, checkSource, newCheck, PASS, surroundings } from '../../support/preflight.ts'
+import { CheckFolder, checkContext, checkSource, newCheck, PASS } from '../../support/preflight.ts'
 import { TcpProxy } from '../../support/proxy.ts'
 import { startRedis } from '../../support/redis.ts'
 import { eventually } from '../../support/wait.ts'
@@ -127,7 +127,7 @@ describe('the light run behind /ready', () => {
     work: (readiness: Readiness, clock: VirtualClock) => Promise<void>,
   ) {
     const clock = new VirtualClock()
-    const runner = new Runner({ checks: [newCheck('it', check)], surroundings: surroundings(), timeoutMs: 500 })
+    const runner = new Runner({ checks: [newCheck('it', check)], context: checkContext(), timeoutMs: 500 })
     const intervals = { set: globalThis.setInterval, clear: globalThis.clearInterval }
     // The clock of tests has timeouts only.
     Object.assign(globalThis, {
@@ -142,7 +142,7 @@ describe('the light run behind /ready', () => {
       },
       clearInterval: (handle: { timer: NodeJS.Timeout } | undefined) => clearTimeout(handle?.timer),
     })
-    const readiness = new Readiness({ runner, known: () => undefined })
+    const readiness = new Readiness({ runner, notReadyReason: () => undefined })
     try {
       await work(readiness, clock)
     } finally {

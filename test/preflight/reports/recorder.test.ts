@@ -74,10 +74,10 @@ describe('the recorder of preflight runs', () => {
   })
 
   it('is not disturbed by somebody who is told and throws', async () => {
-    const tell = () => {
+    const send = () => {
       throw new Error('no')
     }
-    const made = recorder({ told: { tell, flush: () => Promise.reject(new Error('no')) } })
+    const made = recorder({ sink: { send, flush: () => Promise.reject(new Error('no')) } })
     made.keep(newReport())
     await eventually(() => kept.length === 1, 'the report')
     await made.stop(100)

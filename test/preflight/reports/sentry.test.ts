@@ -53,8 +53,8 @@ describe('Sentry', { skip: missing }, () => {
   })
 
   it('gets an event for an unhealthy run, with the report, a breadcrumb a check, and the ids as tags; none for a healthy one', async () => {
-    const told = (await openSentry(dsn, keptLog().log))!
-    told.tell(newReport({ userId: 'healthy' }))
+    const sink = (await openSentry(dsn, keptLog().log))!
+    sink.send(newReport({ userId: 'healthy' }))
     const report = newReport({
       eventType: 'launch.mail',
       sessionId: 's1',
@@ -72,9 +72,9 @@ describe('Sentry', { skip: missing }, () => {
         { name: 'capacity', status: 'skipped', message: 'not run', durationMs: 0 },
       ],
     })
-    told.tell(report)
-    told.tell({ ...report, id: 'second', sessionId: 's2' })
-    await told.flush(5000)
+    sink.send(report)
+    sink.send({ ...report, id: 'second', sessionId: 's2' })
+    await sink.flush(5000)
     await eventually(() => events.length >= 2, 'the events')
     assert.equal(events.length, 2)
     const [event, second] = events as [SentryEvent, SentryEvent]
