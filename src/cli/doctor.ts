@@ -58,7 +58,7 @@ export async function doctor(options: DoctorOptions): Promise<void> {
       note: () => alone.note,
     })
     const listener = await listenAlone(preflight.loopback, config.listen).catch((error: Error) => {
-      preflight.loopback.problem = error.message
+      preflight.loopback.notListening(error.message)
     })
     alone.note = listener?.note ?? ''
     stop = async () => {

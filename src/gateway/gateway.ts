@@ -102,9 +102,10 @@ export class Gateway {
     serve(adminApp, routes.rest, serving)
     serveRest(app, this.#doors, this.#countRefusal)
     if (adminApp !== app) serveRest(adminApp, [], this.#countRefusal)
-    this.#preflight.loopback.port = this.#listeners.listen(app, host, port, LISTENERS)
+    const listening = this.#listeners.listen(app, host, port, LISTENERS)
+    this.#preflight.loopback.listening(listening)
     return {
-      port: this.#preflight.loopback.port,
+      port: listening,
       adminPort: config.adminPort === undefined ? undefined : this.#listeners.listen(adminApp, host, config.adminPort),
     }
   }

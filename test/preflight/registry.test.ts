@@ -59,12 +59,12 @@ describe('the registry of checks', () => {
       .add('i.js', checkSource('i', ''))
     const problems = await problemsOf()
     const expected = [
-      /^a\.js: has no check as its default export$/,
-      /^b\.js: has no check as its default export$/,
+      /^a\.js: its default export is not a check$/,
+      /^b\.js: its default export is not a check$/,
       /^c\.js: its name must be words .*"Not A Name"/,
       /^d\.js: the priority of "d" must be/,
       /^e\.js: appliesTo of "e" must be/,
-      /^f\.js: "f" has no execute/,
+      /^f\.js: "f" has no function execute/,
       /^g\.js: cannot be loaded: /,
       /^h\.js: cannot be loaded: not today$/,
     ]

@@ -147,7 +147,7 @@ describe('a check that does what no check should', () => {
     const startedAt = performance.now()
     const report = await run([newCheck('hangs', hangs), newCheck('beside')], FULL, 30)
     assert.ok(performance.now() - startedAt < 400)
-    assert.equal(resultOf(report, 'hangs').message, 'it was not done within 30 ms')
+    assert.equal(resultOf(report, 'hangs').message, 'it did not finish within 30 ms')
     assert.equal(resultOf(report, 'beside').status, 'pass')
     assert.ok(aborted)
   })
@@ -155,7 +155,7 @@ describe('a check that does what no check should', () => {
   it('throws when it is aborted: what it took is still the reason', async () => {
     const throws: Check['execute'] = (_, signal) =>
       new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(new Error('aborted'))))
-    assert.equal(await failureOf(throws, 20), 'it was not done within 20 ms')
+    assert.equal(await failureOf(throws, 20), 'it did not finish within 20 ms')
   })
 
   it('throws, at once or later: what it threw is the message', async () => {
@@ -181,10 +181,10 @@ describe('a check that does what no check should', () => {
 
   it('returns nothing, or what is no result', async () => {
     for (const value of [undefined, null, 'pass', 7]) {
-      assert.match(await failureOf(async () => value), /returned nothing that is a result/)
+      assert.match(await failureOf(async () => value), /returned no result/)
     }
-    assert.match(await failureOf(async () => ({ message: 'x' })), /the status undefined/)
-    assert.match(await failureOf(async () => ({ status: 'great' })), /the status "great"/)
+    assert.match(await failureOf(async () => ({ message: 'x' })), /the unknown status undefined/)
+    assert.match(await failureOf(async () => ({ status: 'great' })), /the unknown status "great"/)
     const unreadable = Object.defineProperty({}, 'status', {
       get: () => {
         throw new Error('no')
@@ -213,8 +213,8 @@ describe('a check that does what no check should', () => {
     ])
     assert.ok(resultOf(report, 'long').message.length < 11_000)
     assert.deepEqual(resultOf(report, 'long').details, { omitted: '50008 characters of details' })
-    assert.match(String(resultOf(report, 'cyclic').details?.omitted), /no JSON/)
-    assert.match(String(resultOf(report, 'big').details?.omitted), /no JSON/)
+    assert.match(String(resultOf(report, 'cyclic').details?.omitted), /not JSON/)
+    assert.match(String(resultOf(report, 'big').details?.omitted), /not JSON/)
     assert.ok(JSON.stringify(report).length < 20_000)
   })
 })

@@ -11,20 +11,31 @@ const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
 const PATH = '/api/preflight/socket'
 const HEADER = 'x-wsproxy-preflight'
 
-/** A WebSocket path for nobody but this process: a real upgrade on the real listener, without a door, a place, or a count. */
+/**
+ * A WebSocket path that only this process can use, by a random secret. It makes a real upgrade on the
+ * real listener, but has no door, takes no connection slot and is not counted.
+ */
 export class Loopback {
   readonly #secret = randomBytes(16).toString('hex')
   readonly #host: string
-  /** Set by who listens. */
-  port: number | undefined
-  /** Why nothing listens, where that is known. */
-  problem: string | undefined
+  #port: number | undefined
+  #problem = 'nothing listens yet'
 
   constructor({ host }: Address) {
     this.#host = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
   }
 
-  /** Puts the path on an app; everybody else is told that there is none. */
+  /** Records the port on which the app of `mount` listens. */
+  listening(port: number): void {
+    this.#port = port
+  }
+
+  /** Records why nothing listens, as the reason of each failing upgrade. */
+  notListening(problem: string): void {
+    this.#problem = problem
+  }
+
+  /** Adds the path to an app. Requests without the secret get 404. */
   mount(app: TemplatedApp): void {
     app.ws(PATH, {
       maxPayloadLength: 64,
@@ -37,9 +48,9 @@ export class Loopback {
     })
   }
 
-  /** Upgrades, and lets the socket go. @returns the address. @throws when the answer is not the 101 that belongs to the question. */
+  /** Makes an upgrade and closes the socket. @returns the address. @throws when no valid 101 comes back. */
   async upgrade(signal: AbortSignal): Promise<string> {
-    if (this.port === undefined) throw new Error(this.problem ?? 'nothing listens yet')
+    if (this.#port === undefined) throw new Error(this.#problem)
     const key = randomBytes(16).toString('base64')
     const headers = {
       Connection: 'Upgrade',
@@ -48,35 +59,36 @@ export class Loopback {
       'Sec-WebSocket-Key': key,
       [HEADER]: this.#secret,
     }
-    const asked = request({ host: this.#host, port: this.port, path: PATH, headers, signal, agent: false })
-    asked.end()
-    const refused = once(asked, 'response').then(([response]) => {
+    const sent = request({ host: this.#host, port: this.#port, path: PATH, headers, signal, agent: false })
+    sent.end()
+    const refused = once(sent, 'response').then(([response]) => {
       const { statusCode } = response as IncomingMessage
-      asked.destroy()
+      sent.destroy()
       throw new Error(`it answered ${statusCode}`)
     })
-    // `once` rejects both on an error; one of them is enough.
+    // On an error both promises reject; the race below reports one of them.
     refused.catch(() => {})
-    const [response, socket] = await Promise.race([once(asked, 'upgrade'), refused])
+    const [response, socket] = await Promise.race([once(sent, 'upgrade'), refused])
     socket.destroy()
     const expected = createHash('sha1')
       .update(key + GUID)
       .digest('base64')
     if (response.headers['sec-websocket-accept'] !== expected)
-      throw new Error('its 101 does not belong to the question')
-    return `ws://${this.#host.includes(':') ? `[${this.#host}]` : this.#host}:${this.port}`
+      throw new Error('the Sec-WebSocket-Accept of its 101 does not match the key')
+    return `ws://${this.#host.includes(':') ? `[${this.#host}]` : this.#host}:${this.#port}`
   }
 }
 
 /**
- * A listener of its own, for when no gateway runs: on the port of the settings, which proves that it is free, or, when a gateway has that
- * one, on another. @throws when something else has it.
+ * Opens a listener where no gateway runs in this process. It listens on the configured port, which
+ * proves that the port is free, or on a random port when a gateway already uses the configured one.
+ * @throws when another program uses the configured port.
  */
 export async function listenAlone(
   loopback: Loopback,
   { host, port }: Address,
 ): Promise<{ note: string; stop(): void }> {
-  // Not before: where it cannot be loaded, a check says so.
+  // Imported late: if the native binary cannot be loaded, a check reports it.
   const { Listeners } = await import('../../platform/uws.ts')
   const listeners = new Listeners()
   const app = listeners.app()
@@ -86,8 +98,8 @@ export async function listenAlone(
     listeners.stop()
   }
   try {
-    loopback.port = listeners.listen(app, host, port)
-    return { note: 'no gateway runs here: an own listener was used', stop }
+    loopback.listening(listeners.listen(app, host, port))
+    return { note: 'no gateway runs here, so a temporary listener was used', stop }
   } catch (error) {
     const shown = host.includes(':') ? `[${host}]` : host
     const running = await versionAt(
@@ -97,14 +109,17 @@ export async function listenAlone(
       stop()
       throw error
     }
-    loopback.port = listeners.listen(app, host, 0)
-    return { note: `wsproxy ${running} already listens on port ${port}: an own listener on another was used`, stop }
+    loopback.listening(listeners.listen(app, host, 0))
+    return {
+      note: `wsproxy ${running} listens on port ${port}, so a temporary listener on another port was used`,
+      stop,
+    }
   }
 }
 
 const ASK_MS = 1000
 
-/** The version of the gateway at an address; undefined when there is none. */
+/** The version of the gateway at an address; undefined when no gateway answers there. */
 async function versionAt(address: string): Promise<string | undefined> {
   try {
     const response = await fetch(`${address}/health`, { signal: AbortSignal.timeout(ASK_MS) })

@@ -5,13 +5,13 @@ import { pairsOf } from './reply.ts'
 
 /** The gateway's own connections to Redis, as the checks use them. */
 export interface RedisAccess {
-  /** Runs a command on the server that has `key`. @throws RedisUnavailable without a connection; Redis' own error. */
+  /** Sends a command to the server of `key`. @throws RedisUnavailable, or an error reply of Redis. */
   command(key: string, args: readonly string[]): Promise<unknown>
-  /** Runs a command on every server that keeps data. @throws as `command`. */
+  /** Sends a command to every server that stores data. @throws as `command`. */
   everyNode(args: readonly string[]): Promise<readonly unknown[]>
   /**
-   * Calls `heard` for each message on `channel` until `unlisten`. Resolves when Redis has confirmed the subscription.
-   * @throws RedisUnavailable without a connection; Redis' own error. Call `unlisten` then, too.
+   * Calls `heard` for each message on `channel` until `unlisten`. Resolves when Redis has confirmed
+   * the subscription. @throws as `command`; the caller calls `unlisten` in that case, too.
    */
   listen(channel: string, heard: () => void): Promise<void>
   unlisten(channel: string): void

@@ -4,8 +4,8 @@ import type { Metrics } from '../../telemetry/metrics.ts'
 import type { RedisAccess } from './redis.ts'
 
 /**
- * Opens the connections that a gateway would have, for checks in a process without one (`wsproxy doctor`).
- * Sets nothing in Redis. The caller closes `client`.
+ * Opens the connections that a gateway would have, for checks in a process without a gateway
+ * (`wsproxy doctor`). Changes no setting of Redis. The caller closes `client`.
  */
 export function openStandalone(
   options: Omit<RedisOptions, 'setKeyspaceEvents'>,

@@ -3,14 +3,17 @@ import type { Report } from '../check.ts'
 export const HOUR_MS = 3600_000
 export const DAY_MS = 24 * HOUR_MS
 
-/** What was counted in an hour or a day, by field. */
+/** The counts of an hour or a day, by field. */
 export type Count = ReadonlyMap<string, string>
 
-/** Up to this length a window is shown by the hour. */
+/** Windows up to this length have hourly buckets. */
 const BY_HOUR_MS = 2 * DAY_MS
 const TOP = 10
 
-/** What one report adds: pairs of field and value. Durations are in microseconds, since Redis adds whole numbers exactly. */
+/**
+ * The pairs of field and value that one report adds. Durations are in microseconds, because Redis
+ * adds whole numbers exactly.
+ */
 export function countsOf({ healthy, hasWarnings, durationMs, checks, createdAt }: Report): [string, number | string][] {
   const ran = checks.filter(({ status }) => status !== 'skipped')
   return [
@@ -36,12 +39,12 @@ export interface Bucket {
   readonly from: number
 }
 
-/** The hours, and in a long window the whole days, of which it is made. It begins with a whole hour. */
+/** Divides a window into hours, or a long window into whole days. It starts at a full hour. */
 export function bucketsOf(windowMs: number, now: number): Bucket[] {
   const buckets: Bucket[] = []
   const byDay = windowMs > BY_HOUR_MS
   for (let from = Math.floor((now - windowMs) / HOUR_MS) * HOUR_MS; from <= now; ) {
-    // Nothing has been counted in what is left of today.
+    // Today counts as a whole day, too: its remaining hours have no counts yet.
     const unit = byDay && from % DAY_MS === 0 ? 'day' : 'hour'
     const ms = unit === 'day' ? DAY_MS : HOUR_MS
     buckets.push({ unit, number: from / ms, from })
@@ -54,13 +57,13 @@ export interface Stats {
   readonly from: string
   readonly to: string
   readonly totalRuns: number
-  /** From 0 to 1; null without a run. */
+  /** From 0 to 1; null without runs. */
   readonly successRate: number | null
   readonly meanDurationMs: number | null
   readonly eventTypes: readonly { readonly eventType: string; readonly runs: number }[]
-  /** `rate`: of the runs in which the check ran. */
+  /** `rate` is the share of failures among the runs in which the check ran. */
   readonly topFailures: readonly Failure[]
-  /** By hour, or in a long window by day. `warned` has passed, but with a warning. */
+  /** By hour, or by day in a long window. `warned` counts runs that passed with a warning. */
   readonly outcomes: readonly {
     readonly from: string
     readonly passed: number
@@ -76,7 +79,7 @@ interface Failure {
   readonly lastAt: string
 }
 
-/** Sums up the counts of buckets, one each. */
+/** Sums up the counts; `counts[i]` belongs to `buckets[i]`. */
 export function statsOf(buckets: readonly Bucket[], counts: readonly Count[], now: number): Stats {
   const sums = new Map<string, number>()
   const lastAt = new Map<string, string>()

@@ -4,34 +4,34 @@ import type { Logger } from '../../telemetry/log.ts'
 import type { Metrics } from '../../telemetry/metrics.ts'
 import type { Report } from '../check.ts'
 
-/** Somebody outside who is told of runs (Sentry). */
+/** External sink for unhealthy reports (Sentry). */
 export interface ReportSink {
   send(report: Report): void
-  /** Resolves when all is sent, or the time is over. */
+  /** Resolves when all reports are sent or the timeout (ms) has passed. */
   flush(timeoutMs: number): Promise<void>
 }
 
 export interface RecorderParts {
-  /** Keeps a report; a second time it does nothing. @throws RedisUnavailable when it should be tried again. */
+  /** Stores a report; storing it twice has no effect. @throws RedisUnavailable when a retry may help. */
   readonly keep: (report: Report) => Promise<void>
   readonly metrics: Metrics
   readonly log: Logger
-  /** Event types that may be a label; all others count as `other`. */
+  /** The event types that become metric labels; all others count as `other`. */
   readonly eventTypes: readonly string[]
   readonly sink?: ReportSink | undefined
 }
 
-/** Reports that wait for Redis. */
+/** The most reports that wait for Redis. */
 const MAX_WAITING = 100
 const KEEP_MS = 2000
 const RETRY_MS = 1000
 
-/** Records runs. It never delays one and never throws; what could not be recorded is logged and counted. */
+/** Records runs. Never delays a run and never throws: it logs and counts what it could not record. */
 export class Recorder {
   readonly #parts: RecorderParts
   readonly #labels: ReadonlySet<string>
   readonly #waiting: Report[] = []
-  #sending: Promise<void> | undefined
+  #storing: Promise<void> | undefined
   #retry: NodeJS.Timeout | undefined
   #stopped = false
 
@@ -52,42 +52,42 @@ export class Recorder {
     }
   }
 
-  /** Keeps a run, and tells whoever is to know; later, when Redis is away. */
+  /** Sends the report to the sink and queues it for Redis. */
   keep(report: Report): void {
     if (this.#stopped) return this.#lose(report, 'the process ended')
-    this.#tell(report)
+    this.#sendToSink(report)
     if (this.#waiting.length >= MAX_WAITING) this.#lose(this.#waiting.shift()!, 'too many reports wait for Redis')
     this.#waiting.push(report)
-    this.#send()
+    this.#startStoring()
   }
 
-  /** Tries for so long to record what is left, and counts the rest. */
+  /** Stores queued reports for at most `timeoutMs`, then logs and counts the rest as lost. */
   async stop(timeoutMs: number): Promise<void> {
-    this.#send()
-    // Sentry takes 0 for "as long as it lasts".
+    this.#startStoring()
+    // Sentry reads 0 as "no timeout".
     const flushed = (async () => this.#parts.sink?.flush(Math.max(1, timeoutMs)))()
-    await Promise.allSettled([this.#sending ?? Promise.resolve(), flushed].map((each) => within(each, timeoutMs)))
+    await Promise.allSettled([this.#storing ?? Promise.resolve(), flushed].map((each) => within(each, timeoutMs)))
     this.#stopped = true
     clearTimeout(this.#retry)
     for (const report of this.#waiting.splice(0)) this.#lose(report, 'the process ended')
   }
 
-  #send(): void {
-    if (this.#sending) return
+  #startStoring(): void {
+    if (this.#storing) return
     clearTimeout(this.#retry)
-    this.#sending = this.#sendAll().finally(() => {
-      this.#sending = undefined
+    this.#storing = this.#storeAll().finally(() => {
+      this.#storing = undefined
     })
   }
 
-  async #sendAll(): Promise<void> {
+  async #storeAll(): Promise<void> {
     for (let report = this.#waiting[0]; report !== undefined; report = this.#waiting[0]) {
       try {
         await within(this.#parts.keep(report), KEEP_MS)
       } catch (error) {
-        // A command that hangs is tried again as well.
+        // A command that hangs is retried, too.
         if (error instanceof RedisUnavailable || error instanceof DeadlinePassed) {
-          this.#retry = setTimeout(() => this.#send(), RETRY_MS)
+          this.#retry = setTimeout(() => this.#startStoring(), RETRY_MS)
           this.#retry.unref()
           return
         }
@@ -100,15 +100,18 @@ export class Recorder {
   #lose(report: Report, reason: string): void {
     this.#parts.metrics.preflightUnrecorded.inc()
     const { id, healthy } = report
-    this.#parts.log.warn({ event: 'preflight-unrecorded', report: id, healthy, reason }, 'a report was not recorded')
+    this.#parts.log.warn(
+      { event: 'preflight-unrecorded', report: id, healthy, reason },
+      'preflight report was not recorded',
+    )
   }
 
-  #tell(report: Report): void {
+  #sendToSink(report: Report): void {
     try {
       this.#parts.sink?.send(report)
     } catch (error) {
       this.#parts.metrics.error('preflight')
-      this.#parts.log.warn({ err: error }, 'a report could not be told')
+      this.#parts.log.warn({ err: error }, 'report sink threw')
     }
   }
 }

@@ -4,21 +4,24 @@ import type { Report } from '../check.ts'
 import { pairsOf } from '../probes/reply.ts'
 import { type Count, countsOf, DAY_MS, HOUR_MS } from './counts.ts'
 
-/** The one way to Redis that reports need. */
+/** Sends a command to Redis. */
 export type Command = (args: readonly string[]) => Promise<unknown>
 
-/** Reports in the stream, whatever their age. */
+/** The most reports in the stream, whatever their age. */
 const MAX_REPORTS = 500_000
-/** Event types that are counted by name in one hour or day; further ones count as `other`. */
+/** The most event types counted by name within one hour or day; further types count as `other`. */
 const MAX_TYPES = 100
-/** Entries that one question may look through, and how many at a time: each is some kilobytes. */
+/** One query reads at most this many entries, in batches: an entry has a few kilobytes. */
 const MAX_SCANNED = 1000
 const BATCH = 100
 
 /**
- * Keeps a report and counts it, in one step; a second time it does nothing, so that it may be repeated when nobody knows whether it was done.
- * KEYS: stream, counts of the hour, of the day, places of the day. ARGV: id, event type, healthy, report, oldest time that is kept,
- * how long counts and places live (s), most reports, most types; then a field and its value each: `last:` ones are set if later, all others are added.
+ * Stores and counts a report in one step. A second call has no effect, so that a call whose outcome
+ * is unknown can be repeated.
+ * KEYS: stream, counts of the hour, counts of the day, entry ids of the day.
+ * ARGV: id, event type, healthy, report, oldest time to keep, lifetime of counts and entry ids (s),
+ * most reports, most types; then pairs of field and value. A `last:` field keeps the later value,
+ * all other values are added up.
  */
 const SCRIPT = new Script(`
 if redis.call('HEXISTS', KEYS[4], ARGV[1]) == 1 then return 0 end
@@ -42,16 +45,16 @@ for key = 2, 3 do
 end
 return 1`)
 
-/** Which reports are asked for, newest first. */
+/** Selects reports, newest first. */
 export interface ReportQuery {
   readonly limit: number
   readonly eventType?: string
   readonly healthy?: boolean
-  /** Only older ones: a place in the stream, as `next` gave it, or ms since the epoch. */
+  /** Only reports older than this: a stream position as in `next`, or milliseconds since the epoch. */
   readonly before?: string
 }
 
-/** The reports of all instances: a stream in Redis, and beside it counts by hour and day, so that statistics read no reports. */
+/** The reports of all instances, in a Redis stream. Counts by hour and day spare statistics the stream. */
 export class Reports {
   readonly #command: Command
   readonly #retentionMs: number
@@ -61,7 +64,7 @@ export class Reports {
     this.#retentionMs = retentionMs
   }
 
-  /** @throws RedisUnavailable, or Redis' own error. */
+  /** Stores and counts a report. @throws RedisUnavailable, or an error reply of Redis. */
   async add(report: Report, now: number): Promise<void> {
     const createdAt = Date.parse(report.createdAt)
     const day = Math.floor(createdAt / DAY_MS)
@@ -79,7 +82,10 @@ export class Reports {
     await SCRIPT.run(this.#command, keys, [...entry, ...bounds, ...countsOf(report).flat().map(String)])
   }
 
-  /** `next` is where to go on when there may be more; a rare filter may find nothing in what one question looks through. */
+  /**
+   * Lists reports. `next` is the position to continue from, undefined at the end. With a filter that
+   * matches rarely, a page may be empty and still have a `next`.
+   */
   async list({
     limit,
     eventType,
@@ -106,7 +112,7 @@ export class Reports {
     return { reports, next: end.slice(1) }
   }
 
-  /** One report; undefined when there is none, or it is older than what is kept. */
+  /** Finds a report by id; undefined when it does not exist or has expired. */
   async find(id: string): Promise<Report | undefined> {
     const createdAt = createdAtOf(id)
     if (createdAt === undefined) return undefined
@@ -116,7 +122,7 @@ export class Reports {
     return entry === undefined ? undefined : reportIn(entryOf(entry).fields)
   }
 
-  /** The counts of some hours and days, those without a run included. */
+  /** The counts of each bucket; empty for a bucket without runs. */
   async counts(buckets: readonly { unit: 'hour' | 'day'; number: number }[]): Promise<Count[]> {
     const read = buckets.map(({ unit, number }) => this.#command(['HGETALL', preflightCounts(unit, number)]))
     return (await Promise.all(read)).map((answer) => new Map(pairsOf(answer)))
@@ -133,7 +139,7 @@ function entryOf(entry: unknown): { at: string; fields: ReadonlyMap<string, stri
   return { at: String(at), fields: new Map(pairsOf(fields)) }
 }
 
-/** The report of an entry; undefined: somebody else has put something there. */
+/** The report of an entry; undefined for an entry that another program wrote. */
 function reportIn(fields: ReadonlyMap<string, string>): Report | undefined {
   try {
     return JSON.parse(fields.get('report') ?? '')
@@ -144,7 +150,7 @@ function reportIn(fields: ReadonlyMap<string, string>): Report | undefined {
 
 const ID = /^([0-9a-z]{9})-[0-9a-f]{16}$/
 
-/** When the report with this id was made (ms since the epoch); undefined when it is no id of a report. */
+/** The creation time in a report id (ms since the epoch); undefined for an invalid id. */
 function createdAtOf(id: string): number | undefined {
   const [, time] = ID.exec(id) ?? []
   return time === undefined ? undefined : Number.parseInt(time, 36)

@@ -7,17 +7,20 @@ const LEVELS = { pass: 'info', skipped: 'info', warn: 'warning', fail: 'error' }
   Status,
   string
 >
-/** Sentry cuts what lies deeper: report, checks, check, details, and what is in those. */
+/** Sentry cuts deeper levels. A report needs report, checks, check, details and what those nest. */
 const DEPTH = 8
 const IDS = ['campaignId', 'agentId', 'sessionId', 'runId', 'userId'] as const
 
 /**
- * Opens the way to Sentry; undefined when its package is not installed, which is logged and no reason not to start.
- * Only runs are told: no errors of the process, no requests, no traces.
+ * Opens a Sentry client that sends unhealthy runs only: no process errors, requests or traces.
+ * Returns undefined (and logs a warning) when `@sentry/node` is missing or the DSN is invalid.
  */
 export async function openSentry(dsn: string, log: Logger): Promise<ReportSink | undefined> {
   const sentry = await import('@sentry/node').catch((error: NodeJS.ErrnoException) => {
-    log.warn({ event: 'sentry', reason: error.code }, 'SENTRY_DSN is set, but the package @sentry/node is not there')
+    log.warn(
+      { event: 'sentry', reason: error.code },
+      'SENTRY_DSN is set, but @sentry/node is not installed: run "npm install @sentry/node"',
+    )
   })
   if (sentry === undefined) return undefined
   const client = sentry.initWithoutDefaultIntegrations({
@@ -31,32 +34,32 @@ export async function openSentry(dsn: string, log: Logger): Promise<ReportSink |
     sendClientReports: false,
   })
   if (client?.getDsn() === undefined) {
-    log.warn({ event: 'sentry' }, 'SENTRY_DSN is not an address that Sentry takes')
+    log.warn({ event: 'sentry' }, 'SENTRY_DSN is not a valid Sentry DSN')
     return undefined
   }
   client.on('afterSendEvent', (_event, response) => {
     const { statusCode } = response ?? {}
     if (statusCode !== undefined && statusCode < 300) return
-    log.warn({ event: 'sentry', statusCode }, 'Sentry did not take an unhealthy run')
+    log.warn({ event: 'sentry', statusCode }, 'Sentry rejected the report of an unhealthy run')
   })
   const send = (report: Report) => {
     if (report.healthy) return
     const scope = new sentry.Scope()
     scope.setClient(client)
     for (const { name, status, message, durationMs } of report.checks) {
-      const said = {
+      const breadcrumb = {
         category: 'preflight',
         message: `${name}: ${message}`,
         level: LEVELS[status],
         data: { status, durationMs },
       }
-      scope.addBreadcrumb(said)
+      scope.addBreadcrumb(breadcrumb)
     }
     scope.setTags({ mode: report.mode, event_type: report.eventType, report: report.id })
     for (const id of IDS) if (report[id] !== undefined) scope.setTag(id, report[id])
     scope.setContext('preflight report', { ...report })
     const failed = report.checks.filter(({ status }) => status === 'fail').map(({ name }) => name)
-    // One issue for what fails together, and not one for each text with a number in it.
+    // Group by the failed checks: messages contain numbers, and each would open an issue of its own.
     scope.setFingerprint(['preflight', ...failed])
     scope.captureMessage(`preflight failed: ${failed.join(', ')}`, 'error')
   }

@@ -313,11 +313,11 @@ describe('a check of this machine', () => {
     loopback.mount(app)
     const around = gateway({ upgrade: (signal) => loopback.upgrade(signal) })
     assert.match((await ask('websocket', around)).message, /nothing listens yet/)
-    loopback.port = listeners.listen(app, '127.0.0.1', 0)
+    const port = listeners.listen(app, '127.0.0.1', 0)
+    loopback.listening(port)
     assert.equal((await ask('websocket', around)).status, 'pass')
-    const { port } = loopback
     const stranger = new Loopback({ host: '127.0.0.1', port: 0 })
-    stranger.port = port
+    stranger.listening(port)
     await assert.rejects(stranger.upgrade(AbortSignal.timeout(5000)), /it answered 404/)
     listeners.close()
     listeners.stop()
