@@ -98,14 +98,23 @@ describe('Sentry', { skip: missing }, () => {
     assert.deepEqual([event.request, event.user], [undefined, undefined])
   })
 
-  it('is told by wsproxy doctor, and a DSN that is none is a line in the log', async () => {
+  it('gets an event from wsproxy doctor when a check fails', async () => {
     const before = events.length
     const env = { REDIS_URL: 'redis://127.0.0.1:1', SENTRY_DSN: dsn, LISTEN_ADDR: '127.0.0.1:0' }
     assert.equal((await run(['doctor'], { env })).status, 1)
     await eventually(() => events.length === before + 1, 'the event')
     assert.match(events.at(-1)!.message, /^preflight failed: redis, redis-pubsub/)
+  })
+
+  it('is not opened with an invalid DSN, which is a warning in the log', async (t) => {
+    // Sentry writes a line of its own to the console.
+    const written = t.mock.method(console, 'error', () => {})
     const { log, lines } = keptLog()
     assert.equal(await openSentry('nonsense', log), undefined)
     assert.match(String(lines[0]?.msg), /SENTRY_DSN/)
+    assert.deepEqual(
+      written.mock.calls.map(({ arguments: [line] }) => line),
+      ['Invalid Sentry Dsn: nonsense'],
+    )
   })
 })
