@@ -1,4 +1,4 @@
-import type { FaultProxy, Scope } from '../support/fault-proxy.ts'
+import type { FaultProxy, FaultScope } from '../support/fault-proxy.ts'
 import { Random } from './random.ts'
 
 export type FaultKind = 'reset' | 'fin' | 'cut mid-frame' | 'refuse' | 'delay' | 'half-open' | 'drop' | 'deaf'
@@ -7,7 +7,7 @@ export type FaultKind = 'reset' | 'fin' | 'cut mid-frame' | 'refuse' | 'delay' |
 export interface Step {
   readonly calmMs: number
   readonly kind: FaultKind
-  readonly scope: Scope
+  readonly scope: FaultScope
   /** How much longer bytes take; only for `delay`. */
   readonly delayMs: number
   readonly lengthMs: number

@@ -3,18 +3,17 @@ import { after, before, describe, it } from 'node:test'
 import { PREFLIGHT_REPORTS, sessionAuth, sessionUp } from '../../src/contract/names.ts'
 import type { Report } from '../../src/preflight/check.ts'
 import { killCommands, run } from '../support/cli.ts'
-import { startCluster, type TestCluster } from '../support/cluster.ts'
+import { clusterFor, type TestCluster } from '../support/cluster.ts'
 import { resultOf } from '../support/preflight.ts'
 import { withoutRealRedis } from '../support/redis.ts'
+import { atEnd, scopeOf } from '../support/scope.ts'
 
 describe('preflight checks of a cluster', { skip: withoutRealRedis }, () => {
+  const suite = scopeOf(after)
   let cluster: TestCluster
   before(async () => {
-    cluster = await startCluster()
-  })
-  after(async () => {
-    await killCommands()
-    await cluster.stop()
+    cluster = await clusterFor(suite)
+    atEnd(suite, killCommands)
   })
 
   async function doctor(session: string, sharded: boolean) {

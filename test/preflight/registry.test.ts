@@ -3,14 +3,15 @@ import { readdirSync } from 'node:fs'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { ConfigError } from '../../src/config/load.ts'
 import { BUILT_IN, loadChecks } from '../../src/preflight/registry.ts'
-import { CheckFolder, checkSource, newCheck } from '../support/preflight.ts'
+import { checkFolderFor, checkSource, newCheck } from '../support/preflight.ts'
+import { scopeOf } from '../support/scope.ts'
 
 describe('the registry of checks', () => {
-  let folder: CheckFolder
+  const each = scopeOf(afterEach)
+  let folder: ReturnType<typeof checkFolderFor>
   beforeEach(() => {
-    folder = new CheckFolder()
+    folder = checkFolderFor(each)
   })
-  afterEach(() => folder.remove())
 
   const problemsOf = async (...contributed: Parameters<typeof loadChecks>[1] & object[]): Promise<string[]> => {
     const error: unknown = await loadChecks([folder.url], contributed as never).catch((each: unknown) => each)

@@ -1,6 +1,7 @@
 import { loadConfig } from '../../src/config/load.ts'
 import { Gateway } from '../../src/gateway/gateway.ts'
 import { keptLog } from './link.ts'
+import { atEnd, type Scope } from './scope.ts'
 
 /** A gateway that has been started, whether its Redis is there or not. */
 export interface BareGateway {
@@ -37,4 +38,11 @@ export function startBareGateway(redisUrl: string, env: Record<string, string> =
     log: lines,
     stop,
   }
+}
+
+/** `startBareGateway` for one scope. */
+export function bareGatewayFor(scope: Scope, ...args: Parameters<typeof startBareGateway>): BareGateway {
+  const started = startBareGateway(...args)
+  atEnd(scope, () => started.stop())
+  return started
 }

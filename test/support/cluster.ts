@@ -1,6 +1,7 @@
 import { createCluster } from 'redis'
 import { freePort } from './ports.ts'
 import { type RealRedis, startRealRedis } from './redis.ts'
+import { type Scope, stopAtEnd } from './scope.ts'
 import { eventually } from './wait.ts'
 
 /** A real Redis Cluster on loopback: three primaries, each with a replica when asked for. */
@@ -98,3 +99,7 @@ export async function migrateSlot(slot: number, from: RealRedis, to: RealRedis):
     await source.sendCommand(['MIGRATE', '127.0.0.1', String(to.port), '', '0', '5000', 'KEYS', ...keys])
   for (const client of [target, source]) await setSlot(client, 'NODE', await id(target))
 }
+
+/** `startCluster` for one scope. */
+export const clusterFor = (scope: Scope, options?: Parameters<typeof startCluster>[0]): Promise<TestCluster> =>
+  stopAtEnd(scope, startCluster(options))

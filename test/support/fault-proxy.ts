@@ -1,8 +1,9 @@
 import { type Pipe, TcpProxy } from './proxy.ts'
 import { isMessage, RespValues } from './resp.ts'
+import { type Scope, stopAtEnd } from './scope.ts'
 
 /** Which bytes a fault is for. */
-export interface Scope {
+export interface FaultScope {
   /** Undefined: both ways. */
   readonly way?: Pipe['way'] | undefined
   /** Only connections that have named themselves so to Redis; undefined: all. */
@@ -11,7 +12,7 @@ export interface Scope {
 
 interface Fault {
   readonly kind: 'cut-mid-frame' | 'delay' | 'half-open' | 'drop' | 'deaf'
-  readonly scope: Scope
+  readonly scope: FaultScope
   readonly ms: number
 }
 
@@ -44,7 +45,7 @@ export class FaultProxy extends TcpProxy {
   }
 
   /** The next chunk is passed on in part, and then the connection is reset. */
-  cutMidFrame(scope: Scope = {}): void {
+  cutMidFrame(scope: FaultScope = {}): void {
     this.#begin('cut-mid-frame', scope)
   }
 
@@ -54,18 +55,18 @@ export class FaultProxy extends TcpProxy {
   }
 
   /** Bytes take so much longer; their order stays. */
-  delay(ms: number, scope: Scope = {}): void {
+  delay(ms: number, scope: FaultScope = {}): void {
     this.#begin('delay', scope, ms)
   }
 
   /** Nothing is read any more, and nobody is told: who writes finds the way full after a while. What waits goes through when it heals. */
-  halfOpen(scope: Scope = {}): void {
+  halfOpen(scope: FaultScope = {}): void {
     this.#begin('half-open', scope)
     for (const pipe of this.#concerned(scope)) pipe.from.pause()
   }
 
   /** Bytes vanish, and when it heals the connections that missed some are reset: a middlebox that has lost its state. */
-  drop(scope: Scope = {}): void {
+  drop(scope: FaultScope = {}): void {
     this.#begin('drop', scope)
   }
 
@@ -134,15 +135,15 @@ export class FaultProxy extends TcpProxy {
     setTimeout(() => pipe.to.write(queue.bytes.shift()!), queue.due - performance.now())
   }
 
-  #begin(kind: Fault['kind'], scope: Scope, ms = 0): void {
+  #begin(kind: Fault['kind'], scope: FaultScope, ms = 0): void {
     this.#fault = { kind, scope, ms }
   }
 
-  #concerned(scope: Scope): Pipe[] {
+  #concerned(scope: FaultScope): Pipe[] {
     return [...this.pipes].filter((pipe) => this.#isIn(scope, pipe))
   }
 
-  #isIn({ way, link }: Scope, pipe: Pipe): boolean {
+  #isIn({ way, link }: FaultScope, pipe: Pipe): boolean {
     const hello = this.#passages.get(pipe)?.hello ?? ''
     return (way === undefined || way === pipe.way) && (link === undefined || hello.includes(link))
   }
@@ -154,3 +155,7 @@ function end(pipe: Pipe, how: 'reset' | 'fin'): void {
     else socket.resetAndDestroy()
   }
 }
+
+/** A FaultProxy for one scope. */
+export const faultProxyFor = (scope: Scope, target: number): Promise<FaultProxy> =>
+  stopAtEnd(scope, FaultProxy.to(target))

@@ -5,6 +5,7 @@ import { loadPreflight } from '../../src/preflight/preflight.ts'
 import { createLogger } from '../../src/telemetry/log.ts'
 import { type ConnectClientOptions, connect, type TestClient } from './client.ts'
 import { type Client, startRedis, type TestRedis } from './redis.ts'
+import { type Scope, stopAtEnd } from './scope.ts'
 import { eventually } from './wait.ts'
 
 /** A gateway in this process, with its Redis, and what tests do with them. */
@@ -54,6 +55,14 @@ export async function startGateway({ env = {}, redis: given }: TestGatewayOption
     await agent.set(sessionAuth(session), value, { expiration: { type: 'EX', value: 60 } })
     return value
   }
+  // The second call cuts what the first would wait for.
+  const stop = async () => {
+    void gateway.stop()
+    await gateway.stop()
+    if (given) agent.destroy()
+    else await redis.stop()
+  }
+  let stopped: Promise<void> | undefined
   return {
     url,
     http,
@@ -65,14 +74,16 @@ export async function startGateway({ env = {}, redis: given }: TestGatewayOption
     token,
     join: async (session, options = {}) => connect(sessionUrl(session), { token: await token(session), ...options }),
     metric: async (name, labels = {}) => sample(await (await fetch(`${http}/metrics`)).text(), name, labels),
-    stop: async () => {
-      void gateway.stop()
-      await gateway.stop()
-      if (given) agent.destroy()
-      else await redis.stop()
+    stop: () => {
+      stopped ??= stop()
+      return stopped
     },
   }
 }
+
+/** A gateway that stops when the scope ends, and so does its Redis unless one was given. */
+export const gatewayFor = (scope: Scope, options?: TestGatewayOptions): Promise<TestGateway> =>
+  stopAtEnd(scope, startGateway(options))
 
 /** One sample of a Prometheus text page. */
 export function sample(page: string, name: string, labels: Record<string, string> = {}): number {

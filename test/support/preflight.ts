@@ -12,8 +12,8 @@ import type {
   Result,
   Verdict,
 } from '../../src/preflight/check.ts'
+import { atEnd, type Scope } from './scope.ts'
 
-/** A folder of check files, for one test. */
 export class CheckFolder {
   readonly path = mkdtempSync(join(tmpdir(), 'wsproxy-checks-'))
   readonly url = pathToFileURL(join(this.path, '/'))
@@ -27,6 +27,13 @@ export class CheckFolder {
   remove(): void {
     rmSync(this.path, { recursive: true, force: true })
   }
+}
+
+/** A folder of check files for one scope. */
+export function checkFolderFor(scope: Scope): CheckFolder {
+  const folder = new CheckFolder()
+  atEnd(scope, () => folder.remove())
+  return folder
 }
 
 /** The source of a check; `body` is that of its execute(launch, signal, context). */

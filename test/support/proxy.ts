@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { type Scope, stopAtEnd } from './scope.ts'
 
 /** One direction of one connection through a proxy. */
 export interface Pipe {
@@ -110,3 +111,6 @@ export class TcpProxy {
     this.opened(up as Pipe)
   }
 }
+
+/** A TcpProxy for one scope. */
+export const proxyFor = (scope: Scope, target: number): Promise<TcpProxy> => stopAtEnd(scope, TcpProxy.to(target))

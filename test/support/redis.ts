@@ -7,6 +7,7 @@ import { createClient } from 'redis'
 import { startEmbeddedRedis } from '../../src/redis/servers/embedded.ts'
 import { freePort } from './ports.ts'
 import { endWithUs } from './processes.ts'
+import { type Scope, stopAtEnd } from './scope.ts'
 import { eventually } from './wait.ts'
 
 /** A Redis for one test file. */
@@ -89,6 +90,13 @@ export async function startRealRedis(args: readonly string[] = [], port?: number
     },
   }
 }
+
+/** `startRedis` for one scope. */
+export const redisFor = (scope: Scope): Promise<TestRedis> => stopAtEnd(scope, startRedis())
+
+/** `startRealRedis` for one scope. */
+export const realRedisFor = (scope: Scope, ...args: Parameters<typeof startRealRedis>): Promise<RealRedis> =>
+  stopAtEnd(scope, startRealRedis(...args))
 
 /** Starts the server's program with these arguments, and waits until it is there. */
 export async function spawnRealRedis(args: readonly string[]): Promise<ChildProcess> {

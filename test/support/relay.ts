@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { startRedis, type TestRedis } from './redis.ts'
+import { type Scope, stopAtEnd } from './scope.ts'
 
 /** A Redis behind a TCP relay that keeps answers back, so that a test decides what happens between a command and its confirmation. */
 export interface RelayedRedis extends TestRedis {
@@ -69,3 +70,6 @@ export async function startRelayedRedis(): Promise<RelayedRedis> {
     },
   }
 }
+
+/** `startRelayedRedis` for one scope. */
+export const relayedRedisFor = (scope: Scope): Promise<RelayedRedis> => stopAtEnd(scope, startRelayedRedis())

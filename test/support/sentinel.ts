@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { createClient } from 'redis'
 import { freePort } from './ports.ts'
 import { type RealRedis, spawnRealRedis, startRealRedis } from './redis.ts'
+import { type Scope, stopAtEnd } from './scope.ts'
 import { eventually } from './wait.ts'
 
 /** A master, a replica, and three Sentinels that watch them, all real and on loopback. */
@@ -79,3 +80,6 @@ async function knowsAll(client: SentinelClient): Promise<boolean> {
   const field = (name: string) => reply[reply.indexOf(name) + 1]
   return field('num-slaves') === '1' && field('num-other-sentinels') === String(SENTINELS - 1)
 }
+
+/** `startSentinels` for one scope. */
+export const sentinelsFor = (scope: Scope): Promise<TestSentinels> => stopAtEnd(scope, startSentinels())

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { setMaxListeners } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, afterEach, before, describe, it } from 'node:test'
@@ -14,46 +15,48 @@ import type { RedisClient } from '../../../src/redis/client.ts'
 import { Metrics } from '../../../src/telemetry/metrics.ts'
 import { keptLog } from '../../support/link.ts'
 import { checkContext, FULL } from '../../support/preflight.ts'
-import { type Client, startRealRedis, startRedis, type TestRedis, withoutRealRedis } from '../../support/redis.ts'
+import { type Client, realRedisFor, redisFor, type TestRedis, withoutRealRedis } from '../../support/redis.ts'
+import { atEnd, type Scope, scopeOf } from '../../support/scope.ts'
 import { eventually } from '../../support/wait.ts'
 
 const checks = new Map((await loadChecks([BUILT_IN])).map((check) => [check.name, check]))
 
 /** What one check says. */
-const ask = (name: string, around: CheckContext, launch: Partial<Launch> = {}): Promise<Verdict> =>
-  checks.get(name)!.execute({ ...FULL, ...launch }, AbortSignal.timeout(5000), around)
+function ask(name: string, around: CheckContext, launch: Partial<Launch> = {}): Promise<Verdict> {
+  const signal = AbortSignal.timeout(5000)
+  // As the runner does: a check adds one listener for each command that it has under way.
+  setMaxListeners(0, signal)
+  return checks.get(name)!.execute({ ...FULL, ...launch }, signal, around)
+}
 
 /** The connections of a gateway to a Redis, as checks see them. */
-async function reach(url: string): Promise<{ redis: PreflightRedis; client: RedisClient; close(): void }> {
+async function reach(scope: Scope, url: string): Promise<{ redis: PreflightRedis; client: RedisClient }> {
   const { config } = loadConfig({ REDIS_URL: url })
   const metrics = new Metrics()
   const options = { ...config, url, afterTokenMs: 0, sharded: false }
   const { client, access } = openStandalone(options, metrics, keptLog().log)
-  const redis = new PreflightRedis(access, config, url)
-  await eventually(() => client.ready, 'Redis')
-  const close = () => {
+  atEnd(scope, () => {
     client.close()
     metrics.stop()
-  }
-  return { redis, client, close }
+  })
+  const redis = new PreflightRedis(access, config, url)
+  await eventually(() => client.ready, 'Redis')
+  return { redis, client }
 }
 
 describe('a check of Redis', () => {
+  const suite = scopeOf(after)
   let server: TestRedis
   let agent: Client
   let reached: Awaited<ReturnType<typeof reach>>
   let around: CheckContext
   before(async () => {
-    server = await startRedis()
+    server = await redisFor(suite)
     agent = await server.client()
-    reached = await reach(server.url)
+    reached = await reach(suite, server.url)
     around = { ...checkContext(), redis: reached.redis }
   })
   afterEach(() => agent.sendCommand(['FLUSHALL']))
-  after(async () => {
-    reached.close()
-    await server.stop()
-  })
 
   it('passes where all is well, and leaves nothing behind: no key and no channel', async () => {
     for (const name of [
@@ -194,12 +197,13 @@ describe('a check of Redis', () => {
 })
 
 describe('a check of a Redis that lets us do little', { skip: withoutRealRedis }, () => {
+  const suite = scopeOf(after)
   let admin: Client
   let server: TestRedis
   let reached: Awaited<ReturnType<typeof reach>>
   let around: CheckContext
   before(async () => {
-    server = await startRealRedis()
+    server = await realRedisFor(suite)
     admin = await server.client()
     const rules = [
       '~session:*',
@@ -213,12 +217,8 @@ describe('a check of a Redis that lets us do little', { skip: withoutRealRedis }
       '-pubsub|numsub',
     ]
     await admin.sendCommand(['ACL', 'SETUSER', 'small', 'on', '>pw', ...rules])
-    reached = await reach(server.url.replace('//', '//small:pw@'))
+    reached = await reach(suite, server.url.replace('//', '//small:pw@'))
     around = { ...checkContext(), redis: reached.redis }
-  })
-  after(async () => {
-    reached.close()
-    await server.stop()
   })
 
   it('redis-commands: names what is missing and what for; a warning, as long as sessions work', async () => {
@@ -258,9 +258,9 @@ describe('a check of a Redis that lets us do little', { skip: withoutRealRedis }
 })
 
 describe('a check of a Redis that is away', { skip: withoutRealRedis }, () => {
-  it('redis, redis-pubsub: fail at once and say what to do', async () => {
-    const server = await startRealRedis()
-    const reached = await reach(server.url)
+  it('redis, redis-pubsub: fail at once and say what to do', async (t) => {
+    const server = await realRedisFor(t)
+    const reached = await reach(t, server.url)
     await server.kill()
     await eventually(() => !reached.client.ready, 'the loss')
     const around = { ...checkContext(), redis: reached.redis }
@@ -269,8 +269,6 @@ describe('a check of a Redis that is away', { skip: withoutRealRedis }, () => {
       assert.equal(status, 'fail')
       assert.ok(remediation)
     }
-    reached.close()
-    await server.stop()
   })
 })
 
@@ -328,6 +326,7 @@ describe('a check of this machine', () => {
 })
 
 describe('the check http-dependencies', () => {
+  const suite = scopeOf(after)
   let server: Server
   let base: string
   before(async () => {
@@ -336,12 +335,12 @@ describe('the check http-dependencies', () => {
       response.statusCode = Number(request.url!.slice(1, 4))
       response.end('a body that nobody reads')
     })
+    atEnd(suite, () => {
+      server.closeAllConnections()
+      server.close()
+    })
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  })
-  after(() => {
-    server.closeAllConnections()
-    server.close()
   })
   const of = (...paths: string[]) =>
     ask('http-dependencies', checkContext({ gateway: { httpDependencies: paths.map((path) => base + path) } }))

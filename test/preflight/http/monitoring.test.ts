@@ -4,9 +4,10 @@ import type { Browser, Page } from 'playwright-core'
 import type { Report } from '../../../src/preflight/check.ts'
 import { Reports } from '../../../src/preflight/reports/reports.ts'
 import { startBrowser, withoutBrowser } from '../../support/browser.ts'
-import { startGateway, type TestGateway } from '../../support/gateway.ts'
+import { gatewayFor, type TestGateway } from '../../support/gateway.ts'
 import { openLink, type TestLink } from '../../support/link.ts'
 import { newReport } from '../../support/preflight.ts'
+import { atEnd, scopeOf } from '../../support/scope.ts'
 import { eventually } from '../../support/wait.ts'
 
 const TOKEN = 'a-token-of-24-characters'
@@ -35,13 +36,15 @@ const bad = (): Report =>
   })
 
 describe('the monitoring page', { skip: withoutBrowser }, () => {
+  const suite = scopeOf(after)
   let gateway: TestGateway
   let browser: Browser
   let own: TestLink
   let reports: Reports
   before(async () => {
-    gateway = await startGateway({ env: { ADMIN_TOKEN: TOKEN } })
+    gateway = await gatewayFor(suite, { env: { ADMIN_TOKEN: TOKEN } })
     own = await openLink(gateway.redis.url)
+    atEnd(suite, () => own.close())
     reports = new Reports((args) => own.link.client.sendCommand(args), 86_400_000)
     for (let i = 0; i < 60; i++) {
       const createdAt = new Date(Date.now() - (60 - i) * 20 * 60_000).toISOString()
@@ -49,11 +52,7 @@ describe('the monitoring page', { skip: withoutBrowser }, () => {
     }
     await reports.add(bad(), Date.now())
     browser = await startBrowser()
-  })
-  after(async () => {
-    own.close()
-    await browser?.close()
-    await gateway.stop()
+    atEnd(suite, () => browser.close())
   })
 
   interface Opened {

@@ -4,12 +4,12 @@ import { PREFLIGHT_REPORTS } from '../../../src/contract/names.ts'
 import type { Check, Report } from '../../../src/preflight/check.ts'
 import { Readiness } from '../../../src/preflight/http/ready.ts'
 import { Runner } from '../../../src/preflight/runner.ts'
-import { startBareGateway } from '../../support/bare.ts'
+import { bareGatewayFor } from '../../support/bare.ts'
 import { VirtualClock } from '../../support/clock.ts'
-import { startGateway } from '../../support/gateway.ts'
-import { CheckFolder, checkContext, checkSource, newCheck, PASS } from '../../support/preflight.ts'
-import { TcpProxy } from '../../support/proxy.ts'
-import { startRedis } from '../../support/redis.ts'
+import { gatewayFor } from '../../support/gateway.ts'
+import { checkContext, checkFolderFor, checkSource, newCheck, PASS } from '../../support/preflight.ts'
+import { proxyFor } from '../../support/proxy.ts'
+import { redisFor } from '../../support/redis.ts'
 import { eventually } from '../../support/wait.ts'
 
 const ready = async (http: string) => {
@@ -18,24 +18,22 @@ const ready = async (http: string) => {
 }
 
 describe('/ready', () => {
-  it('names each check that fails, with what to do, and none that is in full mode only', async () => {
-    const folder = new CheckFolder()
+  it('names each check that fails, with what to do, and none that is in full mode only', async (t) => {
+    const folder = checkFolderFor(t)
     const fail = (what: string) => `return { status: 'fail', message: '${what}', remediation: 'mend ${what}' }`
     folder.add('a.js', checkSource('licence', fail('the licence'), 10)).add('b.js', checkSource('later', fail('b'), 11))
-    const gateway = await startGateway({ env: { PREFLIGHT_CHECKS_FOLDER: folder.path } })
+    const gateway = await gatewayFor(t, { env: { PREFLIGHT_CHECKS_FOLDER: folder.path } })
     const { status, body } = await ready(gateway.http)
     assert.equal(status, 503)
     assert.equal(body.reason, 'preflight')
     assert.deepEqual(body.failed, [{ name: 'licence', message: 'the licence', remediation: 'mend the licence' }])
-    await gateway.stop()
-    folder.remove()
   })
 
-  it('leaves a report when its outcome changes, and none for each time that it is asked', async () => {
-    const folder = new CheckFolder()
+  it('leaves a report when its outcome changes, and none for each time that it is asked', async (t) => {
+    const folder = checkFolderFor(t)
     const verdict = "{ status: globalThis.preflightBroken ? 'fail' : 'pass', message: '' }"
     folder.add('a.js', checkSource('licence', `return ${verdict}`, 10))
-    const gateway = await startGateway({ env: { PREFLIGHT_CHECKS_FOLDER: folder.path } })
+    const gateway = await gatewayFor(t, { env: { PREFLIGHT_CHECKS_FOLDER: folder.path } })
     const shared = globalThis as { preflightBroken?: boolean }
     const is = (status: number) => eventually(async () => (await ready(gateway.http)).status === status, `${status}`)
     const kept = async () => {
@@ -60,23 +58,20 @@ describe('/ready', () => {
       outcomes.filter((outcome, i) => outcome === outcomes[i - 1]),
       [],
     )
-    await gateway.stop()
-    folder.remove()
   })
 
-  it('says 503 the moment the gateway drains, whatever the last run said', async () => {
-    const gateway = await startGateway({ env: { DRAIN_DELAY: '2s' } })
+  it('says 503 the moment the gateway drains, whatever the last run said', async (t) => {
+    const gateway = await gatewayFor(t, { env: { DRAIN_DELAY: '2s' } })
     assert.equal((await ready(gateway.http)).status, 200)
     const stopped = gateway.gateway.stop()
     assert.deepEqual((await ready(gateway.http)).body, { status: 'not ready', reason: 'draining' })
-    await gateway.stop()
     await stopped
   })
 
-  it('says 503 the moment Redis is known to be lost, and 200 when it is back', async () => {
-    const redis = await startRedis()
-    const proxy = await TcpProxy.to(redis.port)
-    const gateway = startBareGateway(`redis://127.0.0.1:${proxy.port}`)
+  it('says 503 the moment Redis is known to be lost, and 200 when it is back', async (t) => {
+    const redis = await redisFor(t)
+    const proxy = await proxyFor(t, redis.port)
+    const gateway = bareGatewayFor(t, `redis://127.0.0.1:${proxy.port}`)
     const is = (status: number) => eventually(async () => (await ready(gateway.http)).status === status, `${status}`)
     await is(200)
     proxy.cut()
@@ -84,15 +79,12 @@ describe('/ready', () => {
     assert.deepEqual((await ready(gateway.http)).body, { status: 'not ready', reason: 'redis-unavailable' })
     proxy.restore()
     await is(200)
-    await gateway.stop()
-    await proxy.stop()
-    await redis.stop()
   })
 
-  it('says within a second or so that Redis has stopped answering, though the connection is there', async () => {
-    const redis = await startRedis()
-    const proxy = await TcpProxy.to(redis.port)
-    const gateway = await startGateway({
+  it('says within a second or so that Redis has stopped answering, though the connection is there', async (t) => {
+    const redis = await redisFor(t)
+    const proxy = await proxyFor(t, redis.port)
+    const gateway = await gatewayFor(t, {
       redis: { ...redis, url: `redis://127.0.0.1:${proxy.port}`, client: () => redis.client() },
     })
     assert.equal((await ready(gateway.http)).status, 200)
@@ -105,9 +97,6 @@ describe('/ready', () => {
     assert.ok(performance.now() - startedAt < 7000)
     assert.ok(['preflight', 'redis-unavailable'].includes(String(body.reason)))
     proxy.release()
-    await gateway.stop()
-    await proxy.stop()
-    await redis.stop()
   })
 })
 

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { EVENTS_CONFIG, PREFLIGHT_REPORTS } from '../../../src/contract/names.ts'
 import type { Report } from '../../../src/preflight/check.ts'
-import { startGateway, type TestGateway } from '../../support/gateway.ts'
-import { CheckFolder, checkSource, resultOf } from '../../support/preflight.ts'
-import { type Client as RedisUser, startRealRedis, withoutRealRedis } from '../../support/redis.ts'
+import { gatewayFor, type TestGateway } from '../../support/gateway.ts'
+import { checkFolderFor, checkSource, resultOf } from '../../support/preflight.ts'
+import { type Client as RedisUser, realRedisFor, withoutRealRedis } from '../../support/redis.ts'
+import { scopeOf } from '../../support/scope.ts'
 import { eventually } from '../../support/wait.ts'
 
 const TOKEN = 'a-token-of-24-characters'
@@ -19,11 +20,11 @@ interface Answered {
 }
 
 describe('the API of preflight checks', () => {
+  const suite = scopeOf(after)
   let gateway: TestGateway
-  let folder: CheckFolder
   let agent: RedisUser
   before(async () => {
-    folder = new CheckFolder()
+    const folder = checkFolderFor(suite)
     folder.add(
       'crm.js',
       checkSource('crm', "return { status: 'pass', message: 'the CRM answers' }", 5, "['launch.sms']"),
@@ -34,12 +35,8 @@ describe('the API of preflight checks', () => {
       'work.js',
       checkSource('work', `${counted}; return { status: 'pass', message: '' }`, 20, "['launch.work']"),
     )
-    gateway = await startGateway({ env: { ...ENV, PREFLIGHT_CHECKS_FOLDER: folder.path } })
+    gateway = await gatewayFor(suite, { env: { ...ENV, PREFLIGHT_CHECKS_FOLDER: folder.path } })
     agent = gateway.agent
-  })
-  after(async () => {
-    await gateway.stop()
-    folder.remove()
   })
 
   async function ask(path: string, init: RequestInit = {}): Promise<Answered> {
@@ -265,8 +262,8 @@ describe('the API of preflight checks', () => {
 })
 
 describe('preflight without ADMIN_TOKEN', () => {
-  it('refuses admin calls and sign-ins, and /ready works', async () => {
-    const gateway = await startGateway()
+  it('refuses admin calls and sign-ins, and /ready works', async (t) => {
+    const gateway = await gatewayFor(t)
     for (const [path, init] of [
       ['/api/preflight/run', { method: 'POST' }],
       ['/admin/sign-in', { method: 'POST', body: '{"token":"undefined"}' }],
@@ -277,18 +274,17 @@ describe('preflight without ADMIN_TOKEN', () => {
       assert.equal(((await response.json()) as Answered['body']).error.code, 'admin-disabled')
     }
     assert.equal((await fetch(`${gateway.http}/ready`)).status, 200)
-    await gateway.stop()
   })
 })
 
 describe('a Redis that dies in the middle of a run', { skip: withoutRealRedis }, () => {
-  it('ends the run with a report, which is recorded when Redis is back', async () => {
-    const folder = new CheckFolder()
+  it('ends the run with a report, which is recorded when Redis is back', async (t) => {
+    const folder = checkFolderFor(t)
     const wait = `await new Promise((done) => { globalThis.preflightGoOn = done }); return { status: 'pass', message: '' }`
     folder.add('wait.js', checkSource('wait', wait, 7))
-    const redis = await startRealRedis()
+    const redis = await realRedisFor(t)
     const env = { ...ENV, PREFLIGHT_CHECKS_FOLDER: folder.path, PREFLIGHT_CHECK_TIMEOUT: '2s' }
-    const gateway = await startGateway({ env, redis })
+    const gateway = await gatewayFor(t, { env, redis })
     const shared = globalThis as { preflightGoOn?: () => void }
     const answer = fetch(`${gateway.http}/api/preflight/run`, { method: 'POST', headers: ADMIN })
     await eventually(() => shared.preflightGoOn, 'the middle of the run')
@@ -308,8 +304,5 @@ describe('a Redis that dies in the middle of a run', { skip: withoutRealRedis },
     }
     assert.deepEqual(await eventually(recorded, 'the record'), report)
     assert.equal(await gateway.metric('wsproxy_preflight_unrecorded_total'), 0)
-    await gateway.stop()
-    await redis.stop()
-    folder.remove()
   })
 })

@@ -6,7 +6,8 @@ import { bucketsOf, DAY_MS, HOUR_MS, statsOf } from '../../../src/preflight/repo
 import { Reports } from '../../../src/preflight/reports/reports.ts'
 import { openLink, type TestLink } from '../../support/link.ts'
 import { newReport } from '../../support/preflight.ts'
-import { type Client, startRedis, type TestRedis, withoutRealRedis } from '../../support/redis.ts'
+import { type Client, redisFor, type TestRedis, withoutRealRedis } from '../../support/redis.ts'
+import { atEnd, scopeOf } from '../../support/scope.ts'
 
 const RETENTION_MS = 30 * DAY_MS
 const failing = (name: string): Partial<Report> => ({
@@ -19,21 +20,19 @@ const failing = (name: string): Partial<Report> => ({
 const at = (ms: number): Partial<Report> => ({ createdAt: new Date(ms).toISOString() })
 
 describe('the reports in Redis', () => {
+  const suite = scopeOf(after)
   let redis: TestRedis
   let client: Client
   let own: TestLink
   let reports: Reports
   before(async () => {
-    redis = await startRedis()
+    redis = await redisFor(suite)
     client = await redis.client()
     own = await openLink(redis.url)
+    atEnd(suite, () => own.close())
     reports = new Reports((args) => own.link.client.sendCommand(args), RETENTION_MS)
   })
   afterEach(() => client.sendCommand(['FLUSHALL']))
-  after(() => {
-    own.close()
-    return redis.stop()
-  })
 
   const stats = async (windowMs: number, now = Date.now()) => {
     const buckets = bucketsOf(windowMs, now)
