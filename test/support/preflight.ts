@@ -14,7 +14,7 @@ import type {
 } from '../../src/preflight/check.ts'
 import { atEnd, type Scope } from './scope.ts'
 
-export class CheckFolder {
+class CheckFolder {
   readonly path = mkdtempSync(join(tmpdir(), 'wsproxy-checks-'))
   readonly url = pathToFileURL(join(this.path, '/'))
 

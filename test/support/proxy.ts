@@ -56,6 +56,7 @@ export class TcpProxy {
 
   async stop(): Promise<void> {
     this.cut()
+    if (!this.#server.listening) return
     const closed = once(this.#server, 'close')
     this.#server.close()
     await closed

@@ -19,7 +19,7 @@ interface Passage {
 }
 
 /** Starts a Redis and a relay in front of it; `client()` goes to the Redis itself. */
-export async function startRelayedRedis(): Promise<RelayedRedis> {
+async function startRelayedRedis(): Promise<RelayedRedis> {
   const redis = await startRedis()
   const passages = new Set<Passage>()
   let needle: string | undefined

@@ -25,7 +25,7 @@ const QUORUM = 2
 const MASTER = 'mymaster'
 const NO_DELAY = ['--repl-diskless-sync-delay', '0']
 
-export async function startSentinels(): Promise<TestSentinels> {
+async function startSentinels(): Promise<TestSentinels> {
   const master = await startRealRedis(NO_DELAY)
   const replica = await startRealRedis([...NO_DELAY, '--replicaof', '127.0.0.1', String(master.port)])
   const sentinels = await Promise.all(Array.from({ length: SENTINELS }, () => startSentinel(master.port)))
