@@ -4,20 +4,19 @@ import { type AddressInfo, createServer } from 'node:net'
 import { after, before, describe, it } from 'node:test'
 import { sessionDown, sessionUp } from '../../src/contract/names.ts'
 import { Command, killCommands, run } from '../support/cli.ts'
-import { startGateway, type TestGateway } from '../support/gateway.ts'
+import { gatewayFor, type TestGateway } from '../support/gateway.ts'
 import { freePort } from '../support/ports.ts'
+import { atEnd, scopeOf } from '../support/scope.ts'
 import { eventually } from '../support/wait.ts'
 
 describe('wsproxy connect', () => {
+  const suite = scopeOf(after)
   let gateway: TestGateway
   before(async () => {
-    gateway = await startGateway({
+    gateway = await gatewayFor(suite, {
       env: { STREAM_END_TIMEOUT: '300ms', MAX_MESSAGE_SIZE: '1KB', ALLOWED_ORIGINS: 'https://app.example.org' },
     })
-  })
-  after(async () => {
-    await killCommands()
-    await gateway.stop()
+    atEnd(suite, killCommands)
   })
 
   /** A command that has connected to the session. */
@@ -122,8 +121,8 @@ describe('wsproxy connect', () => {
     assert.match(command.stderr, /closed: 1000/)
   })
 
-  it('exits with 0 when the server closes with 1001: it drains', async () => {
-    const other = await startGateway({ redis: gateway.redis })
+  it('exits with 0 when the server closes with 1001: it drains', async (t) => {
+    const other = await gatewayFor(t, { redis: gateway.redis })
     const env = { WSPROXY_TOKEN: await other.token('drains') }
     const command = new Command(['connect', other.sessionUrl('drains')], { env })
     await command.says(/^connected/m)
@@ -131,7 +130,6 @@ describe('wsproxy connect', () => {
     assert.equal(await command.status(), 0)
     assert.match(command.stderr, /closed: 1001/)
     assert.match(command.stdout, /"command":"goodbye"/)
-    await other.stop()
   })
 
   it('exits with 1 when the server closes with any other code', async () => {

@@ -5,21 +5,20 @@ import { PREFLIGHT_REPORTS, sessionAuth } from '../../src/contract/names.ts'
 import type { Report } from '../../src/preflight/check.ts'
 import { killCommands, run, serve } from '../support/cli.ts'
 import { freePort } from '../support/ports.ts'
-import { CheckFolder, checkSource, resultOf } from '../support/preflight.ts'
-import { type Client, startRedis, type TestRedis } from '../support/redis.ts'
+import { checkFolderFor, checkSource, resultOf } from '../support/preflight.ts'
+import { type Client, redisFor, type TestRedis } from '../support/redis.ts'
+import { atEnd, scopeOf } from '../support/scope.ts'
 
 describe('wsproxy doctor', () => {
+  const suite = scopeOf(after)
   let redis: TestRedis
   let agent: Client
   let env: Record<string, string>
   before(async () => {
-    redis = await startRedis()
+    redis = await redisFor(suite)
     agent = await redis.client()
     env = { REDIS_URL: redis.url, LISTEN_ADDR: '127.0.0.1:0', MAX_CONNECTIONS: '100' }
-  })
-  after(async () => {
-    await killCommands()
-    await redis.stop()
+    atEnd(suite, killCommands)
   })
   const json = async (args: string[] = [], more: Record<string, string> = {}) => {
     const { status, stdout, stderr } = await run(['doctor', '--json', ...args], { env: { ...env, ...more } })
@@ -119,7 +118,7 @@ describe('wsproxy doctor', () => {
     assert.equal(resultOf(report, 'redis').status, 'pass')
   })
 
-  it('exits with 2 on an argument that cannot be, naming it, and on check files that are none', async () => {
+  it('exits with 2 on an argument that cannot be, naming it, and on check files that are none', async (t) => {
     for (const [args, pattern] of [
       [['--session', 'a:b'], /^--session: must be/],
       [['--run', 'a/b'], /^--run: must be/],
@@ -130,13 +129,12 @@ describe('wsproxy doctor', () => {
       assert.equal(status, 2)
       assert.match(complaints[0]!, pattern)
     }
-    const folder = new CheckFolder().add('redis.js', checkSource('redis', ''))
+    const folder = checkFolderFor(t).add('redis.js', checkSource('redis', ''))
     for (const command of ['doctor', 'serve']) {
       const { status, complaints } = await run([command], { env: { ...env, PREFLIGHT_CHECKS_FOLDER: folder.path } })
       assert.equal(status, 2)
       assert.deepEqual(complaints, ['redis.js: the check "redis" is also in redis.js'])
     }
-    folder.remove()
     const wrong = { ...env, PREFLIGHT_HTTP_DEPENDENCIES: 'http://u:hunter2@h/' }
     const { status, stderr } = await run(['serve'], { env: wrong })
     assert.equal(status, 2)

@@ -2,21 +2,20 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { killCommands, run, serve } from '../support/cli.ts'
 import { freePort } from '../support/ports.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
+import { redisFor, type TestRedis } from '../support/redis.ts'
+import { atEnd, scopeOf } from '../support/scope.ts'
 import { eventually } from '../support/wait.ts'
 
 describe('wsproxy health', () => {
+  const suite = scopeOf(after)
   let redis: TestRedis
   let env: { LISTEN_ADDR: string }
   before(async () => {
-    redis = await startRedis()
+    redis = await redisFor(suite)
     const { http } = await serve({ REDIS_URL: redis.url, LISTEN_ADDR: '0.0.0.0:0' })
     env = { LISTEN_ADDR: `0.0.0.0:${new URL(http).port}` }
     await eventually(async () => (await fetch(`${http}/ready`)).ok, 'the gateway to be ready')
-  })
-  after(async () => {
-    await killCommands()
-    await redis.stop()
+    atEnd(suite, killCommands)
   })
 
   it('prints the answer of the gateway that runs here, with status 0', async () => {

@@ -1,17 +1,16 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { killCommands, run } from '../support/cli.ts'
-import { startGateway, type TestGateway } from '../support/gateway.ts'
+import { gatewayFor, type TestGateway } from '../support/gateway.ts'
 import { freePort } from '../support/ports.ts'
+import { atEnd, scopeOf } from '../support/scope.ts'
 
 describe('wsproxy publish', () => {
+  const suite = scopeOf(after)
   let gateway: TestGateway
   before(async () => {
-    gateway = await startGateway()
-  })
-  after(async () => {
-    await killCommands()
-    await gateway.stop()
+    gateway = await gatewayFor(suite)
+    atEnd(suite, killCommands)
   })
   const publish = (args: readonly string[], input = '') =>
     run(['publish', ...args], { env: { REDIS_URL: gateway.redis.url }, input })

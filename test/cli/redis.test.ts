@@ -3,25 +3,24 @@ import { after, before, describe, it } from 'node:test'
 import { sessionAuth, sessionDown } from '../../src/contract/names.ts'
 import { killCommands, run, serve } from '../support/cli.ts'
 import { connect } from '../support/client.ts'
-import { startCluster, type TestCluster } from '../support/cluster.ts'
+import { clusterFor, type TestCluster } from '../support/cluster.ts'
 import { freePort } from '../support/ports.ts'
 import { withoutRealRedis } from '../support/redis.ts'
-import { startSentinels } from '../support/sentinel.ts'
+import { atEnd, scopeOf } from '../support/scope.ts'
+import { sentinelsFor } from '../support/sentinel.ts'
 import { eventually } from '../support/wait.ts'
 
 /** Sessions of all three servers of a cluster. */
 const SESSIONS = ['a', 'b', 'c', 'd', 'e', 'f']
 
 describe('wsproxy token and publish in a cluster', { skip: withoutRealRedis }, () => {
+  const suite = scopeOf(after)
   let cluster: TestCluster
   let env: Record<string, string>
   before(async () => {
-    cluster = await startCluster()
+    cluster = await clusterFor(suite)
     env = { REDIS_CLUSTER_NODES: cluster.addresses }
-  })
-  after(async () => {
-    await killCommands()
-    await cluster.stop()
+    atEnd(suite, killCommands)
   })
 
   for (const sharded of ['false', 'true']) {
@@ -66,21 +65,17 @@ describe('wsproxy token and publish in a cluster', { skip: withoutRealRedis }, (
 describe('wsproxy token and publish with Sentinels', { skip: withoutRealRedis }, () => {
   after(killCommands)
 
-  it('go to the master that the Sentinels name, also after a fail-over', async () => {
-    const sentinels = await startSentinels()
+  it('go to the master that the Sentinels name, also after a fail-over', async (t) => {
+    const sentinels = await sentinelsFor(t)
     const env = { REDIS_SENTINELS: sentinels.addresses }
-    try {
-      for (const server of sentinels.servers) {
-        await eventually(async () => (await sentinels.master()) === server.port, 'the master')
-        const client = await server.client()
-        await eventually(async () => (await client.info('replication')).includes('role:master'), 'its role')
-        const { status, stdout, stderr } = await run(['token', 'create', 's'], { env })
-        assert.equal(status, 0, stderr)
-        assert.equal(await client.get(sessionAuth('s')), stdout.trim())
-        if (server === sentinels.servers[0]) await sentinels.failOver()
-      }
-    } finally {
-      await sentinels.stop()
+    for (const server of sentinels.servers) {
+      await eventually(async () => (await sentinels.master()) === server.port, 'the master')
+      const client = await server.client()
+      await eventually(async () => (await client.info('replication')).includes('role:master'), 'its role')
+      const { status, stdout, stderr } = await run(['token', 'create', 's'], { env })
+      assert.equal(status, 0, stderr)
+      assert.equal(await client.get(sessionAuth('s')), stdout.trim())
+      if (server === sentinels.servers[0]) await sentinels.failOver()
     }
   })
 

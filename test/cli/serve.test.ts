@@ -7,7 +7,8 @@ import { Command, killCommands, run, serve } from '../support/cli.ts'
 import { connect, type TestClient } from '../support/client.ts'
 import { freePort } from '../support/ports.ts'
 import { RawSocket, upgradeRequest } from '../support/raw.ts'
-import { type Client, startRealRedis, startRedis, type TestRedis, withoutRealRedis } from '../support/redis.ts'
+import { type Client, realRedisFor, redisFor, type TestRedis, withoutRealRedis } from '../support/redis.ts'
+import { scopeOf } from '../support/scope.ts'
 import { eventually, within } from '../support/wait.ts'
 
 /** Far more than a cut takes, and far less than the grace periods of these tests. */
@@ -15,14 +16,14 @@ const AT_ONCE_MS = 10_000
 const LONG = { SHUTDOWN_GRACE_PERIOD: '300s', DRAIN_WINDOW: '100s' }
 
 describe('wsproxy serve', () => {
+  const suite = scopeOf(after)
   let redis: TestRedis
   let agent: Client
   before(async () => {
-    redis = await startRedis()
+    redis = await redisFor(suite)
     agent = await redis.client()
   })
   afterEach(killCommands)
-  after(() => redis.stop())
 
   const ready = (http: string) =>
     eventually(async () => (await fetch(`${http}/ready`).catch(() => undefined))?.status === 200, 'readiness')
@@ -225,13 +226,12 @@ describe('wsproxy serve', () => {
     assert.equal(await within(command.exited, 'the end', AT_ONCE_MS), 0)
   })
 
-  it('stops with 0 while Redis hangs', { skip: withoutRealRedis }, async () => {
-    const hanging = await startRealRedis()
+  it('stops with 0 while Redis hangs', { skip: withoutRealRedis }, async (t) => {
+    const hanging = await realRedisFor(t)
     const { command, http } = await serve({ REDIS_URL: hanging.url })
     await ready(http)
     hanging.process.kill('SIGSTOP')
     command.signal('SIGTERM')
     assert.equal(await within(command.exited, 'the end', AT_ONCE_MS), 0)
-    await hanging.stop()
   })
 })

@@ -3,18 +3,17 @@ import { after, before, describe, it } from 'node:test'
 import { sessionAuth } from '../../src/contract/names.ts'
 import { killCommands, run } from '../support/cli.ts'
 import { freePort } from '../support/ports.ts'
-import { type Client, startRedis, type TestRedis } from '../support/redis.ts'
+import { type Client, redisFor, type TestRedis } from '../support/redis.ts'
+import { atEnd, scopeOf } from '../support/scope.ts'
 
 describe('wsproxy token create', () => {
+  const suite = scopeOf(after)
   let redis: TestRedis
   let agent: Client
   before(async () => {
-    redis = await startRedis()
+    redis = await redisFor(suite)
     agent = await redis.client()
-  })
-  after(async () => {
-    await killCommands()
-    await redis.stop()
+    atEnd(suite, killCommands)
   })
   const create = (...args: string[]) => run(['token', 'create', ...args], { env: { REDIS_URL: redis.url } })
 
