@@ -2,13 +2,14 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { after, before, describe, it } from 'node:test'
 import { sessionDown } from '../../src/contract/names.ts'
-import { type BareGateway, startBareGateway } from '../support/bare.ts'
+import { type BareGateway, bareGatewayFor } from '../support/bare.ts'
 import { connect, refused } from '../support/client.ts'
-import { startGateway, type TestGateway } from '../support/gateway.ts'
+import { gatewayFor, type TestGateway } from '../support/gateway.ts'
 import { freePort } from '../support/ports.ts'
-import { TcpProxy } from '../support/proxy.ts'
+import { proxyFor, type TcpProxy } from '../support/proxy.ts'
 import { RawSocket } from '../support/raw.ts'
-import { startRedis, type TestRedis, withoutRealRedis } from '../support/redis.ts'
+import { redisFor, type TestRedis, withoutRealRedis } from '../support/redis.ts'
+import { scopeOf } from '../support/scope.ts'
 import { eventually, within } from '../support/wait.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'))
@@ -37,11 +38,11 @@ function assertRefusal(answer: ApiResponse, status: number, code: string): void 
 }
 
 describe('the HTTP surface', () => {
+  const suite = scopeOf(after)
   let gateway: TestGateway
   before(async () => {
-    gateway = await startGateway()
+    gateway = await gatewayFor(suite)
   })
-  after(() => gateway.stop())
 
   it('says at /health that Redis answers, how fast, and how many sockets there are', async () => {
     const clients = await Promise.all([gateway.join('health-1'), gateway.join('health-2')])
@@ -149,11 +150,11 @@ describe('the HTTP surface', () => {
 })
 
 describe('/metrics', () => {
+  const suite = scopeOf(after)
   let gateway: TestGateway
   before(async () => {
-    gateway = await startGateway()
+    gateway = await gatewayFor(suite)
   })
-  after(() => gateway.stop())
 
   it('is Prometheus text, each metric with help and type, and each line well-formed', async () => {
     const client = await gateway.join('parse')
@@ -272,24 +273,19 @@ describe('/metrics', () => {
 })
 
 describe('the HTTP surface while Redis is away or the instance drains', () => {
+  const suite = scopeOf(after)
   let redis: TestRedis
   let proxy: TcpProxy
-  let bare: BareGateway | undefined
   before(async () => {
-    redis = await startRedis()
-    proxy = await TcpProxy.to(redis.port)
-  })
-  after(async () => {
-    await bare?.stop()
-    await proxy.stop()
-    await redis.stop()
+    redis = await redisFor(suite)
+    proxy = await proxyFor(suite, redis.port)
   })
 
-  it('says 503 at /health and /ready, and why, while Redis is away', async () => {
-    bare = startBareGateway(`redis://127.0.0.1:${proxy.port}`)
-    await eventually(() => bare?.gateway.redisReady, 'Redis')
+  it('says 503 at /health and /ready, and why, while Redis is away', async (t) => {
+    const bare = bareGatewayFor(t, `redis://127.0.0.1:${proxy.port}`)
+    await eventually(() => bare.gateway.redisReady, 'Redis')
     proxy.cut()
-    await eventually(() => !bare?.gateway.redisReady, 'the loss')
+    await eventually(() => !bare.gateway.redisReady, 'the loss')
     const health = await get(`${bare.http}/health`)
     assert.equal(health.status, 503)
     assert.equal(health.body.status, 'unhealthy')
@@ -299,29 +295,25 @@ describe('the HTTP surface while Redis is away or the instance drains', () => {
     assert.deepEqual(ready.body, { status: 'not ready', reason: 'redis-unavailable' })
     assert.equal((await get(`${bare.http}/version`)).status, 200)
     proxy.restore()
-    await eventually(() => bare?.gateway.redisReady, 'Redis again')
+    await eventually(() => bare.gateway.redisReady, 'Redis again')
     assert.equal((await get(`${bare.http}/health`)).status, 200)
-    await bare.stop()
-    bare = undefined
   })
 
-  it('says 503 at /health in time when Redis hangs, and 200 when it goes on', async () => {
-    bare = startBareGateway(`redis://127.0.0.1:${proxy.port}`)
-    await eventually(() => bare?.gateway.redisReady, 'Redis')
+  it('says 503 at /health in time when Redis hangs, and 200 when it goes on', async (t) => {
+    const bare = bareGatewayFor(t, `redis://127.0.0.1:${proxy.port}`)
+    await eventually(() => bare.gateway.redisReady, 'Redis')
     proxy.hold()
     const startedAt = performance.now()
     const health = await get(`${bare.http}/health`)
     assert.equal(health.status, 503)
     assert.ok(performance.now() - startedAt < 2000, 'long before the connection is given up')
     proxy.release()
-    await eventually(async () => (await get(`${bare?.http}/health`)).status === 200, 'its health')
-    await bare.stop()
-    bare = undefined
+    await eventually(async () => (await get(`${bare.http}/health`)).status === 200, 'its health')
   })
 
-  it('says 503 at /ready as soon as the drain has begun, and refuses upgrades with it', async () => {
-    bare = startBareGateway(redis.url, { DRAIN_DELAY: '20s', SHUTDOWN_GRACE_PERIOD: '30s' })
-    await eventually(() => bare?.gateway.redisReady, 'Redis')
+  it('says 503 at /ready as soon as the drain has begun, and refuses upgrades with it', async (t) => {
+    const bare = bareGatewayFor(t, redis.url, { DRAIN_DELAY: '20s', SHUTDOWN_GRACE_PERIOD: '30s' })
+    await eventually(() => bare.gateway.redisReady, 'Redis')
     const stopped = bare.gateway.stop()
     const ready = await get(`${bare.http}/ready`)
     assert.equal(ready.status, 503)
@@ -330,21 +322,17 @@ describe('the HTTP surface while Redis is away or the instance drains', () => {
     assert.equal((await get(`${bare.http}/health`)).status, 200)
     void bare.gateway.stop()
     await within(stopped, 'the end of the drain')
-    bare = undefined
   })
 })
 
 describe('with ADMIN_PORT', () => {
+  const suite = scopeOf(after)
   let redis: TestRedis
   let bare: BareGateway
   before(async () => {
-    redis = await startRedis()
-    bare = startBareGateway(redis.url, { ADMIN_PORT: String(await freePort()) })
+    redis = await redisFor(suite)
+    bare = bareGatewayFor(suite, redis.url, { ADMIN_PORT: String(await freePort()) })
     await eventually(() => bare.gateway.redisReady, 'Redis')
-  })
-  after(async () => {
-    await bare.stop()
-    await redis.stop()
   })
 
   it('everything but the doors, /health and /ready is there', async () => {
@@ -365,10 +353,10 @@ describe('with ADMIN_PORT', () => {
     assert.equal(upgrade.code, 'not-found')
   })
 
-  it('a port that is taken is an error that names it', async () => {
+  it('a port that is taken is an error that names it', async (t) => {
     const taken = Number(new URL(bare.admin).port)
     const free = await freePort()
     const env = { LISTEN_ADDR: `127.0.0.1:${free}`, ADMIN_PORT: String(taken) }
-    assert.throws(() => startBareGateway(redis.url, env), new RegExp(`127\\.0\\.0\\.1:${taken}`))
+    assert.throws(() => bareGatewayFor(t, redis.url, env), new RegExp(`127\\.0\\.0\\.1:${taken}`))
   })
 })
