@@ -3,8 +3,9 @@ import { readFileSync } from 'node:fs'
 import { after, before, describe, it } from 'node:test'
 import { parse } from 'yaml'
 import { ERROR_TYPES } from '../../src/contract/reasons.ts'
-import { startGateway, type TestGateway } from '../support/gateway.ts'
+import { gatewayFor, type TestGateway } from '../support/gateway.ts'
 import { read, type Selector } from '../support/promql.ts'
+import { scopeOf } from '../support/scope.ts'
 
 const text = (path: string): string => readFileSync(new URL(`../../../${path}`, import.meta.url), 'utf8')
 const { groups } = parse(text('k8s/monitoring/alerts.yaml')) as { groups: { rules: { expr: string }[] }[] }
@@ -16,18 +17,18 @@ const rated: Selector[] = groups
   .filter(({ metric }) => /^wsproxy_\w+_(total|bucket|count)$/.test(metric))
 
 describe('the counters that alerts rate', () => {
+  const suite = scopeOf(after)
   let gateway: TestGateway
   /** Every series of a gateway that has just started: its name and its labels. */
   const series: { name: string; labels: Record<string, string>; value: number }[] = []
   before(async () => {
-    gateway = await startGateway()
+    gateway = await gatewayFor(suite)
     const page = await (await fetch(`${gateway.http}/metrics`)).text()
     for (const [, name, labels = '', value] of page.matchAll(/^(\w+)(?:\{(.*)\})? (\S+)$/gm)) {
       const pairs = [...labels.matchAll(/(\w+)="([^"]*)"/g)].map(([, label, of]) => [label!, of!] as const)
       series.push({ name: name!, labels: Object.fromEntries(pairs), value: Number(value) })
     }
   })
-  after(() => gateway.stop())
 
   const matching = (metric: string, label: string, value: string) =>
     series.filter(({ name, labels }) => name === metric && labels[label] === value)

@@ -3,7 +3,8 @@ import { after, before, describe, it } from 'node:test'
 import { sessionDown } from '../../src/contract/names.ts'
 import { connectionId, createLogger } from '../../src/telemetry/log.ts'
 import { connect, refused } from '../support/client.ts'
-import { startGateway, type TestGateway } from '../support/gateway.ts'
+import { gatewayFor, type TestGateway } from '../support/gateway.ts'
+import { scopeOf } from '../support/scope.ts'
 import { eventually } from '../support/wait.ts'
 
 const RFC_3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
@@ -71,15 +72,15 @@ describe('the logger', () => {
 })
 
 describe('the log of a gateway', () => {
+  const suite = scopeOf(after)
   const PAYLOAD = 'a-payload-nobody-should-see'
   const TOKEN = 'a-token-nobody-should-see'
   let gateway: TestGateway
   before(async () => {
-    gateway = await startGateway({
+    gateway = await gatewayFor(suite, {
       env: { LOG_LEVEL: 'trace', AUTH_ALLOW_QUERY_TOKEN: 'true', MAX_MESSAGE_SIZE: '1KB' },
     })
   })
-  after(() => gateway.stop())
 
   const find = (event: string, session: string) =>
     eventually(
@@ -153,8 +154,8 @@ describe('the log of a gateway', () => {
     assert.ok(gateway.log.length > 0)
   })
 
-  it('tells of the drain that it began and ended', async () => {
-    const other = await startGateway()
+  it('tells of the drain that it began and ended', async (t) => {
+    const other = await gatewayFor(t)
     const client = await other.join('drain')
     await other.gateway.stop()
     await client.closed
@@ -163,6 +164,5 @@ describe('the log of a gateway', () => {
     assert.ok(events.indexOf('drain-end') > events.indexOf('closed'))
     assert.equal(other.log.find(({ event }) => event === 'drain-start')?.sockets, 1)
     for (const { time } of other.log) assert.match(String(time), RFC_3339)
-    await other.stop()
   })
 })

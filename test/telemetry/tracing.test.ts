@@ -10,7 +10,8 @@ import { Metrics } from '../../src/telemetry/metrics.ts'
 import type { Tracing } from '../../src/telemetry/tracing.ts'
 import { Command, killCommands, serve } from '../support/cli.ts'
 import { connect, refused, type TestClient } from '../support/client.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
+import { redisFor, type TestRedis } from '../support/redis.ts'
+import { atEnd, scopeOf } from '../support/scope.ts'
 import { eventually, within } from '../support/wait.ts'
 
 interface Span {
@@ -56,13 +57,16 @@ const PARENT = '00f067aa0ba902b7'
 const OK = { traceparent: `00-${TRACE}-${PARENT}-01` }
 
 describe('traces', () => {
+  const suite = scopeOf(after)
   let receiver: Awaited<ReturnType<typeof startReceiver>>
   let redis: TestRedis
   let gateway: Awaited<ReturnType<typeof serve>>
   let client: TestClient
   before(async () => {
     receiver = await startReceiver()
-    redis = await startRedis()
+    atEnd(suite, () => receiver.stop())
+    redis = await redisFor(suite)
+    atEnd(suite, killCommands)
     gateway = await serve({
       REDIS_URL: redis.url,
       OTEL_EXPORTER_OTLP_ENDPOINT: `${receiver.url}/`,
@@ -72,14 +76,9 @@ describe('traces', () => {
     await eventually(async () => (await fetch(`${gateway.http}/ready`)).ok, 'the gateway to be ready')
     await agent.set('session:s1:auth', 'secret-of-s1')
     client = await connect(`${gateway.ws}/a/ws/s1`, { token: 'secret-of-s1', headers: OK })
+    atEnd(suite, () => client.socket.terminate())
     client.send({ type: 'ask' })
     client.send({ type: 'ping' })
-  })
-  after(async () => {
-    client?.socket.terminate()
-    await killCommands()
-    await redis.stop()
-    receiver.stop()
   })
   const handshake = (result: string) =>
     eventually(
@@ -166,13 +165,12 @@ describe('traces', () => {
 })
 
 describe('without an endpoint', () => {
-  it('there is no tracing, and nothing of it is loaded', async () => {
-    const redis = await startRedis()
+  it('there is no tracing, and nothing of it is loaded', async (t) => {
+    const redis = await redisFor(t)
     const { command, http } = await serve({ REDIS_URL: redis.url, NODE_DEBUG: 'esm' })
     await eventually(async () => (await fetch(`${http}/ready`)).ok, 'the gateway to be ready')
     command.signal('SIGTERM')
     assert.equal(await command.status(), 0)
-    await redis.stop()
     assert.match(command.stderr, /prom-client/)
     assert.doesNotMatch(command.stderr, /opentelemetry/)
   })
