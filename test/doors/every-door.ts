@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { type BareGateway, startBareGateway } from '../support/bare.ts'
+import { type BareGateway, bareGatewayFor } from '../support/bare.ts'
 import { connect, type TestClient } from '../support/client.ts'
-import { startGateway, type TestGateway } from '../support/gateway.ts'
+import { gatewayFor, type TestGateway } from '../support/gateway.ts'
 import { freePort } from '../support/ports.ts'
 import { RawSocket, upgradeRequest } from '../support/raw.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
+import { redisFor, type TestRedis } from '../support/redis.ts'
+import { scopeOf } from '../support/scope.ts'
 import { eventually, within } from '../support/wait.ts'
 import { ask } from '../support/wire.ts'
 
@@ -78,21 +79,14 @@ const MOST_FRAMES = 100
 /** What every door does, whatever it is for: run once for each of them. */
 export function everyDoor(name: string, setup: DoorUnderTest): void {
   describe(`the ${name} door, as every door,`, () => {
+    const suite = scopeOf(after)
     let redis: TestRedis
-    const started: { stop(): Promise<void> }[] = []
     before(async () => {
-      redis = await startRedis()
-    })
-    after(async () => {
-      for (const each of started) await each.stop()
-      await redis.stop()
+      redis = await redisFor(suite)
     })
 
-    async function start(env: Record<string, string> = {}): Promise<TestGateway> {
-      const gateway = await startGateway({ redis, env: { AUTH_TOKEN_MODE: 'reusable', ...setup.env, ...env } })
-      started.push(gateway)
-      return gateway
-    }
+    const start = (env: Record<string, string> = {}): Promise<TestGateway> =>
+      gatewayFor(suite, { redis, env: { AUTH_TOKEN_MODE: 'reusable', ...setup.env, ...env } })
 
     const { door, goodbyes, maxMessageBytes } = setup
     const join = async (gateway: TestGateway, id: string): Promise<TestClient> =>
@@ -116,8 +110,7 @@ export function everyDoor(name: string, setup: DoorUnderTest): void {
       let away: BareGateway
       before(async () => {
         first = await start()
-        away = startBareGateway(`redis://127.0.0.1:${await freePort()}`)
-        started.push(away)
+        away = bareGatewayFor(suite, `redis://127.0.0.1:${await freePort()}`)
         gateways.away = away
         for (const [at, env] of Object.entries(REFUSING)) gateways[at as Refusal['at']] = await start(env)
         await join(gateways.full as TestGateway, 'first')

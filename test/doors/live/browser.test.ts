@@ -5,7 +5,8 @@ import { type Browser, chromium, type Page } from 'playwright-core'
 import { liveChannel } from '../../../src/contract/names.ts'
 import { killCommands, serve } from '../../support/cli.ts'
 import { freePort } from '../../support/ports.ts'
-import { type Client, startRedis, type TestRedis } from '../../support/redis.ts'
+import { type Client, redisFor, type TestRedis } from '../../support/redis.ts'
+import { atEnd, scopeOf } from '../../support/scope.ts'
 import { eventually } from '../../support/wait.ts'
 
 const BROWSER = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) =>
@@ -20,6 +21,7 @@ const [, SNIPPET = ''] =
   ) ?? []
 
 describe('a page in a browser, with the code of the README', { skip }, () => {
+  const suite = scopeOf(after)
   let redis: TestRedis
   let agent: Client
   let browser: Browser
@@ -31,16 +33,13 @@ describe('a page in a browser, with the code of the README', { skip }, () => {
     return gateway
   }
   before(async () => {
-    redis = await startRedis()
+    redis = await redisFor(suite)
+    atEnd(suite, killCommands)
     agent = await redis.client()
     port = await freePort()
     browser = await chromium.launch({ executablePath: BROWSER!, args: ['--no-sandbox', '--disable-gpu'] })
+    atEnd(suite, () => browser.close())
     page = await browser.newPage()
-  })
-  after(async () => {
-    await browser?.close()
-    await killCommands()
-    await redis?.stop()
   })
 
   const text = () => page.evaluate('document.body.innerText') as Promise<string>

@@ -3,19 +3,20 @@ import { once } from 'node:events'
 import { after, before, describe, it } from 'node:test'
 import { WebSocket } from 'ws'
 import { connectionId, instance } from '../../../src/telemetry/log.ts'
-import { startGateway, type TestGateway } from '../../support/gateway.ts'
+import { gatewayFor, type TestGateway } from '../../support/gateway.ts'
 import { answersTo, live, tell, untilHeard } from '../../support/live.ts'
+import { scopeOf } from '../../support/scope.ts'
 import { eventually, within } from '../../support/wait.ts'
 
 const ENV = { LIVE_TOPICS: 'build.*,news', LIVE_RATE: '0' }
 const idOf = (value: Record<string, unknown> | undefined) => String(value?.connection_id)
 
 describe('the live door', () => {
+  const suite = scopeOf(after)
   let gateway: TestGateway
   before(async () => {
-    gateway = await startGateway({ env: ENV })
+    gateway = await gatewayFor(suite, { env: ENV })
   })
-  after(() => gateway.stop())
 
   describe('at the start', () => {
     for (const [path, subscriptions] of [
@@ -176,21 +177,17 @@ describe('the live door', () => {
       assert.ok(second)
     })
 
-    it('keeps who gets only what is addressed to it from being idle', async () => {
-      const other = await startGateway({ redis: gateway.redis, env: { ...ENV, LIVE_IDLE_TIMEOUT: '1s' } })
-      try {
-        const client = await live(other, '/live?subscriptions=project_index')
-        const subscribers = [idOf(client.values[0])]
-        const telling = setInterval(
-          () => void tell(other, 'project_index:websocket_events', { event: 1, subscribers }),
-          200,
-        )
-        await client.take(10)
-        clearInterval(telling)
-        assert.equal(client.code, undefined)
-      } finally {
-        await other.stop()
-      }
+    it('keeps who gets only what is addressed to it from being idle', async (t) => {
+      const other = await gatewayFor(t, { redis: gateway.redis, env: { ...ENV, LIVE_IDLE_TIMEOUT: '1s' } })
+      const client = await live(other, '/live?subscriptions=project_index')
+      const subscribers = [idOf(client.values[0])]
+      const telling = setInterval(
+        () => void tell(other, 'project_index:websocket_events', { event: 1, subscribers }),
+        200,
+      )
+      await client.take(10)
+      clearInterval(telling)
+      assert.equal(client.code, undefined)
     })
 
     it('passes on what agents write in unusual shapes in the shape of the contract', async () => {
@@ -358,31 +355,24 @@ describe('the live door', () => {
     })
   })
 
-  it('closes an idle socket with a notice and 4408, and not one that gets or sends', async () => {
-    const other = await startGateway({ redis: gateway.redis, env: { ...ENV, LIVE_IDLE_TIMEOUT: '600ms' } })
-    try {
-      const [idle, getting, sending] = [
-        await live(other, '/live?subscriptions=build.idle'),
-        await live(other, '/live?subscriptions=news'),
-        await live(other, '/live?subscriptions=build.idle'),
-      ]
-      const busy = setInterval(() => {
-        void tell(gateway, 'live:news', {})
-        sending.send({ type: 'ping' })
-      }, 100)
-      assert.equal((await within(idle.closed, 'the close')).code, 4408)
-      const notice = idle.values.at(-1)
-      assert.deepEqual([notice?.type, notice?.reason], ['disconnect_notice', 'idle'])
-      assert.ok(Number(notice?.reconnect_after_ms) > 0)
-      assert.deepEqual([getting.code, sending.code], [undefined, undefined])
-      clearInterval(busy)
-      await within(getting.closed, 'the other close')
-      await eventually(
-        async () => (await other.metric('wsproxy_live_idle_disconnects_total')) === 3,
-        'all to be counted',
-      )
-    } finally {
-      await other.stop()
-    }
+  it('closes an idle socket with a notice and 4408, and not one that gets or sends', async (t) => {
+    const other = await gatewayFor(t, { redis: gateway.redis, env: { ...ENV, LIVE_IDLE_TIMEOUT: '600ms' } })
+    const [idle, getting, sending] = [
+      await live(other, '/live?subscriptions=build.idle'),
+      await live(other, '/live?subscriptions=news'),
+      await live(other, '/live?subscriptions=build.idle'),
+    ]
+    const busy = setInterval(() => {
+      void tell(gateway, 'live:news', {})
+      sending.send({ type: 'ping' })
+    }, 100)
+    assert.equal((await within(idle.closed, 'the close')).code, 4408)
+    const notice = idle.values.at(-1)
+    assert.deepEqual([notice?.type, notice?.reason], ['disconnect_notice', 'idle'])
+    assert.ok(Number(notice?.reconnect_after_ms) > 0)
+    assert.deepEqual([getting.code, sending.code], [undefined, undefined])
+    clearInterval(busy)
+    await within(getting.closed, 'the other close')
+    await eventually(async () => (await other.metric('wsproxy_live_idle_disconnects_total')) === 3, 'all to be counted')
   })
 })

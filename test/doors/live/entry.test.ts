@@ -3,9 +3,10 @@ import { after, before, describe, it } from 'node:test'
 import { WebSocket } from 'ws'
 import { type ConfigError, loadConfig } from '../../../src/config/load.ts'
 import { type ConnectClientOptions, connect, refused, TestClient } from '../../support/client.ts'
-import { startGateway, type TestGateway } from '../../support/gateway.ts'
+import { gatewayFor, type TestGateway } from '../../support/gateway.ts'
 import { live } from '../../support/live.ts'
-import { startRedis, type TestRedis } from '../../support/redis.ts'
+import { redisFor, type TestRedis } from '../../support/redis.ts'
+import { scopeOf } from '../../support/scope.ts'
 import { eventually, within } from '../../support/wait.ts'
 
 const TOKEN = 'shared-token-of-the-tests'
@@ -23,18 +24,14 @@ const REFUSED: Record<string, [ConnectClientOptions & { query?: string }, number
 }
 
 describe('who may enter the live door', () => {
+  const suite = scopeOf(after)
   let redis: TestRedis
   let byClose: TestGateway
   let byHttp: TestGateway
   before(async () => {
-    redis = await startRedis()
-    byClose = await startGateway({ redis, env: REQUIRED })
-    byHttp = await startGateway({ redis, env: { ...REQUIRED, LIVE_REFUSE: 'http' } })
-  })
-  after(async () => {
-    await byClose.stop()
-    await byHttp.stop()
-    await redis.stop()
+    redis = await redisFor(suite)
+    byClose = await gatewayFor(suite, { redis, env: REQUIRED })
+    byHttp = await gatewayFor(suite, { redis, env: { ...REQUIRED, LIVE_REFUSE: 'http' } })
   })
 
   for (const [who, [{ query = '', ...options }, close, status, code]] of Object.entries(REFUSED)) {
@@ -71,33 +68,22 @@ describe('who may enter the live door', () => {
     assert.ok(!JSON.stringify(byClose.log).includes(TOKEN))
   })
 
-  it('gives a refused client a place in the limits until it is gone, and opens nothing for it', async () => {
-    const gateway = await startGateway({ redis, env: { ...REQUIRED, MAX_CONNECTIONS: '1' } })
-    try {
-      for (let i = 0; i < 5; i++) {
-        const client = await eventually(() => connect(`${gateway.url}/live`).catch(() => undefined), 'a place')
-        assert.equal((await within(client.closed, 'the close')).code, 4401)
-      }
-      const client = await eventually(
-        () => live(gateway, '/live', { token: TOKEN }).catch(() => undefined),
-        'the place',
-      )
-      assert.equal((await refused(`${gateway.url}/live`)).code, 'at-capacity')
-      assert.equal(await gateway.metric('wsproxy_active_connections', { door: 'live' }), 1)
-      client.socket.terminate()
-    } finally {
-      await gateway.stop()
+  it('gives a refused client a place in the limits until it is gone, and opens nothing for it', async (t) => {
+    const gateway = await gatewayFor(t, { redis, env: { ...REQUIRED, MAX_CONNECTIONS: '1' } })
+    for (let i = 0; i < 5; i++) {
+      const client = await eventually(() => connect(`${gateway.url}/live`).catch(() => undefined), 'a place')
+      assert.equal((await within(client.closed, 'the close')).code, 4401)
     }
+    const client = await eventually(() => live(gateway, '/live', { token: TOKEN }).catch(() => undefined), 'the place')
+    assert.equal((await refused(`${gateway.url}/live`)).code, 'at-capacity')
+    assert.equal(await gateway.metric('wsproxy_active_connections', { door: 'live' }), 1)
+    client.socket.terminate()
   })
 
-  it('has origins of its own only where they are set', async () => {
-    const gateway = await startGateway({ redis, env: { ALLOWED_ORIGINS: 'https://one.test', LIVE_REFUSE: 'http' } })
-    try {
-      ;(await live(gateway, '/live', { origin: 'https://one.test' })).socket.terminate()
-      assert.equal((await refused(`${gateway.url}/live`, { origin: 'https://two.test' })).code, 'origin-not-allowed')
-    } finally {
-      await gateway.stop()
-    }
+  it('has origins of its own only where they are set', async (t) => {
+    const gateway = await gatewayFor(t, { redis, env: { ALLOWED_ORIGINS: 'https://one.test', LIVE_REFUSE: 'http' } })
+    ;(await live(gateway, '/live', { origin: 'https://one.test' })).socket.terminate()
+    assert.equal((await refused(`${gateway.url}/live`, { origin: 'https://two.test' })).code, 'origin-not-allowed')
   })
 })
 

@@ -1,22 +1,20 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { startGateway, type TestGateway } from '../../support/gateway.ts'
+import { gatewayFor, type TestGateway } from '../../support/gateway.ts'
 import { live, tell, topicsOf, untilHeard } from '../../support/live.ts'
-import { type RealRedis, startRealRedis, withoutRealRedis } from '../../support/redis.ts'
+import { type RealRedis, realRedisFor, withoutRealRedis } from '../../support/redis.ts'
+import { scopeOf } from '../../support/scope.ts'
 import { eventually } from '../../support/wait.ts'
 
 const ENV = { LIVE_TOPICS: 'build.*,news', LIVE_RATE: '0' }
 
 describe('the live door and a Redis that fails', { skip: withoutRealRedis }, () => {
+  const suite = scopeOf(after)
   let redis: RealRedis
   let gateway: TestGateway
   before(async () => {
-    redis = await startRealRedis()
-    gateway = await startGateway({ redis, env: ENV })
-  })
-  after(async () => {
-    await gateway.stop()
-    await redis.stop()
+    redis = await realRedisFor(suite)
+    gateway = await gatewayFor(suite, { redis, env: ENV })
   })
 
   it('holds what a socket asks for while Redis is away, and what it held, until Redis is back', async () => {
@@ -94,11 +92,11 @@ describe('the live door and a Redis that fails', { skip: withoutRealRedis }, () 
 })
 
 describe('the live door with LIVE_COMPRESSION', () => {
+  const suite = scopeOf(after)
   let gateway: TestGateway
   before(async () => {
-    gateway = await startGateway({ env: { ...ENV, LIVE_COMPRESSION: 'true' } })
+    gateway = await gatewayFor(suite, { env: { ...ENV, LIVE_COMPRESSION: 'true' } })
   })
-  after(() => gateway.stop())
 
   it('compresses for who can read it, tells the sizes, and changes nothing else', async () => {
     const [able, unable] = [

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import fc from 'fast-check'
 import { read } from '../../../src/doors/live/inbound.ts'
-import { startGateway, type TestGateway } from '../../support/gateway.ts'
+import { gatewayFor, type TestGateway } from '../../support/gateway.ts'
 import { answersTo, live, tell } from '../../support/live.ts'
 import { assertProperty } from '../../support/property.ts'
+import { scopeOf } from '../../support/scope.ts'
 import { eventually, within } from '../../support/wait.ts'
 
 const nested = (depth: number) => `${'['.repeat(depth)}${']'.repeat(depth)}`
@@ -69,11 +70,11 @@ const BAD: Record<string, [unknown, string, string]> = {
 }
 
 describe('bad input at the live door', () => {
+  const suite = scopeOf(after)
   let gateway: TestGateway
   before(async () => {
-    gateway = await startGateway({ env: { LIVE_RATE: '0', LIVE_TOPICS: 'build.*' } })
+    gateway = await gatewayFor(suite, { env: { LIVE_RATE: '0', LIVE_TOPICS: 'build.*' } })
   })
-  after(() => gateway.stop())
 
   for (const [what, [sent, code, message]] of Object.entries(BAD)) {
     it(`answers ${what} with ${code}, and the socket stays`, async () => {
@@ -170,11 +171,11 @@ describe('bad input at the live door', () => {
 })
 
 describe('the rate of a live socket', () => {
+  const suite = scopeOf(after)
   let gateway: TestGateway
   before(async () => {
-    gateway = await startGateway({ env: { LIVE_RATE: '1', LIVE_RATE_BURST: '40' } })
+    gateway = await gatewayFor(suite, { env: { LIVE_RATE: '1', LIVE_RATE_BURST: '40' } })
   })
-  after(() => gateway.stop())
 
   it('takes a token for every frame, the oversized and the unparseable too, and says so once in 5 s', async () => {
     const client = await live(gateway)
@@ -212,12 +213,12 @@ describe('the rate of a live socket', () => {
 })
 
 describe('a live client that does not read', () => {
+  const suite = scopeOf(after)
   let gateway: TestGateway
   before(async () => {
     const slow = { MAX_BUFFER_SIZE_BYTES: '1MiB', SLOW_CLOSE_GRACE: '10s', PING_INTERVAL: '60s', PONG_TIMEOUT: '120s' }
-    gateway = await startGateway({ env: slow })
+    gateway = await gatewayFor(suite, { env: slow })
   })
-  after(() => gateway.stop())
 
   it('loses up to four frames in a row, and is closed with a notice and 1008 at the fifth', async () => {
     const [slow, other] = [
@@ -263,18 +264,14 @@ describe('a live client that does not read', () => {
     await client.close()
   })
 
-  it('takes names that every object has for names of topics', async () => {
-    const other = await startGateway({ redis: gateway.redis, env: { LIVE_TOPICS: 'c*,_*', LIVE_RATE: '0' } })
-    try {
-      const client = await live(other, '/live?subscriptions=constructor,__proto__')
-      client.send({ type: 'subscribe', topic: 'c.1', id: 1 })
-      await client.find({ type: 'subscribed', id: 1 })
-      for (const topic of ['constructor', '__proto__', 'c.1']) {
-        await tell(other, `live:${topic}`, { topic })
-        assert.deepEqual((await client.find({ subscription: topic })).data, { topic })
-      }
-    } finally {
-      await other.stop()
+  it('takes names that every object has for names of topics', async (t) => {
+    const other = await gatewayFor(t, { redis: gateway.redis, env: { LIVE_TOPICS: 'c*,_*', LIVE_RATE: '0' } })
+    const client = await live(other, '/live?subscriptions=constructor,__proto__')
+    client.send({ type: 'subscribe', topic: 'c.1', id: 1 })
+    await client.find({ type: 'subscribed', id: 1 })
+    for (const topic of ['constructor', '__proto__', 'c.1']) {
+      await tell(other, `live:${topic}`, { topic })
+      assert.deepEqual((await client.find({ subscription: topic })).data, { topic })
     }
   })
 })

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { startBareGateway } from '../../support/bare.ts'
+import { bareGatewayFor } from '../../support/bare.ts'
 import { killCommands, serve } from '../../support/cli.ts'
 import type { TestClient } from '../../support/client.ts'
-import { sample, startGateway, type TestGateway } from '../../support/gateway.ts'
+import { gatewayFor, sample, type TestGateway } from '../../support/gateway.ts'
 import { answersTo, live } from '../../support/live.ts'
 import { freePort } from '../../support/ports.ts'
-import { startRedis, type TestRedis } from '../../support/redis.ts'
+import { redisFor, type TestRedis } from '../../support/redis.ts'
+import { atEnd, scopeOf } from '../../support/scope.ts'
 import { eventually, within } from '../../support/wait.ts'
 
 const ADMIN_TOKEN = 'the-admin-token-of-tests'
@@ -27,11 +28,11 @@ const post = async (http: string, path: string, body: unknown = {}, token = ADMI
 const idOf = ({ values }: TestClient) => String(values[0]?.connection_id)
 
 describe('the endpoints of the live door', () => {
+  const suite = scopeOf(after)
   let gateway: TestGateway
   before(async () => {
-    gateway = await startGateway({ env: ENV })
+    gateway = await gatewayFor(suite, { env: ENV })
   })
-  after(() => gateway.stop())
 
   it('tell statistics of the open sockets', async () => {
     const before = (await get(gateway.http, `${BASE}/stats`)).body.websocket_stats as Body
@@ -57,19 +58,15 @@ describe('the endpoints of the live door', () => {
     for (const client of clients) await client.close()
   })
 
-  it('tell health with a score', async () => {
+  it('tell health with a score', async (t) => {
     const { status, body } = await get(gateway.http, `${BASE}/health`)
     assert.equal(status, 200)
     assert.deepEqual(body.overall_health, { score: 100, status: 'healthy' })
     assert.equal((body.redis_connectivity as Body).status, 'up')
-    const away = startBareGateway(`redis://127.0.0.1:${await freePort()}`, ENV)
-    try {
-      assert.deepEqual((await get(away.http, `${BASE}/health`)).body.overall_health, { score: 40, status: 'unhealthy' })
-      const refused = await post(away.http, '/broadcast?subscription=news', {})
-      assert.deepEqual([refused.status, (refused.body.error as Body).code], [503, 'redis-unavailable'])
-    } finally {
-      await away.stop()
-    }
+    const away = bareGatewayFor(t, `redis://127.0.0.1:${await freePort()}`, ENV)
+    assert.deepEqual((await get(away.http, `${BASE}/health`)).body.overall_health, { score: 40, status: 'unhealthy' })
+    const refused = await post(away.http, '/broadcast?subscription=news', {})
+    assert.deepEqual([refused.status, (refused.body.error as Body).code], [503, 'redis-unavailable'])
   })
 
   it('tell the limits that are in force', async () => {
@@ -214,20 +211,18 @@ describe('the endpoints of the live door', () => {
 })
 
 describe('two gateway processes on one Redis', () => {
+  const suite = scopeOf(after)
   let redis: TestRedis
   let gateways: { http: string; ws: string; url: string }[]
   before(async () => {
-    redis = await startRedis()
+    redis = await redisFor(suite)
     const start = async () => {
       const { http, ws } = await serve({ REDIS_URL: redis.url, CONNECT_RATE_PER_IP: '0', ...ENV })
       await eventually(async () => (await fetch(`${http}/ready`)).ok, 'the gateway to be ready')
       return { http, ws, url: ws }
     }
     gateways = [await start(), await start()]
-  })
-  after(async () => {
-    await killCommands()
-    await redis.stop()
+    atEnd(suite, killCommands)
   })
 
   it('carry a broadcast on one to the clients of both, exactly once, and count them all', async () => {

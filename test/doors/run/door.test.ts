@@ -6,9 +6,9 @@ import { RunDoor } from '../../../src/doors/run/door.ts'
 import type { RunWatches } from '../../../src/doors/run/watch.ts'
 import { Metrics } from '../../../src/telemetry/metrics.ts'
 import { refused, type TestClient } from '../../support/client.ts'
-import { startGateway, type TestGateway, type TestGatewayOptions } from '../../support/gateway.ts'
+import { gatewayFor, type TestGateway, type TestGatewayOptions } from '../../support/gateway.ts'
 import { upgradeRequest } from '../../support/raw.ts'
-import { startRedis, type TestRedis, withoutRealRedis } from '../../support/redis.ts'
+import { redisFor, type TestRedis, withoutRealRedis } from '../../support/redis.ts'
 import {
   frameOf,
   HANGUP,
@@ -21,6 +21,7 @@ import {
   untilShown,
   watchRun,
 } from '../../support/runs.ts'
+import { scopeOf } from '../../support/scope.ts'
 import { eventually, within } from '../../support/wait.ts'
 import { ask } from '../../support/wire.ts'
 
@@ -35,11 +36,11 @@ const fault = (gateway: TestGateway, run: string) =>
 const runErrors = (gateway: TestGateway) => gateway.metric('wsproxy_errors_total', { type: 'run' })
 
 describe('the run door', () => {
+  const suite = scopeOf(after)
   let gateway: TestGateway
   before(async () => {
-    gateway = await startGateway({ env: NO_RESYNC })
+    gateway = await gatewayFor(suite, { env: NO_RESYNC })
   })
-  after(() => gateway.stop())
 
   let serial = 0
   const newRun = () => `run-${++serial}`
@@ -418,17 +419,17 @@ describe('the run door', () => {
 })
 
 describe('the run door', () => {
+  const suite = scopeOf(after)
+  const each = scopeOf(afterEach)
   let gateway: TestGateway
   let redis: TestRedis
   before(async () => {
-    redis = await startRedis()
+    redis = await redisFor(suite)
   })
-  after(() => redis.stop())
-  afterEach(() => gateway.stop())
 
   /** A gateway of this test's own on the Redis of this suite. */
   async function start(env: Record<string, string> = {}, options: Partial<TestGatewayOptions> = {}): Promise<void> {
-    gateway = await startGateway({ redis, env: { ...NO_RESYNC, ...env }, ...options })
+    gateway = await gatewayFor(each, { redis, env: { ...NO_RESYNC, ...env }, ...options })
   }
 
   it('reads and listens in the database that the Redis URL names', { skip }, async () => {

@@ -7,7 +7,8 @@ import { ConfigError } from '../../../src/config/load.ts'
 import { loadChecklist } from '../../../src/doors/run/module.ts'
 import { killCommands, run, serve } from '../../support/cli.ts'
 import { connect } from '../../support/client.ts'
-import { startRedis, type TestRedis } from '../../support/redis.ts'
+import { redisFor, type TestRedis } from '../../support/redis.ts'
+import { scopeOf } from '../../support/scope.ts'
 import { eventually } from '../../support/wait.ts'
 
 const GOOD = `export default {
@@ -97,11 +98,11 @@ describe('RUN_CHECKLIST_MODULE', () => {
   })
 
   describe('in a running gateway', () => {
+    const suite = scopeOf(after)
     let redis: TestRedis
     before(async () => {
-      redis = await startRedis()
+      redis = await redisFor(suite)
     })
-    after(() => redis.stop())
 
     async function open(text: string) {
       const { ws, http, command } = await serve({ REDIS_URL: redis.url, RUN_CHECKLIST_MODULE: write(text) })

@@ -2,10 +2,11 @@ import assert from 'node:assert/strict'
 import { after, afterEach, before, describe, it } from 'node:test'
 import { runEvents } from '../../../src/contract/names.ts'
 import type { TestClient } from '../../support/client.ts'
-import { startGateway, type TestGateway } from '../../support/gateway.ts'
-import { TcpProxy } from '../../support/proxy.ts'
-import { type Client, type RealRedis, startRealRedis, withoutRealRedis } from '../../support/redis.ts'
+import { gatewayFor, type TestGateway } from '../../support/gateway.ts'
+import { proxyFor, type TcpProxy } from '../../support/proxy.ts'
+import { type Client, type RealRedis, realRedisFor, withoutRealRedis } from '../../support/redis.ts'
 import { frameOf, HANGUP, hashReads, keyspace, untilLeft, untilShown, watchRun } from '../../support/runs.ts'
+import { scopeOf } from '../../support/scope.ts'
 import { eventually, within } from '../../support/wait.ts'
 
 /** No read but for a reason: what a test counts is what it has caused. */
@@ -17,20 +18,18 @@ const fault = (gateway: TestGateway, run: string) =>
 const runErrors = (gateway: TestGateway) => gateway.metric('wsproxy_errors_total', { type: 'run' })
 
 describe('a fault of Redis', { skip }, () => {
+  const suite = scopeOf(after)
+  const each = scopeOf(afterEach)
   let redis: RealRedis
   let gateway: TestGateway
-  before(async () => {
-    redis = await startRealRedis()
-  })
-  after(() => redis.stop())
   let admin: Client
   before(async () => {
+    redis = await realRedisFor(suite)
     admin = await redis.client()
   })
-  afterEach(() => gateway.stop())
 
   async function start(env: Record<string, string> = {}): Promise<void> {
-    gateway = await startGateway({ redis, env: { ...NO_RESYNC, ...env } })
+    gateway = await gatewayFor(each, { redis, env: { ...NO_RESYNC, ...env } })
     await gateway.agent.configResetStat()
   }
 
@@ -157,16 +156,13 @@ describe('a fault of Redis', { skip }, () => {
 })
 
 describe('a Redis that has to load its data first', { skip }, () => {
+  const suite = scopeOf(after)
   let redis: RealRedis
   let gateway: TestGateway
   before(async () => {
     // A ms a key, and ears for clients meanwhile: what takes a large data set minutes takes this one seconds.
-    redis = await startRealRedis(['--key-load-delay', '1000', '--loading-process-events-interval-bytes', '1024'])
-    gateway = await startGateway({ redis, env: { ...NO_RESYNC, RUN_REDIS_MAX_RETRIES: '2' } })
-  })
-  after(async () => {
-    await gateway.stop()
-    await redis.stop()
+    redis = await realRedisFor(suite, ['--key-load-delay', '1000', '--loading-process-events-interval-bytes', '1024'])
+    gateway = await gatewayFor(suite, { redis, env: { ...NO_RESYNC, RUN_REDIS_MAX_RETRIES: '2' } })
   })
 
   it('is not there yet: after its restart no socket is dropped, and only what changed is sent', async () => {
@@ -184,19 +180,15 @@ describe('a Redis that has to load its data first', { skip }, () => {
 })
 
 describe('an outage of Redis that nobody else has noticed', { skip }, () => {
+  const suite = scopeOf(after)
   let redis: RealRedis
   let proxy: TcpProxy
   let gateway: TestGateway
   before(async () => {
-    redis = await startRealRedis()
-    proxy = await TcpProxy.to(redis.port)
+    redis = await realRedisFor(suite)
+    proxy = await proxyFor(suite, redis.port)
     const through = { ...redis, url: `redis://127.0.0.1:${proxy.port}` }
-    gateway = await startGateway({ redis: through, env: NO_RESYNC })
-  })
-  after(async () => {
-    await gateway.stop()
-    await proxy.stop()
-    await redis.stop()
+    gateway = await gatewayFor(suite, { redis: through, env: NO_RESYNC })
   })
 
   it('sends only what changed in it: each socket ends with the current state, once, and none is dropped', async () => {

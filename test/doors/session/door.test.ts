@@ -3,9 +3,10 @@ import { after, before, describe, it } from 'node:test'
 import { frameErrors } from '../../../src/contract/codes.ts'
 import { sessionUp } from '../../../src/contract/names.ts'
 import type { TestClient } from '../../support/client.ts'
-import { startGateway, type TestGateway } from '../../support/gateway.ts'
+import { gatewayFor, type TestGateway } from '../../support/gateway.ts'
 import { clientFrame } from '../../support/raw.ts'
-import { startRedis, type TestRedis } from '../../support/redis.ts'
+import { redisFor, type TestRedis } from '../../support/redis.ts'
+import { scopeOf } from '../../support/scope.ts'
 import { eventually, within } from '../../support/wait.ts'
 import { closeOf, joinRaw, OPCODE, publish } from '../../support/wire.ts'
 
@@ -31,13 +32,13 @@ async function settle(client: TestClient, heard: () => string[]): Promise<string
 }
 
 describe('the session door', () => {
+  const suite = scopeOf(after)
   let gateway: TestGateway
   let heard: (session: string) => string[]
   before(async () => {
-    gateway = await startGateway({ env: { SESSION_RATE: '0' } })
+    gateway = await gatewayFor(suite, { env: { SESSION_RATE: '0' } })
     heard = await listen(gateway.redis)
   })
-  after(() => gateway.stop())
 
   it('forwards each message of :down to every socket of the session, byte for byte and in order', async () => {
     const clients = await Promise.all([gateway.join('order'), gateway.join('other')])
@@ -129,8 +130,7 @@ describe('the session door', () => {
     })
 
     it('also when nobody listens, which is counted and no error', async (t) => {
-      const lonely = await startGateway()
-      t.after(() => lonely.stop())
+      const lonely = await gatewayFor(t)
       const client = await lonely.join('lonely')
       for (let n = 0; n < 3; n++) client.send(n)
       const unheard = () => lonely.metric('wsproxy_upstream_unheard_total')
@@ -210,8 +210,7 @@ describe('the session door', () => {
 
 describe('with SESSION_UPSTREAM=false the session door', () => {
   it('publishes nothing, says so for each frame, and still answers pings and forwards :down', async (t) => {
-    const gateway = await startGateway({ env: { SESSION_UPSTREAM: 'false' } })
-    t.after(() => gateway.stop())
+    const gateway = await gatewayFor(t, { env: { SESSION_UPSTREAM: 'false' } })
     const heard = await listen(gateway.redis)
     const client = await gateway.join('off')
     for (const frame of ['{"a":1}', '"b"', '{"type":"ping"}', 'nonsense', '{"type":"control","command":"ping"}']) {
@@ -233,15 +232,12 @@ describe('with SESSION_UPSTREAM=false the session door', () => {
 })
 
 describe('after stream_end a session', () => {
+  const suite = scopeOf(after)
   let redis: TestRedis
   let gateway: TestGateway
   before(async () => {
-    redis = await startRedis()
-    gateway = await startGateway({ redis, env: { STREAM_END_TIMEOUT: '1s', SESSION_RATE: '0' } })
-  })
-  after(async () => {
-    await gateway?.stop()
-    await redis?.stop()
+    redis = await redisFor(suite)
+    gateway = await gatewayFor(suite, { redis, env: { STREAM_END_TIMEOUT: '1s', SESSION_RATE: '0' } })
   })
 
   const say = (session: string, message: string) => publish(gateway, session, message)

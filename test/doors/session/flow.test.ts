@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { afterEach, describe, it } from 'node:test'
 import { sessionControl, sessionDown, sessionFlow } from '../../../src/contract/names.ts'
-import { startGateway, type TestGateway } from '../../support/gateway.ts'
-import { TcpProxy } from '../../support/proxy.ts'
+import { gatewayFor, type TestGateway } from '../../support/gateway.ts'
+import { proxyFor } from '../../support/proxy.ts'
 import type { RawSocket } from '../../support/raw.ts'
-import { startRedis, type TestRedis } from '../../support/redis.ts'
+import { redisFor } from '../../support/redis.ts'
+import { scopeOf } from '../../support/scope.ts'
 import { eventually } from '../../support/wait.ts'
 import { joinRaw } from '../../support/wire.ts'
 
@@ -14,22 +15,11 @@ const MESSAGE = JSON.stringify('x'.repeat(64 * 1024))
 const OK = '{"state":"ok"}'
 
 describe('the flow signal', () => {
+  const each = scopeOf(afterEach)
   let gateway: TestGateway
-  let shared: TestRedis | undefined
-  afterEach(async () => {
-    await gateway.stop()
-    await shared?.stop()
-    shared = undefined
-  })
-
-  /** A Redis for more than one gateway. */
-  const startOn = async () => {
-    shared = await startRedis()
-    return shared
-  }
 
   const start = async (env: Record<string, string> = ON) => {
-    gateway = await startGateway({ env })
+    gateway = await gatewayFor(each, { env })
   }
   const kept = (session: string) => gateway.agent.get(sessionFlow(session))
   const buffered = () => gateway.metric('wsproxy_buffer_utilization_bytes_sum')
@@ -128,9 +118,10 @@ describe('the flow signal', () => {
     await fast.close()
   })
 
-  it('tells when Redis is back what it could not tell meanwhile', async () => {
-    const proxy = await TcpProxy.to((await startOn()).port)
-    gateway = await startGateway({ env: ON, redis: { ...shared!, url: `redis://127.0.0.1:${proxy.port}` } })
+  it('tells when Redis is back what it could not tell meanwhile', async (t) => {
+    const redis = await redisFor(t)
+    const proxy = await proxyFor(t, redis.port)
+    gateway = await gatewayFor(t, { env: ON, redis: { ...redis, url: `redis://127.0.0.1:${proxy.port}` } })
     const states = await told('outage')
     const client = await joinStalled('outage')
     await fillHalf('outage')
@@ -143,17 +134,15 @@ describe('the flow signal', () => {
     )
     proxy.restore()
     await eventually(() => states.at(-1) === OK, 'the end to be told')
-    await gateway.stop()
-    await proxy.stop()
   })
 
-  it('says nothing for another gateway that has a slow client of the same session', async () => {
-    const redis = await startOn()
-    const other = await startGateway({ env: ON, redis })
+  it('says nothing for another gateway that has a slow client of the same session', async (t) => {
+    const redis = await redisFor(t)
+    const other = await gatewayFor(t, { env: ON, redis })
     gateway = other
     const slowThere = await joinStalled('shared')
     await fillHalf('shared')
-    gateway = await startGateway({ env: ON, redis })
+    gateway = await gatewayFor(t, { env: ON, redis })
     const states = await told('shared')
     const slowHere = await joinStalled('shared')
     await fill('shared', async () => (await buffered()) > BUFFER_BYTES * 0.6)
@@ -176,7 +165,6 @@ describe('the flow signal', () => {
     await eventually(() => states.at(-1) === OK, 'the end of both')
     assert.equal(await kept('shared'), null)
     slowThere.destroy()
-    await other.stop()
   })
 
   it('leaves no key behind when the gateway drains', async () => {
