@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { sessionAuth } from '../../src/contract/names.ts'
 import { connect, refused } from '../support/client.ts'
-import { startGateway, type TestGateway } from '../support/gateway.ts'
+import { gatewayFor, type TestGateway } from '../support/gateway.ts'
 import { clientFrame, RawSocket, upgradeRequest } from '../support/raw.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
+import { redisFor, type TestRedis } from '../support/redis.ts'
 import {
   assertRefusal,
   assertRefused,
@@ -14,14 +14,15 @@ import {
   REFUSED,
   withToken,
 } from '../support/refusals.ts'
+import { scopeOf } from '../support/scope.ts'
 import { ask, untilOpen } from '../support/wire.ts'
 
 describe('an upgrade', () => {
+  const suite = scopeOf(after)
   let gateway: TestGateway
   before(async () => {
-    gateway = await startGateway()
+    gateway = await gatewayFor(suite)
   })
-  after(() => gateway.stop())
 
   describe('is refused with 400 for an id that', () => {
     const paths = {
@@ -165,19 +166,15 @@ describe('an upgrade', () => {
 })
 
 describe('an origin', () => {
+  const suite = scopeOf(after)
   let redis: TestRedis
   let listed: TestGateway
   let required: TestGateway
   before(async () => {
-    redis = await startRedis()
+    redis = await redisFor(suite)
     const ALLOWED_ORIGINS = 'https://app.example.org, cli.example.com, *.example.net'
-    listed = await startGateway({ redis, env: { ALLOWED_ORIGINS } })
-    required = await startGateway({ redis, env: { REQUIRE_ORIGIN: 'true' } })
-  })
-  after(async () => {
-    await listed?.stop()
-    await required?.stop()
-    await redis?.stop()
+    listed = await gatewayFor(suite, { redis, env: { ALLOWED_ORIGINS } })
+    required = await gatewayFor(suite, { redis, env: { REQUIRE_ORIGIN: 'true' } })
   })
 
   it('is let in when it is listed in full, by its host, or below a wildcard', async () => {

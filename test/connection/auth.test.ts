@@ -4,9 +4,10 @@ import { WebSocket } from 'ws'
 import { readCredentials } from '../../src/connection/auth.ts'
 import { sessionAuth } from '../../src/contract/names.ts'
 import { connect, RefusedError, refused } from '../support/client.ts'
-import { startGateway, type TestGateway } from '../support/gateway.ts'
+import { gatewayFor, type TestGateway } from '../support/gateway.ts'
 import { RawSocket, upgradeRequest } from '../support/raw.ts'
-import { startRedis, type TestRedis, withoutRealRedis } from '../support/redis.ts'
+import { redisFor, type TestRedis, withoutRealRedis } from '../support/redis.ts'
+import { scopeOf } from '../support/scope.ts'
 import { eventually, within } from '../support/wait.ts'
 import { type Answer, answerOf } from '../support/wire.ts'
 
@@ -14,6 +15,7 @@ const base64url = (text: string) => Buffer.from(text).toString('base64url')
 const codeOf = ({ body }: Answer) => JSON.parse(body).error.code
 
 describe('tokens', () => {
+  const suite = scopeOf(after)
   let redis: TestRedis
   let single: TestGateway
   let grace: TestGateway
@@ -23,16 +25,13 @@ describe('tokens', () => {
   const brought: string[] = []
 
   before(async () => {
-    redis = await startRedis()
-    const start = (env: Record<string, string> = {}) => startGateway({ redis, env: { LOG_LEVEL: 'trace', ...env } })
+    redis = await redisFor(suite)
+    const start = (env: Record<string, string> = {}) =>
+      gatewayFor(suite, { redis, env: { LOG_LEVEL: 'trace', ...env } })
     single = await start()
     grace = await start({ AUTH_RECONNECT_GRACE: '30s' })
     reusable = await start({ AUTH_TOKEN_MODE: 'reusable' })
     query = await start({ AUTH_ALLOW_QUERY_TOKEN: 'true' })
-  })
-  after(async () => {
-    for (const gateway of [single, grace, reusable, query]) await gateway?.stop()
-    await redis?.stop()
   })
 
   let made = 0

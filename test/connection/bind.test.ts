@@ -5,9 +5,10 @@ import { Connection } from '../../src/connection/connection.ts'
 import type { Door } from '../../src/connection/door.ts'
 import { sessionAuth, sessionDown } from '../../src/contract/names.ts'
 import { connect, type TestClient } from '../support/client.ts'
-import { startGateway, type TestGateway } from '../support/gateway.ts'
+import { gatewayFor, type TestGateway } from '../support/gateway.ts'
 import { RawSocket, upgradeRequest } from '../support/raw.ts'
-import { type RelayedRedis, startRelayedRedis } from '../support/relay.ts'
+import { type RelayedRedis, relayedRedisFor } from '../support/relay.ts'
+import { atEnd, scopeOf } from '../support/scope.ts'
 import { eventually } from '../support/wait.ts'
 import { framesOf, listeners, publish, untilOpen } from '../support/wire.ts'
 
@@ -17,11 +18,11 @@ const texts = (raw: RawSocket) => framesOf(raw).map(({ payload }) => payload.toS
 const channelsOf = (gateway: TestGateway) => gateway.metric('wsproxy_redis_pubsub_channels_active')
 
 describe('a socket', () => {
+  const suite = scopeOf(after)
   let gateway: TestGateway
   before(async () => {
-    gateway = await startGateway({ env: { AUTH_TOKEN_MODE: 'reusable' } })
+    gateway = await gatewayFor(suite, { env: { AUTH_TOKEN_MODE: 'reusable' } })
   })
-  after(() => gateway.stop())
 
   /** Opens a socket and publishes in the very moment in which the client sees it open. */
   async function openAndPublish(session: string, token: string, message: string): Promise<TestClient> {
@@ -121,16 +122,13 @@ describe('a socket', () => {
 })
 
 describe('while Redis has not confirmed', () => {
+  const suite = scopeOf(after)
   let redis: RelayedRedis
   let gateway: TestGateway
   before(async () => {
-    redis = await startRelayedRedis()
-    gateway = await startGateway({ redis, env: { AUTH_RECONNECT_GRACE: '30s', HANDSHAKE_TIMEOUT: '60s' } })
-  })
-  after(async () => {
-    redis?.release()
-    await gateway?.stop()
-    await redis?.stop()
+    redis = await relayedRedisFor(suite)
+    gateway = await gatewayFor(suite, { redis, env: { AUTH_RECONNECT_GRACE: '30s', HANDSHAKE_TIMEOUT: '60s' } })
+    atEnd(suite, () => redis.release())
   })
 
   /** Sends an upgrade and waits until its token is checked and nothing but the subscription is missing. */

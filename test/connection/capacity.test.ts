@@ -2,27 +2,20 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { sessionAuth } from '../../src/contract/names.ts'
 import { connect, refused } from '../support/client.ts'
-import { startGateway, type TestGateway } from '../support/gateway.ts'
+import { gatewayFor } from '../support/gateway.ts'
 import { RawSocket, upgradeRequest } from '../support/raw.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
+import { redisFor, type TestRedis } from '../support/redis.ts'
 import { assertRefusal, assertRefused, counted, knock, REFUSED, withToken } from '../support/refusals.ts'
+import { scopeOf } from '../support/scope.ts'
 import { eventually } from '../support/wait.ts'
 import { answerOf, untilOpen } from '../support/wire.ts'
 
 describe('a limit', () => {
+  const suite = scopeOf(after)
   let redis: TestRedis
-  const started: TestGateway[] = []
-  const start = async (env: Record<string, string>) => {
-    const gateway = await startGateway({ redis, env })
-    started.push(gateway)
-    return gateway
-  }
+  const start = (env: Record<string, string>) => gatewayFor(suite, { redis, env })
   before(async () => {
-    redis = await startRedis()
-  })
-  after(async () => {
-    for (const gateway of started) await gateway.stop()
-    await redis?.stop()
+    redis = await redisFor(suite)
   })
 
   const xff = (address: string) => ({ 'X-Forwarded-For': address })

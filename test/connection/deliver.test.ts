@@ -3,8 +3,9 @@ import { createHash, randomBytes } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
 import { sessionDown } from '../../src/contract/names.ts'
 import type { TestClient } from '../support/client.ts'
-import { startGateway, type TestGateway } from '../support/gateway.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
+import { gatewayFor, type TestGateway } from '../support/gateway.ts'
+import { redisFor, type TestRedis } from '../support/redis.ts'
+import { scopeOf } from '../support/scope.ts'
 import { eventually, within } from '../support/wait.ts'
 import { publish, untilOpen } from '../support/wire.ts'
 
@@ -19,11 +20,11 @@ const digest = (frame: string | Buffer) =>
   `${typeof frame} of ${Buffer.byteLength(frame)}: ${createHash('sha1').update(frame).digest('hex')}`
 
 describe('a message', () => {
+  const suite = scopeOf(after)
   let gateway: TestGateway
   before(async () => {
-    gateway = await startGateway()
+    gateway = await gatewayFor(suite)
   })
-  after(() => gateway.stop())
 
   /** Two sockets of a session get these frames for these messages: text for text, binary for Buffers. */
   async function assertForwarded(session: string, messages: readonly (string | Buffer)[]): Promise<void> {
@@ -182,21 +183,13 @@ describe('a message', () => {
 })
 
 describe('a client that stops reading', () => {
+  const suite = scopeOf(after)
   let redis: TestRedis
-  const started: TestGateway[] = []
   before(async () => {
-    redis = await startRedis()
-  })
-  after(async () => {
-    for (const gateway of started) await gateway.stop()
-    await redis?.stop()
+    redis = await redisFor(suite)
   })
 
-  const start = async (env: Record<string, string>) => {
-    const gateway = await startGateway({ redis, env })
-    started.push(gateway)
-    return gateway
-  }
+  const start = (env: Record<string, string>) => gatewayFor(suite, { redis, env })
   /** The kernel takes some megabytes before anything waits in the gateway. */
   const numbered = (n: number) => `${n}:${'x'.repeat(128 * KiB)}`
   const numberOf = (frame: string | Buffer) => Number(String(frame).split(':')[0])
@@ -389,8 +382,7 @@ describe('a client that stops reading', () => {
 
 describe('a message that is larger than the send buffer', () => {
   it('ends the socket with 1008 behind what came before it, and nothing after it is sent', async (t) => {
-    const gateway = await startGateway({ env: { MAX_BUFFER_SIZE_BYTES: '64KiB' } })
-    t.after(() => gateway.stop())
+    const gateway = await gatewayFor(t, { env: { MAX_BUFFER_SIZE_BYTES: '64KiB' } })
     for (const before of [[], ['a'], ['a', 'b', 'c'], ['a', 'x'.repeat(60 * KiB)]]) {
       const clients = [
         await gateway.join('too-large'),

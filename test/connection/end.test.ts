@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, it, type TestContext } from 'node:test'
+import { after, before, describe, it } from 'node:test'
 import { sessionDown, sessionUp } from '../../src/contract/names.ts'
 import { connect, type TestClient } from '../support/client.ts'
-import { startGateway, type TestGateway, type TestGatewayOptions } from '../support/gateway.ts'
+import { gatewayFor, type TestGateway } from '../support/gateway.ts'
 import { clientFrame, type RawSocket } from '../support/raw.ts'
-import { startRealRedis, withoutRealRedis } from '../support/redis.ts'
+import { realRedisFor, withoutRealRedis } from '../support/redis.ts'
+import { scopeOf } from '../support/scope.ts'
 import { eventually, within } from '../support/wait.ts'
 import { closeOf, framesOf, joinRaw, listeners, OPCODE, publish, untilOpen } from '../support/wire.ts'
 
@@ -13,19 +14,12 @@ const KiB = 1024
 const closedWith = (gateway: TestGateway, code: number) =>
   gateway.metric('wsproxy_disconnections_total', { door: 'session', code: String(code) })
 
-/** A gateway that ends with its test. */
-async function startFor(t: TestContext, options: TestGatewayOptions): Promise<TestGateway> {
-  const gateway = await startGateway(options)
-  t.after(() => gateway.stop())
-  return gateway
-}
-
 describe('a peer', () => {
+  const suite = scopeOf(after)
   let gateway: TestGateway
   before(async () => {
-    gateway = await startGateway({ env: { PING_INTERVAL: '200ms', PONG_TIMEOUT: '2s' } })
+    gateway = await gatewayFor(suite, { env: { PING_INTERVAL: '200ms', PONG_TIMEOUT: '2s' } })
   })
-  after(() => gateway.stop())
 
   const pings = (raw: RawSocket) => framesOf(raw).filter(({ opcode }) => opcode === OPCODE.ping).length
 
@@ -71,7 +65,7 @@ describe('a peer', () => {
 
 describe('a client that answers', () => {
   it('is pinged again every PING_INTERVAL, however long PONG_TIMEOUT is, and not while it speaks', async (t) => {
-    const gateway = await startFor(t, { env: { PING_INTERVAL: '500ms', PONG_TIMEOUT: '1h', SESSION_RATE: '0' } })
+    const gateway = await gatewayFor(t, { env: { PING_INTERVAL: '500ms', PONG_TIMEOUT: '1h', SESSION_RATE: '0' } })
     const clients = [await gateway.join('silent'), await gateway.join('silent'), await gateway.join('speaks')]
     const pings = clients.map(() => 0)
     for (const [i, { socket }] of clients.entries()) socket.on('ping', () => pings[i]!++)
@@ -88,7 +82,7 @@ describe('a client that answers', () => {
 
 describe('a socket', () => {
   it('whose client answers every ping stays, however little longer PONG_TIMEOUT is than PING_INTERVAL', async (t) => {
-    const gateway = await startFor(t, { env: { PING_INTERVAL: '300ms', PONG_TIMEOUT: '310ms' } })
+    const gateway = await gatewayFor(t, { env: { PING_INTERVAL: '300ms', PONG_TIMEOUT: '310ms' } })
     const client = await gateway.join('answers')
     let pings = 0
     client.socket.on('ping', () => pings++)
@@ -99,10 +93,9 @@ describe('a socket', () => {
   it('has all of its time from when it is open, however long its way in took', {
     skip: withoutRealRedis,
   }, async (t) => {
-    const redis = await startRealRedis()
-    t.after(() => redis.stop())
+    const redis = await realRedisFor(t)
     const env = { LIVE_IDLE_TIMEOUT: '1s', PONG_TIMEOUT: '60s' }
-    const gateway = await startFor(t, { env, redis })
+    const gateway = await gatewayFor(t, { env, redis })
     redis.process.kill('SIGSTOP')
     const entering = connect(`${gateway.url}/live`)
     await new Promise((resolve) => setTimeout(resolve, 1500))
@@ -117,7 +110,7 @@ describe('a socket', () => {
 
 describe('clients that came together', () => {
   it('are pinged at moments of their own, so that no turn of the loop has to ask them all', async (t) => {
-    const gateway = await startFor(t, { env: { PING_INTERVAL: '1600ms', PONG_TIMEOUT: '1h' } })
+    const gateway = await gatewayFor(t, { env: { PING_INTERVAL: '1600ms', PONG_TIMEOUT: '1h' } })
     const clients = await Promise.all(Array.from({ length: 30 }, (_, i) => gateway.join(`together-${i}`)))
     const moments = clients.map((): number[] => [])
     for (const [i, { socket }] of clients.entries()) socket.on('ping', () => moments[i]!.push(performance.now()))
@@ -133,7 +126,7 @@ describe('clients that came together', () => {
 describe('a session that is idle', () => {
   it('is closed with 4408 although its client answers pings, and traffic either way keeps it open', async (t) => {
     const env = { SESSION_IDLE_TIMEOUT: '1s', PING_INTERVAL: '100ms', PONG_TIMEOUT: '60s' }
-    const gateway = await startFor(t, { env })
+    const gateway = await gatewayFor(t, { env })
     const [up, down] = [await gateway.join('up'), await gateway.join('down')]
     const traffic = setInterval(() => {
       up.send('1')
@@ -153,11 +146,11 @@ describe('a session that is idle', () => {
 })
 
 describe('a socket that ends', () => {
+  const suite = scopeOf(after)
   let gateway: TestGateway
   before(async () => {
-    gateway = await startGateway()
+    gateway = await gatewayFor(suite)
   })
-  after(() => gateway.stop())
 
   it('leaves its channel, and its line tells the code, who began, and what passed', async () => {
     const [polite, cut, wrong] = [await gateway.join('ends'), await gateway.join('ends'), await gateway.join('ends')]
@@ -230,7 +223,7 @@ describe('a drain', () => {
   }
 
   it('says goodbye to each socket, with a time to come back that is spread, then closes with 1001', async (t) => {
-    const gateway = await startFor(t, {})
+    const gateway = await gatewayFor(t)
     const clients = await Promise.all(Array.from({ length: 50 }, (_, i) => gateway.join(`goodbye-${i}`)))
     await within(gateway.gateway.stop(), 'the end of the drain')
     for (const client of clients) {
@@ -250,7 +243,7 @@ describe('a drain', () => {
   })
 
   it('delivers first what was accepted, to a client that reads late as well', async (t) => {
-    const gateway = await startFor(t, { env: { SLOW_CLOSE_GRACE: '60s', SHUTDOWN_GRACE_PERIOD: '60s' } })
+    const gateway = await gatewayFor(t, { env: { SLOW_CLOSE_GRACE: '60s', SHUTDOWN_GRACE_PERIOD: '60s' } })
     const { client, sent } = await joinAndStall(gateway, 'late')
     const quick = await gateway.join('quick')
     const stopped = gateway.gateway.stop()
@@ -268,7 +261,7 @@ describe('a drain', () => {
   })
 
   it('leaves no hole in what an agent publishes meanwhile, and the goodbye is the last frame', async (t) => {
-    const gateway = await startFor(t, {})
+    const gateway = await gatewayFor(t)
     const clients = await Promise.all([0, 1, 2, 3].map((i) => gateway.join(`stream-${i}`)))
     let n = 0
     const stream = setInterval(() => {
@@ -292,7 +285,7 @@ describe('a drain', () => {
   })
 
   it('publishes first what clients have sent', async (t) => {
-    const gateway = await startFor(t, { env: { SESSION_RATE: '0' } })
+    const gateway = await gatewayFor(t, { env: { SESSION_RATE: '0' } })
     const heard: string[] = []
     const subscriber = await gateway.redis.client()
     await subscriber.subscribe(sessionUp('sender'), (message) => heard.push(message))
@@ -310,7 +303,7 @@ describe('a drain', () => {
   })
 
   it('cuts after SHUTDOWN_GRACE_PERIOD who does not read', async (t) => {
-    const gateway = await startFor(t, { env: { SLOW_CLOSE_GRACE: '60s', SHUTDOWN_GRACE_PERIOD: '500ms' } })
+    const gateway = await gatewayFor(t, { env: { SLOW_CLOSE_GRACE: '60s', SHUTDOWN_GRACE_PERIOD: '500ms' } })
     const { client, sent } = await joinAndStall(gateway, 'straggler')
     await within(gateway.gateway.stop(), 'the end of the drain')
     assert.equal(gateway.log.find(({ event }) => event === 'drain-end')?.cut, 1)
@@ -320,7 +313,7 @@ describe('a drain', () => {
   })
 
   it('waits for who reads late, also longer than SLOW_CLOSE_GRACE', async (t) => {
-    const gateway = await startFor(t, { env: { SLOW_CLOSE_GRACE: '100ms', SHUTDOWN_GRACE_PERIOD: '1h' } })
+    const gateway = await gatewayFor(t, { env: { SLOW_CLOSE_GRACE: '100ms', SHUTDOWN_GRACE_PERIOD: '1h' } })
     const { client, sent } = await joinAndStall(gateway, 'late')
     const stopped = gateway.gateway.stop()
     const startedAt = performance.now()
@@ -337,7 +330,7 @@ describe('a drain', () => {
       { DRAIN_DELAY: '30m', SHUTDOWN_GRACE_PERIOD: '1h' },
     ]
     for (const env of waits) {
-      const gateway = await startFor(t, { env })
+      const gateway = await gatewayFor(t, { env })
       const { client } = await joinAndStall(gateway, 'waiting')
       const stopped = gateway.gateway.stop()
       assert.equal(client.code, undefined)
@@ -348,7 +341,7 @@ describe('a drain', () => {
   })
 
   it('ends at once when nobody is there', async (t) => {
-    const gateway = await startFor(t, { env: { SHUTDOWN_GRACE_PERIOD: '1h', DRAIN_WINDOW: '1h' } })
+    const gateway = await gatewayFor(t, { env: { SHUTDOWN_GRACE_PERIOD: '1h', DRAIN_WINDOW: '1h' } })
     await (await gateway.join('gone')).close()
     await untilOpen(gateway, 0)
     await within(gateway.gateway.stop(), 'the end of the drain')

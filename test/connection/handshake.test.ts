@@ -2,25 +2,23 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { sessionAuth, sessionDown } from '../../src/contract/names.ts'
 import { connect } from '../support/client.ts'
-import { startGateway, type TestGateway } from '../support/gateway.ts'
+import { gatewayFor, type TestGateway } from '../support/gateway.ts'
 import { RawSocket, upgradeRequest } from '../support/raw.ts'
-import { type RealRedis, startRealRedis, withoutRealRedis } from '../support/redis.ts'
+import { type RealRedis, realRedisFor, withoutRealRedis } from '../support/redis.ts'
 import { assertRefusal, assertRefused, counted, knock, REFUSED, withToken } from '../support/refusals.ts'
-import { type RelayedRedis, startRelayedRedis } from '../support/relay.ts'
+import { type RelayedRedis, relayedRedisFor } from '../support/relay.ts'
+import { atEnd, scopeOf } from '../support/scope.ts'
 import { eventually, within } from '../support/wait.ts'
 import { answerOf, joinRaw, listeners, publish, untilOpen } from '../support/wire.ts'
 
 describe('an upgrade that Redis has not confirmed', () => {
+  const suite = scopeOf(after)
   let redis: RelayedRedis
   let gateway: TestGateway
   before(async () => {
-    redis = await startRelayedRedis()
-    gateway = await startGateway({ redis, env: { MAX_CONNECTIONS: '1', HANDSHAKE_TIMEOUT: '60s' } })
-  })
-  after(async () => {
-    redis?.release()
-    await gateway?.stop()
-    await redis?.stop()
+    redis = await relayedRedisFor(suite)
+    gateway = await gatewayFor(suite, { redis, env: { MAX_CONNECTIONS: '1', HANDSHAKE_TIMEOUT: '60s' } })
+    atEnd(suite, () => redis.release())
   })
 
   /** Frees whatever a test may still hold and checks that the one place there is can be taken. */
@@ -67,16 +65,13 @@ describe('an upgrade that Redis has not confirmed', () => {
 })
 
 describe('an upgrade for which Redis takes too long', () => {
+  const suite = scopeOf(after)
   let redis: RelayedRedis
   let gateway: TestGateway
   before(async () => {
-    redis = await startRelayedRedis()
-    gateway = await startGateway({ redis, env: { MAX_CONNECTIONS: '2', HANDSHAKE_TIMEOUT: '300ms' } })
-  })
-  after(async () => {
-    redis?.release()
-    await gateway?.stop()
-    await redis?.stop()
+    redis = await relayedRedisFor(suite)
+    gateway = await gatewayFor(suite, { redis, env: { MAX_CONNECTIONS: '2', HANDSHAKE_TIMEOUT: '300ms' } })
+    atEnd(suite, () => redis.release())
   })
 
   it('is refused with 504 at the token as at the subscription, and gives its place back', async () => {
@@ -101,15 +96,12 @@ describe('an upgrade for which Redis takes too long', () => {
 })
 
 describe('without Redis an upgrade', { skip: withoutRealRedis }, () => {
+  const suite = scopeOf(after)
   let redis: RealRedis
   let gateway: TestGateway
   before(async () => {
-    redis = await startRealRedis()
-    gateway = await startGateway({ redis, env: { MAX_CONNECTIONS: '1', HANDSHAKE_TIMEOUT: '300ms' } })
-  })
-  after(async () => {
-    await gateway?.stop()
-    await redis?.stop()
+    redis = await realRedisFor(suite)
+    gateway = await gatewayFor(suite, { redis, env: { MAX_CONNECTIONS: '1', HANDSHAKE_TIMEOUT: '300ms' } })
   })
 
   const assertServes = async (session: string) => {
@@ -132,8 +124,7 @@ describe('without Redis an upgrade', { skip: withoutRealRedis }, () => {
   })
 
   it('is refused with 503, not 504, when it is gone, even for one that was already on its way', async (t) => {
-    const patient = await startGateway({ redis, env: { HANDSHAKE_TIMEOUT: '60s' } })
-    t.after(() => patient.stop())
+    const patient = await gatewayFor(t, { redis, env: { HANDSHAKE_TIMEOUT: '60s' } })
     const token = await gateway.token('gone')
     redis.process.kill('SIGSTOP')
     const raw = await RawSocket.open(patient.http)
@@ -168,8 +159,7 @@ describe('without Redis an upgrade', { skip: withoutRealRedis }, () => {
 
 describe('while the gateway drains an upgrade', () => {
   it('is refused with 503, as long as the listener is open', async (t) => {
-    const gateway = await startGateway({ env: { DRAIN_DELAY: '20s' } })
-    t.after(() => gateway.stop())
+    const gateway = await gatewayFor(t, { env: { DRAIN_DELAY: '20s' } })
     const standing = await gateway.join('standing')
     const early = await RawSocket.open(gateway.http)
     const token = await gateway.token('late')
@@ -184,10 +174,8 @@ describe('while the gateway drains an upgrade', () => {
   })
 
   it('that is on its way is refused with 503 as well, at any stage, and who comes later finds no listener', async (t) => {
-    const redis = await startRelayedRedis()
-    t.after(() => redis.stop())
-    const gateway = await startGateway({ redis, env: { HANDSHAKE_TIMEOUT: '60s' } })
-    t.after(() => gateway.stop())
+    const redis = await relayedRedisFor(t)
+    const gateway = await gatewayFor(t, { redis, env: { HANDSHAKE_TIMEOUT: '60s' } })
     redis.hold(sessionDown('on-its-way'))
     const raw = await knock(gateway, 'on-its-way')
     await eventually(() => redis.holds(sessionDown('on-its-way')), 'the confirmation to be on its way')
@@ -206,8 +194,7 @@ describe('while the gateway drains an upgrade', () => {
   })
 
   it('leaves its socket open to the goodbye when it was complete before', async (t) => {
-    const gateway = await startGateway()
-    t.after(() => gateway.stop())
+    const gateway = await gatewayFor(t)
     const raw = await joinRaw(gateway, 'complete')
     await within(gateway.gateway.stop(), 'the end of the drain')
     await raw.untilClosed()

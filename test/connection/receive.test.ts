@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { sessionUp } from '../../src/contract/names.ts'
 import type { TestClient } from '../support/client.ts'
-import { startGateway, type TestGateway } from '../support/gateway.ts'
+import { gatewayFor, type TestGateway } from '../support/gateway.ts'
 import { clientFrame, type RawSocket } from '../support/raw.ts'
+import { scopeOf } from '../support/scope.ts'
 import { eventually, within } from '../support/wait.ts'
 import { closeOf, framesOf, joinRaw, OPCODE, publish, untilOpen } from '../support/wire.ts'
 
@@ -12,14 +13,14 @@ const MAX = 1000
 const jsonOf = (bytes: number) => JSON.stringify('x'.repeat(bytes - 2))
 
 describe('a client frame', () => {
+  const suite = scopeOf(after)
   let gateway: TestGateway
   const published: string[] = []
   before(async () => {
-    gateway = await startGateway({ env: { MAX_MESSAGE_SIZE: String(MAX), SESSION_RATE: '0' } })
+    gateway = await gatewayFor(suite, { env: { MAX_MESSAGE_SIZE: String(MAX), SESSION_RATE: '0' } })
     const subscriber = await gateway.redis.client()
     await subscriber.pSubscribe('session:*:up', (message) => published.push(message))
   })
-  after(() => gateway.stop())
 
   const lost = (reason: string) => gateway.metric('wsproxy_lost_messages_total', { reason })
   const closedWith = (code: string) => gateway.metric('wsproxy_disconnections_total', { door: 'session', code })
@@ -183,18 +184,18 @@ describe('a client frame', () => {
 })
 
 describe('a client that sends too fast', () => {
+  const suite = scopeOf(after)
   let gateway: TestGateway
   const published: Record<string, unknown[]> = {}
   const BURST = 20
   before(async () => {
-    gateway = await startGateway({ env: { SESSION_RATE: '1', SESSION_RATE_BURST: String(BURST) } })
+    gateway = await gatewayFor(suite, { env: { SESSION_RATE: '1', SESSION_RATE_BURST: String(BURST) } })
     const subscriber = await gateway.redis.client()
     await subscriber.pSubscribe('session:*:up', (message, channel) => {
       published[channel] ??= []
       published[channel].push(JSON.parse(message))
     })
   })
-  after(() => gateway.stop())
 
   const of = (session: string) => published[sessionUp(session)] ?? []
   const limited = () => gateway.metric('wsproxy_rate_limited_total', { what: 'frame' })
