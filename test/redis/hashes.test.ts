@@ -4,24 +4,23 @@ import { RedisUnavailable } from '../../src/platform/unavailable.ts'
 import { RedisHashes } from '../../src/redis/hashes.ts'
 import { atLink, newLink, openLink, type TestLink } from '../support/link.ts'
 import { freePort } from '../support/ports.ts'
-import { type Client, startRealRedis, startRedis, type TestRedis, withoutRealRedis } from '../support/redis.ts'
-import { startRelayedRedis } from '../support/relay.ts'
+import { type Client, realRedisFor, redisFor, type TestRedis, withoutRealRedis } from '../support/redis.ts'
+import { relayedRedisFor } from '../support/relay.ts'
+import { atEnd, scopeOf } from '../support/scope.ts'
 import { eventually } from '../support/wait.ts'
 
 describe('a hash that is read from Redis', () => {
+  const suite = scopeOf(after)
   let redis: TestRedis
   let agent: Client
   let made: TestLink
   let hashes: RedisHashes
   before(async () => {
-    redis = await startRedis()
+    redis = await redisFor(suite)
     agent = await redis.client()
     made = await openLink(redis.url)
+    atEnd(suite, () => made.close())
     hashes = new RedisHashes(atLink(made.link))
-  })
-  after(async () => {
-    made.close()
-    await redis.stop()
   })
 
   it('has every field as text', async () => {
@@ -117,9 +116,8 @@ describe('a hash that cannot be read', () => {
     assert.ok(performance.now() - startedAt < 500)
   })
 
-  it('is unavailable when the connection is lost before the answer', async () => {
-    const redis = await startRelayedRedis()
-    open.push(() => redis.stop())
+  it('is unavailable when the connection is lost before the answer', async (t) => {
+    const redis = await relayedRedisFor(t)
     const made = await openLink(redis.url)
     const hashes = hashesOn(made)
     redis.hold('HGETALL')
@@ -136,9 +134,8 @@ describe('a hash that cannot be read', () => {
 
   it('fails with the words of Redis when Redis answers with an error, and the next one is read', {
     skip: withoutRealRedis,
-  }, async () => {
-    const redis = await startRealRedis()
-    open.push(() => redis.stop())
+  }, async (t) => {
+    const redis = await realRedisFor(t)
     const agent = await redis.client()
     const hashes = hashesOn(await openLink(redis.url))
     await agent.hSet('mine', 'a', '1')

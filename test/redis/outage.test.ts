@@ -2,11 +2,12 @@ import assert from 'node:assert/strict'
 import { after, afterEach, before, describe, it } from 'node:test'
 import { createClient } from 'redis'
 import { sessionAuth, sessionDown, sessionUp } from '../../src/contract/names.ts'
-import { startBareGateway } from '../support/bare.ts'
+import { bareGatewayFor } from '../support/bare.ts'
 import { connect, type Refused, refused, type TestClient } from '../support/client.ts'
-import { startGateway, type TestGateway } from '../support/gateway.ts'
-import { TcpProxy } from '../support/proxy.ts'
-import { type RealRedis, startRealRedis, startRedis, type TestRedis, withoutRealRedis } from '../support/redis.ts'
+import { gatewayFor, type TestGateway } from '../support/gateway.ts'
+import { proxyFor, type TcpProxy } from '../support/proxy.ts'
+import { type RealRedis, realRedisFor, redisFor, type TestRedis, withoutRealRedis } from '../support/redis.ts'
+import { scopeOf } from '../support/scope.ts'
 import { eventually, within } from '../support/wait.ts'
 
 /** SPEC: upgrades are refused "within a second" during an outage. */
@@ -49,23 +50,20 @@ async function lost(gateway: TestGateway): Promise<void> {
 }
 
 describe('an outage of Redis', () => {
+  const suite = scopeOf(after)
+  const each = scopeOf(afterEach)
   let redis: TestRedis
   let proxy: TcpProxy
   let gateway: TestGateway
   before(async () => {
-    redis = await startRedis()
-  })
-  after(() => redis.stop())
-  afterEach(async () => {
-    await gateway.stop()
-    await proxy.stop()
+    redis = await redisFor(suite)
   })
 
   /** A gateway whose way to Redis can be cut while agents keep theirs. */
   async function start(env: Record<string, string> = {}): Promise<void> {
-    proxy = await TcpProxy.to(redis.port)
+    proxy = await proxyFor(each, redis.port)
     const through = { ...redis, url: `redis://127.0.0.1:${proxy.port}`, client: () => redis.client() }
-    gateway = await startGateway({ redis: through, env: { ...NO_RATE, ...env } })
+    gateway = await gatewayFor(each, { redis: through, env: { ...NO_RATE, ...env } })
   }
 
   async function listen(session: string): Promise<string[]> {
@@ -305,11 +303,11 @@ describe('an outage of Redis', () => {
     assert.equal(await gateway.metric('wsproxy_redis_reconnects_total', { link: 'subscriber' }), 0)
   })
 
-  it('can come before the first connection: upgrades get 503 until Redis is there', async () => {
+  it('can come before the first connection: upgrades get 503 until Redis is there', async (t) => {
     await start()
-    const late = await TcpProxy.to(redis.port)
+    const late = await proxyFor(t, redis.port)
     late.cut()
-    const bare = startBareGateway(`redis://127.0.0.1:${late.port}`)
+    const bare = bareGatewayFor(t, `redis://127.0.0.1:${late.port}`)
     assert.equal((await timedRefusal(`${bare.ws}/agent/ws/early`)).code, 'redis-unavailable')
     assert.equal(await status(`${bare.http}/ready`), 503)
     late.restore()
@@ -317,21 +315,19 @@ describe('an outage of Redis', () => {
     const client = await connect(`${bare.ws}/agent/ws/early`, { token: await gateway.token('early') })
     await gateway.agent.publish(sessionDown('early'), marker(1))
     assert.deepEqual(await client.take(1), [marker(1)])
-    await bare.stop()
-    await late.stop()
   })
 })
 
 describe('a real Redis that is killed, restarted or stopped', { skip: withoutRealRedis }, () => {
+  const suite = scopeOf(after)
+  const each = scopeOf(afterEach)
   let redis: RealRedis
   let gateway: TestGateway
   before(async () => {
-    redis = await startRealRedis()
+    redis = await realRedisFor(suite)
   })
-  after(() => redis.stop())
-  afterEach(() => gateway.stop())
   const start = async (env: Record<string, string> = {}) => {
-    gateway = await startGateway({ redis, env: { ...NO_RATE, ...env } })
+    gateway = await gatewayFor(each, { redis, env: { ...NO_RATE, ...env } })
   }
 
   it(`gets all of ${CROWD} channels again after a restart`, async () => {
@@ -438,7 +434,7 @@ describe('a real Redis that is killed, restarted or stopped', { skip: withoutRea
     const agent = await redis.client()
     const rules = ['on', '>pw', '+@all', '~*', 'resetchannels', '&session:ok-*']
     await agent.sendCommand(['ACL', 'SETUSER', 'limited', ...rules])
-    gateway = await startGateway({ redis: { ...redis, url: `redis://limited:pw@127.0.0.1:${redis.port}` } })
+    gateway = await gatewayFor(each, { redis: { ...redis, url: `redis://limited:pw@127.0.0.1:${redis.port}` } })
     const before = await gateway.join('ok-1')
     const token = await gateway.token('forbidden')
     const refusal = await within(refused(gateway.sessionUrl('forbidden'), { token }), 'the refusal', 4000)
@@ -454,7 +450,7 @@ describe('a real Redis that is killed, restarted or stopped', { skip: withoutRea
     const rules = ['on', '>pw', '+@all', '~*', 'resetchannels']
     const allow = (channels: string[]) => agent.sendCommand(['ACL', 'SETUSER', 'changed', ...rules, ...channels])
     await allow(['&session:*'])
-    gateway = await startGateway({ redis: { ...redis, url: `redis://changed:pw@127.0.0.1:${redis.port}` } })
+    gateway = await gatewayFor(each, { redis: { ...redis, url: `redis://changed:pw@127.0.0.1:${redis.port}` } })
     const clients = [await gateway.join('kept'), await gateway.join('taken')]
     // Redis itself drops the connections that have channels which they may not have any more.
     await allow(['&session:kept:*'])
@@ -465,11 +461,11 @@ describe('a real Redis that is killed, restarted or stopped', { skip: withoutRea
 })
 
 describe('a Redis with a password', { skip: withoutRealRedis }, () => {
-  it('is entered with the password of its URL; with a wrong one /ready says 503 until it is right', async () => {
-    const redis = await startRealRedis(['--requirepass', 'first'])
+  it('is entered with the password of its URL; with a wrong one /ready says 503 until it is right', async (t) => {
+    const redis = await realRedisFor(t, ['--requirepass', 'first'])
     const url = (password: string) => `redis://:${password}@127.0.0.1:${redis.port}`
-    const right = startBareGateway(url('first'))
-    const wrong = startBareGateway(url('second'))
+    const right = bareGatewayFor(t, url('first'))
+    const wrong = bareGatewayFor(t, url('second'))
     const agent = createClient({ url: url('first') })
     await agent.connect()
     try {
@@ -487,8 +483,6 @@ describe('a Redis with a password', { skip: withoutRealRedis }, () => {
       await eventually(async () => (await status(`${wrong.http}/ready`)) === 200, 'the password to be right')
     } finally {
       agent.destroy()
-      await Promise.all([right.stop(), wrong.stop()])
-      await redis.stop()
     }
   })
 })

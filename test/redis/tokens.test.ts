@@ -3,8 +3,9 @@ import { after, before, describe, it } from 'node:test'
 import { RedisUnavailable } from '../../src/platform/unavailable.ts'
 import { RedisTokens } from '../../src/redis/tokens.ts'
 import { atLink, newLink, openLink, type TestLink } from '../support/link.ts'
-import { TcpProxy } from '../support/proxy.ts'
-import { type Client, startRedis, type TestRedis, withoutRealRedis } from '../support/redis.ts'
+import { proxyFor } from '../support/proxy.ts'
+import { type Client, redisFor, type TestRedis, withoutRealRedis } from '../support/redis.ts'
+import { atEnd, scopeOf } from '../support/scope.ts'
 import { eventually, within } from '../support/wait.ts'
 
 const REMOVE = 0
@@ -12,17 +13,15 @@ const LEAVE = -1
 const SECRET = 'a-secret-of-this-process'
 
 describe('tokens in Redis', () => {
+  const suite = scopeOf(after)
   let redis: TestRedis
   let opened: TestLink
   let agent: Client
   before(async () => {
-    redis = await startRedis()
+    redis = await redisFor(suite)
     opened = await openLink(redis.url)
+    atEnd(suite, () => opened.close())
     agent = await redis.client()
-  })
-  after(async () => {
-    opened.close()
-    await redis.stop()
   })
   const tokens = (after: number, link = opened.link) => new RedisTokens(atLink(link), after, SECRET)
   const keep = (key: string, token: string, seconds = 60) =>
@@ -132,14 +131,13 @@ describe('tokens in Redis', () => {
     await assert.rejects(tokens(REMOVE, closed.link).redeem('auth', 'right'), RedisUnavailable)
   })
 
-  it('throws RedisUnavailable when the connection is lost before the answer', async () => {
-    const proxy = await TcpProxy.to(redis.port)
+  it('throws RedisUnavailable when the connection is lost before the answer', async (t) => {
+    const proxy = await proxyFor(t, redis.port)
     const through = await openLink(`redis://127.0.0.1:${proxy.port}`)
     proxy.hold()
     const rejected = assert.rejects(tokens(REMOVE, through.link).redeem('auth', 'right'), RedisUnavailable)
     proxy.cut()
     await within(rejected, 'the rejection')
     through.close()
-    await proxy.stop()
   })
 })

@@ -6,13 +6,15 @@ import type { Answered } from '../../src/redis/wire/connection.ts'
 import { ErrorReply, Unsent } from '../../src/redis/wire/errors.ts'
 import { Metrics } from '../../src/telemetry/metrics.ts'
 import { openLink, type TestLink, total } from '../support/link.ts'
-import { TcpProxy } from '../support/proxy.ts'
-import { type Client, startRedis, type TestRedis, withoutRealRedis } from '../support/redis.ts'
+import { proxyFor, type TcpProxy } from '../support/proxy.ts'
+import { type Client, redisFor, type TestRedis, withoutRealRedis } from '../support/redis.ts'
+import { atEnd, scopeOf } from '../support/scope.ts'
 import { eventually, within } from '../support/wait.ts'
 
 const MANY = 1_000_000
 
 describe('upstream', () => {
+  const suite = scopeOf(after)
   let redis: TestRedis
   let proxy: TcpProxy
   let opened: TestLink
@@ -20,17 +22,13 @@ describe('upstream', () => {
   let ready = true
   const heard: string[] = []
   before(async () => {
-    redis = await startRedis()
-    proxy = await TcpProxy.to(redis.port)
+    redis = await redisFor(suite)
+    proxy = await proxyFor(suite, redis.port)
     opened = await openLink(`redis://127.0.0.1:${proxy.port}`)
+    atEnd(suite, () => opened.close())
     agent = await redis.client()
     const subscriber = await redis.client()
     await subscriber.subscribe('up', (message) => heard.push(message))
-  })
-  after(async () => {
-    opened.close()
-    await proxy.stop()
-    await redis.stop()
   })
 
   function start(options: Partial<UpstreamOptions> = {}) {

@@ -10,26 +10,24 @@ import type { OnMessage } from '../../../src/redis/wire/resp.ts'
 import { Metrics } from '../../../src/telemetry/metrics.ts'
 import { keptLog, openLink, type TestLink, total } from '../../support/link.ts'
 import { assertProperty } from '../../support/property.ts'
-import { TcpProxy } from '../../support/proxy.ts'
-import { type Client, startRedis, type TestRedis, withoutRealRedis } from '../../support/redis.ts'
+import { proxyFor, type TcpProxy } from '../../support/proxy.ts'
+import { type Client, redisFor, type TestRedis, withoutRealRedis } from '../../support/redis.ts'
+import { scopeOf } from '../../support/scope.ts'
 import { eventually, within } from '../../support/wait.ts'
 
 /** More than go into one SUBSCRIBE. */
 const CROWD = 12_000
 
 describe('the feed', () => {
+  const suite = scopeOf(after)
   let redis: TestRedis
   let proxy: TcpProxy
   let agent: Client
   let opened: TestLink<SubscriberConnection> | undefined
   before(async () => {
-    redis = await startRedis()
-    proxy = await TcpProxy.to(redis.port)
+    redis = await redisFor(suite)
+    proxy = await proxyFor(suite, redis.port)
     agent = await redis.client()
-  })
-  after(async () => {
-    await proxy.stop()
-    await redis.stop()
   })
   afterEach(async () => {
     opened?.close()

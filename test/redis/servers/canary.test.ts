@@ -1,31 +1,29 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, before, describe, it } from 'node:test'
 import { sessionDown } from '../../../src/contract/names.ts'
-import { FaultProxy } from '../../support/fault-proxy.ts'
-import { startGateway, type TestGateway } from '../../support/gateway.ts'
-import { type RealRedis, startRealRedis, withoutRealRedis } from '../../support/redis.ts'
+import { type FaultProxy, faultProxyFor } from '../../support/fault-proxy.ts'
+import { gatewayFor, type TestGateway } from '../../support/gateway.ts'
+import { type RealRedis, realRedisFor, withoutRealRedis } from '../../support/redis.ts'
+import { scopeOf } from '../../support/scope.ts'
 import { eventually } from '../../support/wait.ts'
 
 const QUICK = { REDIS_CANARY_INTERVAL: '100ms', REDIS_CANARY_TIMEOUT: '600ms' }
 const marker = (text: string) => JSON.stringify({ marker: text })
 
 describe('a quiet fault of Redis', { skip: withoutRealRedis }, () => {
+  const suite = scopeOf(after)
+  const each = scopeOf(afterEach)
   let redis: RealRedis
   let proxy: FaultProxy
   let gateway: TestGateway
   before(async () => {
-    redis = await startRealRedis(['--client-output-buffer-limit', 'pubsub', '1mb', '0', '0'])
-  })
-  after(() => redis.stop())
-  afterEach(async () => {
-    await gateway.stop()
-    await proxy.stop()
+    redis = await realRedisFor(suite, ['--client-output-buffer-limit', 'pubsub', '1mb', '0', '0'])
   })
 
   async function start(env: Record<string, string> = QUICK, user = ''): Promise<void> {
-    proxy = await FaultProxy.to(redis.port)
+    proxy = await faultProxyFor(each, redis.port)
     const url = `redis://${user}127.0.0.1:${proxy.port}`
-    gateway = await startGateway({ redis: { ...redis, url, client: () => redis.client() }, env })
+    gateway = await gatewayFor(each, { redis: { ...redis, url, client: () => redis.client() }, env })
   }
 
   const publish = (session: string, text: string) => gateway.agent.publish(sessionDown(session), marker(text))
@@ -67,7 +65,6 @@ describe('a quiet fault of Redis', { skip: withoutRealRedis }, () => {
     assert.equal(await gateway.metric('wsproxy_redis_canaries_lost_total'), 0)
     assert.equal(await gateway.metric('wsproxy_redis_pubsub_channels_active'), 0)
     await gateway.stop()
-    await proxy.stop()
     await start({ REDIS_CANARY_INTERVAL: '0' })
     assert.deepEqual(await gateway.agent.pubSubChannels('wsproxy:*'), [])
   })

@@ -1,17 +1,18 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
-import { loadConfig } from '../../../src/config/load.ts'
 import { sessionAuth, sessionDown, sessionUp } from '../../../src/contract/names.ts'
-import { Gateway } from '../../../src/gateway/gateway.ts'
+import type { Gateway } from '../../../src/gateway/gateway.ts'
 import { slotOf } from '../../../src/redis/pubsub/slots.ts'
-import { createLogger } from '../../../src/telemetry/log.ts'
+import { type BareGateway, bareGatewayFor } from '../../support/bare.ts'
 import { connect } from '../../support/client.ts'
-import { type ClusterClient, migrateSlot, primaryOf, startCluster, type TestCluster } from '../../support/cluster.ts'
+import { type ClusterClient, clusterFor, migrateSlot, primaryOf, type TestCluster } from '../../support/cluster.ts'
 import { withoutRealRedis } from '../../support/redis.ts'
+import { type Scope, scopeOf } from '../../support/scope.ts'
 import { eventually } from '../../support/wait.ts'
 
 describe('with a Redis Cluster', { skip: withoutRealRedis }, () => {
+  const suite = scopeOf(after)
   let cluster: TestCluster
   let agent: ClusterClient
   let gateway: Gateway
@@ -19,15 +20,12 @@ describe('with a Redis Cluster', { skip: withoutRealRedis }, () => {
   // Names that differ in one digit share a server: CRC16 is linear.
   const ids = Array.from({ length: 30 }, (_, i) => createHash('md5').update(String(i)).digest('hex').slice(0, 8))
 
-  const start = (env: Record<string, string> = {}) => {
-    const { config } = loadConfig({
-      LISTEN_ADDR: '127.0.0.1:0',
-      REDIS_CLUSTER_NODES: cluster.addresses,
-      CONNECT_RATE_PER_IP: '0',
-      ...env,
-    })
-    const made = new Gateway({ config, redisUrl: 'redis://localhost', log: createLogger('silent') })
-    return { made, url: `ws://127.0.0.1:${made.listen().port}` }
+  /** A gateway on the cluster, ready. */
+  const start = async (scope: Scope, env: Record<string, string> = {}): Promise<BareGateway> => {
+    const nodes = { REDIS_CLUSTER_NODES: cluster.addresses, CONNECT_RATE_PER_IP: '0' }
+    const started = bareGatewayFor(scope, 'redis://localhost', { ...nodes, ...env })
+    await eventually(() => started.gateway.redisReady, 'the gateway to reach the cluster')
+    return started
   }
   const join = async (base: string, id: string) => {
     await agent.set(sessionAuth(id), 't')
@@ -35,15 +33,11 @@ describe('with a Redis Cluster', { skip: withoutRealRedis }, () => {
   }
 
   before(async () => {
-    cluster = await startCluster({ replicas: true })
+    cluster = await clusterFor(suite, { replicas: true })
     agent = await cluster.client()
-    ;({ made: gateway, url } = start())
-    await eventually(() => gateway.redisReady, 'the gateway to reach the cluster')
-  })
-  after(async () => {
-    void gateway?.stop()
-    await gateway?.stop()
-    await cluster?.stop()
+    const started = await start(suite)
+    gateway = started.gateway
+    url = started.ws
   })
 
   it('serves sessions and runs whose keys are on any server', async () => {
@@ -99,9 +93,8 @@ describe('with a Redis Cluster', { skip: withoutRealRedis }, () => {
     for (const client of clients) await client.close()
   })
 
-  it('uses sharded pub/sub when asked to, and follows a slot that moves', async () => {
-    const { made, url: sharded } = start({ REDIS_SHARDED_PUBSUB: 'true' })
-    await eventually(() => made.redisReady, 'the gateway to reach the cluster')
+  it('uses sharded pub/sub when asked to, and follows a slot that moves', async (t) => {
+    const { ws: sharded } = await start(t, { REDIS_SHARDED_PUBSUB: 'true' })
     const clients = await Promise.all(ids.map((id) => join(sharded, `h-${id}`)))
     for (const id of ids) await agent.sPublish(sessionDown(`h-${id}`), '"sharded"')
     for (const client of clients) await client.take(1)
@@ -109,7 +102,5 @@ describe('with a Redis Cluster', { skip: withoutRealRedis }, () => {
     await agent.sSubscribe(sessionUp(`h-${ids[1]}`), (message) => heard.push(message))
     clients[1]!.send('{"up":1}')
     await eventually(() => heard.length === 1, 'the frame on :up')
-    void made.stop()
-    await made.stop()
   })
 })

@@ -6,14 +6,14 @@ import { after, before, describe, it } from 'node:test'
 import { createClient } from 'redis'
 import { sessionDown } from '../../../src/contract/names.ts'
 import { type EmbeddedRedis, startEmbeddedRedis } from '../../../src/redis/servers/embedded.ts'
-import { startGateway } from '../../support/gateway.ts'
+import { gatewayFor } from '../../support/gateway.ts'
 import { live } from '../../support/live.ts'
 import type { Client } from '../../support/redis.ts'
 import { watchRun } from '../../support/runs.ts'
 import { eventually, within } from '../../support/wait.ts'
 
 describe('a gateway on the embedded server', () => {
-  it('lets clients in at every door, however they come and go', async () => {
+  it('lets clients in at every door, however they come and go', async (t) => {
     const server = await startEmbeddedRedis()
     const stopped = () => server.close()
     const port = Number(new URL(server.url).port)
@@ -25,7 +25,7 @@ describe('a gateway on the embedded server', () => {
       agents.push(made)
       return made as unknown as Client
     }
-    const gateway = await startGateway({ redis: { url: server.url, port, client: agent, stop: stopped } })
+    const gateway = await gatewayFor(t, { redis: { url: server.url, port, client: agent, stop: stopped } })
     for (let round = 0; round < 3; round++) {
       const clients = await Promise.all([
         live(gateway),
@@ -37,7 +37,6 @@ describe('a gateway on the embedded server', () => {
       assert.deepEqual(await clients[2].take(1), ['hello'])
       for (const client of clients) client.socket.close()
     }
-    await gateway.stop()
     for (const each of agents) each.destroy()
     await stopped()
   })

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
 import { missingFlags } from '../../../src/redis/servers/keyspace.ts'
-import { startGateway, type TestGateway } from '../../support/gateway.ts'
-import { type Client, type RealRedis, startRealRedis, type TestRedis, withoutRealRedis } from '../../support/redis.ts'
+import { gatewayFor, type TestGateway } from '../../support/gateway.ts'
+import { type Client, type RealRedis, realRedisFor, type TestRedis, withoutRealRedis } from '../../support/redis.ts'
 import { frameOf, untilShown, watchRun } from '../../support/runs.ts'
+import { scopeOf } from '../../support/scope.ts'
 import { eventually } from '../../support/wait.ts'
 
 /** What the run door lives on, in the order in which it is asked for. */
@@ -29,18 +30,16 @@ describe('the flags of notify-keyspace-events', () => {
 })
 
 describe('notify-keyspace-events', { skip: withoutRealRedis }, () => {
+  const suite = scopeOf(after)
+  const each = scopeOf(afterEach)
   let redis: RealRedis
   let agent: Client
-  let gateway: TestGateway | undefined
   before(async () => {
-    redis = await startRealRedis()
+    redis = await realRedisFor(suite)
     agent = await redis.client()
   })
-  after(() => redis.stop())
   beforeEach(() => agent.configSet('notify-keyspace-events', 'KEA'))
   afterEach(async () => {
-    await gateway?.stop()
-    gateway = undefined
     await agent.flushAll()
   })
 
@@ -51,8 +50,7 @@ describe('notify-keyspace-events', { skip: withoutRealRedis }, () => {
 
   async function start(env: Record<string, string> = {}, url = redis.url): Promise<TestGateway> {
     const there: TestRedis = { ...redis, url }
-    gateway = await startGateway({ redis: there, env: { RUN_RESYNC_INTERVAL: '0', ...env } })
-    return gateway
+    return gatewayFor(each, { redis: there, env: { RUN_RESYNC_INTERVAL: '0', ...env } })
   }
 
   /** Cuts the connections of the gateway, and waits until it has new ones. */

@@ -6,8 +6,9 @@ import { RedisUnavailable } from '../../../src/platform/unavailable.ts'
 import { backoffMs } from '../../../src/redis/servers/link.ts'
 import { newLink, openLink, type TestLink, total } from '../../support/link.ts'
 import { assertProperty } from '../../support/property.ts'
-import { TcpProxy } from '../../support/proxy.ts'
-import { startRealRedis, startRedis, type TestRedis, withoutRealRedis } from '../../support/redis.ts'
+import { proxyFor, type TcpProxy } from '../../support/proxy.ts'
+import { realRedisFor, redisFor, type TestRedis, withoutRealRedis } from '../../support/redis.ts'
+import { scopeOf } from '../../support/scope.ts'
 import { eventually } from '../../support/wait.ts'
 
 /** Longer than Redis may be silent. */
@@ -57,16 +58,13 @@ describe('the pause before the next attempt', () => {
 })
 
 describe('a link', () => {
+  const suite = scopeOf(after)
   let redis: TestRedis
   let proxy: TcpProxy
   let made: TestLink | undefined
   before(async () => {
-    redis = await startRedis()
-    proxy = await TcpProxy.to(redis.port)
-  })
-  after(async () => {
-    await proxy.stop()
-    await redis.stop()
+    redis = await redisFor(suite)
+    proxy = await proxyFor(suite, redis.port)
   })
   afterEach(() => made?.close())
   const url = () => `redis://127.0.0.1:${proxy.port}`
@@ -261,8 +259,8 @@ describe('a link', () => {
     }
   })
 
-  it('can be closed while it is connecting, and leaves no connection behind', async () => {
-    const way = await TcpProxy.to(redis.port)
+  it('can be closed while it is connecting, and leaves no connection behind', async (t) => {
+    const way = await proxyFor(t, redis.port)
     const connecting = newLink(`redis://127.0.0.1:${way.port}`)
     connecting.close()
     const barely = newLink(`redis://127.0.0.1:${way.port}`)
@@ -271,19 +269,19 @@ describe('a link', () => {
     // The connection of one who came later is there only when theirs would be.
     const later = await openLink(`redis://127.0.0.1:${way.port}`)
     later.close()
-    await eventually(() => way.idle, 'all connections to be closed').finally(() => way.stop())
+    await eventually(() => way.idle, 'all connections to be closed')
     assert.equal(connecting.link.state, 'closed')
     assert.equal(connecting.seen.ready + barely.seen.ready, 0)
   })
 
-  it('can be closed while it waits for an answer, and leaves no connection behind', async () => {
-    const way = await TcpProxy.to(redis.port)
+  it('can be closed while it waits for an answer, and leaves no connection behind', async (t) => {
+    const way = await proxyFor(t, redis.port)
     way.hold()
     const waiting = newLink(`redis://127.0.0.1:${way.port}`)
     await eventually(() => way.connections > 0, 'the connection')
     waiting.close()
     way.release()
-    await eventually(() => way.idle, 'the connection to be closed').finally(() => way.stop())
+    await eventually(() => way.idle, 'the connection to be closed')
     assert.equal(waiting.seen.ready, 0)
   })
 
@@ -300,8 +298,10 @@ describe('a link', () => {
     assert.equal(waiting.seen.ready, 0)
   })
 
-  it('enters with the password of its URL, and keeps trying with a wrong one', { skip: withoutRealRedis }, async () => {
-    const guarded = await startRealRedis(['--requirepass', 'open sesame'])
+  it('enters with the password of its URL, and keeps trying with a wrong one', {
+    skip: withoutRealRedis,
+  }, async (t) => {
+    const guarded = await realRedisFor(t, ['--requirepass', 'open sesame'])
     const right = newLink(`redis://:open%20sesame@127.0.0.1:${guarded.port}`)
     const wrong = newLink(`redis://:another-word@127.0.0.1:${guarded.port}`)
     await eventually(() => right.link.state === 'ready', 'the right password')
@@ -310,6 +310,5 @@ describe('a link', () => {
     assert.match(String(wrong.log[0]?.reason), /WRONGPASS|invalid/)
     assert.ok(!JSON.stringify([...wrong.log, ...right.log]).match(/another-word|sesame/), 'no password in the log')
     for (const each of [right, wrong]) each.close()
-    await guarded.stop()
   })
 })

@@ -4,11 +4,12 @@ import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
 import { sessionAuth, sessionDown, sessionUp } from '../../../src/contract/names.ts'
 import { slotOf } from '../../../src/redis/pubsub/slots.ts'
 import { accountDown, gapsOf, type Interval, numbered, type Published, type Witness } from '../../chaos/account.ts'
-import { type BareGateway, startBareGateway } from '../../support/bare.ts'
+import { type BareGateway, bareGatewayFor } from '../../support/bare.ts'
 import { connect, RefusedError, refused, type TestClient } from '../../support/client.ts'
-import { type ClusterClient, migrateSlot, primaryOf, startCluster, type TestCluster } from '../../support/cluster.ts'
+import { type ClusterClient, clusterFor, migrateSlot, primaryOf, type TestCluster } from '../../support/cluster.ts'
 import { sample } from '../../support/gateway.ts'
 import { withoutRealRedis } from '../../support/redis.ts'
+import { scopeOf } from '../../support/scope.ts'
 import { eventually } from '../../support/wait.ts'
 
 const SESSIONS = 24
@@ -23,6 +24,8 @@ interface Session {
 }
 
 describe('a Redis Cluster with sharded pub/sub', { skip: withoutRealRedis }, () => {
+  const each = scopeOf(afterEach)
+  const suite = scopeOf(after)
   let cluster: TestCluster
   let agent: ClusterClient
   let gateway: BareGateway
@@ -30,18 +33,16 @@ describe('a Redis Cluster with sharded pub/sub', { skip: withoutRealRedis }, () 
   let round = 0
 
   before(async () => {
-    cluster = await startCluster()
+    cluster = await clusterFor(suite)
     agent = await cluster.client()
   })
-  after(() => cluster?.stop())
   beforeEach(async () => {
     const env = { REDIS_CLUSTER_NODES: cluster.addresses, REDIS_SHARDED_PUBSUB: 'true', CONNECT_RATE_PER_IP: '0' }
-    gateway = startBareGateway('redis://localhost', env)
+    gateway = bareGatewayFor(each, 'redis://localhost', env)
     await eventually(() => gateway.gateway.redisReady, 'the gateway to reach the cluster')
     round++
     sessions = await Promise.all(Array.from({ length: SESSIONS }, (_, i) => join(idOf(i))))
   })
-  afterEach(() => gateway?.stop())
 
   /** Names that differ in one digit share a server: CRC16 is linear. */
   const idOf = (i: number) => createHash('md5').update(`${round}-${i}`).digest('hex').slice(0, 8)

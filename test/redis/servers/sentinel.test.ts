@@ -2,10 +2,11 @@ import assert from 'node:assert/strict'
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
 import { sessionAuth, sessionDown, sessionUp } from '../../../src/contract/names.ts'
 import { accountDown, numbered, type Published } from '../../chaos/account.ts'
-import { type BareGateway, startBareGateway } from '../../support/bare.ts'
+import { type BareGateway, bareGatewayFor } from '../../support/bare.ts'
 import { connect, RefusedError, type TestClient } from '../../support/client.ts'
 import { type Client, type RealRedis, withoutRealRedis } from '../../support/redis.ts'
-import { startSentinels, type TestSentinels } from '../../support/sentinel.ts'
+import { scopeOf } from '../../support/scope.ts'
+import { sentinelsFor, type TestSentinels } from '../../support/sentinel.ts'
 import { eventually } from '../../support/wait.ts'
 
 const FAIL_OVER_MS = 30_000
@@ -13,11 +14,13 @@ const marker = (text: string) => JSON.stringify({ marker: text })
 const gaps = (client: TestClient) => client.values.filter(({ command }) => command === 'gap')
 
 describe('with Redis Sentinel', { skip: withoutRealRedis }, () => {
+  const each = scopeOf(afterEach)
+  const suite = scopeOf(after)
   let sentinels: TestSentinels
   let gateway: BareGateway
   let agents: Map<number, Client>
   before(async () => {
-    sentinels = await startSentinels()
+    sentinels = await sentinelsFor(suite)
     const clients = await Promise.all(
       sentinels.servers.map(async (server) => [server.port, await server.client()] as const),
     )
@@ -25,11 +28,9 @@ describe('with Redis Sentinel', { skip: withoutRealRedis }, () => {
   })
   beforeEach(async () => {
     const env = { REDIS_SENTINELS: sentinels.addresses, CONNECT_RATE_PER_IP: '0' }
-    gateway = startBareGateway('redis://localhost', env)
+    gateway = bareGatewayFor(each, 'redis://localhost', env)
     await eventually(() => gateway.gateway.redisReady, 'the gateway to reach the master')
   })
-  afterEach(() => gateway?.stop())
-  after(() => sentinels?.stop())
 
   const serverAt = (port: number): RealRedis => sentinels.servers.find((server) => server.port === port)!
   const join = async (agent: Client, session: string) => {

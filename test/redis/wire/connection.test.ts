@@ -6,7 +6,8 @@ import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
 import { promisify } from 'node:util'
 import { RedisConnection } from '../../../src/redis/wire/connection.ts'
 import { ErrorReply, Unsent } from '../../../src/redis/wire/errors.ts'
-import { startRedis, type TestRedis, withoutRealRedis } from '../../support/redis.ts'
+import { redisFor, type TestRedis, withoutRealRedis } from '../../support/redis.ts'
+import { scopeOf } from '../../support/scope.ts'
 import { eventually, within } from '../../support/wait.ts'
 
 const targetAt = (port: number, database = 0) => ({
@@ -25,12 +26,12 @@ async function connectTo(port: number, database?: number): Promise<RedisConnecti
 }
 
 describe('a connection to Redis', () => {
+  const suite = scopeOf(after)
   let redis: TestRedis
   let connection: RedisConnection
   before(async () => {
-    redis = await startRedis()
+    redis = await redisFor(suite)
   })
-  after(() => redis.stop())
   beforeEach(async () => {
     connection = await connectTo(redis.port)
   })
