@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, it } from 'node:test'
-import { startGateway, type TestGateway } from '../support/gateway.ts'
-import { type RealRedis, startRealRedis, withoutRealRedis } from '../support/redis.ts'
+import { gatewayFor, type TestGateway } from '../support/gateway.ts'
+import { type RealRedis, realRedisFor, withoutRealRedis } from '../support/redis.ts'
+import { atEnd, scopeOf } from '../support/scope.ts'
 import { eventually } from '../support/wait.ts'
 import type { Interval } from './account.ts'
 import { Traffic } from './traffic.ts'
@@ -12,21 +13,18 @@ const RESTARTS = 3
 const ENV = { SESSION_RATE: '0', UPSTREAM_BUFFER_MESSAGES: '100', LOG_LEVEL: 'warn' }
 
 describe('a real Redis that is restarted under traffic', { skip: withoutRealRedis }, () => {
+  const each = scopeOf(afterEach)
   let redis: RealRedis
   let gateway: TestGateway
   let traffic: Traffic
   beforeEach(async () => {
-    redis = await startRealRedis()
-    gateway = await startGateway({ redis, env: ENV })
+    redis = await realRedisFor(each)
+    gateway = await gatewayFor(each, { redis, env: ENV })
     traffic = await Traffic.open(redis.url, SESSIONS)
+    atEnd(each, () => traffic.close())
     for (const session of SESSIONS)
       for (let i = 0; i < SOCKETS_PER_SESSION; i++) traffic.add(session, await gateway.join(session))
     traffic.start()
-  })
-  afterEach(async () => {
-    traffic.close()
-    await gateway.stop()
-    await redis.stop()
   })
 
   /** So many messages more. */
