@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Command, killCommands } from './support/cli.ts'
-import { startGateway, type TestGateway } from './support/gateway.ts'
+import { gatewayFor, type TestGateway } from './support/gateway.ts'
+import { atEnd, scopeOf } from './support/scope.ts'
 import { eventually } from './support/wait.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
@@ -27,20 +28,20 @@ function snippet(kind: string): string {
 }
 
 describe('the snippets of the README', () => {
+  const suite = scopeOf(after)
   let gateway: TestGateway
   /** Inside the project, so that packages are found from it. */
   let folder: string
   const children: ChildProcess[] = []
 
   before(async () => {
-    gateway = await startGateway()
+    gateway = await gatewayFor(suite)
     folder = mkdtempSync(join(ROOT, 'dist', 'readme-'))
-  })
-  after(async () => {
-    for (const child of children) child.kill('SIGKILL')
-    await killCommands()
-    await gateway.stop()
-    rmSync(folder, { recursive: true, force: true })
+    atEnd(suite, () => rmSync(folder, { recursive: true, force: true }))
+    atEnd(suite, killCommands)
+    atEnd(suite, () => {
+      for (const child of children) child.kill('SIGKILL')
+    })
   })
 
   const here = (text: string, token = ''): string =>

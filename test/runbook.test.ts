@@ -10,12 +10,13 @@ import { parse } from 'yaml'
 import { closes, frameErrors, refusals } from '../src/contract/codes.ts'
 import { GAP_REASONS, LOSS_REASONS } from '../src/contract/reasons.ts'
 import { Metrics } from '../src/telemetry/metrics.ts'
-import { startBareGateway } from './support/bare.ts'
+import { type BareGateway, bareGatewayFor } from './support/bare.ts'
 import { connect } from './support/client.ts'
 import { sample } from './support/gateway.ts'
 import { build } from './support/kustomize.ts'
 import { freePort } from './support/ports.ts'
-import { startRedis, type TestRedis, withoutRealRedis } from './support/redis.ts'
+import { redisFor, type TestRedis, withoutRealRedis } from './support/redis.ts'
+import { atEnd, scopeOf } from './support/scope.ts'
 import { eventually, within } from './support/wait.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
@@ -120,32 +121,29 @@ if (withoutRealRedis) missing.push('redis-server')
 describe('the commands of the runbook', {
   skip: missing.length > 0 && `needs ${missing.join(' and ')} on the PATH`,
 }, () => {
+  const suite = scopeOf(after)
   let redis: TestRedis
-  let gateway: ReturnType<typeof startBareGateway>
+  let gateway: BareGateway
   let folder: string
 
   before(async () => {
-    redis = await startRedis()
-    gateway = startBareGateway(redis.url, { ADMIN_PORT: String(await freePort()) })
+    redis = await redisFor(suite)
+    gateway = bareGatewayFor(suite, redis.url, { ADMIN_PORT: String(await freePort()) })
     await eventually(() => gateway.gateway.redisReady, 'the gateway to reach Redis')
     folder = mkdtempSync(join(tmpdir(), 'wsproxy-runbook-'))
+    atEnd(suite, () => rmSync(folder, { recursive: true, force: true }))
     const main = join(ROOT, 'dist/src/cli/main.js')
     writeFileSync(join(folder, 'wsproxy'), `#!/bin/sh\nexec '${process.execPath}' '${main}' "$@"\n`)
     chmodSync(join(folder, 'wsproxy'), 0o755)
   })
-  after(async () => {
-    await gateway?.stop()
-    await redis?.stop()
-    rmSync(folder, { recursive: true, force: true })
-  })
 
-  it('give a user of Redis all the rights that the gateway needs: a session and a run work, and nothing is denied', async () => {
+  it('give a user of Redis all the rights that the gateway needs: a session and a run work, and nothing is denied', async (t) => {
     const [, rules] = /ACL SETUSER runbook-wsproxy on '>a-password' (.*)$/m.exec(PAGE)!
     const admin = await redis.client()
     const words = rules!.replaceAll(/['\\]/g, '').split(' ')
     await admin.sendCommand(['ACL', 'SETUSER', 'limited', 'on', '>secret', ...words])
     const url = redis.url.replace('//', '//limited:secret@')
-    const own = startBareGateway(url, {
+    const own = bareGatewayFor(t, url, {
       REDIS_CANARY_INTERVAL: '50ms',
       SESSION_FLOW_SIGNAL: 'true',
       REDIS_SET_KEYSPACE_EVENTS: 'true',
@@ -170,7 +168,6 @@ describe('the commands of the runbook', {
       'a canary to come back',
     )
     const page = await scrape()
-    await own.stop()
     assert.equal(sample(page, 'wsproxy_errors_total', { type: 'redis' }), 0)
     const doctor = spawnSync(process.execPath, [join(ROOT, 'dist/src/cli/main.js'), 'doctor'], {
       env: { REDIS_URL: url, MAX_CONNECTIONS: '100' },

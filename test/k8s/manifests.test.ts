@@ -7,11 +7,12 @@ import { fileURLToPath } from 'node:url'
 import { parse } from 'yaml'
 import { loadConfig, parseDuration } from '../../src/config/load.ts'
 import { settings } from '../../src/config/table.ts'
-import { startBareGateway } from '../support/bare.ts'
+import { type BareGateway, bareGatewayFor } from '../support/bare.ts'
 import { problemsOf } from '../support/kubernetes.ts'
 import { build, documents, type Resource } from '../support/kustomize.ts'
 import { freePort } from '../support/ports.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
+import { redisFor, type TestRedis } from '../support/redis.ts'
+import { scopeOf } from '../support/scope.ts'
 import { eventually } from '../support/wait.ts'
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
@@ -114,16 +115,13 @@ describe('every manifest', () => {
 })
 
 describe('what the manifests say of the gateway', () => {
+  const suite = scopeOf(after)
   let redis: TestRedis
-  let gateway: ReturnType<typeof startBareGateway>
+  let gateway: BareGateway
   before(async () => {
-    redis = await startRedis()
-    gateway = startBareGateway(redis.url, { ADMIN_PORT: String(await freePort()) })
+    redis = await redisFor(suite)
+    gateway = bareGatewayFor(suite, redis.url, { ADMIN_PORT: String(await freePort()) })
     await eventually(() => gateway.gateway.redisReady, 'the gateway to reach Redis')
-  })
-  after(async () => {
-    await gateway.stop()
-    await redis.stop()
   })
 
   it('are settings that exist, with values that it takes', () => {
@@ -196,11 +194,10 @@ describe('what the manifests say of the gateway', () => {
       assert.equal((await fetch(at[port] + path)).status, 200)
   })
 
-  it('do not restart it for what a restart does not mend: it lives while Redis is away, and takes no new clients', async () => {
-    const away = startBareGateway('redis://127.0.0.1:1', { ADMIN_PORT: String(await freePort()) })
+  it('do not restart it for what a restart does not mend: it lives while Redis is away, and takes no new clients', async (t) => {
+    const away = bareGatewayFor(t, 'redis://127.0.0.1:1', { ADMIN_PORT: String(await freePort()) })
     assert.equal((await fetch(away.admin + container().livenessProbe.httpGet.path)).status, 200)
     assert.equal((await fetch(away.http + container().readinessProbe.httpGet.path)).status, 503)
-    await away.stop()
   })
 
   it('give it longer to end than its drain takes', () => {

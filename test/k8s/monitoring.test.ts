@@ -8,9 +8,10 @@ import { parse } from 'yaml'
 import { closes, upgradeResults } from '../../src/contract/codes.ts'
 import { ERROR_TYPES, GAP_REASONS, LOSS_REASONS } from '../../src/contract/reasons.ts'
 import { connect, refused } from '../support/client.ts'
-import { startGateway, type TestGateway } from '../support/gateway.ts'
+import { gatewayFor, type TestGateway } from '../support/gateway.ts'
 import { part, tableRows } from '../support/pages.ts'
 import { type Asked, read } from '../support/promql.ts'
+import { scopeOf } from '../support/scope.ts'
 import { eventually } from '../support/wait.ts'
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
@@ -63,12 +64,13 @@ const VALUES: Record<string, readonly string[]> = {
 }
 
 describe('what is scraped from a gateway that works', () => {
+  const suite = scopeOf(after)
   let gateway: TestGateway
   /** By series name: its labels, each with the values that it has. */
   const series = new Map<string, Map<string, Set<string>>>()
 
   before(async () => {
-    gateway = await startGateway({
+    gateway = await gatewayFor(suite, {
       env: { SESSION_RATE: '1', SESSION_RATE_BURST: '1', REDIS_CANARY_INTERVAL: '100ms' },
     })
     const client = await gateway.join('s1')
@@ -99,7 +101,6 @@ describe('what is scraped from a gateway that works', () => {
       }
     }
   })
-  after(() => gateway.stop())
 
   /** Says what in an expression does not exist. */
   function problems({ metrics, groupedBy }: Asked): string[] {

@@ -8,7 +8,8 @@ import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { connect } from '../support/client.ts'
 import { freePort } from '../support/ports.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
+import { redisFor, type TestRedis } from '../support/redis.ts'
+import { scopeOf } from '../support/scope.ts'
 import { eventually, within } from '../support/wait.ts'
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
@@ -35,6 +36,7 @@ function snapshot(folder: string): Map<string, number> {
 }
 
 describe('the image', () => {
+  const suite = scopeOf(after)
   let folder: string
   let image: Image
   let redis: TestRedis
@@ -72,7 +74,7 @@ describe('the image', () => {
     assert.equal(made.status, 0, made.stderr + made.stdout)
     image = JSON.parse(made.stdout)
     files = snapshot(image.folder)
-    redis = await startRedis()
+    redis = await redisFor(suite)
     port = await freePort()
     const [file, args] = program([...image.entrypoint, ...image.command])
     gateway = spawn(file, args, { ...options(), stdio: ['ignore', 'pipe', 'pipe'] })
@@ -86,7 +88,6 @@ describe('the image', () => {
   })
   after(async () => {
     gateway?.kill('SIGKILL')
-    await redis?.stop()
     rmSync(folder, { recursive: true, force: true })
   })
 
