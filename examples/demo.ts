@@ -10,12 +10,11 @@ import { startEmbeddedRedis } from '../src/redis/servers/embedded.ts'
 import { createLogger } from '../src/telemetry/log.ts'
 
 /**
- * The whole story on one screen in about ten seconds: a gateway, an agent that speaks Redis and nothing else, and a client that holds a WebSocket
- * and knows nothing of Redis. All of it is real; only the agent's wit is canned.
+ * Shows the session door and the run door on one screen of 80 columns in about ten seconds. The agent speaks only Redis and the client
+ * only WebSocket. Gateway, Redis and both connections are real; only the agent's answer is fixed.
  */
 
-const WORDS =
-  'Every word that you read here was published to Redis by an agent and reached you through a WebSocket .'.split(' ')
+const WORDS = 'Every word went from an agent through Redis to your WebSocket.'.split(' ')
 const WORD_MS = 200
 const SESSION = 'demo'
 const RUN = 'demo-run'
@@ -29,9 +28,9 @@ const STEPS = [
 ] as const
 const STEP_MS = 400
 
-const say = (who: string, what: string) => console.log(`${who.padEnd(9)}${what}`)
+const say = (speaker: string, text: string) => console.log(`${speaker.padEnd(9)}${text}`)
 
-/** A backend: waits for a question on `:up`, answers word by word on `:down`. */
+/** Waits for a question on `:up` and answers word by word on `:down`. */
 async function startAgent(url: string) {
   const listener = createClient({ url })
   const publisher = createClient({ url })
@@ -45,8 +44,8 @@ async function startAgent(url: string) {
     await publisher.publish(sessionDown(SESSION), JSON.stringify({ type: 'control', command: 'stream_end' }))
   })
   return {
-    /** What a backend does before it sends a browser to the gateway. */
-    invite: async () => {
+    /** Makes a token, as a backend does before it sends a browser to the gateway. */
+    createToken: async () => {
       const token = randomBytes(32).toString('base64url')
       await publisher.set(sessionAuth(SESSION), token, { expiration: { type: 'EX', value: 60 } })
       return token
@@ -55,17 +54,17 @@ async function startAgent(url: string) {
   }
 }
 
-/** A client: asks, prints the words as they come, returns when the gateway closes. */
+/** Asks, prints the words as they arrive, and resolves when the gateway has closed the socket. */
 async function runClient(url: string, token: string): Promise<void> {
   const socket = new WebSocket(url, { headers: { Authorization: `Bearer ${token}` } })
   const closed = once(socket, 'close') as Promise<[number, Buffer]>
   await once(socket, 'open')
   say('client', 'open: the token was right and Redis has confirmed the subscription')
   socket.send(JSON.stringify({ type: 'ask', text: 'What am I looking at?' }))
-  let heard = 0
+  let words = 0
   socket.on('message', (data) => {
     const frame = JSON.parse(data.toString())
-    if (frame.type === 'token') process.stdout.write(`${heard++ === 0 ? 'client   ' : ' '}${frame.text}`)
+    if (frame.type === 'token') process.stdout.write(`${words++ === 0 ? 'client   ' : ' '}${frame.text}`)
     else process.stdout.write('\n')
   })
   const [code, reason] = await closed
@@ -80,7 +79,7 @@ async function refusedAgain(url: string, token: string): Promise<void> {
   response.destroy()
 }
 
-/** A run being filled, step by step, while whoever watches sees its checklist turn green. */
+/** Fills the hash of a run step by step, and prints the checklist that a client of the run door sees after each step. */
 async function runDoor(gatewayUrl: string, redisUrl: string): Promise<void> {
   const writer = createClient({ url: redisUrl })
   await writer.connect()
@@ -94,9 +93,9 @@ async function runDoor(gatewayUrl: string, redisUrl: string): Promise<void> {
         say(
           'client',
           steps
-            .map((step) => (checklist[step] ? `[x] ${step}` : `[ ] ${step}`))
-            .join('  ')
-            .concat(`   (${green} green)`),
+            .map((step) => (checklist[step] ? `[x]${step}` : `[ ]${step}`))
+            .join(' ')
+            .concat(` (${green} done)`),
         )
         resolve()
       })
@@ -116,17 +115,17 @@ const redis = await startEmbeddedRedis()
 const { config } = loadConfig({ LISTEN_ADDR: '127.0.0.1:0', STREAM_END_TIMEOUT: '1s' })
 const gateway = new Gateway({ config, redisUrl: redis.url, log: createLogger('silent') })
 const { port } = gateway.listen()
-// Until it has its Redis it refuses upgrades: a client would come back, and this one does not.
+// The gateway refuses upgrades until it has Redis, and this client does not try again.
 while (!gateway.redisReady) await pause(10)
 say('redis', `${redis.url} (embedded)`)
 say('gateway', `ws://127.0.0.1:${port}`)
 const agent = await startAgent(redis.url)
 const url = `ws://127.0.0.1:${port}/agent-1/ws/${SESSION}`
-const token = await agent.invite()
-say('agent', `SET ${sessionAuth(SESSION)} <a token> EX 60`)
+const token = await agent.createToken()
+say('agent', `SET ${sessionAuth(SESSION)} <token> EX 60`)
 await runClient(url, token)
 await refusedAgain(url, token)
-say('agent', `fills the hash ${RUN} with time stamps, one HSET a step`)
+say('agent', `fills the hash ${RUN} with time stamps, one HSET for each step`)
 await runDoor(`ws://127.0.0.1:${port}`, redis.url)
 agent.stop()
 await gateway.stop()

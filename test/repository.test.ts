@@ -5,7 +5,6 @@ import { dirname, join, relative, sep } from 'node:path'
 import { describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { OURS } from '../bench/subjects.ts'
-import { PAGES, part, tableRows } from './support/pages.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8')
@@ -188,74 +187,6 @@ describe('the files of src', () => {
     for (const path of SOURCES.filter((each) => !each.startsWith('src/contract/'))) {
       const text = read(path).replace(/\/\*[\s\S]*?\*\//g, '')
       assert.doesNotMatch(text, /`session:\$|'session:'|`run:\$|'run:'/, `${path} builds a name of Redis`)
-    }
-  })
-})
-
-describe('the pages', () => {
-  const METRICS = 'docs/reference/metrics.md'
-
-  it('list every metric with its type, and none that does not exist', async () => {
-    const { Metrics } = await import('../src/telemetry/metrics.ts')
-    const metrics = new Metrics()
-    const real = (await metrics.registry.getMetricsAsJSON()).map(({ name, type }) => [name, String(type)])
-    metrics.stop()
-    const rows = tableRows(part(METRICS, 'metrics')).map(([name, type]) => [name!, type!])
-    assert.deepEqual(rows.sort(), real.filter(([name]) => name!.startsWith('wsproxy_')).sort())
-  })
-
-  it('explain every reason of a loss or a gap, and none that does not exist', async () => {
-    const { GAP_REASONS, LOSS_REASONS } = await import('../src/contract/reasons.ts')
-    const rows = tableRows(part('docs/reference/codes.md', 'reasons'))
-    const second = rows.findIndex(([metric]) => metric === 'gaps_total')
-    const reasons = rows.map(([, reason]) => reason!)
-    assert.deepEqual(reasons.slice(0, second).sort(), [...LOSS_REASONS].sort())
-    assert.deepEqual(reasons.slice(second).sort(), [...GAP_REASONS].sort())
-  })
-
-  it('list the labels of each metric', async () => {
-    const text = read('src/telemetry/metrics.ts')
-    for (const [name, , labels] of tableRows(part(METRICS, 'metrics'))) {
-      const [, inCode] = new RegExp(`'${name!.replace(/^wsproxy_/, '')}',[^[]*\\[([^\\]]*)\\]`).exec(text) ?? []
-      if (inCode === undefined) continue
-      const real = [...inCode.matchAll(/'(\w+)'/g)].map(([, label]) => label!)
-      assert.deepEqual(
-        labels!
-          .split(',')
-          .map((each) => each.trim())
-          .filter(Boolean),
-        real,
-        name,
-      )
-    }
-  })
-
-  it('list every preflight check with its priority, and none that does not exist', async () => {
-    const { BUILT_IN, loadChecks } = await import('../src/preflight/registry.ts')
-    const real = (await loadChecks([BUILT_IN])).map(({ name, priority }) => [name, priority])
-    const rows = tableRows(part('README.md', 'checks'))
-    assert.deepEqual(
-      rows.map(([name, priority]) => [name, Number(priority)]),
-      real,
-    )
-  })
-
-  it('link only to files that exist', () => {
-    for (const page of TREE.filter((path) => path.endsWith('.md'))) {
-      for (const [, target] of read(page).matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)) {
-        assert.ok(existsSync(join(ROOT, dirname(page), target!)), `${page} links to ${target}`)
-      }
-    }
-  })
-
-  it('name only settings that exist', async () => {
-    const { settings } = await import('../src/config/table.ts')
-    /** The pattern of a prefixed name, and what the client reads. */
-    const OTHERS = new Set(['WSPROXY_X', 'WSPROXY_TOKEN'])
-    const known = new Set<string>(Object.values(settings).map(({ env }) => env))
-    const text = PAGES.map(read).join('\n')
-    for (const [, name] of text.matchAll(/`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)(?:=[^`]*)?`/g)) {
-      assert.ok(known.has(name!.replace(/^WSPROXY_/, '')) || OTHERS.has(name!), name)
     }
   })
 })

@@ -1,0 +1,12 @@
+import { createClient } from 'redis'
+
+const redis = await createClient({ url: process.env.REDIS_URL ?? 'redis://127.0.0.1:16379' }).connect()
+const subscriber = await redis.duplicate().connect()
+const send = (frame) => redis.publish('session:s1:down', JSON.stringify(frame))
+await subscriber.subscribe('session:s1:up', async (message) => {
+  for (const text of ['You', 'said:', JSON.parse(message).text]) await send({ type: 'token', text })
+  await send({ type: 'control', command: 'stream_end' })
+})
+const token = crypto.randomUUID()
+await redis.setEx('session:s1:auth', 60, token)
+console.log(token)

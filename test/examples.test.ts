@@ -1,0 +1,279 @@
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { after, afterEach, before, describe, it } from 'node:test'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import vm from 'node:vm'
+import { WebSocket } from 'ws'
+import { loadChecklist } from '../src/doors/run/module.ts'
+import { loadChecks } from '../src/preflight/registry.ts'
+import { startBrowser, withoutBrowser } from './support/browser.ts'
+import { killCommands, serve } from './support/cli.ts'
+import { connect } from './support/client.ts'
+import { gatewayFor, type TestGateway } from './support/gateway.ts'
+import { page } from './support/pages.ts'
+import { freePort } from './support/ports.ts'
+import { endWithUs } from './support/processes.ts'
+import { atEnd, scopeOf } from './support/scope.ts'
+import { eventually } from './support/wait.ts'
+
+const FOLDER = fileURLToPath(new URL('../../examples/', import.meta.url))
+
+/** Why a Python example cannot run here; false when it can. */
+const withoutPython = (module: string): string | false =>
+  spawnSync('python3', ['-c', `import ${module}`]).status === 0 ? false : `needs python3 with ${module}`
+
+const withoutRedisCli = spawnSync('redis-cli', ['--version']).error ? 'needs redis-cli on the PATH' : false
+
+/** A program of examples that runs, and the lines that it has printed. */
+class Example {
+  readonly child: ChildProcess
+  #stdout = ''
+  #stderr = ''
+
+  constructor(file: string, args: readonly string[], redisUrl: string) {
+    const program = { mjs: process.execPath, py: 'python3', sh: 'sh' }[file.split('.').at(-1)!]!
+    const env = { ...process.env, REDIS_URL: redisUrl }
+    const child = spawn(program, [join(FOLDER, file), ...args], {
+      env,
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    this.child = endWithUs(child)
+    child.stdout.on('data', (chunk) => {
+      this.#stdout += chunk
+    })
+    child.stderr.on('data', (chunk) => {
+      this.#stderr += chunk
+    })
+  }
+
+  async stop(): Promise<void> {
+    const { child } = this
+    if (child.exitCode !== null || child.signalCode !== null) return
+    const exited = once(child, 'exit')
+    // The whole group: a shell has started processes of its own.
+    process.kill(-child.pid!, 'SIGKILL')
+    await exited
+  }
+
+  /** @throws what the program has printed to stderr. */
+  get lines(): string[] {
+    if (this.#stderr !== '') throw new Error(this.#stderr)
+    return this.#stdout.split('\n').slice(0, -1)
+  }
+}
+
+describe('the examples', () => {
+  const suite = scopeOf(after)
+  const test = scopeOf(afterEach)
+  let gateway: TestGateway
+
+  before(async () => {
+    gateway = await gatewayFor(suite)
+  })
+
+  const start = (file: string, ...args: string[]): Example => {
+    const example = new Example(file, args, gateway.redis.url)
+    atEnd(test, () => example.stop())
+    return example
+  }
+  /** Starts an agent, and resolves with the token that it prints. */
+  const startAgent = (file: string): Promise<string> => {
+    const agent = start(file)
+    return eventually(() => agent.lines[0], `the token of ${file}`)
+  }
+  const url = () => gateway.sessionUrl('s1')
+  const hears = (client: Example) =>
+    eventually(() => client.lines.join(' ').includes('You said: hello'), 'the answer of the agent')
+
+  it('in Node talk to each other: client.mjs prints what agent.mjs answers', async () => {
+    const token = await startAgent('agent.mjs')
+    await hears(start('client.mjs', token, url()))
+  })
+
+  it('in Python: client.py prints what agent.mjs answers', {
+    skip: withoutPython('websockets.sync.client'),
+  }, async () => {
+    const token = await startAgent('agent.mjs')
+    await hears(start('client.py', token, url()))
+  })
+
+  it('in Python: client.mjs prints what agent.py answers', { skip: withoutPython('redis') }, async () => {
+    const token = await startAgent('agent.py')
+    await hears(start('client.mjs', token, url()))
+  })
+
+  it('in Python have no syntax error', { skip: withoutPython('ast') }, () => {
+    for (const file of ['examples/agent.py', 'examples/client.py']) {
+      const parse = ['-c', 'import ast, sys; ast.parse(sys.stdin.read())']
+      const { status, stderr } = spawnSync('python3', parse, { input: page(file), encoding: 'utf8' })
+      assert.equal(status, 0, stderr)
+    }
+  })
+
+  it('in shell: a client gets back its frame from agent.sh', { skip: withoutRedisCli }, async () => {
+    const token = await startAgent('agent.sh')
+    const client = await connect(url(), { token })
+    await eventually(async () => (await gateway.agent.pubSubNumSub('session:s1:up'))['session:s1:up'], 'the agent')
+    client.send({ type: 'ask', text: 'hello' })
+    const [frame] = await client.take(1)
+    assert.deepEqual(JSON.parse(String(frame)), { type: 'echo', frame: { type: 'ask', text: 'hello' } })
+    await client.close()
+  })
+
+  it('in a page: the script of browser.html shows what agent.mjs answers', async () => {
+    const token = await startAgent('agent.mjs')
+    const shown = runScript('browser.html', gateway.url)
+    atEnd(test, shown.stop)
+    shown.submit(token)
+    await eventually(() => shown.text().includes('You said: hello'), 'the answer of the agent')
+  })
+
+  it('in a browser: browser.html shows what agent.mjs answers', { skip: withoutBrowser }, async () => {
+    const token = await startAgent('agent.mjs')
+    const browser = await startBrowser()
+    try {
+      const tab = await browser.newPage()
+      await tab.goto(`${pathToFileURL(join(FOLDER, 'browser.html'))}?gateway=${gateway.url}`)
+      await tab.fill('input', token)
+      await tab.click('button')
+      await tab.getByText('You said: hello').waitFor()
+    } finally {
+      await browser.close()
+    }
+  })
+
+  it('in a page: the script of live.html shows the messages of its topics', async () => {
+    const shown = runScript('live.html', gateway.url)
+    atEnd(test, shown.stop)
+    for (const topic of ['system', 'alerts']) {
+      await eventually(async () => {
+        await gateway.agent.publish(`live:${topic}`, '{"load":0.7}')
+        return shown.text().includes(`${topic}: {"load":0.7}`)
+      }, `the page to show ${topic}`)
+    }
+  })
+
+  it('have agents of at most 12 lines', () => {
+    for (const file of ['examples/agent.mjs', 'examples/agent.py']) {
+      const lines = page(file)
+        .split('\n')
+        .filter((line) => line.trim() !== '')
+      assert.ok(lines.length <= 12, `${file}: ${lines.length}`)
+    }
+  })
+
+  it('have a check that preflight loads and a checklist that the run door loads', async () => {
+    const [check] = await loadChecks([pathToFileURL(join(FOLDER, 'checks/'))])
+    assert.equal(check?.name, 'billing')
+    const checklist = await loadChecklist(join(FOLDER, 'checklist.mjs'))
+    const fields = new Map([
+      ['ordered_at', '5'],
+      ['shipped_at', '7'],
+      ['paid', 'false'],
+    ])
+    const steps = Object.entries(checklist).map(([key, rule]) => [key, rule(fields)])
+    assert.deepEqual(Object.fromEntries(steps), { ordered: true, paid: false, shipped: true })
+  })
+})
+
+describe('reconnect.mjs', () => {
+  it('comes back after a drain and after a crash, and ends at a refusal that would be repeated', async (t) => {
+    const { follow } = await import(pathToFileURL(join(FOLDER, 'reconnect.mjs')).href)
+    const other = await gatewayFor(t)
+    const env = { REDIS_URL: other.redis.url, DRAIN_WINDOW: '0', LISTEN_ADDR: `127.0.0.1:${await freePort()}` }
+    const frames: { n?: number }[] = []
+    const ends: number[] = []
+    let token: string | undefined
+    let gateway = await serve(env)
+    atEnd(t, killCommands)
+    follow(`${gateway.ws}/agent-1/ws/r1`, {
+      getToken: () => token ?? other.token('r1'),
+      onFrame: (frame: { n?: number }) => frames.push(frame),
+      onEnd: (code: number) => ends.push(code),
+    })
+    const isHeard = async (n: number) => {
+      await other.agent.publish('session:r1:down', JSON.stringify({ n }))
+      return frames.some((frame) => frame.n === n)
+    }
+    await eventually(() => isHeard(1), 'the first frame')
+    gateway.command.signal('SIGTERM')
+    assert.equal(await gateway.command.status(), 0)
+    gateway = await serve(env)
+    await eventually(() => isHeard(2), 'a frame after the drain')
+    gateway.command.signal('SIGKILL')
+    await gateway.command.status()
+    token = 'wrong'
+    gateway = await serve(env)
+    await eventually(() => ends.length > 0, 'the client to give up')
+    assert.deepEqual(ends, [403])
+  })
+})
+
+describe('demo.ts', () => {
+  it('ends with status 0, and no line of it has more than 80 columns', async () => {
+    const child = endWithUs(spawn(process.execPath, [fileURLToPath(new URL('../examples/demo.js', import.meta.url))]))
+    let text = ''
+    child.stdout.on('data', (chunk) => {
+      text += chunk
+    })
+    const [status] = await once(child, 'close')
+    assert.equal(status, 0, text)
+    assert.match(text, /You|Every/)
+    for (const line of text.split('\n')) assert.ok(line.length <= 80, line)
+  })
+})
+
+/** A page of examples whose script runs without a browser. */
+interface ScriptedPage {
+  /** What the script has shown so far. */
+  readonly text: () => string
+  /** Submits the form of the page with this token. */
+  readonly submit: (token: string) => void
+  /** Closes the sockets of the script, and starts no timer of it any more. */
+  readonly stop: () => void
+}
+
+/** Runs the script of a page with ws in place of the browser's WebSocket, and with as much of a document as the script uses. */
+function runScript(file: string, gateway: string): ScriptedPage {
+  const [, script] = /<script type="module">([\s\S]*)<\/script>/.exec(page(`examples/${file}`)) ?? []
+  assert.ok(script !== undefined, `${file} has a script`)
+  let text = ''
+  let listener = (_: object) => {}
+  let stopped = false
+  const sockets: WebSocket[] = []
+  class PageSocket extends WebSocket {
+    constructor(url: string, protocols?: string[]) {
+      super(url, protocols ?? [])
+      // A browser reports no error but the close.
+      this.on('error', () => {})
+      sockets.push(this)
+    }
+  }
+  const element = {
+    append: (more: string) => {
+      text += more
+    },
+    addEventListener: (_: string, given: typeof listener) => {
+      listener = given
+    },
+  }
+  vm.runInNewContext(script, {
+    WebSocket: PageSocket,
+    URLSearchParams,
+    document: { querySelector: () => element },
+    location: { search: `?gateway=${gateway}` },
+    btoa,
+    setTimeout: (work: () => void, ms: number) => (stopped ? undefined : setTimeout(work, ms)),
+  })
+  return {
+    text: () => text,
+    submit: (value) => listener({ preventDefault() {}, target: { elements: { token: { value } } } }),
+    stop: () => {
+      stopped = true
+      for (const socket of sockets) socket.terminate()
+    },
+  }
+}

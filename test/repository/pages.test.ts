@@ -1,0 +1,167 @@
+import assert from 'node:assert/strict'
+import { existsSync, readdirSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { PAGES, page, part, tableRows } from '../support/pages.ts'
+
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
+
+/** What is not ours, or is made from what is. */
+const SKIPPED = new Set(['node_modules', 'dist', '.git', 'results'])
+
+/** All files of the tree, by path from its root. */
+const TREE = files('')
+
+function files(folder: string): string[] {
+  return readdirSync(join(ROOT, folder), { withFileTypes: true }).flatMap((entry) => {
+    const path = folder === '' ? entry.name : `${folder}/${entry.name}`
+    if (entry.isDirectory()) return SKIPPED.has(entry.name) ? [] : files(path)
+    return entry.isFile() ? [path] : []
+  })
+}
+
+describe('the pages', () => {
+  const METRICS = 'docs/reference/metrics.md'
+
+  it('list every metric with its type, and none that does not exist', async () => {
+    const { Metrics } = await import('../../src/telemetry/metrics.ts')
+    const metrics = new Metrics()
+    const real = (await metrics.registry.getMetricsAsJSON()).map(({ name, type }) => [name, String(type)])
+    metrics.stop()
+    const rows = tableRows(part(METRICS, 'metrics')).map(([name, type]) => [name!, type!])
+    assert.deepEqual(rows.sort(), real.filter(([name]) => name!.startsWith('wsproxy_')).sort())
+  })
+
+  it('explain every reason of a loss or a gap, and none that does not exist', async () => {
+    const { GAP_REASONS, LOSS_REASONS } = await import('../../src/contract/reasons.ts')
+    const rows = tableRows(part('docs/reference/codes.md', 'reasons'))
+    const second = rows.findIndex(([metric]) => metric === 'gaps_total')
+    const reasons = rows.map(([, reason]) => reason!)
+    assert.deepEqual(reasons.slice(0, second).sort(), [...LOSS_REASONS].sort())
+    assert.deepEqual(reasons.slice(second).sort(), [...GAP_REASONS].sort())
+  })
+
+  it('list the labels of each metric', async () => {
+    const text = page('src/telemetry/metrics.ts')
+    for (const [name, , labels] of tableRows(part(METRICS, 'metrics'))) {
+      const [, inCode] = new RegExp(`'${name!.replace(/^wsproxy_/, '')}',[^[]*\\[([^\\]]*)\\]`).exec(text) ?? []
+      if (inCode === undefined) continue
+      const real = [...inCode.matchAll(/'(\w+)'/g)].map(([, label]) => label!)
+      assert.deepEqual(
+        labels!
+          .split(',')
+          .map((each) => each.trim())
+          .filter(Boolean),
+        real,
+        name,
+      )
+    }
+  })
+
+  it('list every preflight check with its priority, and none that does not exist', async () => {
+    const { BUILT_IN, loadChecks } = await import('../../src/preflight/registry.ts')
+    const real = (await loadChecks([BUILT_IN])).map(({ name, priority }) => [name, priority])
+    const rows = tableRows(part('docs/guide/preflight.md', 'checks'))
+    assert.deepEqual(
+      rows.map(([name, priority]) => [name, Number(priority)]),
+      real,
+    )
+  })
+
+  it('link only to files and headings that exist', () => {
+    for (const path of TREE.filter((each) => each.endsWith('.md'))) {
+      for (const [, file, anchor] of withoutCode(page(path)).matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)/g)) {
+        const target = file === '' ? path : join(dirname(path), file!)
+        assert.ok(existsSync(join(ROOT, target)), `${path} links to ${target}`)
+        if (anchor !== undefined) assert.ok(anchorsOf(target).includes(anchor), `${path} links to ${target}#${anchor}`)
+      }
+    }
+  })
+
+  it('name only settings that exist', async () => {
+    const { settings } = await import('../../src/config/table.ts')
+    /** The pattern of a prefixed name, and what the client reads. */
+    const OTHERS = new Set(['WSPROXY_X', 'WSPROXY_TOKEN'])
+    const known = new Set<string>(Object.values(settings).map(({ env }) => env))
+    const text = PAGES.map(page).join('\n')
+    for (const [, name] of text.matchAll(/`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)(?:=[^`]*)?`/g)) {
+      assert.ok(known.has(name!.replace(/^WSPROXY_/, '')) || OTHERS.has(name!), name)
+    }
+  })
+
+  it('of docs are each listed once in docs/README.md', () => {
+    const listed = [...page('docs/README.md').matchAll(/^- \[[^\]]+\]\(([^)#]+)\): /gm)].map(
+      ([, path]) => `docs/${path}`,
+    )
+    const real = PAGES.filter((path) => path !== 'README.md' && path !== 'docs/README.md')
+    assert.deepEqual(listed.sort(), [...real].sort())
+  })
+
+  it('show each file of examples as it is', () => {
+    const shown = new Set<string>()
+    for (const path of PAGES) {
+      for (const [, file, text] of page(path).matchAll(/^<!-- (examples\/\S+) -->\n```\w+\n([\s\S]*?)^```$/gm)) {
+        assert.equal(text, page(file!), `${path} shows ${file} as it is: copy the file into the block`)
+        shown.add(file!)
+      }
+    }
+    const real = TREE.filter((path) => path.startsWith('examples/') && path !== 'examples/demo.ts')
+    assert.deepEqual([...shown].sort(), real.sort())
+  })
+
+  it('list every command of the program with its options, and none that does not exist', () => {
+    const real = page('src/cli/main.ts')
+      .split(/^(?=\w+\n? *\.command\()|^(?=const \w+ = \w+\.command\()/m)
+      .filter((text) => text.includes('.command(') && text.includes('.action('))
+      .flatMap((text) => {
+        const [, parent, name] = /^(\w+)\s*\.command\('(\w+)'\)/.exec(text)!
+        const values = [...text.matchAll(/\.argument\(\s*'([^']+)'/g)].map(([, value]) => ` ${value}`)
+        const command = `${parent === 'program' ? '' : `${parent} `}${name}${values.join('')}`
+        const options = [...text.matchAll(/\.option\(\s*'([^']+)'/g)].map(([, option]) => `${command} ${option}`)
+        return [command, ...options]
+      })
+    let command = ''
+    const rows = tableRows(part('docs/reference/cli.md', 'commands')).map(([name, option]) => {
+      if (name !== '') command = name!
+      return option === '' ? command : `${command} ${option}`
+    })
+    assert.ok(real.length > 10)
+    assert.deepEqual(rows.sort(), real.sort())
+  })
+
+  it('list every HTTP path with its method and right, and none that does not exist', async () => {
+    const { about, probes } = await import('../../src/http/probes.ts')
+    const { routes } = await import('../../src/preflight/http/routes.ts')
+    const { liveRoutes } = await import('../../src/doors/live/routes.ts')
+    /** Only the routes are read here; none of them is called. */
+    const parts = { metrics: async () => '' } as never
+    const real = [...probes(parts), ...about(parts), ...routes({} as never), ...liveRoutes(parts)]
+    const rows = tableRows(part('docs/reference/http-api.md', 'paths'))
+    assert.deepEqual(
+      rows.map(([call, admin]) => [call, admin === 'yes']),
+      real.map(({ method, path, admin = false }) => [`${method} ${path}`, admin]),
+    )
+  })
+
+  it('name only npm scripts that package.json has', () => {
+    const { scripts } = JSON.parse(page('package.json'))
+    for (const path of TREE.filter((each) => each.endsWith('.md'))) {
+      for (const [, name] of page(path).matchAll(/\bnpm run (?:-s )?([\w:-]+)/g)) {
+        assert.ok(Object.hasOwn(scripts, name!), `${path} names npm run ${name}`)
+      }
+    }
+  })
+})
+
+/** The text of a page without its blocks of code, in which brackets are no links. */
+const withoutCode = (text: string): string => text.replace(/^```[\s\S]*?^```$/gm, '').replace(/^ {4}.*$/gm, '')
+
+/** The anchors of the headings of a page, as GitHub makes them. */
+const anchorsOf = (path: string): string[] =>
+  [...page(path).matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
+    heading!
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}\s_-]/gu, '')
+      .replace(/ /g, '-'),
+  )
