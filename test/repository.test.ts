@@ -164,6 +164,19 @@ describe('the files of src', () => {
     assert.deepEqual(readers, ['src/config/load.ts'])
   })
 
+  it('write each field of a connection in one place: its class, or the stage that owns the field', () => {
+    const fields = [...read('src/connection/connection.ts').matchAll(/^ {2}(?!readonly)(\w+)(?:!?:| =)/gm)]
+    assert.ok(fields.length > 20)
+    const assigned = '( =(?!=)| [-+]=|\\+\\+|--)'
+    for (const [, field] of fields) {
+      const writers = SOURCES.filter((path) => {
+        const holder = path === 'src/connection/connection.ts' ? 'this' : '(connection|member|socket|each)!?'
+        return new RegExp(`\\b${holder}\\.${field}${assigned}`).test(read(path))
+      })
+      assert.ok(writers.length <= 1, `${field} is written in ${writers.join(' and ')}`)
+    }
+  })
+
   it('have at most 300 lines, unless they are generated', () => {
     for (const path of SOURCES.filter((each) => !each.endsWith('.gen.ts'))) {
       const lines = read(path).trimEnd().split('\n').length

@@ -224,8 +224,7 @@ export class Acceptor {
       this.#give(attempt)
       return this.#fault(new Error('uWebSockets.js closed a socket in its upgrade'))
     }
-    connection!.ws = ws
-    ws.connection = connection!
+    connection!.open(ws, clockMs())
     this.#parts.opened(connection!)
     this.#parts.metrics.handshake.observe((performance.now() - startedAt) / 1000)
   }
@@ -267,11 +266,7 @@ export class Acceptor {
     this.#logRefusal(door, address, refusal)
     const ws = upgrade() as Socket | undefined
     if (ws === undefined) return this.#parts.limits.give(address)
-    const connection = new Connection(door, '', address, clockMs())
-    connection.phase = Phase.ending
-    connection.ws = ws
-    ws.connection = connection
-    ws.end(close.code, close.reason)
+    new Connection(door, '', address, clockMs()).refuse(ws, close)
   }
 
   #logRefusal(door: Door, remote: string, refusal: Refusal, why?: string, subject?: string): void {

@@ -1,130 +1,223 @@
 import type { SpanContext } from '@opentelemetry/api'
 import type { Close } from '../contract/codes.ts'
 import type { WebSocket } from '../platform/uws.ts'
+import type { DoorStats } from '../telemetry/metrics.ts'
 import type { Topic } from './bind.ts'
-import type { Door } from './door.ts'
 
-/** The socket of uWebSockets.js, with the reference that leads from its events back to ours. */
+/** A socket of uWebSockets.js, with a reference that leads from its events to our connection. */
 export interface Socket extends WebSocket<unknown> {
   connection: Connection
 }
 
-/** The life of a socket. It only ever moves to the right. */
+/** The life of a socket. The phase only ever grows. */
 export const Phase = { accepting: 0, open: 1, ending: 2, closed: 3 } as const
 export type Phase = (typeof Phase)[keyof typeof Phase]
 
-/** Close the socket once nothing passed in either direction for so long. */
+/** Closes a socket after `afterMs` without a message in either direction. */
 export interface IdleTimeout {
   readonly afterMs: number
   readonly close: Close
 }
 
-/** A ping of the door's own, as a frame, for clients that answer in frames: it tells whether the page is alive and not only its browser. */
+/**
+ * A ping that the door sends as a frame. Its client answers with a frame, which shows that the page is alive:
+ * the browser answers WebSocket pings even when the page hangs.
+ */
 export interface Heartbeat {
   readonly intervalMs: number
-  /** Without a client frame for so long the socket is closed. */
+  /** The socket is closed after this time without a client frame. */
   readonly timeoutMs: number
   readonly frame: Buffer
 }
 
-/** What a write came to: taken; taken into the buffer; or the buffer has no room and nothing was taken. */
+/** `high`: the unsent bytes of a socket passed half of its buffer. `low`: they fell below a quarter, or the socket is gone. */
+export type BackpressureLevel = 'high' | 'low'
+
+/** What a door decides about an open socket: its limits, its timers and its frames. */
+export interface SocketDoor {
+  /** Metric label and log field. */
+  readonly name: string
+  /** What the log calls the subject: `session`, `run`. */
+  readonly subjectName: string
+  readonly maxMessageBytes: number
+  /**
+   * A text frame over `maxMessageBytes` and up to this size is dropped and reported to `oversized`; a larger one closes
+   * the socket. Default: `maxMessageBytes`.
+   */
+  readonly maxForgivenBytes?: number
+  /** Frames in a row that a full send buffer may drop before the socket is closed. Default: 1. */
+  readonly maxDrops?: number
+  /** Whether frames are offered permessage-deflate (RFC 7692). */
+  readonly compressed?: boolean
+  /** Client frames: one in `intervalMs` on average (0: no limit), `burst` at once. */
+  readonly rate: { readonly intervalMs: number; readonly burst: number }
+  readonly idleTimeout: IdleTimeout | undefined
+  readonly heartbeat?: Heartbeat
+  readonly stats: DoorStats
+  /** Called once the socket is open; may enqueue its first frames. */
+  opened?(connection: Connection): void
+  /** A client sent a text frame within size and rate. `frame` is only valid during the call. */
+  receive(connection: Connection, frame: Buffer): void
+  /** A text frame was dropped for the rate. Called at most once in 5 s per socket. */
+  rateLimited(connection: Connection): void
+  /** Called on each change of the level, never twice in a row with the same one. */
+  onBackpressure?(connection: Connection, level: BackpressureLevel): void
+  /** A text frame of up to `maxForgivenBytes` was dropped. */
+  oversized?(connection: Connection): void
+  /** Returns the frame that goes before a close of the server, or undefined when this door sends none for it. */
+  goodbye(close: Close, reconnectAfterMs: number): Buffer | undefined
+  /** The socket is gone; nothing may be sent to it. */
+  closed?(connection: Connection): void
+}
+
+/** Outcome of a write: `sent`, `buffered`, or `full` when the buffer has no room and the frame was not taken. */
 export const Written = { sent: 0, buffered: 1, full: 2 } as const
 export type Written = (typeof Written)[keyof typeof Written]
 
-/** Before any process' clock began. */
+/** Earlier than the start of any process clock. */
 const LONG_AGO = -1e6
 
 let serial = 0
 
-/** Whole milliseconds of the process' monotonic clock: as a fraction every time of every socket would be an object of its own to V8. */
+/** Whole milliseconds of the monotonic clock. V8 would allocate an object for each fractional time of each socket. */
 export const clockMs = (): number => Math.floor(performance.now())
 
 /**
- * One socket, from the moment its credentials were right: who it is, its phase and times, what waits to be sent, and its counters.
- * There are tens of thousands of these: no closures, no timers, no strings that could be derived.
+ * One socket, from the moment its credentials were accepted: its identity, phase, times and counters, and the frames
+ * that wait to be sent. There are tens of thousands of these: no closures, no timers, no strings that could be derived.
+ * Each field has one writer: a method of this class, or the stage that is named beside the field.
  */
 export class Connection {
   readonly serial = ++serial
-  readonly door: Door
-  /** Session or run id: what the path names. */
+  readonly door: SocketDoor
+  /** The session id, run id or view that the path names. */
   readonly subject: string
   readonly address: string
   /** What the door keeps for this socket. Only the door reads it. */
   readonly doorState: unknown
-  openedAt!: number
-  topics: Topic[] = []
-  phase: Phase = Phase.accepting
-  ws: Socket | undefined
-
-  /** Frames of this tick, in order: the first by itself, since most ticks have only one. */
-  first: Buffer | undefined
-  rest: Buffer[] | undefined
-  pendingBytes = 0
-  /** Bytes that the kernel has not taken yet, as of the last write or drain. */
-  buffered = 0
-  /** Frames in a row that were dropped because the buffer was full. */
-  drops = 0
-  warned = false
-  /** It is past half of its buffer, and its door knows. */
-  slow = false
-  /** It has been sent bytes that are not UTF-8: from then on each frame is looked at. */
-  mixed = false
-  /** For doors that send a state and not messages: the last one sent. */
-  shown: Buffer | undefined
-
-  /** Times are of `clockMs`. */
-  lastSeenAt!: number
-  /** The last client frame, and the last heartbeat. */
-  lastFrameAt!: number
-  beatAt!: number
-  /** The last message from Redis, and the last client frame that its door counts as one. */
-  lastActivityAt!: number
-  /** When the sweep has to look at this socket next. */
-  nextCheckAt!: number
-  pinged = false
-  idleTimeout: IdleTimeout | undefined
-  closing: Close | undefined
-
-  rateFullAt = 0
-  rateNoticeAt = LONG_AGO
-
   /** The span of its handshake, when tracing is on. */
   readonly trace: SpanContext | undefined
+  phase: Phase = Phase.accepting
+  ws: Socket | undefined
+  /** The close that the server began. */
+  closing: Close | undefined
+
+  /** Written by `Bindings`. */
+  topics: Topic[] = []
+
+  /** Frames of this tick, in order: the first by itself, since most ticks have only one. Written by `Delivery`. */
+  pending: Buffer | undefined
+  morePending: Buffer[] | undefined
+  pendingBytes = 0
+  /** Whether the level of backpressure is `high`, and whether the log has a warning of it. Written by `Delivery`. */
+  isSlow = false
+  hasWarned = false
+  /** Whether bytes that are not UTF-8 were sent: from then on each frame is checked. Written by `Delivery`. */
+  hasSentBinary = false
+
+  /** Bytes that the kernel has not taken yet, as of the last write or drain. */
+  buffered = 0
+  /** Frames in a row that the full buffer did not take. */
+  consecutiveDrops = 0
+
+  /** All times are of `clockMs`. */
+  openedAt!: number
+  /** Of the last sign of life: a frame, a ping, a pong, or bytes that the client has read. */
+  lastSeenAt!: number
+  /** Of the last client frame. */
+  lastFrameAt!: number
+  /** Of the last message from Redis, and of the last client frame that the door counts as activity. */
+  lastActivityAt!: number
+  lastHeartbeatAt!: number
+  /** When the keep-alive sweep has to look at this socket next. */
+  nextCheckAt!: number
+  /** Whether a ping was sent since the last sign of life. */
+  pinged = false
+  idleTimeout: IdleTimeout | undefined
+
+  /** State of the rate limit. Written by `Receiver`. */
+  rateFullAt = 0
+  rateNoticeAt = LONG_AGO
 
   framesIn = 0
   framesOut = 0
   bytesIn = 0
   bytesOut = 0
 
-  constructor(door: Door, subject: string, address: string, now: number, doorState?: unknown, trace?: SpanContext) {
+  constructor(
+    door: SocketDoor,
+    subject: string,
+    address: string,
+    now: number,
+    doorState?: unknown,
+    trace?: SpanContext,
+  ) {
     this.door = door
     this.subject = subject
     this.address = address
     this.doorState = doorState
     this.trace = trace
-    this.begin(now)
+    this.#startTimes(now)
     this.idleTimeout = door.idleTimeout
   }
 
-  /** Its times count from here: from when it is made, and again from when it is open. Nobody can have answered before that. */
-  begin(now: number): void {
+  /** The upgrade is complete. All times start again, since the client could not send anything before. */
+  open(ws: Socket, now: number): void {
+    this.#attach(ws)
+    this.phase = Phase.open
+    this.#startTimes(now)
+  }
+
+  /** The upgrade is complete, and the socket is closed without having been open. */
+  refuse(ws: Socket, close: Close): void {
+    this.#attach(ws)
+    this.beginClose(close)
+    this.sendClose()
+  }
+
+  /** From now on nothing but the close frame may follow what is buffered. */
+  beginClose(close: Close): void {
+    this.closing = close
+    this.phase = Phase.ending
+  }
+
+  sendClose(): void {
+    this.ws!.end(this.closing!.code, this.closing!.reason)
+  }
+
+  /** The socket is gone, or its upgrade was given up. uWebSockets.js allows no call on the socket after this. */
+  gone(): void {
+    this.phase = Phase.closed
+    this.ws = undefined
+  }
+
+  #attach(ws: Socket): void {
+    this.ws = ws
+    ws.connection = this
+  }
+
+  #startTimes(now: number): void {
     this.openedAt = now
     this.lastSeenAt = now
     this.lastFrameAt = now
-    this.beatAt = now
     this.lastActivityAt = now
+    this.lastHeartbeatAt = now
     this.nextCheckAt = now
   }
 
   /**
-   * Writes one frame, within `maxBytes` of unsent bytes. The bound is checked before uWebSockets.js sees the frame, so it is never passed.
-   * Only an open socket may be written to; inside a cork as well.
+   * Writes one frame if the unsent bytes stay within `maxBytes`. The bound is checked before uWebSockets.js gets the
+   * frame, so it is never passed. Only an open socket may be written to, with or without a cork.
    */
   write(frame: Buffer | string, binary: boolean, maxBytes: number): Written {
     const ws = this.ws!
     const length = typeof frame === 'string' ? Buffer.byteLength(frame) : frame.length
     if (this.buffered > 0) this.buffered = ws.getBufferedAmount()
-    if (this.buffered + length > maxBytes) return Written.full
+    if (this.buffered + length > maxBytes) {
+      this.consecutiveDrops++
+      return Written.full
+    }
+    this.consecutiveDrops = 0
     this.framesOut++
     this.bytesOut += length
     if (ws.send(frame, binary, this.door.compressed === true) === 1) {
@@ -135,8 +228,54 @@ export class Connection {
     return Written.buffered
   }
 
-  /** Looks at this socket no later than `at`. */
-  due(at: number): void {
+  /** The kernel has perhaps taken some of what was buffered. If so, the client has read, which is a sign of life. */
+  drained(): void {
+    const before = this.buffered
+    this.buffered = this.ws!.getBufferedAmount()
+    if (this.buffered < before) this.lastSeenAt = clockMs()
+  }
+
+  /** The client gave a sign of life. */
+  heard(now: number): void {
+    this.lastSeenAt = now
+    this.pinged = false
+  }
+
+  /** The client sent a frame. */
+  received(bytes: number, now: number): void {
+    this.heard(now)
+    this.lastFrameAt = now
+    this.framesIn++
+    this.bytesIn += bytes
+  }
+
+  /** A message passed at `now`: the idle timeout starts again. */
+  active(now: number): void {
+    this.lastActivityAt = now
+  }
+
+  ping(): void {
+    this.pinged = true
+    this.ws!.ping()
+  }
+
+  heartbeatSent(at: number): void {
+    this.lastHeartbeatAt = at
+  }
+
+  /** Replaces the idle timeout of the door; the sweep checks it in time. */
+  setIdleTimeout(idleTimeout: IdleTimeout, now: number): void {
+    this.idleTimeout = idleTimeout
+    this.checkBy(now + idleTimeout.afterMs)
+  }
+
+  /** The sweep looks at this socket at `at`, and not before. */
+  checkAt(at: number): void {
+    this.nextCheckAt = at
+  }
+
+  /** The sweep looks at this socket at `at` at the latest. */
+  checkBy(at: number): void {
     if (at < this.nextCheckAt) this.nextCheckAt = at
   }
 }

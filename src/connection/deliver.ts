@@ -4,32 +4,40 @@ import type { Metrics } from '../telemetry/metrics.ts'
 import type { Batch, Bindings, Topic } from './bind.ts'
 import { type Connection, Phase, Written } from './connection.ts'
 
-/** What a socket may have waiting within one tick before it is written at once: a tick is bounded too. */
+/** Bytes that may wait for one socket within one tick; past it they are written at once, so that a tick is bounded too. */
 const MAX_TICK_BYTES = 1024 * 1024
-/** Room for the last frame of a socket whose buffer is full. */
+/** Room beyond the buffer for the goodbye of a socket whose buffer is full. */
 const LAST_BYTES = 4096
+
+/**
+ * Fill levels of the send buffer, as shares of it. `high` and `low` lie apart, so that a socket which hovers around one
+ * of them does not change its level all the time.
+ */
+const LEVEL = { low: 0.25, high: 0.5, warning: 0.8 }
 
 export interface DeliverOptions {
   /** Unsent bytes per socket, in user space. */
   readonly maxBufferBytes: number
   readonly metrics: Metrics
   readonly log: Logger
-  /** The socket's buffer is full: a frame could not be taken, so the socket must go. */
+  /** Called when the buffer of a socket had no room for a frame that may not be dropped: the socket must be closed. */
   readonly tooSlow: (connection: Connection) => void
 }
 
 /**
- * From one Redis message to one frame to every bound socket. What a socket gets within one turn of the event loop is written under one
- * cork, which makes it one send() system call: that call is nearly all that a message costs.
+ * Turns one Redis message into one frame for every member of its topic. What a socket gets within one turn of the event
+ * loop is written under one cork, which makes it one send() system call: that call is nearly all that a message costs.
  */
 export class Delivery {
   readonly #bindings: Bindings
   readonly #options: DeliverOptions
-  readonly #slowBytes: number
-  readonly #warnBytes: number
+  readonly #lowBytes: number
+  readonly #highBytes: number
+  readonly #warningBytes: number
+  /** The connections with frames that wait for the end of this tick. */
   #dirty: Connection[] = []
   #tickStartedAt = 0
-  /** The same, as the times of a socket are. */
+  /** The same in whole milliseconds, as the times of a connection are. */
   #tickMs = 0
   #sent = 0
   #corked: Connection | undefined
@@ -39,13 +47,14 @@ export class Delivery {
   constructor(bindings: Bindings, options: DeliverOptions) {
     this.#bindings = bindings
     this.#options = options
-    this.#slowBytes = options.maxBufferBytes * 0.5
-    this.#warnBytes = options.maxBufferBytes * 0.8
+    this.#lowBytes = options.maxBufferBytes * LEVEL.low
+    this.#highBytes = options.maxBufferBytes * LEVEL.high
+    this.#warningBytes = options.maxBufferBytes * LEVEL.warning
   }
 
   /**
-   * A message has arrived from Redis, for the channel or pattern `wanted`. `message` may be a view of a larger buffer, as long as nobody writes
-   * to that buffer again.
+   * Delivers a message that arrived from Redis for the subscribed channel or pattern `wanted`.
+   * `message` may be a view of a larger buffer, as long as no code writes to that buffer again.
    */
   readonly message = (wanted: string, message: Buffer, channel: string, batch: Batch): void => {
     this.#options.metrics.received.redis++
@@ -55,52 +64,67 @@ export class Delivery {
     if (frame !== undefined) this.fanOut(topic, frame, frame === message && batch.ascii)
   }
 
-  /** One frame to every member of a topic. `ascii`: it is known to be nothing else. */
+  /** Enqueues one frame for every member of a topic. @param ascii the frame is known to be ASCII, so it needs no check. */
   fanOut(topic: Topic, frame: Buffer, ascii = false): void {
     const { members } = topic
     const text = ascii || isUtf8(frame)
-    // Backwards: a member whose buffer proves to be full leaves meanwhile, and the last one takes its place.
+    // Backwards: a member whose buffer proves to be full leaves during the loop, and the last member takes its place.
     for (let i = members.length - 1; i >= 0; i--) {
       const member = members[i]!
-      if (!text) member.mixed = true
+      if (!text) member.hasSentBinary = true
       this.enqueue(member, frame)
-      member.lastActivityAt = this.#tickMs
+      member.active(this.#tickMs)
     }
   }
 
-  /** One frame to one socket, in order with all others. */
+  /** Enqueues one frame for one socket, in order with all others. The frame is dropped if the socket is closing or gone. */
   enqueue(connection: Connection, frame: Buffer): void {
     if (connection.phase > Phase.open) return
-    if (connection.first === undefined) {
-      connection.first = frame
-      if (this.#dirty.push(connection) === 1) {
-        this.#tickStartedAt = performance.now()
-        this.#tickMs = Math.floor(this.#tickStartedAt)
-        setImmediate(this.#flushTick)
-      }
-    } else if (connection.rest === undefined) connection.rest = [frame]
-    else connection.rest.push(frame)
+    if (connection.pending === undefined) {
+      connection.pending = frame
+      if (this.#dirty.push(connection) === 1) this.#startTick()
+    } else if (connection.morePending === undefined) connection.morePending = [frame]
+    else connection.morePending.push(frame)
     connection.pendingBytes += frame.length
     if (connection.pendingBytes > MAX_TICK_BYTES) this.flush(connection)
   }
 
-  /** Writes what waits for this socket now. Does nothing while the upgrade is not complete: what came until then is written when it is. */
+  /** Writes what waits for this socket now. During the upgrade it writes nothing: those frames wait until the socket is open. */
   flush(connection: Connection): void {
     if (connection.phase === Phase.accepting && connection.pendingBytes > this.#options.maxBufferBytes)
       this.#full(connection)
-    if (connection.phase !== Phase.open || connection.first === undefined) return
-    if (connection.rest === undefined) this.#writePending(connection)
+    if (connection.phase !== Phase.open || connection.pending === undefined) return
+    if (connection.morePending === undefined) this.#writePending(connection)
     else {
       this.#corked = connection
       connection.ws!.cork(this.#writeCorked)
       this.#corked = undefined
     }
-    if (connection.buffered > this.#slowBytes) this.#pressed(connection)
+    if (connection.buffered > this.#highBytes) this.#raiseLevel(connection)
   }
 
-  /** Writes one frame although the buffer is full: the one that goes before the close. */
+  /** Writes the frame that goes before the close, even if the buffer is full. */
   last(connection: Connection, frame: Buffer): void {
     this.#write(connection, frame, this.#options.maxBufferBytes + LAST_BYTES)
+  }
+
+  /** The kernel has taken some of what was buffered for this socket. */
+  drained(connection: Connection): void {
+    connection.drained()
+    if (connection.buffered <= this.#lowBytes) this.#lowerLevel(connection)
+  }
+
+  /** Drops what waits for a socket that is gone. */
+  forget(connection: Connection): void {
+    connection.pending = undefined
+    connection.morePending = undefined
+    this.#lowerLevel(connection)
+  }
+
+  #startTick(): void {
+    this.#tickStartedAt = performance.now()
+    this.#tickMs = Math.floor(this.#tickStartedAt)
+    setImmediate(this.#flushTick)
   }
 
   #flushAll(): void {
@@ -114,25 +138,22 @@ export class Delivery {
   }
 
   #writePending(connection: Connection): void {
-    const { first, rest } = connection
-    connection.first = undefined
-    connection.rest = undefined
+    const { pending, morePending } = connection
+    connection.pending = undefined
+    connection.morePending = undefined
     connection.pendingBytes = 0
-    const frames = 1 + (rest?.length ?? 0)
+    const frames = 1 + (morePending?.length ?? 0)
     let next = 0
-    while (next < frames && this.#offer(connection, next === 0 ? first! : rest![next - 1]!)) next++
+    while (next < frames && this.#offer(connection, next === 0 ? pending! : morePending![next - 1]!)) next++
     if (next === frames) return
     this.#lost(connection, frames - next)
     this.#full(connection)
   }
 
-  /** Writes a frame, or drops it where the door takes that. False: the socket has to go, and this frame with all behind it. */
+  /** Writes a frame, or drops it if the door allows that. Returns false when the socket must be closed. */
   #offer(connection: Connection, frame: Buffer): boolean {
-    if (this.#write(connection, frame)) {
-      connection.drops = 0
-      return true
-    }
-    if (++connection.drops >= (connection.door.maxDrops ?? 1)) return false
+    if (this.#write(connection, frame)) return true
+    if (connection.consecutiveDrops >= (connection.door.maxDrops ?? 1)) return false
     this.#lost(connection, 1)
     return true
   }
@@ -142,9 +163,9 @@ export class Delivery {
     this.#options.metrics.lose('slow_client', frames)
   }
 
-  /** False when the buffer is full. */
+  /** Returns false when the buffer is full. */
   #write(connection: Connection, frame: Buffer, maxBytes = this.#options.maxBufferBytes): boolean {
-    const binary = connection.mixed && !isUtf8(frame)
+    const binary = connection.hasSentBinary && !isUtf8(frame)
     if (connection.write(frame, binary, maxBytes) === Written.full) return false
     const { stats } = connection.door
     this.#sent++
@@ -158,16 +179,23 @@ export class Delivery {
     this.#options.tooSlow(connection)
   }
 
-  #pressed(connection: Connection): void {
-    if (!connection.slow) {
-      connection.slow = true
-      connection.door.pressure?.(connection, true)
+  #raiseLevel(connection: Connection): void {
+    if (!connection.isSlow) {
+      connection.isSlow = true
+      connection.door.onBackpressure?.(connection, 'high')
     }
-    if (connection.warned || connection.buffered <= this.#warnBytes) return
-    connection.warned = true
+    if (connection.hasWarned || connection.buffered <= this.#warningBytes) return
+    connection.hasWarned = true
     this.#options.metrics.backpressure.inc({ stage: 'warning' })
     this.#options.log
       .connection(connection)
       .warn({ event: 'backpressure', bufferedBytes: connection.buffered }, 'client is slow')
+  }
+
+  #lowerLevel(connection: Connection): void {
+    connection.hasWarned = false
+    if (!connection.isSlow) return
+    connection.isSlow = false
+    connection.door.onBackpressure?.(connection, 'low')
   }
 }

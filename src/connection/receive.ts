@@ -22,10 +22,7 @@ export class Receiver {
     if (connection.phase !== Phase.open)
       return this.#metrics.lose(connection.closing === closes.draining ? 'drain' : 'closing')
     const now = clockMs()
-    this.heard(connection, now)
-    connection.lastFrameAt = now
-    connection.framesIn++
-    connection.bytesIn += data.byteLength
+    connection.received(data.byteLength, now)
     this.#metrics.received.client++
     const { door } = connection
     door.stats.framesIn++
@@ -43,9 +40,8 @@ export class Receiver {
   }
 
   /** Anything at all came from the client, a pong for instance. */
-  heard(connection: Connection, now = clockMs()): void {
-    connection.lastSeenAt = now
-    connection.pinged = false
+  heard(connection: Connection): void {
+    connection.heard(clockMs())
   }
 
   #reject(connection: Connection, close: 'binaryFrame' | 'messageTooBig'): void {

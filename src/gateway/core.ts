@@ -1,11 +1,13 @@
 import type { Config } from '../config/load.ts'
 import { Acceptor } from '../connection/accept.ts'
 import { Bindings } from '../connection/bind.ts'
-import { clockMs } from '../connection/connection.ts'
+import { type Connection, clockMs } from '../connection/connection.ts'
 import { Delivery } from '../connection/deliver.ts'
 import { Closer } from '../connection/end.ts'
+import { Keepalive } from '../connection/keepalive.ts'
 import { ConnectLimits } from '../connection/limits.ts'
 import { Receiver } from '../connection/receive.ts'
+import { OpenSockets } from '../connection/sockets.ts'
 import { closes } from '../contract/codes.ts'
 import { RedisClient } from '../redis/client.ts'
 import type { Logger } from '../telemetry/log.ts'
@@ -17,7 +19,7 @@ export interface CoreParts {
   readonly redisUrl: string
   readonly metrics: Metrics
   readonly log: Logger
-  /** Undefined: off. */
+  /** Undefined: tracing is off. */
   readonly tracing?: Tracing | undefined
   readonly draining: () => boolean
 }
@@ -25,25 +27,70 @@ export interface CoreParts {
 /** Which messages of which channels may have been lost between two moments (ms since the epoch). */
 export type GapListener = (from: number, to: number, affects: (channel: string) => boolean) => void
 
-/** How often sockets are looked at: the precision of every timeout of a socket, its handshake included. */
+/** How often one timer looks at all sockets. It is the precision of every timeout of a socket, its handshake included. */
 const SWEEP_MS = 250
 
-/** What all doors stand on: Redis, and the stages of a connection, joined. It decides nothing about a single socket. */
+/** What all doors share: Redis and the stages of a connection, joined. It decides nothing about a single socket. */
 export class Core {
   readonly redis: RedisClient
   readonly bindings: Bindings
   readonly delivery: Delivery
+  readonly sockets: OpenSockets
   readonly closer: Closer
   readonly receiver: Receiver
   readonly acceptor: Acceptor
-  /** One timer looks at all sockets; there is none per socket. */
+  readonly #keepalive: Keepalive
+  readonly #limits: ConnectLimits
   readonly #sweeping: NodeJS.Timeout
-  /** Called when Redis, or a part of it, is there: at the start, and after each outage. */
+  /** Called when Redis, or a part of it, becomes ready: at the start and after each outage. */
   readonly onReady: (() => void)[] = []
   readonly onGap: GapListener[] = []
 
-  constructor({ config, redisUrl, metrics, log, tracing, draining }: CoreParts) {
-    this.redis = new RedisClient({
+  constructor(parts: CoreParts) {
+    const { config, metrics, log, tracing, draining } = parts
+    this.redis = this.#connect(parts)
+    this.bindings = new Bindings(this.redis.feed)
+    this.sockets = new OpenSockets(metrics, log)
+    this.#limits = new ConnectLimits(config)
+    this.delivery = new Delivery(this.bindings, {
+      maxBufferBytes: config.maxBufferBytes,
+      metrics,
+      log,
+      tooSlow: (connection) => this.closer.end(connection, closes.tooSlow),
+    })
+    const { bindings, sockets, delivery } = this
+    const limits = this.#limits
+    const { slowCloseGraceMs } = config
+    this.closer = new Closer({ slowCloseGraceMs, sockets, bindings, delivery, limits, metrics, log })
+    this.#keepalive = new Keepalive({ options: config, sockets, delivery, closer: this.closer })
+    this.receiver = new Receiver(this.closer, metrics)
+    this.acceptor = new Acceptor({
+      options: config,
+      tokens: this.redis.tokens,
+      bindings,
+      limits,
+      metrics,
+      log,
+      tracing,
+      redisReady: (channel) => this.redis.readyFor(channel),
+      draining,
+      opened: (connection) => this.closer.runGuarded(connection, this.#opened),
+    })
+    this.#sweeping = setInterval(() => this.#sweep(), SWEEP_MS)
+    metrics.register({
+      channels: () => this.redis.feed.channels,
+      held: () => this.redis.upstream.held,
+      bufferedBytes: () => this.#bufferedBytes(),
+    })
+  }
+
+  /** Stops the sweep: no socket is timed out any more. */
+  stop(): void {
+    clearInterval(this.#sweeping)
+  }
+
+  #connect({ config, redisUrl, metrics, log, tracing }: CoreParts): RedisClient {
+    return new RedisClient({
       options: {
         ...config,
         url: redisUrl,
@@ -54,11 +101,7 @@ export class Core {
       log,
       tracing,
       message: (wanted, payload, channel, batch) => this.delivery.message(wanted, payload, channel, batch),
-      refused: (channel) => {
-        const topic = this.bindings.find(channel)
-        if (topic?.source.refused) return topic.source.refused(topic)
-        for (const member of topic?.members.slice() ?? []) this.closer.end(member, closes.internalError)
-      },
+      refused: (channel) => this.#forbidden(channel),
       ready: () => {
         for (const listener of this.onReady) listener()
       },
@@ -66,54 +109,31 @@ export class Core {
         for (const listener of this.onGap) listener(...gap)
       },
     })
-    this.bindings = new Bindings(this.redis.feed)
-    this.delivery = new Delivery(this.bindings, {
-      maxBufferBytes: config.maxBufferBytes,
-      metrics,
-      log,
-      tooSlow: (connection) => this.closer.end(connection, closes.tooSlow),
-    })
-    const limits = new ConnectLimits(config)
-    this.closer = new Closer({
-      options: config,
-      bindings: this.bindings,
-      delivery: this.delivery,
-      limits,
-      metrics,
-      log,
-    })
-    this.receiver = new Receiver(this.closer, metrics)
-    this.acceptor = new Acceptor({
-      options: config,
-      tokens: this.redis.tokens,
-      bindings: this.bindings,
-      limits,
-      metrics,
-      log,
-      tracing,
-      redisReady: (channel) => this.redis.readyFor(channel),
-      draining,
-      opened: (connection) => this.closer.runGuarded(connection, () => this.closer.opened(connection)),
-    })
-    this.#sweeping = setInterval(() => {
-      const now = clockMs()
-      limits.sweep(now)
-      this.acceptor.sweep(now)
-      this.closer.sweep(now)
-    }, SWEEP_MS)
-    metrics.register({
-      channels: () => this.redis.feed.channels,
-      held: () => this.redis.upstream.held,
-      bufferedBytes: () => this.#bufferedBytes(),
-    })
   }
 
-  /** Looks at no socket any more. */
-  stop(): void {
-    clearInterval(this.#sweeping)
+  /** Redis does not let the gateway listen to `channel`. */
+  #forbidden(channel: string): void {
+    const topic = this.bindings.find(channel)
+    if (topic?.source.refused) return topic.source.refused(topic)
+    for (const member of topic?.members.slice() ?? []) this.closer.end(member, closes.internalError)
+  }
+
+  /** The upgrade is complete: what follows from it, in order. */
+  readonly #opened = (connection: Connection): void => {
+    this.sockets.add(connection)
+    this.#keepalive.start(connection)
+    this.delivery.flush(connection)
+    connection.door.opened?.(connection)
+  }
+
+  #sweep(): void {
+    const now = clockMs()
+    this.#limits.sweep(now)
+    this.acceptor.sweep(now)
+    this.#keepalive.sweep(now)
   }
 
   *#bufferedBytes(): Iterable<number> {
-    for (const { ws } of this.closer.open) if (ws) yield ws.getBufferedAmount()
+    for (const { ws } of this.sockets) if (ws) yield ws.getBufferedAmount()
   }
 }

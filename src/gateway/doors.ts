@@ -38,14 +38,14 @@ export function sessionDoor({ config, core, metrics }: DoorParts, flow: FlowSign
     flow,
   })
   core.onGap.push((from, to, affects) => {
-    for (const connection of core.closer.open)
+    for (const connection of core.sockets)
       if (connection.door === session && affects(sessionDown(connection.subject))) session.gap(connection, from, to)
   })
   return session
 }
 
 export function runDoor({ config, core, metrics, log }: DoorParts, checklist: Checklist, database: number): RunDoor {
-  const watches: RunWatches = new RunWatches({
+  const watches = new RunWatches({
     options: {
       readTimeoutMs: RUN_READ_MS,
       resyncMs: config.runResyncIntervalMs,
@@ -53,7 +53,7 @@ export function runDoor({ config, core, metrics, log }: DoorParts, checklist: Ch
     },
     checklist,
     read: (runId) => core.redis.hashes.read(runId),
-    changed: (topic, frame) => run.changed(topic, frame),
+    changed: (topic, frame) => core.delivery.fanOut(topic, frame),
     gaveUp: (topic) => {
       for (const member of topic.members.slice()) core.closer.end(member, closes.redisGone)
     },
@@ -63,7 +63,7 @@ export function runDoor({ config, core, metrics, log }: DoorParts, checklist: Ch
     },
   })
   core.onReady.push(() => watches.refresh())
-  const run = new RunDoor({
+  return new RunDoor({
     options: {
       bearer: config.runAuth === 'bearer',
       database,
@@ -77,5 +77,4 @@ export function runDoor({ config, core, metrics, log }: DoorParts, checklist: Ch
     unparseable: (connection) =>
       log.connection(connection).debug({ event: 'unparseable' }, 'a client frame is not JSON'),
   })
-  return run
 }

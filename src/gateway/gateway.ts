@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Config } from '../config/load.ts'
 import type { Door } from '../connection/door.ts'
+import { drain } from '../connection/drain.ts'
 import { mount } from '../connection/mount.ts'
 import { type Checklist, weppChecklist } from '../doors/run/checklist.ts'
 import { FlowSignal } from '../doors/session/flow.ts'
@@ -71,7 +72,7 @@ export class Gateway {
       loaded: options.preflight ?? { checks: [] },
       redis: redisAccess(this.#core),
       redisUrl,
-      sockets: () => this.#core.closer.open.size,
+      sockets: () => this.#core.sockets.size,
       notReadyReason: () => (this.#draining ? 'draining' : this.#core.redis.ready ? undefined : 'redis-unavailable'),
     })
     this.#core.onReady.push(() => this.#preflight.redisBack())
@@ -81,7 +82,7 @@ export class Gateway {
     this.#live = liveDoor({
       ...parts,
       draining,
-      sessionsByAgent: () => session.countByAgent(this.#core.closer.open),
+      sessionsByAgent: () => session.countByAgent(this.#core.sockets),
       health: () => this.#preflight.health(),
     })
     // The first whose shape fits a path is its door: `live` could be the name of a run as well.
@@ -127,10 +128,10 @@ export class Gateway {
 
   async #stop(): Promise<void> {
     const { config, log } = this.#options
-    const { redis, closer, acceptor } = this.#core
+    const { redis, sockets, closer, acceptor } = this.#core
     const deadline = performance.now() + config.shutdownGraceMs
     this.#draining = true
-    log.info({ event: 'drain-start', sockets: closer.open.size }, 'draining')
+    log.info({ event: 'drain-start', sockets: sockets.size }, 'draining')
     await this.#pause(config.drainDelayMs)
     // Who waits in the kernel to be accepted would be cut off with the listener: turns of the loop to accept them, to read and to answer.
     for (let turn = 0; turn < 3; turn++) await setImmediate()
@@ -139,7 +140,11 @@ export class Gateway {
     redis.upstream.drain()
     await Promise.race([redis.upstream.settled(), this.#pause(SETTLE_MS)])
     const remainingMs = Math.max(0, deadline - performance.now())
-    const cut = await closer.drain(Math.min(config.drainWindowMs, remainingMs / 2), remainingMs, this.#cut.signal)
+    const cut = await drain(sockets, closer, {
+      windowMs: Math.min(config.drainWindowMs, remainingMs / 2),
+      graceMs: remainingMs,
+      cut: this.#cut.signal,
+    })
     this.#flow?.stop()
     await Promise.race([Promise.all([redis.upstream.settled(), this.#flow?.settled()]), this.#pause(SETTLE_MS)])
     this.#core.stop()
@@ -165,11 +170,11 @@ export class Gateway {
 
   /** `rest` moves to the admin port when there is one. */
   #routes(): { probes: Route[]; rest: Route[] } {
-    const { redis, closer } = this.#core
+    const { redis, sockets } = this.#core
     const parts: ProbeParts = {
       pingRedis: (deadlineMs) => redis.ping(deadlineMs),
       ready: () => this.#preflight.ready(),
-      sockets: () => closer.open.size,
+      sockets: () => sockets.size,
       version: { name: 'wsproxy', version: VERSION, node: process.version },
       metrics: this.#options.config.metricsEnabled ? () => this.#page() : undefined,
     }

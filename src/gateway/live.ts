@@ -24,7 +24,7 @@ export interface LiveWiring extends DoorParts {
 export function liveDoor({ config, core, metrics, log, draining, sessionsByAgent, health }: LiveWiring) {
   const { redis, bindings, delivery, closer } = core
   const topics = new LiveTopics(config.liveTopics, config.liveMaxSubscriptions)
-  const sockets = () => [...closer.open].filter((connection) => connection.door === door)
+  const sockets = () => [...core.sockets].filter((connection) => connection.door === door)
   const unusable = (topic: string) => {
     metrics.live.counts.unusable++
     metrics.lose('invalid')

@@ -137,7 +137,7 @@ export class LiveDoor implements Door, Source {
     const serials = new Set(message.recipients.map(serialOf))
     for (const member of topic.members.slice()) {
       if (!serials.has(member.serial)) continue
-      member.lastActivityAt = clockMs()
+      member.active(clockMs())
       this.#parts.enqueue(member, message.frame)
     }
     return undefined
@@ -153,7 +153,7 @@ export class LiveDoor implements Door, Source {
   }
 
   receive(connection: Connection, bytes: Buffer): void {
-    connection.lastActivityAt = connection.lastFrameAt
+    connection.active(connection.lastFrameAt)
     const inbound = read(bytes)
     if ('code' in inbound) {
       const { code, message, correlationId, id } = inbound

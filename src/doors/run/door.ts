@@ -1,4 +1,3 @@
-import type { Topic } from '../../connection/bind.ts'
 import type { Connection, Heartbeat } from '../../connection/connection.ts'
 import type { Admission, Door } from '../../connection/door.ts'
 import { type Refusal, refusals } from '../../contract/codes.ts'
@@ -68,17 +67,13 @@ export class RunDoor implements Door {
     }
   }
 
-  /** The current checklist at once, unless it came while the upgrade was on its way. */
+  /** Sends the current checklist, unless it changed during the upgrade: then the change was the first frame already. */
   opened(connection: Connection): void {
+    if (connection.framesOut > 0) return
     for (const topic of connection.topics) {
       const frame = this.#parts.watches.frame(topic)
-      if (frame) this.#show(connection, frame)
+      if (frame) this.#parts.enqueue(connection, frame)
     }
-  }
-
-  /** The checklist of a run has changed. */
-  changed(topic: Topic, frame: Buffer): void {
-    for (const member of topic.members.slice()) this.#show(member, frame)
   }
 
   receive(connection: Connection, frame: Buffer): void {
@@ -94,11 +89,5 @@ export class RunDoor implements Door {
 
   goodbye(): Buffer {
     return Buffer.from('{"type":"hangup"}')
-  }
-
-  #show(connection: Connection, frame: Buffer): void {
-    if (connection.shown === frame) return
-    connection.shown = frame
-    this.#parts.enqueue(connection, frame)
   }
 }

@@ -1,6 +1,6 @@
 import type { SpanContext } from '@opentelemetry/api'
 import type { Batch, Source, Topic } from '../../connection/bind.ts'
-import { type Connection, clockMs, type IdleTimeout } from '../../connection/connection.ts'
+import { type BackpressureLevel, type Connection, clockMs, type IdleTimeout } from '../../connection/connection.ts'
 import type { Admission, Door } from '../../connection/door.ts'
 import { rateOf } from '../../connection/limits.ts'
 import { type Close, closes, type FrameErrorCode, frameErrors, type Refusal, refusals } from '../../contract/codes.ts'
@@ -111,13 +111,13 @@ export class SessionDoor implements Door, Source {
   receive(connection: Connection, frame: Buffer): void {
     const value = parse(frame)
     if (value === undefined) {
-      connection.lastActivityAt = connection.lastFrameAt
+      connection.active(connection.lastFrameAt)
       return this.#refuse(connection, 'invalid-json')
     }
     if (isObject(value) && value.type === 'ping') return this.#say(connection, { type: 'pong', timestamp: new Date() })
     if (isControl(value, 'ping'))
       return this.#say(connection, { type: 'control', command: 'pong', timestamp: new Date() })
-    connection.lastActivityAt = connection.lastFrameAt
+    connection.active(connection.lastFrameAt)
     if (!this.#parts.options.upstream) return this.#refuse(connection, 'upstream-disabled')
     // The bytes are uWebSockets.js' own until this returns; a copy from the pool costs less than one of its own.
     const copy = Buffer.allocUnsafe(frame.length)
@@ -131,8 +131,8 @@ export class SessionDoor implements Door, Source {
     this.#refuse(connection, 'rate-limited')
   }
 
-  pressure(connection: Connection, slow: boolean): void {
-    this.#parts.flow?.changed(connection, slow)
+  onBackpressure(connection: Connection, level: BackpressureLevel): void {
+    this.#parts.flow?.onBackpressure(connection, level)
   }
 
   goodbye(close: Close, reconnectAfterMs: number): Buffer | undefined {
@@ -146,8 +146,7 @@ export class SessionDoor implements Door, Source {
   }
 
   #streamEnded(connection: Connection): void {
-    connection.idleTimeout = this.#afterStreamEnd
-    connection.due(clockMs() + this.#afterStreamEnd!.afterMs)
+    connection.setIdleTimeout(this.#afterStreamEnd!, clockMs())
   }
 
   /** Counts the sockets of this door among `open` by the agent that their path names. */

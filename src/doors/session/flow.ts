@@ -1,4 +1,4 @@
-import type { Connection } from '../../connection/connection.ts'
+import type { BackpressureLevel, Connection } from '../../connection/connection.ts'
 
 /** Where the signal is kept and told, as this file needs it. All of it rejects when Redis is not there. */
 export interface FlowSink {
@@ -40,11 +40,11 @@ export class FlowSignal {
     this.#timer = setInterval(() => this.#renew(), TTL_MS / 3)
   }
 
-  /** A socket's unsent bytes have passed half of its buffer, or are far below it again, or it is gone. */
-  changed(connection: Connection, slow: boolean): void {
+  /** The level of backpressure of a socket has changed. */
+  onBackpressure(connection: Connection, level: BackpressureLevel): void {
     const { subject } = connection
     const session = this.#slow.get(subject)
-    if (slow) {
+    if (level === 'high') {
       if (session) session.sockets.add(connection)
       else {
         this.#slow.set(subject, { since: new Date().toISOString(), sockets: new Set([connection]), kept: '' })

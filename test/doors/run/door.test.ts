@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, before, describe, it } from 'node:test'
-import { Connection } from '../../../src/connection/connection.ts'
+import { Bindings } from '../../../src/connection/bind.ts'
+import { Connection, type Socket } from '../../../src/connection/connection.ts'
+import { Delivery } from '../../../src/connection/deliver.ts'
 import { runAuth, runEvents, sessionAuth } from '../../../src/contract/names.ts'
 import { RunDoor } from '../../../src/doors/run/door.ts'
 import type { RunWatches } from '../../../src/doors/run/watch.ts'
 import { Metrics } from '../../../src/telemetry/metrics.ts'
 import { refused, type TestClient } from '../../support/client.ts'
 import { gatewayFor, type TestGateway, type TestGatewayOptions } from '../../support/gateway.ts'
+import { keptLog } from '../../support/link.ts'
 import { upgradeRequest } from '../../support/raw.ts'
 import { redisFor, type TestRedis, withoutRealRedis } from '../../support/redis.ts'
 import {
@@ -629,21 +632,26 @@ describe('the run door', () => {
   })
 })
 
-describe('a run socket whose frame comes before its upgrade is complete', () => {
-  it('gets it once', () => {
+describe('a run socket whose checklist changes during its upgrade', () => {
+  it('gets that checklist once', () => {
     const frame = Buffer.from(frameOf())
-    const sent: Buffer[] = []
+    const sent: string[] = []
     const metrics = new Metrics()
-    const watches = { frame: () => frame } as unknown as RunWatches
+    const watches = { frame: () => frame, render: () => undefined } as unknown as RunWatches
     const options = { bearer: false, database: 0, maxMessageBytes: 1, pingIntervalMs: 1, pongTimeoutMs: 2 }
-    const enqueue = (_: Connection, each: Buffer) => void sent.push(each)
+    const bindings = new Bindings({ subscribe: async () => {}, unsubscribe: () => {} })
+    const { log } = keptLog()
+    const delivery = new Delivery(bindings, { maxBufferBytes: 1024 ** 2, metrics, log, tooSlow: () => assert.fail() })
+    const enqueue = (connection: Connection, each: Buffer) => delivery.enqueue(connection, each)
     const door = new RunDoor({ options, metrics, watches, enqueue, unparseable: () => {} })
     const connection = new Connection(door, 'early', '127.0.0.1', 0)
-    const topic = { channels: ['__keyspace@0__:early'], source: watches, members: [connection] }
-    connection.topics.push(topic)
-    door.changed(topic, frame)
+    void bindings.join(connection, watches, ['__keyspace@0__:early'])
+    delivery.fanOut(connection.topics[0]!, frame)
+    connection.open({ send: (each: Buffer) => sent.push(String(each)) } as unknown as Socket, 0)
+    delivery.flush(connection)
     door.opened(connection)
+    delivery.flush(connection)
     metrics.stop()
-    assert.deepEqual(sent, [frame])
+    assert.deepEqual(sent, [String(frame)])
   })
 })

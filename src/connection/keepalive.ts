@@ -1,0 +1,92 @@
+import { closes } from '../contract/codes.ts'
+import { type Connection, Phase } from './connection.ts'
+import type { Delivery } from './deliver.ts'
+import type { Closer } from './end.ts'
+import type { OpenSockets } from './sockets.ts'
+
+export interface KeepaliveOptions {
+  /** A socket without a sign of life for this long is pinged. */
+  readonly pingIntervalMs: number
+  /** A socket that was pinged and gave no sign of life for this long is closed. */
+  readonly pongTimeoutMs: number
+}
+
+export interface KeepaliveParts {
+  readonly options: KeepaliveOptions
+  readonly sockets: OpenSockets
+  readonly delivery: Delivery
+  readonly closer: Closer
+}
+
+/**
+ * Pings silent sockets and closes those that do not answer, that are idle, or that take too long to close.
+ * One sweep looks at all sockets; there is no timer per socket.
+ */
+export class Keepalive {
+  readonly #parts: KeepaliveParts
+
+  constructor(parts: KeepaliveParts) {
+    this.#parts = parts
+  }
+
+  /** Sets the first check of a socket that has just opened. */
+  start(connection: Connection): void {
+    const { idleTimeout, lastSeenAt, lastActivityAt } = connection
+    const { heartbeat } = connection.door
+    // Sockets that opened together get their first ping at random moments, and so stay spread for all later ones.
+    connection.checkAt(lastSeenAt + spread(this.#parts.options.pingIntervalMs))
+    if (idleTimeout) connection.checkBy(lastActivityAt + idleTimeout.afterMs)
+    if (heartbeat === undefined) return
+    const firstBeatAt = lastSeenAt + spread(heartbeat.intervalMs)
+    connection.heartbeatSent(firstBeatAt - heartbeat.intervalMs)
+    connection.checkBy(firstBeatAt)
+  }
+
+  /** Looks at every socket whose time has come. The core calls it regularly. */
+  sweep(now: number): void {
+    for (const connection of this.#parts.sockets) if (now >= connection.nextCheckAt) this.#check(connection, now)
+  }
+
+  #check(connection: Connection, now: number): void {
+    const { options, closer } = this.#parts
+    if (connection.phase === Phase.ending) return closer.cut(connection)
+    const { idleTimeout } = connection
+    if (idleTimeout && now - connection.lastActivityAt >= idleTimeout.afterMs)
+      return closer.end(connection, idleTimeout.close)
+    // A client that reads a long backlog answers pings late, so what it reads counts as a sign of life.
+    if (connection.buffered > 0) closer.drained(connection)
+    const silentMs = now - connection.lastSeenAt
+    // Only a client that was pinged may time out: the sweep may run late, or the process may have been paused.
+    if (silentMs >= options.pongTimeoutMs && connection.pinged) return closer.end(connection, closes.notHeard)
+    const neverHeard = connection.lastSeenAt === connection.openedAt
+    if ((silentMs >= options.pingIntervalMs || neverHeard) && !connection.pinged) connection.ping()
+    this.#schedule(connection, now)
+    this.#heartbeat(connection, now)
+  }
+
+  #schedule(connection: Connection, now: number): void {
+    const { pingIntervalMs, pongTimeoutMs } = this.#parts.options
+    const { lastSeenAt, lastActivityAt, pinged, idleTimeout } = connection
+    connection.checkAt(
+      pinged ? Math.min(lastSeenAt + pongTimeoutMs, now + pingIntervalMs) : lastSeenAt + pingIntervalMs,
+    )
+    if (idleTimeout) connection.checkBy(lastActivityAt + idleTimeout.afterMs)
+  }
+
+  #heartbeat(connection: Connection, now: number): void {
+    const { heartbeat } = connection.door
+    if (heartbeat === undefined) return
+    const { intervalMs, timeoutMs, frame } = heartbeat
+    const unanswered = connection.lastHeartbeatAt > connection.lastFrameAt
+    if (unanswered && now - connection.lastFrameAt >= timeoutMs)
+      return this.#parts.closer.end(connection, closes.notHeard)
+    if (now - connection.lastHeartbeatAt >= intervalMs) {
+      connection.heartbeatSent(now)
+      this.#parts.delivery.enqueue(connection, frame)
+    }
+    connection.checkBy(Math.min(connection.lastHeartbeatAt + intervalMs, connection.lastFrameAt + timeoutMs))
+  }
+}
+
+/** A random part of an interval, at least a quarter of it. */
+const spread = (intervalMs: number): number => Math.round(intervalMs * (0.25 + Math.random() * 0.75))
