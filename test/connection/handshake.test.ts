@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { sessionAuth, sessionDown } from '../../src/contract/names.ts'
+import { fillAcceptQueue } from '../support/accept-queue.ts'
 import { connect } from '../support/client.ts'
 import { gatewayFor, type TestGateway } from '../support/gateway.ts'
 import { RawSocket, upgradeRequest } from '../support/raw.ts'
@@ -191,6 +192,19 @@ describe('while the gateway drains an upgrade', () => {
     redis.release()
     await within(stopped, 'the end of the drain')
     await assert.rejects(connect(gateway.sessionUrl('later'), { token: 'x' }), { code: 'ECONNREFUSED' })
+  })
+
+  it('is refused with 503 when it waits in the accept queue, and is not cut off with the listener', async (t) => {
+    const gateway = await gatewayFor(t)
+    const upgrade = upgradeRequest('/agent/ws/late', withToken('any'))
+    const { answers } = fillAcceptQueue(
+      gateway.http,
+      Array.from({ length: 200 }, () => upgrade),
+    )
+    const stopped = gateway.gateway.stop()
+    const statusLines = (await answers).map((answer) => answer.split('\r\n')[0])
+    assert.deepEqual([...new Set(statusLines)], ['HTTP/1.1 503 Service Unavailable'])
+    await within(stopped, 'the end of the drain')
   })
 
   it('leaves its socket open to the goodbye when it was complete before', async (t) => {
