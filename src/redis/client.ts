@@ -11,11 +11,11 @@ import type { Link } from './servers/link.ts'
 import type { NodeOptions, RedisNode } from './servers/node.ts'
 import { sentinelTarget } from './servers/sentinel.ts'
 import {
-  type At,
-  type Command,
+  type KeyCommand,
   type NodeFactory,
   nodeFactory,
   OneServer,
+  type RunAtKey,
   type Sender,
   type Topology,
   type TopologyFeed,
@@ -27,15 +27,18 @@ import { askedAt, isMoved, isReply } from './wire/errors.ts'
 import type { OnMessage } from './wire/resp.ts'
 
 export interface RedisOptions extends NodeOptions {
-  /** Address, credentials and database; with Sentinels or a cluster, what is the same on all servers. */
+  /**
+   * Address, credentials and database. With Sentinels or a cluster, only what all servers have in
+   * common is used.
+   */
   readonly url: string
-  /** `host:port` each; empty: there are none. */
+  /** `host:port` each; empty: no Sentinels. */
   readonly sentinels: readonly string[]
   readonly sentinelMaster: string
   readonly sentinelPassword: string | undefined
-  /** `host:port` of some nodes; empty: it is no cluster. */
+  /** `host:port` of some nodes; empty: no cluster. */
   readonly clusterNodes: readonly string[]
-  /** What success does to a token: removes it (0), leaves it alone (-1), or shortens its life to so many ms. */
+  /** What a match does to a token: 0 removes it, -1 keeps it, else it expires within so many ms. */
   readonly afterTokenMs: number
   readonly upstreamBufferMessages: number
   readonly upstreamBufferBytes: number
@@ -47,18 +50,24 @@ export interface RedisParts {
   readonly log: Logger
   readonly tracing?: Tracing | undefined
   readonly message: OnMessage
-  /** Redis does not let us listen to this channel. */
+  /** Redis refused to subscribe this channel. */
   readonly refused: (channel: string) => void
-  /** A server is there (again), with all its channels. */
+  /** A server has become ready, with all its channels. */
   readonly ready: () => void
-  /** Messages of the channels that `affects` may have been lost between `from` and `to` (ms since the epoch); they are subscribed again. */
+  /**
+   * Messages of the channels that match `affects` may be lost between `from` and `to` (ms since the
+   * epoch).
+   */
   readonly gap: (from: number, to: number, affects: (channel: string) => boolean) => void
 }
 
-/** How soon the map of slots is looked at when a server says that a channel is not its own. */
+/** Delay between a MOVED reply to a client frame and the refresh of the topology. */
 const FOLLOW_MS = 100
 
-/** Redis as the gateway sees it, one server or many: channels, tokens, hashes, a way up, and whether it is there. */
+/**
+ * Redis as the gateway uses it, with one server or many: channels, tokens, hashes, client frames,
+ * readiness.
+ */
 export class RedisClient {
   readonly feed: TopologyFeed
   readonly tokens: RedisTokens
@@ -85,7 +94,7 @@ export class RedisClient {
     })
     this.#topology = createTopology(options, newNode, log, () => this.upstream.release())
     this.feed = this.#topology.feed
-    const at: At = (key, command) => this.#at(key, command)
+    const at: RunAtKey = (key, command) => this.#at(key, command)
     this.tokens = new RedisTokens(at, options.afterTokenMs, randomBytes(16).toString('hex'))
     this.hashes = new RedisHashes(at)
     this.flow = new RedisFlow(at, options.sharded, metrics)
@@ -100,18 +109,21 @@ export class RedisClient {
     })
   }
 
-  /** Every server is there, with all its channels. */
+  /** Every server is ready, with all its channels. */
   get ready(): boolean {
     const nodes = [...this.#topology.nodes]
     return nodes.length > 0 && nodes.every((node) => node.ready && !node.adopting)
   }
 
-  /** Whether the server of this channel or key is there. */
+  /** Whether the server of this channel or key is ready. */
   readyFor(name: string): boolean {
     return this.#nodeFor(name)?.ready ?? false
   }
 
-  /** The slowest round trip of a PING to all servers in ms; undefined when one did not answer in time. Who asks at the same time shares one. */
+  /**
+   * Pings all servers and returns the slowest round trip in ms; undefined when one does not answer
+   * in time. Concurrent callers share one ping.
+   */
   async ping(deadlineMs: number): Promise<number | undefined> {
     if (!this.ready) return undefined
     this.#ping ??= this.#measure().finally(() => {
@@ -120,19 +132,28 @@ export class RedisClient {
     return within(this.#ping, deadlineMs).catch(() => undefined)
   }
 
-  /** Any command, where `key` is, for what is asked rarely. @throws RedisUnavailable when there is no connection or it is lost before the answer; Redis' own error. */
+  /**
+   * Runs a command on the server that has `key`. @throws RedisUnavailable without an answer; Redis'
+   * own error.
+   */
   async command(key: string, args: readonly string[]): Promise<unknown> {
     return answered(this.#at(key, (client) => client.sendCommand(args)))
   }
 
-  /** The same command on every server that has keys. @throws as `command`, also when only one does not answer. */
+  /**
+   * Runs a command on every server that has keys. @throws as `command`, also when only one server
+   * does not answer.
+   */
   async everyNode(args: readonly string[]): Promise<unknown[]> {
     const nodes = [...this.#topology.nodes]
-    if (nodes.length === 0) throw new RedisUnavailable('no server is known yet')
+    if (nodes.length === 0) throw new RedisUnavailable('no server of the cluster is known yet')
     return Promise.all(nodes.map(async (node) => answered(node.commands.client.sendCommand(args))))
   }
 
-  /** Publishes to other instances of the gateway. Resolves with the number of subscribers. @throws RedisUnavailable, or Redis' own error. */
+  /**
+   * Publishes a message to other gateway instances; returns the number of subscribers. @throws
+   * RedisUnavailable; Redis' own error.
+   */
   async publish(channel: string, message: string): Promise<number> {
     return this.#at(channel, (client) => client.sendCommand<number>(['PUBLISH', channel, message]))
   }
@@ -148,8 +169,11 @@ export class RedisClient {
     return Math.round((performance.now() - startedAt) * 1000) / 1000
   }
 
-  /** Runs a command where the key is; once more when it has just moved, or is moving. */
-  async #at<T>(key: string, command: Command<T>): Promise<T> {
+  /**
+   * Runs a command on the server that has the key. Repeats it once when the key has moved or is
+   * being moved.
+   */
+  async #at<T>(key: string, command: KeyCommand<T>): Promise<T> {
     try {
       return await command(this.#topology.nodeOf(key).commands.client)
     } catch (error) {
@@ -162,7 +186,10 @@ export class RedisClient {
     }
   }
 
-  /** Looks where the slots are, whereupon what waited for that is sent; not more often than this, since an answer may stay what it was. */
+  /**
+   * Refreshes the topology, which releases held client frames. At most once per FOLLOW_MS: the
+   * answer may not change.
+   */
   #follow(): void {
     this.#following ??= setTimeout(async () => {
       this.#following = undefined
@@ -178,7 +205,10 @@ export class RedisClient {
     }
   }
 
-  /** Where client frames go, while that server is there as a whole: its channels as well, so that an answer finds its way back. */
+  /**
+   * The link for client frames, while the whole server is ready: also its channels, so that an
+   * answer can come back.
+   */
   #linkFor(channel: string): Link | undefined {
     const node = this.#nodeFor(channel)
     return node?.ready ? node.commands : undefined
@@ -191,7 +221,7 @@ export class RedisClient {
     if (lost) {
       metrics.gap(lost.reason)
       const { channels } = lost
-      // A channel that has gone on to another server is told of there.
+      // The new server of a channel that has moved reports its gap.
       const affects = (channel: string) =>
         (channels?.has(channel) ?? true) && this.#topology.listensAt(channel, node) && node.feed.isConfirmed(channel)
       const to = Date.now()
@@ -202,13 +232,13 @@ export class RedisClient {
   }
 }
 
-/** What is no answer of Redis says that there is none. */
+/** Turns an error that is not a reply into RedisUnavailable: no answer arrived. */
 async function answered(reply: Promise<unknown>): Promise<unknown> {
   try {
     return await reply
   } catch (error) {
     if (isReply(error) || error instanceof RedisUnavailable) throw error
-    throw new RedisUnavailable('lost before the answer', { cause: error })
+    throw new RedisUnavailable('the connection was lost before the answer', { cause: error })
   }
 }
 
@@ -225,17 +255,17 @@ function createTopology(options: RedisOptions, newNode: NodeFactory, log: Logger
   return new OneServer(newNode(async () => template))
 }
 
-/** A sender whose every command is preceded by ASKING, which the server that a slot moves to demands. */
+/** Sends ASKING before every command: the server that a slot is being moved to requires it. */
 const asking = (client: Sender): Sender => ({
   sendCommand: ((...command: Parameters<Sender['sendCommand']>) => {
-    client.sendCommand(['ASKING']).catch(() => {}) // the command itself fails as well then
+    client.sendCommand(['ASKING']).catch(() => {}) // The command fails as well then.
     return client.sendCommand(...command)
   }) as Sender['sendCommand'],
 })
 
 const DEFAULT_PORT = 6379
 
-/** What a `redis://` or `rediss://` address says (IANA: the redis URI scheme). */
+/** Parses a `redis://` or `rediss://` URL (IANA: the redis URI scheme). */
 export function parseTarget(url: string): Target {
   const { protocol, hostname, port, username, password, pathname } = new URL(url)
   return {

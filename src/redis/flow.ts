@@ -1,22 +1,25 @@
 import { sessionControl, sessionFlow } from '../contract/names.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import type { At } from './servers/topology.ts'
+import type { RunAtKey } from './servers/topology.ts'
 
-/** Compares and writes in one step. */
+/** Writes ARGV[2] only if the key holds ARGV[1] or is gone, atomically. Returns 0: it was gone. */
 const RENEW = `local now = redis.call('GET', KEYS[1])
 if now and now ~= ARGV[1] then return 1 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return now and 1 or 0`
-/** Compares and deletes in one step. */
+/** Deletes the key only if it holds ARGV[1], atomically. */
 const FORGET = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0`
 
-/** Keeps and tells how clients of a session keep up. What fails is counted, and for the caller to try again. */
+/**
+ * Stores and publishes whether the clients of a session are slow. Every method counts its errors
+ * and rethrows them.
+ */
 export class RedisFlow {
-  readonly #at: At
+  readonly #at: RunAtKey
   readonly #publish: 'PUBLISH' | 'SPUBLISH'
   readonly #metrics: Metrics
 
-  constructor(at: At, sharded: boolean, metrics: Metrics) {
+  constructor(at: RunAtKey, sharded: boolean, metrics: Metrics) {
     this.#at = at
     this.#publish = sharded ? 'SPUBLISH' : 'PUBLISH'
     this.#metrics = metrics

@@ -1,18 +1,19 @@
 import { RedisUnavailable } from '../platform/unavailable.ts'
-import type { At } from './servers/topology.ts'
+import type { RunAtKey } from './servers/topology.ts'
 import { isReply, isUnable } from './wire/errors.ts'
 
-/** Hashes, read whole. */
+/** Reads whole hashes. */
 export class RedisHashes {
-  readonly #at: At
+  readonly #at: RunAtKey
 
-  constructor(at: At) {
+  constructor(at: RunAtKey) {
     this.#at = at
   }
 
   /**
-   * All fields of the hash at `key` as text (bytes that are not UTF-8 become U+FFFD); none when there is no such key; undefined when something else is kept there.
-   * @throws RedisUnavailable when there is no connection or it is lost before the answer.
+   * Returns all fields of the hash at `key` as text (bytes that are not UTF-8 become U+FFFD). An
+   * absent key has no fields; a key of another type returns undefined.
+   * @throws RedisUnavailable without an answer; Redis' own error otherwise.
    */
   async read(key: string): Promise<ReadonlyMap<string, string> | undefined> {
     try {
@@ -23,7 +24,7 @@ export class RedisHashes {
     } catch (error) {
       if (isReply(error) && error.message.startsWith('WRONGTYPE')) return undefined
       if (isReply(error) && !isUnable(error)) throw error
-      throw new RedisUnavailable('no answer while reading a hash', { cause: error })
+      throw new RedisUnavailable('Redis did not answer while a hash was read', { cause: error })
     }
   }
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { isReply } from './wire/errors.ts'
 
-/** A script that runs in one step on the server (Redis: EVALSHA): its text travels only when the server does not know it yet. */
+/** A Lua script, run with EVALSHA. Its text is sent only when the server does not know it. */
 export class Script {
   readonly #text: string
   readonly #sha: string
@@ -11,7 +11,7 @@ export class Script {
     this.#sha = createHash('sha1').update(text).digest('hex')
   }
 
-  /** @throws what `send` throws. */
+  /** Runs the script over `send` and returns its result. @throws what `send` throws. */
   async run(
     send: (args: string[]) => Promise<unknown>,
     keys: readonly string[],

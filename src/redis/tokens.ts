@@ -1,16 +1,13 @@
 import { createHash } from 'node:crypto'
 import { RedisUnavailable } from '../platform/unavailable.ts'
 import { Script } from './script.ts'
-import type { At } from './servers/topology.ts'
+import type { RunAtKey } from './servers/topology.ts'
 import { isReply, isUnable } from './wire/errors.ts'
 
-/** A token is removed (0), left alone (-1), or its life shortened to so many ms. */
-export type AfterSuccess = number
-
 /**
- * Compares and spends in one atomic step. The token itself does not travel: both sides are hashed with a secret of this process
- * (a double-HMAC comparison), so that how long the comparison takes says nothing about the token, and neither MONITOR nor SLOWLOG shows it.
- * Returns 1: it was right; 0: another; -1: there is none.
+ * Compares and spends a token atomically. The token itself is not sent: both sides are hashed with
+ * a secret of this process, so the duration of the comparison reveals nothing and MONITOR and
+ * SLOWLOG do not show the token. Returns 1: it matches; 0: it differs; -1: the key holds none.
  */
 const SCRIPT = new Script(`
 local kept = redis.call('GET', KEYS[1])
@@ -27,19 +24,26 @@ return 1`)
 
 const VERDICTS = { '1': 'ok', '0': 'wrong', '-1': 'absent' } as const
 
-/** Tokens kept as string keys. */
+/** Tokens stored as string keys. */
 export class RedisTokens {
-  readonly #at: At
+  readonly #at: RunAtKey
   readonly #after: string
   readonly #secret: string
 
-  constructor(at: At, after: AfterSuccess, secret: string) {
+  /**
+   * @param afterMs what a match does to the token: 0 removes it, -1 keeps it, else it expires
+   * within so many ms.
+   */
+  constructor(at: RunAtKey, afterMs: number, secret: string) {
     this.#at = at
-    this.#after = String(after)
+    this.#after = String(afterMs)
     this.#secret = secret
   }
 
-  /** @throws RedisUnavailable when there is no connection or it is lost before the answer; Redis' own error otherwise. */
+  /**
+   * Compares `token` with the one at `key`. @throws RedisUnavailable without an answer; Redis' own
+   * error otherwise.
+   */
   async redeem(key: string, token: string): Promise<'ok' | 'wrong' | 'absent'> {
     const args = [this.#secret, sha1(this.#secret + token), this.#after]
     try {
@@ -49,7 +53,7 @@ export class RedisTokens {
       // A key of another type cannot hold a token.
       if (isReply(error) && error.message.includes('WRONGTYPE')) return 'absent'
       if (isReply(error) && !isUnable(error)) throw error
-      throw new RedisUnavailable('no answer while checking a token', { cause: error })
+      throw new RedisUnavailable('Redis did not answer while a token was checked', { cause: error })
     }
   }
 }

@@ -2,7 +2,7 @@ import type { SpanContext } from '@opentelemetry/api'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { SpanHandle, Tracing } from '../telemetry/tracing.ts'
 import type { Link } from './servers/link.ts'
-import type { Answered } from './wire/connection.ts'
+import type { ReplyWaiter } from './wire/connection.ts'
 import { isMoved, isReply, Unsent } from './wire/errors.ts'
 import type { Reply } from './wire/resp.ts'
 
@@ -10,7 +10,10 @@ import type { Reply } from './wire/resp.ts'
 export type Refused = (code: 'upstream-unavailable' | 'upstream-uncertain') => void
 
 export interface UpstreamOptions {
-  /** The command connection for a channel while its server is ready; undefined: the frame has to wait. */
+  /**
+   * The command connection for a channel while its server is ready; undefined: the frame has to
+   * wait.
+   */
   readonly link: (channel: string) => Link | undefined
   /** Publish with SPUBLISH. */
   readonly sharded: boolean
@@ -27,7 +30,10 @@ export interface UpstreamOptions {
 /** Rough cost of a frame beside its bytes, so that many empty frames count, too. */
 const OVERHEAD_BYTES = 256
 
-/** Methods of the owner, `RedisUpstream`: one function for all publishers and frames, so none is allocated for each. */
+/**
+ * Methods of the owner, `RedisUpstream`: one function for all publishers and frames, so none is
+ * allocated for each.
+ */
 type Publish = (publisher: ChannelPublisher, bytes: Buffer, handshake: SpanContext | undefined) => void
 type Settle = (frame: Frame, outcome: Reply | Error) => void
 
@@ -35,7 +41,10 @@ type Settle = (frame: Frame, outcome: Reply | Error) => void
 class ChannelPublisher {
   readonly channel: string
   readonly refused: Refused
-  /** Frames sent and not answered, and the link that they took: later frames must not take another one. */
+  /**
+   * Frames sent and not answered, and the link that they took: later frames must not take another
+   * one.
+   */
   link: Link | undefined
   inFlight = 0
   readonly #publish: Publish
@@ -46,14 +55,20 @@ class ChannelPublisher {
     this.#publish = publish
   }
 
-  /** Publishes `bytes` behind all earlier frames of this client. The caller must not write to them any more. */
+  /**
+   * Publishes `bytes` behind all earlier frames of this client. The caller must not write to them
+   * any more.
+   */
   publish(bytes: Buffer, handshake?: SpanContext): void {
     this.#publish(this, bytes, handshake)
   }
 }
 
-/** One client frame, from its arrival until Redis has answered or the client was told that it is lost. */
-class Frame implements Answered {
+/**
+ * One client frame, from its arrival until Redis has answered or the client was told that it is
+ * lost.
+ */
+class Frame implements ReplyWaiter {
   /** Its position among all frames. A frame that comes back unsent is held at this position. */
   readonly order: number
   readonly publisher: ChannelPublisher
@@ -79,8 +94,9 @@ class Frame implements Answered {
 }
 
 /**
- * Publishes client frames: at once and in order; held while Redis is away; never dropped without a report.
- * Each frame is published at most once: when its answer was lost, it is reported as uncertain and not sent again.
+ * Publishes client frames: at once and in order; held while Redis is away; never dropped without a
+ * report. Each frame is published at most once: when its answer was lost, it is reported as
+ * uncertain and not sent again.
  */
 export class RedisUpstream {
   readonly #options: UpstreamOptions
@@ -102,7 +118,10 @@ export class RedisUpstream {
     return this.#held.length
   }
 
-  /** Returns the publisher of one client. It calls `refused` for each frame that was not published, or may not have been. */
+  /**
+   * Returns the publisher of one client. It calls `refused` for each frame that was not published,
+   * or may not have been.
+   */
   publisher(channel: string, refused: Refused): ChannelPublisher {
     return new ChannelPublisher(channel, refused, this.#publish)
   }
@@ -119,7 +138,10 @@ export class RedisUpstream {
     else this.#hold(frame)
   }
 
-  /** Sends the held frames whose server is ready, in order. Call it whenever a server has become ready. */
+  /**
+   * Sends the held frames whose server is ready, in order. Call it whenever a server has become
+   * ready.
+   */
   release(): void {
     if (this.#held.length === 0) return
     let waiting: Frame[] = []
@@ -133,7 +155,8 @@ export class RedisUpstream {
       }
       const { channel } = frame.publisher
       const link = full || blocked.has(channel) ? undefined : this.#linkFor(frame.publisher)
-      // After the first frame that does not fit, send no other: it could overtake a frame of the same client.
+      // After the first frame that does not fit, send no other: it could overtake a frame of the
+      // same client.
       if (link && !this.#fits(frame)) full = this.#crowded = true
       const isHopeless = this.#draining && this.#options.link(channel) === undefined
       if (!isHopeless && (!link || full)) {
@@ -157,7 +180,10 @@ export class RedisUpstream {
     })
   }
 
-  /** From now on, refuses frames whose server is away: this process will not be there to publish them later. */
+  /**
+   * From now on, refuses frames whose server is away: this process will not be there to publish
+   * them later.
+   */
   drain(): void {
     this.#draining = true
     this.release()
@@ -188,7 +214,10 @@ export class RedisUpstream {
     this.#heldBytes += cost(frame)
   }
 
-  /** Where a frame of this order belongs in `#held`; by binary search, since thousands may come back at once. */
+  /**
+   * Where a frame of this order belongs in `#held`; by binary search, since thousands may come back
+   * at once.
+   */
   #positionOf(order: number): number {
     let [from, to] = [0, this.#held.length]
     while (from < to) {
@@ -199,7 +228,10 @@ export class RedisUpstream {
     return from
   }
 
-  /** The link for the next frame; undefined: it waits for Redis, or for earlier frames that took another link. */
+  /**
+   * The link for the next frame; undefined: it waits for Redis, or for earlier frames that took
+   * another link.
+   */
   #linkFor({ channel, inFlight, link: before }: ChannelPublisher): Link | undefined {
     const link = this.#options.link(channel)
     if (link === undefined || inFlight === 0 || before === link) return link
@@ -230,7 +262,8 @@ export class RedisUpstream {
 
   #failed(frame: Frame, error: Error): void {
     const { metrics, moved } = this.#options
-    // The frame did not leave this process, or its server did not take it: hold it at its old position.
+    // The frame did not leave this process, or its server did not take it: hold it at its old
+    // position.
     if (error instanceof Unsent) this.#hold(frame)
     else if (isMoved(error)) {
       this.#hold(frame)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import type { Link } from '../../src/redis/servers/link.ts'
 import { RedisUpstream, type UpstreamOptions } from '../../src/redis/upstream.ts'
-import type { Answered } from '../../src/redis/wire/connection.ts'
+import type { ReplyWaiter } from '../../src/redis/wire/connection.ts'
 import { ErrorReply, Unsent } from '../../src/redis/wire/errors.ts'
 import { Metrics } from '../../src/telemetry/metrics.ts'
 import { openLink, type TestLink, total } from '../support/link.ts'
@@ -52,8 +52,8 @@ describe('upstream', () => {
   }
   /** The same over a link that is there or not, and whose commands are only collected. */
   function startSwitched(options: Partial<UpstreamOptions>) {
-    const given: [string, Answered][] = []
-    const submit = ([, , frame]: unknown[], waiter: Answered) => given.push([String(frame), waiter])
+    const given: [string, ReplyWaiter][] = []
+    const submit = ([, , frame]: unknown[], waiter: ReplyWaiter) => given.push([String(frame), waiter])
     const line = { isThere: true }
     const link = () => (line.isThere ? ({ client: { submit } } as unknown as Link) : undefined)
     return { ...start({ link, ...options }), given, line }
@@ -160,7 +160,7 @@ describe('upstream', () => {
   it('lets no frame overtake one of its channel that went another way and comes back', async () => {
     const pending: { frame: string; by: string; settle: (moved: boolean) => void }[] = []
     const link = (by: string) => {
-      const submit = (command: string[], waiter: Answered) => {
+      const submit = (command: string[], waiter: ReplyWaiter) => {
         const settle = (moved: boolean) =>
           moved ? waiter.failed(new ErrorReply('MOVED 1 127.0.0.1:2')) : waiter.answered(1)
         pending.push({ frame: String(command[2]), by, settle })
@@ -323,7 +323,7 @@ describe('upstream', () => {
 
   it('comes to rest only when every answer has come', async () => {
     const answers: (() => void)[] = []
-    const client = { submit: (_: unknown, waiter: Answered) => answers.push(() => waiter.answered(1)) }
+    const client = { submit: (_: unknown, waiter: ReplyWaiter) => answers.push(() => waiter.answered(1)) }
     const { upstream, publish } = start({ link: () => ({ client }) as unknown as Link })
     publish('1')
     publish('2')

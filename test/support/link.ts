@@ -1,6 +1,6 @@
 import { parseTarget } from '../../src/redis/client.ts'
 import { Link, type LinkOptions } from '../../src/redis/servers/link.ts'
-import type { At } from '../../src/redis/servers/topology.ts'
+import type { RunAtKey } from '../../src/redis/servers/topology.ts'
 import { RedisConnection } from '../../src/redis/wire/connection.ts'
 import { createLogger } from '../../src/telemetry/log.ts'
 import { Metrics } from '../../src/telemetry/metrics.ts'
@@ -24,7 +24,7 @@ export interface TestLink<C extends RedisConnection = RedisConnection> {
 
 /** Every key is at the server of this link. */
 export const atLink =
-  (link: Link): At =>
+  (link: Link): RunAtKey =>
   async (_key, command) =>
     command(link.client)
 

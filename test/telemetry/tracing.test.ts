@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, before, describe, it } from 'node:test'
 import { RedisUpstream } from '../../src/redis/upstream.ts'
-import type { Answered } from '../../src/redis/wire/connection.ts'
+import type { ReplyWaiter } from '../../src/redis/wire/connection.ts'
 import { ErrorReply } from '../../src/redis/wire/errors.ts'
 import { Metrics } from '../../src/telemetry/metrics.ts'
 import type { Tracing } from '../../src/telemetry/tracing.ts'
@@ -191,12 +191,12 @@ describe('the span of a client frame', () => {
       ends.push(results)
       return { context: undefined as never, end: (result: string) => void results.push(result) }
     }
-    const answers: ((waiter: Answered) => void)[] = [
+    const answers: ((waiter: ReplyWaiter) => void)[] = [
       (waiter) => waiter.answered(1),
       (waiter) => waiter.failed(new Error('connection lost')),
       (waiter) => waiter.failed(new ErrorReply('NOPERM')),
     ]
-    const submit = (_: unknown, waiter: Answered) => setImmediate(answers.shift()!, waiter)
+    const submit = (_: unknown, waiter: ReplyWaiter) => setImmediate(answers.shift()!, waiter)
     let there = false
     const upstream = new RedisUpstream({
       link: () => (there ? ({ client: { submit } } as never) : undefined),

@@ -3,53 +3,59 @@ import type { Logger } from '../../telemetry/log.ts'
 import type { Metrics } from '../../telemetry/metrics.ts'
 import { isMoved, isReply } from '../wire/errors.ts'
 import { type Group, groups } from './groups.ts'
-import { Subscriptions } from './subscriptions.ts'
+import { ChannelSubscriptions, type PendingCommands } from './subscriptions.ts'
 
-/** Channels in one SUBSCRIBE: large, since a thousand small ones cost four times as much; bounded, since Redis answers each in one go. */
-const BATCH = 5000
+/**
+ * Channels per command. A thousand small commands cost four times as much; a huge one blocks Redis
+ * while it answers.
+ */
+const MAX_CHANNELS = 5000
 
 export interface FeedOptions {
   readonly metrics: Metrics
   readonly log: Logger
-  /** Session channels by sharded pub/sub (SSUBSCRIBE). */
+  /** Session channels use sharded pub/sub (SSUBSCRIBE). */
   readonly sharded: boolean
-  /** A sharded channel is not here any more, or not yet: its slot has moved. */
+  /** The server does not have the slot of this sharded channel, or no longer. */
   readonly moved: (channel: string) => void
-  /** Redis does not let us listen to this channel: whoever does so already hears nothing any more. */
+  /** Redis refused to subscribe this channel. Sockets that are bound to it get no messages. */
   readonly refused: (channel: string) => void
 }
 
-/** The connection that it subscribes on. Subscriptions that it loses go to `movedAway`. */
-export interface SubscribesTo {
+/** The connection that the feed subscribes on, as far as the feed needs it. */
+export interface SubscribingConnection {
   subscribe(group: Group): Promise<void>
   unsubscribe(group: Group): Promise<void>
 }
 
-/** All who wait for one confirmation. */
-interface Waiting {
+/** The callers that wait for the confirmation of one channel share this. */
+interface Confirmation {
   readonly confirmed: Promise<void>
   readonly resolve: () => void
   readonly reject: (error: Error) => void
 }
 
-/** Carries out what `Subscriptions` says over the subscriber connection: one SUBSCRIBE and one UNSUBSCRIBE a tick. */
+/**
+ * Keeps Redis' subscriptions equal to the wanted channels: sends what `ChannelSubscriptions` asks
+ * for over the subscriber connection, as one SUBSCRIBE and one UNSUBSCRIBE per turn of the event
+ * loop.
+ */
 export class RedisFeed {
   readonly #options: FeedOptions
-  readonly #subscriptions = new Subscriptions()
-  readonly #waiting = new Map<string, Waiting>()
-  #client: SubscribesTo | undefined
+  readonly #subscriptions = new ChannelSubscriptions()
+  readonly #waiting = new Map<string, Confirmation>()
+  #client: SubscribingConnection | undefined
   #scheduled = false
 
   constructor(options: FeedOptions) {
     this.#options = options
   }
 
-  /** Channels that Redis has confirmed. */
+  /** How many channels Redis has confirmed. */
   get channels(): number {
     return this.#subscriptions.confirmed
   }
 
-  /** Whether somebody wants the channel here. */
   isWanted(channel: string): boolean {
     return this.#subscriptions.isWanted(channel)
   }
@@ -58,15 +64,19 @@ export class RedisFeed {
     return this.#subscriptions.isConfirmed(channel)
   }
 
-  /** Wants a channel without waiting for it: it is subscribed as soon as there is a connection. */
+  /**
+   * Subscribes a channel as soon as there is a connection, without waiting for the confirmation.
+   */
   want(channel: string): void {
     this.#subscriptions.want(channel)
     this.#schedule()
   }
 
   /**
-   * Resolves when Redis has confirmed the channel, or the pattern when there is a `*` in it.
-   * @throws RedisUnavailable when there is no connection, or it is lost before; Redis' own error when it refuses.
+   * Subscribes a channel, or a pattern when it contains `*`. Resolves when Redis has confirmed it.
+   * @throws RedisUnavailable when there is no connection or it is lost before the confirmation: the
+   * channel stays wanted and is subscribed on the next connection. Redis' own error when it
+   * refuses.
    */
   async subscribe(channel: string): Promise<void> {
     this.#subscriptions.want(channel)
@@ -75,25 +85,36 @@ export class RedisFeed {
     this.#schedule()
     let waiting = this.#waiting.get(channel)
     if (waiting === undefined) {
-      waiting = withResolvers()
+      waiting = newConfirmation()
       this.#waiting.set(channel, waiting)
     }
     await waiting.confirmed
   }
 
-  /** Nobody wants the channel any more; at the end of the tick that is told to Redis, unless somebody wants it again. */
+  /**
+   * Unsubscribes at the end of the turn, unless the channel is wanted again by then. Rejects
+   * waiting callers.
+   */
   unsubscribe(channel: string): void {
     this.#subscriptions.unwant(channel)
     this.#reject(channel, () => new RedisUnavailable('the channel was left before it was confirmed'))
     this.#schedule()
   }
 
-  /** A new connection: subscribes all that is wanted. Resolves when Redis has confirmed it. */
-  async attach(client: SubscribesTo): Promise<void> {
-    // The connection before this one may have failed while it was attached: nothing is subscribed here yet, whatever was sent there.
+  /**
+   * Starts to use a new connection: subscribes every wanted channel and resolves when Redis has
+   * confirmed them.
+   */
+  async attach(client: SubscribingConnection): Promise<void> {
+    // The previous connection may have failed inside `attach`. Nothing is subscribed on this one
+    // yet.
     this.detach()
     const sent: Promise<void>[] = []
-    for (let commands = this.#subscriptions.take(BATCH); hasAny(commands); commands = this.#subscriptions.take(BATCH)) {
+    for (
+      let commands = this.#subscriptions.take(MAX_CHANNELS);
+      hasAny(commands);
+      commands = this.#subscriptions.take(MAX_CHANNELS)
+    ) {
       sent.push(this.#send(client, commands.subscribe, commands.unsubscribe))
     }
     await Promise.all(sent)
@@ -102,7 +123,7 @@ export class RedisFeed {
     this.#schedule()
   }
 
-  /** The connection is gone. Who waits for a confirmation is told; what is wanted stays wanted. */
+  /** The connection was lost: rejects waiting callers. Wanted channels stay wanted. */
   detach(): void {
     this.#client = undefined
     this.#subscriptions.lost()
@@ -117,19 +138,20 @@ export class RedisFeed {
       this.#scheduled = false
       const client = this.#client
       if (client === undefined) return
-      const { subscribe, unsubscribe } = this.#subscriptions.take(BATCH)
-      if (subscribe.length + unsubscribe.length === BATCH) this.#schedule()
-      // When the connection is lost, `detach` tells the waiters.
+      const { subscribe, unsubscribe } = this.#subscriptions.take(MAX_CHANNELS)
+      if (subscribe.length + unsubscribe.length === MAX_CHANNELS) this.#schedule()
+      // It rejects when the connection is lost; then `detach` rejects the waiting callers.
       this.#send(client, subscribe, unsubscribe).catch(() => {})
     })
   }
 
-  async #send(client: SubscribesTo, wanted: string[], unwanted: string[]): Promise<void> {
+  async #send(client: SubscribingConnection, wanted: string[], unwanted: string[]): Promise<void> {
     const { sharded } = this.#options
     await Promise.all([
       ...groups(wanted, sharded).map((group) => this.#subscribe(client, group)),
       ...groups(unwanted, sharded).map(async (group) => {
-        // Whatever Redis says against it: who wants one of them again subscribes anew, which does no harm where it is subscribed still.
+        // After a refusal the channels may still be subscribed. Subscribing them again later does
+        // no harm.
         await client.unsubscribe(group).catch((error) => {
           if (!isReply(error)) throw error
         })
@@ -139,8 +161,11 @@ export class RedisFeed {
     ])
   }
 
-  /** A command with one forbidden channel (by an ACL, for instance) subscribes none of them: then each is asked for alone. */
-  async #subscribe(client: SubscribesTo, group: Group): Promise<void> {
+  /**
+   * An ACL that forbids one channel of a command makes Redis refuse all of them. Then subscribe
+   * each one alone.
+   */
+  async #subscribe(client: SubscribingConnection, group: Group): Promise<void> {
     const { channels } = group
     try {
       await client.subscribe(group)
@@ -162,7 +187,10 @@ export class RedisFeed {
     this.#schedule()
   }
 
-  /** The slot of a sharded channel is at another server, and with it the subscription; to be called by the connection. */
+  /**
+   * Redis has ended the subscription of a sharded channel, or refused it, because another server
+   * has the slot.
+   */
   movedAway(channel: string): void {
     this.#subscriptions.refused(channel)
     this.#reject(channel, () => new RedisUnavailable('the slot has moved'))
@@ -171,7 +199,10 @@ export class RedisFeed {
 
   #refused(channel: string, error: Error): void {
     this.#options.metrics.error('redis')
-    this.#options.log.error({ err: error }, 'Redis refused a subscription')
+    this.#options.log.error(
+      { err: error },
+      'Redis refused a subscription: check the channel permissions of its user (ACL LOG)',
+    )
     this.#subscriptions.refused(channel)
     this.#reject(channel, () => error)
     this.#options.refused(channel)
@@ -185,7 +216,7 @@ export class RedisFeed {
   }
 }
 
-function withResolvers(): Waiting {
+function newConfirmation(): Confirmation {
   let resolve!: () => void
   let reject!: (error: Error) => void
   const confirmed = new Promise<void>((...settle) => {
@@ -194,5 +225,4 @@ function withResolvers(): Waiting {
   return { confirmed, resolve, reject }
 }
 
-const hasAny = ({ subscribe, unsubscribe }: { subscribe: string[]; unsubscribe: string[] }): boolean =>
-  subscribe.length + unsubscribe.length > 0
+const hasAny = ({ subscribe, unsubscribe }: PendingCommands): boolean => subscribe.length + unsubscribe.length > 0

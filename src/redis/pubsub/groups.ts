@@ -1,13 +1,18 @@
 import { isPattern, isSessionChannel } from '../../contract/names.ts'
-import { slotOf } from './slots.ts'
+import { slotOf } from '../slots.ts'
 
-/** What one command carries: any number of plain channels, sharded ones of one slot, or one pattern. */
+/**
+ * The channels of one command: any number of plain ones, sharded ones of one slot, or a single
+ * pattern.
+ */
 export interface Group {
   readonly kind: 'plain' | 'sharded' | 'pattern'
   readonly channels: string[]
 }
 
-/** Splits channels into what may go into one command each. `sharded`: session channels are. */
+/**
+ * Splits channels into groups, one per command. `sharded`: session channels use sharded pub/sub.
+ */
 export function groups(channels: string[], sharded: boolean): Group[] {
   if (channels.length === 0) return []
   const plain: string[] = []

@@ -1,11 +1,11 @@
-import { type Confirmed, RedisConnection, type Target } from '../wire/connection.ts'
+import { type PushWaiter, RedisConnection, type Target } from '../wire/connection.ts'
 import type { OnMessage, Reply } from '../wire/resp.ts'
 import type { Group } from './groups.ts'
 
 export interface SubscriberOptions {
-  /** Each message, in the order of Redis. */
+  /** Called for each message, in the order in which Redis sent it. */
   readonly message: OnMessage
-  /** Redis has ended a sharded subscription by itself: its slot went to another server. */
+  /** Redis has ended a sharded subscription by itself, because its slot went to another server. */
   readonly moved: (channel: string) => void
 }
 
@@ -15,33 +15,33 @@ const VERBS = {
   pattern: ['PSUBSCRIBE', 'PUNSUBSCRIBE'],
 } as const
 
-/** The connection on which messages come. */
+/** The connection that receives messages. */
 export class SubscriberConnection extends RedisConnection {
   constructor(target: Target, name: string, { message, moved }: SubscriberOptions) {
     super(target, name, { message, other: (kind, [channel]) => kind === 'sunsubscribe' && moved(String(channel)) })
   }
 
-  /** Resolves when Redis has confirmed every channel of the group. @throws as `sendCommand`. */
+  /** Subscribes; resolves when Redis has confirmed every channel. @throws as `sendCommand`. */
   subscribe({ kind, channels }: Group): Promise<void> {
-    return this.#confirmed(VERBS[kind][0], channels)
+    return this.#send(VERBS[kind][0], channels)
   }
 
-  /** The opposite. */
+  /** Unsubscribes; resolves when Redis has confirmed every channel. @throws as `sendCommand`. */
   unsubscribe({ kind, channels }: Group): Promise<void> {
-    return this.#confirmed(VERBS[kind][1], channels)
+    return this.#send(VERBS[kind][1], channels)
   }
 
-  #confirmed(verb: string, channels: readonly string[]): Promise<void> {
+  #send(verb: string, channels: readonly string[]): Promise<void> {
     return new Promise((resolve, reject) => {
       this.submit([verb, ...channels], new Confirmations(verb.toLowerCase(), channels, resolve, reject))
-      // The feed has collected what came in its turn.
+      // The feed has already collected the channels of its turn.
       this.flushSoon()
     })
   }
 }
 
-/** Of one command: a push for each of its channels. */
-class Confirmations implements Confirmed {
+/** Waits for the confirmations of one command: a push for each of its channels. */
+class Confirmations implements PushWaiter {
   readonly #kind: string
   readonly #channels: readonly string[]
   readonly #done: () => void
@@ -55,7 +55,10 @@ class Confirmations implements Confirmed {
     this.failed = failed
   }
 
-  /** They come in the order of the channels: while its own are confirmed, Redis may end another of the same kind. */
+  /**
+   * Confirmations come in the order of the channels. Redis may end another sharded subscription in
+   * between: that push has the same kind and is not ours.
+   */
   pushed(kind: string, [channel]: readonly Reply[]): boolean | undefined {
     if (kind !== this.#kind || String(channel) !== this.#channels[this.#confirmed]) return undefined
     if (++this.#confirmed < this.#channels.length) return false

@@ -3,36 +3,47 @@ import { redisCanary } from '../../contract/names.ts'
 import { isReply } from '../wire/errors.ts'
 
 export interface CanaryOptions {
-  /** How often one is published; 0: never. */
+  /** Time between canaries; 0: none. */
   readonly intervalMs: number
-  /** How long one may take before the connection is thought deaf. */
+  /** A canary that is later than this makes the connection count as deaf. */
   readonly timeoutMs: number
   readonly publish: (payload: string) => Promise<unknown>
-  /** One came back after so long. */
+  /** A canary came back. */
   readonly cameBack: (seconds: number) => void
+  /** The subscriber connection delivers nothing. */
   readonly deaf: () => void
-  /** Grows with what arrives: while it does, the canary is only behind it. */
+  /**
+   * A counter of received bytes. While it grows, the canary is only queued behind other messages.
+   */
   readonly progress: () => number
-  /** Redis does not let us publish one; there is none any more. */
+  /** Redis refused to publish the canary. No further canary is sent. */
   readonly refused: (error: Error) => void
 }
 
 /**
- * A message published over the command connection that must come back over the subscriber connection. A connection may answer every PING and
- * still deliver nothing, after a fail-over for instance; only a message shows that messages arrive.
+ * Publishes a message over the command connection that must come back over the subscriber
+ * connection. A connection can answer every PING and still deliver nothing, for instance after a
+ * fail-over. Only a message proves delivery.
  */
 export class Canary {
-  /** A channel that nobody else has. */
+  /** Unique to this canary. */
   readonly channel = redisCanary(randomBytes(8).toString('hex'))
   readonly #options: CanaryOptions
   #timer: NodeJS.Timeout | undefined
-  #flight = 0
+  #number = 0
+  /** On the monotonic clock. */
   #sentAt = 0
+  /** Ms since the epoch. */
   #sentDate = 0
   #back = true
-  /** All messages before this moment (ms since the epoch) have arrived: when the last one that came back left. 0: there was none yet. */
+  /**
+   * All messages before this moment (ms since the epoch) have arrived: the last canary that came
+   * back was sent then. 0: none has come back yet.
+   */
   aliveAt = 0
-  /** Ticks that one has been away. Ticks are counted, not time: this process may itself have been blocked. */
+  /**
+   * Ticks since the canary was sent. Counts ticks, not time: this process may have been blocked.
+   */
   #missed = 0
   #arrived = 0
 
@@ -40,12 +51,12 @@ export class Canary {
     this.#options = options
   }
 
-  /** One is on its way: messages before it are, too. */
+  /** A canary is on its way, and so may be messages sent before it. */
   get pending(): boolean {
     return !this.#back
   }
 
-  /** Begins with a connection on which everything since `aliveAt` arrives. */
+  /** Starts on a new connection, on which every message since `aliveAt` arrives. */
   start(aliveAt: number): void {
     this.stop()
     this.aliveAt = aliveAt
@@ -58,8 +69,8 @@ export class Canary {
     clearInterval(this.#timer)
   }
 
-  heard(payload: string): void {
-    if (payload !== String(this.#flight) || this.#back) return
+  received(payload: string): void {
+    if (payload !== String(this.#number) || this.#back) return
     this.#back = true
     this.#missed = 0
     this.aliveAt = this.#sentDate
@@ -76,18 +87,19 @@ export class Canary {
       this.stop()
       return deaf()
     }
-    this.#flight++
+    this.#number++
     this.#sentAt = performance.now()
     this.#sentDate = Date.now()
     this.#back = false
-    // Not published, not missed: that the command connection is gone is noticed elsewhere.
+    // A canary that could not be published is not counted as lost; the link detects a dead command
+    // connection.
     Promise.resolve()
-      .then(() => publish(String(this.#flight)))
+      .then(() => publish(String(this.#number)))
       .catch((error) => {
         this.#back = true
         if (!isReply(error)) return
         this.stop()
-        // No canary says any more what has arrived: the pings have to.
+        // Without a canary, only the pings show what has arrived.
         this.aliveAt = 0
         this.#options.refused(error)
       })

@@ -2,49 +2,48 @@ import { isSessionChannel, slotKey } from '../../contract/names.ts'
 import { within } from '../../platform/deadline.ts'
 import { RedisUnavailable } from '../../platform/unavailable.ts'
 import type { Logger } from '../../telemetry/log.ts'
-import { SLOTS, slotOf } from '../pubsub/slots.ts'
+import { parseSlots, SLOT_COUNT, type SlotRange, slotOf } from '../slots.ts'
 import type { Target } from '../wire/connection.ts'
 import { askOnce, hostAndPort } from './ask.ts'
 import type { RedisNode } from './node.ts'
 import type { NodeFactory, Topology, TopologyFeed } from './topology.ts'
 
 export interface ClusterOptions {
-  /** `host:port` of some nodes, to begin with. */
+  /** `host:port` of some nodes, asked until the first node is known. */
   readonly seeds: readonly string[]
-  /** Credentials and TLS, the same on all. */
+  /** Credentials and TLS, the same on all nodes. */
   readonly template: Target
-  /** Session channels by sharded pub/sub: they follow their slot. */
+  /** Session channels use sharded pub/sub: they follow their slot. */
   readonly sharded: boolean
   readonly newNode: NodeFactory
   readonly log: Logger
-  /** The map of slots was looked at, and is followed: what had no server may have one now. */
+  /** The slot map was refreshed: a key that had no server may have one now. */
   readonly followed: () => void
 }
 
-/** A range of slots and the address of its primary, as `CLUSTER SLOTS` tells. */
-interface Range {
-  readonly first: number
-  readonly last: number
-  readonly address: string
-}
-
-/** How often the map of slots is looked at: when all is well, and when not. */
+/** How often the slot map is refreshed: while every node is ready, and otherwise. */
 const CALM_MS = 5000
 const URGENT_MS = 250
 const ASK_TIMEOUT_MS = 1000
 const SLOTS_COMMAND = ['CLUSTER', 'SLOTS']
 
 /**
- * Redis Cluster: a RedisNode a primary, and which of them has which slot. Events of a run come from the primary of its key only, and a sharded
- * channel lives at its slot; a plain session channel may be heard at any server, and stays where it is as long as that server does.
+ * Redis Cluster: one RedisNode per primary, and the map from slots to nodes. Events of a run come
+ * only from the primary of its key, and a sharded channel lives on the server of its slot. A plain
+ * session channel can be subscribed on any server, and stays on its server for as long as that is
+ * part of the cluster.
  */
 export class Cluster implements Topology {
   readonly #options: ClusterOptions
   readonly #nodes = new Map<string, RedisNode>()
-  readonly #slots: (RedisNode | undefined)[] = new Array(SLOTS).fill(undefined)
+  readonly #slots: (RedisNode | undefined)[] = new Array(SLOT_COUNT).fill(undefined)
+  /** Channel to the node where it is subscribed. */
   readonly #placed = new Map<string, RedisNode>()
   #refreshing: Promise<boolean> | undefined
-  /** When the map of slots was last asked for in its turn, and so was right; ms since the epoch. */
+  /**
+   * When the last regular refresh that succeeded was sent: the slot map was right then. Ms since
+   * the epoch.
+   */
   #settledAt = Date.now()
   #timer: NodeJS.Timeout | undefined
   #closed = false
@@ -71,7 +70,7 @@ export class Cluster implements Topology {
 
   nodeOf(name: string): RedisNode {
     const node = this.#home(name)
-    if (node === undefined) throw new RedisUnavailable('no server of the cluster has this slot')
+    if (node === undefined) throw new RedisUnavailable('no server of the cluster has this slot (see CLUSTER SLOTS)')
     return node
   }
 
@@ -83,19 +82,28 @@ export class Cluster implements Topology {
     return this.#placed.get(channel) === node
   }
 
-  /** A slot is said to be elsewhere. Who answers first may not know it yet, so the map is looked at again soon after. */
+  /**
+   * Call it after a MOVED. The first node that answers may not know the new owner yet, so refresh
+   * again soon after.
+   */
   async refresh(): Promise<void> {
     this.#watchIn(URGENT_MS)
     await this.#follow()
   }
 
-  /** Asks for the map of slots and follows it. Who asks at the same time shares one answer; when nobody answers, all stays as it is. */
+  /**
+   * Refreshes the slot map and moves channels accordingly. Concurrent callers share one refresh.
+   * Resolves with false, and changes nothing, when no node answers.
+   */
   #follow(): Promise<boolean> {
     this.#refreshing ??= this.#refresh()
       .then(
         () => true,
         (error: Error) => {
-          this.#options.log.warn({ event: 'cluster', reason: error.message }, 'no map of the cluster')
+          this.#options.log.warn(
+            { event: 'cluster', reason: error.message },
+            'no node answers CLUSTER SLOTS: keeping the last slot map',
+          )
           return false
         },
       )
@@ -128,7 +136,7 @@ export class Cluster implements Topology {
 
   async #subscribe(channel: string): Promise<void> {
     const home = this.nodeOf(channel)
-    // Where others of this channel listen already: a plain one stays when its slot moves.
+    // A plain channel stays where it is already subscribed, even when its slot has moved.
     const node = this.#placed.get(channel) ?? home
     this.#placed.set(channel, node)
     await node.feed.subscribe(channel)
@@ -156,7 +164,7 @@ export class Cluster implements Topology {
       if (!this.#nodes.has(address))
         this.#nodes.set(
           address,
-          newNode(async () => ({ ...template, ...addressOf(address) })),
+          newNode(async () => ({ ...template, ...endpointOf(address) })),
         )
     }
     this.#slots.fill(undefined)
@@ -171,8 +179,9 @@ export class Cluster implements Topology {
   }
 
   /**
-   * Brings each channel to where it is to be heard now. What was published on the way may be lost, and that is told. While a slot has no server,
-   * its channels stay with the one that is gone, which remembers since when.
+   * Moves each channel to the node where it belongs now. Messages published during the move may be
+   * lost, so the new node reports a gap. While a slot has no server, its channels stay with the old
+   * node, which keeps the start of their gap.
    */
   #move(): void {
     const here = new Set(this.#nodes.values())
@@ -185,7 +194,8 @@ export class Cluster implements Topology {
       this.#placed.set(channel, to)
     }
     for (const [from, targets] of moves) {
-      // It stays the gap of the channels that do not move. Without one, the slot was moved at some time since the map was right.
+      // The gap also stays with the old node, for channels that do not move. Without a gap, the
+      // slot has moved at some time since the map was right.
       const { gap } = from
       const reason = gap?.reason ?? 'redis_moved'
       for (const [to, channels] of targets) {
@@ -195,13 +205,13 @@ export class Cluster implements Topology {
     }
   }
 
-  async #ask(): Promise<Range[]> {
+  async #ask(): Promise<SlotRange[]> {
     const reasons: string[] = []
     for (const [address, node] of this.#nodes) {
       if (node.commands.state !== 'ready') continue
       const answer = within(node.commands.client.sendCommand<unknown>(SLOTS_COMMAND), ASK_TIMEOUT_MS)
       const ranges = await answer.then(
-        (reply) => parseSlots(reply, address),
+        (reply) => parseSlots(reply, endpointOf(address).host),
         (error: Error) => error,
       )
       if (!(ranges instanceof Error)) return ranges
@@ -215,22 +225,10 @@ export class Cluster implements Topology {
     throw new Error(reasons.join('; '))
   }
 
-  async #askSeed(seed: string): Promise<Range[]> {
-    return parseSlots(await askOnce({ ...this.#options.template, ...addressOf(seed) }, SLOTS_COMMAND), seed)
+  async #askSeed(seed: string): Promise<SlotRange[]> {
+    const endpoint = endpointOf(seed)
+    return parseSlots(await askOnce({ ...this.#options.template, ...endpoint }, SLOTS_COMMAND), endpoint.host)
   }
 }
 
-/** The primary comes first in each entry; a node that does not know its own address leaves it empty, which means the one that was asked. */
-function parseSlots(reply: unknown, asked: string): Range[] {
-  const entries = reply as [number, number, [string | null, number, ...unknown[]]][]
-  if (!Array.isArray(entries) || entries.length === 0) throw new Error('the cluster has no slots yet')
-  return entries.map(([first, last, [host, port]]) => ({
-    first,
-    last,
-    address: `${bracket(host || addressOf(asked).host)}:${port}`,
-  }))
-}
-
-const bracket = (host: string): string => (host.includes(':') ? `[${host}]` : host)
-
-const addressOf = (address: string) => hostAndPort(address, 6379)
+const endpointOf = (address: string) => hostAndPort(address, 6379)

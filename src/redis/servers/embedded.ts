@@ -6,16 +6,17 @@ import {
   resolveCompatibilityProfile,
 } from 'js-redis-server/core'
 
-/** A Redis-compatible server in this process, for development and demos. */
+/** A Redis-compatible server inside this process, for development and demos. */
 export interface EmbeddedRedis {
   readonly url: string
   close(): Promise<void>
 }
 
 /**
- * Starts one on loopback with keyspace events on. It is put together from the parts of js-redis-server, whose own start listens on every
- * interface without a password, waits 40 ms for Nagle's algorithm, and does not close while somebody is connected.
- * @param port 0: a free one. Rejects with EADDRINUSE when it is taken.
+ * Starts an embedded server on loopback, with keyspace events on. Built from the parts of
+ * js-redis-server, because its own start function listens on every interface without a password,
+ * waits 40 ms for Nagle's algorithm, and does not close while a client is connected.
+ * @param port 0: any free port. Rejects with EADDRINUSE when the port is taken.
  */
 export async function startEmbeddedRedis(port = 0): Promise<EmbeddedRedis> {
   const compatibility = resolveCompatibilityProfile('redis-7.0')

@@ -1,6 +1,8 @@
 import type { GapReason } from '../../contract/reasons.ts'
 
-/** An interval in which messages from one server may have been lost. Times are ms since the epoch. */
+/**
+ * An interval in which messages from one server may have been lost. Times are ms since the epoch.
+ */
 export interface Gap {
   readonly from: number
   readonly reason: GapReason
@@ -18,8 +20,9 @@ export class OpenGap {
   }
 
   /**
-   * Messages of every channel may be lost since `from`. An open gap of the whole server keeps its reason and its
-   * start, because the new loss follows from the old one. An open gap of some channels grows to all channels.
+   * Messages of every channel may be lost since `from`. An open gap of the whole server keeps its
+   * reason and its start, because the new loss follows from the old one. An open gap of some
+   * channels grows to all channels.
    */
   open(reason: GapReason, from: number): void {
     if (this.#gap === undefined) this.#gap = { from, reason }

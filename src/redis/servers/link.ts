@@ -4,28 +4,37 @@ import type { Metrics } from '../../telemetry/metrics.ts'
 import type { RedisConnection, Target } from '../wire/connection.ts'
 import { cannotSave, isReply } from '../wire/errors.ts'
 
-/** `lost` was ready before; `closed` is for good. */
+/** `lost`: it was ready before and reconnects. `closed`: it never connects again. */
 export type LinkState = 'connecting' | 'ready' | 'lost' | 'closed'
 
 export interface LinkOptions<C extends RedisConnection> {
-  /** Makes a connection that is not connected yet. */
+  /** Creates a connection that is not connected yet. */
   readonly open: (target: Target, name: string) => C
   readonly name: string
-  /** Asked before each attempt to connect. */
+  /** Called before each attempt to connect. */
   readonly target: () => Promise<Target>
   readonly metrics: Metrics
   readonly log: Logger
-  /** Runs on each new connection before it counts as ready; when it throws, the connection is given up and another is made. */
+  /**
+   * Prepares each new connection before it counts as ready. When it throws, the link makes another
+   * connection.
+   */
   readonly prepare?: (client: C) => Promise<void>
   readonly ready: () => void
   readonly lost: () => void
-  /** Grows with what arrives here: a connection that brings messages is alive, however far behind its answers are. */
+  /**
+   * A counter of received bytes. While it grows the connection is alive, however late its answers
+   * are.
+   */
   readonly progress?: () => number
 }
 
-/** How long a connection may take from its first packet until it is ready: a server that accepts may still say nothing. */
+/** Time from connecting to ready. A server can accept a connection and then never answer. */
 const START_TIMEOUT_MS = 4000
-/** A PING goes out this often; a link with `MISSED_PINGS` of them unanswered is dead, whatever TCP says. */
+/**
+ * Time between pings. After `MISSED_PINGS` unanswered ones the link counts as lost, whatever TCP
+ * says.
+ */
 const PING_MS = 1000
 const MISSED_PINGS = 3
 const FIRST_RETRY_MS = 50
@@ -33,23 +42,27 @@ const RETRY_BASE_MS = 100
 const RETRY_MAX_MS = 5000
 
 /**
- * The pause before the next attempt: at most 50 ms after the first failure, then doubling from 100 ms to 5 s with full jitter
- * over its upper half, so that instances do not come back together.
+ * Returns the pause in ms before the next attempt: at most 50 ms after the first failure, then
+ * doubling from 100 ms to 5 s. Jitter over the upper half keeps instances from reconnecting
+ * together.
  */
 export function backoffMs(failures: number, random: () => number): number {
   if (failures <= 1) return FIRST_RETRY_MS * random()
   return Math.min(RETRY_MAX_MS, RETRY_BASE_MS * 2 ** (failures - 2)) * (0.5 + random() / 2)
 }
 
-/** Keeps one connection to Redis: connects, watches, and connects again for as long as the process lives. */
+/** Keeps one connection to Redis: connects, pings, and reconnects until it is closed. */
 export class Link<C extends RedisConnection = RedisConnection> {
   readonly #options: LinkOptions<C>
   #state: LinkState = 'connecting'
   #client: C | undefined
   #address = ''
   #giveUp: (reason: Error) => void = () => {}
-  #wake: () => void = () => {}
-  /** Everything that Redis sent here before this moment (ms since the epoch) has arrived: when the last answered PING left, not when its answer came. */
+  #endPause: () => void = () => {}
+  /**
+   * Everything that Redis sent before this moment (ms since the epoch) has arrived. It is when the
+   * last answered PING was sent, not when its answer came.
+   */
   aliveAt = Date.now()
 
   constructor(options: LinkOptions<C>) {
@@ -61,31 +74,34 @@ export class Link<C extends RedisConnection = RedisConnection> {
     return this.#state
   }
 
-  /** The connection. @throws RedisUnavailable when there is none at the moment. */
+  /** The ready connection. @throws RedisUnavailable in any other state. */
   get client(): C {
     if (this.#state !== 'ready') throw new RedisUnavailable(`the ${this.#options.name} connection is ${this.#state}`)
     return this.#client!
   }
 
-  /** `host:port` of the server that was last tried. */
+  /** `host:port` of the last attempt. */
   get address(): string {
     return this.#address
   }
 
-  /** Throws the connection away and makes another. */
+  /** Drops the connection and makes another one. */
   restart(reason: string): void {
     this.#giveUp(new Error(reason))
   }
 
-  /** The server is there, as somebody else has found: the next attempt is made now, whatever the pause. */
+  /**
+   * Ends the pause: another link has just reached the same server, so the next attempt can be made
+   * now.
+   */
   hurry(): void {
-    this.#wake()
+    this.#endPause()
   }
 
   close(): void {
     this.#state = 'closed'
     this.#giveUp(new Error('closed'))
-    this.#wake()
+    this.#endPause()
   }
 
   async #run(): Promise<void> {
@@ -102,15 +118,18 @@ export class Link<C extends RedisConnection = RedisConnection> {
       failures++
       const pauseMs = Math.round(backoffMs(failures, Math.random))
       metrics.error('redis')
-      log.warn({ event: 'redis-lost', link: name, reason: reason.message, failures, pauseMs }, 'no connection to Redis')
+      log.warn(
+        { event: 'redis-lost', link: name, reason: reason.message, failures, pauseMs },
+        'no connection to Redis: trying again after the pause',
+      )
       await new Promise<void>((resolve) => {
-        this.#wake = resolve
+        this.#endPause = resolve
         setTimeout(resolve, pauseMs).unref()
       })
     }
   }
 
-  /** The life of one connection; resolves with the reason for its end. */
+  /** Runs one connection from connecting to its end; resolves with the reason for the end. */
   async #live(becameReady: () => void): Promise<Error> {
     const target = await this.#options.target().catch(toError)
     if (target instanceof Error || this.#closed()) return target instanceof Error ? target : new Error('closed')
@@ -123,7 +142,7 @@ export class Link<C extends RedisConnection = RedisConnection> {
     let preparedAt = 0
     const started = (async () => {
       await client.connect()
-      // A server that still loads its data takes connections, and answers this with an error.
+      // A server that still loads its data accepts connections and answers PING with an error.
       await assertAnswers(client)
       if (target.master) await assertMaster(client)
       preparedAt = Date.now()
@@ -140,22 +159,25 @@ export class Link<C extends RedisConnection = RedisConnection> {
       this.aliveAt = preparedAt
       becameReady()
       this.#options.log.info({ event: 'redis-ready', link: this.#options.name }, 'connected to Redis')
-      this.#tell(this.#options.ready)
+      this.#notify(this.#options.ready)
       watch = this.#watch(client)
     }
     const reason = failed ?? (await ended)
     clearInterval(watch)
-    // Before anybody learns what became of his command: he must not take it for ready.
+    // Set the state before the waiting commands fail: their callers must not see the link as ready.
     if (this.#state === 'ready') {
       this.#state = 'lost'
-      this.#tell(this.#options.lost)
+      this.#notify(this.#options.lost)
     }
     this.#client = undefined
     client.destroy()
     return reason
   }
 
-  /** A server that hangs keeps its TCP connection. Ticks are counted, not time: when this process itself was blocked, that is no fault of Redis. */
+  /**
+   * Detects a hanging server, whose TCP connection stays. Counts ticks, not time: this process may
+   * have been blocked.
+   */
   #watch(client: RedisConnection): NodeJS.Timeout {
     let unanswered = 0
     const { progress = () => 0 } = this.#options
@@ -176,13 +198,13 @@ export class Link<C extends RedisConnection = RedisConnection> {
     }, PING_MS)
   }
 
-  /** A fault of who is told must not be the end of the link: nobody would connect any more. */
-  #tell(listener: () => void): void {
+  /** A throwing listener must not end the reconnect loop. */
+  #notify(listener: () => void): void {
     try {
       listener()
     } catch (error) {
       this.#options.metrics.error('internal')
-      this.#options.log.error({ err: error, link: this.#options.name }, 'fault of who was told of the connection')
+      this.#options.log.error({ err: error, link: this.#options.name }, 'connection listener threw')
     }
   }
 
@@ -191,21 +213,24 @@ export class Link<C extends RedisConnection = RedisConnection> {
   }
 }
 
-/** @throws what it says against it; that it cannot save is nothing against a server that is there. */
+/** @throws the error reply to PING, except MISCONF: a server that cannot save still serves. */
 async function assertAnswers(client: RedisConnection): Promise<void> {
   await client.ping().catch((error) => {
     if (!cannotSave(error)) throw error
   })
 }
 
-/** A server that was just demoted still accepts connections, and Sentinels may not know it yet (Redis: guidelines for Sentinel clients, step 3). */
+/**
+ * A demoted master still accepts connections, and Sentinels may not know it yet (guidelines for
+ * Sentinel clients, step 3).
+ */
 async function assertMaster(client: RedisConnection): Promise<void> {
   const role = await client.sendCommand<readonly unknown[]>(['ROLE']).catch((error) => {
-    if (isReply(error)) return ['master'] // It forbids the question.
+    if (isReply(error)) return ['master'] // An ACL forbids ROLE.
     throw error
   })
   const [what] = role
-  if (String(what) !== 'master') throw new Error(`the server is a ${what}`)
+  if (String(what) !== 'master') throw new Error(`the server is a ${what}, not the master`)
 }
 
 export const addressOf = ({ host, port }: Target): string => `${host}:${port}`

@@ -24,7 +24,10 @@ export interface NodeOptions {
 
 export interface NodeParts {
   readonly options: NodeOptions
-  /** Where the server is. Called before each attempt to connect, since a fail-over may have moved it. */
+  /**
+   * Where the server is. Called before each attempt to connect, since a fail-over may have moved
+   * it.
+   */
   readonly target: () => Promise<Target>
   readonly metrics: Metrics
   readonly log: Logger
@@ -38,13 +41,13 @@ export interface NodeParts {
 }
 
 /**
- * More bytes than this since the last canary, and then Redis closed the connection: its output buffer was full.
- * Only a guess, for servers that do not count this.
+ * So far behind the last canary, the output buffer was full when Redis closed the connection. A
+ * guess.
  */
 const BEHIND_BYTES = 4 * 1024 * 1024
 const ADOPT_RETRY_MS = 50
 
-/** One Redis server: a command connection, a subscriber connection, and the canary that is sent from one to the other. */
+/** One Redis server: a command connection, a subscriber connection, and a canary between them. */
 export class RedisNode {
   readonly feed: RedisFeed
   readonly commands: Link
@@ -88,7 +91,10 @@ export class RedisNode {
     return this.#gap.current
   }
 
-  /** Returns the gap once, when it is over. Undefined without a gap, and while adopted channels are unconfirmed. */
+  /**
+   * Returns the gap once, when it is over. Undefined without a gap, and while adopted channels are
+   * unconfirmed.
+   */
   takeGap(): Gap | undefined {
     return this.adopting ? undefined : this.#gap.take()
   }
@@ -108,7 +114,10 @@ export class RedisNode {
     }
   }
 
-  /** Restarts connections that do not lead to `target`, the new server. Messages since `from` may be lost. */
+  /**
+   * Restarts connections that do not lead to `target`, the new server. Messages since `from` may be
+   * lost.
+   */
   moveTo(target: Target, from: number): void {
     const old = [this.commands, this.subscriber].filter(
       ({ state, address }) => state === 'ready' && address !== addressOf(target),
@@ -183,7 +192,10 @@ export class RedisNode {
     })
   }
 
-  /** Each link has its own pause between attempts, but the server is the same: the other one can connect now, too. */
+  /**
+   * Each link has its own pause between attempts, but the server is the same: the other one can
+   * connect now, too.
+   */
   #linkReady(other: Pick<Link, 'hurry'>): void {
     other.hurry()
     this.#parts.changed(this)
@@ -197,9 +209,13 @@ export class RedisNode {
     this.#parts.changed(this)
   }
 
-  /** Prepares a new subscriber connection: finds out why the last one was lost, and subscribes all wanted channels. */
+  /**
+   * Prepares a new subscriber connection: finds out why the last one was lost, and subscribes all
+   * wanted channels.
+   */
   async #attach(client: SubscriberConnection): Promise<void> {
-    // A server that does not count: assume the output limit when commands still work and we were far behind.
+    // A server that does not count: assume the output limit when commands still work and we were
+    // far behind.
     const overLimit = (await this.#outputLimit.hit(client)) ?? (this.#behind && this.commands.state === 'ready')
     if (overLimit) this.#gap.correctReason('redis_down', 'redis_output_limit')
     const startedAt = Date.now()
@@ -228,19 +244,25 @@ export class RedisNode {
     )
   }
 
-  /** Every message of this server. A listener that throws loses that message and must not end the connection. */
-  readonly #message: OnMessage = (wanted, payload, channel, batch) => {
+  /**
+   * Every message of this server. A listener that throws loses that message and must not end the
+   * connection.
+   */
+  readonly #message: OnMessage = (wanted, payload, channel, chunk) => {
     this.#bytes += payload.length
-    if (wanted === this.#canary.channel) return this.#canary.heard(payload.toString('latin1'))
+    if (wanted === this.#canary.channel) return this.#canary.received(payload.toString('latin1'))
     try {
-      this.#parts.message(wanted, payload, channel, batch)
+      this.#parts.message(wanted, payload, channel, chunk)
     } catch (error) {
       this.#parts.metrics.error('internal')
       this.#parts.log.error({ err: error, channel }, 'delivering a message failed')
     }
   }
 
-  /** Adopts the channel again when the topology still places it here: the MOVED was old, or the server outdated. */
+  /**
+   * Adopts the channel again when the topology still places it here: the MOVED was old, or the
+   * server outdated.
+   */
   async #movedAway(channel: string): Promise<void> {
     const from = this.#aliveAt
     await this.#parts.moved()
@@ -249,8 +271,8 @@ export class RedisNode {
   }
 
   /**
-   * Subscribes an adopted channel. The gap ends when all adopted channels are confirmed. When the connection is lost
-   * meanwhile, the next one subscribes them and reports the gap.
+   * Subscribes an adopted channel. The gap ends when all adopted channels are confirmed. When the
+   * connection is lost meanwhile, the next one subscribes them and reports the gap.
    */
   async #adopt(channel: string): Promise<void> {
     this.#adopted.add(channel)
@@ -267,7 +289,10 @@ export class RedisNode {
     if (this.#adopted.size === 0) this.#parts.changed(this)
   }
 
-  /** When all messages had certainly arrived. A canary that came back proves more than an answered ping. */
+  /**
+   * When all messages had certainly arrived. A canary that came back proves more than an answered
+   * ping.
+   */
   get #aliveAt(): number {
     return this.#canary.aliveAt || this.subscriber.aliveAt
   }

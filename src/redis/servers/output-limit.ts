@@ -1,18 +1,24 @@
 import type { RedisConnection } from '../wire/connection.ts'
 import { isReply } from '../wire/errors.ts'
 
-/** How often one server has closed connections because it could not send as fast as others publish (client-output-buffer-limit). */
+/**
+ * Finds out whether a server has closed connections because their output buffer was full
+ * (client-output-buffer-limit).
+ */
 export class OutputLimit {
-  /** As it said last; undefined: it does not count them, or was not asked yet. */
+  /**
+   * The server's count at the last call; undefined: not asked yet, or the server does not count.
+   */
   #count: number | undefined
 
   /**
-   * Whether it has done so since it was last asked; to be asked on every new connection. Redis counts that since 7.2; undefined: it does not tell.
+   * Returns whether the count has grown since the last call. Call it on every new connection.
+   * Undefined: the server does not count (Redis counts since 7.2) or forbids INFO.
    * @throws when the connection is lost.
    */
   async hit(client: RedisConnection): Promise<boolean | undefined> {
     const stats = await client.sendCommand(['INFO', 'stats']).catch((error) => {
-      if (isReply(error)) return '' // It forbids the question.
+      if (isReply(error)) return '' // An ACL forbids INFO.
       throw error
     })
     const [, count] = /client_output_buffer_limit_disconnections:(\d+)/.exec(String(stats)) ?? []

@@ -2,19 +2,21 @@ import type { Target } from '../wire/connection.ts'
 import { askOnce, hostAndPort } from './ask.ts'
 
 export interface SentinelOptions {
-  /** `host:port` of each. */
+  /** `host:port` of each Sentinel. */
   readonly sentinels: readonly string[]
   readonly master: string
-  /** Credentials, TLS and database of the master; where it is, the Sentinels say. */
+  /** Credentials, TLS and database of the master. The Sentinels give its address. */
   readonly template: Target
+  /** Of the Sentinels. */
   readonly password: string | undefined
 }
 
 const SENTINEL_PORT = 26379
 
 /**
- * Where the master is now: asks the Sentinels in turn, as Redis' page for Sentinel clients demands, and begins with the one that answered last.
- * @returns a function to be called before each attempt to connect; it rejects when no Sentinel knows a master.
+ * Returns a function that finds the current master. Call it before each attempt to connect. It asks
+ * the Sentinels one after the other, first the one that answered last (guidelines for Sentinel
+ * clients, step 1), and rejects when none of them knows the master.
  */
 export function sentinelTarget({ sentinels, master, template, password }: SentinelOptions): () => Promise<Target> {
   const order = [...sentinels]
@@ -29,7 +31,7 @@ export function sentinelTarget({ sentinels, master, template, password }: Sentin
         reasons.push(`${sentinel}: ${(error as Error).message}`)
       }
     }
-    throw new Error(`no Sentinel knows the master ${master} (${reasons.join('; ')})`)
+    throw new Error(`no Sentinel knows the master ${master} of REDIS_SENTINEL_MASTER (${reasons.join('; ')})`)
   }
 }
 

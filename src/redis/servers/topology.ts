@@ -1,35 +1,38 @@
 import type { RedisConnection, Target } from '../wire/connection.ts'
 import { type NodeParts, RedisNode } from './node.ts'
 
-/** Which servers there are, and which of them a key or channel belongs to. */
+/** The servers, and which of them has a key or channel. */
 export interface Topology {
   readonly nodes: Iterable<RedisNode>
-  /** The server of a key or channel. @throws RedisUnavailable when nobody has it at the moment. */
+  /** Returns the server of a key or channel. @throws RedisUnavailable while no server has it. */
   nodeOf(name: string): RedisNode
-  /** The server at this address, if it is one of them. */
+  /** Returns the server at `host:port`; undefined when it is not part of the topology. */
   nodeAt(address: string): RedisNode | undefined
-  /** Whether `channel` is subscribed at this server. */
+  /** Whether `channel` is subscribed on this server. */
   listensAt(channel: string, node: RedisNode): boolean
   readonly feed: TopologyFeed
-  /** Somebody was told that a key has moved; resolves when it is known where to. */
+  /** Call it when a server says that a key has moved. Resolves when the topology knows where. */
   refresh(): Promise<void>
   close(): void
 }
 
-/** Channels, wherever they are. */
+/** The channels of all servers. */
 export interface TopologyFeed {
   subscribe(channel: string): Promise<void>
   unsubscribe(channel: string): void
-  /** Confirmed channels. */
+  /** How many channels are confirmed. */
   readonly channels: number
 }
 
-/** What every server of a topology is made with. */
+/** Creates a server of the topology. */
 export type NodeFactory = (target: () => Promise<Target>) => RedisNode
 
-/** How often Sentinels are asked who is the master, and how long one of them may take to hear of it. */
-const MASTER_MS = 1000
-const HEARSAY_MS = 2000
+/**
+ * Time between two questions to the Sentinels, and how long a Sentinel may take to learn of a
+ * fail-over.
+ */
+const MASTER_POLL_MS = 1000
+const SENTINEL_DELAY_MS = 2000
 
 /** One server: a plain one, or the master that Sentinels name. */
 export class OneServer implements Topology {
@@ -38,7 +41,7 @@ export class OneServer implements Topology {
   #closed = false
   #timer: NodeJS.Timeout | undefined
 
-  /** `master` says where it is now; undefined: it never moves. */
+  /** @param master finds the current master; undefined: the server never moves. */
   constructor(node: RedisNode, master?: () => Promise<Target>) {
     this.#node = node
     if (master) this.#watch(master, Date.now())
@@ -75,29 +78,35 @@ export class OneServer implements Topology {
     this.#node.close()
   }
 
-  /** A master that was replaced may live on for long, with all its connections, while agents have followed the Sentinels to the new one. */
+  /**
+   * A replaced master can keep running with all its connections while agents already use the new
+   * one. Poll, therefore.
+   */
   #watch(master: () => Promise<Target>, sureAt: number): void {
     this.#timer = setTimeout(async () => {
       const askedAt = Date.now()
       const target = await master().catch(() => undefined)
       if (this.#closed) return
-      if (target) this.#node.moveTo(target, sureAt - HEARSAY_MS)
+      if (target) this.#node.moveTo(target, sureAt - SENTINEL_DELAY_MS)
       this.#watch(master, target ? askedAt : sureAt)
-    }, MASTER_MS)
+    }, MASTER_POLL_MS)
   }
 }
 
-/** Makes servers that differ only in where they are. */
+/** Returns a factory of servers that differ only in their address. */
 export const nodeFactory =
   (parts: Omit<NodeParts, 'target'>): NodeFactory =>
   (target) =>
     new RedisNode({ ...parts, target })
 
-/** Where commands go. */
+/** Sends commands to one server. */
 export type Sender = Pick<RedisConnection, 'sendCommand'>
 
-/** A command for whichever server has the key. */
-export type Command<T> = (client: Sender) => Promise<T>
+/** A command for the server that has the key. */
+export type KeyCommand<T> = (client: Sender) => Promise<T>
 
-/** Runs a command where the key is. @throws RedisUnavailable when there is no connection to that server. */
-export type At = <T>(key: string, command: Command<T>) => Promise<T>
+/**
+ * Runs a command on the server that has the key. @throws RedisUnavailable without a connection to
+ * it.
+ */
+export type RunAtKey = <T>(key: string, command: KeyCommand<T>) => Promise<T>

@@ -4,7 +4,7 @@ import { type Args, CommandWriter } from './encode.ts'
 import { ErrorReply, isMoved, Unsent } from './errors.ts'
 import { type OnMessage, type Reply, RespReader } from './resp.ts'
 
-/** Where a server is and how to enter. */
+/** Address and credentials of a server. */
 export interface Target {
   readonly host: string
   readonly port: number
@@ -12,49 +12,60 @@ export interface Target {
   readonly username: string | undefined
   readonly password: string | undefined
   readonly database: number
-  /** A server that says it is a replica is not the one. */
+  /** Accept the server only if it is a master. */
   readonly master?: boolean
 }
 
-interface Failing {
-  /** `ErrorReply`: Redis says no. `Unsent`: it has never seen the command. Another: nobody knows what became of it. */
+interface FailureWaiter {
+  /**
+   * `ErrorReply`: Redis refused. `Unsent`: Redis has never seen the command. Any other error: the
+   * outcome is unknown.
+   */
   failed(error: Error): void
 }
 
-/** Who waits for the reply to a command. */
-export interface Answered extends Failing {
-  /** Buffers in it are views, and only valid during the call. */
+/** Waits for the reply to a command. */
+export interface ReplyWaiter extends FailureWaiter {
+  /** Buffers in `reply` are views that are only valid during the call. */
   answered(reply: Reply): void
 }
 
-/** Who waits for pushes: the confirmations of a subscription. */
-export interface Confirmed extends Failing {
-  /** True: it was the last that this waits for; undefined: it is none of them. */
+/** Waits for pushes: the confirmations of a subscription. */
+export interface PushWaiter extends FailureWaiter {
+  /**
+   * Returns true for the last push that it waits for, false for an earlier one, undefined for a
+   * push of another command.
+   */
   pushed(kind: string, rest: readonly Reply[]): boolean | undefined
 }
 
 /**
- * Who waits for what Redis says to a command. Told once, in the order of the commands, never from within `submit`; of the end of the connection not
- * before everybody could know that it has ended.
+ * Waits for the outcome of one command. The connection calls it once, in the order of the commands,
+ * and never from within `submit`. When the connection ends, it calls the waiters after the `error`
+ * listener.
  */
-export type Waiter = Answered | Confirmed
+export type Waiter = ReplyWaiter | PushWaiter
 
-/** What comes without having been asked for. */
+/** Receives what Redis sends without a command. */
 export interface Pushes {
   readonly message: OnMessage
-  /** A push that nobody waits for. */
+  /** A push that no waiter takes. */
   other(kind: string, rest: readonly Reply[]): void
 }
 
 const NO_PUSHES: Pushes = { message: () => {}, other: () => {} }
 
 const KEEP_ALIVE_MS = 5000
-/** Answered commands that are kept until they are forgotten at once: a queue that is shifted for each would be moved each time. */
-const FORGOTTEN = 4096
+/**
+ * Settled waiters kept in front of the queue until they are dropped together: shifting an array for
+ * each would copy it.
+ */
+const MAX_SETTLED = 4096
 
 /**
- * One connection to one server, in RESP3. It is our own because it is in the way of every frame and every handshake (bench/NOTES.md has what a general client costs
- * there); it knows nothing but to send commands and to hand over what comes. `Link` has a deadline for how it begins, and makes the next one.
+ * One RESP3 connection to one server. Hand-written because every frame and handshake passes through
+ * it (measurements: bench/NOTES.md). It sends commands and dispatches replies, nothing else: `Link`
+ * sets the deadlines and reconnects.
  */
 export class RedisConnection {
   readonly #target: Target
@@ -67,10 +78,12 @@ export class RedisConnection {
   #onError: (error: Error) => void = () => {}
   #ended = false
   #scheduled = false
-  /** In the order of their commands, from `#oldest` on; undefined: told already. */
+  /** In the order of their commands, from `#oldest` on. Undefined: settled already. */
   #waiting: (Waiter | undefined)[] = []
   #oldest = 0
-  /** Of those, how many at the end have commands that were not given to the socket yet. */
+  /**
+   * How many waiters at the end of `#waiting` have commands that were not given to the socket yet.
+   */
   #unsent = 0
 
   constructor(target: Target, name: string, pushes = NO_PUSHES) {
@@ -84,12 +97,12 @@ export class RedisConnection {
     })
   }
 
-  /** What ends the connection, once; whatever was under way has failed with it. */
+  /** Sets the listener for the end of the connection. It is called once, with the reason. */
   on(_event: 'error', listener: (error: Error) => void): void {
     this.#onError = listener
   }
 
-  /** Connects and enters. @throws what the server or the network says against it. */
+  /** Connects and authenticates. @throws the error of the server or of the network. */
   async connect(): Promise<void> {
     const { host, port, tls, username, password, database } = this.#target
     const socket = tls
@@ -102,15 +115,16 @@ export class RedisConnection {
     socket.on('close', () => this.#fail(new Error('the connection was closed')))
     socket.on('drain', this.#flushTick)
     socket.on('data', (chunk) => this.#read(chunk))
-    // A user without a password (nopass) enters with any.
+    // A user without a password (nopass) may send any password.
     const auth = (username ?? password) ? ['AUTH', username ?? 'default', password ?? ''] : []
     await this.sendCommand(['HELLO', '3', ...auth, 'SETNAME', this.#name])
     if (database !== 0) await this.sendCommand(['SELECT', String(database)])
   }
 
   /**
-   * One command, whose answer is awaited. Strings in it are text (bytes that are not UTF-8 become U+FFFD), maps are flat lists.
-   * @throws what `Waiter.failed` is given.
+   * Sends one command and resolves with its reply. Strings in it are text (bytes that are not UTF-8
+   * become U+FFFD); maps are flat lists.
+   * @throws the error that `Waiter.failed` would get.
    */
   sendCommand<T = unknown>(args: Args): Promise<T> {
     return new Promise((resolve, reject) =>
@@ -122,7 +136,9 @@ export class RedisConnection {
     return this.sendCommand(['PING'])
   }
 
-  /** One command, of which `waiter` is told. All of one turn of the event loop go out together at its end. */
+  /**
+   * Queues one command. All commands of one turn of the event loop are written together at its end.
+   */
   submit(args: Args, waiter: Waiter): void {
     if (this.#ended || !this.#socket) return failAll([waiter], new Unsent('the connection is closed'))
     this.#writer.append(args)
@@ -133,17 +149,23 @@ export class RedisConnection {
     setImmediate(this.#flushTick)
   }
 
-  /** For who has collected the commands of a turn already: they go out as soon as the code that gave them is done. */
+  /**
+   * For callers that batch themselves (the feed): flush in a microtask instead of at the end of the
+   * turn.
+   */
   protected flushSoon(): void {
     queueMicrotask(this.#flushTick)
   }
 
-  /** Ends it without a word. */
+  /** Ends the connection without calling the `error` listener. Commands without a reply fail. */
   destroy(): void {
     this.#end(new Error('the connection was given up'))
   }
 
-  /** While the kernel does not take more, nothing is given to the socket: what did not leave this process can be told. */
+  /**
+   * Writes nothing while the kernel's buffer is full: only commands still in `#writer` are known to
+   * be unsent.
+   */
   #flush(): void {
     this.#scheduled = false
     const socket = this.#socket!
@@ -172,38 +194,41 @@ export class RedisConnection {
   #replied(value: Reply): void {
     const sent = this.#waiting.length - this.#unsent
     let index = this.#oldest
-    // An error is the answer to any command; a reply to one that has no pushes. Before it others may wait for theirs: js-redis-server does not keep the order.
-    if (!(value instanceof ErrorReply)) while (index < sent && !isAnswered(this.#waiting[index])) index++
+    // An error answers any command; any other reply answers a command without pushes. Skip older
+    // commands that wait for pushes, because js-redis-server does not keep the order.
+    if (!(value instanceof ErrorReply)) while (index < sent && !isReplyWaiter(this.#waiting[index])) index++
     const waiter = this.#waiting[index]
     if (index >= sent || waiter === undefined) {
-      // It has ended a sharded subscription of itself, which we have taken for the confirmation of our own command that was on its way.
+      // Redis ended a sharded subscription by itself while our SUNSUBSCRIBE was on its way. We took
+      // its push for the confirmation of our command, so the error reply to that command is one too
+      // many.
       if (isMoved(value)) return
-      throw new Error('RESP: an answer to nothing')
+      throw new Error('RESP: a reply to no command')
     }
-    this.#told(index)
+    this.#settled(index)
     try {
       if (value instanceof ErrorReply) waiter.failed(value)
-      else (waiter as Answered).answered(value)
+      else (waiter as ReplyWaiter).answered(value)
     } catch (fault) {
-      raise(fault)
+      rethrowLater(fault)
     }
   }
 
   #pushed(kind: string, rest: readonly Reply[]): void {
     for (let index = this.#oldest; index < this.#waiting.length - this.#unsent; index++) {
       const waiter = this.#waiting[index]
-      const isLast = isAnswered(waiter) ? undefined : waiter?.pushed(kind, rest)
-      if (isLast) this.#told(index)
+      const isLast = isReplyWaiter(waiter) ? undefined : waiter?.pushed(kind, rest)
+      if (isLast) this.#settled(index)
       if (isLast !== undefined) return
     }
     this.#pushes.other(kind, rest)
   }
 
-  #told(index: number): void {
+  #settled(index: number): void {
     this.#waiting[index] = undefined
     while (this.#oldest < this.#waiting.length && this.#waiting[this.#oldest] === undefined) this.#oldest++
-    // Where more always comes it would never be empty, and so only grow.
-    if (this.#oldest < this.#waiting.length && this.#oldest < FORGOTTEN) return
+    // Under steady load the queue is never empty, so also drop settled waiters when there are many.
+    if (this.#oldest < this.#waiting.length && this.#oldest < MAX_SETTLED) return
     this.#waiting = this.#waiting.slice(this.#oldest)
     this.#oldest = 0
   }
@@ -226,9 +251,13 @@ export class RedisConnection {
   }
 }
 
-const isAnswered = (waiter: Waiter | undefined): waiter is Answered => waiter !== undefined && 'answered' in waiter
+const isReplyWaiter = (waiter: Waiter | undefined): waiter is ReplyWaiter =>
+  waiter !== undefined && 'answered' in waiter
 
-/** Later: who is told may give the next command at once, and is to find the link in the state that it has come to. */
+/**
+ * Deferred with setImmediate: a failed waiter may submit again at once and must already see the
+ * link as lost.
+ */
 function failAll(waiting: readonly (Waiter | undefined)[], error: Error): void {
   if (waiting.length === 0) return
   setImmediate(() => {
@@ -236,14 +265,17 @@ function failAll(waiting: readonly (Waiter | undefined)[], error: Error): void {
       try {
         waiter?.failed(error)
       } catch (fault) {
-        raise(fault)
+        rethrowLater(fault)
       }
     }
   })
 }
 
-/** A fault of who waits is not the connection's: it is told where faults are that nothing caught. */
-function raise(fault: unknown): void {
+/**
+ * Rethrows on the next tick: a waiter's bug becomes an uncaughtException and does not break the
+ * connection.
+ */
+function rethrowLater(fault: unknown): void {
   process.nextTick(() => {
     throw fault
   })

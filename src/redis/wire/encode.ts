@@ -1,28 +1,32 @@
-/** What a command is made of; a Buffer that is handed over is not to be written to any more. */
+/** A command and its arguments. The caller must not write to a Buffer after it was passed. */
 export type Args = readonly (string | Buffer)[]
 
-/** What Node's types leave out: text without the detour over the name of its encoding. */
+/** Methods of Buffer that Node's types lack. They skip the lookup of the encoding by its name. */
 interface Writes {
   latin1Write(text: string, at: number): number
   utf8Write(text: string, at: number): number
 }
 
 const SLAB_BYTES = 64 * 1024
-/** A larger argument goes out from where it is instead of being copied. */
-const COPIED_BYTES = 16 * 1024
-/** In UTF-8, of one UTF-16 code unit. */
-const MAX_UNIT_BYTES = 3
+/**
+ * Arguments up to this size are copied into the slab. Larger ones are written from their own
+ * memory.
+ */
+const MAX_COPIED_BYTES = 16 * 1024
+/** UTF-8 bytes of one UTF-16 code unit. */
+const MAX_BYTES_PER_UNIT = 3
 
 /**
- * Commands on their way out, as arrays of bulk strings (RESP: https://redis.io/docs/latest/develop/reference/protocol-spec/), one behind the other in one buffer:
- * what is given within one turn of the event loop is one write.
+ * Encodes commands as arrays of bulk strings, one after the other in one buffer, so that all
+ * commands of one turn of the event loop are one write. RESP:
+ * https://redis.io/docs/latest/develop/reference/protocol-spec/
  */
 export class CommandWriter {
   #slab: Buffer & Writes = slabOf(0)
   #from = 0
   #at = 0
-  /** What is before the slab. */
-  #full: Buffer[] = []
+  /** Buffers that go out before the rest of the slab. */
+  #parts: Buffer[] = []
 
   append(args: Args): void {
     let text = `*${args.length}\r\n`
@@ -42,40 +46,40 @@ export class CommandWriter {
     this.#text(text, ascii)
   }
 
-  /** All that was appended since the last call, in order. */
+  /** Returns everything appended since the last call, in order. */
   take(): Buffer[] {
     this.#cut()
-    const taken = this.#full
-    this.#full = []
+    const taken = this.#parts
+    this.#parts = []
     return taken
   }
 
-  /** Nobody reads what was taken any more: its room is used again. */
+  /** Reuses the memory of the taken buffers. Call it only when the socket has written them all. */
   reuse(): void {
     if (this.#from !== this.#at) return
-    // A large one is not kept for small commands.
+    // Do not keep a large slab for small commands.
     if (this.#slab.length > SLAB_BYTES) this.#slab = slabOf(0)
     this.#from = 0
     this.#at = 0
   }
 
   #text(text: string, ascii: boolean): void {
-    this.#room(ascii ? text.length : text.length * MAX_UNIT_BYTES)
+    this.#reserve(ascii ? text.length : text.length * MAX_BYTES_PER_UNIT)
     this.#at += ascii ? this.#slab.latin1Write(text, this.#at) : this.#slab.utf8Write(text, this.#at)
   }
 
   #bytes(bytes: Buffer): void {
-    if (bytes.length > COPIED_BYTES) {
+    if (bytes.length > MAX_COPIED_BYTES) {
       this.#cut()
-      this.#full.push(bytes)
+      this.#parts.push(bytes)
       return
     }
-    this.#room(bytes.length)
+    this.#reserve(bytes.length)
     this.#slab.set(bytes, this.#at)
     this.#at += bytes.length
   }
 
-  #room(bytes: number): void {
+  #reserve(bytes: number): void {
     if (this.#at + bytes <= this.#slab.length) return
     this.#cut()
     this.#slab = slabOf(Math.max(SLAB_BYTES, bytes))
@@ -84,7 +88,7 @@ export class CommandWriter {
   }
 
   #cut(): void {
-    if (this.#at > this.#from) this.#full.push(this.#slab.subarray(this.#from, this.#at))
+    if (this.#at > this.#from) this.#parts.push(this.#slab.subarray(this.#from, this.#at))
     this.#from = this.#at
   }
 }

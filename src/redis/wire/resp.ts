@@ -1,17 +1,18 @@
-import { Batch } from './batch.ts'
+import { Chunk } from './chunk.ts'
 import { ErrorReply } from './errors.ts'
 import { MAX_LENGTH, RespScanner } from './scan.ts'
 
-/** What Redis answers. Maps are flat lists of keys and values, verbatim strings are text. */
+/** A reply of Redis. Maps are flat lists of keys and values; verbatim strings are text. */
 export type Reply = null | number | boolean | string | Buffer | ErrorReply | readonly Reply[]
 
 /**
- * A published message. `wanted` is the channel or pattern that was subscribed, `channel` the one it was published on (names are ASCII: they are made of ids),
- * `batch` what it came in.
+ * Called for each published message. `wanted` is the subscribed channel or pattern, `channel` the
+ * one that the message was published on. Names are ASCII, because they are made of ids. `payload`
+ * is a view of `chunk`.
  */
-export type OnMessage = (wanted: string, payload: Buffer, channel: string, batch: Batch) => void
+export type OnMessage = (wanted: string, payload: Buffer, channel: string, chunk: Chunk) => void
 
-/** What is read is handed over at once, in the order of the stream; buffers are views of the chunk that they came in. */
+/** Called at once and in the order of the stream. Buffers are views of the chunk that was read. */
 export interface RespHandlers {
   readonly message: OnMessage
   /** Any other push: `subscribe`, `sunsubscribe`, `invalidate`, ... */
@@ -19,11 +20,11 @@ export interface RespHandlers {
   reply(value: Reply): void
 }
 
-/** Nothing of Redis nests deeper. */
+/** No reply of Redis nests deeper. */
 const MAX_DEPTH = 16
 const MAX_LINE = 64 * 1024
 
-/** What Node's types leave out: text without the detour over the name of its encoding. */
+/** A method of Buffer that Node's types lack. It skips the lookup of the encoding by its name. */
 interface Latin1 {
   latin1Slice(start: number, end: number): string
 }
@@ -37,41 +38,47 @@ const PUSH = byte('>')
 const BULK = byte('$')
 const [ZERO, NINE, MINUS] = [byte('0'), byte('9'), byte('-')]
 const [THREE, SEVEN, LETTER_M] = [byte('3'), byte('7'), byte('m')]
-/** `>3`, `$7`, `message`, each with its CRLF, and the `$` of the name. */
-const MESSAGE_HEAD = 18
+/**
+ * Bytes before the length of the channel name: `>3`, `$7`, `message`, each with its CRLF, and `$`.
+ */
+const MESSAGE_HEADER = 18
 
 /**
- * Reads RESP3 (https://redis.io/docs/latest/develop/reference/protocol-spec/) from chunks, wherever they are cut. Messages of subscribed channels take a short
- * way: their bytes are looked at once, and nothing is made of them but a view and the name of the channel.
+ * Reads RESP3 from chunks, wherever they are cut. Messages of subscribed channels take a fast path:
+ * it looks at each byte once and makes only a view of the payload and the name of the channel.
+ * RESP3: https://redis.io/docs/latest/develop/reference/protocol-spec/
  */
 export class RespReader {
   readonly #handlers: RespHandlers
-  /** Chunks of a value that is not complete, and how far it reaches. */
+  /** Chunks of an incomplete value, and the scanner that looks for its end. */
   #held: Buffer[] = []
   #heldBytes = 0
-  #extent: RespScanner | undefined
+  #scanner: RespScanner | undefined
   #data = Buffer.alloc(0) as Buffer & Latin1
-  #batch = new Batch(this.#data)
+  #chunk = new Chunk(this.#data)
   #at = 0
 
   constructor(handlers: RespHandlers) {
     this.#handlers = handlers
   }
 
-  /** @throws when it is no RESP: nothing can be read from this connection any more. */
+  /**
+   * Reads the next chunk. @throws when it is not RESP: nothing more can be read from this
+   * connection.
+   */
   push(chunk: Buffer): void {
     let data = chunk
-    if (this.#extent !== undefined) {
+    if (this.#scanner !== undefined) {
       this.#held.push(chunk)
       this.#heldBytes += chunk.length
-      if (this.#heldBytes > MAX_LENGTH) throw new Error('RESP: a value is beyond all bounds')
-      if (!this.#extent.reaches(chunk)) return
+      if (this.#heldBytes > MAX_LENGTH) throw new Error('RESP: a value is larger than 1 GB')
+      if (!this.#scanner.scan(chunk)) return
       data = Buffer.concat(this.#held)
       this.#held = []
-      this.#extent = undefined
+      this.#scanner = undefined
     }
     this.#data = data as Buffer & Latin1
-    this.#batch = new Batch(data)
+    this.#chunk = new Chunk(data)
     this.#at = 0
     while (this.#at < data.length) {
       const start = this.#at
@@ -82,8 +89,8 @@ export class RespReader {
         const begun = data.subarray(start)
         this.#held = [begun]
         this.#heldBytes = begun.length
-        this.#extent = new RespScanner()
-        this.#extent.reaches(begun)
+        this.#scanner = new RespScanner()
+        this.#scanner.scan(begun)
         return
       }
     }
@@ -98,30 +105,36 @@ export class RespReader {
     if (kind === 'message' || kind === 'smessage') {
       const channel = this.#name()
       const payload = this.#bulk()
-      return this.#handlers.message(channel, payload, channel, this.#batch)
+      return this.#handlers.message(channel, payload, channel, this.#chunk)
     }
     if (kind === 'pmessage') {
       const pattern = this.#name()
       const channel = this.#name()
       const payload = this.#bulk()
-      return this.#handlers.message(pattern, payload, channel, this.#batch)
+      return this.#handlers.message(pattern, payload, channel, this.#chunk)
     }
     const rest: Reply[] = []
     for (let i = 1; i < length; i++) rest.push(this.#value(1))
     this.#handlers.push(kind, rest)
   }
 
-  /** Whether a message of a plain channel comes next: `>3`, then `message` as a string of 7. Nothing else begins with these bytes. */
+  /**
+   * The next value is a message of a plain channel: `>3`, then `message` as a string of 7. No other
+   * push begins so.
+   */
   #isMessage(): boolean {
     const data = this.#data
     const at = this.#at
     return data[at + 1] === THREE && data[at + 5] === SEVEN && data[at + 8] === LETTER_M
   }
 
-  /** The short way of nearly everything that comes. False: it is not complete, or not as it should be, and nothing was read. */
+  /**
+   * The fast path. Returns false, and reads nothing, when the message is incomplete or not what was
+   * expected.
+   */
   #message(): boolean {
     const data = this.#data
-    const name = this.#digits(this.#at + MESSAGE_HEAD)
+    const name = this.#digits(this.#at + MESSAGE_HEADER)
     const nameAt = this.#digitsEnd
     const payload = this.#digits(nameAt + name + 3)
     const from = this.#digitsEnd
@@ -129,13 +142,13 @@ export class RespReader {
     if (!(end + 2 <= data.length) || data[nameAt + name + 2] !== BULK || data[end] !== CR) return false
     const channel = data.latin1Slice(nameAt, nameAt + name)
     this.#at = end + 2
-    this.#handlers.message(channel, data.subarray(from, end), channel, this.#batch)
+    this.#handlers.message(channel, data.subarray(from, end), channel, this.#chunk)
     return true
   }
 
   #digitsEnd = 0
 
-  /** The number that begins there, and in `#digitsEnd` where the next line begins. */
+  /** Returns the number at `at`, and sets `#digitsEnd` to the start of the next line. */
   #digits(at: number): number {
     const data = this.#data
     let number = 0
@@ -148,7 +161,6 @@ export class RespReader {
     return number
   }
 
-  /** Channel names are ASCII: they are made of ids. */
   #name(): string {
     const bytes = this.#bulk()
     return bytes.toString('latin1')
@@ -157,7 +169,7 @@ export class RespReader {
   #bulk(): Buffer {
     if (this.#at >= this.#data.length) throw INCOMPLETE
     if (this.#data[this.#at] !== BULK)
-      throw new Error(`RESP: a bulk string was due, 0x${this.#data[this.#at]!.toString(16)} came`)
+      throw new Error(`RESP: expected a bulk string, got 0x${this.#data[this.#at]!.toString(16)}`)
     this.#at++
     return this.#bytes(this.#length())
   }
@@ -194,15 +206,15 @@ export class RespReader {
       case '%':
         return this.#list(this.#length() * 2, depth)
       case '|':
-        // Attributes say something about the value behind them.
+        // Attributes describe the value that follows. They are not used.
         this.#list(this.#length() * 2, depth)
         return this.#value(depth + 1)
       default:
-        throw new Error(`RESP: no value begins with ${JSON.stringify(type)}`)
+        throw new Error(`RESP: unknown type ${JSON.stringify(type)}`)
     }
   }
 
-  /** RESP2 knows null as a length of -1. */
+  /** In RESP2, null is a length of -1. */
   #orNull(read: (length: number) => Reply): Reply {
     const length = this.#length(-1)
     return length < 0 ? null : read(length)
@@ -218,7 +230,7 @@ export class RespReader {
     const end = this.#at + length
     if (end + 2 > this.#data.length) throw INCOMPLETE
     const bytes = this.#data.subarray(this.#at, end)
-    if (this.#data[end] !== CR || this.#data[end + 1] !== LF) throw new Error('RESP: a string has no end')
+    if (this.#data[end] !== CR || this.#data[end + 1] !== LF) throw new Error('RESP: a string does not end with CRLF')
     this.#at = end + 2
     return bytes
   }
@@ -231,14 +243,14 @@ export class RespReader {
     if (negative) at++
     for (; at < data.length && data[at] !== CR; at++) {
       const digit = data[at]!
-      if (digit < ZERO || digit > NINE) throw new Error('RESP: a length is no number')
+      if (digit < ZERO || digit > NINE) throw new Error('RESP: a length is not a number')
       length = length * 10 + digit - ZERO
-      if (length > MAX_LENGTH) throw new Error('RESP: a length is beyond all bounds')
+      if (length > MAX_LENGTH) throw new Error('RESP: a length is larger than 1 GB')
     }
     if (at + 2 > data.length) throw INCOMPLETE
-    if (data[at + 1] !== LF) throw new Error('RESP: a line has no end')
+    if (data[at + 1] !== LF) throw new Error('RESP: a line does not end with CRLF')
     if (negative) length = -length
-    if (length < least) throw new Error(`RESP: a length is ${length}`)
+    if (length < least) throw new Error(`RESP: a length is ${length}, at least ${least} expected`)
     this.#at = at + 2
     return length
   }
@@ -246,7 +258,7 @@ export class RespReader {
   #line(): string {
     const end = this.#data.indexOf('\r\n', this.#at, 'latin1')
     if (end < 0) {
-      if (this.#data.length - this.#at > MAX_LINE) throw new Error('RESP: a line has no end')
+      if (this.#data.length - this.#at > MAX_LINE) throw new Error('RESP: a line is longer than 64 KB')
       throw INCOMPLETE
     }
     const text = this.#data.toString('utf8', this.#at, end)

@@ -1,59 +1,63 @@
-/** Of strings and aggregates: nothing of Redis is larger (proto-max-bulk-len is 512 MB by default). */
+/** Largest string or aggregate. Redis' own limit (proto-max-bulk-len) is 512 MB by default. */
 export const MAX_LENGTH = 1024 ** 3
 
 const LF = 10
-/** Longer than any head of RESP; what is longer is none, and who reads it will say so. */
-const MAX_HEAD = 64 * 1024
+/** Longer than any RESP header line. The reader rejects what is longer. */
+const MAX_HEADER = 64 * 1024
 
-/** How many values follow the head of an aggregate for each that it counts. An attribute comes before a value and is none itself. */
-const EACH: Readonly<Record<string, number>> = { '*': 1, '~': 1, '>': 1, '%': 2, '|': 2 }
+/**
+ * How many values an aggregate holds per unit of its count. An attribute precedes a value and does
+ * not count as one.
+ */
+const VALUES_PER_COUNT: Readonly<Record<string, number>> = { '*': 1, '~': 1, '>': 1, '%': 2, '|': 2 }
 const ATTRIBUTE = '|'
 const STRINGS = '$=!'
 
 /**
- * How far a RESP value reaches that comes in pieces: each byte is looked at once, however many pieces there are. It understands no more than that; what is not
- * RESP counts as complete, and is refused by who reads it.
+ * Finds the end of a RESP value that arrives in pieces. It looks at each byte once, however many
+ * pieces there are. It knows only lengths: bytes that are not RESP count as complete, and the
+ * reader rejects them.
  */
 export class RespScanner {
-  /** Values that are still to come, the first included. */
-  #left = 1
-  /** Bytes of a string that are still to come, with its CRLF. */
+  /** Values still to come, including the first one. */
+  #values = 1
+  /** Bytes of the current string still to come, including its CRLF. */
   #skip = 0
-  /** The beginning of a head that was cut. */
-  #head = ''
+  /** Start of a header line whose end has not arrived. */
+  #header = ''
 
-  /** Whether the value is complete with these bytes, which follow those of the call before. */
-  reaches(bytes: Buffer): boolean {
+  /** Reads the next piece. Returns true when the value is complete. */
+  scan(bytes: Buffer): boolean {
     let at = 0
-    while (this.#left > 0 || this.#skip > 0) {
+    while (this.#values > 0 || this.#skip > 0) {
       const skipped = Math.min(this.#skip, bytes.length - at)
       this.#skip -= skipped
       at += skipped
-      if (this.#skip > 0 || (at === bytes.length && this.#left > 0)) return false
-      if (this.#left === 0) return true
+      if (this.#skip > 0 || (at === bytes.length && this.#values > 0)) return false
+      if (this.#values === 0) return true
       const end = bytes.indexOf(LF, at)
-      this.#head += bytes.toString('latin1', at, end < 0 ? bytes.length : end)
-      if (end < 0) return this.#head.length > MAX_HEAD
-      if (!this.#count(this.#head)) return true
-      this.#head = ''
+      this.#header += bytes.toString('latin1', at, end < 0 ? bytes.length : end)
+      if (end < 0) return this.#header.length > MAX_HEADER
+      if (!this.#count(this.#header)) return true
+      this.#header = ''
       at = end + 1
     }
     return true
   }
 
-  /** False: it is no RESP. */
-  #count(head: string): boolean {
-    const type = head.charAt(0)
-    const each = EACH[type]
+  /** Adds what follows a header line. Returns false when the line is not RESP. */
+  #count(header: string): boolean {
+    const type = header.charAt(0)
+    const perCount = VALUES_PER_COUNT[type]
     const isString = STRINGS.includes(type)
-    if (type !== ATTRIBUTE) this.#left--
-    if (each === undefined && !isString) return true
-    const count = Number(head.slice(1, -1))
+    if (type !== ATTRIBUTE) this.#values--
+    if (perCount === undefined && !isString) return true
+    const count = Number(header.slice(1, -1))
     if (!Number.isInteger(count) || count > MAX_LENGTH) return false
-    // A negative one means null.
+    // A negative count means null.
     if (count < 0) return true
     if (isString) this.#skip = count + 2
-    else this.#left += count * each!
+    else this.#values += count * perCount!
     return true
   }
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { Subscriptions } from '../../../src/redis/pubsub/subscriptions.ts'
+import { ChannelSubscriptions } from '../../../src/redis/pubsub/subscriptions.ts'
 import { assertProperty } from '../../support/property.ts'
 
 const CHANNELS = ['a', 'b', 'c', 'd', 'e']
@@ -9,7 +9,7 @@ const MANY = 100
 
 /** Redis as the state must imagine it: what is subscribed there, and which commands are under way. */
 class Model {
-  readonly subscriptions = new Subscriptions()
+  readonly subscriptions = new ChannelSubscriptions()
   readonly wanted = new Set<string>()
   readonly on = new Set<string>()
   readonly underWay = new Map<string, 'subscribe' | 'unsubscribe'>()
@@ -114,14 +114,14 @@ describe('the state of the subscriptions', () => {
   })
 
   it('says nothing when a channel is wanted and unwanted before it was sent', () => {
-    const subscriptions = new Subscriptions()
+    const subscriptions = new ChannelSubscriptions()
     subscriptions.want('a')
     subscriptions.unwant('a')
     assert.deepEqual(subscriptions.take(MANY), { subscribe: [], unsubscribe: [] })
   })
 
   it('waits for the answer before it takes back what was sent', () => {
-    const subscriptions = new Subscriptions()
+    const subscriptions = new ChannelSubscriptions()
     subscriptions.want('a')
     assert.deepEqual(subscriptions.take(MANY).subscribe, ['a'])
     subscriptions.unwant('a')
@@ -131,7 +131,7 @@ describe('the state of the subscriptions', () => {
   })
 
   it('hands out every channel once, however small the batches', () => {
-    const subscriptions = new Subscriptions()
+    const subscriptions = new ChannelSubscriptions()
     const wanted = Array.from({ length: 25 }, (_, i) => `channel-${i}`)
     for (const each of wanted) subscriptions.want(each)
     const taken: string[] = []
@@ -142,7 +142,7 @@ describe('the state of the subscriptions', () => {
   })
 
   it('has everything wanted to send, and nothing confirmed, after the connection was lost', () => {
-    const subscriptions = new Subscriptions()
+    const subscriptions = new ChannelSubscriptions()
     for (const each of CHANNELS) subscriptions.want(each)
     subscriptions.subscribed(subscriptions.take(MANY).subscribe)
     subscriptions.unwant('a')

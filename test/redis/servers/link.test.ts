@@ -173,7 +173,7 @@ describe('a link', () => {
     proxy.restore()
     await eventually(() => seen.ready === 2, 'the next connection')
     assert.equal(await total(metrics, 'wsproxy_errors_total', { type: 'internal' }), 2)
-    assert.equal(log.filter(({ msg }) => /fault of who was told/.test(String(msg))).length, 2)
+    assert.equal(log.filter(({ msg }) => /connection listener threw/.test(String(msg))).length, 2)
   })
 
   it('makes its next attempt when it is told that the server is there, whatever its pause', async () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { Batch } from '../../../src/redis/wire/batch.ts'
+import { Chunk } from '../../../src/redis/wire/chunk.ts'
 import { RespReader } from '../../../src/redis/wire/resp.ts'
 
 const bulk = (text: string) => `$${Buffer.byteLength(text)}\r\n${text}\r\n`
@@ -10,7 +10,7 @@ const message = (payload: string) => Buffer.from(`>3\r\n${bulk('message')}${bulk
 function said(chunks: Buffer[], word = Buffer.from('_end')): [string, boolean, boolean][] {
   const all: [string, boolean, boolean][] = []
   const reader = new RespReader({
-    message: (_, payload, __, batch) => all.push([payload.toString(), batch.ascii, batch.has(word)]),
+    message: (_, payload, __, chunk) => all.push([payload.toString(), chunk.ascii, chunk.has(word)]),
     push: () => {},
     reply: () => {},
   })
@@ -45,10 +45,10 @@ describe('what is said of messages that came together', () => {
   })
 
   it('is found anew for another text', () => {
-    const batch = new Batch(Buffer.from('a_b'))
+    const chunk = new Chunk(Buffer.from('a_b'))
     const [one, other] = [Buffer.from('_b'), Buffer.from('_c')]
     assert.deepEqual(
-      [one, other, one].map((each) => batch.has(each)),
+      [one, other, one].map((each) => chunk.has(each)),
       [true, false, true],
     )
   })

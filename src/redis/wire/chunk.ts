@@ -1,7 +1,10 @@
 import { isAscii } from 'node:buffer'
 
-/** The bytes that came together, and what can be said of them once instead of for each message in them. */
-export class Batch {
+/**
+ * One chunk of bytes read from Redis, and facts about it that are computed at most once for all
+ * messages in it. Per message they would cost as much as the delivery.
+ */
+export class Chunk {
   readonly #bytes: Buffer
   #ascii: boolean | undefined
   #sought: Buffer | undefined
@@ -11,13 +14,16 @@ export class Batch {
     this.#bytes = bytes
   }
 
-  /** No byte of any message is above 127. */
+  /** True: no message in the chunk has a byte above 127. */
   get ascii(): boolean {
     this.#ascii ??= isAscii(this.#bytes)
     return this.#ascii
   }
 
-  /** Whether `bytes` may be in a message: they are somewhere in what came. Asked about one and the same Buffer, it looks once. */
+  /**
+   * Whether `bytes` occurs anywhere in the chunk, and so may occur in a message. Pass the same
+   * Buffer object each time: the chunk is searched again only for another object.
+   */
   has(bytes: Buffer): boolean {
     if (bytes !== this.#sought) {
       this.#sought = bytes
