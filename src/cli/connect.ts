@@ -12,24 +12,25 @@ export interface ConnectOptions {
 const NORMAL = new Set([1000, 1001])
 
 /**
- * A client on the command line: each frame is a line on stdout, each line of stdin a frame; what is said about the connection goes to stderr.
- * Resolves when the socket has closed with 1000 or 1001, or when the user ended it.
- * @throws CommandFailed when the upgrade was refused, with status and body, or on any other close.
+ * A client on the command line. Each frame becomes a line on stdout, each line of stdin a frame;
+ * messages about the connection go to stderr. Resolves when the socket closes with 1000 or 1001, or
+ * when the user ends it.
+ * @throws CommandFailed for a refused upgrade (with status and body) and for any other close.
  */
 export async function connect(url: string, options: ConnectOptions): Promise<void> {
   if (!/^wss?:\/\//.test(url) || !URL.canParse(url)) throw new Misused(`${url} is not a ws:// or wss:// address`)
   const token = options.token ?? clientToken()
   const headers = token === undefined ? {} : { Authorization: `Bearer ${token}` }
   const socket = new WebSocket(url, { headers, ...(options.origin && { origin: options.origin }) })
-  let ours = false
+  let userLeft = false
   const leave = () => {
-    ours = true
+    userLeft = true
     socket.close(1000)
   }
   process.once('SIGINT', leave)
   socket.on('open', () => {
     console.error(`connected to ${url}`)
-    // Not before: lines that nobody listens to are lost.
+    // Opened late: readline drops lines that arrive before a listener exists.
     const input = createInterface({ input: process.stdin })
     input.on('line', (line) => line !== '' && socket.send(line))
     input.on('close', () => (process.stdin.isTTY || options.closeOnEof) && leave())
@@ -38,10 +39,11 @@ export async function connect(url: string, options: ConnectOptions): Promise<voi
   try {
     const { code, reason } = await ended(socket)
     console.error(`closed: ${code}${reason && ` ${reason}`}`)
-    if (!ours && !NORMAL.has(code)) throw new CommandFailed('the connection did not end normally')
+    if (!userLeft && !NORMAL.has(code))
+      throw new CommandFailed(`the connection ended abnormally, with close code ${code}`)
   } catch (error) {
-    // To leave before the connection is there is no failure.
-    if (!ours) throw error
+    // Ctrl-C before the connection opens is not a failure.
+    if (!userLeft) throw error
   } finally {
     process.removeListener('SIGINT', leave)
     process.stdin.destroy()

@@ -1,4 +1,5 @@
-import { loadConfig } from '../config/load.ts'
+import { type Config, loadConfig } from '../config/load.ts'
+import type { Report } from '../preflight/check.ts'
 import { InvalidField, launchOf } from '../preflight/http/request.ts'
 import { loadPreflight, Preflight } from '../preflight/preflight.ts'
 import { listenAlone } from '../preflight/probes/loopback.ts'
@@ -18,12 +19,12 @@ export interface DoctorOptions {
   readonly campaign?: string
 }
 
-/** Until Redis is there; a run without it says so. */
+/** The wait for a connection to Redis. After it the checks run and report that Redis is missing. */
 const REDIS_MS = 2000
 const RECORD_MS = 1000
 const LOOK_MS = 5
 
-/** Which option a member of the launch comes from. */
+/** The command-line option behind each member of the launch. */
 const OPTIONS: Readonly<Record<string, string>> = {
   sessionId: '--session',
   runId: '--run',
@@ -32,70 +33,74 @@ const OPTIONS: Readonly<Record<string, string>> = {
   campaignId: '--campaign',
 }
 
-/** Runs all preflight checks in full mode and explains what is wrong; exit status 1 when something has failed. A gateway need not run. */
+/**
+ * Runs all preflight checks in full mode and prints what is wrong. Exit status 1: a check failed.
+ * No gateway needs to run.
+ */
 export async function doctor(options: DoctorOptions): Promise<void> {
   const launch = readLaunch(options)
   const { config } = loadConfig()
   const found = await findRedis(config)
-  const told = options.json ? () => {} : (line: string) => console.log(line)
   const log = new LastReason()
   const metrics = new Metrics()
-  let stop = async () => {}
+  let close = () => {}
   try {
-    const loaded = await loadPreflight(config, log.logger)
-    const redisOptions = { ...config, url: found.url, afterTokenMs: 0, sharded: config.shardedPubSub }
-    const { client: redis, access } = openStandalone(redisOptions, metrics, log.logger)
-    const alone = { note: '' }
-    const preflight = new Preflight({
-      config,
-      loaded,
-      redis: access,
-      redisUrl: found.url,
-      metrics,
-      log: log.logger,
-      sockets: () => 0,
-      notReadyReason: () => undefined,
-      note: () => alone.note,
-    })
-    const listener = await listenAlone(preflight.loopback, config.listen).catch((error: Error) => {
-      preflight.loopback.notListening(error.message)
-    })
-    alone.note = listener?.note ?? ''
-    stop = async () => {
-      listener?.stop()
-      redis.close()
-    }
+    const opened = await open(config, found.url, metrics, log)
+    const { preflight, redis } = opened
+    close = opened.close
     await until(() => redis.ready || log.reason !== undefined, REDIS_MS)
-    told(`Redis: ${preflight.redisAddress} (${found.source})`)
-    if (!redis.ready && log.reason !== undefined) told(`       cannot be reached: ${log.reason}`)
-    told('')
+    const reason = redis.ready ? undefined : log.reason
+    if (!options.json) printRedis(preflight.redisAddress, found.source, reason)
     const report = await preflight.run(launch, 'doctor')
-    if (options.json)
-      console.log(
-        JSON.stringify(
-          {
-            ...report,
-            redis: {
-              address: preflight.redisAddress,
-              source: found.source,
-              ...(!redis.ready && { reason: log.reason }),
-            },
-          },
-          null,
-          2,
-        ),
-      )
-    else {
-      const { columns = 80, isTTY } = process.stdout
-      console.log(tableOf(report, { width: columns, colours: isTTY && process.stdout.hasColors() }))
-    }
+    const where = { address: preflight.redisAddress, source: found.source, ...(reason !== undefined && { reason }) }
+    if (options.json) console.log(JSON.stringify({ ...report, redis: where }, null, 2))
+    else printReport(report)
     if (!report.healthy) process.exitCode = 1
     await preflight.stop(RECORD_MS)
   } finally {
-    await stop()
+    close()
     metrics.stop()
     await found.close()
   }
+}
+
+/** Opens Redis, a listener and the preflight that a gateway would have. */
+async function open(config: Config, redisUrl: string, metrics: Metrics, { logger: log }: LastReason) {
+  const loaded = await loadPreflight(config, log)
+  const redisOptions = { ...config, url: redisUrl, afterTokenMs: 0, sharded: config.shardedPubSub }
+  const { client: redis, access } = openStandalone(redisOptions, metrics, log)
+  let note = ''
+  const preflight = new Preflight({
+    config,
+    loaded,
+    redis: access,
+    redisUrl,
+    metrics,
+    log,
+    sockets: () => 0,
+    notReadyReason: () => undefined,
+    note: () => note,
+  })
+  const listener = await listenAlone(preflight.loopback, config.listen).catch((error: Error) => {
+    preflight.loopback.notListening(error.message)
+  })
+  note = listener?.note ?? ''
+  const close = () => {
+    listener?.stop()
+    redis.close()
+  }
+  return { preflight, redis, close }
+}
+
+function printRedis(address: string, source: string, reason: string | undefined): void {
+  console.log(`Redis: ${address} (${source})`)
+  if (reason !== undefined) console.log(`       cannot be reached: ${reason}`)
+  console.log('')
+}
+
+function printReport(report: Report): void {
+  const { columns = 80, isTTY } = process.stdout
+  console.log(tableOf(report, { width: columns, colours: isTTY && process.stdout.hasColors() }))
 }
 
 function readLaunch({ session, run, agent, eventType, campaign }: DoctorOptions) {
@@ -108,7 +113,7 @@ function readLaunch({ session, run, agent, eventType, campaign }: DoctorOptions)
   }
 }
 
-/** A log of which only the last reason of a trouble with Redis is kept, for people. */
+/** A log that keeps only the last reason for a lost connection to Redis. */
 class LastReason {
   reason: string | undefined
   readonly logger = createLogger('warn', {

@@ -2,19 +2,19 @@ import type { Config } from '../config/load.ts'
 import { parseTarget } from '../redis/client.ts'
 import { askOnce } from '../redis/servers/ask.ts'
 
-/** Where the embedded server listens when that port is free, so that the other commands find it without being told. */
+/** The preferred port of the embedded server, where the other commands look for it. */
 export const EMBEDDED_PORT = 16379
 
-/** The Redis of the settings, or, where there is none, an embedded one. */
+/** Returns the configured Redis, or starts an embedded one when none is configured. */
 export async function startRedis(
   config: Config,
 ): Promise<{ url: string; embedded: boolean; close: () => Promise<void> }> {
   const elsewhere = config.sentinels.length + config.clusterNodes.length > 0
   if (config.redisUrl !== undefined || elsewhere) {
-    // With Sentinels or a cluster the host is not used: only what is the same on all servers.
+    // With Sentinels or a cluster, only the credentials and the database of this URL are used.
     return { url: config.redisUrl ?? 'redis://localhost', embedded: false, close: async () => {} }
   }
-  // Only where it is used: it brings a Lua engine and 30 MB.
+  // Loaded lazily: it brings a Lua engine and 30 MB.
   const { startEmbeddedRedis } = await import('../redis/servers/embedded.ts')
   const server = await startEmbeddedRedis(EMBEDDED_PORT).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'EADDRINUSE') return startEmbeddedRedis()
@@ -23,7 +23,10 @@ export async function startRedis(
   return { url: server.url, embedded: true, close: server.close }
 }
 
-/** The Redis of the settings; where there is none, that of a gateway in development, or an embedded one as a gateway would have. */
+/**
+ * Returns the configured Redis. When none is configured, returns the embedded Redis of a running
+ * gateway, or starts an embedded one.
+ */
 export async function findRedis(config: Config): Promise<{ url: string; source: string; close: () => Promise<void> }> {
   const development = `redis://127.0.0.1:${EMBEDDED_PORT}`
   const sources = { REDIS_CLUSTER_NODES: config.clusterNodes, REDIS_SENTINELS: config.sentinels }
@@ -35,7 +38,12 @@ export async function findRedis(config: Config): Promise<{ url: string; source: 
     () => true,
     () => false,
   )
-  if (running) return { url: development, source: 'no REDIS_URL: that of the running gateway', close: async () => {} }
+  if (running)
+    return {
+      url: development,
+      source: 'REDIS_URL is not set: the embedded Redis of the running gateway',
+      close: async () => {},
+    }
   const { url, close } = await startRedis(config)
-  return { url, source: 'no REDIS_URL: an embedded one, started for this', close }
+  return { url, source: 'REDIS_URL is not set: an embedded Redis, started for this command', close }
 }

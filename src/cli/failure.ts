@@ -1,5 +1,5 @@
-/** A failure that is told in one line, without a stack; exit status 1. */
+/** A failure at run time. main prints its message without a stack and exits with status 1. */
 export class CommandFailed extends Error {}
 
-/** An argument that cannot be right, whatever the world is like; told in one line, exit status 2. */
+/** An invalid argument. main prints its message without a stack and exits with status 2. */
 export class Misused extends Error {}

@@ -4,8 +4,8 @@ import { CommandFailed } from './failure.ts'
 const PATIENCE_MS = 3000
 
 /**
- * Prints what `/health` of the gateway at LISTEN_ADDR answers. With `alive` any answer is a good one.
- * @throws CommandFailed when it is not healthy, or does not answer within 3 s.
+ * Prints the `/health` response of the gateway at LISTEN_ADDR. With `alive`, any response will do.
+ * @throws CommandFailed when the gateway is unhealthy or does not answer within 3 s.
  */
 export async function health({ alive }: { alive: boolean }): Promise<void> {
   const { host, port } = loadConfig().config.listen
@@ -18,6 +18,6 @@ export async function health({ alive }: { alive: boolean }): Promise<void> {
   console.log(body)
 }
 
-/** Where to knock when it listens at `host`: every address includes loopback. */
+/** The address to connect to when the gateway listens on `host`: a wildcard includes loopback. */
 const reachable = (host: string): string =>
   ({ '0.0.0.0': '127.0.0.1', '::': '[::1]' })[host] ?? (host.includes(':') ? `[${host}]` : host)

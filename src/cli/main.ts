@@ -9,58 +9,58 @@ const MISUSED = 2
 
 const program = new Command('wsproxy')
   .description('A WebSocket gateway in front of Redis. Settings come from environment variables: see "wsproxy config".')
-  .showHelpAfterError('(--help tells what is possible)')
+  .showHelpAfterError('run with --help for usage')
   .exitOverride()
 
 program
   .command('serve')
-  .description('run the gateway until SIGTERM or SIGINT, then drain it; a second signal cuts at once')
+  .description('run the gateway until SIGTERM or SIGINT, then drain it; a second signal closes all sockets at once')
   .action(async () => (await import('./serve.ts')).serve())
 
 program
   .command('health')
-  .description('ask the gateway that runs here (LISTEN_ADDR) for its /health; for the HEALTHCHECK of a container')
-  .option('--alive', 'answering is enough, also when Redis is away: a restart would not bring it back', false)
+  .description('print /health of the gateway at LISTEN_ADDR, for the HEALTHCHECK of a container')
+  .option('--alive', 'accept any response, also while Redis is away, which a restart would not mend', false)
   .action(async (options) => (await import('./health.ts')).health(options))
 
 program
   .command('connect')
-  .description('connect as a client: frames are printed, lines of stdin are sent')
+  .description('connect as a client: print each frame, send each line of stdin')
   .argument('<url>', 'for example ws://127.0.0.1:8080/agent-1/ws/session-1')
-  .option('-t, --token <token>', 'bearer token; better given in WSPROXY_TOKEN, which no process list shows')
-  .option('-o, --origin <origin>', 'Origin header, as a browser would send it')
-  .option('--close-on-eof', 'close when stdin ends, also when it is not a terminal', false)
+  .option('-t, --token <token>', 'bearer token; prefer WSPROXY_TOKEN, which does not show in a process list')
+  .option('-o, --origin <origin>', 'Origin header, as a browser sends it')
+  .option('--close-on-eof', 'close when stdin ends, even if it is not a terminal', false)
   .action(async (url, options) => (await import('./connect.ts')).connect(url, options))
 
 program
   .command('publish')
   .description('publish one JSON message to the clients of a session, as its agent would')
   .argument('<session>', 'session id')
-  .argument('<json>', 'the message, or - for every line of stdin')
+  .argument('<json>', 'the message, or - to publish each line of stdin')
   .action(async (session, json) => (await import('./publish.ts')).publish(session, json))
 
-const token = program.command('token').description('tokens with which clients enter sessions')
+const token = program.command('token').description('tokens that admit clients to sessions')
 token
   .command('create')
-  .description('make a token for a session, keep it in Redis and print it')
+  .description('create a token for a session, store it in Redis and print it')
   .argument('<session>', 'session id')
-  .option('--ttl <duration>', 'life of the token: seconds, or 90s, 5m, 1h', '60s')
+  .option('--ttl <duration>', 'lifetime of the token: seconds, or 90s, 5m, 1h', '60s')
   .action(async (session, options) => (await import('./token.ts')).create(session, options))
 
 program
   .command('doctor')
   .description(
-    'check whether the gateway and what it depends on are fit to launch, and say what to do where they are not',
+    'check whether the gateway and its dependencies are ready to launch, and print a remedy for each failure',
   )
-  .option('--session <id>', 'also: this session has a token and an agent that listens')
+  .option('--session <id>', 'also check that this session has a token and a subscribed agent')
   .option('--run <id>', 'the run that is about to be launched')
   .option('--agent <id>', 'the agent that is about to be launched')
-  .option('--event-type <type>', 'also: this type of event is enabled')
-  .option('--campaign <id>', 'also, with --event-type: this campaign has no cooldown')
-  .option('--json', 'the report as JSON')
+  .option('--event-type <type>', 'also check that this type of event is enabled')
+  .option('--campaign <id>', 'with --event-type, also check that this campaign has no cooldown')
+  .option('--json', 'print the report as JSON')
   .action(async (options) => {
     await (await import('./doctor.ts')).doctor(options)
-    // What a check has left running, or Sentry has not taken, does not hold us.
+    // Exit even if a check left work running or Sentry has not finished.
     process.stdout.write('', () => process.exit())
   })
 
@@ -71,7 +71,7 @@ program
   .option('--markdown', 'all settings that there are, as the table of the README')
   .action(async (options) => (await import('./config.ts')).config(options))
 
-// Who reads no more ("| head") is no fault of ours.
+// A closed pipe ("| head") is not a fault.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error
 })
@@ -83,7 +83,7 @@ try {
 }
 
 function statusOf(error: unknown): number {
-  // Commander has printed its message already.
+  // Commander has already printed its message.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : MISUSED
   if (error instanceof ConfigError) {
     for (const problem of error.problems) console.error(problem)
@@ -93,7 +93,7 @@ function statusOf(error: unknown): number {
     console.error(error.message)
     return MISUSED
   }
-  const told = error instanceof Error && (error instanceof CommandFailed || error.name === 'NativeBinaryError')
-  console.error(told ? error.message : error)
+  const isExpected = error instanceof Error && (error instanceof CommandFailed || error.name === 'NativeBinaryError')
+  console.error(isExpected ? error.message : error)
   return FAILED
 }

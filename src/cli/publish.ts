@@ -5,21 +5,22 @@ import { CommandFailed, Misused } from './failure.ts'
 import { asAgent } from './redis.ts'
 
 /**
- * Publishes what an agent would.
- * @throws CommandFailed when the id or the JSON is none, or when no gateway was subscribed: nobody will ever get that message.
+ * Publishes a message to a session, as its agent would.
+ * @throws Misused for an invalid id or JSON text. @throws CommandFailed when no gateway has
+ * subscribed to the session, so that the message is lost.
  */
 export async function publish(session: string, json: string): Promise<void> {
   if (!isId(session)) throw new Misused(`"${session}" is not a session id: [A-Za-z0-9_.-], 1 to 128`)
   if (json !== '-') assertJson(json)
   const { config } = loadConfig()
   await asAgent(config, async (agent) => {
-    // Not before: lines that nobody listens to are lost.
+    // Opened late: readline drops lines that arrive before a listener exists.
     const lines = json === '-' ? createInterface({ input: process.stdin }) : [json]
     for await (const line of lines) {
       assertJson(line)
       const receivers = await agent.publish(sessionDown(session), line)
       if (receivers === 0)
-        throw new CommandFailed(`no gateway has a client of session ${session}: the message went nowhere`)
+        throw new CommandFailed(`no gateway has a client of session ${session}: the message was dropped`)
       console.error(`published to ${receivers} gateway${receivers === 1 ? '' : 's'}`)
     }
   })

@@ -9,10 +9,10 @@ import { CommandFailed } from './failure.ts'
 
 const CONNECT_TIMEOUT_MS = 3000
 
-/** What an agent does in Redis, wherever that is: on one server, on the master that Sentinels name, or in a cluster. */
+/** What an agent does in Redis: on one server, on the master that Sentinels name, or in a cluster. */
 export interface Agent {
   set(key: string, value: string, lifeMs: number): Promise<unknown>
-  /** Resolves with the number of subscribers. */
+  /** Resolves with the number of subscribers that received the message. */
   publish(channel: string, message: string): Promise<number>
 }
 
@@ -22,8 +22,9 @@ interface Opened {
 }
 
 /**
- * Connects for one command; without any setting to the embedded server of a running gateway.
- * @throws CommandFailed when nobody answers there.
+ * Connects to Redis, calls `use` and disconnects. Without any setting it connects to the embedded
+ * server of a running gateway.
+ * @throws CommandFailed when no Redis answers at that address.
  */
 export async function asAgent<T>(config: Config, use: (agent: Agent) => Promise<T>): Promise<T> {
   const { redisUrl, clusterNodes, sentinels } = config
@@ -32,11 +33,11 @@ export async function asAgent<T>(config: Config, use: (agent: Agent) => Promise<
     clusterNodes.length > 0
       ? [`in the cluster of ${clusterNodes.join(', ')}`, openCluster(config, template)]
       : sentinels.length > 0
-        ? [`where the Sentinels ${sentinels.join(', ')} look`, masterOf(config, template).then(openServer)]
+        ? [`behind the Sentinels ${sentinels.join(', ')}`, masterOf(config, template).then(openServer)]
         : [`at ${template.host}:${template.port}`, openServer(template)]
   const { agent, close } = await opening.catch((cause: Error) => {
     const isUnset = redisUrl === undefined && clusterNodes.length + sentinels.length === 0
-    const hint = isUnset ? '; is "npm start" running, or should REDIS_URL be set?' : ''
+    const hint = isUnset ? '; run "npm start" or set REDIS_URL' : ''
     throw new CommandFailed(`no Redis ${where} (${cause.message})${hint}`)
   })
   return use(agent).finally(close)
@@ -79,9 +80,9 @@ async function openCluster({ clusterNodes, shardedPubSub }: Config, template: Ta
   const agent: Agent = {
     set: (key, value, lifeMs) => cluster.set(key, value, { expiration: { type: 'PX', value: lifeMs } }),
     publish: async (channel, message) => {
-      const there = await cluster.sendCommand<number>(channel, false, [verb, channel, message])
-      if (there > 0 || shardedPubSub) return there
-      // It reaches every server of the cluster, and is only counted where it was published.
+      const receivers = await cluster.sendCommand<number>(channel, false, [verb, channel, message])
+      if (receivers > 0 || shardedPubSub) return receivers
+      // PUBLISH reaches every server of the cluster, but its reply counts one server only.
       const counts = await Promise.all(
         cluster.masters.map(async (node) => (await cluster.nodeClient(node)).pubSubNumSub(channel)),
       )

@@ -5,10 +5,10 @@ import { VERSION } from '../platform/version.ts'
 import { createLogger } from '../telemetry/log.ts'
 import { startRedis } from './embedded.ts'
 
-/** For the last traces to leave the process. */
+/** The time to send the last traces at exit. */
 const TRACES_MS = 1000
 
-/** Runs the gateway until it is told to stop and has drained; then ends the process with status 0. */
+/** Runs the gateway until SIGTERM or SIGINT, drains it, and ends the process with status 0. */
 export async function serve(): Promise<void> {
   const { config } = loadConfig()
   const { Gateway } = await import('../gateway/gateway.ts')
@@ -21,19 +21,19 @@ export async function serve(): Promise<void> {
   const tracing =
     otlpEndpoint === undefined ? undefined : await (await import('../telemetry/tracing.ts')).startTracing(otlpEndpoint)
   const gateway = new Gateway({ config, redisUrl: redis.url, log, tracing, preflight, ...(checklist && { checklist }) })
-  // A fault that no handler caught must not take ten thousand sockets with it.
+  // An uncaught error must not close ten thousand sockets.
   for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
     process.on(event, (error: unknown) => {
       gateway.fault()
-      log.fatal({ err: error, event }, 'fault that nothing caught')
+      log.fatal({ err: error, event }, 'uncaught error')
     })
   }
   const finish = async (status: number) => {
     await redis.close()
-    // A collector that hangs holds up nobody's exit.
+    // A hanging collector must not delay the exit.
     if (tracing) await within(tracing.stop(), TRACES_MS).catch(() => {})
     log.flushSync()
-    // Keep-alive connections of scrapers would hold the process; all that mattered is closed.
+    // Keep-alive connections of scrapers would keep the process alive; all else is closed by now.
     process.exit(status)
   }
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
@@ -44,7 +44,7 @@ export async function serve(): Promise<void> {
     log.info({ event: 'listening', host, port, adminPort, version: VERSION, pid: process.pid }, 'wsproxy listens')
     if (config.production === 'production') return
     console.error(`wsproxy ${VERSION} listens on http://${host.includes(':') ? `[${host}]` : host}:${port}`)
-    if (redis.embedded) console.error(`no REDIS_URL: an embedded Redis, for development, is at ${redis.url}`)
+    if (redis.embedded) console.error(`REDIS_URL is not set: started an embedded Redis for development at ${redis.url}`)
   } catch (error) {
     await gateway.stop()
     console.error((error as Error).message)

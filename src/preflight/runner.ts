@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
+import { canonicalJson } from '../platform/canonical-json.ts'
 import { type Check, type CheckContext, type Launch, LIGHT_PRIORITY, type Report, type Result } from './check.ts'
 import { type CheckOutcome, verdictOf } from './verdict.ts'
 
@@ -38,7 +39,7 @@ export class Runner {
    * @throws TooManyRuns when 100 other launches are being checked.
    */
   async run(launch: Launch, triggeredBy?: string): Promise<Report> {
-    const key = canonical(launch)
+    const key = canonicalJson(launch)!
     const shared = this.#running.get(key)
     if (shared) return shared
     if (launch.mode === 'full' && this.#running.size >= MAX_RUNS)
@@ -128,14 +129,6 @@ const skipped = ({ name }: Check, failed: readonly string[]): Result => ({
   message: `not run, because ${failed.join(', ')} failed`,
   durationMs: 0,
 })
-
-/** The same text for the same launch, whatever the order of its members. */
-const canonical = (launch: Launch): string =>
-  JSON.stringify(launch, (_, value: unknown) =>
-    typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? Object.fromEntries(Object.entries(value).sort(([one], [other]) => (one < other ? -1 : 1)))
-      : value,
-  )
 
 /** An id that sorts by time and cannot be guessed. */
 const reportId = (createdAt: number): string =>

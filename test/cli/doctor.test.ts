@@ -34,7 +34,7 @@ describe('wsproxy doctor', () => {
     for (const line of lines) assert.ok(line.length <= 80, line)
     for (const name of ['native-binary', 'redis', 'redis-pubsub', 'websocket', 'token-store', 'open-files', 'capacity'])
       assert.match(stdout, new RegExp(`^ok    ${name} +[\\d.]+ ms  \\S`, 'm'))
-    assert.match(stdout, /^skip {2}session-token +- {2}no session was named$/m)
+    assert.match(stdout, /^skip {2}session-token +- {2}no session was given$/m)
     assert.match(stdout, /no gateway runs here/)
     assert.match(stdout, /^Fit to launch(, with warnings)?: \d+ ok, \d+ warned, 0 failed, \d+ skipped, in \d+ ms\.$/m)
     assert.ok(!stdout.includes('\u001b'), 'no colours where nobody sees them')
@@ -57,7 +57,7 @@ describe('wsproxy doctor', () => {
     const { status, stdout } = await run(['doctor', '--session', 's1'], { env })
     assert.equal(status, 1)
     assert.match(stdout, /^FAIL {2}session-token +[\d.]+ ms {2}session s1 has no token/m)
-    assert.match(stdout, /-> Make one: wsproxy token create s1/)
+    assert.match(stdout, /-> Create one: wsproxy token create s1/)
     assert.match(stdout, /^Not fit to launch: /m)
     await agent.set(sessionAuth('s1'), 'hunter2')
     const args = ['--session', 's1', '--run', 'r;1', '--agent', 'a1', '--event-type', 'launch', '--campaign', 'c1']
@@ -87,7 +87,7 @@ describe('wsproxy doctor', () => {
     const { stdout } = await run(['doctor'], { env: { ...env, REDIS_URL: '' } })
     assert.match(
       stdout,
-      /^Redis: redis:\/\/127\.0\.0\.1:\d+ \(no REDIS_URL: (an embedded one, started for this|that of the running gateway)\)$/m,
+      /^Redis: redis:\/\/127\.0\.0\.1:\d+ \(REDIS_URL is not set: (an embedded Redis, started for this command|the embedded Redis of the running gateway)\)$/m,
     )
   })
 

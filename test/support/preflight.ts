@@ -82,7 +82,7 @@ export function newReport(rest: Partial<Report> = {}): Report {
   const id = `${Date.parse(createdAt).toString(36).padStart(9, '0')}-${(++made).toString(16).padStart(16, '0')}`
   const checks: Result[] = [
     { name: 'redis', status: 'pass', message: 'Redis answers in 0.3 ms', durationMs: 0.4 },
-    { name: 'token-store', status: 'pass', message: 'a token can be kept, and is spent once', durationMs: 0.8 },
+    { name: 'token-store', status: 'pass', message: 'a token can be stored, and is spent once', durationMs: 0.8 },
   ]
   return { id, ...FULL, healthy: true, hasWarnings: false, checks, durationMs: 2.5, ...rest, createdAt }
 }

@@ -1,3 +1,4 @@
+import { canonicalJson } from '../../src/platform/canonical-json.ts'
 import { type ContractSchema, type Direction, framesOf, type Schema } from './schema.ts'
 
 /** One difference and what it means: a major one breaks who follows the older version. */
@@ -185,13 +186,5 @@ function resolve({ $defs }: Pick<ContractSchema, '$defs'>, schema: Schema): Keyw
   return { ...resolve({ $defs }, $defs[$ref.replace('#/$defs/', '')] ?? {}), ...own }
 }
 
-/** Whether two values are the same JSON; the order of names means nothing. */
-const same = (one: unknown, other: unknown): boolean => canonical(one) === canonical(other)
-
-function canonical(value: unknown): string | undefined {
-  return JSON.stringify(value, (_, each) =>
-    typeof each === 'object' && each !== null && !Array.isArray(each)
-      ? Object.fromEntries(Object.entries(each).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : each,
-  )
-}
+/** Whether two values are equal as JSON, whatever the order of their members. */
+const same = (one: unknown, other: unknown): boolean => canonicalJson(one) === canonicalJson(other)

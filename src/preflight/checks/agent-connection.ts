@@ -6,15 +6,15 @@ const check: Check = {
   priority: 15,
   appliesTo: 'all',
   async execute({ sessionId }, signal, { redis }) {
-    if (sessionId === undefined) return { status: 'skipped', message: 'no session was named' }
+    if (sessionId === undefined) return { status: 'skipped', message: 'no session was given' }
     const channel = sessionUp(sessionId)
     const listeners = await redis.subscribers(channel, signal)
     if (listeners > 0)
-      return { status: 'pass', message: `${listeners} listening to ${channel}`, details: { listeners } }
+      return { status: 'pass', message: `${listeners} subscribed to ${channel}`, details: { listeners } }
     return {
       status: 'fail',
-      message: `no agent listens to ${channel}: what clients say would be lost`,
-      remediation: 'Start the agent, and see that it has subscribed to that channel of this Redis.',
+      message: `no agent has subscribed to ${channel}: client frames would be lost`,
+      remediation: 'Start the agent, and check that it subscribes to that channel on this Redis.',
     }
   },
 }

@@ -11,7 +11,7 @@ const check: Check = {
     const [seconds, microseconds] = (await redis.command(['TIME'], signal)) as [unknown, unknown]
     const after = now()
     const theirs = Number(seconds) * 1000 + Number(microseconds) / 1000
-    // Somewhere between the question and the answer it was what Redis says.
+    // Redis read its clock between `before` and `after`.
     const skewMs = Math.round(theirs < before ? theirs - before : theirs > after ? theirs - after : 0)
     const details = { skewMs }
     if (Math.abs(skewMs) <= MAX_SKEW_MS)
@@ -21,7 +21,7 @@ const check: Check = {
       message: `the clock of Redis is ${Math.abs(skewMs)} ms ${skewMs > 0 ? 'ahead of' : 'behind'} ours`,
       details,
       remediation:
-        'Synchronise both machines (chronyc tracking, timedatectl): times of expiry are misjudged meanwhile.',
+        'Synchronise the clocks of both machines (chronyc tracking, timedatectl). Until then expiry times are wrong.',
     }
   },
 }

@@ -18,8 +18,8 @@ const check: Check = {
     if (leftMs === NO_EXPIRY) {
       return {
         status: 'fail',
-        message: `campaign ${campaignId} may not send ${eventType}, with no end`,
-        remediation: `If that is not meant: redis-cli DEL ${key}`,
+        message: `campaign ${campaignId} may not send ${eventType}, and its cooldown never ends`,
+        remediation: `If this is unintended: redis-cli DEL ${key}`,
       }
     }
     const endsAt = new Date(now() + leftMs).toISOString()

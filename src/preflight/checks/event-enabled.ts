@@ -8,7 +8,7 @@ const check: Check = {
   priority: 20,
   appliesTo: 'all',
   async execute({ eventType }, signal, { redis }) {
-    if (eventType === NO_EVENT_TYPE) return { status: 'skipped', message: 'no event type was named' }
+    if (eventType === NO_EVENT_TYPE) return { status: 'skipped', message: 'no event type was given' }
     const value = await redis.command(['HGET', EVENTS_CONFIG, eventType], signal)
     if (!OFF.has(String(value).trim().toLowerCase()))
       return { status: 'pass', message: `${eventType} is not switched off` }

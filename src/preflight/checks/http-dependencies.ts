@@ -1,6 +1,6 @@
 import type { Check } from '../check.ts'
 
-/** From here on a status is a failure. */
+/** Statuses from this one on count as failures. */
 const BAD_STATUS = 400
 
 const check: Check = {
@@ -8,7 +8,7 @@ const check: Check = {
   priority: 5,
   appliesTo: 'all',
   async execute(_, signal, { gateway: { httpDependencies } }) {
-    if (httpDependencies.length === 0) return { status: 'skipped', message: 'PREFLIGHT_HTTP_DEPENDENCIES names none' }
+    if (httpDependencies.length === 0) return { status: 'skipped', message: 'PREFLIGHT_HTTP_DEPENDENCIES is empty' }
     const problems = (await Promise.all(httpDependencies.map((url) => problemOf(url, signal)))).filter(
       (each) => each !== undefined,
     )
@@ -18,19 +18,19 @@ const check: Check = {
       status: 'fail',
       message: problems.join('; '),
       details: { failing: problems.length, of: count },
-      remediation: 'Ask these addresses from this machine (curl -v); PREFLIGHT_HTTP_DEPENDENCIES lists them.',
+      remediation: 'Request these addresses from this machine (curl -v). PREFLIGHT_HTTP_DEPENDENCIES lists them.',
     }
   },
 }
 export default check
 
-/** The query of an address may hold a secret. */
+/** The query of an address may contain a secret. */
 const shown = (url: string): string => url.replace(/[?#].*/, '')
 
 async function problemOf(url: string, signal: AbortSignal): Promise<string | undefined> {
   try {
     const response = await fetch(url, { signal, redirect: 'manual' })
-    // Nobody reads it, and it would hold the connection.
+    // An unread body would keep the connection open.
     await response.body?.cancel()
     return response.status < BAD_STATUS ? undefined : `${shown(url)} answers ${response.status}`
   } catch (error) {

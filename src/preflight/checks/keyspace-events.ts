@@ -10,13 +10,13 @@ const check: Check = {
   appliesTo: 'all',
   async execute(_, signal, { redis }) {
     const nodes = await settingsOf(redis, NAME, signal)
-    if (nodes === undefined) return { status: 'warn', message: `CONFIG is not allowed: nobody knows ${NAME}` }
+    if (nodes === undefined) return { status: 'warn', message: `CONFIG is not allowed, so ${NAME} is unknown` }
     const missing = [...new Set(nodes.map((flags) => missingFlags(flags)).join(''))].join('')
     const details = { flags: nodes.join(', ') }
-    if (missing === '') return { status: 'pass', message: 'Redis tells when a run changes', details }
+    if (missing === '') return { status: 'pass', message: 'Redis publishes changes of runs', details }
     return {
       status: 'warn',
-      message: `${NAME} lacks ${missing}: changes of runs show only every RUN_RESYNC_INTERVAL`,
+      message: `${NAME} lacks ${missing}: changes of runs are found only every RUN_RESYNC_INTERVAL`,
       details,
       remediation: `redis-cli CONFIG SET ${NAME} ${nodes[0]}${missing}, or REDIS_SET_KEYSPACE_EVENTS=true`,
     }

@@ -1,6 +1,6 @@
 import type { Check } from '../check.ts'
 
-/** Redis, the log, the listeners, and what Node itself has open. */
+/** Files beside the sockets: Redis, the log, the listeners, and those of Node itself. */
 const RESERVE = 64
 
 const check: Check = {
@@ -10,10 +10,11 @@ const check: Check = {
   async execute(_, __, { gateway }) {
     const { maxConnections } = gateway.limits
     const limit = await gateway.openFiles()
-    if (limit === undefined) return { status: 'skipped', message: 'this system does not tell its limit of open files' }
+    if (limit === undefined)
+      return { status: 'skipped', message: 'this system does not publish its limit of open files' }
     const needed = maxConnections + RESERVE
     const details = { limit, needed, maxConnections }
-    if (limit >= needed) return { status: 'pass', message: `${limit} files may be open, ${needed} are enough`, details }
+    if (limit >= needed) return { status: 'pass', message: `${limit} files may be open, ${needed} are needed`, details }
     return {
       status: 'fail',
       message: `${limit} files may be open, but MAX_CONNECTIONS=${maxConnections} needs ${needed}`,

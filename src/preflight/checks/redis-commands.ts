@@ -17,7 +17,10 @@ interface Need {
   readonly args: readonly string[]
 }
 
-/** What the gateway sends to Redis, in a form that changes nothing: keys that nobody has, an entry id that no stream takes, a number that is none. */
+/**
+ * The commands that the gateway sends to Redis, in a form that changes nothing: keys that do not
+ * exist, an entry id that no stream accepts, an amount that is not a number.
+ */
 function needs(random: string): Need[] {
   const session = privateSession(random)
   const key = sessionAuth(session)
@@ -27,7 +30,7 @@ function needs(random: string): Need[] {
     { what: 'EVALSHA', for: 'tokens', args: ['EVALSHA', '0'.repeat(40), '1', key] },
     { what: 'PUBLISH to session:*:up', for: 'client frames', args: ['PUBLISH', sessionUp(session), ''] },
     { what: 'PUBLISH to session:*:down', for: 'wsproxy publish', args: ['PUBLISH', sessionDown(session), ''] },
-    { what: 'PUBSUB', for: 'the check of agents', args: ['PUBSUB', 'NUMSUB', sessionUp(session)] },
+    { what: 'PUBSUB', for: 'the check agent-connection', args: ['PUBSUB', 'NUMSUB', sessionUp(session)] },
     { what: 'HGETALL on run ids', for: 'the run door', args: ['HGETALL', session] },
     { what: 'HGET on events:config', for: 'checks', args: ['HGET', EVENTS_CONFIG, session] },
     { what: 'PTTL on cooldown:*', for: 'checks', args: ['PTTL', cooldown('none', session)] },
@@ -46,7 +49,7 @@ function needs(random: string): Need[] {
     },
   ]
 }
-/** What no session can do without. */
+/** Purposes without which no session works. */
 const SESSIONS = new Set(['tokens', 'client frames'])
 const SCRIPT = `if redis.call('GET', KEYS[1]) == '' then redis.call('DEL', KEYS[1]) end return redis.call('PTTL', KEYS[1])`
 
@@ -55,23 +58,23 @@ const check: Check = {
   priority: 10,
   appliesTo: 'all',
   async execute(_, signal, { redis }) {
-    const asked = needs(randomBytes(8).toString('hex'))
-    const answers = await Promise.all(asked.map(({ args }) => refusal(redis, args, signal)))
-    const refused = asked.filter((_, i) => answers[i] !== undefined)
-    if (refused.length === 0) return { status: 'pass', message: 'Redis lets us do all that we need' }
+    const needed = needs(randomBytes(8).toString('hex'))
+    const answers = await Promise.all(needed.map(({ args }) => refusal(redis, args, signal)))
+    const refused = needed.filter((_, i) => answers[i] !== undefined)
+    if (refused.length === 0) return { status: 'pass', message: 'Redis allows every command that the gateway needs' }
     return {
-      // Without the others some part does not work; an instance is not taken out of service for that.
+      // Other purposes degrade one feature, which is no reason to take an instance out of service.
       status: refused.some(({ for: purpose }) => SESSIONS.has(purpose)) ? 'fail' : 'warn',
-      message: `Redis does not let us: ${refused.map(({ what, for: purpose }) => `${what} (${purpose})`).join('; ')}`,
+      message: `Redis refuses: ${refused.map(({ what, for: purpose }) => `${what} (${purpose})`).join('; ')}`,
       details: { refusals: answers.filter((each) => each !== undefined) },
       remediation:
-        'Give its user what is missing (ACL SETUSER <user> +<command> ~<keys> &<channels>); ACL LOG shows what was refused.',
+        'Grant the missing rights (ACL SETUSER <user> +<command> ~<keys> &<channels>). ACL LOG shows what was refused.',
     }
   },
 }
 export default check
 
-/** The text of a refusal; undefined when the command may be sent, whatever came of it. */
+/** The error text when Redis does not permit the command; undefined for any other reply. */
 async function refusal(redis: CheckedRedis, args: readonly string[], signal: AbortSignal): Promise<string | undefined> {
   try {
     await redis.command(args, signal)

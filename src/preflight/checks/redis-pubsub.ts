@@ -11,13 +11,13 @@ const check: Check = {
     } catch (error) {
       return {
         status: 'fail',
-        message: `a published message does not come back: ${(error as Error).message}`,
+        message: `a published message did not come back: ${(error as Error).message}`,
         remediation:
-          'See whether Redis is there and its user may PUBLISH to and SUBSCRIBE session:* (ACL LOG shows what was refused).',
+          'Check that Redis runs and that its user may PUBLISH to and SUBSCRIBE session:* (ACL LOG shows what was refused).',
       }
     }
     const ms = Math.round((performance.now() - startedAt) * 100) / 100
-    return { status: 'pass', message: `a published message is back after ${ms} ms`, details: { roundTripMs: ms } }
+    return { status: 'pass', message: `a published message came back after ${ms} ms`, details: { roundTripMs: ms } }
   },
 }
 export default check

@@ -9,11 +9,11 @@ const check: Check = {
   appliesTo: 'all',
   async execute(_, signal, { redis }) {
     const infos = await redis.everyNode(['INFO', 'server'], signal).catch((error: Error) => {
-      // Hosted servers rename or forbid it, each in words of its own.
+      // Hosted servers rename or forbid INFO, and each words its error differently.
       if (isReply(error)) return undefined
       throw error
     })
-    if (infos === undefined) return { status: 'warn', message: 'INFO is not allowed: nobody knows the version' }
+    if (infos === undefined) return { status: 'warn', message: 'INFO is not allowed, so the version is unknown' }
     const versions = infos.map((info) => /^(?:valkey_version|redis_version):([\d.]+)/m.exec(String(info))?.[1])
     const found = [...new Set(versions.map((each) => each ?? 'unknown'))].join(', ')
     const old = versions.filter((each) => each !== undefined && isOld(each))
@@ -21,7 +21,7 @@ const check: Check = {
     if (old.length === 0) return { status: 'pass', message: `version ${found}`, details }
     return {
       status: 'fail',
-      message: `version ${old.join(', ')}; ${OLDEST.join('.')} is the oldest that is understood`,
+      message: `version ${old.join(', ')}; ${OLDEST.join('.')} is the oldest supported version`,
       details,
       remediation: 'Update Redis (or Valkey).',
     }

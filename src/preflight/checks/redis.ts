@@ -1,6 +1,6 @@
 import type { Check } from '../check.ts'
 
-/** From here on, a person would notice it in every handshake. */
+/** From this latency on, users would notice it in every handshake. */
 const SLOW_MS = 100
 
 const check: Check = {
@@ -16,7 +16,7 @@ const check: Check = {
         status: 'fail',
         message: `${redis.address} does not answer: ${(error as Error).message}`,
         remediation:
-          'Start Redis there, or correct REDIS_URL; redis-cli -u <REDIS_URL> PING must say PONG from this machine.',
+          'Start Redis there, or correct REDIS_URL. redis-cli -u <REDIS_URL> PING must print PONG on this machine.',
       }
     }
     const ms = Math.round((performance.now() - startedAt) * 100) / 100
@@ -27,7 +27,7 @@ const check: Check = {
       message: `Redis answers, but only after ${ms} ms`,
       details,
       remediation:
-        'Look at the load of Redis (SLOWLOG GET, INFO commandstats) and at the network between it and the gateway.',
+        'Check the load of Redis (SLOWLOG GET, INFO commandstats) and the network between it and the gateway.',
     }
   },
 }

@@ -9,7 +9,7 @@ const check: Check = {
   priority: 10,
   appliesTo: 'all',
   async execute({ sessionId }, signal, { redis }) {
-    if (sessionId === undefined) return { status: 'skipped', message: 'no session was named' }
+    if (sessionId === undefined) return { status: 'skipped', message: 'no session was given' }
     const key = sessionAuth(sessionId)
     const [type, leftMs] = await Promise.all([
       redis.command(['TYPE', key], signal),
@@ -18,15 +18,15 @@ const check: Check = {
     if (leftMs === NO_KEY || type === 'none') {
       return {
         status: 'fail',
-        message: `session ${sessionId} has no token, or it has expired or was used`,
-        remediation: `Make one: wsproxy token create ${sessionId} --ttl 60`,
+        message: `session ${sessionId} has no token: none was made, or it was used or has expired`,
+        remediation: `Create one: wsproxy token create ${sessionId} --ttl 60`,
       }
     }
     if (type !== 'string') {
       return {
         status: 'fail',
-        message: `the key of the token holds a ${type}`,
-        remediation: `Remove ${key} and make a token: wsproxy token create ${sessionId} --ttl 60`,
+        message: `the key of the token holds a ${type}, not a string`,
+        remediation: `Delete ${key} and create a token: wsproxy token create ${sessionId} --ttl 60`,
       }
     }
     const life = leftMs === NO_EXPIRY ? 'and never expires' : `for another ${Math.round(leftMs / 100) / 10} s`

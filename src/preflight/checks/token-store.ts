@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { privateSession, sessionAuth } from '../../contract/names.ts'
 import type { Check } from '../check.ts'
 
-/** The key goes by itself, should nobody be left to remove it. */
+/** The key expires by itself if this process ends before it deletes the key. */
 const TTL_MS = 10_000
 const COMPARE_AND_DELETE = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return -1`
 
@@ -16,12 +16,11 @@ const check: Check = {
     await redis.command(['SET', key, token, 'PX', String(TTL_MS)], signal)
     const spent = Number(await redis.command(['EVAL', COMPARE_AND_DELETE, '1', key, token], signal))
     const left = Number(await redis.command(['EXISTS', key], signal))
-    if (spent === 1 && left === 0) return { status: 'pass', message: 'a token can be kept, and is spent once' }
+    if (spent === 1 && left === 0) return { status: 'pass', message: 'a token can be stored, and is spent once' }
     return {
       status: 'fail',
-      message: spent === 1 ? 'a spent token is still there' : 'a token that was kept is not there',
-      remediation:
-        'See whether something removes or rewrites keys of Redis (maxmemory-policy, another writer, a proxy).',
+      message: spent === 1 ? 'a spent token still exists' : 'a stored token is missing',
+      remediation: 'Find what removes or rewrites keys of Redis (maxmemory-policy, another writer, a proxy).',
     }
   },
 }

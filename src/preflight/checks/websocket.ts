@@ -10,8 +10,8 @@ const check: Check = {
     } catch (error) {
       return {
         status: 'fail',
-        message: `no upgrade on loopback: ${(error as Error).message}`,
-        remediation: 'See whether LISTEN_ADDR is an address of this machine, and its port is taken by nobody else.',
+        message: `the upgrade over loopback failed: ${(error as Error).message}`,
+        remediation: 'Check that LISTEN_ADDR is an address of this machine and that no other program uses its port.',
       }
     }
   },

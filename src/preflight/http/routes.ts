@@ -22,58 +22,63 @@ const MAX_LIMIT = 200
 const DEFAULT_LIMIT = 50
 const MAX_WINDOW_MS = 366 * DAY_MS
 
-/** What may be asked of preflight over HTTP: runs, reports, statistics, and the page that shows them. */
+/** The HTTP API of preflight: runs, reports, statistics, and the page that shows them. */
 export function routes({ admin, reports, run }: PreflightRouteParts): Route[] {
-  const page = monitoringPage()
-  const stats = async (windowMs: number): Promise<Stats> => {
-    const now = Date.now()
-    const buckets = bucketsOf(windowMs, now)
-    return statsOf(buckets, await reports.counts(buckets), now)
-  }
-  const read = (path: string, answer: (asked: ApiRequest) => Promise<ApiResponse>): Route => ({
+  return [runRoute(run), ...reportRoutes(reports), ...pageRoutes(admin, reports)]
+}
+
+const runRoute = (run: PreflightRouteParts['run']): Route => ({
+  method: 'POST',
+  path: '/api/preflight/run',
+  admin: true,
+  maxBodyBytes: MAX_BODY_BYTES,
+  answer: async (request) => {
+    const { launch, triggeredBy } = runRequest(request)
+    try {
+      const report = await run(launch, triggeredBy ?? 'api')
+      const blocks = launch.mode === 'full' && !report.healthy
+      return json(blocks ? '412 Precondition Failed' : '200 OK', report)
+    } catch (error) {
+      if (error instanceof TooManyRuns) return refused({ ...refusals['at-capacity'], message: error.message })
+      throw error
+    }
+  },
+})
+
+function reportRoutes(reports: Reports): Route[] {
+  const read = (path: string, answer: (request: ApiRequest) => Promise<ApiResponse>): Route => ({
     method: 'GET',
     path,
     admin: true,
-    answer: (asked) => withRedis(() => answer(asked)),
+    answer: (request) => withRedis(() => answer(request)),
   })
-  const recent = async (): Promise<ApiResponse> => {
-    const [{ topFailures, ...rest }, { reports: recentReports }] = await Promise.all([
-      stats(DAY_MS),
-      reports.list({ limit: DEFAULT_LIMIT }),
-    ])
-    return json('200 OK', { stats: rest, topFailures, recentReports })
-  }
   return [
-    {
-      method: 'POST',
-      path: '/api/preflight/run',
-      admin: true,
-      maxBodyBytes: MAX_BODY_BYTES,
-      answer: async (asked) => {
-        const { launch, triggeredBy } = wanted(asked)
-        try {
-          const report = await run(launch, triggeredBy ?? 'api')
-          const blocks = launch.mode === 'full' && !report.healthy
-          return json(blocks ? '412 Precondition Failed' : '200 OK', report)
-        } catch (error) {
-          if (error instanceof TooManyRuns) return refused({ ...refusals['at-capacity'], message: error.message })
-          throw error
-        }
-      },
-    },
-    read('/api/preflight/reports', async ({ query }) => json('200 OK', await reports.list(listWanted(query)))),
+    read('/api/preflight/reports', async ({ query }) => json('200 OK', await reports.list(reportQuery(query)))),
     read('/api/preflight/reports/:id', async ({ params: [id = ''] }) => {
       const report = await reports.find(id)
       return report === undefined ? refused(refusals['not-found']) : json('200 OK', report)
     }),
     read('/api/preflight/stats', async ({ query }) => {
-      known(query, ['window'])
+      rejectUnknown(query, ['window'])
       const window = query.get('window') ?? '24h'
       const windowMs = parseDuration(window) ?? 0
       if (windowMs <= 0 || windowMs > MAX_WINDOW_MS)
         throw new BadRequest('window: must be a duration such as 24h', 'window')
-      return json('200 OK', { window, ...(await stats(windowMs)) })
+      return json('200 OK', { window, ...(await statsFor(windowMs, reports)) })
     }),
+  ]
+}
+
+function pageRoutes(admin: Admin, reports: Reports): Route[] {
+  const page = monitoringPage()
+  const recent = async (): Promise<ApiResponse> => {
+    const [{ topFailures, ...stats }, { reports: recentReports }] = await Promise.all([
+      statsFor(DAY_MS, reports),
+      reports.list({ limit: DEFAULT_LIMIT }),
+    ])
+    return json('200 OK', { stats, topFailures, recentReports })
+  }
+  return [
     {
       method: 'GET',
       path: '/admin/monitoring',
@@ -83,23 +88,35 @@ export function routes({ admin, reports, run }: PreflightRouteParts): Route[] {
         return refusal ? refused(refusal) : withRedis(recent)
       },
     },
-    { method: 'POST', path: '/admin/sign-in', maxBodyBytes: MAX_BODY_BYTES, answer: (asked) => signIn(admin, asked) },
-    { method: 'POST', path: '/admin/sign-out', answer: ({ headers }) => signedIn('', 0, headers) },
+    {
+      method: 'POST',
+      path: '/admin/sign-in',
+      maxBodyBytes: MAX_BODY_BYTES,
+      answer: (request) => signIn(admin, request),
+    },
+    { method: 'POST', path: '/admin/sign-out', answer: ({ headers }) => cookieResponse('', 0, headers) },
   ]
 }
 
-/** A browser posts the token once; the cookie that it gets for it is out of reach of scripts and of other sites. */
-function signIn(admin: Admin, asked: ApiRequest): ApiResponse {
-  const { token } = (parseJson(asked) ?? {}) as { token?: unknown }
-  if (typeof token !== 'string') throw new BadRequest('token: must be a text', 'token')
-  // It says whether there are admin calls at all.
+async function statsFor(windowMs: number, reports: Reports): Promise<Stats> {
+  const now = Date.now()
+  const buckets = bucketsOf(windowMs, now)
+  return statsOf(buckets, await reports.counts(buckets), now)
+}
+
+/** Exchanges the token for a cookie that scripts cannot read and other sites cannot send. */
+function signIn(admin: Admin, request: ApiRequest): ApiResponse {
+  const { token } = (parseJson(request) ?? {}) as { token?: unknown }
+  if (typeof token !== 'string') throw new BadRequest('token: must be a string', 'token')
+  // Differs from `accepts`: it also says whether admin calls are disabled.
   const refusal = admin.check({ authorization: `Bearer ${token}` })
-  if (admin.accepts(token)) return signedIn(admin.grant(), ADMIN_COOKIE_S, asked.headers)
+  if (admin.accepts(token)) return cookieResponse(admin.grant(), ADMIN_COOKIE_S, request.headers)
   return refused(refusal?.code === 'admin-disabled' ? refusal : refusals['admin-rejected'])
 }
 
-function signedIn(value: string, lifeS: number, headers: ApiRequest['headers']): ApiResponse {
-  // The first proxy speaks with the browser; where none tells, the origin of the page does.
+/** Sets the admin cookie, or clears it when its lifetime is 0 s. */
+function cookieResponse(value: string, lifeS: number, headers: ApiRequest['headers']): ApiResponse {
+  // The first proxy talks to the browser. Without its header, the origin of the page decides.
   const [scheme = ''] = headers['x-forwarded-proto'].split(',')
   const encrypted = scheme.trim().toLowerCase() === 'https' || headers.origin.startsWith('https://')
   const secure = encrypted ? '; Secure' : ''
@@ -107,18 +124,18 @@ function signedIn(value: string, lifeS: number, headers: ApiRequest['headers']):
   return json('200 OK', { signed_in: lifeS > 0 }, { 'Set-Cookie': cookie })
 }
 
-function wanted(asked: ApiRequest): ReturnType<typeof launchOf> {
+function runRequest(request: ApiRequest): ReturnType<typeof launchOf> {
   try {
-    return launchOf(asked.body.length === 0 ? {} : parseJson(asked))
+    return launchOf(request.body.length === 0 ? {} : parseJson(request))
   } catch (error) {
     if (error instanceof InvalidField) throw new BadRequest(error.message, error.field)
     throw error
   }
 }
 
-/** @throws BadRequest naming the parameter that is wrong. */
-function listWanted(query: URLSearchParams): ReportQuery {
-  known(query, ['limit', 'event_type', 'healthy', 'before'])
+/** @throws BadRequest naming the first invalid parameter. */
+function reportQuery(query: URLSearchParams): ReportQuery {
+  rejectUnknown(query, ['limit', 'event_type', 'healthy', 'before'])
   const limit = Number(query.get('limit') ?? DEFAULT_LIMIT)
   if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT)
     throw new BadRequest(`limit: must be a whole number from 1 to ${MAX_LIMIT}`, 'limit')
@@ -131,12 +148,12 @@ function listWanted(query: URLSearchParams): ReportQuery {
     limit,
     ...(healthy !== null && { healthy: healthy === 'true' }),
     ...(eventType !== null && { eventType }),
-    ...(before !== null && { before: placeOf(before) }),
+    ...(before !== null && { before: positionOf(before) }),
   }
 }
 
-/** `next` of an answer, or a moment. */
-function placeOf(before: string): string {
+/** A stream position: the `next` of an answer, or a time. */
+function positionOf(before: string): string {
   if (/^\d{1,15}(-\d{1,15})?$/.test(before)) return before
   const at = /^\d{4}-\d{2}-\d{2}T/.test(before) ? Date.parse(before) : Number.NaN
   if (Number.isNaN(at) || at < 0)
@@ -144,7 +161,6 @@ function placeOf(before: string): string {
   return String(at)
 }
 
-function known(query: URLSearchParams, names: readonly string[]): void {
-  for (const name of query.keys())
-    if (!names.includes(name)) throw new BadRequest(`${name}: there is no such parameter`, name)
+function rejectUnknown(query: URLSearchParams, names: readonly string[]): void {
+  for (const name of query.keys()) if (!names.includes(name)) throw new BadRequest(`${name}: no such parameter`, name)
 }

@@ -116,7 +116,7 @@ describe('a check of Redis', () => {
     assert.ok(Math.abs(Date.parse(String(details?.endsAt)) - Date.now() - 90_000) < 2000)
     assert.equal((await ask('cooldown', around, { ...launch, campaignId: 'c2' })).status, 'pass')
     await agent.persist(cooldown('mail', 'c1'))
-    assert.match((await ask('cooldown', around, launch)).message, /with no end/)
+    assert.match((await ask('cooldown', around, launch)).message, /its cooldown never ends/)
   })
 
   it('event-enabled: fails when the event type is switched off, and only then', async () => {
@@ -190,9 +190,9 @@ describe('a check of Redis', () => {
   it('token-store: fails when what was written is not there', async () => {
     const answers: Record<string, unknown> = { SET: 'OK', EVAL: -1, EXISTS: 0 }
     const of = () => ask('token-store', checkContext({ redis: { command: async ([verb]) => answers[verb!] } }))
-    assert.match((await of()).message, /a token that was kept is not there/)
+    assert.match((await of()).message, /a stored token is missing/)
     Object.assign(answers, { EVAL: 1, EXISTS: 1 })
-    assert.match((await of()).message, /a spent token is still there/)
+    assert.match((await of()).message, /a spent token still exists/)
   })
 })
 

@@ -1,0 +1,7 @@
+/** The JSON text of a value with the members of its objects sorted; undefined where JSON has none. */
+export const canonicalJson = (value: unknown): string | undefined => JSON.stringify(value, sortMembers)
+
+const sortMembers = (_: string, value: unknown): unknown =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? Object.fromEntries(Object.entries(value).sort(([one], [other]) => (one < other ? -1 : 1)))
+    : value
