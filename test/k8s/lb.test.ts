@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { type IncomingMessage, request } from 'node:http'
 import { after, before, describe, it } from 'node:test'
 import { WebSocket } from 'ws'
 import { parseDuration } from '../../src/config/load.ts'
@@ -19,13 +20,35 @@ const lines = (gateway: TestGateway, event: string, session: string) =>
     .map(({ conn }) => conn as { session?: string; run?: string; remote: string })
     .filter((conn) => conn.session === session || conn.run === session)
 
+/** The answer to an upgrade that is refused, whether the gateway or the load balancer wrote it. */
+async function answerTo(url: string): Promise<{ status: number; headers: IncomingMessage['headers']; body: string }> {
+  const headers = {
+    Connection: 'Upgrade',
+    Upgrade: 'websocket',
+    'Sec-WebSocket-Version': '13',
+    'Sec-WebSocket-Key': Buffer.alloc(16).toString('base64'),
+    Authorization: 'Bearer token',
+  }
+  const asked = request(url, { headers }).end()
+  const [answer] = (await within(once(asked, 'response'), `an answer of ${url}`)) as [IncomingMessage]
+  let body = ''
+  for await (const chunk of answer) body += chunk
+  return { status: answer.statusCode ?? 0, headers: answer.headers, body }
+}
+
 for (const balancer of balancers) {
   describe(`behind ${balancer.name}`, { skip: without(balancer) }, () => {
     let redis: TestRedis
     let gateways: TestGateway[]
     let front: Awaited<ReturnType<typeof startBalancer>>
     const clients: TestClient[] = []
-    const env = { TRUST_PROXY: balancer.trustProxy, DRAIN_WINDOW: '200ms', DRAIN_DELAY: '100ms' }
+    const env = {
+      TRUST_PROXY: balancer.trustProxy,
+      DRAIN_WINDOW: '200ms',
+      DRAIN_DELAY: '100ms',
+      // On a busy machine a check that takes longer than usual must not turn `/ready` into a 503.
+      PREFLIGHT_CHECK_TIMEOUT: '2s',
+    }
     const enter = async (session: string, options = {}, url = front.ws): Promise<TestClient> => {
       const client = await connect(`${url}/agent/ws/${session}`, {
         token: await gateways[0]!.token(session),
@@ -36,6 +59,24 @@ for (const balancer of balancers) {
     }
     /** How many sockets of a session each gateway has had. */
     const placesOf = (session: string) => gateways.map((gateway) => lines(gateway, 'accepted', session).length)
+
+    /**
+     * Enters new sessions, at least `count` of them, until each instance has `each`. The hash of a load balancer depends
+     * on the ports of this run, so eight sessions all land on the same instance in one run of seventy.
+     */
+    const enterUntilBothHave = async (prefix: string, count: number, each: number) => {
+      const sockets = new Map<string, TestClient>()
+      const enough = () =>
+        sockets.size >= count &&
+        [0, 1].every((at) => [...sockets.keys()].filter((name) => placesOf(name)[at]! > 0).length >= each)
+      await eventually(async () => {
+        if (enough()) return true
+        const name = `${prefix}-${sockets.size}`
+        sockets.set(name, await enter(name))
+        return enough()
+      }, `sessions ${prefix}-* on both instances`)
+      return sockets
+    }
 
     before(async () => {
       redis = await startRedis()
@@ -71,9 +112,9 @@ for (const balancer of balancers) {
     })
 
     it('all sockets of a session land on one instance, and sessions are spread over both', async () => {
-      const names = Array.from({ length: 24 }, (_, i) => `pinned-${i}`)
+      const names = [...(await enterUntilBothHave('pinned', 24, 3)).keys()]
       // One after the other: a second token of the same session replaces the first.
-      for (const name of [...names, ...names, ...names]) await enter(name)
+      for (const name of [...names, ...names]) await enter(name)
       const places = names.map(placesOf)
       for (const [i, counts] of places.entries()) {
         assert.ok(counts.includes(0), `${names[i]}: ${counts}`)
@@ -130,12 +171,33 @@ for (const balancer of balancers) {
       await Promise.all([own.stop(), mute.stop(), pinging.stop()])
     })
 
+    it('while Redis is away from both instances, every upgrade gets the 503 of a gateway', async () => {
+      const alone = await startRedis()
+      const own = await Promise.all([0, 1].map(() => startGateway({ redis: alone, env })))
+      const theirs = await startBalancer(balancer, own.map(portOf))
+      const answers = new Set<string>()
+      try {
+        await alone.stop()
+        await eventually(() => own.every(({ gateway }) => !gateway.redisReady), 'both instances to lose Redis')
+        const ask = async (session: string) => {
+          const { status, headers, body } = await answerTo(`${theirs.http}/agent/ws/${session}`)
+          const code = /"code":"([^"]*)"/.exec(body)?.[1] ?? body
+          answers.add(`${status} ${code}, Retry-After ${headers['retry-after'] ? 'set' : 'missing'}`)
+        }
+        for (let i = 0; i < 20; i++) await ask(`away-${i}`)
+        await eventually(() => balancer.bothDown?.test(theirs.log()) ?? true, 'the health checks to notice')
+        for (let i = 0; i < 20; i++) await ask(`down-${i}`)
+      } finally {
+        await Promise.all([theirs.stop(), ...own.map((gateway) => gateway.stop())])
+      }
+      assert.deepEqual([...answers], ['503 redis-unavailable, Retry-After set'])
+    })
+
     it('an instance that drains hands its clients to the other, and no upgrade fails meanwhile', async () => {
-      const names = Array.from({ length: 8 }, (_, i) => `moved-${i}`)
-      const sockets = new Map<string, TestClient>()
-      for (const name of names) sockets.set(name, await enter(name))
+      const sockets = await enterUntilBothHave('moved', 8, 2)
+      const names = [...sockets.keys()]
       const there = names.filter((name) => placesOf(name)[0] === 1)
-      assert.ok(there.length > 0 && there.length < names.length, `${there.length} of 8 are on the first`)
+      assert.ok(there.length > 0 && there.length < names.length, `${there.length} of ${names.length} are on the first`)
       const stopped = gateways[0]!.gateway.stop()
       const returning = there.map(async (name) => {
         const { code } = await sockets.get(name)!.closed

@@ -16,6 +16,8 @@ export interface Balancer {
   readonly file: string
   /** What it needs the gateways to believe. */
   readonly trustProxy: string
+  /** Matches its log once its health checks have taken out both instances; undefined where it has none. */
+  readonly bothDown?: RegExp
   /** Arguments for a configuration in a folder. */
   readonly args: (folder: string) => string[]
 }
@@ -31,6 +33,7 @@ export const balancers: readonly Balancer[] = [
     name: 'haproxy',
     file: 'haproxy.cfg',
     trustProxy: 'proxy-protocol',
+    bothDown: /gateway-1 is DOWN.*gateway-2 is DOWN|gateway-2 is DOWN.*gateway-1 is DOWN/s,
     args: (folder) => ['-db', '-f', join(folder, 'haproxy.cfg')],
   },
 ]
@@ -63,8 +66,8 @@ export async function startBalancer(balancer: Balancer, ports: readonly number[]
   const folder = mkdtempSync(join(tmpdir(), `wsproxy-${balancer.name}-`))
   const port = await freePort()
   const text = rewrite(configurationOf(balancer))
-    .replace('gateway-1:8080', `127.0.0.1:${ports[0]}`)
-    .replace('gateway-2:8080', `127.0.0.1:${ports[1]}`)
+    .replaceAll('gateway-1:8080', `127.0.0.1:${ports[0]}`)
+    .replaceAll('gateway-2:8080', `127.0.0.1:${ports[1]}`)
     .replace('listen 8080;', `listen 127.0.0.1:${port};`)
     .replace('bind :8080', `bind 127.0.0.1:${port}`)
     // Where Debian's nginx writes only root may.
