@@ -2,7 +2,7 @@ import type { ErrorCode } from './live/types.gen.ts'
 
 /**
  * Every number and name with which a connection is refused, closed or answered.
- * PROTOCOL.md explains them to client authors; a test compares the two.
+ * docs/reference/codes.md explains each; a test compares the two.
  */
 
 /** A refusal before the upgrade: an HTTP response. `retryAfter` says that a `Retry-After` goes with it. */

@@ -29,7 +29,7 @@ class NativeBinaryError extends Error {
     super(
       `uWebSockets.js has no binary for Node ${version} on ${platform}-${arch} (or it is not installed).\n` +
         'It needs Node 20 or 22 on glibc Linux (2.27 or later; Alpine does not work), or macOS. Use such a Node, run "npm ci" again,\n' +
-        'or put the official package in its place: README.md, "The native binary".',
+        'or put the official package in its place: docs/guide/quickstart.md, "The native binary".',
       { cause },
     )
     this.name = 'NativeBinaryError'

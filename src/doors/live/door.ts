@@ -54,7 +54,7 @@ export interface LiveParts {
 /** A frame of so many times the limit is dropped and told of. */
 const FORGIVEN = 4
 
-/** `GET /live`: many topics over one socket, under a versioned contract. PROTOCOL.md tells its wire. */
+/** `GET /live`: many topics over one socket, under a versioned contract. docs/reference/protocol.md has its frames. */
 export class LiveDoor implements Door, Source {
   readonly name = 'live'
   readonly subjectName = 'view'

@@ -62,7 +62,7 @@ class SessionState {
 
 const stateOf = (connection: Connection): SessionState => connection.doorState as SessionState
 
-/** `GET /{agentId}/ws/{sessionId}`: a two-way pipe over `session:<id>:down` and `session:<id>:up`. PROTOCOL.md tells its wire. */
+/** `GET /{agentId}/ws/{sessionId}`: a two-way pipe over `session:<id>:down` and `session:<id>:up`. docs/reference/protocol.md has its frames. */
 export class SessionDoor implements Door, Source {
   readonly name = 'session'
   readonly subjectName = 'session'
