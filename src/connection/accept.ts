@@ -188,7 +188,8 @@ export class Acceptor {
       const connection = new Connection(door, subject, address, clockMs(), doorState, attempt.traced?.context)
       attempt.connection = connection
       admission.onBound?.(connection)
-      await this.#join(connection, admission)
+      const joined = this.#join(connection, admission)
+      await (admission.ready === undefined ? joined : Promise.all([joined, admission.ready()]))
       if (attempt.over) return
       // So much was published during the upgrade that the buffer is full.
       if (connection.phase !== Phase.accepting) return this.#refuse(attempt, refusals['at-capacity'])

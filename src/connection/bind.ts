@@ -99,9 +99,13 @@ export class Bindings {
     throw (refusal as PromiseRejectedResult).reason
   }
 
-  /** Listens to a channel for as long as this lives, without any socket. When Redis is away, from when it is back. */
+  /**
+   * Gives the messages of a channel to `source` until `unkeep`, without any socket. May be called again for the same
+   * source: it then waits for the confirmation that is due. While Redis is away the channel stays wanted.
+   * @throws RedisUnavailable when Redis is away or lost before it confirms; Redis' own error when it refuses.
+   */
   async keep(source: Source, channel: string): Promise<void> {
-    this.#topics.set(channel, { channels: [channel], source, members: [] })
+    if (!this.#topics.has(channel)) this.#topics.set(channel, { channels: [channel], source, members: [] })
     await this.#feed.subscribe(channel)
   }
 

@@ -32,6 +32,8 @@ export interface Admission {
   readonly topics: readonly (readonly string[])[]
   /** Whether a topic that Redis forbids refuses the upgrade. If not, the client does without that topic. */
   readonly topicsRequired: boolean
+  /** Awaited together with the topics; the upgrade is refused when it rejects. */
+  readonly ready?: () => Promise<void>
   /** What the door keeps for this socket: `Connection.doorState`. */
   readonly doorState?: object
   /** Called before any message can come from Redis: what it enqueues is what the client gets first. */

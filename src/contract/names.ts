@@ -90,24 +90,29 @@ export const liveChannels = (topic: string): string[] => {
 /** The topic whose own channel this is. */
 export const topicOf = (channel: string): string => channel.slice(LIVE.length)
 
-/** What kind of message comes on a channel of the live door. */
-export type LiveKind = 'topic' | 'system' | 'agent' | 'project-index' | 'bus'
+/** What kind of message comes on a channel of a live topic. */
+export type LiveKind = 'topic' | 'system' | 'agent' | 'project-index'
 
+/** `channel` is one of `liveChannels`, or matches its pattern. */
 export function liveKind(channel: string): LiveKind {
   if (channel.startsWith(LIVE)) return 'topic'
   if (channel.startsWith(AGENT_EVENTS)) return 'agent'
-  if (channel === SYSTEM_EVENTS) return 'system'
-  return channel === PROJECT_INDEX ? 'project-index' : 'bus'
+  return channel === SYSTEM_EVENTS ? 'system' : 'project-index'
 }
 
 /** The agent that a channel of agent events names. */
 export const agentOf = (channel: string): string => channel.slice(AGENT_EVENTS.length)
 
-/** Channel on which the instances of the gateway ask each other: every one that has live sockets listens. */
+/** Channel on which the instances of the gateway send each other orders. Every instance listens. */
 export const liveBus = (): string => 'wsproxy:live'
 
-/** Channel on which one instance gets the answers to what it asked. */
+/** Channel on which one instance receives the answers to its orders. `instance` is up to 16 letters and digits. */
 export const liveAnswers = (instance: string): string => `wsproxy:live:${instance}`
+
+const LIVE_ANSWERS = /^wsproxy:live:[a-z0-9]{1,16}$/
+
+/** Whether `channel` may be one of `liveAnswers`: an answer is published to no other. */
+export const isLiveAnswers = (channel: string): boolean => LIVE_ANSWERS.test(channel)
 
 /** Channel on which one instance hears whether its own messages come back. */
 export const redisCanary = (instance: string): string => `wsproxy:canary:${instance}`

@@ -5,7 +5,7 @@ import { Connection } from '../../src/connection/connection.ts'
 import type { Door } from '../../src/connection/door.ts'
 import { sessionAuth, sessionDown } from '../../src/contract/names.ts'
 import { connect, type TestClient } from '../support/client.ts'
-import { gatewayFor, type TestGateway } from '../support/gateway.ts'
+import { gatewayFor, socketChannels, type TestGateway } from '../support/gateway.ts'
 import { RawSocket, upgradeRequest } from '../support/raw.ts'
 import { type RelayedRedis, relayedRedisFor } from '../support/relay.ts'
 import { atEnd, scopeOf } from '../support/scope.ts'
@@ -14,8 +14,6 @@ import { framesOf, listeners, publish, untilOpen } from '../support/wire.ts'
 
 /** Text frames of a socket without a library. */
 const texts = (raw: RawSocket) => framesOf(raw).map(({ payload }) => payload.toString())
-
-const channelsOf = (gateway: TestGateway) => gateway.metric('wsproxy_redis_pubsub_channels_active')
 
 describe('a socket', () => {
   const suite = scopeOf(after)
@@ -40,7 +38,7 @@ describe('a socket', () => {
       for (const client of clients) client.socket.terminate()
     }
     await untilOpen(gateway, 0)
-    await eventually(async () => (await channelsOf(gateway)) === 0, 'all channels to be left')
+    await eventually(async () => (await socketChannels(gateway)) === 0, 'all channels to be left')
   })
 
   it('gets it too when others of its session come at the same time, and all that the others get from then on', async () => {
@@ -105,7 +103,7 @@ describe('a socket', () => {
     await untilOpen(gateway, 1)
     await standing.close()
     await untilOpen(gateway, 0)
-    await eventually(async () => (await channelsOf(gateway)) === 0, 'the channel to be left')
+    await eventually(async () => (await socketChannels(gateway)) === 0, 'the channel to be left')
   })
 
   it('gets nothing of another session, not even of one whose id begins or ends like its own', async () => {
@@ -218,7 +216,7 @@ describe('while Redis has not confirmed', () => {
     await eventually(() => texts(newcomer).includes('hello'), 'the message')
     newcomer.destroy()
     await untilOpen(gateway, 0)
-    await eventually(async () => (await channelsOf(gateway)) === 0, 'the channel to be left')
+    await eventually(async () => (await socketChannels(gateway)) === 0, 'the channel to be left')
   })
 })
 

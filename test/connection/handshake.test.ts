@@ -3,7 +3,7 @@ import { after, before, describe, it } from 'node:test'
 import { sessionAuth, sessionDown } from '../../src/contract/names.ts'
 import { fillAcceptQueue } from '../support/accept-queue.ts'
 import { connect } from '../support/client.ts'
-import { gatewayFor, type TestGateway } from '../support/gateway.ts'
+import { gatewayFor, socketChannels, type TestGateway } from '../support/gateway.ts'
 import { RawSocket, upgradeRequest } from '../support/raw.ts'
 import { type RealRedis, realRedisFor, withoutRealRedis } from '../support/redis.ts'
 import { assertRefusal, assertRefused, counted, knock, REFUSED, withToken } from '../support/refusals.ts'
@@ -28,7 +28,7 @@ describe('an upgrade that Redis has not confirmed', () => {
     const client = await eventually(() => gateway.join('place').catch(() => undefined), 'the place')
     await client.close()
     await untilOpen(gateway, 0)
-    await eventually(async () => (await gateway.metric('wsproxy_redis_pubsub_channels_active')) === 0, 'no channel')
+    await eventually(async () => (await socketChannels(gateway)) === 0, 'no channel')
   }
 
   it('gets its 101 when the confirmation of the subscription comes, and not before', async () => {
@@ -145,8 +145,8 @@ describe('without Redis an upgrade', { skip: withoutRealRedis }, () => {
   it('is refused with 500 when Redis forbids the channel, which harms nobody else', async () => {
     await eventually(() => gateway.agent.isReady, 'the agent to be back')
     const acl = (...rules: string[]) => gateway.agent.sendCommand(['ACL', 'SETUSER', 'default', ...rules])
-    // With the channel of the canary: Redis cuts who is subscribed to what it forbids.
-    await acl('resetchannels', '&session:allowed*', '&wsproxy:canary:*')
+    // With the channels of the gateway itself: Redis cuts a connection that is subscribed to a forbidden one.
+    await acl('resetchannels', '&session:allowed*', '&wsproxy:*')
     try {
       const token = await gateway.token('forbidden')
       await assertRefused(gateway, upgradeRequest('/a/ws/forbidden', withToken(token)), REFUSED.internal)

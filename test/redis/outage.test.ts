@@ -4,7 +4,7 @@ import { createClient } from 'redis'
 import { sessionAuth, sessionDown, sessionUp } from '../../src/contract/names.ts'
 import { bareGatewayFor } from '../support/bare.ts'
 import { connect, type Refused, refused, type TestClient } from '../support/client.ts'
-import { gatewayFor, type TestGateway } from '../support/gateway.ts'
+import { gatewayFor, socketChannels, type TestGateway } from '../support/gateway.ts'
 import { proxyFor, type TcpProxy } from '../support/proxy.ts'
 import { type RealRedis, realRedisFor, redisFor, type TestRedis, withoutRealRedis } from '../support/redis.ts'
 import { scopeOf } from '../support/scope.ts'
@@ -120,7 +120,7 @@ describe('an outage of Redis', () => {
     await start()
     const client = await gateway.join('seen')
     assert.equal(await gateway.metric('wsproxy_redis_up'), 1)
-    assert.equal(await gateway.metric('wsproxy_redis_pubsub_channels_active'), 1)
+    assert.equal(await socketChannels(gateway), 1)
     proxy.cut()
     await lost(gateway)
     for (const refusal of await Promise.all([1, 2, 3].map(() => timedRefusal(gateway.sessionUrl('new'))))) {
@@ -138,7 +138,7 @@ describe('an outage of Redis', () => {
     assert.equal(await status(`${gateway.http}/ready`), 200)
     assert.equal(await status(`${gateway.http}/health`), 200)
     assert.equal(await gateway.metric('wsproxy_redis_up'), 1)
-    assert.equal(await gateway.metric('wsproxy_redis_pubsub_channels_active'), 1)
+    assert.equal(await socketChannels(gateway), 1)
     for (const link of ['commands', 'subscriber']) {
       assert.equal(await gateway.metric('wsproxy_redis_reconnects_total', { link }), 1)
     }
@@ -267,7 +267,7 @@ describe('an outage of Redis', () => {
     await recovered(gateway)
     const ours = await gateway.agent.pubSubChannels('session:*:down')
     assert.deepEqual(ours, [sessionDown('stays')])
-    assert.equal(await gateway.metric('wsproxy_redis_pubsub_channels_active'), 1)
+    assert.equal(await socketChannels(gateway), 1)
     await eventually(() => gaps(stays).length === 1, 'the gap')
   })
 
@@ -344,7 +344,7 @@ describe('a real Redis that is killed, restarted or stopped', { skip: withoutRea
     assert.ok((await timedRefusal(gateway.sessionUrl('new'))).ms < REFUSAL_MS)
     await redis.restart()
     await recovered(gateway)
-    assert.equal(await gateway.metric('wsproxy_redis_pubsub_channels_active'), CROWD)
+    assert.equal(await socketChannels(gateway), CROWD)
     const counts = await gateway.agent.pubSubNumSub(sessions.map(sessionDown))
     assert.deepEqual([...new Set(Object.values(counts).map(Number))], [1])
     await assertFlows(gateway, clients, 'after')

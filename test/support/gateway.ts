@@ -28,6 +28,13 @@ export interface TestGateway {
   stop(): Promise<void>
 }
 
+/** Channels that a gateway without sockets has confirmed: the bus of the live door. */
+const OWN_CHANNELS = 1
+
+/** Confirmed channels beside those of the gateway itself. */
+export const socketChannels = async ({ metric }: TestGateway): Promise<number> =>
+  (await metric('wsproxy_redis_pubsub_channels_active')) - OWN_CHANNELS
+
 export interface TestGatewayOptions {
   /** Settings, as environment variables. */
   readonly env?: Record<string, string>

@@ -1,47 +1,38 @@
 import type { Bindings, Source } from '../../connection/bind.ts'
-import { liveAnswers, liveBus } from '../../contract/names.ts'
+import { isLiveAnswers, liveAnswers, liveBus } from '../../contract/names.ts'
 import { RedisUnavailable } from '../../platform/unavailable.ts'
 import { newCorrelationId } from './frames.ts'
-
-/** What one instance asks of all. */
-export type BusCommand =
-  | {
-      readonly what: 'broadcast'
-      readonly topic: string
-      readonly type: string
-      /** JSON text. */
-      readonly data: string
-      readonly correlationId: string
-    }
-  | { readonly what: 'disconnect'; readonly connectionId: string; readonly reason: string }
+import { type BusCommand, commandIn } from './orders.ts'
 
 interface BusRequest {
   readonly id: string
+  /** Channel of the instance that asks. */
   readonly answerTo: string
   readonly order: BusCommand
 }
 
 interface BusAnswer {
   readonly id: string
-  /** Sockets of the answering instance that it concerned. */
+  /** Sockets of the answering instance that the order concerned. */
   readonly sockets: number
 }
 
 export interface BusParts {
   readonly instance: string
   readonly bindings: Bindings
-  /** Whether messages of the bus come and go here. */
+  /** Whether the Redis server of the bus is there with all its channels. */
   readonly ready: () => boolean
-  /** Resolves with the number of subscribers that got it. @throws RedisUnavailable */
+  /** Resolves with the number of subscribers that received the message. @throws RedisUnavailable */
   readonly publish: (channel: string, message: string) => Promise<number>
-  /** Does it here; the number of sockets that it concerned. */
+  /** Executes an order on this instance; returns the number of sockets that it concerned. */
   readonly execute: (order: BusCommand) => number
-  /** A message on the bus that is not of it. */
+  /** A message on the bus was no request and no answer. */
   readonly unusable: () => void
 }
 
-/** How long the answers of other instances are awaited. */
+/** How long an instance waits for the answers of the others, in ms. */
 const ANSWER_MS = 1000
+const MAX_ID = 128
 
 interface Waiting {
   readonly what: BusCommand['what']
@@ -51,34 +42,46 @@ interface Waiting {
   readonly done: () => void
 }
 
-/** All have answered; or the socket is found, which is in one place only. */
+/** All instances have answered, or the one with the socket has: a socket is on one instance only. */
 const isSettled = ({ what, expected, answers, sockets }: Waiting): boolean =>
   (expected !== undefined && answers >= expected) || (what === 'disconnect' && sockets > 0)
 
-/** Orders to every instance of the gateway that has live sockets, through Redis; each does its part and answers with the number of its sockets. */
+/**
+ * Orders to every instance of the gateway, through Redis. Each instance executes an order on its own live sockets and
+ * answers with their number.
+ */
 export class LiveBus implements Source {
   readonly #parts: BusParts
   readonly #waiting = new Map<string, Waiting>()
-  #listening: Promise<void> | undefined
 
   constructor(parts: BusParts) {
     this.#parts = parts
   }
 
   /**
-   * Has an order carried out everywhere. Resolves with the number of sockets that it concerned, as far as it is known within a second.
-   * @throws RedisUnavailable: then nobody has heard of it.
+   * Listens for orders. Resolves when Redis has confirmed the channel, at once when it had before.
+   * @throws RedisUnavailable when Redis is away; it is listened to when Redis is back. Redis' own error when it refuses.
+   */
+  listen(): Promise<void> {
+    return this.#parts.bindings.keep(this, liveBus())
+  }
+
+  /** Listens for orders from now on, or from when Redis is there. The feed logs a refusal of Redis. */
+  start(): void {
+    this.listen().catch(() => {})
+  }
+
+  /**
+   * Has an order executed by every instance. Resolves with the number of sockets that it concerned, as far as it is
+   * known within a second.
+   * @throws RedisUnavailable when no instance has received the order.
    */
   async ask(order: BusCommand): Promise<number> {
     const { instance, bindings, publish, ready } = this.#parts
     if (!ready()) throw new RedisUnavailable('this instance does not hear its own orders')
-    this.#listening ??= bindings.keep(this, liveAnswers(instance))
-    await this.#listening.catch((error: unknown) => {
-      this.#listening = undefined
-      throw error
-    })
+    await bindings.keep(this, liveAnswers(instance))
     const id = newCorrelationId()
-    const question: BusRequest = { id, answerTo: liveAnswers(instance), order }
+    const request: BusRequest = { id, answerTo: liveAnswers(instance), order }
     let timer: NodeJS.Timeout | undefined
     const answered = new Promise<void>((done) => {
       timer = setTimeout(done, ANSWER_MS)
@@ -86,7 +89,7 @@ export class LiveBus implements Source {
     })
     const waiting = this.#waiting.get(id)!
     try {
-      waiting.expected = await publish(liveBus(), JSON.stringify(question))
+      waiting.expected = await publish(liveBus(), JSON.stringify(request))
       if (!isSettled(waiting)) await answered
       return waiting.sockets
     } finally {
@@ -95,26 +98,51 @@ export class LiveBus implements Source {
     }
   }
 
-  /** A message of the bus: a question of any instance, or an answer to one of ours. */
+  /** A message on the bus: an order of any instance, or an answer to one of ours. It is no frame for a socket. */
   render(_: unknown, message: Buffer, channel: string): undefined {
-    try {
-      if (channel === liveBus()) this.#question(JSON.parse(message.toString()) as BusRequest)
-      else this.#answer(JSON.parse(message.toString()) as BusAnswer)
-    } catch {
-      this.#parts.unusable()
-    }
+    const fields = fieldsIn(message)
+    const read = channel === liveBus() ? requestIn(fields) : answerIn(fields)
+    if (read === undefined) this.#parts.unusable()
+    else if ('order' in read) this.#execute(read)
+    else this.#count(read)
   }
 
-  #question({ id, answerTo, order }: BusRequest): void {
+  #execute({ id, answerTo, order }: BusRequest): void {
     const answer: BusAnswer = { id, sockets: this.#parts.execute(order) }
+    // The instance that asked stops waiting after a second, so a lost answer needs no retry.
     this.#parts.publish(answerTo, JSON.stringify(answer)).catch(() => {})
   }
 
-  #answer({ id, sockets }: BusAnswer): void {
+  #count({ id, sockets }: BusAnswer): void {
     const waiting = this.#waiting.get(id)
     if (waiting === undefined) return
     waiting.answers++
     waiting.sockets += sockets
     if (isSettled(waiting)) waiting.done()
   }
+}
+
+type Fields = Readonly<Record<string, unknown>>
+
+function fieldsIn(message: Buffer): Fields {
+  try {
+    return Object(JSON.parse(message.toString())) as Fields
+  } catch {
+    return {}
+  }
+}
+
+const isMessageId = (value: unknown): value is string =>
+  typeof value === 'string' && value.length > 0 && value.length <= MAX_ID
+
+/** Anything that may publish to Redis can write here, so the answer goes to a channel for answers only. */
+function requestIn({ id, answerTo, order }: Fields): BusRequest | undefined {
+  const command = commandIn(order)
+  if (!isMessageId(id) || typeof answerTo !== 'string' || !isLiveAnswers(answerTo)) return undefined
+  return command && { id, answerTo, order: command }
+}
+
+function answerIn({ id, sockets }: Fields): BusAnswer | undefined {
+  const isCount = typeof sockets === 'number' && Number.isInteger(sockets) && sockets >= 0
+  return isMessageId(id) && isCount ? { id, sockets } : undefined
 }

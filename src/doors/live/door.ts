@@ -6,7 +6,7 @@ import { rateOf } from '../../connection/limits.ts'
 import { type Close, closes, idleClose, type Refusal, refusals } from '../../contract/codes.ts'
 import { CONTRACT_VERSION } from '../../contract/live/schema.ts'
 import type { ClientType, DataRequest, ErrorCode, Ping } from '../../contract/live/types.gen.ts'
-import { isTopic, liveBus, liveChannels, liveKind, topicOf } from '../../contract/names.ts'
+import { isTopic, liveBus, liveChannels, topicOf } from '../../contract/names.ts'
 import { PathPattern } from '../../http/path.ts'
 import { sameSecret } from '../../platform/secrets.ts'
 import type { LiveCounts } from '../../telemetry/live.ts'
@@ -56,7 +56,8 @@ const FORGIVEN = 4
 
 /** `GET /live`: many topics over one socket, under a versioned contract. docs/reference/protocol.md has its frames. */
 export class LiveDoor implements Door, Source {
-  readonly name = 'live'
+  static readonly NAME = 'live'
+  readonly name = LiveDoor.NAME
   readonly subjectName = 'view'
   readonly path = new PathPattern('/live', '/api/dashboard/ws/:view')
   readonly maxMessageBytes: number
@@ -99,7 +100,7 @@ export class LiveDoor implements Door, Source {
     if (view === undefined) return refusals['not-found']
     const asked = new URLSearchParams(query)
     const list = (asked.get('subscriptions') ?? '').split(',').filter((each) => each !== '')
-    const { topics } = this.#parts
+    const { topics, bus } = this.#parts
     const { added, unknown, over } =
       list.length > 0 ? topics.choose(list, [], isTopic) : { added: topics.start(view), unknown: [], over: false }
     const onBound = (connection: Connection) => {
@@ -114,8 +115,9 @@ export class LiveDoor implements Door, Source {
       ...(this.#accepts && { accepts: this.#accepts }),
       source: this,
       redisChannel: liveBus(),
-      topics: [[liveBus()], ...added.map(liveChannels)],
+      topics: added.map(liveChannels),
       topicsRequired: false,
+      ready: () => bus.listen(),
       onBound,
     }
   }
@@ -128,7 +130,6 @@ export class LiveDoor implements Door, Source {
 
   /** One frame for all who hold the topic; what is for some of them only is sent here. */
   render(topic: Topic, payload: Buffer, channel: string): Buffer | undefined {
-    if (liveKind(channel) === 'bus') return this.#parts.bus.render(topic, payload, channel)
     const name = topicOf(topic.channels[0]!)
     const message = messageFrom(name, channel, payload)
     if (message === undefined) this.#parts.unusable(name)
@@ -144,8 +145,6 @@ export class LiveDoor implements Door, Source {
   }
 
   refused(topic: Topic): void {
-    const [channel] = topic.channels
-    if (liveKind(channel!) === 'bus') return
     for (const member of topic.members.slice()) {
       this.#parts.bindings.leave(member, topic)
       this.#subscriptions.refused(member, topic)

@@ -1,5 +1,7 @@
 import { isReservedType } from '../../contract/live/schema.ts'
 import { agentOf, liveKind } from '../../contract/names.ts'
+import type { Logger } from '../../telemetry/log.ts'
+import type { Metrics } from '../../telemetry/metrics.ts'
 import { messageFrame, newCorrelationId, now } from './frames.ts'
 
 /** A message of a topic, ready to be sent. */
@@ -38,6 +40,18 @@ export function whyNotType(type: string, topic: string, data: unknown): string |
   if (type !== 'critical_alert') return undefined
   if (topic !== 'alerts') return 'goes to the topic alerts only'
   return Array.isArray((data as Fields | null)?.alerts) ? undefined : 'needs data.alerts, an array'
+}
+
+/** Counts and logs messages from Redis that were no message of their topic. The payload is never logged. */
+export function unusableMessages(metrics: Metrics, log: Logger): (topic: string) => void {
+  return (topic) => {
+    metrics.live.counts.unusable++
+    metrics.lose('invalid')
+    log.warn(
+      { event: 'unusable-message', topic },
+      'a message from Redis is not a JSON object, or not fit for its channel',
+    )
+  }
 }
 
 const toAll = (frame: Buffer): Message => ({ frame, recipients: undefined })

@@ -7,7 +7,7 @@ import type {
   UnsubscribeList,
   UnsubscribeTopic,
 } from '../../contract/live/types.gen.ts'
-import { isTopic, liveChannels, liveKind, topicOf } from '../../contract/names.ts'
+import { isTopic, liveChannels, topicOf } from '../../contract/names.ts'
 import { errorFrame, frameOf, listed, messageOf, shown } from './frames.ts'
 import type { LiveTopics } from './topics.ts'
 
@@ -25,11 +25,7 @@ export interface SubscriptionParts {
 type Request = SubscribeList | SubscribeTopic | UnsubscribeList | UnsubscribeTopic
 
 /** The topics that a socket holds, sorted. */
-const heldBy = ({ topics }: Connection): string[] =>
-  topics
-    .filter(({ channels }) => liveKind(channels[0]!) === 'topic')
-    .map(({ channels }) => topicOf(channels[0]!))
-    .sort()
+const heldBy = ({ topics }: Connection): string[] => topics.map(({ channels }) => topicOf(channels[0]!)).sort()
 
 /**
  * Both dialects of subscribing, on one engine. A topic is held from the moment it is asked for; its answer waits until Redis has confirmed, so that
@@ -84,11 +80,8 @@ export class Subscriptions {
   #remove(connection: Connection, request: UnsubscribeList | UnsubscribeTopic): void {
     const names = [...new Set(asked(request))]
     const unknown = this.#parts.topics.choose(names, [], isTopic).unknown
-    for (const topic of connection.topics.slice()) {
-      const [channel] = topic.channels
-      if (liveKind(channel!) === 'topic' && names.includes(topicOf(channel!)))
-        this.#parts.bindings.leave(connection, topic)
-    }
+    for (const topic of connection.topics.slice())
+      if (names.includes(topicOf(topic.channels[0]!))) this.#parts.bindings.leave(connection, topic)
     this.#answer(connection, [], () => {
       const errors = unknown.length > 0 ? [this.#error(request, 'unknown-topic', listed(unknown))] : []
       if ('subscriptions' in request) return [...errors, updated(connection, request)]

@@ -1,7 +1,7 @@
 import type { Topic } from '../../connection/bind.ts'
 import type { Connection } from '../../connection/connection.ts'
 import type { Door } from '../../connection/door.ts'
-import { liveKind, topicOf } from '../../contract/names.ts'
+import { topicOf } from '../../contract/names.ts'
 import type { LiveReadings } from '../../telemetry/live.ts'
 import type { Metrics } from '../../telemetry/metrics.ts'
 import type { LiveTopics } from './topics.ts'
@@ -32,8 +32,7 @@ function tally(counts: Iterable<readonly [string, number]>): Record<string, numb
 
 /** How many sockets hold each topic: asked of the topics, which are fewer than the sockets. */
 function* holders(topics: Iterable<Topic>): Iterable<[string, number]> {
-  for (const { channels, members } of topics)
-    if (liveKind(channels[0]!) === 'topic') yield [topicOf(channels[0]!), members.length]
+  for (const { channels, members } of topics) yield [topicOf(channels[0]!), members.length]
 }
 
 const AUTH_DENIED = new Set(['credentials-missing', 'credentials-malformed', 'token-rejected'])

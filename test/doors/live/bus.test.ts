@@ -2,16 +2,18 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { Bindings, type Feed } from '../../../src/connection/bind.ts'
 import { liveAnswers, liveBus } from '../../../src/contract/names.ts'
-import { type BusCommand, LiveBus } from '../../../src/doors/live/bus.ts'
+import { LiveBus } from '../../../src/doors/live/bus.ts'
+import type { BusCommand } from '../../../src/doors/live/orders.ts'
 import { RedisUnavailable } from '../../../src/platform/unavailable.ts'
 
 const ORDER: BusCommand = { what: 'disconnect', connectionId: 'abcdef-1', reason: '' }
 const BROADCAST: BusCommand = { what: 'broadcast', topic: 'a', type: 'b', data: '{}', correlationId: 'c' }
 const feed: Feed = { subscribe: async () => {}, unsubscribe: () => {} }
 
-/** Instances that hear each other at once; `deaf` ones count as subscribers and never answer. */
+/** Instances that hear each other at once. `deaf` more count as subscribers and never answer. */
 function instances(sockets: readonly number[], deaf = 0) {
   const orders: BusCommand[] = []
+  const published: string[] = []
   let unusable = 0
   const buses: LiveBus[] = sockets.map(
     (count, i) =>
@@ -20,6 +22,7 @@ function instances(sockets: readonly number[], deaf = 0) {
         ready: () => true,
         bindings: new Bindings(feed),
         publish: async (channel, message) => {
+          published.push(channel)
           const to = channel === liveBus() ? buses : buses.filter((_, at) => channel === liveAnswers(`i${at}`))
           for (const bus of to) bus.render(undefined, Buffer.from(message), channel)
           return to.length + (channel === liveBus() ? deaf : 0)
@@ -31,18 +34,20 @@ function instances(sockets: readonly number[], deaf = 0) {
         unusable: () => unusable++,
       }),
   )
-  return { buses, orders, unusable: () => unusable }
+  return { buses, orders, published, unusable: () => unusable }
 }
 
+const REQUEST = { id: 'x', answerTo: liveAnswers('i0'), order: BROADCAST }
+
 describe('the bus between instances', () => {
-  it('has an order carried out once by each, and adds up their sockets, whatever answer comes first', async () => {
+  it('has each instance execute an order once and adds up their sockets, whatever answer comes first', async () => {
     const { buses, orders } = instances([3, 0, 4])
     assert.deepEqual(await Promise.all([buses[0]!.ask(BROADCAST), buses[2]!.ask(BROADCAST)]), [7, 7])
     assert.equal(orders.length, 6)
     assert.deepEqual(orders[0], BROADCAST)
   })
 
-  it('waits a second for an instance that does not answer, and tells what it knows', async () => {
+  it('returns the sockets that it knows of when an instance does not answer within a second', async () => {
     const { buses } = instances([2], 1)
     const startedAt = performance.now()
     assert.equal(await buses[0]!.ask(BROADCAST), 2)
@@ -50,23 +55,60 @@ describe('the bus between instances', () => {
     assert.ok(tookMs > 900 && tookMs < 5000, `${tookMs} ms`)
   })
 
-  it('waits for nobody any more once the socket to disconnect is found', async () => {
+  it('stops waiting for other instances once one has found the socket to disconnect', async () => {
     const { buses } = instances([1], 1)
     const startedAt = performance.now()
     assert.equal(await buses[0]!.ask(ORDER), 1)
     assert.ok(performance.now() - startedAt < 500)
   })
 
-  it('survives messages that are not of it, and counts them', () => {
+  it('counts each message that is no request and no answer as unusable, and executes none', () => {
+    const requests = [
+      '',
+      '{',
+      '5',
+      'null',
+      '[]',
+      { order: null },
+      { ...REQUEST, id: '' },
+      { ...REQUEST, id: 'x'.repeat(129) },
+      { ...REQUEST, order: { what: 'shutdown' } },
+      { ...REQUEST, order: { ...BROADCAST, topic: 'no topic' } },
+      { ...REQUEST, order: { ...BROADCAST, type: 'pong' } },
+      { ...REQUEST, order: { ...BROADCAST, data: '{}, "type": "pong"' } },
+      { ...REQUEST, order: { ...BROADCAST, correlationId: 5 } },
+      { ...REQUEST, order: { ...ORDER, connectionId: 5 } },
+      { ...REQUEST, order: { ...ORDER, reason: undefined } },
+    ]
+    const answers = [
+      '',
+      'null',
+      { id: 'x' },
+      { id: 'x', sockets: -1 },
+      { id: 5, sockets: 1 },
+      { id: 'x', sockets: '1' },
+    ]
     const { buses, unusable, orders } = instances([1])
-    for (const text of ['', '{', '5', 'null', '{"order":null}'])
-      buses[0]!.render(undefined, Buffer.from(text), liveBus())
-    for (const text of ['', 'null', '{"id":"x"}']) buses[0]!.render(undefined, Buffer.from(text), liveAnswers('i0'))
-    assert.ok(unusable() >= 4)
-    assert.ok(orders.every((order) => order === undefined || order === null || order.what !== 'disconnect'))
+    const say = (channel: string) => (message: unknown) =>
+      buses[0]!.render(undefined, Buffer.from(typeof message === 'string' ? message : JSON.stringify(message)), channel)
+    requests.forEach(say(liveBus()))
+    answers.forEach(say(liveAnswers('i0')))
+    assert.equal(unusable(), requests.length + answers.length)
+    assert.deepEqual(orders, [])
   })
 
-  it('says that nobody has heard of it when Redis is away, and asks again when it is back', async () => {
+  it('publishes an answer to no channel but one for answers', () => {
+    const { buses, unusable, orders, published } = instances([1])
+    for (const answerTo of ['session:s1:down', 'live:agents', liveBus(), 'wsproxy:live:', 'wsproxy:live:a:b', 7]) {
+      buses[0]!.render(undefined, Buffer.from(JSON.stringify({ ...REQUEST, answerTo })), liveBus())
+    }
+    assert.equal(unusable(), 6)
+    assert.deepEqual([orders, published], [[], []])
+    buses[0]!.render(undefined, Buffer.from(JSON.stringify(REQUEST)), liveBus())
+    assert.deepEqual([orders, published], [[BROADCAST], [liveAnswers('i0')]])
+  })
+
+  it('throws RedisUnavailable while Redis is away, and works once it is back', async () => {
     let away = true
     const bus = new LiveBus({
       instance: 'one',

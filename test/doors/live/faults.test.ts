@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import { bareGatewayFor } from '../../support/bare.ts'
+import { refused } from '../../support/client.ts'
 import { gatewayFor, type TestGateway } from '../../support/gateway.ts'
 import { live, tell, topicsOf, untilHeard } from '../../support/live.ts'
 import { type RealRedis, realRedisFor, withoutRealRedis } from '../../support/redis.ts'
@@ -53,6 +55,17 @@ describe('the live door and a Redis that fails', { skip: withoutRealRedis }, () 
     const agent = await redis.client()
     await agent.publish('live:build.stuck', '{}')
     await client.find({ type: 'build.stuck_update' })
+    await client.close()
+  })
+
+  it('refuses upgrades with 500 while Redis forbids the bus: orders would not reach such a socket', async (t) => {
+    const admin = await redis.client()
+    await admin.sendCommand(['ACL', 'SETUSER', 'busless', 'on', '>pw', '+@all', '~*', 'resetchannels', '&live:*'])
+    const own = bareGatewayFor(t, redis.url.replace('//', '//busless:pw@'), { ...ENV, CONNECT_RATE_PER_IP: '0' })
+    await eventually(() => own.gateway.redisReady, 'the gateway to be ready')
+    assert.equal((await refused(`${own.ws}/live?subscriptions=news`)).code, 'internal-error')
+    await admin.sendCommand(['ACL', 'SETUSER', 'busless', 'allchannels'])
+    const client = await live({ url: own.ws }, '/live?subscriptions=news')
     await client.close()
   })
 

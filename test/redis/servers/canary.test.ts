@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, before, describe, it } from 'node:test'
-import { sessionDown } from '../../../src/contract/names.ts'
+import { liveBus, sessionDown } from '../../../src/contract/names.ts'
 import { type FaultProxy, faultProxyFor } from '../../support/fault-proxy.ts'
-import { gatewayFor, type TestGateway } from '../../support/gateway.ts'
+import { gatewayFor, socketChannels, type TestGateway } from '../../support/gateway.ts'
 import { type RealRedis, realRedisFor, withoutRealRedis } from '../../support/redis.ts'
 import { scopeOf } from '../../support/scope.ts'
 import { eventually } from '../../support/wait.ts'
@@ -63,10 +63,10 @@ describe('a quiet fault of Redis', { skip: withoutRealRedis }, () => {
     const flown = async () => gateway.metric('wsproxy_redis_canary_seconds_count')
     await eventually(async () => (await flown()) >= 5, 'five canaries')
     assert.equal(await gateway.metric('wsproxy_redis_canaries_lost_total'), 0)
-    assert.equal(await gateway.metric('wsproxy_redis_pubsub_channels_active'), 0)
+    assert.equal(await socketChannels(gateway), 0)
     await gateway.stop()
     await start({ REDIS_CANARY_INTERVAL: '0' })
-    assert.deepEqual(await gateway.agent.pubSubChannels('wsproxy:*'), [])
+    assert.deepEqual(await gateway.agent.pubSubChannels('wsproxy:*'), [liveBus()])
   })
 
   it('costs only the canary where an ACL forbids its channel', async () => {

@@ -1,0 +1,91 @@
+import type { Bindings, Topic } from '../../connection/bind.ts'
+import type { Connection } from '../../connection/connection.ts'
+import { type Close, disconnectedBy } from '../../contract/codes.ts'
+import { isTopic, liveChannel } from '../../contract/names.ts'
+import type { LiveCounts } from '../../telemetry/live.ts'
+import { serialOf } from '../../telemetry/log.ts'
+import { messageFrame } from './frames.ts'
+import { whyNotType } from './messages.ts'
+
+export interface Broadcast {
+  readonly what: 'broadcast'
+  readonly topic: string
+  readonly type: string
+  /** JSON text. */
+  readonly data: string
+  readonly correlationId: string
+}
+
+export interface Disconnect {
+  readonly what: 'disconnect'
+  readonly connectionId: string
+  /** The words of the operator; may be empty. */
+  readonly reason: string
+}
+
+/** An order of one instance to all of them. */
+export type BusCommand = Broadcast | Disconnect
+
+const MAX_ID = 128
+
+/** The order that a value from Redis is; undefined when it is none, or one that no instance sends. */
+export function commandIn(value: unknown): BusCommand | undefined {
+  const { what, topic, type, data, correlationId, connectionId, reason } = Object(value) as Record<string, unknown>
+  if (what === 'disconnect') return isText(connectionId) && isText(reason) ? { what, connectionId, reason } : undefined
+  if (what !== 'broadcast' || !isText(topic) || !isText(type) || !isText(data) || !isText(correlationId))
+    return undefined
+  const isSound = isTopic(topic) && correlationId.length <= MAX_ID && isMessage(topic, type, data)
+  return isSound ? { what, topic, type, data, correlationId } : undefined
+}
+
+const isText = (value: unknown): value is string => typeof value === 'string'
+
+/** The data goes into a frame as it is, so it must be JSON. */
+function isMessage(topic: string, type: string, data: string): boolean {
+  try {
+    return whyNotType(type, topic, JSON.parse(data)) === undefined
+  } catch {
+    return false
+  }
+}
+
+export interface OrderParts {
+  readonly bindings: Bindings
+  readonly counts: LiveCounts
+  /** The open sockets of the live door. */
+  readonly sockets: () => Iterable<Connection>
+  readonly fanOut: (topic: Topic, frame: Buffer) => void
+  readonly end: (connection: Connection, close: Close) => void
+}
+
+/** Executes the orders of the bus on the sockets of this instance. */
+export class LiveOrders {
+  readonly #parts: OrderParts
+
+  constructor(parts: OrderParts) {
+    this.#parts = parts
+  }
+
+  /** Returns the number of sockets that the order concerned. */
+  execute(order: BusCommand): number {
+    return order.what === 'broadcast' ? this.#broadcast(order) : this.#disconnect(order)
+  }
+
+  #broadcast({ topic: name, type, data, correlationId }: Broadcast): number {
+    const { bindings, counts, fanOut } = this.#parts
+    const topic = bindings.find(liveChannel(name))
+    counts.lastFanout = topic?.members.length ?? 0
+    if (topic) fanOut(topic, messageFrame({ type, subscription: name, correlationId }, data))
+    return counts.lastFanout
+  }
+
+  #disconnect({ connectionId, reason }: Disconnect): number {
+    const serial = serialOf(connectionId)
+    for (const connection of this.#parts.sockets()) {
+      if (connection.serial !== serial) continue
+      this.#parts.end(connection, disconnectedBy(reason))
+      return 1
+    }
+    return 0
+  }
+}
