@@ -5,7 +5,7 @@ import { isOriginEntry, originRule } from '../../src/config/origins.ts'
 import { assertProperty } from '../support/property.ts'
 
 describe('a list of origins', () => {
-  it('admits any with a *, also beside others', () => {
+  it('with a * admits any origin, whatever else it contains', () => {
     for (const list of [['*'], ['https://a.test', '*']]) {
       for (const origin of ['https://b.test', 'http://localhost:3000', 'null'])
         assert.equal(originRule(list, false)(origin), true)
@@ -13,7 +13,7 @@ describe('a list of origins', () => {
     assert.equal(originRule(['*'], true)(''), false)
   })
 
-  it('admits with https://*.host its subdomains by https at its usual port, and nothing else', () => {
+  it('with https://*.host admits only subdomains, over https, on the default port', () => {
     const rule = originRule(['https://*.example.org'], true)
     for (const origin of ['https://a.example.org', 'https://a.b.example.org', 'https://a.example.org:443'])
       assert.equal(rule(origin), true, origin)
@@ -28,7 +28,7 @@ describe('a list of origins', () => {
     assert.equal(originRule(['https://*.example.org:8443'], true)('https://a.example.org:8443'), true)
   })
 
-  it('knows entries that no origin can match', () => {
+  it('accepts no entry that no origin can match', () => {
     const wrong = [
       '',
       '**',
@@ -44,6 +44,14 @@ describe('a list of origins', () => {
       '.test',
       'a..b',
       'https://*.[::1]',
+      // Valid characters, but not a host of a URL: invalid punycode, and IPv4 addresses out of range.
+      'xn--0',
+      '*.xn--0',
+      'https://a.xn--0.test:8443',
+      'https://1.2.3.256',
+      '*.1.2.3.4',
+      'file://localhost',
+      'http://[1:2]',
     ]
     for (const entry of wrong) assert.equal(isOriginEntry(entry), false, entry)
     for (const entry of [
@@ -55,11 +63,48 @@ describe('a list of origins', () => {
       'http://[::1]:3000',
       'localhost:3000',
       'capacitor://localhost',
+      'file://',
+      'xn--bcher-kva.test',
+      '10.0.0.1:8080',
     ])
       assert.equal(isOriginEntry(entry), true, entry)
   })
 
-  it('admits with every good entry an origin that is made after it', () => {
+  it('admits null and file:// only when it contains them', () => {
+    for (const origin of ['null', 'file://']) {
+      assert.equal(originRule([origin], true)(origin), true)
+      assert.equal(originRule(['https://a.test', origin], true)(origin), true)
+      assert.equal(originRule(['https://a.test', 'null.test'], true)(origin), false)
+    }
+    assert.equal(originRule(['null'], true)('file://'), false)
+    assert.equal(originRule(['file://'], true)('null'), false)
+    assert.equal(originRule(['null'], true)('https://null'), false)
+  })
+
+  it('matches IP addresses however the entry writes them', () => {
+    assert.equal(originRule(['http://[0:0:0::1]:3000'], true)('http://[::1]:3000'), true)
+    assert.equal(originRule(['https://127.1'], true)('https://127.0.0.1'), true)
+    assert.equal(originRule(['http://[::1]'], true)('http://[::2]'), false)
+  })
+
+  it('matches custom schemes with their host', () => {
+    const rule = originRule(['capacitor://localhost'], true)
+    assert.equal(rule('capacitor://localhost'), true)
+    assert.equal(rule('https://localhost'), false)
+    assert.equal(rule('capacitor://other'), false)
+  })
+
+  it('rejects an entry exactly when its host is not valid in a URL', () => {
+    const label = fc.stringMatching(/^(xn--)?[a-z0-9]{1,6}$/)
+    const host = fc.array(label, { minLength: 1, maxLength: 3 }).map((labels) => labels.join('.'))
+    assertProperty(
+      fc.property(fc.constantFrom('', 'http://', 'https://'), host, (scheme, name) => {
+        assert.equal(isOriginEntry(`${scheme}${name}`), URL.canParse(`https://${name}`))
+      }),
+    )
+  })
+
+  it('admits for every valid entry an origin built from it', () => {
     const label = fc.stringMatching(/^[a-z][a-z0-9-]{0,8}[a-z0-9]$/)
     const host = fc.array(label, { minLength: 1, maxLength: 4 }).map((labels) => labels.join('.'))
     const property = fc.property(
@@ -68,6 +113,7 @@ describe('a list of origins', () => {
       host,
       fc.option(fc.integer({ min: 1, max: 65535 })),
       (scheme, wildcard, name, port) => {
+        fc.pre(URL.canParse(`https://${wildcard ? 'any.' : ''}${name}`))
         const end = port === null ? '' : `:${port}`
         const entry = `${scheme}${wildcard ? '*.' : ''}${name}${end}`
         assert.equal(isOriginEntry(entry), true, entry)
