@@ -85,7 +85,7 @@ const commands = {
   wsproxy: (args) => node('src/cli/main.js', args, GATEWAY_FLAGS),
   demo: (args) => node('examples/demo.js', args),
   bench: (args) => node('bench/main.js', args),
-  'contract:generate': (args) => node('tools/contract/generate.js', args),
+  generate: () => node('tools/generate.js'),
   'contract:diff': (args) => node('tools/contract/diff.js', args),
   chaos: (args) => node('test/chaos/main.js', args),
   /** Property tests from a random seed with twenty times the runs, then chaos and garbage from random seeds. */

@@ -1,10 +1,23 @@
-import { describeSettings, type EffectiveSetting, loadConfig } from '../config/load.ts'
+import { writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { describeSettings, type EffectiveSetting, settingsPage } from '../config/describe.ts'
+import { loadConfig } from '../config/load.ts'
+import { CommandFailed } from './failure.ts'
 
-/** Prints the effective settings (secrets masked) with the source of each, or the table of all settings. */
-export function config(options: { readonly json?: true; readonly markdown?: true }): void {
-  if (options.markdown) return console.log(markdown())
+/** In the tree of the project; an installed package does not contain it. */
+const PAGE = fileURLToPath(new URL('../../../docs/reference/settings.md', import.meta.url))
+
+export interface ConfigCommandOptions {
+  readonly json?: true
+  /** true: the page of this project; a path; or `-` for stdout. */
+  readonly markdown?: true | string
+}
+
+/** Prints the effective settings with their sources (secrets masked), or writes the reference page. */
+export function config({ json, markdown }: ConfigCommandOptions): void {
+  if (markdown !== undefined) return writePage(markdown === true ? PAGE : markdown)
   const settings = describeSettings(loadConfig())
-  if (options.json) return console.log(JSON.stringify(settings, null, 2))
+  if (json) return console.log(JSON.stringify(settings, null, 2))
   const width = (pick: (each: EffectiveSetting) => string) => Math.max(...settings.map((each) => pick(each).length))
   const names = width((each) => each.name)
   const values = width((each) => each.value)
@@ -12,10 +25,12 @@ export function config(options: { readonly json?: true; readonly markdown?: true
     console.log(`${name.padEnd(names)}  ${value.padEnd(values)}  ${source}`)
 }
 
-/** The README's table. */
-function markdown(): string {
-  const rows = describeSettings().map(
-    (each) => `| \`${each.name}\` | ${each.kind} | ${each.default} | ${each.description} |`,
-  )
-  return ['| variable | kind | default | meaning |', '|---|---|---|---|', ...rows].join('\n')
+function writePage(path: string): void {
+  if (path === '-') return void process.stdout.write(settingsPage())
+  try {
+    writeFileSync(path, settingsPage())
+  } catch (cause) {
+    throw new CommandFailed(`cannot write ${path} (${(cause as Error).message}); "--markdown -" prints the page`)
+  }
+  console.log(path)
 }

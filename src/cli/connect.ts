@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline'
 import { WebSocket } from 'ws'
-import { clientToken } from '../config/load.ts'
+import { clientToken } from '../config/env.ts'
 import { CommandFailed, Misused } from './failure.ts'
 
 export interface ConnectOptions {

@@ -1,4 +1,5 @@
-import { type Config, loadConfig } from '../config/load.ts'
+import { loadConfig } from '../config/load.ts'
+import type { Config } from '../config/table.ts'
 import type { Report } from '../preflight/check.ts'
 import { InvalidField, launchOf } from '../preflight/http/request.ts'
 import { loadPreflight, Preflight } from '../preflight/preflight.ts'
@@ -67,7 +68,7 @@ export async function doctor(options: DoctorOptions): Promise<void> {
 /** Opens Redis, a listener and the preflight that a gateway would have. */
 async function open(config: Config, redisUrl: string, metrics: Metrics, { logger: log }: LastReason) {
   const loaded = await loadPreflight(config, log)
-  const redisOptions = { ...config, url: redisUrl, afterTokenMs: 0, sharded: config.shardedPubSub }
+  const redisOptions = { ...config, url: redisUrl, afterTokenMs: 0 }
   const { client: redis, access } = openStandalone(redisOptions, metrics, log)
   let note = ''
   const preflight = new Preflight({
@@ -81,7 +82,7 @@ async function open(config: Config, redisUrl: string, metrics: Metrics, { logger
     notReadyReason: () => undefined,
     note: () => note,
   })
-  const listener = await listenAlone(preflight.loopback, config.listen).catch((error: Error) => {
+  const listener = await listenAlone(preflight.loopback, config.listenAddr).catch((error: Error) => {
     preflight.loopback.notListening(error.message)
   })
   note = listener?.note ?? ''

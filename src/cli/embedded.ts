@@ -1,4 +1,4 @@
-import type { Config } from '../config/load.ts'
+import type { Config } from '../config/table.ts'
 import { parseTarget } from '../redis/client.ts'
 import { askOnce } from '../redis/servers/ask.ts'
 
@@ -9,7 +9,7 @@ export const EMBEDDED_PORT = 16379
 export async function startRedis(
   config: Config,
 ): Promise<{ url: string; embedded: boolean; close: () => Promise<void> }> {
-  const elsewhere = config.sentinels.length + config.clusterNodes.length > 0
+  const elsewhere = config.redisSentinels.length + config.redisClusterNodes.length > 0
   if (config.redisUrl !== undefined || elsewhere) {
     // With Sentinels or a cluster, only the credentials and the database of this URL are used.
     return { url: config.redisUrl ?? 'redis://localhost', embedded: false, close: async () => {} }
@@ -29,7 +29,7 @@ export async function startRedis(
  */
 export async function findRedis(config: Config): Promise<{ url: string; source: string; close: () => Promise<void> }> {
   const development = `redis://127.0.0.1:${EMBEDDED_PORT}`
-  const sources = { REDIS_CLUSTER_NODES: config.clusterNodes, REDIS_SENTINELS: config.sentinels }
+  const sources = { REDIS_CLUSTER_NODES: config.redisClusterNodes, REDIS_SENTINELS: config.redisSentinels }
   const [source] = Object.entries(sources).find(([, nodes]) => nodes.length > 0) ?? ['REDIS_URL']
   if (config.redisUrl !== undefined || source !== 'REDIS_URL') {
     return { url: config.redisUrl ?? 'redis://localhost', source, close: async () => {} }

@@ -8,7 +8,7 @@ const PATIENCE_MS = 3000
  * @throws CommandFailed when the gateway is unhealthy or does not answer within 3 s.
  */
 export async function health({ alive }: { alive: boolean }): Promise<void> {
-  const { host, port } = loadConfig().config.listen
+  const { host, port } = loadConfig().config.listenAddr
   const at = `http://${reachable(host)}:${port}/health`
   const response = await fetch(at, { signal: AbortSignal.timeout(PATIENCE_MS) }).catch((error: Error) => {
     throw new CommandFailed(`no answer from ${at}: ${(error.cause as Error | undefined)?.message ?? error.message}`)

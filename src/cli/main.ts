@@ -68,7 +68,7 @@ program
   .command('config')
   .description('print the effective settings and where each value comes from')
   .option('--json', 'as JSON')
-  .option('--markdown', 'all settings that there are, as the table of the README')
+  .option('--markdown [file]', 'write the reference page (docs/reference/settings.md); - prints it')
   .action(async (options) => (await import('./config.ts')).config(options))
 
 // A closed pipe ("| head") is not a fault.

@@ -1,5 +1,5 @@
 import { createClient, createCluster } from 'redis'
-import type { Config } from '../config/load.ts'
+import type { Config } from '../config/table.ts'
 import { within } from '../platform/deadline.ts'
 import { parseTarget } from '../redis/client.ts'
 import { sentinelTarget } from '../redis/servers/sentinel.ts'
@@ -27,24 +27,27 @@ interface Opened {
  * @throws CommandFailed when no Redis answers at that address.
  */
 export async function asAgent<T>(config: Config, use: (agent: Agent) => Promise<T>): Promise<T> {
-  const { redisUrl, clusterNodes, sentinels } = config
+  const { redisUrl, redisClusterNodes, redisSentinels } = config
   const template = parseTarget(redisUrl ?? `redis://127.0.0.1:${EMBEDDED_PORT}`)
   const [where, opening] =
-    clusterNodes.length > 0
-      ? [`in the cluster of ${clusterNodes.join(', ')}`, openCluster(config, template)]
-      : sentinels.length > 0
-        ? [`behind the Sentinels ${sentinels.join(', ')}`, masterOf(config, template).then(openServer)]
+    redisClusterNodes.length > 0
+      ? [`in the cluster of ${redisClusterNodes.join(', ')}`, openCluster(config, template)]
+      : redisSentinels.length > 0
+        ? [`behind the Sentinels ${redisSentinels.join(', ')}`, masterOf(config, template).then(openServer)]
         : [`at ${template.host}:${template.port}`, openServer(template)]
   const { agent, close } = await opening.catch((cause: Error) => {
-    const isUnset = redisUrl === undefined && clusterNodes.length + sentinels.length === 0
+    const isUnset = redisUrl === undefined && redisClusterNodes.length + redisSentinels.length === 0
     const hint = isUnset ? '; run "npm start" or set REDIS_URL' : ''
     throw new CommandFailed(`no Redis ${where} (${cause.message})${hint}`)
   })
   return use(agent).finally(close)
 }
 
-const masterOf = ({ sentinels, sentinelMaster, sentinelPassword }: Config, template: Target): Promise<Target> =>
-  sentinelTarget({ sentinels, master: sentinelMaster, template, password: sentinelPassword })()
+const masterOf = (
+  { redisSentinels: sentinels, redisSentinelMaster, redisSentinelPassword }: Config,
+  template: Target,
+): Promise<Target> =>
+  sentinelTarget({ sentinels, master: redisSentinelMaster, template, password: redisSentinelPassword })()
 
 async function openServer({ host, port, tls, username, password, database }: Target): Promise<Opened> {
   const client = createClient({
@@ -60,10 +63,10 @@ async function openServer({ host, port, tls, username, password, database }: Tar
   return { agent, close: () => client.destroy() }
 }
 
-async function openCluster({ clusterNodes, shardedPubSub }: Config, template: Target): Promise<Opened> {
+async function openCluster({ redisClusterNodes, redisShardedPubsub }: Config, template: Target): Promise<Opened> {
   const { tls } = template
   const cluster = createCluster({
-    rootNodes: clusterNodes.map((address) => ({ url: `${tls ? 'rediss' : 'redis'}://${address}` })),
+    rootNodes: redisClusterNodes.map((address) => ({ url: `${tls ? 'rediss' : 'redis'}://${address}` })),
     defaults: {
       ...credentials(template),
       socket: { ...(tls && { tls }), reconnectStrategy: false, connectTimeout: CONNECT_TIMEOUT_MS },
@@ -76,12 +79,12 @@ async function openCluster({ clusterNodes, shardedPubSub }: Config, template: Ta
     close()
     throw error
   }
-  const verb = shardedPubSub ? 'SPUBLISH' : 'PUBLISH'
+  const verb = redisShardedPubsub ? 'SPUBLISH' : 'PUBLISH'
   const agent: Agent = {
     set: (key, value, lifeMs) => cluster.set(key, value, { expiration: { type: 'PX', value: lifeMs } }),
     publish: async (channel, message) => {
       const receivers = await cluster.sendCommand<number>(channel, false, [verb, channel, message])
-      if (receivers > 0 || shardedPubSub) return receivers
+      if (receivers > 0 || redisShardedPubsub) return receivers
       // PUBLISH reaches every server of the cluster, but its reply counts one server only.
       const counts = await Promise.all(
         cluster.masters.map(async (node) => (await cluster.nodeClient(node)).pubSubNumSub(channel)),

@@ -17,9 +17,11 @@ export async function serve(): Promise<void> {
   const log = createLogger(config.logLevel)
   const preflight = await loadPreflight(config, log)
   const redis = await startRedis(config)
-  const { otlpEndpoint } = config
+  const { otelExporterOtlpEndpoint } = config
   const tracing =
-    otlpEndpoint === undefined ? undefined : await (await import('../telemetry/tracing.ts')).startTracing(otlpEndpoint)
+    otelExporterOtlpEndpoint === undefined
+      ? undefined
+      : await (await import('../telemetry/tracing.ts')).startTracing(otelExporterOtlpEndpoint)
   const gateway = new Gateway({ config, redisUrl: redis.url, log, tracing, preflight, ...(checklist && { checklist }) })
   // An uncaught error must not close ten thousand sockets.
   for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
@@ -38,11 +40,11 @@ export async function serve(): Promise<void> {
   }
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
     process.on(signal, () => void gateway.stop().then(() => finish(0)))
-  const { host } = config.listen
+  const { host } = config.listenAddr
   try {
     const { port, adminPort } = gateway.listen()
     log.info({ event: 'listening', host, port, adminPort, version: VERSION, pid: process.pid }, 'wsproxy listens')
-    if (config.production === 'production') return
+    if (config.nodeEnv === 'production') return
     console.error(`wsproxy ${VERSION} listens on http://${host.includes(':') ? `[${host}]` : host}:${port}`)
     if (redis.embedded) console.error(`REDIS_URL is not set: started an embedded Redis for development at ${redis.url}`)
   } catch (error) {

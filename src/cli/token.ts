@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { loadConfig, parseDuration } from '../config/load.ts'
+import { parseDuration } from '../config/kinds.ts'
+import { loadConfig } from '../config/load.ts'
 import { isId, sessionAuth } from '../contract/names.ts'
 import { Misused } from './failure.ts'
 import { asAgent } from './redis.ts'

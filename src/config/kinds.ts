@@ -1,59 +1,43 @@
-/** Kinds of settings: how one is written in the table of settings.ts, and what type it has when it is read. */
+/** The kinds of settings: how a setting is declared, and how its text becomes a value. */
 
-type Kind = 'string' | 'integer' | 'boolean' | 'duration' | 'size' | 'list' | 'address' | 'url'
+/** Bounds are written like the values themselves: `10ms`, `64MiB`, `65535`. */
+export interface Bounds {
+  /** Unset: 0. */
+  readonly minimum?: string
+  readonly maximum?: string
+}
 
-export interface Setting<T> {
+interface Declaration<D extends string | undefined> extends Bounds {
+  readonly default: D
+  readonly description: string
+  /** What an integer counts, for the reference page. */
+  readonly unit?: string
+  readonly secret?: boolean
+  /** Names that the predecessor of the run door used. The lowest precedence. */
+  readonly aliases?: readonly string[]
+}
+
+/** A setting without its group. */
+interface Declared<T> {
   readonly env: string
+  readonly aliases: readonly string[]
   readonly kind: Kind
+  /** Empty: any value of the kind. */
+  readonly choices: readonly string[]
   /** As it would be written in the environment; undefined: not set. */
   readonly default: string | undefined
+  readonly bounds: Bounds
+  /** The unit of a number that is written without one. */
+  readonly unit: string
   readonly description: string
-  readonly schema: object
   readonly secret: boolean
-  readonly aliases: readonly string[]
-  /** Only for the type: what `Config` holds. */
+  /** Only carries the type of the value to `Config`; never set. */
   readonly type?: T
 }
 
-interface Options<D extends string | undefined> {
-  readonly default: D
-  readonly description: string
-  readonly minimum?: number
-  readonly maximum?: number
-  readonly secret?: boolean
-  /** Older names, of the run door's predecessor. */
-  readonly aliases?: readonly string[]
+export interface Setting<T> extends Declared<T> {
+  readonly group: string
 }
-type Value<T, D> = D extends string ? T : T | undefined
-
-const setting =
-  <T>(kind: Kind, keywords: (options: Options<string | undefined>) => object) =>
-  <const D extends string | undefined>(env: string, options: Options<D>): Setting<Value<T, D>> => ({
-    env,
-    kind,
-    default: options.default,
-    description: options.description,
-    secret: options.secret ?? false,
-    aliases: options.aliases ?? [],
-    schema: { ...keywords(options), ...(options.default === undefined ? {} : { default: options.default }) },
-  })
-
-const limits = ({ minimum, maximum }: Options<string | undefined>) => ({
-  ...(minimum === undefined ? {} : { minimum }),
-  ...(maximum === undefined ? {} : { maximum }),
-})
-
-export const string = setting<string>('string', () => ({ type: 'string' }))
-export const integer = setting<number>('integer', (o) => ({ type: 'string', integer: limits(o) }))
-export const boolean = setting<boolean>('boolean', () => ({ type: 'boolean' }))
-export const duration = setting<number>('duration', (o) => ({ type: 'string', duration: limits(o) }))
-export const size = setting<number>('size', (o) => ({ type: 'string', size: limits(o) }))
-export const list = setting<readonly string[]>('list', () => ({ type: 'string', list: true }))
-export const address = setting<Address>('address', () => ({ type: 'string', address: true }))
-export const redisUrl = setting<string>('url', () => ({ type: 'string', redisUrl: true }))
-export const httpUrl = setting<string>('url', () => ({ type: 'string', httpUrl: true }))
-export const oneOf = <const T extends readonly string[]>(values: T) =>
-  setting<T[number]>('string', () => ({ type: 'string', enum: values }))
 
 /** A host and a port to listen on. */
 export interface Address {
@@ -61,8 +45,124 @@ export interface Address {
   readonly port: number
 }
 
+const DURATION_UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1e3, m: 60e3, h: 3600e3, d: 86400e3 }
+/** Node's timers hold 31 bits of milliseconds. */
+const MAX_DURATION = '24d'
+
+/** Returns milliseconds for `500ms`, `5s`, `1m30s` or plain seconds; undefined for other text. */
+export function parseDuration(text: string): number | undefined {
+  if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * 1e3
+  if (!/^(\d+(\.\d+)?(ms|[smhd]))+$/.test(text)) return undefined
+  return Array.from(text.matchAll(/([\d.]+)(ms|[smhd])/g)).reduce(
+    (sum, [, amount, unit]) => sum + Number(amount) * DURATION_UNITS_MS[unit!]!,
+    0,
+  )
+}
+
+/** Returns bytes for `64KB`, `10MiB` or plain bytes (a K is 1024 with and without the i); else undefined. */
+export function parseSize(text: string): number | undefined {
+  const match = /^(\d+(?:\.\d+)?) ?(?:([KMG])i?)?B?$/i.exec(text)
+  if (!match) return undefined
+  const power = ' KMG'.indexOf((match[2] ?? ' ').toUpperCase())
+  return Math.floor(Number(match[1]) * 1024 ** power)
+}
+
+/** Returns undefined when the text is not decimal digits, or too large to be exact. */
+const parseInteger = (text: string): number | undefined =>
+  /^-?\d+$/.test(text) && Number.isSafeInteger(Number(text)) ? Number(text) : undefined
+
+/** Returns host and port of `host:port`, `[ipv6]:port` or `:port` (all addresses); else undefined. */
 export function parseAddress(text: string): Address | undefined {
   const match = /^(?:\[([0-9a-f:.]+)\]|([^:\s]*)):(\d{1,5})$/i.exec(text)
   const port = Number(match?.[3])
   return match && port <= 65535 ? { host: match[1] ?? (match[2] || '0.0.0.0'), port } : undefined
+}
+
+function parseList(text: string): readonly string[] {
+  const entries = text.split(',').map((entry) => entry.trim())
+  return Object.freeze(entries.filter((entry) => entry !== ''))
+}
+
+function parseRedisUrl(text: string): string | undefined {
+  if (!URL.canParse(text)) return undefined
+  const { protocol, hostname, pathname, username, password } = new URL(text)
+  // Percent-encoding that cannot be decoded would otherwise fail only at the first connect.
+  if (/%(?![0-9a-f]{2})/i.test(username + password)) return undefined
+  return /^rediss?:$/.test(protocol) && hostname !== '' && /^(\/\d*)?$/.test(pathname) ? text : undefined
+}
+
+const parseHttpUrl = (text: string): string | undefined =>
+  URL.canParse(text) && /^https?:$/.test(new URL(text).protocol) ? text : undefined
+
+/** For each kind: how text is parsed, and what the text should have been where that fails. */
+const KINDS = {
+  string: { parse: (text: string) => text, expected: 'text' },
+  choice: { parse: (text: string) => text, expected: 'one of its choices' },
+  boolean: { parse: (text: string) => text === 'true', expected: 'true or false' },
+  integer: { parse: parseInteger, expected: 'an integer' },
+  duration: { parse: parseDuration, expected: 'a duration such as 500ms, 5s, 1m30s or plain seconds' },
+  size: { parse: parseSize, expected: 'a size such as 64KB, 10MiB or plain bytes' },
+  list: { parse: parseList, expected: 'a list' },
+  address: { parse: parseAddress, expected: 'host:port, for example 127.0.0.1:8080' },
+  redisUrl: { parse: parseRedisUrl, expected: 'redis://[user:password@]host[:port][/db] or rediss://...' },
+  httpUrl: { parse: parseHttpUrl, expected: 'http://host[:port][/path] or https://...' },
+} as const
+
+export type Kind = keyof typeof KINDS
+
+/** The value of a setting's text, or why the text is not one. */
+export type Conversion = { readonly value: unknown } | { readonly problem: string }
+
+/** What the text of a setting must be. */
+export interface Requirement extends Bounds {
+  readonly kind: Kind
+  /** Unset: any value of the kind. */
+  readonly choices?: readonly string[]
+}
+
+/** Converts the text of a setting. The generated validation calls it (`npm run generate`). */
+export function convert(text: string, { kind, choices, minimum = '0', maximum }: Requirement): Conversion {
+  if (choices?.includes(text) === false) return { problem: `must be one of ${choices.join(', ')}` }
+  const { parse, expected } = KINDS[kind]
+  const value = parse(text)
+  if (value === undefined) return { problem: `must be ${expected}` }
+  if (typeof value !== 'number') return { value }
+  const most = maximum ?? (kind === 'duration' ? MAX_DURATION : undefined)
+  if (value < (parse(minimum) as number)) return { problem: `must be at least ${minimum}` }
+  if (most !== undefined && value > (parse(most) as number)) return { problem: `must be at most ${most}` }
+  return { value }
+}
+
+const PLAIN_UNITS: Partial<Record<Kind, string>> = { duration: 'seconds', size: 'bytes' }
+
+type Value<T, D> = D extends string ? T : T | undefined
+
+const declare =
+  <T>(kind: Kind, choices: readonly string[] = []) =>
+  <const D extends string | undefined>(env: string, declaration: Declaration<D>): Declared<Value<T, D>> => {
+    const { default: written, description, unit = PLAIN_UNITS[kind] ?? '', secret = false, aliases = [] } = declaration
+    const { minimum, maximum } = declaration
+    const bounds = { ...(minimum !== undefined && { minimum }), ...(maximum !== undefined && { maximum }) }
+    return { env, aliases, kind, choices, default: written, bounds, unit, description, secret }
+  }
+
+export const string = declare<string>('string')
+export const oneOf = <const T extends readonly string[]>(choices: T) => declare<T[number]>('choice', choices)
+export const boolean = declare<boolean>('boolean', ['true', 'false'])
+export const integer = declare<number>('integer')
+/** In milliseconds. */
+export const duration = declare<number>('duration')
+/** In bytes. */
+export const size = declare<number>('size')
+/** Separated by commas. */
+export const list = declare<readonly string[]>('list')
+export const address = declare<Address>('address')
+export const redisUrl = declare<string>('redisUrl')
+export const httpUrl = declare<string>('httpUrl')
+
+/** Puts settings under one heading of the reference page. */
+export function group<S extends Readonly<Record<string, Declared<unknown>>>>(heading: string, declared: S) {
+  return Object.fromEntries(
+    Object.entries(declared).map(([key, each]) => [key, { ...each, group: heading }]),
+  ) as unknown as { readonly [K in keyof S]: S[K] & { readonly group: string } }
 }

@@ -1,38 +1,40 @@
-import { duration, list, size, string } from './kinds.ts'
+import { duration, group, list, size, string } from './kinds.ts'
 
-/** The rows of the table of settings that are about preflight checks. */
-export const preflightSettings = {
-  preflightTimeoutMs: duration('PREFLIGHT_CHECK_TIMEOUT', {
+/** The settings of the preflight checks. */
+export const preflightSettings = group('Preflight checks', {
+  preflightCheckTimeoutMs: duration('PREFLIGHT_CHECK_TIMEOUT', {
     default: '500ms',
-    minimum: 10,
-    maximum: 2000,
-    description: 'How long a preflight check may take; past it, it has failed.',
+    minimum: '10ms',
+    maximum: '2s',
+    description: 'How long one preflight check may take before it counts as failed.',
   }),
   preflightHttpDependencies: list('PREFLIGHT_HTTP_DEPENDENCIES', {
     default: '',
-    description: 'Addresses (`http://`, `https://`) that must answer below 400 for a preflight run to pass.',
+    description: '`http://` and `https://` addresses that must answer with a status below 400 for a run to pass.',
   }),
   preflightEventTypes: list('PREFLIGHT_EVENT_TYPES', {
     default: '',
-    description: 'Event types that metrics show by name; all others count as `other`.',
+    description: 'Event types that appear by name in metric labels. All others count as `other`.',
   }),
   preflightRetentionMs: duration('PREFLIGHT_RETENTION', {
     default: '30d',
-    minimum: 3600e3,
-    maximum: 366 * 24 * 3600e3,
-    description: 'How long preflight reports are kept in Redis.',
+    minimum: '1h',
+    maximum: '366d',
+    description: 'How long Redis keeps preflight reports.',
   }),
-  preflightExpectedRate: size('PREFLIGHT_EXPECTED_RATE', {
+  preflightExpectedRateBytes: size('PREFLIGHT_EXPECTED_RATE', {
     default: '16MiB',
-    description: 'Bytes a second that this instance expects from Redis; its output buffer must hold a second of them.',
+    description:
+      'Expected traffic from Redis to this instance, per second. A check fails when the output buffer that Redis ' +
+      'keeps for a subscriber is smaller than one second of it.',
   }),
   preflightChecksFolder: string('PREFLIGHT_CHECKS_FOLDER', {
     default: undefined,
-    description: 'Folder of further preflight checks: JavaScript modules whose default export is a check.',
+    description: 'Folder with additional checks: JavaScript modules whose default export is a check.',
   }),
   sentryDsn: string('SENTRY_DSN', {
     default: undefined,
     secret: true,
-    description: 'Where unhealthy preflight runs are reported (needs the optional package `@sentry/node`).',
+    description: 'Sentry project that receives unhealthy preflight reports. Needs the optional package `@sentry/node`.',
   }),
-} as const
+})

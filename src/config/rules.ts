@@ -1,65 +1,136 @@
+import { isTopicRule } from '../contract/names.ts'
 import { parseAddress } from './kinds.ts'
-import type { Config } from './load.ts'
+import { isOriginEntry } from './origins.ts'
+import type { Config } from './table.ts'
 
-/** A value that is wrong in itself is still text here, and reported already. */
-const listLength = (list: readonly string[] | string): number => (typeof list === 'string' ? 0 : list.length)
+/** What settings must fulfil beyond their kind, mostly in relation to each other. */
+interface ConsistencyRule {
+  readonly uses: readonly (keyof Config)[]
+  /** One line a problem. */
+  readonly problems: (config: Config) => readonly string[]
+}
 
-const hasServers = (config: Config): boolean => listLength(config.sentinels) + listLength(config.clusterNodes) > 0
+/** `problems` returns false, the line, or several; it reads only the settings that `uses` names. */
+function rule<const K extends keyof Config>(
+  uses: readonly K[],
+  problems: (config: Pick<Config, K>) => false | string | readonly string[],
+): ConsistencyRule {
+  return { uses, problems: (config) => [problems(config) || []].flat() }
+}
 
-const invalidAddresses = (name: string, list: readonly string[] | string): [boolean, string][] =>
-  typeof list === 'string'
-    ? []
-    : list.map((entry) => [
-        parseAddress(entry) === undefined || entry.startsWith(':'),
-        `${name}: "${entry}" is not host:port`,
-      ])
+/** A line for each entry of a list that `valid` rejects. */
+const invalidEntries = (
+  name: string,
+  entries: readonly string[] | undefined,
+  valid: (entry: string) => boolean,
+  problem: string,
+): string[] =>
+  (entries ?? []).filter((entry) => !valid(entry)).map((entry) => `${name}: ${JSON.stringify(entry)} ${problem}`)
 
-/** The addresses themselves are not repeated: what is wrong with one may be that it holds a password. */
-function isWebAddress(text: string): boolean {
+const NO_ORIGIN = 'matches no origin; use https://app.example.org, a host, *.example.org, null, file:// or *'
+const NO_TOPIC = 'is not a topic: 1 to 64 of [a-z0-9_.-], with a * at the end for all names with that prefix'
+const NO_ADDRESS = 'is not host:port'
+
+const isServer = (entry: string): boolean => parseAddress(entry) !== undefined && !entry.startsWith(':')
+
+function isPlainHttpUrl(text: string): boolean {
   const url = URL.canParse(text) ? new URL(text) : undefined
   return url !== undefined && /^https?:$/.test(url.protocol) && url.username === '' && url.password === ''
 }
 
-/** What cannot be as it is, although each value alone is right: one line a problem. */
-export function contradictions(config: Config): string[] {
-  const problems: [boolean, string][] = [
-    [
-      config.production === 'production' && config.redisUrl === undefined && !hasServers(config),
+const RULES: readonly ConsistencyRule[] = [
+  rule(
+    ['nodeEnv', 'redisUrl', 'redisSentinels', 'redisClusterNodes'],
+    ({ nodeEnv, redisUrl, redisSentinels, redisClusterNodes }) =>
+      nodeEnv === 'production' &&
+      redisUrl === undefined &&
+      redisSentinels.length + redisClusterNodes.length === 0 &&
       'REDIS_URL: must be set when NODE_ENV=production (the embedded server is for development)',
-    ],
-    [
-      config.reconnectGraceMs > 0 && config.tokenMode === 'reusable',
-      'AUTH_RECONNECT_GRACE: has no meaning with AUTH_TOKEN_MODE=reusable',
-    ],
-    [
-      listLength(config.sentinels) > 0 && listLength(config.clusterNodes) > 0,
-      'REDIS_SENTINELS: excludes REDIS_CLUSTER_NODES',
-    ],
-    [
-      config.shardedPubSub === true && listLength(config.clusterNodes) === 0,
-      'REDIS_SHARDED_PUBSUB: needs REDIS_CLUSTER_NODES',
-    ],
-    [
-      listLength(config.clusterNodes) > 0 && /\/[1-9]\d*$/.test(config.redisUrl ?? ''),
-      'REDIS_URL: a cluster has no database but 0',
-    ],
-    ...invalidAddresses('REDIS_SENTINELS', config.sentinels),
-    ...invalidAddresses('REDIS_CLUSTER_NODES', config.clusterNodes),
-    [
-      config.adminToken !== undefined && !/^[\x21-\x7e]{16,}$/.test(config.adminToken),
-      'ADMIN_TOKEN: must be 16 or more visible ASCII characters',
-    ],
-    [config.pongTimeoutMs <= config.pingIntervalMs, 'PONG_TIMEOUT: must be longer than PING_INTERVAL'],
-    [config.runPongTimeoutMs <= config.runPingIntervalMs, 'RUN_PONG_TIMEOUT: must be longer than RUN_PING_INTERVAL'],
-    [config.drainDelayMs >= config.shutdownGraceMs, 'DRAIN_DELAY: must be shorter than SHUTDOWN_GRACE_PERIOD'],
-    [
-      config.adminPort !== undefined && config.adminPort === config.listen.port,
-      'ADMIN_PORT: is the port of LISTEN_ADDR',
-    ],
-    [
-      !config.preflightHttpDependencies.every(isWebAddress),
+  ),
+  rule(
+    ['authReconnectGraceMs', 'authTokenMode'],
+    ({ authReconnectGraceMs, authTokenMode }) =>
+      authReconnectGraceMs > 0 &&
+      authTokenMode === 'reusable' &&
+      'AUTH_RECONNECT_GRACE: has no effect with AUTH_TOKEN_MODE=reusable; unset one of them',
+  ),
+  rule(
+    ['redisSentinels', 'redisClusterNodes'],
+    ({ redisSentinels, redisClusterNodes }) =>
+      redisSentinels.length > 0 &&
+      redisClusterNodes.length > 0 &&
+      'REDIS_SENTINELS: cannot be combined with REDIS_CLUSTER_NODES',
+  ),
+  rule(
+    ['redisShardedPubsub', 'redisClusterNodes'],
+    ({ redisShardedPubsub, redisClusterNodes }) =>
+      redisShardedPubsub && redisClusterNodes.length === 0 && 'REDIS_SHARDED_PUBSUB: needs REDIS_CLUSTER_NODES',
+  ),
+  rule(
+    ['redisClusterNodes', 'redisUrl'],
+    ({ redisClusterNodes, redisUrl = '' }) =>
+      redisClusterNodes.length > 0 &&
+      /\/[1-9]\d*$/.test(redisUrl) &&
+      'REDIS_URL: must name database 0 or none with REDIS_CLUSTER_NODES; a cluster has no other',
+  ),
+  rule(['redisSentinels'], ({ redisSentinels }) =>
+    invalidEntries('REDIS_SENTINELS', redisSentinels, isServer, NO_ADDRESS),
+  ),
+  rule(['redisClusterNodes'], ({ redisClusterNodes }) =>
+    invalidEntries('REDIS_CLUSTER_NODES', redisClusterNodes, isServer, NO_ADDRESS),
+  ),
+  rule(
+    ['adminToken'],
+    ({ adminToken }) =>
+      adminToken !== undefined &&
+      !/^[\x21-\x7e]{16,}$/.test(adminToken) &&
+      'ADMIN_TOKEN: must be at least 16 visible ASCII characters',
+  ),
+  rule(
+    ['pongTimeoutMs', 'pingIntervalMs'],
+    ({ pongTimeoutMs, pingIntervalMs }) =>
+      pongTimeoutMs <= pingIntervalMs && 'PONG_TIMEOUT: must be longer than PING_INTERVAL',
+  ),
+  rule(
+    ['runPongTimeoutMs', 'runPingIntervalMs'],
+    ({ runPongTimeoutMs, runPingIntervalMs }) =>
+      runPongTimeoutMs <= runPingIntervalMs && 'RUN_PONG_TIMEOUT: must be longer than RUN_PING_INTERVAL',
+  ),
+  rule(
+    ['drainDelayMs', 'shutdownGracePeriodMs'],
+    ({ drainDelayMs, shutdownGracePeriodMs }) =>
+      drainDelayMs >= shutdownGracePeriodMs && 'DRAIN_DELAY: must be shorter than SHUTDOWN_GRACE_PERIOD',
+  ),
+  rule(
+    ['adminPort', 'listenAddr'],
+    ({ adminPort, listenAddr }) =>
+      adminPort === listenAddr.port && 'ADMIN_PORT: must differ from the port of LISTEN_ADDR',
+  ),
+  rule(
+    ['preflightHttpDependencies'],
+    ({ preflightHttpDependencies }) =>
+      // The addresses are not repeated: the problem may be that one holds a password.
+      !preflightHttpDependencies.every(isPlainHttpUrl) &&
       'PREFLIGHT_HTTP_DEPENDENCIES: must be http:// or https:// addresses without credentials',
-    ],
-  ]
-  return problems.filter(([wrong]) => wrong).map(([, line]) => line)
+  ),
+  rule(['allowedOrigins'], ({ allowedOrigins }) =>
+    invalidEntries('ALLOWED_ORIGINS', allowedOrigins, isOriginEntry, NO_ORIGIN),
+  ),
+  rule(['wsAllowedOrigins'], ({ wsAllowedOrigins }) =>
+    invalidEntries('WS_ALLOWED_ORIGINS', wsAllowedOrigins, isOriginEntry, NO_ORIGIN),
+  ),
+  rule(['liveTopics'], ({ liveTopics }) => invalidEntries('LIVE_TOPICS', liveTopics, isTopicRule, NO_TOPIC)),
+  rule(
+    ['wsAuthRequired', 'wsAuthToken'],
+    ({ wsAuthRequired, wsAuthToken }) =>
+      wsAuthRequired && wsAuthToken === undefined && 'WS_AUTH_TOKEN: must be set with WS_AUTH_REQUIRED=true',
+  ),
+]
+
+/**
+ * The problems of settings whose values are each valid, one line a problem.
+ * @param invalid settings that are reported already; rules that use one of them are skipped.
+ */
+export function problemsBetween(config: Config, invalid: ReadonlySet<string>): string[] {
+  return RULES.filter(({ uses }) => !uses.some((key) => invalid.has(key))).flatMap(({ problems }) => problems(config))
 }

@@ -15,7 +15,7 @@ import type { ConnectLimits } from './limits.ts'
 
 export interface AcceptOptions {
   readonly handshakeTimeoutMs: number
-  readonly allowQueryToken: boolean
+  readonly authAllowQueryToken: boolean
   readonly allowedOrigins: readonly string[]
   readonly requireOrigin: boolean
   readonly trustProxy: 'none' | 'x-forwarded-for' | 'proxy-protocol'
@@ -167,7 +167,7 @@ export class Acceptor {
     const credentials: Credentials | Refusal = needsToken
       ? readCredentials(
           { authorization: req.getHeader('authorization'), protocol, query },
-          this.#parts.options.allowQueryToken,
+          this.#parts.options.authAllowQueryToken,
         )
       : { kind: 'credentials', token: '', protocol: offeredProtocol(protocol) }
     if (credentials.kind === 'refusal') return refuse(credentials)

@@ -1,4 +1,4 @@
-import type { Config } from '../config/load.ts'
+import type { Config } from '../config/table.ts'
 import { Acceptor } from '../connection/accept.ts'
 import { Bindings } from '../connection/bind.ts'
 import { type Connection, clockMs } from '../connection/connection.ts'
@@ -94,8 +94,7 @@ export class Core {
       options: {
         ...config,
         url: redisUrl,
-        afterTokenMs: config.tokenMode === 'reusable' ? -1 : config.reconnectGraceMs,
-        sharded: config.shardedPubSub,
+        afterTokenMs: config.authTokenMode === 'reusable' ? -1 : config.authReconnectGraceMs,
       },
       metrics,
       log,

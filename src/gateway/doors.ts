@@ -1,4 +1,4 @@
-import type { Config } from '../config/load.ts'
+import type { Config } from '../config/table.ts'
 import { closes } from '../contract/codes.ts'
 import { sessionDown } from '../contract/names.ts'
 import type { Checklist } from '../doors/run/checklist.ts'

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
-import type { Config } from '../config/load.ts'
+import type { Config } from '../config/table.ts'
 import type { Door } from '../connection/door.ts'
 import { drain } from '../connection/drain.ts'
 import { mount } from '../connection/mount.ts'
@@ -92,7 +92,7 @@ export class Gateway {
   /** Starts to listen. @throws when an address is taken. Redis need not be there yet: until it is, upgrades are refused with 503. */
   listen(): { port: number; adminPort: number | undefined } {
     const { config } = this.#options
-    const { host, port } = config.listen
+    const { host, port } = config.listenAddr
     const app = this.#listeners.app()
     for (const door of this.#doors) mount(app, door, this.#core)
     this.#preflight.mount(app)
@@ -129,7 +129,7 @@ export class Gateway {
   async #stop(): Promise<void> {
     const { config, log } = this.#options
     const { redis, sockets, closer, acceptor } = this.#core
-    const deadline = performance.now() + config.shutdownGraceMs
+    const deadline = performance.now() + config.shutdownGracePeriodMs
     this.#draining = true
     log.info({ event: 'drain-start', sockets: sockets.size }, 'draining')
     await this.#pause(config.drainDelayMs)

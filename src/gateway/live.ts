@@ -1,4 +1,4 @@
-import type { Config } from '../config/load.ts'
+import type { Config } from '../config/table.ts'
 import { liveBus } from '../contract/names.ts'
 import { LiveBus } from '../doors/live/bus.ts'
 import { Coordination } from '../doors/live/coordination.ts'

@@ -1,9 +1,12 @@
-/** Somebody did not wait any longer. */
+/** Thrown when a deadline passes. */
 export class DeadlinePassed extends Error {
   override readonly name = 'DeadlinePassed'
 }
 
-/** What the promise comes to, if it does so within `ms`. It goes on all the same; nobody waits for it. @throws DeadlinePassed */
+/**
+ * Returns the promise's result if it settles within `ms`. The underlying work is not cancelled.
+ * @throws DeadlinePassed
+ */
 export async function within<T>(promise: Promise<T>, ms: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {

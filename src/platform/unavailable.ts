@@ -1,4 +1,7 @@
-/** Redis is away, or was lost before it answered: what asks for it gets `redis-unavailable`, not `internal-error`. */
+/**
+ * Redis is unreachable, or its connection was lost before it answered. A client then gets the refusal
+ * `redis-unavailable`, not `internal-error`.
+ */
 export class RedisUnavailable extends Error {
   override readonly name = 'RedisUnavailable'
 }

@@ -1,7 +1,9 @@
 import type { HttpResponse, TemplatedApp, us_listen_socket, us_socket_context_t, WebSocket } from 'uWebSockets.js'
-import { raiseHeaderLimit } from '../config/load.ts'
 
-/** The native WebSocket server. It is loaded here and nowhere else: after its header limit is set, and with a message that helps when it cannot be. */
+/**
+ * The native WebSocket server. No other file imports it: its header limit must be set first, and an
+ * import that fails must say what to do.
+ */
 
 export type {
   HttpRequest,
@@ -14,7 +16,10 @@ export type {
 } from 'uWebSockets.js'
 
 async function load() {
-  raiseHeaderLimit()
+  // The native module reads its limit for request headers from the environment, once, when it is
+  // loaded. 16 KB leave room for a JWT; its own default is 4 KB. This is not a setting of wsproxy, so
+  // this file writes it, whoever imports it first.
+  process.env.UWS_HTTP_MAX_HEADERS_SIZE ??= '16384'
   try {
     return await import('uWebSockets.js')
   } catch (cause) {
@@ -22,14 +27,14 @@ async function load() {
   }
 }
 
-/** The binary of uWebSockets.js does not exist for this machine. */
+/** Thrown at import when uWebSockets.js has no binary for this machine. */
 class NativeBinaryError extends Error {
   constructor(cause: unknown) {
     const { platform, arch, version } = process
     super(
       `uWebSockets.js has no binary for Node ${version} on ${platform}-${arch} (or it is not installed).\n` +
-        'It needs Node 20 or 22 on glibc Linux (2.27 or later; Alpine does not work), or macOS. Use such a Node, run "npm ci" again,\n' +
-        'or put the official package in its place: docs/guide/quickstart.md, "The native binary".',
+        'It needs Node 20 or 22 on macOS or on Linux with glibc 2.27 or later (not Alpine). Use such a Node and run\n' +
+        '"npm ci" again, or install the official package instead: docs/guide/quickstart.md, "The native binary".',
       { cause },
     )
     this.name = 'NativeBinaryError'
@@ -43,18 +48,20 @@ export const { DISABLED, SHARED_COMPRESSOR } = uWS as unknown as Record<'DISABLE
 
 const lastOpened: unknown[] = [undefined]
 
-/** The open handler of every door: see `upgradeCorked`. */
+/** The open handler that every door must register: it hands the new socket to `upgradeCorked`. */
 export const keepOpened = Array.prototype.fill.bind(lastOpened) as unknown as (ws: unknown) => void
 
 /**
- * Completes an upgrade after an await, as one write, and returns the new socket.
+ * Completes an upgrade after an await, in one write. Returns the new socket, or undefined when it was
+ * closed at once.
  *
- * HttpResponse::cork() of this version looks at the state of the response when its callback is done, and an upgrade has shrunk that block in
- * place: the state lies in freed memory, and when something was allocated there meanwhile, the new socket is closed at once (uWebSockets
- * pull request 1929 tells the story and has the mend). So nothing may run in between that allocates outside the garbage-collected heap: no line of
- * JavaScript, which may be compiled just then, and no store of a property, which may change a hidden class. Both the callback and
- * the open handler are bound built-in functions, and no user data is handed over. Without a cork the answer would be two dozen packets,
- * and the CPU time of a handshake twice as much.
+ * In this version HttpResponse::cork() reads the state of the response after its callback. An upgrade
+ * has shrunk that block in place by then, so the state lies in freed memory. If anything was allocated
+ * there meanwhile, the new socket is closed at once (uWebSockets pull request 1929 has the fix).
+ * So nothing in between may allocate outside the garbage-collected heap: no line of JavaScript, which
+ * may be compiled just then, and no store of a property, which may change a hidden class. That is why
+ * the callback and the open handler are bound built-in functions, and why there is no user data.
+ * Without the cork the answer takes two dozen packets and a handshake costs twice the CPU time.
  */
 export function upgradeCorked(
   res: HttpResponse,
@@ -69,14 +76,14 @@ export function upgradeCorked(
 }
 const NO_DATA = {}
 
-/** The socket of the upgrade that is going on was closed in it. */
+/** The close handler calls this when a socket closes during its own upgrade. */
 export function forgetOpened(): void {
   lastOpened[0] = undefined
 }
 
 const SHARED_PORT = 0
 
-/** The options work at run time, but the types do not tell. */
+/** uWebSockets.js takes listen options, but its types lack that overload. */
 type Listen = (host: string, port: number, options: number, done: (socket: us_listen_socket | false) => void) => void
 
 function bind(app: TemplatedApp, host: string, port: number, options: number): us_listen_socket {
@@ -85,10 +92,10 @@ function bind(app: TemplatedApp, host: string, port: number, options: number): u
     bound = socket
   })
   if (bound) return bound
-  throw new Error(`cannot listen on ${host}:${port}: the port is taken, or the address is not of this machine`)
+  throw new Error(`cannot listen on ${host}:${port}: the port is taken, or this machine does not have that address`)
 }
 
-/** The apps of a gateway and what they listen on. */
+/** The uWebSockets.js apps of a gateway and their listening sockets. */
 export class Listeners {
   readonly #apps: TemplatedApp[] = []
   readonly #sockets: us_listen_socket[] = []
@@ -100,12 +107,15 @@ export class Listeners {
   }
 
   /**
-   * Listens on a port that no other gateway has: by default uWebSockets.js sets SO_REUSEPORT, with which a second process on the same port starts
-   * without a word and takes half of the clients. So the port is first taken without it, which fails where anybody listens. With more than one
-   * listener it is then shared among ours: one has room for 512 connections that wait to be accepted, and who finds it full is tried again
-   * by the kernel only after seconds. (A foreign program of the same user that sets SO_REUSEPORT could join them.)
+   * Listens on a port that no other process uses. By default uWebSockets.js sets SO_REUSEPORT, so a
+   * second process can silently bind the same port and take half of the connections. So the port is
+   * first bound without it, which fails when it is taken.
+   * Several listeners then share the port among themselves: the accept queue of one holds 512
+   * connections, and the kernel of a client that finds it full retries only after seconds.
+   * (A foreign program of the same user that sets SO_REUSEPORT could still join them.)
    * @param listeners how many; the kernel spreads connections over them by hash.
-   * @returns the port, for those who asked for 0. @throws when it is taken.
+   * @returns the port, which differs from `port` when that is 0.
+   * @throws Error when the port is taken.
    */
   listen(app: TemplatedApp, host: string, port: number, listeners = 1): number {
     const { LIBUS_LISTEN_EXCLUSIVE_PORT: exclusive } = uWS as unknown as { LIBUS_LISTEN_EXCLUSIVE_PORT: number }
@@ -119,12 +129,12 @@ export class Listeners {
     return bound
   }
 
-  /** Takes no new connections; open ones go on. */
+  /** Stops accepting; open connections stay. */
   close(): void {
     for (const socket of this.#sockets.splice(0)) uWS.us_listen_socket_close(socket)
   }
 
-  /** Cuts whatever is still open, keep-alive connections of scrapers for instance. */
+  /** Cuts the connections that are still open, for instance a scraper's keep-alive connection. */
   stop(): void {
     for (const app of this.#apps.splice(0)) app.close()
   }

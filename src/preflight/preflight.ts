@@ -1,4 +1,4 @@
-import type { Config } from '../config/load.ts'
+import type { Config } from '../config/table.ts'
 import { PREFLIGHT_REPORTS } from '../contract/names.ts'
 import type { Admin } from '../http/admin.ts'
 import type { ApiResponse } from '../http/response.ts'
@@ -67,7 +67,7 @@ export class Preflight {
   constructor(parts: PreflightParts) {
     const { config, loaded, redis, redisUrl, metrics, log, sockets, notReadyReason, note } = parts
     this.#redis = new PreflightRedis(redis, config, redisUrl)
-    this.loopback = new Loopback(config.listen)
+    this.loopback = new Loopback(config.listenAddr)
     this.reports = new Reports((args) => redis.command(PREFLIGHT_REPORTS, args), config.preflightRetentionMs)
     this.#recorder = new Recorder({
       keep: (report) => this.reports.add(report, Date.now()),
@@ -84,7 +84,7 @@ export class Preflight {
     const { checks } = loaded
     metrics.checks(checks.map(({ name }) => name))
     const runner = (finished: (report: Report) => void) =>
-      new Runner({ checks, context, timeoutMs: config.preflightTimeoutMs, finished })
+      new Runner({ checks, context, timeoutMs: config.preflightCheckTimeoutMs, finished })
     this.#runner = runner((report) => {
       this.#recorder.count(report)
       this.#recorder.keep(report)

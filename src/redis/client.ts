@@ -33,11 +33,11 @@ export interface RedisOptions extends NodeOptions {
    */
   readonly url: string
   /** `host:port` each; empty: no Sentinels. */
-  readonly sentinels: readonly string[]
-  readonly sentinelMaster: string
-  readonly sentinelPassword: string | undefined
+  readonly redisSentinels: readonly string[]
+  readonly redisSentinelMaster: string
+  readonly redisSentinelPassword: string | undefined
   /** `host:port` of some nodes; empty: no cluster. */
-  readonly clusterNodes: readonly string[]
+  readonly redisClusterNodes: readonly string[]
   /** What a match does to a token: 0 removes it, -1 keeps it, else it expires within so many ms. */
   readonly afterTokenMs: number
   readonly upstreamBufferMessages: number
@@ -97,10 +97,10 @@ export class RedisClient {
     const at: RunAtKey = (key, command) => this.#at(key, command)
     this.tokens = new RedisTokens(at, options.afterTokenMs, randomBytes(16).toString('hex'))
     this.hashes = new RedisHashes(at)
-    this.flow = new RedisFlow(at, options.sharded, metrics)
+    this.flow = new RedisFlow(at, options.redisShardedPubsub, metrics)
     this.upstream = new RedisUpstream({
       link: (channel) => this.#linkFor(channel),
-      sharded: options.sharded,
+      sharded: options.redisShardedPubsub,
       moved: () => this.#follow(),
       metrics,
       tracing: parts.tracing,
@@ -244,10 +244,17 @@ async function answered(reply: Promise<unknown>): Promise<unknown> {
 
 function createTopology(options: RedisOptions, newNode: NodeFactory, log: Logger, followed: () => void): Topology {
   const template = parseTarget(options.url)
-  if (options.clusterNodes.length > 0) {
-    return new Cluster({ seeds: options.clusterNodes, template, sharded: options.sharded, newNode, log, followed })
+  if (options.redisClusterNodes.length > 0) {
+    return new Cluster({
+      seeds: options.redisClusterNodes,
+      template,
+      sharded: options.redisShardedPubsub,
+      newNode,
+      log,
+      followed,
+    })
   }
-  const { sentinels, sentinelMaster: master, sentinelPassword: password } = options
+  const { redisSentinels: sentinels, redisSentinelMaster: master, redisSentinelPassword: password } = options
   if (sentinels.length > 0) {
     const target = sentinelTarget({ sentinels, master, template, password })
     return new OneServer(newNode(target), target)

@@ -1,24 +1,19 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { settings } from '../../src/config/table.ts'
 import { killCommands, run } from '../support/cli.ts'
 
 const NAMES = Object.values(settings).map(({ env }) => env)
-const README = readFileSync(new URL('../../../README.md', import.meta.url), 'utf8')
-
-/** What stands between the two markers of a part of the README. */
-function part(name: string): string {
-  const [, text] = new RegExp(`<!-- ${name} -->\\n([\\s\\S]*?)\\n<!-- /${name} -->`).exec(README) ?? []
-  assert.ok(text, `README.md has a part ${name}`)
-  return text
-}
+const PAGE = readFileSync(new URL('../../../docs/reference/settings.md', import.meta.url), 'utf8')
 
 describe('wsproxy config', () => {
   after(killCommands)
   const env = { REDIS_URL: 'redis://user:hunter2@127.0.0.1:6379', WSPROXY_SESSION_RATE: '7', CONNECT_RATE: '' }
 
-  it('prints every setting with its value and source, a line each', async () => {
+  it('prints each setting with its value and source on one line', async () => {
     const { status, stdout, stderr } = await run(['config'], { env })
     assert.equal(status, 0)
     assert.equal(stderr, '')
@@ -36,7 +31,7 @@ describe('wsproxy config', () => {
     assert.deepEqual(find('REDIS_URL'), ['REDIS_URL', 'redis://user:***@127.0.0.1:6379', 'REDIS_URL'])
   })
 
-  it('prints the same as JSON', async () => {
+  it('prints the same as JSON with --json', async () => {
     const { status, stdout } = await run(['config', '--json'], { env })
     assert.equal(status, 0)
     const parsed = JSON.parse(stdout) as Record<string, string>[]
@@ -48,26 +43,41 @@ describe('wsproxy config', () => {
     assert.deepEqual({ name, value, source }, { name: 'SESSION_RATE', value: '7', source: 'WSPROXY_SESSION_RATE' })
   })
 
-  it('shows no secret, whatever the format', async () => {
-    for (const format of [[], ['--json'], ['--markdown']]) {
+  it('shows no secret in any format', async () => {
+    for (const format of [[], ['--json'], ['--markdown', '-']]) {
       const { stdout, stderr } = await run(['config', ...format], { env: { ...env, WSPROXY_TOKEN: 'hunter3' } })
       assert.doesNotMatch(stdout + stderr, /hunter/)
     }
   })
 
-  it('prints with --markdown the table that the README has', async () => {
-    const { status, stdout } = await run(['config', '--markdown'])
+  it('prints with --markdown - the page docs/reference/settings.md', async () => {
+    const { status, stdout } = await run(['config', '--markdown', '-'])
     assert.equal(status, 0)
-    assert.equal(stdout.trimEnd(), part('settings').trim())
+    assert.equal(stdout, PAGE, 'docs/reference/settings.md is stale; run: npm run generate')
   })
 
-  it('prints the table also where the environment is wrong, and the same one whatever it holds', async () => {
-    const { status, stdout } = await run(['config', '--markdown'], { env: { WSPROXY_NOPE: '1', SESSION_RATE: '9' } })
-    assert.equal(status, 0)
-    assert.equal(stdout.trimEnd(), part('settings').trim())
+  it('writes with --markdown the same page, whatever the environment contains', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'wsproxy-config-'))
+    try {
+      const path = join(folder, 'settings.md')
+      const env = { WSPROXY_NOPE: '1', SESSION_RATE: '9' }
+      const { status, stdout } = await run(['config', '--markdown', path], { env })
+      assert.equal(status, 0)
+      assert.equal(stdout, `${path}\n`)
+      assert.equal(readFileSync(path, 'utf8'), PAGE)
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
   })
 
-  it('says with status 2 what is wrong with the environment', async () => {
+  it('fails with status 1 and the path when it cannot write the page', async () => {
+    const { status, complaints } = await run(['config', '--markdown', '/nowhere/settings.md'])
+    assert.equal(status, 1)
+    assert.equal(complaints.length, 1)
+    assert.match(complaints[0]!, /cannot write \/nowhere\/settings\.md .*--markdown -/)
+  })
+
+  it('exits with status 2 and one line for each problem of the environment', async () => {
     const wrong = { REDIS_URL: 'http://u:hunter2@h', SESSION_RATE: 'x', WSPROXY_NOPE: '1' }
     const { status, stdout, complaints } = await run(['config'], { env: wrong })
     assert.equal(status, 2)

@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { parse } from 'yaml'
-import { loadConfig, parseDuration } from '../../src/config/load.ts'
+import { parseDuration } from '../../src/config/kinds.ts'
+import { loadConfig } from '../../src/config/load.ts'
 import { settings } from '../../src/config/table.ts'
 import { type BareGateway, bareGatewayFor } from '../support/bare.ts'
 import { problemsOf } from '../support/kubernetes.ts'
@@ -148,7 +149,7 @@ describe('what the manifests say of the gateway', () => {
     const compose = parse(readFileSync(join(ROOT, 'compose.yaml'), 'utf8'))
     const { environment, stop_grace_period: grace } = compose.services['gateway-1']
     const { config } = loadConfig({ NODE_ENV: 'production', ...environment })
-    assert.ok(parseDuration(grace)! > config.shutdownGraceMs)
+    assert.ok(parseDuration(grace)! > config.shutdownGracePeriodMs)
     for (const [name, { volumes = [] }] of Object.entries<{ volumes?: string[] }>(compose.services)) {
       for (const volume of volumes) assert.ok(existsSync(join(ROOT, volume.split(':')[0]!)), `${name}: ${volume}`)
     }
@@ -205,8 +206,8 @@ describe('what the manifests say of the gateway', () => {
     const [, , script] = container().lifecycle.preStop.exec.command
     const preStopMs = Number(/(\d+)\)$/.exec(script)![1])
     const graceMs = pod().terminationGracePeriodSeconds * 1000
-    assert.ok(graceMs >= preStopMs + config.shutdownGraceMs + 5000, `${graceMs}`)
-    assert.ok(config.drainWindowMs <= config.shutdownGraceMs / 2)
+    assert.ok(graceMs >= preStopMs + config.shutdownGracePeriodMs + 5000, `${graceMs}`)
+    assert.ok(config.drainWindowMs <= config.shutdownGracePeriodMs / 2)
     const { readinessProbe } = container()
     assert.ok(preStopMs >= readinessProbe.periodSeconds * readinessProbe.failureThreshold * 1000)
   })

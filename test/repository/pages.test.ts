@@ -83,7 +83,7 @@ describe('the pages', () => {
     const { settings } = await import('../../src/config/table.ts')
     /** The pattern of a prefixed name, and what the client reads. */
     const OTHERS = new Set(['WSPROXY_X', 'WSPROXY_TOKEN'])
-    const known = new Set<string>(Object.values(settings).map(({ env }) => env))
+    const known = new Set<string>(Object.values(settings).flatMap(({ env, aliases }) => [env, ...aliases]))
     const text = PAGES.map(page).join('\n')
     for (const [, name] of text.matchAll(/`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)(?:=[^`]*)?`/g)) {
       assert.ok(known.has(name!.replace(/^WSPROXY_/, '')) || OTHERS.has(name!), name)

@@ -1,5 +1,5 @@
 // @ts-nocheck
-// Generated from live.schema.json by `npm run contract:generate`. Do not edit.
+// Generated from live.schema.json by `npm run generate`. Do not edit.
 import type { ValidateFunction } from 'ajv'
 import module0 from 'ajv/dist/runtime/ucs2length.js'
 

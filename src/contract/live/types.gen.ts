@@ -1,4 +1,4 @@
-// Generated from live.schema.json by `npm run contract:generate`. Do not edit.
+// Generated from live.schema.json by `npm run generate`. Do not edit.
 
 /**
  * The live door: every frame, in both directions. Text frames, one JSON object each.

@@ -1,4 +1,4 @@
-import { parseDuration } from '../../config/load.ts'
+import { parseDuration } from '../../config/kinds.ts'
 import { refusals } from '../../contract/codes.ts'
 import { ADMIN_COOKIE, ADMIN_COOKIE_S, type Admin } from '../../http/admin.ts'
 import { refused, withRedis } from '../../http/refuse.ts'

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { totalmem } from 'node:os'
-import type { Config } from '../../config/load.ts'
+import type { Config } from '../../config/table.ts'
 import type { CheckedGateway } from '../check.ts'
 import type { Loopback } from './loopback.ts'
 
@@ -11,9 +11,9 @@ export function checkedGateway(
   sockets: () => number,
   note = () => '',
 ): CheckedGateway {
-  const { maxConnections, maxBufferBytes, preflightExpectedRate, preflightHttpDependencies } = config
+  const { maxConnections, maxBufferBytes, preflightExpectedRateBytes, preflightHttpDependencies } = config
   return {
-    limits: { maxConnections, maxBufferBytes, expectedBytesPerSecond: preflightExpectedRate },
+    limits: { maxConnections, maxBufferBytes, expectedBytesPerSecond: preflightExpectedRateBytes },
     httpDependencies: preflightHttpDependencies,
     sockets,
     memory: () => ({ usedBytes: process.memoryUsage.rss(), limitBytes: memoryLimit() }),

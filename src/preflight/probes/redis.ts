@@ -18,10 +18,10 @@ export interface RedisAccess {
 }
 
 export interface RedisPlace {
-  readonly sentinels: readonly string[]
-  readonly clusterNodes: readonly string[]
+  readonly redisSentinels: readonly string[]
+  readonly redisClusterNodes: readonly string[]
   /** Whether session channels use sharded pub/sub. */
-  readonly shardedPubSub: boolean
+  readonly redisShardedPubsub: boolean
 }
 
 /** Gives checks the gateway's own Redis connections: what works for a check works for a socket. */
@@ -32,7 +32,7 @@ export class PreflightRedis implements CheckedRedis {
 
   constructor(access: RedisAccess, place: RedisPlace, url: string) {
     this.#access = access
-    this.#sharded = place.shardedPubSub
+    this.#sharded = place.redisShardedPubsub
     this.address = addressOf(place, url)
   }
 
@@ -70,9 +70,9 @@ export class PreflightRedis implements CheckedRedis {
 }
 
 /** The address without credentials, for messages. */
-function addressOf({ sentinels, clusterNodes }: RedisPlace, url: string): string {
-  if (clusterNodes.length > 0) return `cluster ${clusterNodes.join(', ')}`
-  if (sentinels.length > 0) return `the master of Sentinels ${sentinels.join(', ')}`
+function addressOf({ redisSentinels, redisClusterNodes }: RedisPlace, url: string): string {
+  if (redisClusterNodes.length > 0) return `cluster ${redisClusterNodes.join(', ')}`
+  if (redisSentinels.length > 0) return `the master of Sentinels ${redisSentinels.join(', ')}`
   const { protocol, hostname, port, pathname } = new URL(url)
   return `${protocol}//${hostname}:${port || 6379}${pathname === '/' ? '' : pathname}`
 }

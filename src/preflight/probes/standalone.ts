@@ -8,13 +8,13 @@ import type { RedisAccess } from './redis.ts'
  * (`wsproxy doctor`). Changes no setting of Redis. The caller closes `client`.
  */
 export function openStandalone(
-  options: Omit<RedisOptions, 'setKeyspaceEvents'>,
+  options: Omit<RedisOptions, 'redisSetKeyspaceEvents'>,
   metrics: Metrics,
   log: Logger,
 ): { client: RedisClient; access: RedisAccess } {
   const listeners = new Map<string, () => void>()
   const client = new RedisClient({
-    options: { ...options, setKeyspaceEvents: false },
+    options: { ...options, redisSetKeyspaceEvents: false },
     metrics,
     log,
     message: (channel) => listeners.get(channel)?.(),

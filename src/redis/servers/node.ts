@@ -13,13 +13,13 @@ import { OutputLimit } from './output-limit.ts'
 
 export interface NodeOptions {
   /** Add the missing flags to `notify-keyspace-events` instead of only reporting them. */
-  readonly setKeyspaceEvents: boolean
+  readonly redisSetKeyspaceEvents: boolean
   /** Session channels use sharded pub/sub (Redis 7, Cluster). */
-  readonly sharded: boolean
+  readonly redisShardedPubsub: boolean
   /** How often the node publishes a canary; 0: never. */
-  readonly canaryIntervalMs: number
+  readonly redisCanaryIntervalMs: number
   /** How late a canary may be before the node replaces the subscriber connection. */
-  readonly canaryTimeoutMs: number
+  readonly redisCanaryTimeoutMs: number
 }
 
 export interface NodeParts {
@@ -135,8 +135,8 @@ export class RedisNode {
   #newCanary(): Canary {
     const { options, metrics } = this.#parts
     return new Canary({
-      intervalMs: options.canaryIntervalMs,
-      timeoutMs: options.canaryTimeoutMs,
+      intervalMs: options.redisCanaryIntervalMs,
+      timeoutMs: options.redisCanaryTimeoutMs,
       publish: (payload) => {
         this.#bytesAtCanary = this.#bytes
         return this.commands.client.sendCommand(['PUBLISH', this.#canary.channel, payload])
@@ -156,7 +156,7 @@ export class RedisNode {
   #newFeed(): RedisFeed {
     const { options, metrics, log, refused } = this.#parts
     const moved = (channel: string) => void this.#movedAway(channel)
-    return new RedisFeed({ metrics, log, sharded: options.sharded, moved, refused })
+    return new RedisFeed({ metrics, log, sharded: options.redisShardedPubsub, moved, refused })
   }
 
   #newCommandLink(): Link {
@@ -167,7 +167,7 @@ export class RedisNode {
       log,
       name: 'commands',
       open: (to, name) => new RedisConnection(to, name),
-      prepare: (client) => checkKeyspaceEvents(client, { set: options.setKeyspaceEvents, metrics, log }),
+      prepare: (client) => checkKeyspaceEvents(client, { set: options.redisSetKeyspaceEvents, metrics, log }),
       ready: () => this.#linkReady(this.subscriber),
       lost: () => changed(this),
     })
@@ -225,7 +225,7 @@ export class RedisNode {
 
   /** An ACL may forbid the canary's channel. Then the node works without a canary. */
   async #startCanary(aliveAt: number): Promise<void> {
-    if (this.#parts.options.canaryIntervalMs === 0) return
+    if (this.#parts.options.redisCanaryIntervalMs === 0) return
     try {
       await this.feed.subscribe(this.#canary.channel)
       this.#canary.start(aliveAt)

@@ -7,7 +7,7 @@ import { liveErrors } from '../../../src/contract/codes.ts'
 import { CONTRACT_VERSION, isReservedType, ruleOf, schemaText } from '../../../src/contract/live/schema.ts'
 import { contractAjv, referenceTo } from '../../../tools/contract/ajv.ts'
 import { difference } from '../../../tools/contract/diff.ts'
-import { files, generate } from '../../../tools/contract/generate.ts'
+import { files } from '../../../tools/contract/generate.ts'
 import { type ContractSchema, framesOf } from '../../../tools/contract/schema.ts'
 
 const ROOT = fileURLToPath(new URL('../../../..', import.meta.url))
@@ -39,14 +39,6 @@ describe('the contract of the live door', () => {
     assert.doesNotThrow(() => contractAjv(schema))
     const broken = { ...schema, $id: 'https://example.org/broken', $defs: { x: { type: 'text' } } }
     assert.throws(() => contractAjv(broken), /schema is invalid/)
-  })
-
-  it('is what its types, its rules and its AsyncAPI document were generated from', async () => {
-    const made = await generate()
-    const hint = 'run: npm run contract:generate'
-    assert.equal(readFileSync(files.types, 'utf8'), made.types, hint)
-    assert.equal(readFileSync(files.rules, 'utf8'), made.rules, hint)
-    assert.equal(readFileSync(files.asyncApi, 'utf8'), made.asyncApi, hint)
   })
 
   const before = lastPublished()

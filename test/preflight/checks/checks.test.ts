@@ -33,7 +33,7 @@ function ask(name: string, around: CheckContext, launch: Partial<Launch> = {}): 
 async function reach(scope: Scope, url: string): Promise<{ redis: PreflightRedis; client: RedisClient }> {
   const { config } = loadConfig({ REDIS_URL: url })
   const metrics = new Metrics()
-  const options = { ...config, url, afterTokenMs: 0, sharded: false }
+  const options = { ...config, url, afterTokenMs: 0 }
   const { client, access } = openStandalone(options, metrics, keptLog().log)
   atEnd(scope, () => {
     client.close()

@@ -21,7 +21,12 @@ describe('a Redis node', () => {
     const metrics = new Metrics()
     const { log, lines } = keptLog()
     const node = new RedisNode({
-      options: { setKeyspaceEvents: false, sharded: false, canaryIntervalMs: 0, canaryTimeoutMs: 0 },
+      options: {
+        redisSetKeyspaceEvents: false,
+        redisShardedPubsub: false,
+        redisCanaryIntervalMs: 0,
+        redisCanaryTimeoutMs: 0,
+      },
       target: async () => parseTarget(redis.url),
       metrics,
       log,

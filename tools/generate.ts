@@ -1,0 +1,25 @@
+/** Writes every generated file of the tree. */
+import { writeFile } from 'node:fs/promises'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { settingsPage } from '../src/config/describe.ts'
+import { generateValidation, validationFile } from './config/generate.ts'
+import { files, generate } from './contract/generate.ts'
+
+/** Each generated file and the text that it must have. */
+export async function generatedFiles(): Promise<readonly { readonly file: URL; readonly text: string }[]> {
+  const contract = await generate()
+  return [
+    { file: files.types, text: contract.types },
+    { file: files.rules, text: contract.rules },
+    { file: files.asyncApi, text: contract.asyncApi },
+    { file: validationFile, text: generateValidation() },
+    { file: new URL('../../docs/reference/settings.md', import.meta.url), text: settingsPage() },
+  ]
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  for (const { file, text } of await generatedFiles()) {
+    await writeFile(file, text)
+    process.stdout.write(`${fileURLToPath(file)}\n`)
+  }
+}
