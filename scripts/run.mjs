@@ -101,6 +101,7 @@ const commands = {
     if (args.length === 0) {
       run(bin('biome'), ['check', '--error-on-warnings', '.'])
       run(bin('knip'), [])
+      run(process.execPath, ['tools/prose/check.mjs'])
     }
     tests(args)
   },

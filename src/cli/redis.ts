@@ -9,7 +9,7 @@ import { CommandFailed } from './failure.ts'
 
 const CONNECT_TIMEOUT_MS = 3000
 
-/** What an agent does in Redis: on one server, on the master that Sentinels name, or in a cluster. */
+/** What an agent does in Redis, on one server, behind Sentinels or in a cluster. */
 export interface Agent {
   set(key: string, value: string, lifeMs: number): Promise<unknown>
   /** Resolves with the number of subscribers that received the message. */

@@ -8,7 +8,7 @@ import { asAgent } from './redis.ts'
 /** 256 bits. */
 const TOKEN_BYTES = 32
 
-/** Creates a token that lives for `ttl`, replaces the session's old token, and prints it to stdout. */
+/** Creates a token that lives for `ttl`, replaces the session's old one and prints it to stdout. */
 export async function create(session: string, options: { readonly ttl: string }): Promise<void> {
   if (!isId(session)) throw new Misused(`"${session}" is not a session id: [A-Za-z0-9_.-], 1 to 128`)
   const ttlMs = Math.round(parseDuration(options.ttl) ?? 0)

@@ -1,4 +1,4 @@
-/** The JSON text of a value with the members of its objects sorted; undefined where JSON has none. */
+/** Returns JSON with the members of every object sorted; undefined where JSON.stringify does. */
 export const canonicalJson = (value: unknown): string | undefined => JSON.stringify(value, sortMembers)
 
 const sortMembers = (_: string, value: unknown): unknown =>

@@ -30,7 +30,7 @@ const check: Check = {
 }
 export default check
 
-/** The hard limit of `... pubsub <hard> <soft> <seconds>` in bytes, 0 for no limit; undefined without that part. */
+/** The hard limit in `... pubsub <hard> <soft> <seconds>`, in bytes; 0 means no limit. */
 function hardLimit(setting: string): number | undefined {
   const [, bytes] = /(?:^|\s)pubsub (\d+) /.exec(setting) ?? []
   return bytes === undefined ? undefined : Number(bytes)
