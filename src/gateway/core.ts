@@ -29,6 +29,8 @@ export type GapListener = (from: number, to: number, affects: (channel: string) 
 
 /** How often one timer looks at all sockets. It is the precision of every timeout of a socket, its handshake included. */
 const SWEEP_MS = 250
+/** A sweep that is this late does not run any more. */
+const SWEEP_LATE_MS = 4 * SWEEP_MS
 
 /** What all doors share: Redis and the stages of a connection, joined. It decides nothing about a single socket. */
 export class Core {
@@ -42,6 +44,7 @@ export class Core {
   readonly #keepalive: Keepalive
   readonly #limits: ConnectLimits
   readonly #sweeping: NodeJS.Timeout
+  #sweptAt = clockMs()
   /** Called when Redis, or a part of it, becomes ready: at the start and after each outage. */
   readonly onReady: (() => void)[] = []
   readonly onGap: GapListener[] = []
@@ -89,6 +92,11 @@ export class Core {
     clearInterval(this.#sweeping)
   }
 
+  /** Whether the timer that looks at all sockets runs, measured by its last run. */
+  get sweeping(): boolean {
+    return clockMs() - this.#sweptAt < SWEEP_LATE_MS
+  }
+
   #connect({ config, redisUrl, metrics, log, tracing }: CoreParts): RedisClient {
     return new RedisClient({
       options: {
@@ -127,6 +135,7 @@ export class Core {
 
   #sweep(): void {
     const now = clockMs()
+    this.#sweptAt = now
     this.#limits.sweep(now)
     this.acceptor.sweep(now)
     this.#keepalive.sweep(now)

@@ -68,6 +68,11 @@ export function liveDoor({ config, core, metrics, log, draining, sessionsByAgent
     accepted: async () => (await readings()).connections,
     pingRedis: () => redis.ping(HEALTHY_MS),
     draining,
+    backgroundTasks: () => ({
+      socket_sweep: core.sweeping,
+      bus: redis.feed.isConfirmed(liveBus()),
+      coordination_samples: coordination.sampling,
+    }),
     metrics: config.metricsEnabled ? () => metrics.live.page() : undefined,
   })
   if (config.wsAuthToken !== undefined && !config.wsAuthRequired)

@@ -8,6 +8,8 @@ export interface Totals {
 
 const SAMPLE_MS = 10_000
 const SAMPLES = 30
+/** A sample that is this late is not taken any more. */
+const SAMPLE_LATE_MS = 2 * SAMPLE_MS
 /** A difference of success between the halves of the window that is no trend. */
 const STEADY = 0.01
 
@@ -16,6 +18,7 @@ export class Coordination {
   readonly #read: () => Promise<Totals>
   readonly #samples: Totals[] = []
   readonly #timer: NodeJS.Timeout
+  #sampledAt = performance.now()
 
   constructor(read: () => Promise<Totals>) {
     this.#read = read
@@ -26,7 +29,13 @@ export class Coordination {
   /** Takes a sample now; the oldest makes room. */
   async sample(): Promise<void> {
     this.#samples.push(await this.#read())
+    this.#sampledAt = performance.now()
     if (this.#samples.length > SAMPLES + 1) this.#samples.shift()
+  }
+
+  /** Whether samples are taken, measured by the last one. */
+  get sampling(): boolean {
+    return performance.now() - this.#sampledAt < SAMPLE_LATE_MS
   }
 
   /** `success_rate` is 1 where nothing was tried. */

@@ -36,6 +36,8 @@ export interface RouteParts {
   /** Resolves with the round trip in ms, or undefined when Redis did not answer in time. */
   readonly pingRedis: () => Promise<number | undefined>
   readonly draining: () => boolean
+  /** What runs beside the requests, by name, each measured at this moment. */
+  readonly backgroundTasks: () => Readonly<Record<string, boolean>>
   /** Undefined: not served. */
   readonly metrics: (() => Promise<string>) | undefined
 }
@@ -88,7 +90,7 @@ const page = (body: string): ApiResponse => ({
   body,
 })
 
-async function websocketStats({ sockets, held, accepted }: RouteParts) {
+async function websocketStats({ sockets, held, accepted, backgroundTasks }: RouteParts) {
   const open = sockets()
   const { byType, subscriptions, oldest } = socketCounts(open, held())
   return {
@@ -97,7 +99,7 @@ async function websocketStats({ sockets, held, accepted }: RouteParts) {
     subscription_counts: subscriptions,
     active_connections: open.length,
     oldest_connection: oldest,
-    background_tasks_running: true,
+    background_tasks_running: Object.values(backgroundTasks()).every(Boolean),
   }
 }
 
@@ -119,7 +121,7 @@ async function health(parts: RouteParts): Promise<ApiResponse> {
   const score = (pingMs === undefined ? 0 : POINTS.redis) + (draining ? 0 : POINTS.taking)
   return json('200 OK', {
     websocket_manager: { status: draining ? 'draining' : 'healthy' },
-    background_tasks: { status: 'healthy', running: true },
+    background_tasks: parts.backgroundTasks(),
     connection_stats: await websocketStats(parts),
     redis_connectivity: pingMs === undefined ? { status: 'down' } : { status: 'up', ping_ms: pingMs },
     overall_health: { score, status: score === 100 ? 'healthy' : score >= POINTS.redis ? 'degraded' : 'unhealthy' },

@@ -55,6 +55,7 @@ export class Cluster implements Topology {
     this.feed = {
       subscribe: (channel) => this.#subscribe(channel),
       unsubscribe: (channel) => this.#unsubscribe(channel),
+      isConfirmed: (channel) => this.#placed.get(channel)?.feed.isConfirmed(channel) ?? false,
       get channels() {
         let sum = 0
         for (const node of nodes.values()) sum += node.channels

@@ -20,6 +20,8 @@ export interface Topology {
 export interface TopologyFeed {
   subscribe(channel: string): Promise<void>
   unsubscribe(channel: string): void
+  /** Whether Redis has confirmed the channel, on the connection of now. */
+  isConfirmed(channel: string): boolean
   /** How many channels are confirmed. */
   readonly channels: number
 }
@@ -48,6 +50,7 @@ export class OneServer implements Topology {
     this.feed = {
       subscribe: (channel) => node.feed.subscribe(channel),
       unsubscribe: (channel) => node.feed.unsubscribe(channel),
+      isConfirmed: (channel) => node.feed.isConfirmed(channel),
       get channels() {
         return node.channels
       },

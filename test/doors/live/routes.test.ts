@@ -63,8 +63,12 @@ describe('the endpoints of the live door', () => {
     assert.equal(status, 200)
     assert.deepEqual(body.overall_health, { score: 100, status: 'healthy' })
     assert.equal((body.redis_connectivity as Body).status, 'up')
+    assert.deepEqual(body.background_tasks, { socket_sweep: true, bus: true, coordination_samples: true })
     const away = bareGatewayFor(t, `redis://127.0.0.1:${await freePort()}`, ENV)
-    assert.deepEqual((await get(away.http, `${BASE}/health`)).body.overall_health, { score: 40, status: 'unhealthy' })
+    const without = (await get(away.http, `${BASE}/health`)).body
+    assert.deepEqual(without.overall_health, { score: 40, status: 'unhealthy' })
+    assert.deepEqual(without.background_tasks, { socket_sweep: true, bus: false, coordination_samples: true })
+    assert.equal((without.connection_stats as Body).background_tasks_running, false)
     const refused = await post(away.http, '/broadcast?subscription=news', {})
     assert.deepEqual([refused.status, (refused.body.error as Body).code], [503, 'redis-unavailable'])
   })
