@@ -8,6 +8,7 @@ import { freePort } from '../support/ports.ts'
 import { checkFolderFor, checkSource, resultOf } from '../support/preflight.ts'
 import { type Client, redisFor, type TestRedis } from '../support/redis.ts'
 import { atEnd, scopeOf } from '../support/scope.ts'
+import { AMPLE_CHECK_TIMEOUT } from '../support/wait.ts'
 
 describe('wsproxy doctor', () => {
   const suite = scopeOf(after)
@@ -17,7 +18,12 @@ describe('wsproxy doctor', () => {
   before(async () => {
     redis = await redisFor(suite)
     agent = await redis.client()
-    env = { REDIS_URL: redis.url, LISTEN_ADDR: '127.0.0.1:0', MAX_CONNECTIONS: '100' }
+    env = {
+      REDIS_URL: redis.url,
+      LISTEN_ADDR: '127.0.0.1:0',
+      MAX_CONNECTIONS: '100',
+      PREFLIGHT_CHECK_TIMEOUT: AMPLE_CHECK_TIMEOUT,
+    }
     atEnd(suite, killCommands)
   })
   const json = async (args: string[] = [], more: Record<string, string> = {}) => {

@@ -7,6 +7,7 @@ import { clusterFor, type TestCluster } from '../support/cluster.ts'
 import { resultOf } from '../support/preflight.ts'
 import { withoutRealRedis } from '../support/redis.ts'
 import { atEnd, scopeOf } from '../support/scope.ts'
+import { AMPLE_CHECK_TIMEOUT } from '../support/wait.ts'
 
 describe('preflight checks of a cluster', { skip: withoutRealRedis }, () => {
   const suite = scopeOf(after)
@@ -22,6 +23,7 @@ describe('preflight checks of a cluster', { skip: withoutRealRedis }, () => {
       REDIS_SHARDED_PUBSUB: String(sharded),
       LISTEN_ADDR: '127.0.0.1:0',
       MAX_CONNECTIONS: '100',
+      PREFLIGHT_CHECK_TIMEOUT: AMPLE_CHECK_TIMEOUT,
     }
     const { stdout, stderr } = await run(['doctor', '--json', '--session', session], { env })
     assert.equal(stderr, '')

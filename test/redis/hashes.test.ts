@@ -111,9 +111,9 @@ describe('a hash that cannot be read', () => {
 
   it('is unavailable at once when there is no connection', async () => {
     const hashes = hashesOn(newLink(`redis://127.0.0.1:${await freePort()}`))
-    const startedAt = performance.now()
-    await assert.rejects(hashes.read('any'), RedisUnavailable)
-    assert.ok(performance.now() - startedAt < 500)
+    const read = hashes.read('any').catch((error: unknown) => error)
+    const inThisTurn = await Promise.race([read, new Promise((resolve) => setImmediate(resolve, 'later'))])
+    assert.ok(inThisTurn instanceof RedisUnavailable, String(inThisTurn))
   })
 
   it('is unavailable when the connection is lost before the answer', async (t) => {

@@ -2,6 +2,7 @@ import { loadConfig } from '../../src/config/load.ts'
 import { Gateway } from '../../src/gateway/gateway.ts'
 import { keptLog } from './link.ts'
 import { atEnd, type Scope } from './scope.ts'
+import { AMPLE_CHECK_TIMEOUT } from './wait.ts'
 
 /** A gateway that has been started, whether its Redis is there or not. */
 export interface BareGateway {
@@ -15,7 +16,11 @@ export interface BareGateway {
 
 /** Starts a gateway and does not wait for its Redis. */
 export function startBareGateway(redisUrl: string, env: Record<string, string> = {}): BareGateway {
-  const { config } = loadConfig({ LISTEN_ADDR: '127.0.0.1:0', ...env })
+  const { config } = loadConfig({
+    LISTEN_ADDR: '127.0.0.1:0',
+    PREFLIGHT_CHECK_TIMEOUT: AMPLE_CHECK_TIMEOUT,
+    ...env,
+  })
   const { log, lines } = keptLog()
   const gateway = new Gateway({ config, redisUrl, log })
   const stop = async () => {

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { endWithUs } from './processes.ts'
-import { eventually, within } from './wait.ts'
+import { AMPLE_CHECK_TIMEOUT, eventually, within } from './wait.ts'
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 const running = new Set<ChildProcess>()
@@ -99,7 +99,9 @@ export async function killCommands(): Promise<void> {
 
 /** `wsproxy serve` on a free port, once it listens. */
 export async function serve(env: Record<string, string>): Promise<{ command: Command; http: string; ws: string }> {
-  const command = new Command(['serve'], { env: { LISTEN_ADDR: '127.0.0.1:0', ...env } })
+  const command = new Command(['serve'], {
+    env: { LISTEN_ADDR: '127.0.0.1:0', PREFLIGHT_CHECK_TIMEOUT: AMPLE_CHECK_TIMEOUT, ...env },
+  })
   const [, port] = await command.prints(/"event":"listening","host":"[^"]*","port":(\d+)/)
   return { command, http: `http://127.0.0.1:${port}`, ws: `ws://127.0.0.1:${port}` }
 }

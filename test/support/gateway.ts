@@ -6,7 +6,7 @@ import { createLogger } from '../../src/telemetry/log.ts'
 import { type ConnectClientOptions, connect, type TestClient } from './client.ts'
 import { type Client, startRedis, type TestRedis } from './redis.ts'
 import { type Scope, stopAtEnd } from './scope.ts'
-import { eventually } from './wait.ts'
+import { AMPLE_CHECK_TIMEOUT, eventually } from './wait.ts'
 
 /** A gateway in this process, with its Redis, and what tests do with them. */
 export interface TestGateway {
@@ -42,7 +42,13 @@ export interface TestGatewayOptions {
   readonly redis?: TestRedis
 }
 
-const DEFAULTS = { LISTEN_ADDR: '127.0.0.1:0', LOG_LEVEL: 'debug', CONNECT_RATE: '0', CONNECT_RATE_PER_IP: '0' }
+const DEFAULTS = {
+  LISTEN_ADDR: '127.0.0.1:0',
+  LOG_LEVEL: 'debug',
+  CONNECT_RATE: '0',
+  CONNECT_RATE_PER_IP: '0',
+  PREFLIGHT_CHECK_TIMEOUT: AMPLE_CHECK_TIMEOUT,
+}
 
 /** Starts both and waits until the gateway has its Redis. */
 export async function startGateway({ env = {}, redis: given }: TestGatewayOptions = {}): Promise<TestGateway> {

@@ -2,6 +2,11 @@
 const PATIENCE_MS = 15_000
 const LOOK_MS = 5
 
+/**
+ * PREFLIGHT_CHECK_TIMEOUT for tests, the longest that it may be. With its default of 500 ms a check fails on a slow machine.
+ */
+export const AMPLE_CHECK_TIMEOUT = '2s'
+
 /** Resolves with the first truthy value of `look`. @throws when there is none in 15 s, naming what was waited for. */
 export async function eventually<T>(
   look: () => T | Promise<T>,

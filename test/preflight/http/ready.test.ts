@@ -85,6 +85,7 @@ describe('/ready', () => {
     const redis = await redisFor(t)
     const proxy = await proxyFor(t, redis.port)
     const gateway = await gatewayFor(t, {
+      env: { PREFLIGHT_CHECK_TIMEOUT: '500ms' },
       redis: { ...redis, url: `redis://127.0.0.1:${proxy.port}`, client: () => redis.client() },
     })
     assert.equal((await ready(gateway.http)).status, 200)
