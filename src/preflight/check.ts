@@ -42,6 +42,7 @@ export interface Result extends Verdict {
 export interface CheckedRedis {
   /** The address without credentials, for messages. */
   readonly address: string
+  readonly uses: RedisUses
   /** The reply to one command. @throws RedisUnavailable, or an error reply of Redis. */
   command(args: readonly string[], signal: AbortSignal): Promise<unknown>
   /** Sends the command to every node that stores data. One reply a node. */
@@ -50,6 +51,20 @@ export interface CheckedRedis {
   subscribers(channel: string, signal: AbortSignal): Promise<number>
   /** Publishes to a private channel and resolves when its own subscription receives the message. */
   echo(signal: AbortSignal): Promise<void>
+}
+
+/** What the settings make the gateway do in Redis beyond tokens, client frames and runs. */
+export interface RedisUses {
+  /** Session channels use sharded pub/sub (REDIS_SHARDED_PUBSUB). */
+  readonly shardedPubSub: boolean
+  /** Sentinels name the master, and the gateway verifies it (REDIS_SENTINELS). */
+  readonly sentinels: boolean
+  /** REDIS_CANARY_INTERVAL is not 0. */
+  readonly canary: boolean
+  /** SESSION_FLOW_SIGNAL is on. */
+  readonly flowSignal: boolean
+  /** RUN_AUTH is bearer. */
+  readonly runTokens: boolean
 }
 
 /** What checks need of the gateway. */

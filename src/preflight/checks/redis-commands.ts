@@ -2,63 +2,135 @@ import { randomBytes } from 'node:crypto'
 import {
   cooldown,
   EVENTS_CONFIG,
+  liveAnswers,
   PREFLIGHT_REPORTS,
   preflightCounts,
   privateSession,
+  redisCanary,
+  runAuth,
   sessionAuth,
+  sessionControl,
   sessionDown,
+  sessionFlow,
   sessionUp,
 } from '../../contract/names.ts'
-import type { Check, CheckedRedis } from '../check.ts'
+import type { Check, CheckedRedis, RedisUses } from '../check.ts'
 
 interface Need {
+  /** For the message: the command, and the keys or channels that it needs. */
   readonly what: string
   readonly for: string
+  /** The command in a form that changes nothing and reaches no subscriber. */
   readonly args: readonly string[]
 }
 
 /**
- * The commands that the gateway sends to Redis, in a form that changes nothing: keys that do not
- * exist, an entry id that no stream accepts, an amount that is not a number.
+ * Reads, and would delete: every command of the scripts for tokens and for the flow signal but SET.
  */
-function needs(random: string): Need[] {
-  const session = privateSession(random)
+const SCRIPT = `if redis.call('GET', KEYS[1]) == '' then redis.call('DEL', KEYS[1]) end return redis.call('PTTL', KEYS[1])`
+
+function forSessions(session: string, { shardedPubSub }: RedisUses): Need[] {
+  const publish = shardedPubSub ? 'SPUBLISH' : 'PUBLISH'
   const key = sessionAuth(session)
-  const absent = preflightCounts('hour', 0)
   return [
     { what: 'GET, DEL, EVAL on session:*:auth', for: 'tokens', args: ['EVAL', SCRIPT, '1', key] },
     { what: 'EVALSHA', for: 'tokens', args: ['EVALSHA', '0'.repeat(40), '1', key] },
-    { what: 'PUBLISH to session:*:up', for: 'client frames', args: ['PUBLISH', sessionUp(session), ''] },
-    { what: 'PUBLISH to session:*:down', for: 'wsproxy publish', args: ['PUBLISH', sessionDown(session), ''] },
-    { what: 'PUBSUB', for: 'the check agent-connection', args: ['PUBSUB', 'NUMSUB', sessionUp(session)] },
-    { what: 'HGETALL on run ids', for: 'the run door', args: ['HGETALL', session] },
-    { what: 'HGET on events:config', for: 'checks', args: ['HGET', EVENTS_CONFIG, session] },
-    { what: 'PTTL on cooldown:*', for: 'checks', args: ['PTTL', cooldown('none', session)] },
-    { what: 'TIME', for: 'checks', args: ['TIME'] },
-    { what: `HGETALL on {${PREFLIGHT_REPORTS}}:*`, for: 'reports', args: ['HGETALL', absent] },
-    { what: `HINCRBY on {${PREFLIGHT_REPORTS}}:*`, for: 'reports', args: ['HINCRBY', absent, 'f', 'x'] },
-    { what: `HSET on {${PREFLIGHT_REPORTS}}:*`, for: 'reports', args: ['HSET', absent, 'f'] },
-    { what: `HEXISTS on {${PREFLIGHT_REPORTS}}:*`, for: 'reports', args: ['HEXISTS', absent, 'f'] },
-    { what: `EXPIRE on {${PREFLIGHT_REPORTS}}:*`, for: 'reports', args: ['EXPIRE', absent, '1'] },
-    { what: `XTRIM on ${PREFLIGHT_REPORTS}`, for: 'reports', args: ['XTRIM', PREFLIGHT_REPORTS, 'MAXLEN', 'x'] },
-    { what: `XADD on ${PREFLIGHT_REPORTS}`, for: 'reports', args: ['XADD', PREFLIGHT_REPORTS, '0-0', 'a', 'b'] },
-    {
-      what: `XREVRANGE on ${PREFLIGHT_REPORTS}`,
-      for: 'reports',
-      args: ['XREVRANGE', PREFLIGHT_REPORTS, '-', '+', 'COUNT', '1'],
-    },
+    { what: `${publish} to session:*:up`, for: 'client frames', args: [publish, sessionUp(session), ''] },
+    { what: `${publish} to session:*:down`, for: 'wsproxy publish', args: [publish, sessionDown(session), ''] },
   ]
 }
-/** Purposes without which no session works. */
+
+/** SET with XX writes nothing, because the key does not exist. */
+function forFlow(session: string, { shardedPubSub }: RedisUses): Need[] {
+  const publish = shardedPubSub ? 'SPUBLISH' : 'PUBLISH'
+  const key = sessionFlow(session)
+  const purpose = 'the flow signal'
+  return [
+    { what: 'GET, DEL, EVAL on session:*:flow', for: purpose, args: ['EVAL', SCRIPT, '1', key] },
+    { what: 'SET on session:*:flow', for: purpose, args: ['SET', key, '', 'XX', 'PX', '1'] },
+    { what: `${publish} to session:*:ctl`, for: purpose, args: [publish, sessionControl(session), ''] },
+  ]
+}
+
+/**
+ * The bus itself, wsproxy:live, is not published to: every instance would log a message that it
+ * cannot use. PUBLISH to the channel of an instance that does not exist needs the same command and
+ * the same pattern.
+ */
+const forLive = (random: string): Need[] => [
+  { what: 'PUBLISH to wsproxy:live:*', for: 'the live bus', args: ['PUBLISH', liveAnswers(random), ''] },
+]
+
+const forCanary = (random: string): Need[] => [
+  { what: 'PUBLISH to wsproxy:canary:*', for: 'the canary', args: ['PUBLISH', redisCanary(random), ''] },
+]
+
+const forRuns = (session: string, { runTokens }: RedisUses): Need[] => [
+  { what: 'HGETALL on run ids', for: 'the run door', args: ['HGETALL', session] },
+  ...(runTokens
+    ? [{ what: 'GET, DEL, EVAL on run:*:auth', for: 'run tokens', args: ['EVAL', SCRIPT, '1', runAuth(session)] }]
+    : []),
+]
+
+/** Without INFO, a gap whose cause is the output buffer limit may be reported as redis_down. */
+const forServers = ({ sentinels }: RedisUses): Need[] => [
+  { what: 'INFO', for: 'the reason of a gap', args: ['INFO', 'stats'] },
+  ...(sentinels ? [{ what: 'ROLE', for: 'refusing a demoted master', args: ['ROLE'] }] : []),
+]
+
+const forChecks = (session: string): Need[] => [
+  { what: 'PUBSUB', for: 'the check agent-connection', args: ['PUBSUB', 'NUMSUB', sessionUp(session)] },
+  { what: 'HGET on events:config', for: 'checks', args: ['HGET', EVENTS_CONFIG, session] },
+  { what: 'PTTL on cooldown:*', for: 'checks', args: ['PTTL', cooldown('none', session)] },
+  { what: 'TIME', for: 'checks', args: ['TIME'] },
+]
+
+/**
+ * Values that are not numbers, and an entry id that no stream takes: Redis refuses them after it
+ * has checked the ACL.
+ */
+function forReports(): Need[] {
+  const absent = preflightCounts('hour', 0)
+  const [counts, stream] = [`{${PREFLIGHT_REPORTS}}:*`, PREFLIGHT_REPORTS]
+  return [
+    { what: `HGETALL on ${counts}`, for: 'reports', args: ['HGETALL', absent] },
+    { what: `HINCRBY on ${counts}`, for: 'reports', args: ['HINCRBY', absent, 'f', 'x'] },
+    { what: `HSET on ${counts}`, for: 'reports', args: ['HSET', absent, 'f'] },
+    { what: `HEXISTS on ${counts}`, for: 'reports', args: ['HEXISTS', absent, 'f'] },
+    { what: `EXPIRE on ${counts}`, for: 'reports', args: ['EXPIRE', absent, '1'] },
+    { what: `XTRIM on ${stream}`, for: 'reports', args: ['XTRIM', stream, 'MAXLEN', 'x'] },
+    { what: `XADD on ${stream}`, for: 'reports', args: ['XADD', stream, '0-0', 'a', 'b'] },
+    { what: `XREVRANGE on ${stream}`, for: 'reports', args: ['XREVRANGE', stream, '-', '+', 'COUNT', '1'] },
+  ]
+}
+
+/**
+ * Every command that the gateway sends to Redis with these settings, except SUBSCRIBE, which the
+ * check redis-pubsub sends, and CONFIG, which the check keyspace-events sends.
+ */
+function needs(random: string, uses: RedisUses): Need[] {
+  const session = privateSession(random)
+  return [
+    ...forSessions(session, uses),
+    ...(uses.flowSignal ? forFlow(session, uses) : []),
+    ...forRuns(session, uses),
+    ...forLive(random),
+    ...(uses.canary ? forCanary(random) : []),
+    ...forServers(uses),
+    ...forChecks(session),
+    ...forReports(),
+  ]
+}
+
+/** The purposes without which no session works. */
 const SESSIONS = new Set(['tokens', 'client frames'])
-const SCRIPT = `if redis.call('GET', KEYS[1]) == '' then redis.call('DEL', KEYS[1]) end return redis.call('PTTL', KEYS[1])`
 
 const check: Check = {
   name: 'redis-commands',
   priority: 10,
   appliesTo: 'all',
   async execute(_, signal, { redis }) {
-    const needed = needs(randomBytes(8).toString('hex'))
+    const needed = needs(randomBytes(8).toString('hex'), redis.uses)
     const answers = await Promise.all(needed.map(({ args }) => refusal(redis, args, signal)))
     const refused = needed.filter((_, i) => answers[i] !== undefined)
     if (refused.length === 0) return { status: 'pass', message: 'Redis allows every command that the gateway needs' }

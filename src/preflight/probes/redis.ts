@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { privateSession, sessionDown } from '../../contract/names.ts'
-import type { CheckedRedis } from '../check.ts'
+import type { CheckedRedis, RedisUses } from '../check.ts'
 import { pairsOf } from './reply.ts'
 
 /** The gateway's own connections to Redis, as the checks use them. */
@@ -17,23 +17,34 @@ export interface RedisAccess {
   unlisten(channel: string): void
 }
 
-export interface RedisPlace {
+/** The settings that say where Redis is and what the gateway does there. */
+export interface RedisSettings {
   readonly redisSentinels: readonly string[]
   readonly redisClusterNodes: readonly string[]
-  /** Whether session channels use sharded pub/sub. */
+  /** Session channels use sharded pub/sub. */
   readonly redisShardedPubsub: boolean
+  /** 0: no canary. */
+  readonly redisCanaryIntervalMs: number
+  readonly sessionFlowSignal: boolean
+  readonly runAuth: 'none' | 'bearer'
 }
 
 /** Gives checks the gateway's own Redis connections: what works for a check works for a socket. */
 export class PreflightRedis implements CheckedRedis {
   readonly address: string
+  readonly uses: RedisUses
   readonly #access: RedisAccess
-  readonly #sharded: boolean
 
-  constructor(access: RedisAccess, place: RedisPlace, url: string) {
+  constructor(access: RedisAccess, settings: RedisSettings, url: string) {
     this.#access = access
-    this.#sharded = place.redisShardedPubsub
-    this.address = addressOf(place, url)
+    this.address = addressOf(settings, url)
+    this.uses = {
+      shardedPubSub: settings.redisShardedPubsub,
+      sentinels: settings.redisSentinels.length > 0,
+      canary: settings.redisCanaryIntervalMs > 0,
+      flowSignal: settings.sessionFlowSignal,
+      runTokens: settings.runAuth === 'bearer',
+    }
   }
 
   command(args: readonly string[], signal: AbortSignal): Promise<unknown> {
@@ -45,7 +56,7 @@ export class PreflightRedis implements CheckedRedis {
   }
 
   async subscribers(channel: string, signal: AbortSignal): Promise<number> {
-    const verb = this.#sharded ? 'SHARDNUMSUB' : 'NUMSUB'
+    const verb = this.uses.shardedPubSub ? 'SHARDNUMSUB' : 'NUMSUB'
     const answers = await this.everyNode(['PUBSUB', verb, channel], signal)
     return answers.reduce<number>((sum, answer) => sum + Number(pairsOf(answer)[0]?.[1] ?? 0), 0)
   }
@@ -59,7 +70,9 @@ export class PreflightRedis implements CheckedRedis {
     })
     try {
       await before(signal, access.listen(channel, heard))
-      const receivers = Number(await this.command([this.#sharded ? 'SPUBLISH' : 'PUBLISH', channel, ''], signal))
+      const receivers = Number(
+        await this.command([this.uses.shardedPubSub ? 'SPUBLISH' : 'PUBLISH', channel, ''], signal),
+      )
       if (receivers === 0)
         throw new Error('Redis confirmed the subscription, but delivered the message to no subscriber')
       await before(signal, back)
@@ -70,14 +83,14 @@ export class PreflightRedis implements CheckedRedis {
 }
 
 /** The address without credentials, for messages. */
-function addressOf({ redisSentinels, redisClusterNodes }: RedisPlace, url: string): string {
+function addressOf({ redisSentinels, redisClusterNodes }: RedisSettings, url: string): string {
   if (redisClusterNodes.length > 0) return `cluster ${redisClusterNodes.join(', ')}`
   if (redisSentinels.length > 0) return `the master of Sentinels ${redisSentinels.join(', ')}`
   const { protocol, hostname, port, pathname } = new URL(url)
   return `${protocol}//${hostname}:${port || 6379}${pathname === '/' ? '' : pathname}`
 }
 
-const KEYLESS = new Set(['PING', 'TIME', 'PUBSUB'])
+const KEYLESS = new Set(['PING', 'TIME', 'PUBSUB', 'INFO', 'ROLE'])
 
 /** The key or channel of a command, which decides its server. */
 function keyOf([verb = '', first = '', , third = '']: readonly string[]): string {

@@ -30,7 +30,10 @@ function ask(name: string, around: CheckContext, launch: Partial<Launch> = {}): 
 }
 
 /** The connections of a gateway to a Redis, as checks see them. */
-async function reach(scope: Scope, url: string): Promise<{ redis: PreflightRedis; client: RedisClient }> {
+async function reach(
+  scope: Scope,
+  url: string,
+): Promise<{ redis: PreflightRedis; client: RedisClient; with: (env: Record<string, string>) => PreflightRedis }> {
   const { config } = loadConfig({ REDIS_URL: url })
   const metrics = new Metrics()
   const options = { ...config, url, afterTokenMs: 0 }
@@ -40,8 +43,9 @@ async function reach(scope: Scope, url: string): Promise<{ redis: PreflightRedis
     metrics.stop()
   })
   const redis = new PreflightRedis(access, config, url)
+  const withSettings = (env: Record<string, string>) => new PreflightRedis(access, loadConfig(env).config, url)
   await eventually(() => client.ready, 'Redis')
-  return { redis, client }
+  return { redis, client, with: withSettings }
 }
 
 describe('a check of Redis', () => {
@@ -240,6 +244,35 @@ describe('a check of a Redis that lets us do little', { skip: withoutRealRedis }
     await admin.sendCommand(['ACL', 'SETUSER', 'small', '+evalsha'])
     assert.equal(without.status, 'fail')
     assert.match(without.message, /EVALSHA \(tokens\)/)
+  })
+
+  it('redis-commands: asks for what each setting needs, and for nothing else', async (t) => {
+    const url = server.url.replace('//', '//none:pw@')
+    await admin.sendCommand(['ACL', 'SETUSER', 'none', 'on', '>pw', '+hello', '+ping', '+client'])
+    const none = await reach(t, url)
+    const missing = async (env: Record<string, string>) => {
+      const redis = none.with({ REDIS_CANARY_INTERVAL: '0', SESSION_FLOW_SIGNAL: 'false', ...env })
+      return (await ask('redis-commands', { ...checkContext(), redis })).message
+    }
+    const least = await missing({})
+    for (const each of ['PUBLISH to wsproxy:live:* (the live bus)', 'INFO (the reason of a gap)'])
+      assert.ok(least.includes(each), `${each} in ${least}`)
+    for (const [env, what] of [
+      [
+        { SESSION_FLOW_SIGNAL: 'true' },
+        ['SET on session:*:flow', 'EVAL on session:*:flow', 'PUBLISH to session:*:ctl'],
+      ],
+      [{ REDIS_CANARY_INTERVAL: '1s' }, ['PUBLISH to wsproxy:canary:* (the canary)']],
+      [{ RUN_AUTH: 'bearer' }, ['EVAL on run:*:auth (run tokens)']],
+      [{ REDIS_SENTINELS: '127.0.0.1:1' }, ['ROLE (refusing a demoted master)']],
+      [{ REDIS_SHARDED_PUBSUB: 'true', REDIS_CLUSTER_NODES: '127.0.0.1:1' }, ['SPUBLISH to session:*:up']],
+    ] as [Record<string, string>, string[]][]) {
+      const message = await missing(env)
+      for (const each of what) {
+        assert.ok(message.includes(each), `${each} in ${message}`)
+        assert.ok(!least.includes(each), `${each} not in ${least}`)
+      }
+    }
   })
 
   it('keyspace-events, pubsub-buffer, redis-version: a server that forbids to look is a warning', async () => {
