@@ -1,7 +1,8 @@
 import { createClient } from 'redis'
 
-const redis = await createClient({ url: process.env.REDIS_URL ?? 'redis://127.0.0.1:16379' }).connect()
-const subscriber = await redis.duplicate().connect()
+const url = process.env.REDIS_URL ?? 'redis://127.0.0.1:16379'
+const connect = () => createClient({ url }).on('error', console.error).connect()
+const [redis, subscriber] = await Promise.all([connect(), connect()])
 const send = (frame) => redis.publish('session:s1:down', JSON.stringify(frame))
 await subscriber.subscribe('session:s1:up', async (message) => {
   for (const text of ['You', 'said:', JSON.parse(message).text]) await send({ type: 'token', text })
