@@ -20,18 +20,10 @@ export interface DoorParts {
 
 /** How long a run may take to be read. */
 const RUN_READ_MS = 500
-const KIB = 1024
 
 export function sessionDoor({ config, core, metrics }: DoorParts, flow: FlowSignal | undefined): SessionDoor {
   const session = new SessionDoor({
-    options: {
-      upstream: config.sessionUpstream,
-      maxMessageBytes: config.maxMessageBytes ?? 1024 * KIB,
-      rate: config.sessionRate,
-      rateBurst: config.sessionRateBurst,
-      streamEndTimeoutMs: config.streamEndTimeoutMs,
-      idleTimeoutMs: config.sessionIdleTimeoutMs,
-    },
+    options: config,
     upstream: core.redis.upstream,
     metrics,
     enqueue: (connection, frame) => core.delivery.enqueue(connection, frame),
@@ -46,11 +38,7 @@ export function sessionDoor({ config, core, metrics }: DoorParts, flow: FlowSign
 
 export function runDoor({ config, core, metrics, log }: DoorParts, checklist: Checklist, database: number): RunDoor {
   const watches = new RunWatches({
-    options: {
-      readTimeoutMs: RUN_READ_MS,
-      resyncMs: config.runResyncIntervalMs,
-      maxRetries: config.runRedisMaxRetries,
-    },
+    options: { ...config, readTimeoutMs: RUN_READ_MS },
     checklist,
     read: (runId) => core.redis.hashes.read(runId),
     changed: (topic, frame) => core.delivery.fanOut(topic, frame),
@@ -64,13 +52,7 @@ export function runDoor({ config, core, metrics, log }: DoorParts, checklist: Ch
   })
   core.onReady.push(() => watches.refresh())
   return new RunDoor({
-    options: {
-      bearer: config.runAuth === 'bearer',
-      database,
-      maxMessageBytes: config.maxMessageBytes ?? 64 * KIB,
-      pingIntervalMs: config.runPingIntervalMs,
-      pongTimeoutMs: config.runPongTimeoutMs,
-    },
+    options: { ...config, database },
     metrics,
     watches,
     enqueue: (connection, frame) => core.delivery.enqueue(connection, frame),

@@ -1,19 +1,16 @@
-import type { Config } from '../config/table.ts'
 import { liveBus } from '../contract/names.ts'
 import { LiveBus } from '../doors/live/bus.ts'
 import { Coordination } from '../doors/live/coordination.ts'
-import { LiveDoor, type LiveOptions } from '../doors/live/door.ts'
+import { LiveDoor } from '../doors/live/door.ts'
 import { unusableMessages } from '../doors/live/messages.ts'
 import { LiveOrders } from '../doors/live/orders.ts'
-import { liveRoutes, type PublicLimits } from '../doors/live/routes.ts'
+import { liveRoutes } from '../doors/live/routes.ts'
 import { outcomes, readingsOf } from '../doors/live/stats.ts'
 import { StatusCache, type SystemHealth } from '../doors/live/status.ts'
 import { LiveTopics } from '../doors/live/topics.ts'
 import { HEALTHY_MS } from '../http/probes.ts'
 import { instance } from '../telemetry/log.ts'
 import type { DoorParts } from './doors.ts'
-
-const DEFAULT_MAX_MESSAGE_BYTES = 64 * 1024
 
 export interface LiveWiring extends DoorParts {
   readonly draining: () => boolean
@@ -46,7 +43,7 @@ export function liveDoor({ config, core, metrics, log, draining, sessionsByAgent
   })
   const coordination = new Coordination(() => outcomes(metrics))
   const door = new LiveDoor({
-    options: optionsOf(config),
+    options: config,
     topics,
     bindings,
     bus,
@@ -64,7 +61,8 @@ export function liveDoor({ config, core, metrics, log, draining, sessionsByAgent
     topics,
     sockets,
     held: () => bindings.of(door),
-    limits: limitsOf(config),
+    limits: config,
+    maxMessageBytes: door.maxMessageBytes,
     accepted: async () => (await readings()).connections,
     pingRedis: () => redis.ping(HEALTHY_MS),
     draining,
@@ -79,26 +77,3 @@ export function liveDoor({ config, core, metrics, log, draining, sessionsByAgent
     log.warn({ event: 'live-door-open' }, 'WS_AUTH_TOKEN is set but not enforced: set WS_AUTH_REQUIRED=true')
   return { door, routes, stop: () => coordination.stop() }
 }
-
-const optionsOf = (config: Config): LiveOptions => ({
-  maxMessageBytes: config.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES,
-  rate: config.liveRate,
-  rateBurst: config.liveRateBurst,
-  idleTimeoutMs: config.liveIdleTimeoutMs,
-  maxDrops: config.liveMaxDrops,
-  compression: config.liveCompression,
-  allowedOrigins: config.wsAllowedOrigins,
-  token: config.wsAuthRequired ? config.wsAuthToken : undefined,
-  refuse: config.liveRefuse,
-})
-
-const limitsOf = (config: Config): PublicLimits => ({
-  rate: config.liveRate,
-  rateBurst: config.liveRateBurst,
-  maxMessageBytes: config.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES,
-  maxSubscriptions: config.liveMaxSubscriptions,
-  maxDrops: config.liveMaxDrops,
-  idleSeconds: config.liveIdleTimeoutMs / 1000,
-  authRequired: config.wsAuthRequired,
-  originsConfigured: (config.wsAllowedOrigins ?? config.allowedOrigins).length > 0,
-})

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import type { Config } from '../config/table.ts'
 import { within } from '../platform/deadline.ts'
 import { RedisUnavailable } from '../platform/unavailable.ts'
 import type { Logger } from '../telemetry/log.ts'
@@ -26,22 +27,24 @@ import type { Target } from './wire/connection.ts'
 import { askedAt, isMoved, isReply } from './wire/errors.ts'
 import type { OnMessage } from './wire/resp.ts'
 
-export interface RedisOptions extends NodeOptions {
+export interface RedisOptions
+  extends NodeOptions,
+    Pick<
+      Config,
+      | 'redisSentinels'
+      | 'redisSentinelMaster'
+      | 'redisSentinelPassword'
+      | 'redisClusterNodes'
+      | 'upstreamBufferMessages'
+      | 'upstreamBufferBytes'
+    > {
   /**
    * Address, credentials and database. With Sentinels or a cluster, only what all servers have in
    * common is used.
    */
   readonly url: string
-  /** `host:port` each; empty: no Sentinels. */
-  readonly redisSentinels: readonly string[]
-  readonly redisSentinelMaster: string
-  readonly redisSentinelPassword: string | undefined
-  /** `host:port` of some nodes; empty: no cluster. */
-  readonly redisClusterNodes: readonly string[]
   /** What a match does to a token: 0 removes it, -1 keeps it, else it expires within so many ms. */
   readonly afterTokenMs: number
-  readonly upstreamBufferMessages: number
-  readonly upstreamBufferBytes: number
 }
 
 export interface RedisParts {

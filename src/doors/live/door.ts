@@ -1,4 +1,5 @@
 import { deflateRawSync } from 'node:zlib'
+import type { Config } from '../../config/table.ts'
 import type { Bindings, Source, Topic } from '../../connection/bind.ts'
 import { type Connection, clockMs, type IdleTimeout } from '../../connection/connection.ts'
 import type { Admission, Door } from '../../connection/door.ts'
@@ -20,22 +21,21 @@ import { Subscriptions } from './requests.ts'
 import type { StatusCache } from './status.ts'
 import { type LiveTopics, viewOf } from './topics.ts'
 
-export interface LiveOptions {
-  readonly maxMessageBytes: number
-  /** Frames a second; 0: no limit. */
-  readonly rate: number
-  readonly rateBurst: number
-  /** 0: never. */
-  readonly idleTimeoutMs: number
-  readonly maxDrops: number
-  readonly compression: boolean
-  /** Undefined: those of all doors. */
-  readonly allowedOrigins: readonly string[] | undefined
-  /** The token that all clients share; undefined: none is asked for. */
-  readonly token: string | undefined
-  /** How a client learns that it may not enter. */
-  readonly refuse: 'close' | 'http'
-}
+export type LiveOptions = Pick<
+  Config,
+  | 'maxMessageBytes'
+  | 'liveRate'
+  | 'liveRateBurst'
+  | 'liveIdleTimeoutMs'
+  | 'liveMaxDrops'
+  | 'liveCompression'
+  | 'liveRefuse'
+  | 'wsAllowedOrigins'
+  | 'wsAuthRequired'
+  | 'wsAuthToken'
+>
+
+const DEFAULT_MAX_MESSAGE_BYTES = 64 * 1024
 
 export interface LiveParts {
   readonly options: LiveOptions
@@ -76,14 +76,15 @@ export class LiveDoor implements Door, Source {
     const { options, metrics, bindings, topics } = parts
     this.#parts = parts
     this.stats = metrics.door(this.name)
-    this.maxMessageBytes = options.maxMessageBytes
-    this.maxForgivenBytes = options.maxMessageBytes * FORGIVEN
-    this.maxDrops = options.maxDrops
-    this.compressed = options.compression
-    this.rate = rateOf(options.rate, options.rateBurst)
-    this.idleTimeout = options.idleTimeoutMs === 0 ? undefined : { afterMs: options.idleTimeoutMs, close: idleClose }
-    if (options.allowedOrigins) this.allowedOrigins = options.allowedOrigins
-    const { token } = options
+    this.maxMessageBytes = options.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES
+    this.maxForgivenBytes = this.maxMessageBytes * FORGIVEN
+    this.maxDrops = options.liveMaxDrops
+    this.compressed = options.liveCompression
+    this.rate = rateOf(options.liveRate, options.liveRateBurst)
+    this.idleTimeout =
+      options.liveIdleTimeoutMs === 0 ? undefined : { afterMs: options.liveIdleTimeoutMs, close: idleClose }
+    if (options.wsAllowedOrigins) this.allowedOrigins = options.wsAllowedOrigins
+    const token = options.wsAuthRequired ? options.wsAuthToken : undefined
     this.#accepts = token === undefined ? undefined : (given) => sameSecret(given, token)
     this.#subscriptions = new Subscriptions({
       bindings,
@@ -123,7 +124,7 @@ export class LiveDoor implements Door, Source {
   }
 
   refusalAsClose({ status, code }: Refusal): Close | undefined {
-    if (this.#parts.options.refuse === 'http') return undefined
+    if (this.#parts.options.liveRefuse === 'http') return undefined
     if (code === 'origin-not-allowed') return closes.forbidden
     return code === 'token-rejected' || status.startsWith('401') ? closes.notAuthorised : undefined
   }

@@ -1,3 +1,4 @@
+import type { Config } from '../../config/table.ts'
 import type { Topic } from '../../connection/bind.ts'
 import type { Connection } from '../../connection/connection.ts'
 import { RATE_NOTICE_MS } from '../../connection/receive.ts'
@@ -13,22 +14,24 @@ import { whyNotType } from './messages.ts'
 import { socketCounts } from './stats.ts'
 import type { LiveTopics } from './topics.ts'
 
-/** Limits as they are told over HTTP. */
-export interface PublicLimits {
-  readonly rate: number
-  readonly rateBurst: number
-  readonly maxMessageBytes: number
-  readonly maxSubscriptions: number
-  readonly maxDrops: number
-  readonly idleSeconds: number
-  readonly authRequired: boolean
-  readonly originsConfigured: boolean
-}
+/** The settings that `/limits` reports. */
+type PublicLimits = Pick<
+  Config,
+  | 'liveRate'
+  | 'liveRateBurst'
+  | 'liveMaxSubscriptions'
+  | 'liveMaxDrops'
+  | 'liveIdleTimeoutMs'
+  | 'wsAuthRequired'
+  | 'wsAllowedOrigins'
+  | 'allowedOrigins'
+>
 
 export interface RouteParts {
   readonly bus: LiveBus
   readonly topics: LiveTopics
   readonly limits: PublicLimits
+  readonly maxMessageBytes: number
   readonly sockets: () => readonly Connection[]
   readonly held: () => Iterable<Topic>
   /** Sockets of the live door since the start. */
@@ -66,7 +69,7 @@ export function liveRoutes(parts: RouteParts): Route[] {
   return [
     get('/stats', () => stats(parts)),
     get('/health', () => health(parts)),
-    get('/limits', () => limits(parts.limits)),
+    get('/limits', () => limits(parts)),
     get('/contract', contract),
     get('/contract/schema', () => ({ status: '200 OK', type: 'application/schema+json', body: schemaText })),
     get('/contract/asyncapi', () => ({ status: '200 OK', type: 'application/json', body: asyncApiText })),
@@ -129,17 +132,17 @@ async function health(parts: RouteParts): Promise<ApiResponse> {
   })
 }
 
-const limits = (told: PublicLimits): ApiResponse =>
+const limits = ({ limits: config, maxMessageBytes }: RouteParts): ApiResponse =>
   json('200 OK', {
-    rate_limit_tokens_per_second: told.rate,
-    rate_limit_burst_capacity: told.rateBurst,
+    rate_limit_tokens_per_second: config.liveRate,
+    rate_limit_burst_capacity: config.liveRateBurst,
     rate_limit_notify_cooldown_seconds: RATE_NOTICE_MS / 1000,
-    max_inbound_message_bytes: told.maxMessageBytes,
-    max_subscriptions_per_connection: told.maxSubscriptions,
-    backpressure_disconnect_threshold: told.maxDrops,
-    idle_disconnect_seconds: told.idleSeconds,
-    ws_auth_required: told.authRequired,
-    ws_allowed_origins_configured: told.originsConfigured,
+    max_inbound_message_bytes: maxMessageBytes,
+    max_subscriptions_per_connection: config.liveMaxSubscriptions,
+    backpressure_disconnect_threshold: config.liveMaxDrops,
+    idle_disconnect_seconds: config.liveIdleTimeoutMs / 1000,
+    ws_auth_required: config.wsAuthRequired,
+    ws_allowed_origins_configured: (config.wsAllowedOrigins ?? config.allowedOrigins).length > 0,
     contract_version: CONTRACT_VERSION,
     supported_versions: SUPPORTED,
     timestamp: now(),

@@ -1,3 +1,4 @@
+import type { Config } from '../../config/table.ts'
 import type { Connection, Heartbeat } from '../../connection/connection.ts'
 import type { Admission, Door } from '../../connection/door.ts'
 import { type Refusal, refusals } from '../../contract/codes.ts'
@@ -6,15 +7,13 @@ import { PathPattern } from '../../http/path.ts'
 import type { DoorStats, Metrics } from '../../telemetry/metrics.ts'
 import type { RunWatches } from './watch.ts'
 
-export interface RunOptions {
-  /** Whether a token at `run:<id>:auth` is asked for. */
-  readonly bearer: boolean
-  /** Database of the run hashes: it is part of the name of their events. */
+export interface RunOptions
+  extends Pick<Config, 'maxMessageBytes' | 'runAuth' | 'runPingIntervalMs' | 'runPongTimeoutMs'> {
+  /** The database of the run hashes, which is part of the name of their keyspace channel. */
   readonly database: number
-  readonly maxMessageBytes: number
-  readonly pingIntervalMs: number
-  readonly pongTimeoutMs: number
 }
+
+const DEFAULT_MAX_MESSAGE_BYTES = 64 * 1024
 
 export interface RunParts {
   readonly options: RunOptions
@@ -44,10 +43,10 @@ export class RunDoor implements Door {
     const { options, metrics } = parts
     this.#parts = parts
     this.stats = metrics.door(this.name)
-    this.maxMessageBytes = options.maxMessageBytes
+    this.maxMessageBytes = options.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES
     this.heartbeat = {
-      intervalMs: options.pingIntervalMs,
-      timeoutMs: options.pongTimeoutMs,
+      intervalMs: options.runPingIntervalMs,
+      timeoutMs: options.runPongTimeoutMs,
       frame: Buffer.from('{"type":"ping"}'),
     }
   }
@@ -59,7 +58,7 @@ export class RunDoor implements Door {
     return {
       kind: 'admission',
       subject: runId,
-      tokenKey: options.bearer ? runAuth(runId) : undefined,
+      tokenKey: options.runAuth === 'bearer' ? runAuth(runId) : undefined,
       source: watches,
       redisChannel: events,
       topics: [[events]],

@@ -1,3 +1,4 @@
+import type { Config } from '../../config/table.ts'
 import type { Source, Topic } from '../../connection/bind.ts'
 import { runOf } from '../../contract/names.ts'
 import { within } from '../../platform/deadline.ts'
@@ -17,13 +18,9 @@ export interface WatchParts {
   readonly fault: (runId: string, error: Error) => void
 }
 
-export interface WatchOptions {
+export interface WatchOptions extends Pick<Config, 'runResyncIntervalMs' | 'runRedisMaxRetries'> {
   /** How long a read may take. */
   readonly readTimeoutMs: number
-  /** A read without an event, for what Redis did not tell. 0: never. */
-  readonly resyncMs: number
-  /** Failed reads in a row until the run is given up; 0: never. */
-  readonly maxRetries: number
 }
 
 /** Events that come within so long of the last read share one; a single change is read at once. */
@@ -102,13 +99,13 @@ class Watch {
   }
 
   #next(): void {
-    const { maxRetries, resyncMs } = this.#parts.options
+    const { runRedisMaxRetries, runResyncIntervalMs } = this.#parts.options
     if (this.#failures > 0) {
-      if (maxRetries > 0 && this.#failures >= maxRetries) return this.#parts.gaveUp(this.#topic)
+      if (runRedisMaxRetries > 0 && this.#failures >= runRedisMaxRetries) return this.#parts.gaveUp(this.#topic)
       return this.#schedule(Math.min(RETRY_MAX_MS, RETRY_BASE_MS * 2 ** this.#failures) * (0.75 + Math.random() / 4))
     }
     if (this.#again) return this.touch()
-    if (resyncMs > 0) this.#schedule(resyncMs)
+    if (runResyncIntervalMs > 0) this.#schedule(runResyncIntervalMs)
   }
 
   #show(fields: Fields): void {

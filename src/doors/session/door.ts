@@ -1,4 +1,5 @@
 import type { SpanContext } from '@opentelemetry/api'
+import type { Config } from '../../config/table.ts'
 import type { Batch, Source, Topic } from '../../connection/bind.ts'
 import { type BackpressureLevel, type Connection, clockMs, type IdleTimeout } from '../../connection/connection.ts'
 import type { Admission, Door } from '../../connection/door.ts'
@@ -24,15 +25,17 @@ export interface Upstream {
   publisher(channel: string, refused: (code: 'upstream-unavailable' | 'upstream-uncertain') => void): UpstreamPublisher
 }
 
-export interface SessionOptions {
-  readonly upstream: boolean
-  readonly maxMessageBytes: number
-  /** Frames a second; 0: no limit. */
-  readonly rate: number
-  readonly rateBurst: number
-  readonly streamEndTimeoutMs: number
-  readonly idleTimeoutMs: number
-}
+export type SessionOptions = Pick<
+  Config,
+  | 'maxMessageBytes'
+  | 'sessionUpstream'
+  | 'sessionRate'
+  | 'sessionRateBurst'
+  | 'sessionIdleTimeoutMs'
+  | 'streamEndTimeoutMs'
+>
+
+const DEFAULT_MAX_MESSAGE_BYTES = 1024 * 1024
 
 export interface SessionParts {
   readonly options: SessionOptions
@@ -78,9 +81,9 @@ export class SessionDoor implements Door, Source {
     const { options, metrics } = parts
     this.#parts = parts
     this.stats = metrics.door(this.name)
-    this.maxMessageBytes = options.maxMessageBytes
-    this.rate = rateOf(options.rate, options.rateBurst)
-    this.idleTimeout = idleAfter(options.idleTimeoutMs, closes.notHeard)
+    this.maxMessageBytes = options.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES
+    this.rate = rateOf(options.sessionRate, options.sessionRateBurst)
+    this.idleTimeout = idleAfter(options.sessionIdleTimeoutMs, closes.notHeard)
     this.#afterStreamEnd = idleAfter(options.streamEndTimeoutMs, closes.streamEnd)
   }
 
@@ -118,7 +121,7 @@ export class SessionDoor implements Door, Source {
     if (isControl(value, 'ping'))
       return this.#say(connection, { type: 'control', command: 'pong', timestamp: new Date() })
     connection.active(connection.lastFrameAt)
-    if (!this.#parts.options.upstream) return this.#refuse(connection, 'upstream-disabled')
+    if (!this.#parts.options.sessionUpstream) return this.#refuse(connection, 'upstream-disabled')
     // The bytes are uWebSockets.js' own until this returns; a copy from the pool costs less than one of its own.
     const copy = Buffer.allocUnsafe(frame.length)
     frame.copy(copy)

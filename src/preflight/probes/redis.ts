@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import type { Config } from '../../config/table.ts'
 import { privateSession, sessionDown } from '../../contract/names.ts'
 import type { CheckedRedis, RedisUses } from '../check.ts'
 import { pairsOf } from './reply.ts'
@@ -18,16 +19,15 @@ export interface RedisAccess {
 }
 
 /** The settings that say where Redis is and what the gateway does there. */
-export interface RedisSettings {
-  readonly redisSentinels: readonly string[]
-  readonly redisClusterNodes: readonly string[]
-  /** Session channels use sharded pub/sub. */
-  readonly redisShardedPubsub: boolean
-  /** 0: no canary. */
-  readonly redisCanaryIntervalMs: number
-  readonly sessionFlowSignal: boolean
-  readonly runAuth: 'none' | 'bearer'
-}
+export type RedisSettings = Pick<
+  Config,
+  | 'redisSentinels'
+  | 'redisClusterNodes'
+  | 'redisShardedPubsub'
+  | 'redisCanaryIntervalMs'
+  | 'sessionFlowSignal'
+  | 'runAuth'
+>
 
 /** Gives checks the gateway's own Redis connections: what works for a check works for a socket. */
 export class PreflightRedis implements CheckedRedis {

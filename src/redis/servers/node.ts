@@ -1,3 +1,4 @@
+import type { Config } from '../../config/table.ts'
 import type { Logger } from '../../telemetry/log.ts'
 import type { Metrics } from '../../telemetry/metrics.ts'
 import { RedisFeed } from '../pubsub/feed.ts'
@@ -11,16 +12,10 @@ import { checkKeyspaceEvents } from './keyspace.ts'
 import { addressOf, Link } from './link.ts'
 import { OutputLimit } from './output-limit.ts'
 
-export interface NodeOptions {
-  /** Add the missing flags to `notify-keyspace-events` instead of only reporting them. */
-  readonly redisSetKeyspaceEvents: boolean
-  /** Session channels use sharded pub/sub (Redis 7, Cluster). */
-  readonly redisShardedPubsub: boolean
-  /** How often the node publishes a canary; 0: never. */
-  readonly redisCanaryIntervalMs: number
-  /** How late a canary may be before the node replaces the subscriber connection. */
-  readonly redisCanaryTimeoutMs: number
-}
+export type NodeOptions = Pick<
+  Config,
+  'redisSetKeyspaceEvents' | 'redisShardedPubsub' | 'redisCanaryIntervalMs' | 'redisCanaryTimeoutMs'
+>
 
 export interface NodeParts {
   readonly options: NodeOptions

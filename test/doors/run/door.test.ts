@@ -638,7 +638,13 @@ describe('a run socket whose checklist changes during its upgrade', () => {
     const sent: string[] = []
     const metrics = new Metrics()
     const watches = { frame: () => frame, render: () => undefined } as unknown as RunWatches
-    const options = { bearer: false, database: 0, maxMessageBytes: 1, pingIntervalMs: 1, pongTimeoutMs: 2 }
+    const options = {
+      runAuth: 'none',
+      database: 0,
+      maxMessageBytes: 1,
+      runPingIntervalMs: 1,
+      runPongTimeoutMs: 2,
+    } as const
     const bindings = new Bindings({ subscribe: async () => {}, unsubscribe: () => {} })
     const { log } = keptLog()
     const delivery = new Delivery(bindings, { maxBufferBytes: 1024 ** 2, metrics, log, tooSlow: () => assert.fail() })

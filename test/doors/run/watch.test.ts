@@ -42,7 +42,7 @@ class World {
 
   constructor(clock: VirtualClock, options: Partial<WatchOptions> = {}, runs = ['run'], checklist?: object) {
     this.watches = new RunWatches({
-      options: { readTimeoutMs: READ_MS, resyncMs: 0, maxRetries: 0, ...options },
+      options: { readTimeoutMs: READ_MS, runResyncIntervalMs: 0, runRedisMaxRetries: 0, ...options },
       checklist: (checklist as never) ?? NO_RULES,
       read: (runId) => this.#read(runId, clock),
       changed: (_, frame) => this.frames.push(frame.toString()),
@@ -227,7 +227,7 @@ describe('the watch of a run', () => {
   })
 
   it('reads every RUN_RESYNC_INTERVAL after the last read, and never when that is 0', async () => {
-    const made = await world({ resyncMs: 1000 })
+    const made = await world({ runResyncIntervalMs: 1000 })
     made.auto = true
     made.hash = hash(2)
     await clock.pass(999)
@@ -239,14 +239,14 @@ describe('the watch of a run', () => {
     await clock.pass(1000)
     assert.deepEqual(made.times, [0, 1000, 1500, 2500])
 
-    const never = await world({ resyncMs: 0 })
+    const never = await world({ runResyncIntervalMs: 0 })
     assert.equal(never.reads.length, 1)
     await clock.pass(1e7)
     assert.equal(never.reads.length, 1)
   })
 
   it('shows a run without a single step for a key of another type, counts it, and goes on', async () => {
-    const made = await world({ maxRetries: 1, resyncMs: 100 })
+    const made = await world({ runRedisMaxRetries: 1, runResyncIntervalMs: 100 })
     made.auto = true
     await clock.pass(1000)
     assert.deepEqual(made.faults, Array(10).fill('run: there is something else than a hash at the key'))
@@ -318,7 +318,7 @@ describe('the watch of a run', () => {
 
     for (const maxRetries of [1, 3, 5]) {
       it(`gives the run up after ${maxRetries} failed reads in a row with RUN_REDIS_MAX_RETRIES=${maxRetries}, once, and reads no more`, async () => {
-        const made = new World(clock, { maxRetries, resyncMs: 100 })
+        const made = new World(clock, { runRedisMaxRetries: maxRetries, runResyncIntervalMs: 100 })
         made.auto = true
         made.hash = () => Promise.reject(away)
         made.reads[0]!.fail(away)
@@ -330,7 +330,7 @@ describe('the watch of a run', () => {
     }
 
     it('counts failures in a row: one success in between, and it begins anew', async () => {
-      const made = new World(clock, { maxRetries: 3, resyncMs: 100 })
+      const made = new World(clock, { runRedisMaxRetries: 3, runResyncIntervalMs: 100 })
       made.auto = true
       made.hash = () => (made.reads.length % 3 === 0 ? Promise.resolve(hash(made.reads.length)) : Promise.reject(away))
       made.reads[0]!.fail(away)
@@ -340,7 +340,7 @@ describe('the watch of a run', () => {
     })
 
     it('never gives it up when that is 0', async () => {
-      const made = new World(clock, { maxRetries: 0 })
+      const made = new World(clock, { runRedisMaxRetries: 0 })
       made.auto = true
       made.hash = () => Promise.reject(away)
       made.reads[0]!.fail(away)
@@ -386,7 +386,7 @@ describe('the watch of a run', () => {
 
   describe('when the last member has left', () => {
     it('reads no more, neither for events nor by the clock', async () => {
-      const made = await world({ resyncMs: 100 })
+      const made = await world({ runResyncIntervalMs: 100 })
       made.event()
       made.watches.released(made.topics[0]!)
       made.event()
@@ -399,7 +399,7 @@ describe('the watch of a run', () => {
 
     for (const how of ['answered', 'refused', 'never answered'] as const) {
       it(`says nothing of a read that is then ${how}`, async () => {
-        const made = new World(clock, { maxRetries: 1 })
+        const made = new World(clock, { runRedisMaxRetries: 1 })
         made.event()
         made.watches.released(made.topics[0]!)
         if (how === 'answered') made.reads[0]!.answer(hash(1))
@@ -432,7 +432,7 @@ describe('the watch of a run', () => {
       if (fields.has('locked:trap')) throw new Error('broken rule')
       return true
     }
-    const made = new World(clock, { maxRetries: 1 }, ['run'], { step: rule })
+    const made = new World(clock, { runRedisMaxRetries: 1 }, ['run'], { step: rule })
     made.reads[0]!.answer(hash(1))
     await clock.pass(COALESCE_MS)
     made.event()
