@@ -1,4 +1,7 @@
-/** What CI watches: ratios of ours to the peer of the same run, each with a limit. They are in gate.json, and this file only judges. */
+/**
+ * What CI watches: ratios of ours to the peer of the same run, each with a limit. gate.json lists
+ * them; this file only judges.
+ */
 import { readFileSync } from 'node:fs'
 import type { Outcome } from './report/outcome.ts'
 import { align } from './report/table.ts'
@@ -6,7 +9,7 @@ import { align } from './report/table.ts'
 export interface Limit {
   scenario: string
   metric: string
-  /** One of the two: the ratio of the medians, ours over the peer's. */
+  /** Limits of the ratio of the medians, ours over the peer's; at least one is set. */
   atMost?: number
   atLeast?: number
 }
@@ -24,7 +27,7 @@ export interface Verdict {
   why?: string
 }
 
-/** The project's gate. Throws when one of its limits has no bound, for it would hold nothing. */
+/** Reads the project's gate. Throws when a limit has no bound, because it would limit nothing. */
 export function readGate(file = new URL('../../bench/gate.json', import.meta.url)): Gate {
   const gate: Gate = JSON.parse(readFileSync(file, 'utf8'))
   const loose = gate.limits.find(({ atMost, atLeast }) => typeof atMost !== 'number' && typeof atLeast !== 'number')
@@ -32,7 +35,7 @@ export function readGate(file = new URL('../../bench/gate.json', import.meta.url
   return gate
 }
 
-/** Judges each limit by the outcomes of one run. What was not measured is missed: a gate that nobody ran has not been passed. */
+/** Judges each limit by the outcomes of one run. A ratio that was not measured counts as missed. */
 export function judge({ peer, limits }: Gate, ours: string, outcomes: Outcome[]): Verdict[] {
   return limits.map((limit) => {
     const outcome = outcomes.find(({ scenario }) => scenario === limit.scenario)
@@ -47,19 +50,23 @@ export function judge({ peer, limits }: Gate, ours: string, outcomes: Outcome[])
     if (own === undefined) return missed(limit, `no round of ${ours} has it`)
     if (other === undefined) return missed(limit, `no round of ${peer} has it`)
     const ratio = own / other
-    // Memory that was given back in between makes a slope negative: two such have a ratio that means nothing.
+    // Memory that the process gave back meanwhile makes a slope negative; a ratio of such slopes
+    // means nothing.
     if (!(own > 0 && other > 0 && Number.isFinite(ratio))) return missed(limit, `${own} over ${other} is no ratio`)
     return { limit, ratio, passed: ratio <= (limit.atMost ?? Infinity) && ratio >= (limit.atLeast ?? 0) }
   })
 }
 
-/** Whether most rounds of a subject have values: one of three may have been the quiet one. */
+/** Whether most rounds of a subject have values: a single valid round may be a lucky one. */
 function hasMost({ subjects }: Outcome, name: string): boolean {
   const rounds = subjects.find(({ subject }) => subject === name)?.rounds ?? []
   return rounds.filter((round) => 'values' in round).length > rounds.length / 2
 }
 
-/** What a subject did wrong in one of its rounds: no other round makes up for it. A busy machine is no fault of it. */
+/**
+ * The fault of a subject in one of its rounds, which no other round makes up for. A busy machine is
+ * not such a fault.
+ */
 function faultOf({ subjects }: Outcome, name: string): string | undefined {
   const rounds = subjects.find(({ subject }) => subject === name)?.rounds ?? []
   const faults = rounds.flatMap((round) =>
@@ -77,7 +84,7 @@ export const verdictTable = (peer: string, verdicts: Verdict[]): string =>
 
 export const VERDICT_HEAD = ['', 'ratio', 'limit', '']
 
-/** What was measured, the ratio, its limit, and whether it holds. */
+/** A table of the measured medians, the ratio, its limit, and the verdict. */
 export function verdictRow({ limit, ratio, passed, why }: Verdict): string[] {
   const bound = limit.atMost === undefined ? `at least ${limit.atLeast}` : `at most ${limit.atMost}`
   const how = passed ? 'passed' : `MISSED ${why ?? ''}`.trim()

@@ -1,6 +1,6 @@
 /**
- * The bench's command line. Tables go to stdout, progress to stderr. Exit status 1: a round was not reported, or the gate was missed; 2: the
- * arguments cannot be.
+ * The bench's command line. Tables go to stdout, progress to stderr. Exit status 1: a round was not
+ * reported, or the gate was missed. Exit status 2: invalid arguments.
  */
 
 import { fileURLToPath } from 'node:url'
@@ -15,11 +15,11 @@ import { progressLines } from './report/progress.ts'
 import { tableOf } from './report/table.ts'
 import { runScenario } from './rounds.ts'
 import { Impossible } from './scenario.ts'
-import { SCENARIOS } from './scenarios.ts'
+import { SCENARIOS } from './scenarios/all.ts'
 import { redisServer } from './stage/installed.ts'
 import { OURS, SUBJECTS } from './subjects.ts'
 
-/** Of the project, wherever it is started. */
+/** In the folder of the project, wherever the command is started. */
 const REPORT = fileURLToPath(new URL('../../bench/results/report.html', import.meta.url))
 
 interface Arguments extends Options {
@@ -37,36 +37,37 @@ const upTo = (most: number) => (text: string) => {
 const names = (all: { name: string }[]) => all.map(({ name }) => name).join(', ')
 
 const command = new Command('bench')
-  .description('Compares the gateway with what people use instead, in turn, on this machine.')
-  .argument('[scenario...]', `which ones, by the beginning of their names: ${names(SCENARIOS)}`)
+  .description('Compares the gateway with its alternatives, in turn, on this machine.')
+  .argument('[scenario...]', `scenarios to run, by the beginning of their names: ${names(SCENARIOS)}`)
   .option('--sockets <n>', 'sockets, each on a session of its own', upTo(15_000))
   .option('--messages <n>', 'messages measured in a round', upTo(50_000_000))
   .option('--rounds <n>', 'rounds of each scenario', upTo(50))
   .option(
     '--rate <n>',
-    'messages a second, where they are paced; for as long, unless --messages says how many',
+    'messages a second in paced scenarios; keeps the duration unless --messages is given',
     upTo(1_000_000),
   )
-  .option('--window <n>', 'messages under way, where they are not paced', upTo(1_000_000))
+  .option('--window <n>', 'messages under way in saturated scenarios', upTo(1_000_000))
   .option('--subject <name...>', `only these: ${names(SUBJECTS)}`)
-  .option('--quick', 'one small round of each against the first peer, under a minute')
-  .option('--json', 'one JSON object instead of tables')
+  .option('--quick', 'one small round of each scenario against the first peer, in under a minute')
+  .option('--json', 'print one JSON object instead of tables')
   .option(
     '--report <file>',
-    'where the page with charts goes, one file (default: bench/results/report.html; with --json, none)',
+    'the file for the page with charts (default: bench/results/report.html; with --json, none)',
   )
   .addOption(
-    new Option('--gate', 'only what gate.json holds, against its peer; exit status 1 when a limit is missed').conflicts(
-      [
-        // It judges what its scenarios do by default.
-        ...['quick', 'subject', 'sockets', 'messages', 'rate', 'window'],
-      ],
-    ),
+    new Option(
+      '--gate',
+      'run only the scenarios of gate.json against its peer; exit status 1 when a limit is missed',
+    ).conflicts([
+      // The gate judges the default settings of its scenarios.
+      ...['quick', 'subject', 'sockets', 'messages', 'rate', 'window'],
+    ]),
   )
   .exitOverride()
   .action(run)
 
-/** What takes no part, and why: said at once, and in the report. */
+/** What is left out and why: printed at once, and listed in the report. */
 const left: string[] = []
 
 function leaveOut(what: string, why: string): void {
@@ -99,7 +100,7 @@ async function run(scenarios: string[], options: Arguments): Promise<void> {
     const outcome = await runScenario(scenario, settings, able, progress)
     outcomes.push(outcome)
     if (!options.json) process.stdout.write(`\n${tableOf(outcome, scenario.metrics)}\n`)
-    // So far: whoever interrupts a long run keeps what is there.
+    // Written after each scenario, so that an interrupted run keeps its results.
     if (report !== undefined) writeWhole(report, reportPage({ machine: on, at, left, outcomes }))
   }
   const verdicts = gate && judge(gate, OURS.name, outcomes)
@@ -120,14 +121,14 @@ async function run(scenarios: string[], options: Arguments): Promise<void> {
 const allReported = (outcomes: Outcome[]): boolean =>
   outcomes.every(({ subjects }) => subjects.every(({ rounds }) => rounds.every((round) => 'values' in round)))
 
-process.once('SIGINT', () => process.exit(130)) // what was started is ended on exit
+process.once('SIGINT', () => process.exit(130)) // the exit handlers end the started processes
 process.once('SIGTERM', () => process.exit(143))
 process.once('SIGHUP', () => process.exit(129)) // the terminal is gone
-process.stdout.on('error', () => process.exit(1)) // nobody reads on: a pipe into head, say
+process.stdout.on('error', () => process.exit(1)) // the reader is gone, as with "| head"
 try {
   await command.parseAsync()
 } catch (error) {
   if (error instanceof Impossible) process.stderr.write(`error: ${error.message}\n`)
-  else if (!(error instanceof CommanderError)) throw error // which has said it already
+  else if (!(error instanceof CommanderError)) throw error // commander has already printed its message
   process.exitCode = error instanceof CommanderError && error.exitCode === 0 ? 0 : 2
 }

@@ -1,12 +1,15 @@
-/** From the command line to what is run: which scenarios, with which settings, and who takes part. What cannot be is said before the first round. */
+/**
+ * Turns the command line into a plan: which scenarios run, with which settings, on which subjects.
+ * Reports an invalid request before the first round.
+ */
 import { number } from './report/table.ts'
 import { Impossible, type Scenario, type Settings } from './scenario.ts'
-import { SCENARIOS } from './scenarios.ts'
+import { SCENARIOS } from './scenarios/all.ts'
 import { openFilesLimit } from './stage/procfs.ts'
 import type { Subject } from './subject.ts'
 import { SUBJECTS } from './subjects.ts'
 
-/** What may be changed for every scenario, by the names of the command line. */
+/** The settings that every scenario can take, by their command-line names. */
 export interface Options {
   sockets?: number
   messages?: number
@@ -20,19 +23,19 @@ export interface Options {
 export interface Planned {
   scenario: Scenario
   settings: Settings
-  /** Who takes part, in turn. */
+  /** The subjects that take part, in turn. */
   able: Subject[]
 }
 
-/** What takes no part, and why. */
+/** Reports what is left out, and why. */
 export type LeaveOut = (what: string, why: string) => void
 
-/** A round that takes longer is given up. */
+/** A longer round is given up. */
 const LONGEST_S = 140
-/** Of a process, beside its sockets. */
+/** The open files of a process beside its sockets. */
 const OTHER_FILES = 100
 
-/** @throws Impossible when a name or a number is none that can be measured. */
+/** @throws Impossible when a name is unknown or a number cannot be measured. */
 export function planOf(names: string[], options: Options, leaveOut: LeaveOut): Planned[] {
   const subjects = installed(chosen(SUBJECTS, subjectsOf(options), 'subject'), leaveOut)
   const planned = scenariosOf(names, options, leaveOut).map((scenario) => {
@@ -41,7 +44,7 @@ export function planOf(names: string[], options: Options, leaveOut: LeaveOut): P
     return { scenario, settings, able: partakers(scenario, subjects, leaveOut) }
   })
   const some = planned.filter(({ able }) => able.length > 0)
-  if (some.length === 0) throw new Impossible('none of the subjects can do any of the scenarios')
+  if (some.length === 0) throw new Impossible('no subject can run any of these scenarios')
   return some
 }
 
@@ -52,17 +55,17 @@ function chosen<T extends { name: string }>(all: T[], names: string[] | undefine
   return all.filter((one) => names.some((name) => one.name.startsWith(name)))
 }
 
-/** Those that are named, or all; of all, a quick run leaves out the long ones. */
+/** The named scenarios, or all of them. Without names, a quick run leaves out the long ones. */
 function scenariosOf(names: string[], { quick }: Options, leaveOut: LeaveOut): Scenario[] {
   const slow = names.length === 0 && quick ? SCENARIOS.filter(({ long }) => long) : []
-  for (const { name } of slow) leaveOut(name, 'not in a quick run, unless it is named')
+  for (const { name } of slow) leaveOut(name, 'a quick run leaves it out unless it is named')
   return chosen(SCENARIOS, names, 'scenario').filter((scenario) => !slow.includes(scenario))
 }
 
 const subjectsOf = ({ quick, subject }: Options): string[] | undefined =>
   subject ?? (quick ? SUBJECTS.slice(0, 2).map(({ name }) => name) : undefined)
 
-/** Those that are installed; who is not is named. */
+/** The installed subjects. Each missing one is reported. */
 function installed(subjects: Subject[], leaveOut: LeaveOut): Subject[] {
   return subjects.filter(({ name, missing }) => {
     const why = missing?.()
@@ -71,7 +74,7 @@ function installed(subjects: Subject[], leaveOut: LeaveOut): Subject[] {
   })
 }
 
-/** Which subjects take part in a scenario; who does not is named, with the reason. */
+/** The subjects that take part in a scenario. Each one that cannot is reported with the reason. */
 function partakers(scenario: Scenario, subjects: Subject[], leaveOut: LeaveOut): Subject[] {
   const { subjects: those } = scenario
   if (those && subjects.some(({ name }) => !those.includes(name))) leaveOut(scenario.name, `only ${those} can do it`)
@@ -83,7 +86,7 @@ function partakers(scenario: Scenario, subjects: Subject[], leaveOut: LeaveOut):
   })
 }
 
-/** Of the command line, and what each sets. */
+/** The command-line options, and the setting behind each. */
 const FLAGS = [
   ['sockets', 'sockets'],
   ['messages', 'messages'],
@@ -92,7 +95,10 @@ const FLAGS = [
   ['rounds', 'rounds'],
 ] as const
 
-/** Its defaults, and what is set of what it uses. Another pace is kept for as long, unless it is said how many messages. */
+/**
+ * The defaults of a scenario, changed by the given settings that it uses. Without a given number of
+ * messages, another rate keeps the duration.
+ */
 export function settingsOf(scenario: Scenario, { quick, ...options }: Options, leaveOut: LeaveOut): Settings {
   const { name, uses, defaults } = scenario
   const base = { ...defaults, ...(quick && scenario.quick) }

@@ -1,16 +1,19 @@
-/** The order of things: all subjects in turn, round by round, each on a fresh stage. */
+/** The order of a run: all subjects in turn, round by round, each on a fresh stage. */
 import { type Outcome, outcomeOf, type Round } from './report/outcome.ts'
 import { Faulty, Refused, type Scenario, type Settings } from './scenario.ts'
 import { onStage } from './stage/stage.ts'
 import type { Subject } from './subject.ts'
 
-/** Told of each round, before and after it. */
+/** Called before and after each round. */
 export interface Progress {
   begins(what: string): void
   ended(what: string, how: string): void
 }
 
-/** Runs all rounds of a scenario. A round that is refused or fails is in the outcome with its reason. */
+/**
+ * Runs all rounds of a scenario. The outcome holds the reason of a round that failed or was
+ * refused.
+ */
 export async function runScenario(
   scenario: Scenario,
   settings: Settings,
@@ -35,8 +38,8 @@ async function runRound(scenario: Scenario, settings: Settings, subject: Subject
     const set = { ...subject, env: { ...subject.env, ...scenario.env } }
     const values = await onStage(set, (stage) => scenario.round(stage, settings))
     const odd = Object.keys(values).find((key) => !Number.isFinite(values[key]))
-    // Less CPU than /proc tells, for one: there is nothing to divide by.
-    if (odd !== undefined) throw new Refused(`too little was done to measure ${odd}`)
+    // For example less CPU than /proc can show: there is nothing to divide by.
+    if (odd !== undefined) throw new Refused(`too little happened to measure ${odd}`)
     return { values }
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)

@@ -1,7 +1,7 @@
-/** The shape of who is measured. */
+/** The interface of what is measured. */
 import type { DialectName } from './load/dialects.ts'
 
-/** Where a program has to listen, and what is there for it. */
+/** Where a program has to listen, and what it can use. */
 export interface Place {
   port: number
   redisPort: number
@@ -12,7 +12,7 @@ export interface Place {
 export interface Program {
   command: string
   args: string[]
-  /** Files that it reads from `dir`, by their names. */
+  /** Files that it reads from `dir`, by name. */
   files: Record<string, string>
 }
 
@@ -20,20 +20,20 @@ export interface Subject {
   name: string
   /** What runs: a compiled file of the project, or any other program. */
   file?: URL
-  /** Of Node, for `file`. */
+  /** Options of Node, for `file`. */
   flags?: string[]
   args?: string[]
   program?: (place: Place) => Program
-  /** In addition to REDIS_URL, LISTEN_ADDR and what all have in common. */
+  /** In addition to REDIS_URL, LISTEN_ADDR and the variables that all subjects share. */
   env: Record<string, string>
   /** How it shows that it is ready: 200 on /health, or an open port. */
   ready: 'health' | 'port'
-  /** How its clients and agents speak; `plain` without it. */
+  /** The dialect of its clients and agents; `plain` by default. */
   dialect?: DialectName
-  /** Why it cannot run here, if it cannot. */
+  /** Why it cannot run here; undefined when it can. */
   missing?: () => string | undefined
-  /** Of a program that is no package of npm. */
+  /** The version of a program outside npm. */
   version?: () => string
-  /** Scenarios, by the beginning of their names, that it cannot do, and why. */
+  /** The scenarios that it cannot do, by the beginning of their names, each with the reason. */
   cannot?: Record<string, string>
 }

@@ -1,4 +1,4 @@
-/** Who is measured, as data. A new peer is one entry more. */
+/** What is measured, as data. A new peer is one more entry. */
 import { TOPIC_RULE } from './load/live.ts'
 import { NCHAN } from './peers/nchan.ts'
 import { WEBDIS } from './peers/webdis.ts'
@@ -9,7 +9,7 @@ export const OURS: Subject = {
   file: new URL('../src/cli/main.js', import.meta.url),
   flags: ['--max-semi-space-size=4'],
   args: ['serve'],
-  // Off: the peer has no such limit, and all sockets are of one address.
+  // Off: the peer has no such limits, and all sockets come from one address.
   env: { CONNECT_RATE: '0', CONNECT_RATE_PER_IP: '0', LIVE_TOPICS: TOPIC_RULE },
   ready: 'health',
 }

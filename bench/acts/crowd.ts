@@ -1,28 +1,33 @@
-/** The first act of most scenarios: a crowd of sockets, each on a session of its own. */
+/** The first act of most scenarios: many sockets, each on a session of its own. */
 import { DIALECTS } from '../load/dialects.ts'
 import type { ConnectResult } from '../load/fleet.ts'
 import { Faulty } from '../scenario.ts'
 import type { Stage } from '../stage/stage.ts'
 
-/** Handshakes under way at the same time. */
+/** The number of handshakes under way at the same time. */
 export const IN_FLIGHT = 200
 
 const CONNECT_MS = 90_000
 const CALL_MS = 5000
 
-/** Connects the sessions `first` to `first + count - 1`. Throws `Faulty` when one could not. */
+/**
+ * Connects the sessions `first` to `first + count - 1`. Throws `Faulty` when one cannot connect.
+ */
 export async function connectSome(stage: Stage, first: number, count: number): Promise<ConnectResult> {
   return everyone(await stage.receiver.call('connect', { ...orderOf(stage), first, count }, CONNECT_MS))
 }
 
-/** Connects `count` sockets to session 0, whose token must be good for all. Throws as `connectAll`. */
+/** Connects `count` sockets to session 0, whose token must be reusable. Throws as `connectAll`. */
 export async function connectTogether(stage: Stage, count: number): Promise<void> {
   const order = { ...orderOf(stage), first: 0, count, together: true }
   everyone(await stage.receiver.call('connect', order, CONNECT_MS))
   await refuseUnless(stage, { sockets: count, channels: 1 })
 }
 
-/** Connects sessions as `connectSome`. Throws `Faulty` unless every one is open and, where it has a channel of its own, subscribed in Redis. */
+/**
+ * Connects sessions as `connectSome`. Throws `Faulty` unless every socket is open and, where a
+ * session has a channel of its own, subscribed in Redis.
+ */
 export async function connectAll(stage: Stage, first: number, count: number): Promise<void> {
   await connectSome(stage, first, count)
   await refuseUnless(stage, { sockets: first + count, channels: first + count })
@@ -30,14 +35,17 @@ export async function connectAll(stage: Stage, first: number, count: number): Pr
 
 const orderOf = ({ port, dialect }: Stage) => ({ port, dialect, inFlight: IN_FLIGHT })
 
-/** What became of a crowd. Throws `Faulty` when one of them could not connect. */
+/** The result of connecting. Throws `Faulty` when a socket could not connect. */
 export function everyone(result: ConnectResult): ConnectResult {
   const { opened, failed, reasons } = result
   if (failed === 0) return result
   throw new Faulty(`${failed} of ${opened + failed} sockets could not connect: ${JSON.stringify(reasons)}`)
 }
 
-/** Throws `Faulty` unless so many are open and, where each has a channel of its own, subscribed in Redis. */
+/**
+ * Throws `Faulty` unless this many sockets are open and, where each session has a channel,
+ * subscribed.
+ */
 export async function refuseUnless(stage: Stage, expected: { sockets: number; channels: number }): Promise<void> {
   const [subscribed, { open, lost }] = await Promise.all([
     stage.redis.subscribedChannels(),

@@ -1,4 +1,7 @@
-/** The act of most scenarios: sockets on sessions, messages to them, and a look whether each has come to whom it was for. */
+/**
+ * The act of most scenarios: connect sockets to sessions, publish messages to them, and check that
+ * each message reached its socket.
+ */
 import type { Published } from '../load/publisher.ts'
 import type { Arrivals } from '../load/receiver.ts'
 import { Faulty, type Metric, refuseIfBound, refuseIfSlow, type Settings, type Values } from '../scenario.ts'
@@ -10,21 +13,24 @@ import { figureMetrics, figuresOf, Measure, OTHERS } from './figures.ts'
 const CALL_MS = 5000
 const QUIET_MS = 5000
 const PUBLISH_MS = 150_000
-const SATURATED_WARM_UP = 200_000 // until the kernel has widened the receive buffers and V8 has optimised
+const SATURATED_WARM_UP = 200_000 // the kernel has then widened the receive buffers, and V8 has optimised the code
 const PACED_WARM_UP_S = 2
-/** A warm-up is never longer than that of what is measured. */
+/** A warm-up lasts at most as long as the measurement. */
 const WARM_UP_SHARE = 0.5
 
-/** To which sessions messages go: the first so many, so many in a row to each; and whether all sockets are on one. */
+/**
+ * The sessions that messages go to: how many, how many messages in a row to each, and whether all
+ * sockets are on one session.
+ */
 export interface Spread {
   sessions: number
   burst?: number
   together?: true
 }
 
-/** A way of publishing, and how many messages it needs to warm up. */
+/** A way of publishing, and the number of messages that it needs to warm up. */
 export interface Pace {
-  /** Whether the publisher has to know what has arrived. */
+  /** Whether the publisher has to know how many messages have arrived. */
   acknowledged: boolean
   warmUp(settings: Settings): number
   publish(stage: Stage, count: number, settings: Settings): Promise<Published>
@@ -38,7 +44,7 @@ export const saturated: Pace = {
 
 export const paced: Pace = pacedBy(1)
 
-/** Messages at the given pace, so many at a time. */
+/** Publishes messages at a given pace, in bursts of this size. */
 export function pacedBy(burst: number): Pace {
   return {
     acknowledged: false,
@@ -47,7 +53,7 @@ export function pacedBy(burst: number): Pace {
   }
 }
 
-/** Two seconds' worth, or half as many as are measured when that is less. */
+/** The messages of two seconds, or half of the measured messages when that is less. */
 export const pacedWarmUp = ({ messages, perSecond }: Settings): number =>
   Math.min(perSecond * PACED_WARM_UP_S, Math.ceil(messages * WARM_UP_SHARE))
 
@@ -69,13 +75,13 @@ export async function round(stage: Stage, settings: Settings, pace: Pace, spread
   const { published, arrivals } = await exchange(stage, pace, messages, warmUp + messages, settings)
   const { cpu, ...others } = measure.end()
   const { generatorShare } = arrivals
-  // Where the publisher waits for the receiver, an absence of either makes nobody late.
+  // When the publisher waits for the receiver, a pause of either delays no message.
   refuseIfBound('receiver', pace.acknowledged ? { generatorShare } : arrivals)
   refuseIfBound('publisher', published)
   return { ...valuesOf(messages, published, arrivals, cpu), ...others, peakMb: peakBytes(stage.pid) / 1e6 }
 }
 
-/** Connects all sockets, and opens the publisher. */
+/** Connects all sockets and opens the publisher. */
 export async function prepare(
   stage: Stage,
   { sockets }: Settings,
@@ -91,7 +97,10 @@ export async function prepare(
   await (together ? connectTogether(stage, sockets) : connectAll(stage, 0, sockets))
 }
 
-/** Publishes `count` messages and waits for them all. Throws `Faulty` when one is missing, doubled, out of order or at the wrong socket. */
+/**
+ * Publishes `count` messages and waits for all of them. Throws `Faulty` when a message is missing,
+ * doubled, out of order or at the wrong socket.
+ */
 export async function exchange(stage: Stage, pace: Pace, count: number, total: number, settings: Settings) {
   const publishing = pace.publish(stage, count, settings)
   publishing.catch(() => {}) // awaited below, unless a loss is found first
@@ -100,7 +109,10 @@ export async function exchange(stage: Stage, pace: Pace, count: number, total: n
   return { published: await publishing, arrivals }
 }
 
-/** Throws `Faulty` when not all have come to whom they were for, once and in order, or a socket was lost. */
+/**
+ * Throws `Faulty` unless every message arrived once, in order and at its socket, and no socket was
+ * lost.
+ */
 export function refuseFaults({ delivered, outOfOrder, foreign, astray, lostSockets }: Arrivals, total: number): void {
   const faults = [
     delivered !== total && `${delivered} messages have arrived, and not ${total}`,

@@ -1,4 +1,4 @@
-/** What a round comes to: CPU, pace and latency of whatever was counted. */
+/** The figures of a round: CPU, pace and latency of whatever was counted. */
 
 import { availableParallelism } from 'node:os'
 import type { Latency } from '../load/latencies.ts'
@@ -6,7 +6,7 @@ import { type Metric, refuseIfTooLittle, type Values } from '../scenario.ts'
 import { cpuSeconds, idleSeconds } from '../stage/procfs.ts'
 import type { Stage } from '../stage/stage.ts'
 
-/** What the subject and the others of a stage take, from now on. */
+/** Measures the CPU of the subject and of the other processes of a stage from now on. */
 export class Measure {
   readonly #stage: Stage
   readonly #before: { cpu: number; redis: number; idle: number; atMs: number }
@@ -16,7 +16,7 @@ export class Measure {
     this.#before = this.#look()
   }
 
-  /** @returns `cpu` of the subject, in seconds, and how busy the others were meanwhile, in %. */
+  /** @returns `cpu` of the subject in seconds, and how busy the other processes were, in %. */
   end(): { cpu: number; redisBusy: number; machineIdle: number } {
     const [before, after] = [this.#before, this.#look()]
     const seconds = (after.atMs - before.atMs) / 1000
@@ -33,7 +33,7 @@ export class Measure {
   }
 }
 
-/** @param cpu of the subject, in seconds. Throws `Refused` when it is too little to tell. */
+/** @param cpu of the subject, in seconds. Throws `Refused` when it is too little to measure. */
 export function figuresOf(
   count: number,
   {
@@ -56,7 +56,10 @@ export function figuresOf(
   }
 }
 
-/** How those are shown: what is counted, what `perSecond` says of it, and from where to where it takes its time. */
+/**
+ * The metrics of a paced scenario: what is counted, what `perSecond` means, and between which
+ * points latency is measured.
+ */
 export const figureMetrics = (one: string, perSecond: string, way: string): Metric[] => [
   { key: 'cpuUs', label: `CPU per ${one}, us`, digits: 2, better: 'lower' },
   {

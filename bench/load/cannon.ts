@@ -1,4 +1,4 @@
-/** autocannon: answers of one path, with so many requests under way at a time (closed loop). */
+/** autocannon: requests one path with a fixed number of requests under way (closed loop). */
 import autocannon from 'autocannon'
 import { upgradeRequest } from './client.ts'
 import { Latencies, type Latency } from './latencies.ts'
@@ -7,25 +7,30 @@ export interface Shots {
   port: number
   path: string
   answers: number
-  /** What every answer has to be. */
+  /** The status that every answer must have. */
   status: number
-  /** So many answers a second at most, so that the subject is measured and not autocannon. */
+  /** The most answers a second, so that the subject is measured and not autocannon. */
   perSecond: number
 }
 
 export interface Answered {
   answers: number
-  /** Answers with another status, and requests that had none. */
+  /** Answers with another status, and requests without an answer. */
   failed: number
   latencyMs: Latency
 }
 
 const CONNECTIONS = 10
-/** Refusals close their connection: each is asked for on one of its own, so many at once. */
+/**
+ * Refusals close their connection, so each request has a connection of its own; this many at once.
+ */
 const VOLLEY = 50
 const SAMPLE_MS = 20
 
-/** GET requests over a few connections that stay. autocannon asks a second's worth in a row, and then waits for the next second. */
+/**
+ * Sends GET requests over a few persistent connections. autocannon sends the requests of one second
+ * in a row and then waits for the next second.
+ */
 export async function answersOf({ perSecond, ...shots }: Shots): Promise<Answered> {
   const count = new Count(shots.status)
   const { port, path, answers } = shots
@@ -34,11 +39,11 @@ export async function answersOf({ perSecond, ...shots }: Shots): Promise<Answere
   return count.answered(answers)
 }
 
-/** Upgrades with a token that is none, each on a new connection, in volleys. */
+/** Sends upgrades with an invalid token, each on a new connection, in volleys. */
 export async function refusalsOf({ port, path, answers, status, perSecond }: Shots): Promise<Answered> {
   const count = new Count(status)
   const request = Buffer.from(upgradeRequest({ port, path, token: 'not-the-token' }))
-  // Its own requests begin with "Connection: keep-alive", which an upgrade must not.
+  // autocannon's own requests contain "Connection: keep-alive", which an upgrade must not contain.
   const setupClient = (client: object) => void Object.assign(client, { getRequestBuffer: () => request })
   const options = { url: `http://127.0.0.1:${port}${path}`, connections: VOLLEY, amount: VOLLEY, setupClient }
   const volleys = Math.ceil(answers / VOLLEY)
@@ -54,7 +59,7 @@ export async function refusalsOf({ port, path, answers, status, perSecond }: Sho
 function fire(options: autocannon.Options, count: Count): Promise<void> {
   return new Promise((resolve, reject) => {
     const running = autocannon({ sampleInt: SAMPLE_MS, ...options }, (error) => (error ? reject(error) : resolve()))
-    // Its own figures are whole milliseconds.
+    // autocannon's own latencies are whole milliseconds.
     running.on('response', (_, status, _bytes, ms) => count.one(status, ms))
   })
 }

@@ -1,4 +1,7 @@
-/** One WebSocket client on a raw TCP socket: the upgrade, then frames, with as little work per message as possible. */
+/**
+ * One WebSocket client on a raw TCP socket. It does the upgrade, then reads frames with as little
+ * work per message as possible.
+ */
 import { connect, type Socket } from 'node:net'
 import { nowUs } from './clock.ts'
 import type { Dialect } from './dialects.ts'
@@ -12,21 +15,24 @@ const CLOSE = 8
 const PING = 9
 const PONG = 10
 
-/** All sockets read into this buffer, one after the other: reading and handing over are one synchronous step. */
+/**
+ * All sockets read into this buffer, one after the other: a chunk is read and handled in one
+ * synchronous step.
+ */
 const READ_BUFFER = Buffer.allocUnsafeSlow(256 * 1024)
 
-/** Where to connect, and as whom. */
+/** Where a client connects, and with which identity. */
 export interface Door {
   port: number
   path: string
   token: string
-  /** Where more is said than the upgrade. */
+  /** Set where the dialect needs more than the upgrade. */
   dialect?: Dialect
-  /** As which session, or as the holder of which topics. */
+  /** The number of its session, or of the path that names its topics. */
   session?: number
 }
 
-/** Told once each: `opened` or `failed`, and `closed` after `opened`. */
+/** Callbacks, each called once: `opened` or `failed`, and `closed` after `opened`. */
 export interface ClientOwner {
   opened(client: Client): void
   failed(client: Client, why: string): void
@@ -40,7 +46,7 @@ export class Client implements FrameSink {
   readonly #socket: Socket
   readonly #frames = new FrameReader(this)
   readonly #dialect: Dialect | undefined
-  /** The session that it was opened for. */
+  /** The session of the client. */
   readonly session: number
   #phase: 'handshake' | 'hello' | 'open' | 'over' = 'handshake'
   #head = ''
@@ -68,17 +74,17 @@ export class Client implements FrameSink {
     this.#socket.destroy()
   }
 
-  /** Reads nothing any more. */
+  /** Stops reading. */
   pause(): void {
     this.#socket.pause()
   }
 
-  /** The sequence number of the message that would have come next. */
+  /** The sequence number that the next message must have. */
   get due(): number {
     return this.#due
   }
 
-  /** Writes bytes that hold whole frames. */
+  /** Writes bytes that contain whole frames. */
   send(frames: Uint8Array): void {
     this.#socket.write(frames)
   }
@@ -121,7 +127,7 @@ export class Client implements FrameSink {
     else this.#open(READ_BUFFER.subarray(end + 4 - before, count))
   }
 
-  /** `rest` is what came behind the 101 in the same chunk. */
+  /** `rest` is what followed the 101 in the same chunk. */
   #open(rest: Uint8Array): void {
     this.#arrivedUs = nowUs()
     const hello = this.#dialect?.hello
@@ -131,7 +137,9 @@ export class Client implements FrameSink {
     if (rest.length > 0) this.#frames.read(rest, rest.length)
   }
 
-  /** A frame before the one that says that it is open; what a server says of itself before that is let through. */
+  /**
+   * Handles a frame before the one that opens the client. Earlier frames of the server are ignored.
+   */
   #answer(frame: string): void {
     if (!frame.startsWith(this.#dialect!.hello!.answer)) {
       if (!frame.startsWith('0{')) this.end(`refused with ${frame.slice(0, 80)}`)
@@ -150,7 +158,7 @@ function refusalIn(head: string): string | undefined {
   return ACCEPT.test(head) ? undefined : 'wrong Sec-WebSocket-Accept'
 }
 
-/** The text of the request that a client sends. */
+/** The text of the upgrade request. */
 export function upgradeRequest({ port, path, token, dialect }: Door): string {
   const origin = dialect?.origin ? `Origin: ${dialect.origin}\r\n` : ''
   return (

@@ -3,8 +3,9 @@
 const LOOKS = 50
 
 /**
- * How far `performance.now()` is behind it. The two cannot be read in the same moment, and a process that starts may be interrupted in between for milliseconds:
- * of several looks the quickest is right.
+ * The offset between `performance.now()` and that clock. The two cannot be read at the same moment,
+ * and a starting process may be interrupted in between for milliseconds, so the quickest of several
+ * readings counts.
  */
 function offsetUs(): number {
   let best = { tookNs: Number.POSITIVE_INFINITY, offsetUs: 0 }
@@ -19,12 +20,15 @@ function offsetUs(): number {
 
 const OFFSET_US = offsetUs()
 
-/** Microseconds since the machine booted; comparable between processes, to about a microsecond. Costs about 40 ns. */
+/**
+ * Microseconds since the machine booted. Comparable between processes, to about a microsecond.
+ * Costs about 40 ns.
+ */
 export const nowUs = (): number => OFFSET_US + performance.now() * 1000
 
 export const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
-/** Rejects with `what` when `work` takes longer than `ms`. The work itself is not stopped by it. */
+/** Rejects with `what` when `work` takes longer than `ms`. The work itself is not cancelled. */
 export function withDeadline<T>(work: Promise<T>, ms: number, what: string): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error(`${what}: not done within ${ms / 1000} s`)), ms)

@@ -1,6 +1,7 @@
 /**
- * How the clients and agents of each kind of gateway speak. A dialect turns the bench's message into the bytes that are published, and
- * into the frame that a client gets; both are templates that are stamped and read at fixed places, so that all subjects cost the bench the same.
+ * How the clients and agents of each kind of gateway speak. A dialect turns the bench's message
+ * into the bytes that agents publish, and into the frame that a client gets. Both are templates
+ * that are stamped and read at fixed offsets, so that all subjects cost the bench the same.
  */
 import { sessionDown, sessionUp } from '../../src/contract/names.ts'
 import { command } from './command.ts'
@@ -11,27 +12,32 @@ export type DialectName = 'plain' | 'socket.io' | 'webdis' | 'nchan'
 
 export interface Dialect {
   path(session: number): string
-  /** The Origin header, for whoever insists on one. */
+  /** The Origin header, for subjects that require one. */
   origin?: string
-  /** Whether each session has a Redis channel of its own that is subscribed while a socket is open. */
+  /**
+   * Whether each session has a Redis channel of its own that is subscribed while a socket is open.
+   */
   ownChannels: boolean
-  /** What a client says after the 101, and how the frame begins that makes it open; without it the 101 does. */
+  /**
+   * What a client sends after the 101, and the beginning of the frame that opens it. Without this
+   * the 101 opens it.
+   */
   hello?: { says(session: number): string; answer: string }
-  /** A ping of the server's that is a message, and its answer. */
+  /** A ping that the server sends as a message, and its answer. */
   ping?: { frame: string; answer: string }
-  /** What an agent writes to publish, and to whom. */
+  /** What an agent writes to publish, and to which server. */
   publish(session: number, payload: string): Buffer
   publishTo: 'redis' | 'subject'
-  /** The frame that brings it to a client. */
+  /** The frame that delivers the message to a client. */
   frame(session: number, payload: string): string
-  /** The frame with which a client publishes to `sessionUp`; undefined when it cannot. */
+  /** The frame with which a client publishes to `sessionUp`; undefined when it cannot publish. */
   upstream?(session: number, payload: string): string
 }
 
 const publishDown = (session: number, payload: string): Buffer =>
   command('PUBLISH', sessionDown(sessionId(session)), payload)
 
-/** The session door's; the peer that is written by hand has the same. */
+/** The session door's dialect; the hand-written peer uses it, too. */
 const plain: Dialect = {
   path: (session) => `/bench/ws/${sessionId(session)}`,
   ownChannels: true,
@@ -41,7 +47,10 @@ const plain: Dialect = {
   upstream: (_, payload) => payload,
 }
 
-/** Engine.IO 4 over its WebSocket transport alone; agents publish what @socket.io/redis-emitter would. */
+/**
+ * Engine.IO 4 over its WebSocket transport alone. Agents publish what @socket.io/redis-emitter
+ * publishes.
+ */
 const socketIo: Dialect = {
   path: () => '/socket.io/?EIO=4&transport=websocket',
   ownChannels: false,
@@ -64,7 +73,7 @@ const socketIo: Dialect = {
   upstream: (_, payload) => `42["message",${payload}]`,
 }
 
-/** Commands of Redis as JSON over a WebSocket: a client subscribes by itself. */
+/** Commands of Redis as JSON over a WebSocket. The client itself sends SUBSCRIBE. */
 const webdis: Dialect = {
   path: () => '/.json',
   origin: 'http://127.0.0.1',
@@ -78,7 +87,7 @@ const webdis: Dialect = {
   frame: (session, payload) => JSON.stringify({ SUBSCRIBE: ['message', sessionDown(sessionId(session)), payload] }),
 }
 
-/** Agents publish over HTTP, to nginx; its Redis is for its own use. */
+/** Agents publish over HTTP to nginx. Its Redis is private to nchan. */
 const nchan: Dialect = {
   path: (session) => `/sub/${sessionId(session)}`,
   ownChannels: false,
@@ -92,6 +101,6 @@ const nchan: Dialect = {
 
 export const DIALECTS: Record<DialectName, Dialect> = { plain, 'socket.io': socketIo, webdis, nchan }
 
-/** The bytes with which Redis tells a subscriber of `session:*:up` of a client's message. */
+/** The bytes that Redis sends to a subscriber of `session:*:up` for a client's message. */
 export const upstreamMessage = (session: number, payload: string): Buffer =>
   command('pmessage', sessionUp('*'), sessionUp(sessionId(session)), payload)

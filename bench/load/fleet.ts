@@ -1,4 +1,4 @@
-/** All clients of the bench: connects them with bounded concurrency and knows which are open. */
+/** All clients of the bench. Connects them with bounded concurrency and knows which are open. */
 import { createHistogram } from 'node:perf_hooks'
 import { Client, type ClientOwner, type Door } from './client.ts'
 import { nowUs } from './clock.ts'
@@ -11,18 +11,18 @@ import { Usage } from './usage.ts'
 const HANDSHAKE_DEADLINE_US = 10_000_000
 const LONGEST_US = 60_000_000
 
-/** Which sessions to connect to, one socket each: `first` and the `count - 1` after it. */
+/** The sessions to connect to, one socket each: `first` and the `count - 1` after it. */
 export interface ConnectOrder {
   port: number
   first: number
   count: number
-  /** Handshakes under way at the same time. */
+  /** The number of handshakes under way at the same time. */
   inFlight: number
-  /** Connect to so many runs, in turn, and not to sessions. */
+  /** Connect to this many runs, in turn, and not to sessions. */
   runs?: number
-  /** How the subject's clients speak; `plain` without it. */
+  /** The dialect of the subject's clients; `plain` by default. */
   dialect?: DialectName
-  /** All on the session `first`. */
+  /** Connect all sockets to the session `first`. */
   together?: boolean
   /** Connect to these paths, in turn. */
   paths?: string[]
@@ -31,20 +31,20 @@ export interface ConnectOrder {
 export interface ConnectResult {
   opened: number
   failed: number
-  /** How many failed for which reason. */
+  /** The number of failures for each reason. */
   reasons: Record<string, number>
   seconds: number
   p50Ms: number
   p99Ms: number
   p999Ms: number
-  /** CPU share of the generator meanwhile. */
+  /** The CPU share of the generator meanwhile. */
   generatorShare: number
 }
 
 export class Fleet implements ClientOwner {
-  /** Sockets that were open and are not any more, by reason. */
+  /** Sockets that were open and are closed now, by reason. */
   readonly lost: Record<string, number> = {}
-  /** Of those, the least that one had got: the number of its next message. */
+  /** Among those, the lowest sequence number that was due next. */
   leastDue = Number.POSITIVE_INFINITY
   readonly #tally: Counter
   readonly #connecting = new Set<Client>()
@@ -59,7 +59,9 @@ export class Fleet implements ClientOwner {
     return this.#open.size
   }
 
-  /** Connects as ordered; resolves when every handshake has succeeded or failed (after 10 s at the latest). */
+  /**
+   * Connects as ordered. Resolves when every handshake has succeeded or failed, after at most 10 s.
+   */
   async connect(order: ConnectOrder): Promise<ConnectResult> {
     const usage = new Usage()
     const startedUs = nowUs()
@@ -77,12 +79,12 @@ export class Fleet implements ClientOwner {
     return { opened, failed, reasons, seconds, ...latency, generatorShare: usage.used().generatorShare }
   }
 
-  /** The `count` sockets that were opened last read nothing any more. */
+  /** Stops reading from the `count` sockets that were opened last. */
   pauseLast(count: number): void {
     for (const client of [...this.#open].slice(-count)) client.pause()
   }
 
-  /** All that are open, in the order in which they were opened. */
+  /** All open clients, in the order in which they were opened. */
   clients(): Client[] {
     return [...this.#open]
   }

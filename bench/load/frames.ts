@@ -1,6 +1,9 @@
-/** Reads the frames of a WebSocket server (RFC 6455, section 5.2; never masked) out of chunks that are cut anywhere. */
+/**
+ * Reads the frames of a WebSocket server (RFC 6455, section 5.2; never masked) from chunks that may
+ * be cut anywhere.
+ */
 
-/** Who is told of the frames. The bytes are only valid during the call. */
+/** Receives the frames. The bytes are only valid during the call. */
 export interface FrameSink {
   message(bytes: Uint8Array, start: number, length: number): void
   control(opcode: number, payload: Uint8Array): void
@@ -19,7 +22,9 @@ export class FrameReader {
     this.#sink = sink
   }
 
-  /** Reads `bytes` up to `end`. A frame that is not complete yet is copied, everything else is read where it lies. */
+  /**
+   * Reads `bytes` up to `end`. Only an incomplete frame is copied; all others are read in place.
+   */
   read(bytes: Uint8Array, end: number): void {
     if (this.#carry.length === 0) {
       this.#keep(bytes, this.#frames(bytes, 0, end), end)
@@ -35,7 +40,7 @@ export class FrameReader {
     this.#carry = start === end ? NONE : new Uint8Array(bytes.subarray(start, end)) // a Buffer's slice would not copy
   }
 
-  /** Hands over all complete frames and returns where the first incomplete one starts. */
+  /** Passes on all complete frames. Returns where the first incomplete frame starts. */
   #frames(bytes: Uint8Array, from: number, end: number): number {
     let at = from
     while (end - at >= 2) {
@@ -68,7 +73,10 @@ function longLength(bytes: Uint8Array, at: number, count: number): number {
   return length
 }
 
-/** A frame of up to 125 bytes as a client sends it: masked, here with the mask 0, which leaves the payload as it is. */
+/**
+ * A frame of up to 125 bytes as a client sends it. Its mask is 0, which leaves the payload
+ * unchanged.
+ */
 export function clientControlFrame(opcode: number, payload: Uint8Array): Uint8Array {
   const frame = new Uint8Array(6 + payload.length)
   frame[0] = FINAL | opcode
@@ -77,7 +85,7 @@ export function clientControlFrame(opcode: number, payload: Uint8Array): Uint8Ar
   return frame
 }
 
-/** A text frame of up to 65,535 bytes as a client sends it, masked with 0 as well. */
+/** A text frame of up to 65,535 bytes as a client sends it, also masked with 0. */
 export function clientTextFrame(text: string): Buffer {
   const payload = Buffer.from(text)
   if (payload.length <= 125) return Buffer.from(clientControlFrame(1, payload))

@@ -1,8 +1,8 @@
-/** Questions and answers between the bench and its forked processes, over Node's own IPC channel. */
+/** Requests and answers between the bench and its forked processes, over Node's own IPC channel. */
 import type { ChildProcess } from 'node:child_process'
 import { withDeadline } from './clock.ts'
 
-/** What a forked process can be asked for: one argument in, one answer out, both plain JSON. */
+/** The commands of a forked process: one argument in, one answer out, both plain JSON. */
 export type Commands = Record<string, (argument: never) => unknown>
 
 interface Question {
@@ -17,7 +17,7 @@ interface Answer {
   error?: string
 }
 
-/** Answers the questions of the parent with `commands`, and ends this process when the parent is gone. */
+/** Answers the parent's requests with `commands`. Ends this process when the parent is gone. */
 export function serve(commands: Commands): void {
   process.on('message', async ({ id, name, argument }: Question) => {
     const answer: Answer = { id }
@@ -29,7 +29,7 @@ export function serve(commands: Commands): void {
     process.send?.(answer)
   })
   process.on('disconnect', () => process.exit(0))
-  process.on('SIGINT', () => {}) // a Ctrl-C reaches the whole group; the parent decides
+  process.on('SIGINT', () => {}) // Ctrl-C reaches the whole process group; the parent decides
 }
 
 /** The parent's end of a forked process that runs `serve` with commands of type `C`. */
@@ -46,7 +46,9 @@ export class Remote<C extends Commands> {
     child.on('exit', (code, signal) => this.#failAll(`ended (${signal ?? code})`))
   }
 
-  /** The process' answer. Rejects with its error, when it ends, or when `deadlineMs` have passed. */
+  /**
+   * Resolves with the process' answer. Rejects with its error, when it ends, or after `deadlineMs`.
+   */
   call<K extends keyof C & string>(
     name: K,
     argument: Parameters<C[K]>[0],

@@ -1,8 +1,11 @@
-/** How late messages were. */
+/** The latencies of messages. */
 import { createHistogram } from 'node:perf_hooks'
 
 const LONGEST_US = 120_000_000
-/** The clocks of two processes agree to about a microsecond; moments are stamped in whole ones. */
+/**
+ * The clocks of two processes agree to about a microsecond; times are stamped in whole
+ * microseconds.
+ */
 const CLOCK_US = 100
 
 /** Latencies in milliseconds. */
@@ -28,7 +31,7 @@ export class Latencies {
     this.#early = 0
   }
 
-  /** Throws when something arrived before it was sent: then the other figures are as wrong. */
+  /** Throws when a message arrived before it was sent: then all figures are wrong. */
   inMs(): Latency {
     if (this.#early > 0)
       throw new Error(`${this.#early} messages arrived before they were sent: the clocks do not agree`)

@@ -1,4 +1,7 @@
-/** A raw subscriber of Redis to all that clients publish: how much has arrived there, in which order, and how late. */
+/**
+ * A raw subscriber of Redis to all that clients publish. Counts messages and checks their order and
+ * latency.
+ */
 import { connect } from 'node:net'
 import { sessionUp } from '../../src/contract/names.ts'
 import { nowUs, sleep } from './clock.ts'
@@ -16,7 +19,7 @@ export interface Heard extends Used {
   /** All messages since the start. */
   count: number
   outOfOrder: number
-  /** On the channel of another session than that of the client. */
+  /** Messages on the channel of another session than the client's. */
   astray: number
   lastArrivalUs: number
   latencyMs: Latency
@@ -25,7 +28,7 @@ export interface Heard extends Used {
 export class Listener {
   readonly #tally = new Tally()
   readonly #usage = new Usage()
-  /** By session, the number of its next message. */
+  /** The next sequence number of each session. */
   #due = new Float64Array(0)
   #rest: Buffer = Buffer.alloc(0)
   #fault: string | undefined
@@ -44,7 +47,7 @@ export class Listener {
     this.#usage.restart()
   }
 
-  /** Throws when something else came than messages of the bench. */
+  /** Throws when anything but messages of the bench arrived. */
   async heard({ count, quietMs }: { count: number; quietMs: number }): Promise<Heard> {
     let [seen, seenUs] = [this.#tally.delivered, nowUs()]
     while (seen < count && nowUs() - seenUs < quietMs * 1000) {
@@ -57,7 +60,7 @@ export class Listener {
     return { ...counts, latencyMs: this.#tally.latencyMs(), ...this.#usage.used() }
   }
 
-  /** All messages have the same length: where one starts, the next does so many bytes later. */
+  /** All messages have the same length, so the next one starts this many bytes later. */
   #read(bytes: Buffer): void {
     const arrivedUs = nowUs()
     const all = this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes])

@@ -1,4 +1,7 @@
-/** As much of MessagePack as a publish through socket.io's Redis adapter needs: strings, small numbers, arrays and maps of up to 15. */
+/**
+ * As much of MessagePack as a publish through socket.io's Redis adapter needs: strings, small
+ * numbers, arrays and maps of up to 15 members.
+ */
 
 type Value = string | number | Value[] | { [key: string]: Value }
 
@@ -7,7 +10,7 @@ const FIX_ARRAY = 0x90
 const FIX_STRING = 0xa0
 const STRING_8 = 0xd9
 
-/** Encodes `value`; strings may have up to 255 bytes, numbers must be whole and from 0 to 127. */
+/** Encodes `value`. Strings may have up to 255 bytes; numbers must be whole and from 0 to 127. */
 export function msgpack(value: Value): Buffer {
   if (typeof value === 'number') return Buffer.of(value)
   if (typeof value === 'string') return text(value)

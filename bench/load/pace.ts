@@ -1,6 +1,6 @@
 /**
- * An open loop: a fixed number each millisecond, at the moment at which they are due, so that a wait anywhere counts as latency,
- * also one of the generator itself (no coordinated omission).
+ * An open loop: sends a fixed number each millisecond, at the moment at which they are due. So
+ * every wait counts as latency, also a wait of the generator itself (no coordinated omission).
  */
 import { createHistogram } from 'node:perf_hooks'
 import { nowUs } from './clock.ts'
@@ -10,11 +10,14 @@ const TICK_US = 1000
 export interface Pace {
   count: number
   perSecond: number
-  /** So many at a time, never a part of them; 1 without it. */
+  /** Send in whole bursts of this size; 1 by default. */
   burst?: number
 }
 
-/** Calls `write(count, dueUs)` until all are written, whenever some are due and `ready()`. Resolves with the p99 of how late it was, in ms. */
+/**
+ * Calls `write(count, dueUs)` until all are written, whenever some are due and `ready()`. Resolves
+ * with the p99 of the delay behind the schedule, in ms.
+ */
 export function keepPace(
   pace: Pace,
   ready: () => boolean,
@@ -40,14 +43,17 @@ export function keepPace(
   })
 }
 
-/** How many are due in the first `ticks` milliseconds, all together. */
+/** The number that is due in the first `ticks` milliseconds. */
 export function dueAfter({ count, perSecond, burst = 1 }: Pace, ticks: number): number {
   return Math.min(count, Math.floor((ticks * perSecond * TICK_US) / 1e6 / burst) * burst)
 }
 
 const NEVER = new Int32Array(new SharedArrayBuffer(4))
 
-/** Sleeps this thread: timers of the event loop are a millisecond coarse, this one is exact to about 50 us. */
+/**
+ * Puts this thread to sleep. Timers of the event loop have a resolution of a millisecond; this is
+ * exact to about 50 us.
+ */
 function sleepUntil(us: number): void {
   const ms = (us - nowUs()) / 1000
   if (ms > 0) Atomics.wait(NEVER, 0, 0, ms)

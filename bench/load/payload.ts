@@ -1,6 +1,7 @@
 /**
- * The message of the bench: JSON text of a fixed size with a per-session sequence number, the intended time of sending, and for whom it is,
- * all as decimal digits at fixed places, so that neither side has to parse or build JSON.
+ * The message of the bench: JSON text of a fixed size with a sequence number per session, the
+ * intended time of sending, and the addressee. All are decimal digits at fixed offsets, so that
+ * neither side has to parse or build JSON.
  */
 import { SESSION_DIGITS } from './sessions.ts'
 
@@ -14,7 +15,9 @@ const ADDRESS = '","to":"'
 const TAIL = '","text":"'
 const TEXT = 'The quick brown fox jumps over the lazy dog, and then it does that again. '
 
-/** Where the digits are in bytes that hold a message: as it is, or within a command or a frame. */
+/**
+ * The offsets of the digits in bytes that contain a message: plain, or within a command or a frame.
+ */
 export interface Shape {
   length: number
   sequenceAt: number
@@ -22,7 +25,7 @@ export interface Shape {
   addresseeAt: number
 }
 
-/** The shape of bytes that hold one blank payload. Throws when they do not. */
+/** The shape of bytes that contain one blank payload. Throws when they contain none. */
 export function shapeOf(bytes: Buffer): Shape {
   const timeAt = bytes.indexOf('0'.repeat(TIME_DIGITS))
   const sequenceAt = bytes.indexOf('0'.repeat(SEQUENCE_DIGITS))
@@ -40,27 +43,30 @@ export function blankPayload(addressee = 0): string {
   return `${start}${TEXT.repeat(3).slice(0, room)}"}`
 }
 
-/** The message as it is. */
+/** The shape of a plain message. */
 const PLAIN = shapeOf(Buffer.from(blankPayload()))
 
-/** Writes sequence and time (whole microseconds) into the bytes of that shape that start at `start`. */
+/**
+ * Writes the sequence number and the time (whole microseconds) into a message of that shape at
+ * `start`.
+ */
 export function stamp(bytes: Uint8Array, start: number, sequence: number, atUs: number, shape: Shape = PLAIN): void {
   writeDigits(bytes, start + shape.sequenceAt, SEQUENCE_DIGITS, sequence)
   writeDigits(bytes, start + shape.timeAt, TIME_DIGITS, atUs)
 }
 
-/** Writes for whom it is. */
+/** Writes the addressee. */
 export const address = (bytes: Uint8Array, start: number, addressee: number, shape: Shape = PLAIN): void =>
   writeDigits(bytes, start + shape.addresseeAt, SESSION_DIGITS, addressee)
 
 export const readSequence = (bytes: Uint8Array, start: number, shape: Shape = PLAIN): number =>
   readDigits(bytes, start + shape.sequenceAt, SEQUENCE_DIGITS)
 
-/** The intended time of sending in microseconds of `nowUs`. */
+/** The intended time of sending, in microseconds of `nowUs`. */
 export const readTimeUs = (bytes: Uint8Array, start: number, shape: Shape = PLAIN): number =>
   readDigits(bytes, start + shape.timeAt, TIME_DIGITS)
 
-/** The number of the session or topic that it is for. */
+/** The number of the session or topic that the message is for. */
 export const readAddressee = (bytes: Uint8Array, start: number, shape: Shape = PLAIN): number =>
   readDigits(bytes, start + shape.addresseeAt, SESSION_DIGITS)
 

@@ -1,20 +1,23 @@
-/** Asks a probe over HTTP at a steady rate, as load balancers do, while something else goes on. */
+/** Requests a probe over HTTP at a steady rate, as load balancers do, while other load runs. */
 import { Agent, get } from 'node:http'
 import { nowUs, sleep } from './clock.ts'
 import { Latencies, type Latency } from './latencies.ts'
 
 export interface Probed {
   answers: number
-  /** Answers that were not 200, and requests that had none. */
+  /** Answers other than 200, and requests without an answer. */
   failed: number
   latencyMs: Latency
-  /** How late it asked itself. */
+  /** How late the prober itself was. */
   lagP99Ms: number
 }
 
 const ANSWER_MS = 10_000
 
-/** Asks `path` at the port `perSecond` times a second until `stop` settles, whether or not what it asked before was answered (open loop). */
+/**
+ * Requests `path` on the port `perSecond` times a second until `stop` settles, whether or not
+ * earlier requests were answered (open loop).
+ */
 export async function probe(port: number, path: string, perSecond: number, stop: Promise<unknown>): Promise<Probed> {
   const agent = new Agent({ keepAlive: true })
   const [latencies, lags] = [new Latencies(), new Latencies()]
@@ -27,10 +30,11 @@ export async function probe(port: number, path: string, perSecond: number, stop:
   const startUs = nowUs()
   while (!over) {
     const dueUs = startUs + (asked.length * 1e6) / perSecond
-    while (dueUs > nowUs()) await sleep(Math.ceil((dueUs - nowUs()) / 1000)) // timers may be early as well
+    while (dueUs > nowUs()) await sleep(Math.ceil((dueUs - nowUs()) / 1000)) // timers may also fire early
     const sentUs = nowUs()
     lags.record(sentUs - dueUs)
-    // A timer is up to a millisecond late of its own accord: that is told beside it, and not counted as the subject's.
+    // A timer fires up to a millisecond late. That delay is reported separately and not counted as
+    // the subject's.
     const answer = ask({ port, path, agent }).then((status) => {
       latencies.record(nowUs() - sentUs)
       return status === 200

@@ -1,7 +1,10 @@
 /**
- * The publishing process: raw RESP to Redis, in batches; it also listens to what clients publish. Two ways of keeping time:
- * - paced (open loop, pace.ts): a fixed number each millisecond, stamped with the moment at which they were due;
- * - saturated (closed window): as fast as messages arrive at the clients, with at most `window` of them under way.
+ * The publishing process. It sends raw RESP to Redis in batches, and also listens to what clients
+ * publish. It has two ways of keeping time:
+ * - paced (open loop, pace.ts): a fixed number each millisecond, stamped with the time at which
+ * they were due;
+ * - saturated (closed window): as fast as messages arrive at the clients, with at most `window` of
+ * them under way.
  */
 import { connect, createServer, type Socket } from 'node:net'
 import { nowUs } from './clock.ts'
@@ -31,14 +34,14 @@ export interface Published {
 interface Batches {
   /** The messages number `first` to `first + count - 1` of all, stamped with `atUs`. */
   batch(first: number, count: number, atUs: number): Buffer
-  /** A batch is with the kernel, and its room may be used again. */
+  /** The kernel has taken a batch, so its memory may be reused. */
   written?(batch: Buffer): void
 }
 
 interface Order {
   redisPort: number
   sessions: number
-  /** So many in a row to each session; 1 without it. */
+  /** The number of messages in a row to each session; 1 by default. */
   burst?: number
   dialect?: DialectName
   subjectPort?: number
@@ -52,7 +55,10 @@ let acknowledged = 0
 let wake = () => {}
 
 const commands = {
-  /** Connects to Redis, or to the subject where agents publish there. Returns the port at which acknowledgements are awaited. */
+  /**
+   * Connects to Redis, or to the subject where agents publish there. Returns the port at which
+   * acknowledgements are awaited.
+   */
   open: async ({ redisPort, sessions, burst, dialect: name = 'plain', subjectPort }: Order) => {
     const dialect = DIALECTS[name]
     publishes = new Publishes(sessions, burst, dialect)
@@ -61,13 +67,13 @@ const commands = {
     return { acknowledgementPort: await listenForAcknowledgements() }
   },
 
-  /** Connects to Redis to change runs, which only goes with `paced`. */
+  /** Connects to Redis to change runs. Only for `paced`. */
   openRuns: async ({ redisPort, runs }: { redisPort: number; runs: number }) => {
     publishes = new Changes(runs)
     await openRedis(redisPort)
   },
 
-  /** Connects to Redis to publish to live topics, which only goes with `paced`. */
+  /** Connects to Redis to publish to live topics. Only for `paced`. */
   openLive: async ({ redisPort, topics }: { redisPort: number; topics: number }) => {
     publishes = new LivePublishes(topics)
     await openRedis(redisPort)
@@ -82,7 +88,10 @@ const commands = {
 
   restartListener: (_: object) => listener.restart(),
 
-  /** Resolves when `count` messages of clients are there since `listen`, or when none has come for `quietMs`. */
+  /**
+   * Resolves when `count` client messages have arrived since `listen`, or when none has come for
+   * `quietMs`.
+   */
   heard: (until: { count: number; quietMs: number }) => listener.heard(until),
 }
 
@@ -94,7 +103,7 @@ async function openRedis(port: number): Promise<void> {
   redis.on('drain', () => wake())
 }
 
-/** Publishing over HTTP/1.1, pipelined: answers are not waited for, but each must be a success. */
+/** Publishes over pipelined HTTP/1.1. Answers are not awaited, but each must be a success. */
 async function openSubject(port: number): Promise<void> {
   redis = connect({ host: '127.0.0.1', port, noDelay: true })
   await new Promise((resolve, reject) => redis.once('connect', resolve).once('error', reject))
@@ -113,7 +122,7 @@ function listenForAcknowledgements(): Promise<number> {
       rest = Buffer.concat([rest, bytes])
       const whole = rest.length - (rest.length % 8)
       if (whole === 0) return
-      acknowledged = rest.readDoubleLE(whole - 8) // totals: the newest says it all
+      acknowledged = rest.readDoubleLE(whole - 8) // totals: the newest one suffices
       rest = rest.subarray(whole)
       wake()
     })

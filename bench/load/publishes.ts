@@ -1,4 +1,7 @@
-/** Commands that publish, encoded once: one per session, all of the same length, so that a batch is copied and stamped. */
+/**
+ * PUBLISH commands, encoded once: one per session, all of the same length, so that a batch is
+ * copied and stamped.
+ */
 import { DIALECTS, type Dialect } from './dialects.ts'
 import { blankPayload, type Shape, shapeOf, stamp } from './payload.ts'
 
@@ -9,10 +12,10 @@ export class Publishes {
   readonly #burst: number
   readonly #lap: Buffer
   readonly #shape: Shape
-  /** Batches that were written: making new ones would be garbage, whose collection makes the next ones late. */
+  /** Batches to reuse: new ones would be garbage, whose collection would delay the next batches. */
   readonly #free: Buffer[] = []
 
-  /** Messages go round the sessions 0 to `sessions - 1`, so many in a row to each. */
+  /** Messages go round the sessions 0 to `sessions - 1`, this many in a row to each. */
   constructor(sessions: number, burst = 1, dialect: Dialect = DIALECTS.plain) {
     const commands = Array.from({ length: sessions }, (_, session) => dialect.publish(session, blankPayload(session)))
     this.#sessions = sessions
@@ -43,11 +46,11 @@ export class Publishes {
 
   #room(bytes: number): Buffer {
     const last = this.#free.pop()
-    // As long as the pace is the same, so are all batches.
+    // At a constant pace all batches have the same size.
     return last?.length === bytes ? last : Buffer.allocUnsafeSlow(bytes)
   }
 
-  /** The number of a message on its session. */
+  /** The sequence number of the message on its session. */
   #sequence(message: number): number {
     return Math.floor(message / (this.#sessions * this.#burst)) * this.#burst + (message % this.#burst)
   }

@@ -1,6 +1,7 @@
 /**
- * The receiving process: holds all WebSockets, counts what arrives and how late. Forked by the bench; it alone has the
- * 10,000 descriptors. For a saturated run it tells the publisher how much has arrived, so that nothing piles up in Redis.
+ * The receiving process: holds all WebSockets and counts what arrives and how late. The bench forks
+ * it, and it alone has the 10,000 descriptors. In a saturated run it reports to the publisher how
+ * much has arrived, so that nothing piles up in Redis.
  */
 import { connect, type Socket } from 'node:net'
 import { nowUs, sleep } from './clock.ts'
@@ -23,20 +24,20 @@ export interface Arrivals extends Used {
   delivered: number
   outOfOrder: number
   foreign: number
-  /** Messages for somebody else. */
+  /** Messages for another socket. */
   astray: number
-  /** Sockets that were closed under us, by reason. */
+  /** Sockets that the subject closed, by reason. */
   lostSockets: Record<string, number>
   lastArrivalUs: number
   latencyMs: Latency
 }
 
-/** What has come to the sockets of runs since the last `restartRuns`. */
+/** What has reached the sockets of runs since the last `restartRuns`. */
 export interface RunArrivals extends Omit<Arrivals, 'astray'> {
   sockets: number
-  /** The moment of the change that a socket shows, of the one that is the furthest behind. */
+  /** The time of the change that the most outdated socket shows. */
   leastSeenUs: number
-  /** From the change until its last socket had it. */
+  /** The time from a change until its last socket had it. */
   lastSocketMs: Latency
 }
 
@@ -56,10 +57,10 @@ const commands = {
 
   sockets: (_: object) => ({ open: fleet.size, lost: fleet.lost, leastDue: fleet.leastDue }),
 
-  /** The sockets that were opened last read nothing any more. */
+  /** Stops reading from the sockets that were opened last. */
   pauseLast: ({ count }: { count: number }) => fleet.pauseLast(count),
 
-  /** Messages come as they do in that dialect. */
+  /** From now on messages arrive in this dialect. */
   expect: ({ dialect }: { dialect: DialectName }) =>
     tally.expect(shapeOf(Buffer.from(DIALECTS[dialect].frame(0, blankPayload())))),
 
@@ -69,7 +70,7 @@ const commands = {
     return sender.send(pace)
   },
 
-  /** From now on the publisher at `port` is told how many messages have arrived. */
+  /** From now on reports to the publisher at `port` how many messages have arrived. */
   acknowledge: async ({ port }: { port: number }) => {
     const socket = connect({ host: '127.0.0.1', port, noDelay: true })
     await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject))
@@ -77,13 +78,16 @@ const commands = {
     setInterval(acknowledge, CHECK_MS)
   },
 
-  /** Starts a measurement: latencies, faults and CPU from here on. */
+  /** Starts a measurement: resets latencies, faults and CPU. */
   restart: (_: object) => {
     tally.restart()
     begin()
   },
 
-  /** Resolves when `delivered` messages are there since the process started, or when none has come for `quietMs`. */
+  /**
+   * Resolves when `delivered` messages have arrived since the process started, or when none has
+   * come for `quietMs`.
+   */
   arrivals: async (until: { delivered: number; quietMs: number }): Promise<Arrivals> => {
     await arrived(tally, until)
     return { ...reportOf(tally, fleet), ...usage.used() }
@@ -137,7 +141,7 @@ function begin(): void {
   usage.restart()
 }
 
-/** Resolves when so many are there, or when none has come for `quietMs`. */
+/** Resolves when that many have arrived, or when none has come for `quietMs`. */
 function arrived(
   counter: { readonly delivered: number },
   { delivered, quietMs }: { delivered: number; quietMs: number },

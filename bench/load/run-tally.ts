@@ -1,4 +1,7 @@
-/** What has arrived at the sockets of runs: frames, how late, and for each change when its last socket had it. */
+/**
+ * What has reached the sockets of runs: frames, their latency, and when each change reached its
+ * last socket.
+ */
 
 import { Latencies, type Latency } from './latencies.ts'
 import { readChangeUs } from './runs.ts'
@@ -12,16 +15,22 @@ interface Spread {
 export class RunTally implements Counter {
   /** Frames that show a change of the bench. */
   delivered = 0
-  /** Frames that are older than one before them on their socket, or the same once more. */
+  /** Frames that are not newer than the frame before them on their socket. */
   outOfOrder = 0
-  /** Frames that are not of a run: a ping, say. */
+  /** Frames of another kind, such as a ping. */
   foreign = 0
   lastArrivalUs = 0
   readonly #latencies = new Latencies()
-  /** By the moment of the change; two changes of one moment are of different runs and count as one. */
+  /**
+   * By the time of the change. Two changes at the same time belong to different runs and count as
+   * one.
+   */
   readonly #changes = new Map<number, Spread>()
 
-  /** Counts one frame and returns the moment that it shows, which the next one on this socket has to pass. */
+  /**
+   * Counts one frame. Returns the time that it shows, which the next frame on this socket must
+   * pass.
+   */
   count(bytes: Uint8Array, start: number, length: number, before: number, arrivedUs: number): number {
     const changeUs = readChangeUs(bytes, start, length)
     if (changeUs === undefined) {
@@ -42,7 +51,7 @@ export class RunTally implements Counter {
     return changeUs
   }
 
-  /** Forgets all but where each socket is. */
+  /** Resets all but the position of each socket. */
   restart(): void {
     this.#latencies.reset()
     this.#changes.clear()
@@ -55,7 +64,7 @@ export class RunTally implements Counter {
     return this.#latencies.inMs()
   }
 
-  /** How long a change took to its last socket. */
+  /** How long a change took to reach its last socket. */
   lastSocketMs(): Latency {
     const last = new Latencies()
     for (const [changeUs, spread] of this.#changes) last.record(spread.lastUs - changeUs)

@@ -1,4 +1,7 @@
-/** Names of the bench's runs, and the change of a run: its `last_modified` becomes the moment at which the change was due. */
+/**
+ * The names of the bench's runs, and the change of a run: its `last_modified` becomes the time at
+ * which the change was due.
+ */
 import { command } from './command.ts'
 
 const DIGITS = 4
@@ -8,7 +11,10 @@ const BLANK = '0'.repeat(TIME_DIGITS)
 
 export const runId = (index: number): string => `bench-run-${String(index).padStart(DIGITS, '0')}`
 
-/** HSET commands in RESP, encoded once: one per run, all of the same length, so that a batch is copied and stamped. */
+/**
+ * HSET commands in RESP, encoded once: one per run, all of the same length, so that a batch is
+ * copied and stamped.
+ */
 export class Changes {
   readonly #commands: Buffer[]
 
@@ -17,7 +23,10 @@ export class Changes {
     this.#commands = Array.from({ length: runs }, (_, index) => command('HSET', runId(index), FIELD, BLANK))
   }
 
-  /** The changes number `first` to `first + count - 1` of all, at `atUs` (whole microseconds of `nowUs`). */
+  /**
+   * The changes number `first` to `first + count - 1` of all, at `atUs` (whole microseconds of
+   * `nowUs`).
+   */
   batch(first: number, count: number, atUs: number): Buffer {
     const time = String(Math.floor(atUs)).padStart(TIME_DIGITS, '0')
     const chosen = Array.from({ length: count }, (_, i) => this.#commands[(first + i) % this.#commands.length]!)
@@ -36,7 +45,10 @@ const ZERO = 48
 const NINE = 57
 const END = 125 // }
 
-/** The moment in a frame of a run, in microseconds of `nowUs`; 0 in one that shows no change of the bench; undefined: no such frame. */
+/**
+ * The time in a frame of a run, in microseconds of `nowUs`; 0 for a frame without a change of the
+ * bench; undefined for any other frame.
+ */
 export function readChangeUs(bytes: Uint8Array, start: number, length: number): number | undefined {
   let at = start + length - 1
   if (bytes[at] !== END) return undefined

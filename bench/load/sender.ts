@@ -38,7 +38,7 @@ export class Sender {
   }
 
   #one(dueUs: number): void {
-    const frame = Buffer.from(this.#frame) // what is written may lie in the socket's queue
+    const frame = Buffer.from(this.#frame) // a written buffer may stay in the socket's queue
     const client = this.#clients[this.#sent % this.#clients.length]!
     stamp(frame, 0, Math.floor(this.#sent / this.#clients.length), Math.floor(dueUs), this.#shape)
     address(frame, 0, client.session, this.#shape)

@@ -1,4 +1,7 @@
-/** Names and tokens of the bench's sessions. All have the same length, so that every PUBLISH has it too. */
+/**
+ * Names and tokens of the bench's sessions. All have the same length, so every PUBLISH has the same
+ * length.
+ */
 
 export const SESSION_DIGITS = 6
 

@@ -1,21 +1,27 @@
-/** How busy this very process is, and whether it was there: the generator has to know when it is the bottleneck itself. */
+/**
+ * How busy this process is, and how long it was absent: the generator must know when it is the
+ * bottleneck itself.
+ */
 import { PerformanceObserver } from 'node:perf_hooks'
 import { nowUs } from './clock.ts'
 
 const LOOK_MS = 2
-/** Less is what every timer and every scheduler does. */
+/** Timers and schedulers cause shorter absences all the time. */
 const LEAST_AWAY_US = 20_000
-/** Shorter collections are lost among other work. */
+/** Shorter collections do not stand out from other work. */
 const LEAST_GC_MS = 2
 
 export interface Used {
   /** CPU time over wall time: 1 is one core, always busy. */
   generatorShare: number
-  /** For which part of the time it was due and did not run: stopped, without a core, or collecting garbage. It has counted that as latency of the subject. */
+  /**
+   * The share of the time in which this process was due but did not run: stopped, without a core,
+   * or collecting garbage. It has counted that time as latency of the subject.
+   */
   awayShare: number
 }
 
-/** Of this process, from when somebody first asks. */
+/** Watches this process from its first use on. */
 class Absence {
   awayUs = 0
   #lastUs = nowUs()
@@ -28,7 +34,7 @@ class Absence {
     }).observe({ entryTypes: ['gc'] })
   }
 
-  /** What has passed since the last look, and was not work of this process, was absence. */
+  /** Time that passed since the last look without work of this process is absence. */
   look(): void {
     const us = nowUs()
     const { user, system } = process.cpuUsage(this.#cpu)
@@ -41,7 +47,7 @@ class Absence {
 
 let absence: Absence | undefined
 
-/** Collects garbage now, rather than while something is measured; nothing without --expose-gc. */
+/** Collects garbage now, and not during the measurement; does nothing without --expose-gc. */
 export const collectGarbage = (): void => globalThis.gc?.()
 
 export class Usage {
@@ -61,7 +67,7 @@ export class Usage {
     this.#awayUs = absence!.awayUs
   }
 
-  /** Since the (re)start. */
+  /** Since the last restart. */
   used(): Used {
     absence!.look()
     const us = Math.max(1, nowUs() - this.#startedUs)

@@ -1,6 +1,7 @@
 /**
- * The peer: nginx with nchan, as Debian has them, with Redis behind. Agents publish over HTTP, for nchan keeps its messages in Redis in a
- * way of its own; nobody asks for a token. One worker, as every other subject has one. NCHAN_MODULE names the module where it is elsewhere.
+ * The peer: nginx with nchan, as packaged by Debian, with Redis behind. Agents publish over HTTP,
+ * because nchan stores its messages in Redis in a private format. No token is checked. One worker,
+ * as for every other subject. NCHAN_MODULE names the module in another place.
  */
 import { existsSync } from 'node:fs'
 import { onPath, versionOf } from '../stage/installed.ts'

@@ -1,6 +1,7 @@
 /**
- * The peer: socket.io 4 with its Redis adapter, default options. A session is a room; agents publish with @socket.io/redis-emitter.
- * The token comes in the CONNECT packet, as socket.io's documentation has it, and is checked in Redis as by the other peers.
+ * The peer: socket.io 4 with its Redis adapter and default options. A session is a room; agents
+ * publish with @socket.io/redis-emitter. The token comes in the CONNECT packet, as in socket.io's
+ * documentation, and is checked in Redis as in the other peers.
  */
 import { createServer } from 'node:http'
 import { createAdapter } from '@socket.io/redis-adapter'

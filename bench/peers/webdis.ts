@@ -1,6 +1,7 @@
 /**
- * The peer: webdis, which speaks Redis' commands as JSON over HTTP and WebSockets, as Debian has it. A client subscribes by itself, and
- * nobody asks for a token. Its worker threads are one, as every other subject has one.
+ * The peer: webdis, as packaged by Debian, which speaks Redis commands as JSON over HTTP and
+ * WebSockets. A client subscribes itself, and no token is checked. One worker thread, as for every
+ * other subject.
  */
 
 import { onPath, packageVersion } from '../stage/installed.ts'
@@ -32,11 +33,11 @@ export const WEBDIS: Subject = {
   ready: 'port',
   dialect: 'webdis',
   missing: () => (onPath('webdis') ? undefined : 'webdis is not on the PATH (Debian: webdis)'),
-  // It starts as a server whatever it is asked.
+  // No version option: webdis starts as a server whatever its arguments are.
   version: () => packageVersion('webdis'),
   cannot: {
     handshake: 'it asks for no token',
-    // Seen with 0.1.9: 24 messages that were published together came in reverse.
+    // Seen with 0.1.9: 24 messages published together arrived in reverse order.
     stream: ORDER,
     fanout: ORDER,
     'unicast-saturated': ORDER,

@@ -1,7 +1,8 @@
 /**
- * The peer: the gateway most people write by hand with `ws` and `redis`, both with default options.
- * Same URL, keys, channels and environment (REDIS_URL, LISTEN_ADDR, AUTH_TOKEN_MODE) as ours, and nothing more: no limits, no heartbeat,
- * no bounded buffers, no metrics. The only setting is a backlog wide enough for a burst of connects.
+ * The peer: the gateway that most people write by hand with `ws` and `redis`, both with default
+ * options. It has the same URLs, keys, channels and environment (REDIS_URL, LISTEN_ADDR,
+ * AUTH_TOKEN_MODE) as ours and nothing else: no limits, no heartbeat, no bounded buffers, no
+ * metrics. Its only setting is a backlog large enough for a burst of connections.
  */
 import { createServer, type IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
@@ -16,7 +17,7 @@ const redis = createClient({ url: redisUrl })
 const subscriber = redis.duplicate()
 for (const client of [redis, subscriber]) client.on('error', (error) => console.error('redis:', error.message))
 
-/** A session with its sockets and the one listener of its channel. */
+/** A session with its sockets and the single listener on its channel. */
 interface Session {
   sockets: Set<WebSocket>
   pending: number
@@ -55,7 +56,10 @@ function leave(id: string, session: Session, socket: WebSocket): void {
   subscriber.unsubscribe(`session:${id}:down`, session.listener).catch(console.error)
 }
 
-/** Compares the bearer token with the one in Redis, and takes it from there: a token works once, unless AUTH_TOKEN_MODE says otherwise. */
+/**
+ * Compares the bearer token with the one in Redis and deletes it there, unless
+ * AUTH_TOKEN_MODE=reusable.
+ */
 async function isAllowed(id: string, authorization: string | undefined): Promise<boolean> {
   if (!authorization?.startsWith('Bearer ')) return false
   const key = `session:${id}:auth`

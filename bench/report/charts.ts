@@ -1,4 +1,4 @@
-/** SVG charts of an outcome. Colours are classes: the page says what they are in the light and in the dark. */
+/** SVG charts of an outcome. Colours are classes; the page defines them for light and dark mode. */
 import type { Metric } from '../scenario.ts'
 import { escaped } from './markup.ts'
 import type { SubjectOutcome } from './outcome.ts'
@@ -11,10 +11,10 @@ const PLOT = WIDTH - LEFT - RIGHT
 const ROW = 34
 const TOP = 26
 const AXIS = 22
-/** As wide as a percentile's name. */
+/** The width of a percentile's name. */
 const LABEL = 30
 
-/** Whoever has a value, in the order of the outcome, with the number that makes its colour. */
+/** The subjects that have a value, in the order of the outcome, with the number of their colour. */
 function withValues(subjects: SubjectOutcome[], key: string) {
   return subjects.flatMap(({ subject, rounds, summaries }, index) => {
     const summary = summaries[key]
@@ -23,7 +23,10 @@ function withValues(subjects: SubjectOutcome[], key: string) {
   })
 }
 
-/** A bar for each subject's median, a line from the least to the most, and a dot for each round. Empty when there is nothing to show. */
+/**
+ * A bar for each subject's median, a line from the least to the greatest value, and a dot for each
+ * round. Returns '' without values.
+ */
 export function barChart(subjects: SubjectOutcome[], metric: Metric): string {
   const rows = withValues(subjects, metric.key)
   if (rows.length === 0) return ''
@@ -43,7 +46,10 @@ export function barChart(subjects: SubjectOutcome[], metric: Metric): string {
   return svg(TOP + rows.length * ROW, `${metric.label}${better}`, bodies)
 }
 
-/** p50, p99 and p99.9 of each subject on one logarithmic axis, in ms. Empty when the scenario has no such latencies. */
+/**
+ * p50, p99 and p99.9 of each subject on one logarithmic axis, in ms. Returns '' without such
+ * latencies.
+ */
 export function latencyChart(subjects: SubjectOutcome[], metrics: Metric[]): string {
   const found = LATENCIES.flatMap(({ key, name }) => (metrics.some((each) => each.key === key) ? [{ key, name }] : []))
   const points = found.map(({ key, name }) => ({ name, rows: withValues(subjects, key) }))
@@ -76,14 +82,14 @@ export function latencyChart(subjects: SubjectOutcome[], metrics: Metric[]): str
   return svg(height + AXIS, 'latency, ms, logarithmic (to the left is better)', [...ticks, ...bodies])
 }
 
-/** The percentiles that most scenarios have, under these keys. */
+/** The keys of the percentiles, shared by most scenarios. */
 export const LATENCIES = [
   { key: 'p50Ms', name: 'p50' },
   { key: 'p99Ms', name: 'p99' },
   { key: 'p999Ms', name: 'p99.9' },
 ]
 
-/** The powers of ten around all values, as exponents; never the same twice. */
+/** The powers of ten around all values, as exponents; at least two different ones. */
 export function decades(values: number[]): [number, number] {
   const low = Math.floor(Math.log10(Math.min(...values)))
   return [low, Math.max(low + 1, Math.ceil(Math.log10(Math.max(...values))))]

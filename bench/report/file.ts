@@ -1,11 +1,12 @@
-/** The file of a report. */
+/** The report file. */
 import { existsSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { Impossible } from '../scenario.ts'
 
 /**
- * The whole path of a file that is named on the command line: npm runs scripts in the folder of the project, and tells in INIT_CWD where
- * somebody has typed it. Throws `Impossible` when nothing can be written there, which is better known before the first round.
+ * Resolves a path from the command line. npm runs scripts in the project's folder and passes the
+ * user's folder in INIT_CWD. Throws `Impossible` when the file cannot be written, so that the user
+ * learns it before the first round.
  */
 export function checkWritable(file: string): string {
   const path = resolve(process.env.INIT_CWD ?? '', file)
@@ -20,7 +21,7 @@ export function checkWritable(file: string): string {
   }
 }
 
-/** Writes it at once: whoever looks at it meanwhile, or interrupts it, has the one before. */
+/** Replaces the file in one step: a reader always sees a complete report. */
 export function writeWhole(path: string, text: string): void {
   writeFileSync(partOf(path), text)
   renameSync(partOf(path), path)

@@ -1,4 +1,4 @@
-/** On what the numbers were made. */
+/** The machine and the versions behind the numbers. */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { cpus, loadavg, release } from 'node:os'
@@ -11,15 +11,15 @@ export interface Machine {
   kernel: string
   node: string
   redis: string
-  /** Of the last minute: what else was going on. */
+  /** The load average of the last minute. */
   load: number
-  /** Ours, the libraries that are measured, and the programs. */
+  /** The versions of ours, of the measured libraries and of the programs. */
   packages: Record<string, string>
 }
 
 const MEASURED = ['uWebSockets.js', 'redis', 'ws', 'socket.io', '@socket.io/redis-adapter']
 
-/** With the versions of these subjects, where they are programs. */
+/** Describes the machine, with the versions of those subjects that are programs. */
 export function machine(subjects: Subject[]): Machine {
   const all = cpus()
   const { version, dependencies, devDependencies } = JSON.parse(
@@ -42,14 +42,14 @@ export function machine(subjects: Subject[]): Machine {
   }
 }
 
-/** Which commit this is of, and whether something was changed since; nothing where it is no repository. */
+/** The commit, and whether the tree was modified; undefined outside a repository. */
 function commit(): string {
   const cwd = new URL('../../..', import.meta.url)
   const { status, stdout } = spawnSync('git', ['describe', '--always', '--dirty'], { cwd, encoding: 'utf8' })
   return status === 0 ? stdout.trim() : ''
 }
 
-/** In one line for people. */
+/** The machine in one line. */
 export function machineLine({ cpus, cpuModel, kernel, node, redis, load, packages }: Machine): string {
   const libraries = Object.entries(packages).map(([name, version]) => `${name} ${version}`)
   const system = [

@@ -2,5 +2,5 @@
 
 const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
 
-/** Escapes what means something in text and in attributes. */
+/** Escapes the special characters of text and attributes. */
 export const escaped = (text: string): string => text.replace(/[&<>"']/g, (each) => ENTITIES[each]!)

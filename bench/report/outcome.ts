@@ -1,4 +1,4 @@
-/** The outcome of one scenario, as it is printed and as it is written in JSON. */
+/** The outcome of one scenario, as printed and as written to JSON. */
 import type { Metric, Scenario, Settings, Values } from '../scenario.ts'
 import { type Summary, summarise } from './statistics.ts'
 

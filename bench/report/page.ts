@@ -1,4 +1,4 @@
-/** The report as one HTML page that needs nothing else: no script, no other file, no host. */
+/** The report as one self-contained HTML page: no script, no other file, no request. */
 
 import { VERDICT_HEAD, type Verdict, verdictRow } from '../gate.ts'
 import type { Metric } from '../scenario.ts'
@@ -11,16 +11,16 @@ import { cell, ratio, remarks, settingsLine } from './table.ts'
 interface Report {
   machine: Machine
   at: Date
-  /** What took no part, and why. */
+  /** What was left out, and why. */
   left: string[]
   outcomes: Outcome[]
-  /** What it was judged by. */
+  /** The gate and its verdicts. */
   gate?: { peer: string; verdicts: Verdict[] }
 }
 
 const MOST_BARS = 2
 
-/** The page; everything that comes from outside of it is escaped. */
+/** The page. Everything that comes from outside is escaped. */
 export function reportPage({ machine, at, left, outcomes, gate }: Report): string {
   const absent = left.map((line) => `<li>${escaped(line)}</li>`)
   const names = outcomes.map(({ scenario }) => `<a href="#${escaped(scenario)}">${escaped(scenario)}</a>`)
@@ -72,7 +72,7 @@ ${table(outcome)}
 </section>`
 }
 
-/** The first few that are to be compared, without percentiles and what is another one upside down. */
+/** The first few comparable metrics, without percentiles and inverses of others. */
 function charted(metrics: Metric[]): Metric[] {
   const others = [
     ...LATENCIES.map(({ key }) => key),

@@ -1,9 +1,12 @@
-/** Lines on stderr while the bench runs: `[ 3/24  41 s] stream-paced 1/3 ours: ...`. On a terminal also the round that is under way. */
+/**
+ * Progress lines on stderr: `[ 3/24  41 s] stream-paced 1/3 ours: ...`. A terminal also shows the
+ * round under way.
+ */
 import type { Progress } from '../rounds.ts'
 
 const CLEAR_LINE = '\r\x1b[K'
 
-/** For `total` rounds in all. */
+/** @param total the number of rounds in the whole run. */
 export function progressLines(total: number, output: NodeJS.WriteStream): Progress {
   const startedAt = performance.now()
   let done = 0

@@ -1,4 +1,4 @@
-/** What becomes of the values of several rounds. */
+/** Statistics over several rounds. */
 
 export interface Summary {
   median: number
@@ -6,7 +6,7 @@ export interface Summary {
   max: number
 }
 
-/** Median and spread; `undefined` of nothing. */
+/** Median and spread; undefined for an empty list. */
 export function summarise(values: number[]): Summary | undefined {
   if (values.length === 0) return undefined
   const sorted = values.toSorted((a, b) => a - b)

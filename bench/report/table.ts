@@ -27,7 +27,9 @@ export function tableOf(outcome: Outcome, metrics: Metric[]): string {
 
 const SETTING_LABELS: Partial<Record<keyof Settings, string>> = { perSecond: 'a second', window: 'under way at most' }
 
-/** What was set, in words; what is told of messages is of those published unless their scenario says otherwise. */
+/**
+ * The settings in words. Message counts are published messages unless the scenario counts others.
+ */
 export function settingsLine({ counted = 'published', ...settings }: Outcome['settings']): string {
   const label = (name: string) =>
     name === 'messages' ? `messages ${counted}` : (SETTING_LABELS[name as keyof Settings] ?? name)
@@ -53,7 +55,7 @@ export function ratio(value: number | undefined, { better }: Metric): string {
   return `${number(value, 2)} ${gain > 1.05 ? 'better' : gain < 0.95 ? 'worse' : 'same'}`
 }
 
-/** The rounds that have no values, and why. */
+/** The rounds without values, and why. */
 export function remarks(subjects: SubjectOutcome[]): string[] {
   return subjects.flatMap(({ subject, rounds }) =>
     rounds.flatMap((round, index) => {
@@ -64,7 +66,7 @@ export function remarks(subjects: SubjectOutcome[]): string[] {
   )
 }
 
-/** Columns of equal width; the first to the left, the others to the right. */
+/** Pads columns to equal width: the first aligned left, the others right. */
 export function align(rows: string[][]): string[] {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
   const pad = (text: string, column: number) =>
@@ -72,6 +74,6 @@ export function align(rows: string[][]): string[] {
   return rows.map((row) => `  ${row.map(pad).join('   ')}`.trimEnd())
 }
 
-/** With thousands separated. */
+/** A number with thousands separators. */
 export const number = (value: number, digits: number): string =>
   value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits })

@@ -1,10 +1,13 @@
-/** One session with all sockets on it: each message goes to every one of them. Messages and rates count deliveries, not what is published. */
+/**
+ * One session with all sockets on it: each message goes to every socket. Messages and rates count
+ * deliveries, not published messages.
+ */
 
 import { PACED_METRICS, type Pace, pacedWarmUp, publishPaced, round } from '../acts/exchange.ts'
 import type { Scenario, Settings, Values } from '../scenario.ts'
 import type { Stage } from '../stage/stage.ts'
 
-/** Deliveries in whole messages. */
+/** Deliveries that make whole messages. */
 const whole = (deliveries: number, sockets: number): number => Math.ceil(deliveries / sockets) * sockets
 
 const toAll: Pace = {
@@ -30,7 +33,7 @@ export const fanout: Scenario = {
   uses: ['sockets', 'messages', 'perSecond'],
   defaults: { sockets: 1000, messages: 400_000, perSecond: 40_000, window: 0, rounds: 3 },
   quick: { messages: 60_000, rounds: 1 },
-  env: { AUTH_TOKEN_MODE: 'reusable' }, // all sockets come with the token of the one session
+  env: { AUTH_TOKEN_MODE: 'reusable' }, // all sockets use the token of the one session
   metrics: PACED_METRICS.map((metric) => ({ ...metric, label: LABELS[metric.key] ?? metric.label })),
   round: toOneSession,
 }

@@ -1,6 +1,7 @@
 /**
- * Authenticated upgrades: token check and confirmed subscription before the 101, 200 under way at a time. The first burst that a fresh
- * process gets is cold: its code is not compiled yet. The last one is warm, and is the figure to compare.
+ * Authenticated upgrades: token check and confirmed subscription before the 101, 200 under way at a
+ * time. The first burst to a fresh process is cold, because its code is not compiled yet. The last
+ * one is warm and is the figure to compare.
  */
 
 import { connectSome, IN_FLIGHT, refuseUnless } from '../acts/crowd.ts'
@@ -10,10 +11,10 @@ import { cpuSeconds, peakBytes } from '../stage/procfs.ts'
 import type { Stage } from '../stage/stage.ts'
 
 const COLD_SHARE = 0.2
-/** V8 has compiled what it runs when so many came before those that are measured. */
+/** V8 has compiled the code after this many handshakes. */
 const WARM_AFTER = 4000
 
-/** How many of each kind: cold, to warm up, and measured. */
+/** The number of handshakes of each kind: cold, to warm up, and measured. */
 function bursts({ sockets }: Settings) {
   const few = Math.max(1, Math.round(sockets * COLD_SHARE))
   const more = Math.min(sockets, Math.max(0, WARM_AFTER - few))
@@ -45,7 +46,10 @@ async function round(stage: Stage, settings: Settings): Promise<Values> {
   }
 }
 
-/** Connects some sessions, and how much CPU that was. Throws `Faulty` unless all of them could, and `Refused` when the generator had no time for it. */
+/**
+ * Connects sessions and measures the CPU. Throws `Faulty` unless all could connect, and `Refused`
+ * when the generator was too busy.
+ */
 async function burst(stage: Stage, first: number, count: number): Promise<{ result: ConnectResult; cpu: number }> {
   const before = cpuSeconds(stage.pid)
   const result = await connectSome(stage, first, count)

@@ -1,6 +1,7 @@
 /**
- * What is asked over HTTP while all sockets are open. Load balancers: /health and /ready while messages come at a given pace. Then, in a calm
- * process, what an answer costs: /health, /metrics, and an upgrade that is refused because its token is none.
+ * HTTP requests while all sockets are open. Load balancers request /health and /ready while
+ * messages come at a given pace. Then, in a calm process, the cost of an answer: /health, /metrics,
+ * and an upgrade refused for an invalid token.
  */
 
 import { exchange, paced, prepare } from '../acts/exchange.ts'
@@ -67,7 +68,10 @@ async function probesUnderLoad(stage: Stage, settings: Settings, warmUp: number)
   }
 }
 
-/** What one answer costs the subject. Throws `Faulty` when one was not as it has to be, and `Refused` when autocannon had no time for them. */
+/**
+ * What one answer costs the subject. Throws `Faulty` for a wrong answer, and `Refused` when
+ * autocannon was too busy.
+ */
 async function costs(
   stage: Stage,
   key: string,
@@ -85,8 +89,7 @@ async function costs(
 }
 
 function refuseFailed(path: string, { answers, failed }: { answers: number; failed: number }): void {
-  if (failed > 0 || answers === 0)
-    throw new Faulty(`${path}: ${failed} of ${answers} answers were not as they have to be`)
+  if (failed > 0 || answers === 0) throw new Faulty(`${path}: ${failed} of ${answers} answers were wrong`)
 }
 
 function latencies(key: string, { latencyMs }: Pick<Answered, 'latencyMs'>): Values {

@@ -9,8 +9,9 @@ import type { Stage } from '../stage/stage.ts'
 const FIRST_SHARE = 0.1
 const BURST_MS = 3000
 /**
- * V8 begins to give back what a burst has left when a process has been calm for 8 s, and often only at its third try (its memory reducer).
- * So the look is taken when memory has fallen and stood still since, or else after a minute.
+ * V8's memory reducer starts to give back what a burst left once a process has been calm for 8 s,
+ * and often succeeds only at its third try. So memory is read when it has fallen and then stood
+ * still, or after a minute.
  */
 const LOOK_MS = 1000
 const MOST_LOOKS = 60
@@ -28,7 +29,7 @@ async function round(stage: Stage, { sockets }: Settings): Promise<Values> {
   await sleep(BURST_MS)
   const burst = anonymousBytes(stage.pid)
   const high = await calmBytes(stage.pid)
-  await refuseUnless(stage, { sockets, channels: sockets }) // a socket that was closed meanwhile costs nothing
+  await refuseUnless(stage, { sockets, channels: sockets }) // a socket that was closed meanwhile would cost nothing
   return {
     bytesPerSocket: (high - low) / (sockets - few),
     fewMb: low / 1e6,
@@ -47,7 +48,7 @@ async function calmBytes(pid: number): Promise<number> {
   return looks.at(-1)!
 }
 
-/** Whether memory, looked at once a second, has fallen and stood still since. */
+/** Whether memory, read once a second, has fallen and then stood still. */
 export function isCalm(looks: number[]): boolean {
   const last = looks.slice(-STILL_LOOKS)
   const [least, most] = [Math.min(...last), Math.max(...last)]

@@ -1,4 +1,7 @@
-/** The live door: one topic for a crowd, many topics for a crowd, and one client that floods. Only ours: the peer knows no topics. */
+/**
+ * The live door: one topic for all sockets, many topics, and one client that floods. Only ours: the
+ * peer has no topics.
+ */
 import { connect } from 'node:net'
 import { everyone, IN_FLIGHT } from '../acts/crowd.ts'
 import { refuseFaults } from '../acts/exchange.ts'
@@ -16,15 +19,15 @@ const QUIET_MS = 5000
 const CONNECT_MS = 90_000
 const PUBLISH_MS = 150_000
 const WARM_UP_S = 2
-/** Each has two topics of these. */
+/** Each socket has two of these topics. */
 const TOPICS = 1000
 const FLOOD_FRAMES = 10_000
 
-/** A crowd on the live door, and what it has got since it is there. */
+/** The sockets on the live door, and what they have received. */
 class Crowd {
   readonly #stage: Stage
   readonly #settings: Settings
-  /** Sockets that hold a topic. */
+  /** The number of sockets that hold a topic. */
   readonly #fanOut: number
   #expected = 0
 
@@ -44,7 +47,10 @@ class Crowd {
     return new Crowd(stage, settings, fanOut)
   }
 
-  /** Publishes `count` messages at the given pace, and waits until all have come to everybody. */
+  /**
+   * Publishes `count` messages at the given pace and waits until every socket has all of its
+   * messages.
+   */
   async exchange(count: number) {
     const { publisher, receiver, pid } = this.#stage
     const { perSecond } = this.#settings
@@ -96,7 +102,8 @@ async function flood(stage: Stage, settings: Settings): Promise<Values> {
   const during = await crowd.exchange(settings.messages)
   const { open, answeredBytes } = attacker.end()
   if (!open) throw new Faulty('the socket that flooded was closed')
-  // Before and after, since what else the machine does changes a p99 more than the flood.
+  // Measured before and after, because other load on the machine changes a p99 more than the flood
+  // does.
   const after = await crowd.exchange(settings.messages)
   refuseIfGeneratorBound(before, during, after)
   const calmP99Ms = (before.arrivals.latencyMs.p99 + after.arrivals.latencyMs.p99) / 2
@@ -108,7 +115,10 @@ async function flood(stage: Stage, settings: Settings): Promise<Values> {
   }
 }
 
-/** Sends all frames in one write, a quarter of a second from now: made beforehand, so that the attacker takes no time from the others. */
+/**
+ * Sends all frames in one write, a quarter of a second from now. They are built beforehand, so that
+ * building them takes no time from the other sockets.
+ */
 async function attack(port: number) {
   const socket = connect({ host: '127.0.0.1', port, noDelay: true })
   let open = true

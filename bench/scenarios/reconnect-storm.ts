@@ -1,6 +1,7 @@
 /**
- * Redis is killed and comes back under a crowd of sockets; then the gateway is told to stop under load, and all
- * sockets come back at once to a new one on the same port. Only ours: the peer knows neither when it has all channels again, nor how to stop.
+ * Redis is killed and restarted while many sockets are open. Then SIGTERM stops the gateway under
+ * load, and all sockets connect at once to a new one on the same port. Only ours: the peer cannot
+ * report that all channels are back, and cannot drain.
  */
 import { createClient } from 'redis'
 import { connectAll, everyone, refuseUnless } from '../acts/crowd.ts'
@@ -14,9 +15,9 @@ const QUIET_MS = 3000
 const PUBLISH_MS = 120_000
 const BACK_MS = 30_000
 const BEFORE_TERM_MS = 3000
-/** How late the publisher may be with what was due. */
+/** How late the publisher may send what is due. */
 const LATE_MS = 100
-/** SHUTDOWN_GRACE_PERIOD, by default. */
+/** The default of SHUTDOWN_GRACE_PERIOD. */
 const GRACE_MS = 30_000
 
 async function round(stage: Stage, settings: Settings): Promise<Values> {
@@ -28,7 +29,10 @@ async function round(stage: Stage, settings: Settings): Promise<Values> {
   return { ...storm, ...stop, ...returned }
 }
 
-/** A restart of Redis, from the moment at which it accepts connections until all channels are subscribed again. */
+/**
+ * Restarts Redis. Measures from the moment at which it accepts connections until all channels are
+ * subscribed again.
+ */
 async function restart(stage: Stage, { sockets }: Settings): Promise<Values> {
   const acceptingUs = await stage.redis.restart()
   const client = await createClient({ url: stage.redis.url })
@@ -36,7 +40,7 @@ async function restart(stage: Stage, { sockets }: Settings): Promise<Values> {
     .connect()
   let channels = 0
   try {
-    // Redis counts what it has; to list the names would keep it from its work.
+    // Redis keeps a count; listing the names would slow it down.
     while (channels < sockets && nowUs() < acceptingUs + BACK_MS * 1000) {
       channels = Number(/^pubsub_channels:(\d+)/m.exec(await client.info('stats'))?.[1])
       if (channels < sockets) await sleep(1)
@@ -52,7 +56,7 @@ async function restart(stage: Stage, { sockets }: Settings): Promise<Values> {
   return { backMs, toldOfGap: foreign }
 }
 
-/** SIGTERM while messages flow: everybody gets all that was published before it. */
+/** SIGTERM while messages flow: each socket gets every message published before it. */
 async function terminate(stage: Stage, { sockets, perSecond, messages }: Settings): Promise<Values> {
   await stage.publisher.call('open', { redisPort: stage.redis.port, sessions: sockets }, CALL_MS)
   const publishing = stage.publisher.call('paced', { count: messages, perSecond }, PUBLISH_MS)
@@ -79,7 +83,10 @@ async function terminate(stage: Stage, { sockets, perSecond, messages }: Setting
   return { exitMs, closedWith1001: lost['close 1001'] ?? 0, leastGot: leastDue, leastOwed }
 }
 
-/** A new gateway on the port of the one that has ended; as soon as it is ready all sockets dial at the same moment. */
+/**
+ * Starts a new gateway on the port of the ended one. As soon as it is ready, all sockets connect at
+ * once.
+ */
 async function comeBack(stage: Stage, { sockets }: Settings): Promise<Values> {
   await stage.redis.seedTokens(sockets)
   const spawnedUs = nowUs()

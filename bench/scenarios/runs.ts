@@ -1,4 +1,7 @@
-/** Runs whose hashes change: many runs with a few sockets each, and one that a crowd looks at. Only ours: the peer has no such thing. */
+/**
+ * Runs whose hashes change: many runs with a few sockets each, and one run with many sockets. Only
+ * ours: the peer has no runs.
+ */
 
 import { everyone, IN_FLIGHT } from '../acts/crowd.ts'
 import type { RunArrivals } from '../load/receiver.ts'
@@ -22,7 +25,7 @@ async function round(stage: Stage, settings: Settings, runCount: number): Promis
   const { published, arrivals } = await change(stage, messages, perSecond)
   const cpu = cpuSeconds(stage.pid) - cpuBefore
   const reads = (await stage.redis.hashReads()) - readsBefore
-  // Each run changes once a lap: who shows nothing of the last one has not seen the end of its run.
+  // Each run changes once a lap, so every socket must have shown a change of the last lap.
   const lastLapUs = published.startedUs + ((messages - runCount + 0.5) / perSecond) * 1e6
   refuseFaults(arrivals, sockets, lastLapUs)
   refuseIfBound('receiver', arrivals)
@@ -53,7 +56,7 @@ async function prepare(stage: Stage, sockets: number, runCount: number): Promise
   everyone(await stage.receiver.call('connectRuns', order, CONNECT_MS))
 }
 
-/** Changes runs in turn, and waits until no more frames come. */
+/** Changes runs in turn and waits until no more frames come. */
 async function change(stage: Stage, count: number, perSecond: number) {
   const published = await stage.publisher.call('paced', { count, perSecond }, CHANGE_MS)
   const arrivals = await stage.receiver.call('runArrivals', { quietMs: QUIET_MS }, CALL_MS)

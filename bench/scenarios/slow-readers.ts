@@ -1,4 +1,7 @@
-/** Some clients stop reading while all others go on: what that costs in memory, and what the others notice. Only ours: the peer buffers without a bound. */
+/**
+ * Some clients stop reading while the others go on: what that costs in memory, and what the others
+ * notice. Only ours: the peer buffers without a bound.
+ */
 import { createClient } from 'redis'
 import { sessionDown } from '../../src/contract/names.ts'
 import { connectAll } from '../acts/crowd.ts'
@@ -12,13 +15,16 @@ import type { Stage } from '../stage/stage.ts'
 import { OURS } from '../subjects.ts'
 
 const SLOW_SHARE = 0.1
-/** MAX_BUFFER_SIZE_BYTES, by default. */
+/** The default of MAX_BUFFER_SIZE_BYTES. */
 const BOUND_BYTES = 10 * 1024 * 1024
-/** What the slow ones are sent, one after the other: so much that they are full while the others are measured. */
+/**
+ * The messages to the slow readers, one after the other: enough to fill them while the others are
+ * measured.
+ */
 const FLOOD_BYTES = 32 * 1024
 const FLOOD_PER_SECOND = 1200
 const FLOOD_STEP_MS = 10
-/** More than a socket holds, in the gateway and in the kernel. */
+/** More than a socket can buffer, in the gateway and in the kernel. */
 const FLOOD_EACH = 520
 const LOOK_MS = 50
 const CALL_MS = 5000
@@ -26,7 +32,7 @@ const QUIET_MS = 5000
 const PUBLISH_MS = 150_000
 const WARM_UP_S = 2
 const MOST_PHASES = 10
-/** SLOW_CLOSE_GRACE, and some garbage collections. */
+/** SLOW_CLOSE_GRACE plus some garbage collections. */
 const AFTER_MS = 12_000
 
 async function round(stage: Stage, settings: Settings): Promise<Values> {
@@ -46,7 +52,7 @@ async function round(stage: Stage, settings: Settings): Promise<Values> {
   let during = before
   let closed = 0
   try {
-    // Until the last one is full, and at least as long as before.
+    // Until the last one is full, and at least as long as the measurement before.
     for (let phases = 0; phases < MOST_PHASES && (phases === 0 || (await tooSlow(stage)) < slow); phases++)
       during = await phase(stage, settings, settings.messages)
     await flood.stop()
@@ -54,7 +60,7 @@ async function round(stage: Stage, settings: Settings): Promise<Values> {
     await sleep(AFTER_MS)
   } finally {
     memory.stop()
-    await flood.stop().catch(() => {}) // what has failed before it is the reason
+    await flood.stop().catch(() => {}) // an earlier failure is the reason to report
   }
   const after = anonymousBytes(stage.pid)
   for (const arrivals of [before, during]) refuseIfBound('receiver', arrivals)
@@ -76,14 +82,17 @@ async function round(stage: Stage, settings: Settings): Promise<Values> {
 
 let published = new WeakMap<Stage, number>()
 
-/** Publishes to the fast ones and waits for all of it. Throws `Faulty` when something is missing or out of order. */
+/**
+ * Publishes to the fast readers and waits for all messages. Throws `Faulty` when one is missing or
+ * out of order.
+ */
 async function phase(stage: Stage, { perSecond }: Settings, count: number): Promise<Arrivals> {
   const total = (published.get(stage) ?? 0) + count
   published = published.set(stage, total)
   const publishing = stage.publisher.call('paced', { count, perSecond }, PUBLISH_MS)
   publishing.catch(() => {}) // awaited below, unless a loss is found first
   const arrivals = await stage.receiver.call('arrivals', { delivered: total, quietMs: QUIET_MS }, PUBLISH_MS)
-  // The slow ones are closed, and are not to be read any more.
+  // The slow readers are closed and must not be read any more.
   refuseFaults({ ...arrivals, lostSockets: {} }, total)
   refuseIfBound('publisher', await publishing)
   return arrivals
@@ -91,7 +100,7 @@ async function phase(stage: Stage, { perSecond }: Settings, count: number): Prom
 
 /** Sends large messages to some sessions: to the first until it must be full, then to the next. */
 function floodSessions(url: string, first: number, count: number): { stop(): Promise<void> } {
-  // A Redis that is gone is the end of it, and not something to wait for.
+  // Fail when Redis is gone, and do not wait for it.
   const client = createClient({ url, socket: { reconnectStrategy: false } })
   client.on('error', () => {})
   const payload = Buffer.alloc(FLOOD_BYTES, 'x')
@@ -107,7 +116,7 @@ function floodSessions(url: string, first: number, count: number): { stop(): Pro
       await Promise.all(batch)
     }
   })()
-  done.catch(() => {}).finally(() => client.destroy()) // whether it failed is asked by stop()
+  done.catch(() => {}).finally(() => client.destroy()) // stop() reports whether it failed
   const stop = () => {
     over = true
     return done
@@ -115,13 +124,13 @@ function floodSessions(url: string, first: number, count: number): { stop(): Pro
   return { stop }
 }
 
-/** How many sockets were full, and closed for it. */
+/** The number of sockets that were full and closed for it. */
 async function tooSlow(stage: Stage): Promise<number> {
   const page = await (await fetch(`http://127.0.0.1:${stage.port}/metrics`)).text()
   return Number(/^wsproxy_backpressure_events_total\{stage="full"\} (\d+)$/m.exec(page)?.[1] ?? 0)
 }
 
-/** The memory of a process, from now on. */
+/** Samples the memory of a process from now on. */
 class Watch {
   readonly base: number
   peak: number
@@ -140,7 +149,7 @@ class Watch {
   }
 }
 
-/** Nothing when it has ended: that it did is found by who waits for its messages. */
+/** Returns nothing when the process has ended; the wait for its messages reports that. */
 function bytesWhileThere(pid: number): number {
   try {
     return anonymousBytes(pid)

@@ -1,10 +1,12 @@
-/** From the start of the process until it is ready, with Redis running: what a deployment waits for. */
+/**
+ * From the start of the process until it is ready, with Redis running: what a deployment waits for.
+ */
 import { nowUs } from '../load/clock.ts'
 import type { Scenario, Values } from '../scenario.ts'
 import { anonymousBytes, cpuSeconds } from '../stage/procfs.ts'
 import type { Stage } from '../stage/stage.ts'
 
-/** The first has warmed the page cache, with the process of the stage itself. */
+/** The first start, with the process of the stage itself, has warmed the page cache. */
 const STARTS = 5
 
 async function round(stage: Stage): Promise<Values> {

@@ -1,4 +1,7 @@
-/** Bursts of tokens: some sessions of many are hot, and each gets several messages in a row. As fast as it goes, and at a given pace. */
+/**
+ * Bursts of tokens: some of many sessions are hot, and each gets several messages in a row.
+ * Saturated, and at a given pace.
+ */
 
 import { METRICS, PACED_METRICS, type Pace, pacedBy, round, saturated } from '../acts/exchange.ts'
 import type { Scenario, Settings, Values } from '../scenario.ts'

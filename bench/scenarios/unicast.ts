@@ -1,4 +1,4 @@
-/** One message to one socket, round the sessions: as fast as it goes, and at a given pace. */
+/** One message to one socket, round the sessions. Saturated, and at a given pace. */
 import { METRICS, PACED_METRICS, paced, round, saturated } from '../acts/exchange.ts'
 import type { Scenario } from '../scenario.ts'
 

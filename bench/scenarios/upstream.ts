@@ -1,4 +1,7 @@
-/** Clients publish: every socket sends frames at a given pace, and a subscriber of Redis confirms that all have arrived, in order. */
+/**
+ * Clients publish: every socket sends frames at a given pace, and a subscriber of Redis confirms
+ * that all arrived in order.
+ */
 
 import { connectAll } from '../acts/crowd.ts'
 import { pacedWarmUp } from '../acts/exchange.ts'
@@ -37,7 +40,10 @@ async function round(stage: Stage, settings: Settings): Promise<Values> {
   return { ...valuesOf(messages, sent, heard, cpu), ...others, peakMb: peakBytes(stage.pid) / 1e6 }
 }
 
-/** Sends `count` frames, and waits for all of them at Redis. Throws `Faulty` when one is missing or out of order, and `Refused` when the sender was late. */
+/**
+ * Sends `count` frames and waits for all of them at Redis. Throws `Faulty` when one is missing or
+ * out of order, and `Refused` when the sender was late.
+ */
 async function exchange(stage: Stage, count: number, total: number, perSecond: number) {
   const { dialect } = stage
   const sent = await stage.receiver.call('send', { count, perSecond, dialect }, SEND_MS)

@@ -1,4 +1,7 @@
-/** Every process that the bench starts: its output's tail is kept for error messages, and it is ended by its own pid. */
+/**
+ * The processes that the bench starts. Each keeps the tail of its output for error messages, and is
+ * ended by its own pid.
+ */
 import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { familyOf } from './procfs.ts'
@@ -43,12 +46,15 @@ export class Child {
     return living.has(this)
   }
 
-  /** The last that the process has printed. */
+  /** The tail of the process' output. */
   get tail(): string {
     return this.#tail.trim()
   }
 
-  /** Ends the process: SIGTERM, and SIGKILL 2 s later, or SIGKILL at once for one whose last words do not matter. */
+  /**
+   * Ends the process: SIGTERM, then SIGKILL after 2 s; or SIGKILL at once when its last output does
+   * not matter.
+   */
   async end(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
     if (!this.running) return
     if (signal === 'SIGKILL') this.kill()
@@ -58,12 +64,12 @@ export class Child {
     clearTimeout(late)
   }
 
-  /** Ends it and what it has started at once: nginx's workers go on without their master. */
+  /** Kills it and its descendants at once: nginx's workers outlive their master. */
   kill(): void {
     for (const pid of family(this.pid)) {
       try {
         process.kill(pid, 'SIGKILL')
-      } catch {} // it was faster
+      } catch {} // it has already ended
     }
   }
 
@@ -85,15 +91,17 @@ export function spawnChild(name: string, command: string, args: string[], env?: 
 }
 
 /**
- * The generator must not stop for its own garbage while it measures: room for young objects, in MB, and a collection when it is asked for one, before. Of its
- * own accord V8 stopped a receiver of 10,000 sockets for 30 to 50 ms some seconds after they had come, which was all of the p99.9 of whoever was measured.
+ * The generator must not collect garbage while it measures. So it has room for young objects (in
+ * MB), and collects before the measurement on request. By itself V8 stopped a receiver of 10,000
+ * sockets for 30 to 50 ms some seconds after they had connected, which made up the whole p99.9 of
+ * the subject.
  */
 const GENERATOR_FLAGS = [
   ...['--min-semi-space-size=64', '--max-semi-space-size=64'],
   ...['--expose-gc', '--no-memory-reducer', '--no-minor-gc-task'],
 ]
 
-/** Forks a compiled file of the bench; what it prints on stderr is shown. */
+/** Forks a compiled file of the bench. Its stderr is shown. */
 export function forkChild(name: string, file: URL): Child {
   const stdio = ['ignore', 'ignore', 'inherit', 'ipc'] as const
   return new Child(name, fork(fileURLToPath(file), { execArgv: GENERATOR_FLAGS, stdio: [...stdio] }))

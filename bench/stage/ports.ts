@@ -1,4 +1,4 @@
-/** TCP ports of 127.0.0.1: finding a free one, and waiting until somebody listens. */
+/** TCP ports of 127.0.0.1: finds a free one, and waits until a program listens. */
 import { connect, createServer } from 'node:net'
 import { sleep } from '../load/clock.ts'
 import type { Child } from './children.ts'
@@ -24,7 +24,10 @@ export function acceptsConnections(port: number): Promise<boolean> {
   })
 }
 
-/** Polls until `isReady`. Throws, with the child's last words, when it ends before that or `deadlineMs` have passed. */
+/**
+ * Polls until `isReady`. Throws with the tail of the child's output when it ends before that or
+ * `deadlineMs` have passed.
+ */
 export async function whenReady(child: Child, isReady: () => Promise<boolean>, deadlineMs: number): Promise<void> {
   const deadline = performance.now() + deadlineMs
   while (!(await isReady())) {

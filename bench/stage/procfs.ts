@@ -1,11 +1,17 @@
-/** What Linux knows about processes and the machine: /proc/<pid>/stat, /proc/<pid>/status, /proc/stat (proc(5)). */
+/**
+ * What Linux knows about processes and the machine: /proc/<pid>/stat, /proc/<pid>/status,
+ * /proc/stat (proc(5)).
+ */
 import { readdirSync, readFileSync } from 'node:fs'
 
-const TICKS_PER_SECOND = 100 // USER_HZ, the same on every Linux that Node runs on
-const UTIME = 11 // fields are counted from behind the parenthesis that ends the name
+const TICKS_PER_SECOND = 100 // USER_HZ, the same on every Linux that Node supports
+const UTIME = 11 // fields are counted from the parenthesis that ends the name
 const STIME = 12
 
-/** CPU time in seconds, user and system, of all threads of the process and of those it has started; exact to 10 ms each. */
+/**
+ * CPU time in seconds, user and system, of all threads of the process and its descendants; exact to
+ * 10 ms each.
+ */
 export const cpuSeconds = (pid: number): number => sum(pid, ownCpuSeconds)
 
 function ownCpuSeconds(pid: number): number {
@@ -14,35 +20,39 @@ function ownCpuSeconds(pid: number): number {
   return (Number(fields[UTIME]) + Number(fields[STIME])) / TICKS_PER_SECOND
 }
 
-/** Memory that is the process' own and not backed by a file, in bytes. */
+/** Memory that belongs to the process and is not backed by a file, in bytes. */
 export const anonymousBytes = (pid: number): number => sum(pid, (each) => statusBytes(each, 'RssAnon'))
 
-/** The most that was ever resident, in bytes; includes the pages of the executable and its libraries. */
+/**
+ * The peak of resident memory, in bytes; includes the pages of the executable and its libraries.
+ */
 export const peakBytes = (pid: number): number => sum(pid, (each) => statusBytes(each, 'VmHWM'))
 
 const sum = (pid: number, measure: (pid: number) => number): number =>
   familyOf(pid).reduce((total, each) => total + measure(each), 0)
 
-/** For how many seconds the machine had nothing to do since it was started, of all its cores together. */
+/** The seconds for which the machine was idle since it booted, summed over its cores. */
 export function idleSeconds(): number {
   const [, , , , idle, waiting] = readFileSync('/proc/stat', 'latin1').split('\n', 1)[0]!.split(/ +/)
   return (Number(idle) + Number(waiting)) / TICKS_PER_SECOND
 }
 
-/** How many files a process of this user may have open: its own limit, which it hands to those that it starts. */
+/** The most open files of a process of this user: the limit that child processes inherit. */
 export function openFilesLimit(): number {
   const limit = /^Max open files +(\d+|unlimited)/m.exec(readFileSync('/proc/self/limits', 'latin1'))?.[1]
   return limit === undefined || limit === 'unlimited' ? Number.POSITIVE_INFINITY : Number(limit)
 }
 
-/** A process and all that it has started and that is there still, itself first: nginx has workers. Throws when it has ended itself. */
+/**
+ * A process and its living descendants, itself first (nginx has workers). Throws when it has ended.
+ */
 export function familyOf(pid: number): number[] {
   const childrenOf = (thread: string) => readFileSync(`/proc/${pid}/task/${thread}/children`, 'latin1').split(' ')
   const children = readdirSync(`/proc/${pid}/task`).flatMap((thread) => whileThere(() => childrenOf(thread)))
   return [pid, ...children.filter(Boolean).flatMap((child) => whileThere(() => familyOf(Number(child))))]
 }
 
-/** Nothing of what has ended meanwhile. */
+/** Nothing for a process that has ended meanwhile. */
 function whileThere<T>(look: () => T[]): T[] {
   try {
     return look()

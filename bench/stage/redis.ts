@@ -1,4 +1,4 @@
-/** A fresh Redis for one round, and what the bench asks of it beside publishing. */
+/** A fresh Redis for one round, and what the bench asks it beside publishing. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -17,23 +17,29 @@ const SEED_BATCH = 1000
 
 export interface RedisStage {
   port: number
-  /** Of its process. */
+  /** The process id. */
   readonly pid: number
   url: string
-  /** Gives the sessions 0 to `count - 1` a token each. */
+  /** Creates a token for each of the sessions 0 to `count - 1`. */
   seedTokens(count: number): Promise<void>
-  /** How many session channels have a subscriber. */
+  /** The number of session channels that have a subscriber. */
   subscribedChannels(): Promise<number>
-  /** Kills it and starts it again on the same port; resolves with the moment (`nowUs`) at which it accepted connections. */
+  /**
+   * Kills it and starts it again on the same port. Resolves with the time (`nowUs`) at which it
+   * accepted connections.
+   */
   restart(): Promise<number>
-  /** Makes the runs 0 to `count - 1`, and has Redis tell changes of hashes. */
+  /** Creates the runs 0 to `count - 1`, and makes Redis publish changes of hashes. */
   seedRuns(count: number): Promise<void>
-  /** How many hashes have been read since it was started. */
+  /** The number of hashes read since it was started. */
   hashReads(): Promise<number>
   end(): Promise<void>
 }
 
-/** Starts `redis-server` (or `valkey-server`) from the PATH on a free port of 127.0.0.1, in memory only. */
+/**
+ * Starts `redis-server` (or `valkey-server`) from the PATH on a free port of 127.0.0.1, in memory
+ * only.
+ */
 export async function startRedis(): Promise<RedisStage> {
   const port = await freePort()
   const dir = mkdtempSync(join(tmpdir(), 'wsproxy-bench-'))
@@ -88,8 +94,8 @@ export async function startRedis(): Promise<RedisStage> {
 
 function settings(port: number, dir: string): string[] {
   const memoryOnly = ['--save', '', '--appendonly', 'no', '--dir', dir]
-  // Redis would cut a subscriber that is 32 MB behind. Here the bench limits what is under way, so that a slow subject
-  // shows as few messages a second, and not as lost ones.
+  // By default Redis disconnects a subscriber that is 32 MB behind. The bench itself limits what is
+  // under way, so a slow subject shows as fewer messages a second and not as lost messages.
   const noOutputLimit = ['--client-output-buffer-limit', 'pubsub', '0', '0', '0']
   return ['--port', String(port), '--bind', '127.0.0.1', ...memoryOnly, ...noOutputLimit]
 }
@@ -98,7 +104,7 @@ function newClient(url: string) {
   return createClient({ url }).on('error', () => {}) // the command in question rejects as well
 }
 
-/** Fields of a run in the middle of its work. */
+/** The fields of a run in progress. */
 const RUN_FIELDS = [
   'build_channels',
   'abstract_watershed',

@@ -1,4 +1,7 @@
-/** Everything one round needs, all of it fresh: Redis, the subject, the receiving and the publishing process. */
+/**
+ * Everything that one round needs, all of it fresh: Redis, the subject, the receiver and the
+ * publisher.
+ */
 import { withDeadline } from '../load/clock.ts'
 import type { DialectName } from '../load/dialects.ts'
 import { Remote } from '../load/ipc.ts'
@@ -7,32 +10,35 @@ import type { ReceiverCommands } from '../load/receiver.ts'
 import type { Subject } from '../subject.ts'
 import { type Child, forkChild } from './children.ts'
 import { type RedisStage, startRedis } from './redis.ts'
-import { startSubject } from './subject.ts'
+import { startSubject } from './start-subject.ts'
 
 const ROUND_MS = 300_000
 
 export interface Stage {
   redis: RedisStage
-  /** Where the subject listens, and its process. */
+  /** The port of the subject, and its process. */
   port: number
   pid: number
   subject: Child
-  /** How its clients speak. */
+  /** The dialect of its clients. */
   dialect: DialectName
-  /** Starts it once more, on the same port, when it has ended. */
+  /** Starts it again on the same port after it has ended. */
   startAgain(): Promise<Child>
   receiver: Remote<ReceiverCommands>
   publisher: Remote<PublisherCommands>
 }
 
-/** Sets the stage, does `work` on it for five minutes at the most, and clears it, also after an error. */
+/**
+ * Sets the stage, runs `work` on it for at most five minutes, and clears it, also after an error.
+ */
 export async function onStage<T>(subject: Subject, work: (stage: Stage) => Promise<T>): Promise<T> {
   const endings: (() => Promise<void>)[] = []
   try {
     const redis = await startRedis()
     endings.unshift(() => redis.end())
     const { child, port } = await startSubject(subject, redis.url)
-    // How it says goodbye is not what is measured; a foreign one may have processes of its own to end.
+    // The end of the subject is not measured, but a foreign one may have processes of its own to
+    // end.
     endings.unshift(() => child.end(subject.program ? 'SIGTERM' : 'SIGKILL'))
     let onDuty = child
     const startAgain = async () => {
@@ -65,7 +71,7 @@ export async function onStage<T>(subject: Subject, work: (stage: Stage) => Promi
   }
 }
 
-/** When the subject has died, that is the error, with what it has led to. */
+/** When the subject has died, that is the error; the failure of the round is only its effect. */
 async function blameTheDead<T>(onDuty: () => Child, working: Promise<T>): Promise<T> {
   try {
     return await working

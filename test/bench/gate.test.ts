@@ -7,7 +7,7 @@ import { pathToFileURL } from 'node:url'
 import { judge, readGate, verdictTable } from '../../bench/gate.ts'
 import { type Outcome, outcomeOf, type Round } from '../../bench/report/outcome.ts'
 import type { Scenario } from '../../bench/scenario.ts'
-import { SCENARIOS } from '../../bench/scenarios.ts'
+import { SCENARIOS } from '../../bench/scenarios/all.ts'
 import { OURS, SUBJECTS } from '../../bench/subjects.ts'
 
 const values = (...medians: number[]): Round[] => medians.map((cpuUs) => ({ values: { cpuUs } }))

@@ -42,7 +42,7 @@ describe('what cannot be', () => {
     )
     refused(['juggling'], ours, /no scenario is called juggling/)
     refused(['unicast'], { subject: ['nobody'] }, /no subject is called nobody/)
-    refused(['handshake'], { subject: ['webdis'] }, /none of the subjects can do any/)
+    refused(['handshake'], { subject: ['webdis'] }, /no subject can run any/)
   })
 
   it('is more sockets than the process may have open files, those to warm up included', () => {

@@ -15,7 +15,10 @@ export interface StartedSubject {
   port: number
 }
 
-/** The environment is made anew, so that settings of the shell do not change what is measured. `again`: on this port, where it was before. */
+/**
+ * Starts the subject with a fresh environment, so that the shell's settings do not change the
+ * measurement. `again` is the port of an earlier process to reuse.
+ */
 export async function startSubject(subject: Subject, redisUrl: string, again?: number): Promise<StartedSubject> {
   const port = again ?? (await freePort())
   const address = { REDIS_URL: redisUrl, LISTEN_ADDR: `127.0.0.1:${port}` }

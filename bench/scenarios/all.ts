@@ -1,0 +1,34 @@
+/** All scenarios, in the order in which they run. */
+import type { Scenario } from '../scenario.ts'
+import { fanout } from './fanout.ts'
+import { handshake } from './handshake.ts'
+import { http } from './http.ts'
+import { idle } from './idle.ts'
+import { liveFanout, liveFlood, liveMixed } from './live.ts'
+import { reconnectStorm } from './reconnect-storm.ts'
+import { runsCrowd, runsMany } from './runs.ts'
+import { slowReaders } from './slow-readers.ts'
+import { start } from './start.ts'
+import { streamPaced, streamSaturated } from './stream.ts'
+import { unicastPaced, unicastSaturated } from './unicast.ts'
+import { upstream } from './upstream.ts'
+
+export const SCENARIOS: Scenario[] = [
+  handshake,
+  unicastSaturated,
+  unicastPaced,
+  streamSaturated,
+  streamPaced,
+  fanout,
+  upstream,
+  idle,
+  start,
+  runsMany,
+  runsCrowd,
+  slowReaders,
+  reconnectStorm,
+  http,
+  liveFanout,
+  liveMixed,
+  liveFlood,
+]
