@@ -14,7 +14,7 @@ import { connect } from './support/client.ts'
 import { gatewayFor, type TestGateway } from './support/gateway.ts'
 import { page } from './support/pages.ts'
 import { freePort } from './support/ports.ts'
-import { endWithUs } from './support/processes.ts'
+import { killAtExit } from './support/processes.ts'
 import { atEnd, scopeOf } from './support/scope.ts'
 import { eventually } from './support/wait.ts'
 
@@ -40,7 +40,7 @@ class Example {
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
     })
-    this.child = endWithUs(child)
+    this.child = killAtExit(child)
     child.stdout.on('data', (chunk) => {
       this.#stdout += chunk
     })
@@ -214,7 +214,7 @@ describe('reconnect.mjs', () => {
 
 describe('demo.ts', () => {
   it('ends with status 0, and no line of it has more than 80 columns', async () => {
-    const child = endWithUs(spawn(process.execPath, [fileURLToPath(new URL('../examples/demo.js', import.meta.url))]))
+    const child = killAtExit(spawn(process.execPath, [fileURLToPath(new URL('../examples/demo.js', import.meta.url))]))
     let text = ''
     child.stdout.on('data', (chunk) => {
       text += chunk

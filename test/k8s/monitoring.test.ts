@@ -10,7 +10,7 @@ import { ERROR_TYPES, GAP_REASONS, LOSS_REASONS } from '../../src/contract/reaso
 import { connect, refused } from '../support/client.ts'
 import { gatewayFor, type TestGateway } from '../support/gateway.ts'
 import { part, tableRows } from '../support/pages.ts'
-import { type Asked, read } from '../support/promql.ts'
+import { parseQuery, type Query } from '../support/promql.ts'
 import { scopeOf } from '../support/scope.ts'
 import { eventually } from '../support/wait.ts'
 
@@ -103,7 +103,7 @@ describe('what is scraped from a gateway that works', () => {
   })
 
   /** Says what in an expression does not exist. */
-  function problems({ metrics, groupedBy }: Asked): string[] {
+  function problems({ metrics, groupedBy }: Query): string[] {
     const recorded = new Set(rules.map(({ record }) => record))
     const found: string[] = []
     const labels = new Set(TARGET_LABELS)
@@ -134,7 +134,7 @@ describe('what is scraped from a gateway that works', () => {
   it('has every metric, label and value that panels and rules name', () => {
     assert.ok(expressions.length > 60, `${expressions.length}`)
     const wrong = expressions.flatMap(({ where, expr }) =>
-      problems(read(expr)).map((problem) => `${where}: ${problem}`),
+      problems(parseQuery(expr)).map((problem) => `${where}: ${problem}`),
     )
     assert.deepEqual(wrong, [])
   })
@@ -149,14 +149,14 @@ describe('what is scraped from a gateway that works', () => {
       ['sum by (session) (wsproxy_redis_up)', /label session/],
       ['wsproxy_gaps_total{reason=~"redis_down|nothing"}', /never nothing/],
     ] as const) {
-      assert.match(problems(read(expr)).join(), problem, expr)
+      assert.match(problems(parseQuery(expr)).join(), problem, expr)
     }
-    assert.throws(() => read('sum(rate(x[5m])'), /brackets/)
-    assert.throws(() => read('a ? b'), /no PromQL/)
+    assert.throws(() => parseQuery('sum(rate(x[5m])'), /brackets/)
+    assert.throws(() => parseQuery('a ? b'), /not PromQL/)
   })
 
   it('is shown as a whole: a panel or a rule asks for every metric of ours', () => {
-    const asked = new Set(expressions.flatMap(({ expr }) => read(expr).metrics.map(({ metric }) => metric)))
+    const asked = new Set(expressions.flatMap(({ expr }) => parseQuery(expr).metrics.map(({ metric }) => metric)))
     const unseen = METRICS.map(([name]) => name!).filter(
       (name) => !['', '_bucket', '_count', '_sum'].some((end) => asked.has(name + end)),
     )
@@ -166,7 +166,7 @@ describe('what is scraped from a gateway that works', () => {
   it('has in its table of metrics each alert beside every metric that the alert reads', () => {
     const records = new Map(rules.flatMap(({ record, expr }) => (record ? [[record, expr] as const] : [])))
     const readBy = (expr: string): string[] =>
-      read(expr).metrics.flatMap(({ metric }) => (records.has(metric) ? readBy(records.get(metric)!) : metric))
+      parseQuery(expr).metrics.flatMap(({ metric }) => (records.has(metric) ? readBy(records.get(metric)!) : metric))
     const alerts = rules.flatMap(({ alert, expr }) => (alert ? [{ alert, metrics: readBy(expr) }] : []))
     for (const [name, , , , , last] of METRICS) {
       const named = [...last!.matchAll(/\bWsproxy\w+/g)].map(([alert]) => alert)
@@ -233,7 +233,7 @@ describe('the dashboards and rules', () => {
   it('show in a legend only labels that the query keeps', () => {
     for (const { title, targets = [] } of panels) {
       for (const { expr, legendFormat } of targets) {
-        const { groupedBy } = read(interval(expr))
+        const { groupedBy } = parseQuery(interval(expr))
         if (!/\b(sum|max)\b/.test(expr)) continue
         for (const [, label] of legendFormat.matchAll(/\{\{(\w+)\}\}/g))
           assert.ok(groupedBy.includes(label!), `${title}: ${label}`)

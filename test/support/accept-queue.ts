@@ -3,7 +3,7 @@ import { within } from './wait.ts'
 
 const CONNECT_MS = 10_000
 
-/** Runs in the thread: connects, sends, wakes the other thread, and returns what each connection received until its end. */
+/** Runs in the thread: connects, sends, wakes the other thread, and posts all answers. */
 const CLIENTS = `
 const { connect } = require('node:net')
 const { parentPort, workerData: { host, port, requests, waiting } } = require('node:worker_threads')
@@ -21,8 +21,9 @@ Promise.all(answers).then((all) => parentPort.postMessage(all))
 `
 
 /**
- * Sends each request over a connection of its own and blocks this thread meanwhile, so that a gateway of this process accepts none of
- * them: when the function returns, all wait in the accept queue of the kernel. `answers` is what each connection then received.
+ * Sends each request over a connection of its own while this thread is blocked, so that a gateway
+ * in this process cannot accept them: on return, all wait in the accept queue of the kernel.
+ * `answers` resolves with what each connection received until its end.
  */
 export function fillAcceptQueue(url: string, requests: readonly string[]): { readonly answers: Promise<string[]> } {
   const { hostname: host, port } = new URL(url)

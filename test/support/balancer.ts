@@ -5,20 +5,20 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { freePort } from './ports.ts'
-import { endWithUs } from './processes.ts'
+import { killAtExit } from './processes.ts'
 import { eventually } from './wait.ts'
 
 const FOLDER = fileURLToPath(new URL('../../../k8s/lb/', import.meta.url))
 
-/** A load balancer of a package of the system, with the configuration that the project ships. */
+/** A load balancer that the system has installed, run with the configuration in k8s/lb. */
 export interface Balancer {
   readonly name: 'nginx' | 'haproxy'
   readonly file: string
-  /** What it needs the gateways to believe. */
+  /** The TRUST_PROXY that gateways behind it need. */
   readonly trustProxy: string
   /** Matches its log once its health checks have taken out both instances; undefined where it has none. */
   readonly bothDown?: RegExp
-  /** Arguments for a configuration in a folder. */
+  /** The arguments to run in the foreground with the configuration in a folder. */
   readonly args: (folder: string) => string[]
 }
 
@@ -40,7 +40,7 @@ export const balancers: readonly Balancer[] = [
 
 const PLACES = ['', '/usr/sbin/', '/usr/local/sbin/']
 
-/** For `{ skip }`: false where it is installed, else why it is skipped. */
+/** For `{ skip }`: false where the balancer is installed, else the reason to skip. */
 export function without({ name }: Balancer): string | false {
   return binaryOf(name) ? false : `needs ${name} on the PATH or in /usr/sbin`
 }
@@ -56,11 +56,12 @@ function binaryOf(name: string): string | undefined {
   })
 }
 
-/** Its configuration as it is shipped. */
+/** The shipped configuration. */
 export const configurationOf = ({ file }: Balancer): string => readFileSync(join(FOLDER, file), 'utf8')
 
 /**
- * Starts one in front of two ports of 127.0.0.1. Nothing but addresses is changed in its configuration, and what `rewrite` does.
+ * Starts a balancer in front of two ports of 127.0.0.1. Its configuration is the shipped one, apart
+ * from addresses, paths, limits, and what `rewrite` changes.
  */
 export async function startBalancer(balancer: Balancer, ports: readonly number[], rewrite = (text: string) => text) {
   const folder = mkdtempSync(join(tmpdir(), `wsproxy-${balancer.name}-`))
@@ -70,17 +71,17 @@ export async function startBalancer(balancer: Balancer, ports: readonly number[]
     .replaceAll('gateway-2:8080', `127.0.0.1:${ports[1]}`)
     .replace('listen 8080;', `listen 127.0.0.1:${port};`)
     .replace('bind :8080', `bind 127.0.0.1:${port}`)
-    // Where Debian's nginx writes only root may.
+    // Debian's nginx writes its temporary files where only root may.
     .replace('http {', `http {${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(temporary).join('')}`)
-    // Not a socket, which is what this process would give it.
+    // This process would give it a socket as stdout, which haproxy and nginx cannot open.
     .replace('/dev/stdout', join(folder, 'access.log'))
-    // A container's own limits; here there may be less.
+    // These limits are for a container; a test machine may allow fewer open files.
     .replace('worker_rlimit_nofile 131072;', '')
     .replace('worker_connections 65536;', 'worker_connections 1024;')
     .replace('maxconn 100000', 'maxconn 400')
   mkdirSync(join(folder, 'temporary'))
   writeFileSync(join(folder, balancer.file), text)
-  const child: ChildProcess = endWithUs(
+  const child: ChildProcess = killAtExit(
     spawn(binaryOf(balancer.name)!, balancer.args(folder), { stdio: ['ignore', 'pipe', 'pipe'] }),
   )
   let said = ''

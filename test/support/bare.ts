@@ -4,7 +4,7 @@ import { keptLog } from './link.ts'
 import { atEnd, type Scope } from './scope.ts'
 import { AMPLE_CHECK_TIMEOUT } from './wait.ts'
 
-/** A gateway that has been started, whether its Redis is there or not. */
+/** A gateway that has started, with or without its Redis. */
 export interface BareGateway {
   readonly gateway: Gateway
   readonly http: string
@@ -14,7 +14,7 @@ export interface BareGateway {
   stop(): Promise<void>
 }
 
-/** Starts a gateway and does not wait for its Redis. */
+/** Starts a gateway in this process and does not wait for its Redis. */
 export function startBareGateway(redisUrl: string, env: Record<string, string> = {}): BareGateway {
   const { config } = loadConfig({
     LISTEN_ADDR: '127.0.0.1:0',
@@ -45,7 +45,7 @@ export function startBareGateway(redisUrl: string, env: Record<string, string> =
   }
 }
 
-/** `startBareGateway` for one scope. */
+/** A bare gateway that stops when the scope ends. */
 export function bareGatewayFor(scope: Scope, ...args: Parameters<typeof startBareGateway>): BareGateway {
   const started = startBareGateway(...args)
   atEnd(scope, () => started.stop())

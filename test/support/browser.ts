@@ -4,7 +4,7 @@ import { type Browser, chromium } from 'playwright-core'
 const PATHS = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
 const path = PATHS.find((each) => existsSync(each))
 
-/** For `{ skip }` of tests in a browser: false where there is one, else why they are skipped. */
+/** For `{ skip }`: false where Chromium is installed, else the reason to skip. */
 export const withoutBrowser: string | false = path ? false : 'needs Chromium'
 
 export const startBrowser = (): Promise<Browser> =>

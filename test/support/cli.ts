@@ -1,29 +1,29 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { endWithUs } from './processes.ts'
+import { killAtExit } from './processes.ts'
 import { AMPLE_CHECK_TIMEOUT, eventually, within } from './wait.ts'
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 const running = new Set<ChildProcess>()
 
 export interface CommandOptions {
-  /** The whole environment beside PATH: what this process has been given does not reach the command. */
+  /** The whole environment apart from PATH. The command does not inherit that of this process. */
   readonly env?: Record<string, string>
-  /** All of stdin; without it stdin stays open. */
+  /** All of stdin. Without it stdin stays open. */
   readonly input?: string
 }
 
-/** One run of `wsproxy`, and all that it has said so far. */
+/** One run of `wsproxy`, with all of its output so far. */
 export class Command {
   readonly child: ChildProcess
   stdout = ''
   stderr = ''
-  /** Exit status; null when a signal ended it. */
+  /** The exit status; null when a signal ended the process. */
   readonly exited: Promise<number | null>
 
   constructor(args: readonly string[], { env = {}, input }: CommandOptions = {}) {
-    this.child = endWithUs(spawn(process.execPath, [MAIN, ...args], { env: { PATH: process.env.PATH, ...env } }))
+    this.child = killAtExit(spawn(process.execPath, [MAIN, ...args], { env: { PATH: process.env.PATH, ...env } }))
     running.add(this.child)
     this.child.stdout?.on('data', (chunk) => {
       this.stdout += chunk
@@ -55,19 +55,19 @@ export class Command {
     return this.stderr.split('\n').filter(Boolean)
   }
 
-  /** The first match on stderr, once it is there. */
+  /** Waits for the first match on stderr. @throws when the command ends without it. */
   async says(pattern: RegExp): Promise<RegExpExecArray> {
     return this.#find(pattern, () => this.stderr)
   }
 
-  /** The first match on stdout, once it is there. */
+  /** Waits for the first match on stdout. @throws when the command ends without it. */
   async prints(pattern: RegExp): Promise<RegExpExecArray> {
     return this.#find(pattern, () => this.stdout)
   }
 
   async status(): Promise<number | null> {
     return within(this.exited, 'the end of the command').catch((cause) => {
-      throw new Error(`it did not end, and said: ${this.stdout}${this.stderr}`, { cause })
+      throw new Error(`the command did not end; its output: ${this.stdout}${this.stderr}`, { cause })
     })
   }
 
@@ -79,7 +79,7 @@ export class Command {
     await eventually(() => ended || pattern.test(text()), `${pattern} (so far: ${this.stdout}${this.stderr})`)
     const found = pattern.exec(text())
     if (found) return found
-    throw new Error(`it ended without ${pattern}: ${this.stdout}${this.stderr}`)
+    throw new Error(`the command ended without ${pattern}: ${this.stdout}${this.stderr}`)
   }
 }
 
@@ -90,14 +90,14 @@ export async function run(args: readonly string[], options: CommandOptions = {})
   return { status, stdout: command.stdout, stderr: command.stderr, complaints: command.complaints }
 }
 
-/** Kills whatever of the commands of this test file still runs. */
+/** Kills the commands of this test file that still run, and waits for their end. */
 export async function killCommands(): Promise<void> {
   const left = [...running]
   for (const child of left) child.kill('SIGKILL')
   await Promise.all(left.map((child) => child.exitCode ?? child.signalCode ?? once(child, 'close')))
 }
 
-/** `wsproxy serve` on a free port, once it listens. */
+/** Starts `wsproxy serve` on a free port and waits until it listens. */
 export async function serve(env: Record<string, string>): Promise<{ command: Command; http: string; ws: string }> {
   const command = new Command(['serve'], {
     env: { LISTEN_ADDR: '127.0.0.1:0', PREFLIGHT_CHECK_TIMEOUT: AMPLE_CHECK_TIMEOUT, ...env },

@@ -2,10 +2,10 @@ import { type ClientOptions, WebSocket } from 'ws'
 import { checkServerFrame, isLive } from './contract.ts'
 import { eventually, within } from './wait.ts'
 
-/** Options of ws, and the bearer token for the Authorization header. */
+/** Options of ws, and a bearer token for the Authorization header. */
 export type ConnectClientOptions = ClientOptions & { token?: string }
 
-/** What came instead of a 101. */
+/** The answer that came instead of a 101. */
 export interface Refused {
   readonly status: number
   readonly headers: NodeJS.Dict<string | string[]>
@@ -13,13 +13,13 @@ export interface Refused {
   readonly message: string
 }
 
-/** A WebSocket client that keeps all it gets. */
+/** A WebSocket client that keeps every frame that it receives. */
 export class TestClient {
   readonly socket: WebSocket
-  /** Frames in the order in which they came; binary ones as Buffers. */
+  /** Frames in order of arrival; binary ones as Buffers. */
   readonly frames: (string | Buffer)[] = []
   readonly closed: Promise<{ code: number; reason: string }>
-  /** Set by the close. */
+  /** The close code; undefined while the socket is open. */
   code: number | undefined
 
   constructor(socket: WebSocket) {
@@ -39,12 +39,12 @@ export class TestClient {
     this.socket.send(typeof frame === 'string' ? frame : JSON.stringify(frame))
   }
 
-  /** Frames as values. */
+  /** All frames, parsed as JSON. */
   get values(): Record<string, unknown>[] {
     return this.frames.map((frame) => JSON.parse(String(frame)))
   }
 
-  /** The first `count` frames, once that many have come. */
+  /** Waits for the first `count` frames. @throws when the socket closes before. */
   async take(count: number): Promise<(string | Buffer)[]> {
     await eventually(
       () => this.frames.length >= count || this.code !== undefined,
@@ -55,7 +55,7 @@ export class TestClient {
     return this.frames.slice(0, count)
   }
 
-  /** The first frame with these members, once it has come. */
+  /** Waits for the first frame that has these members. */
   async find(members: Record<string, unknown>): Promise<Record<string, unknown>> {
     const matches = (value: Record<string, unknown>) =>
       Object.entries(members).every(([key, each]) => value[key] === each)
@@ -101,7 +101,7 @@ export class RefusedError extends Error {
   }
 }
 
-/** The refusal of an upgrade. @throws when it is not refused. */
+/** Expects an upgrade to be refused and returns the refusal. @throws when it is accepted. */
 export async function refused(url: string, options: ConnectClientOptions = {}): Promise<Refused> {
   const client = await connect(url, options).catch((error: unknown) => error)
   if (client instanceof RefusedError) return client.refused

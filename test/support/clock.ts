@@ -5,12 +5,13 @@ interface Timer {
   readonly work: () => void
 }
 
-/** Everything that waits for input or output and microtasks: real, whatever the timers do. */
+/** One real turn of the event loop: microtasks, input and output. */
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 /**
- * Time that passes when a test says so: `setTimeout`, `clearTimeout` and `performance.now()` of this process, until `restore`.
- * Only for code that does nothing but timers and promises: sockets and `eventually` do not work meanwhile.
+ * Replaces `setTimeout`, `clearTimeout` and `performance.now()` of this process until `restore`, so
+ * that time passes only when the test says so. It suits code of timers and promises: sockets and
+ * `eventually` do not work meanwhile.
  */
 export class VirtualClock {
   now = 0
@@ -27,17 +28,17 @@ export class VirtualClock {
     }) as typeof clearTimeout),
   ]
 
-  /** Timers that wait. */
+  /** The number of pending timers. */
   get timers(): number {
     return this.#timers.size
   }
 
-  /** Lets everything happen that needs no time. */
+  /** Runs everything that needs no time. */
   async settle(): Promise<void> {
     await turn()
   }
 
-  /** Lets time pass: each timer at its time, and all that follows from it before the next. */
+  /** Lets `ms` pass: runs each due timer at its time, and what follows from it before the next. */
   async pass(ms: number): Promise<void> {
     await turn()
     const until = this.now + ms

@@ -4,12 +4,12 @@ import { type RealRedis, startRealRedis } from './redis.ts'
 import { type Scope, stopAtEnd } from './scope.ts'
 import { eventually } from './wait.ts'
 
-/** A real Redis Cluster on loopback: three primaries, each with a replica when asked for. */
+/** A real Redis Cluster on loopback: three primaries, with a replica each on request. */
 export interface TestCluster {
   readonly nodes: readonly RealRedis[]
-  /** `host:port,...` of all. */
+  /** `host:port,...` of all nodes. */
   readonly addresses: string
-  /** A connected cluster client, closed with the cluster. */
+  /** Connects a cluster client, which closes when the cluster stops. */
   client(): Promise<ClusterClient>
   stop(): Promise<void>
 }
@@ -31,7 +31,7 @@ const ARGS = [
   '0',
 ]
 
-/** By itself a node takes its port plus 10,000 for the others, and that may be taken. */
+/** Redis defaults the cluster port to the port plus 10,000, which another process may hold. */
 const startNode = async () => startRealRedis([...ARGS, '--cluster-port', String(await freePort())])
 
 export async function startCluster({ replicas = false } = {}): Promise<TestCluster> {
@@ -82,11 +82,11 @@ export async function startCluster({ replicas = false } = {}): Promise<TestClust
   }
 }
 
-/** The index of the primary that has the slot, as long as none has been moved. */
+/** The index of the primary that has the slot, as long as no slot has moved. */
 export const primaryOf = (slot: number): number =>
   Array.from({ length: PRIMARIES }, (_, i) => Math.floor(((i + 1) * SLOTS) / PRIMARIES)).findIndex((end) => slot < end)
 
-/** Moves a slot with its keys to another primary while it is in use (Redis: CLUSTER SETSLOT, live resharding). */
+/** Moves a slot in use, with its keys, to another primary (Redis: CLUSTER SETSLOT, resharding). */
 export async function migrateSlot(slot: number, from: RealRedis, to: RealRedis): Promise<void> {
   const [source, target] = [await from.client(), await to.client()]
   const id = async (client: typeof source) => String(await client.sendCommand(['CLUSTER', 'MYID']))
@@ -100,6 +100,6 @@ export async function migrateSlot(slot: number, from: RealRedis, to: RealRedis):
   for (const client of [target, source]) await setSlot(client, 'NODE', await id(target))
 }
 
-/** `startCluster` for one scope. */
+/** A cluster that stops when the scope ends. */
 export const clusterFor = (scope: Scope, options?: Parameters<typeof startCluster>[0]): Promise<TestCluster> =>
   stopAtEnd(scope, startCluster(options))

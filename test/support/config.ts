@@ -13,7 +13,7 @@ export function problemsOf(env: Record<string, string>): readonly string[] {
   }
 }
 
-/** Asserts that the environment has exactly one problem, and that its line contains each of `says`. */
+/** Asserts that the environment has exactly one problem, whose line contains each of `says`. */
 export function assertProblem(env: Record<string, string>, ...says: (string | RegExp)[]): void {
   const problems = problemsOf(env)
   assert.equal(problems.length, 1, `${JSON.stringify(env)}: ${JSON.stringify(problems)}`)

@@ -5,12 +5,12 @@ import type { ContractSchema } from '../../tools/contract/schema.ts'
 const schema = JSON.parse(schemaText) as ContractSchema
 const problem = ruleOf(contractAjv(schema).getSchema(referenceTo(schema, 'ServerFrame'))!)
 
-/** Whether an address is one of the live door. */
+/** Whether the URL belongs to the live door. */
 export const isLive = (url: string): boolean => /\/live(\?|$)|\/api\/dashboard\/ws\//.test(url)
 
-/** @throws when a frame of the server is not what the contract says. */
+/** @throws when a frame of the server does not match the contract. */
 export function checkServerFrame(text: string): void {
   const value = JSON.parse(text)
   const why = problem(value)
-  if (why !== undefined) throw new Error(`not of the contract (${why}): ${text.slice(0, 300)}`)
+  if (why !== undefined) throw new Error(`the frame does not match the contract (${why}): ${text.slice(0, 300)}`)
 }

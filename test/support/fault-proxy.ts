@@ -2,11 +2,11 @@ import { type Pipe, TcpProxy } from './proxy.ts'
 import { isMessage, RespValues } from './resp.ts'
 import { type Scope, stopAtEnd } from './scope.ts'
 
-/** Which bytes a fault is for. */
+/** The bytes that a fault affects. */
 export interface FaultScope {
-  /** Undefined: both ways. */
+  /** The direction; undefined: both. */
   readonly way?: Pipe['way'] | undefined
-  /** Only connections that have named themselves so to Redis; undefined: all. */
+  /** Only connections with this name in their first bytes; undefined: all. */
   readonly link?: string | undefined
 }
 
@@ -16,20 +16,20 @@ interface Fault {
   readonly ms: number
 }
 
-/** What a connection has been through. */
+/** The state of one connection. */
 interface Passage {
-  /** What was sent first: it has the name in it. */
+  /** The first bytes that the client sent, which contain its name. */
   hello: string
-  /** Bytes of it are missing: whoever goes on with it reads nonsense. */
+  /** Bytes are missing, so the rest of the stream cannot be parsed. */
   broken: boolean
-  /** Messages of it are missing, and nothing else. */
+  /** Whole messages are missing, and nothing else. */
   deaf: boolean
   readonly values: RespValues
 }
 
 const HELLO_BYTES = 1000
 
-/** A TCP proxy whose faults are commanded: one at a time, for old and new connections alike, until `heal`. */
+/** A TCP proxy with one fault at a time, for existing and new connections, until `heal`. */
 export class FaultProxy extends TcpProxy {
   readonly #passages = new Map<Pipe, Passage>()
   readonly #late = new Map<Pipe, { bytes: Buffer[]; due: number }>()
@@ -39,12 +39,12 @@ export class FaultProxy extends TcpProxy {
     return new FaultProxy(target).open()
   }
 
-  /** Ends the connections there are with a RST or a FIN; new ones are accepted. */
+  /** Ends all present connections with a RST or a FIN; new ones are accepted. */
   sever(how: 'reset' | 'fin', link?: string): void {
     for (const pipe of this.#concerned({ way: 'up', link })) end(pipe, how)
   }
 
-  /** The next chunk is passed on in part, and then the connection is reset. */
+  /** Passes on half of the next chunk and then resets the connection. */
   cutMidFrame(scope: FaultScope = {}): void {
     this.#begin('cut-mid-frame', scope)
   }
@@ -54,31 +54,34 @@ export class FaultProxy extends TcpProxy {
     this.cut()
   }
 
-  /** Bytes take so much longer; their order stays. */
+  /** Delays all bytes by `ms` and keeps their order. */
   delay(ms: number, scope: FaultScope = {}): void {
     this.#begin('delay', scope, ms)
   }
 
-  /** Nothing is read any more, and nobody is told: who writes finds the way full after a while. What waits goes through when it heals. */
+  /**
+   * Stops reading without closing: after a while the sender's buffers are full. `heal` passes on
+   * what has waited.
+   */
   halfOpen(scope: FaultScope = {}): void {
     this.#begin('half-open', scope)
     for (const pipe of this.#concerned(scope)) pipe.from.pause()
   }
 
-  /** Bytes vanish, and when it heals the connections that missed some are reset: a middlebox that has lost its state. */
+  /** Drops bytes, as a middlebox without state does. `heal` resets the affected connections. */
   drop(scope: FaultScope = {}): void {
     this.#begin('drop', scope)
   }
 
   /**
-   * Messages of subscribed channels vanish, and all else goes through: a connection that answers pings and delivers nothing. When it heals,
-   * those that missed some are reset.
+   * Drops the messages of subscribed channels and passes on all else: the connection answers pings
+   * and delivers nothing. `heal` resets the connections that missed a message.
    */
   deaf(): void {
     this.#begin('deaf', { way: 'down' })
   }
 
-  /** The fault is over. */
+  /** Ends the fault. */
   heal(): void {
     this.#fault = undefined
     for (const [pipe, { broken, deaf }] of this.#passages) if (broken || deaf) end(pipe, 'reset')
@@ -106,7 +109,7 @@ export class FaultProxy extends TcpProxy {
     if (fault?.kind === 'cut-mid-frame') return this.#cutIn(pipe, chunk)
     if (fault?.kind === 'drop') passage.broken = true
     if (passage.broken) return
-    // Answers go through value by value, since nobody can say later where in the stream one begins.
+    // Answers pass value by value: the start of a value cannot be found later in the stream.
     const values = pipe.way === 'up' ? [chunk] : passage.values.push(chunk)
     const through = fault?.kind === 'deaf' ? values.filter((value) => !isMessage(value)) : values
     if (through.length < values.length) passage.deaf = true
@@ -118,13 +121,13 @@ export class FaultProxy extends TcpProxy {
     pipe.to.write(chunk.subarray(0, Math.floor(chunk.length / 2)), () => end(pipe, 'reset'))
   }
 
-  /** What is read already waits with the rest. */
+  /** Puts the chunk back, so that it waits with the bytes behind it. */
   #stop(pipe: Pipe, chunk: Buffer): void {
     pipe.from.pause()
     pipe.from.unshift(chunk)
   }
 
-  /** What is late holds up what comes behind it. Each timer takes the bytes whose turn it is, whatever it was set for. */
+  /** A delayed chunk holds up those behind it: each timer sends the oldest waiting chunk. */
   #forward(pipe: Pipe, chunk: Buffer, ms: number): void {
     const late = this.#late.get(pipe)
     if (ms === 0 && (late === undefined || late.bytes.length === 0)) return void pipe.to.write(chunk)
@@ -156,6 +159,6 @@ function end(pipe: Pipe, how: 'reset' | 'fin'): void {
   }
 }
 
-/** A FaultProxy for one scope. */
+/** A FaultProxy that stops when the scope ends. */
 export const faultProxyFor = (scope: Scope, target: number): Promise<FaultProxy> =>
   stopAtEnd(scope, FaultProxy.to(target))

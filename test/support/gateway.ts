@@ -8,22 +8,22 @@ import { type Client, startRedis, type TestRedis } from './redis.ts'
 import { type Scope, stopAtEnd } from './scope.ts'
 import { AMPLE_CHECK_TIMEOUT, eventually } from './wait.ts'
 
-/** A gateway in this process, with its Redis, and what tests do with them. */
+/** A gateway in this process with its Redis, and what tests do with them. */
 export interface TestGateway {
   readonly url: string
   readonly http: string
   readonly redis: TestRedis
-  /** Does what agents and backends do. */
+  /** A Redis client that acts as agents and backends do. */
   readonly agent: Client
   /** Log lines so far, parsed. */
   readonly log: Record<string, unknown>[]
   readonly gateway: Gateway
   sessionUrl(session: string, agent?: string): string
-  /** Keeps a token for the session and returns it. */
+  /** Stores a token for the session and returns it. */
   token(session: string, token?: string): Promise<string>
-  /** Makes a token and connects with it. */
+  /** Stores a token and connects with it. */
   join(session: string, options?: ConnectClientOptions): Promise<TestClient>
-  /** The sample of a metric with these labels; 0 when there is none yet. */
+  /** The first sample of a metric with these labels; 0 when the page has no such sample. */
   metric(name: string, labels?: Record<string, string>): Promise<number>
   stop(): Promise<void>
 }
@@ -38,7 +38,7 @@ export const socketChannels = async ({ metric }: TestGateway): Promise<number> =
 export interface TestGatewayOptions {
   /** Settings, as environment variables. */
   readonly env?: Record<string, string>
-  /** Redis to use instead of an own one; it is not stopped with the gateway. */
+  /** The Redis to use instead of a new one; it does not stop with the gateway. */
   readonly redis?: TestRedis
 }
 
@@ -50,7 +50,7 @@ const DEFAULTS = {
   PREFLIGHT_CHECK_TIMEOUT: AMPLE_CHECK_TIMEOUT,
 }
 
-/** Starts both and waits until the gateway has its Redis. */
+/** Starts a gateway and, unless one is given, a Redis; waits until they are connected. */
 export async function startGateway({ env = {}, redis: given }: TestGatewayOptions = {}): Promise<TestGateway> {
   const redis = given ?? (await startRedis())
   const log: Record<string, unknown>[] = []
@@ -98,7 +98,7 @@ export async function startGateway({ env = {}, redis: given }: TestGatewayOption
 export const gatewayFor = (scope: Scope, options?: TestGatewayOptions): Promise<TestGateway> =>
   stopAtEnd(scope, startGateway(options))
 
-/** One sample of a Prometheus text page. */
+/** The first sample of a Prometheus text page with this name and these labels, or 0. */
 export function sample(page: string, name: string, labels: Record<string, string> = {}): number {
   const lines = page.split('\n').filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`))
   const line = lines.find((each) =>

@@ -4,8 +4,9 @@ import { dirname, join } from 'node:path'
 import { Ajv, type ValidateFunction } from 'ajv'
 
 /**
- * JSON Schemas of Kubernetes' own resources, made from the interfaces of the package kubernetes-types (generated from its OpenAPI): every
- * field that there is, which of them are required, and no other. What the operators add is written out below.
+ * JSON Schemas of Kubernetes resources, built from the interfaces of the package kubernetes-types,
+ * which are generated from the OpenAPI description: all fields, the required ones, and no others.
+ * The resources of operators are written out below.
  */
 
 const PACKAGE = dirname(createRequire(import.meta.url).resolve('kubernetes-types/package.json'))
@@ -125,7 +126,7 @@ const resource = (apiVersion: string, kind: string, spec: Schema): Schema =>
   )
 const duration = { type: 'string', pattern: '^\\d+(ms|s|m|h|d)$' }
 
-/** Of the Prometheus operator, as far as it is used here. */
+/** The resources of the Prometheus operator, as far as k8s/ uses them. */
 const OPERATOR: Record<string, Schema> = {
   'monitoring.coreos.com/v1 ServiceMonitor': resource(
     'monitoring.coreos.com/v1',
@@ -171,7 +172,7 @@ const OPERATOR: Record<string, Schema> = {
 const ajv = new Ajv({ allErrors: true, strict: false })
 const compiled = new Map<string, ValidateFunction>()
 
-/** What is wrong with a resource; nothing when it is fine. @throws when its kind is not known. */
+/** The problems of a resource; empty when it is valid. @throws when its kind is unknown. */
 export function problemsOf(resource: { apiVersion: string; kind: string }): string[] {
   const { apiVersion, kind } = resource
   const key = `${apiVersion} ${kind}`

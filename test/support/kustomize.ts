@@ -6,7 +6,7 @@ export interface Resource {
   readonly apiVersion: string
   readonly kind: string
   readonly metadata: { name: string; namespace?: string; labels?: Record<string, string> }
-  // biome-ignore lint/suspicious/noExplicitAny: a test looks where it likes
+  // biome-ignore lint/suspicious/noExplicitAny: a test reads any field
   readonly [key: string]: any
 }
 interface Patch {
@@ -22,7 +22,7 @@ interface Operation {
 const KNOWN = ['apiVersion', 'kind', 'namespace', 'resources', 'images', 'patches', 'configMapGenerator']
 const CLUSTER_WIDE = ['Namespace']
 
-/** All documents of a YAML file. @throws where it is no YAML, or a key stands twice. */
+/** All documents of a YAML file. @throws on invalid YAML or a duplicate key. */
 export function documents(path: string): Resource[] {
   return parseAllDocuments(readFileSync(path, 'utf8'), { uniqueKeys: true }).map((document) => {
     if (document.errors.length > 0) throw new Error(`${path}: ${document.errors[0]!.message}`)
@@ -30,7 +30,10 @@ export function documents(path: string): Resource[] {
   })
 }
 
-/** What "kubectl kustomize" makes of a folder, for the parts of a kustomization that are used here. @throws on any other part. */
+/**
+ * The output of "kubectl kustomize" for a folder, for the parts of a kustomization that k8s/ uses.
+ * @throws on any other part.
+ */
 export function build(folder: string): Resource[] {
   const kustomization = parse(readFileSync(join(folder, 'kustomization.yaml'), 'utf8'))
   for (const key of Object.keys(kustomization))
@@ -69,7 +72,7 @@ function generate(
   return { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, labels: { ...labels } }, data }
 }
 
-/** RFC 6902, of which replace and remove demand that something is there. */
+/** Applies one operation of RFC 6902. @throws when replace or remove finds nothing at the path. */
 function apply(resource: Resource, { op, path, value }: Operation): void {
   const parts = path.slice(1).split('/')
   const last = parts.pop()!

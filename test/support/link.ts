@@ -6,29 +6,29 @@ import { createLogger } from '../../src/telemetry/log.ts'
 import { Metrics } from '../../src/telemetry/metrics.ts'
 import { eventually } from './wait.ts'
 
-/** A logger that keeps its lines, parsed. */
+/** A logger that keeps its lines in memory, parsed. */
 export function keptLog() {
   const lines: Record<string, unknown>[] = []
   return { lines, log: createLogger('debug', { write: (line: string) => void lines.push(JSON.parse(line)) }) }
 }
 
-/** The link to Redis of one test, with what it counts and logs. */
+/** A link to Redis with its metrics and log. */
 export interface TestLink<C extends RedisConnection = RedisConnection> {
   readonly link: Link<C>
   readonly metrics: Metrics
   readonly log: Record<string, unknown>[]
-  /** How often it became ready, and how often it was lost. */
+  /** How often the link became ready and was lost. */
   readonly seen: { ready: number; lost: number }
   close(): void
 }
 
-/** Every key is at the server of this link. */
+/** Sends the command of every key to the server of this link. */
 export const atLink =
   (link: Link): RunAtKey =>
   async (_key, command) =>
     command(link.client)
 
-/** Makes a link, for commands unless told otherwise, without waiting for it. */
+/** Makes a link, by default for commands, and does not wait for it. */
 export function newLink<C extends RedisConnection = RedisConnection>(
   url: string,
   options: Partial<LinkOptions<C>> = {},
@@ -69,7 +69,7 @@ export async function openLink<C extends RedisConnection = RedisConnection>(
   return made
 }
 
-/** The value of a counter or gauge, all labels together. */
+/** The sum of a counter or gauge over all series that have these labels. */
 export async function total(metrics: Metrics, name: string, labels: Record<string, string> = {}): Promise<number> {
   const metric = await metrics.registry.getSingleMetric(name)?.get()
   return (metric?.values ?? [])

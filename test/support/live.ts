@@ -2,7 +2,7 @@ import { type ConnectClientOptions, connect, type TestClient } from './client.ts
 import type { TestGateway } from './gateway.ts'
 import { eventually } from './wait.ts'
 
-/** Connects to the live door; resolves when the first frame is there. `path` may have a query. */
+/** Connects to the live door and waits for the first frame. `path` may have a query. */
 export async function live(
   gateway: { readonly url: string },
   path = '/live',
@@ -13,11 +13,11 @@ export async function live(
   return client
 }
 
-/** Publishes what an agent would. */
+/** Publishes to a channel of Redis, as an agent does. */
 export const tell = (gateway: TestGateway, channel: string, value: unknown): Promise<number> =>
   gateway.agent.publish(channel, typeof value === 'string' ? value : JSON.stringify(value))
 
-/** Sends a frame and resolves with all that comes until the answer to a ping sent behind it. */
+/** Sends frames and a ping, and resolves with all frames that arrive before the pong. */
 export async function answersTo(client: TestClient, ...frames: unknown[]): Promise<Record<string, unknown>[]> {
   const before = client.frames.length
   for (const frame of frames) client.send(frame)
@@ -27,14 +27,14 @@ export async function answersTo(client: TestClient, ...frames: unknown[]): Promi
   return client.values.slice(before).filter(({ client_time }) => client_time !== mark)
 }
 
-/** The topics that a socket holds, as the server sees it. */
+/** The topics of a socket, as the server reports them. */
 export async function topicsOf(client: TestClient): Promise<unknown> {
   const correlation_id = `ask-${Math.random()}`
   client.send({ type: 'subscribe', subscriptions: [], correlation_id })
   return (await client.find({ type: 'subscription_updated', correlation_id })).subscriptions
 }
 
-/** Waits until as many clients hold a channel of Redis. */
+/** Waits until a channel of Redis has `count` subscribers. */
 export async function untilHeard(gateway: TestGateway, channel: string, count: number): Promise<void> {
   const heard = async () => Number(Object.values(await gateway.agent.pubSubNumSub([channel]))[0]) === count
   await eventually(heard, `${count} subscribers of ${channel}`)

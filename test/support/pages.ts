@@ -30,7 +30,7 @@ export function part(path: string, name: string): string {
   return text
 }
 
-/** The rows of the first table of a text, without its two lines of heading: each row as its cells, without backquotes. */
+/** The cells of each row of the first table of a text, without its heading and backquotes. */
 export function tableRows(text: string): string[][] {
   const [, table] = /((?:^\|.*\n?)+)/m.exec(text) ?? []
   assert.ok(table !== undefined, 'there is a table')

@@ -29,7 +29,7 @@ class CheckFolder {
   }
 }
 
-/** A folder of check files for one scope. */
+/** A folder of check files, removed when the scope ends. */
 export function checkFolderFor(scope: Scope): CheckFolder {
   const folder = new CheckFolder()
   atEnd(scope, () => folder.remove())
@@ -45,14 +45,14 @@ export const FULL: Launch = { mode: 'full', eventType: 'none' }
 export const LIGHT: Launch = { mode: 'light', eventType: 'none' }
 export const PASS: Verdict = { status: 'pass', message: 'fine' }
 
-/** A check of this process. */
+/** A check with this `execute`, which by default passes. */
 export const newCheck = (
   name: string,
   execute: Check['execute'] = async () => PASS,
   rest: Partial<Omit<Check, 'name' | 'execute'>> = {},
 ): Check => ({ name, priority: 0, appliesTo: 'all', execute, ...rest })
 
-/** What a check may ask, where a test says what it is told; all else throws. */
+/** The context of a check: what the test gives answers, and any other call throws. */
 export const checkContext = ({
   redis = {},
   gateway = {},
@@ -67,7 +67,7 @@ export const checkContext = ({
   now,
 })
 
-/** What a report says of one check. */
+/** The result of one check in a report. @throws when the report lacks the check. */
 export function resultOf({ checks }: { readonly checks: readonly Result[] }, name: string): Result {
   const found = checks.find((each) => each.name === name)
   if (found === undefined) throw new Error(`the report has no check ${name}: ${checks.map((each) => each.name)}`)
@@ -76,7 +76,7 @@ export function resultOf({ checks }: { readonly checks: readonly Result[] }, nam
 
 let made = 0
 
-/** A report with an id of its own, as a run would make it. */
+/** A report as a run makes it, with an id of its own. */
 export function newReport(rest: Partial<Report> = {}): Report {
   const createdAt = rest.createdAt ?? new Date().toISOString()
   const id = `${Date.parse(createdAt).toString(36).padStart(9, '0')}-${(++made).toString(16).padStart(16, '0')}`

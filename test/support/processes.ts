@@ -5,8 +5,8 @@ process.once('exit', () => {
   for (const child of living) child.kill('SIGKILL')
 })
 
-/** Ends it with this process at the latest: a test that has failed stops nothing any more. */
-export function endWithUs<C extends ChildProcess>(child: C): C {
+/** Kills the child when this process exits: a test that failed does not stop its children. */
+export function killAtExit<C extends ChildProcess>(child: C): C {
   living.add(child)
   child.once('exit', () => living.delete(child))
   return child

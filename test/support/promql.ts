@@ -1,7 +1,7 @@
-/** What an expression of PromQL asks for: as much of its grammar as tells metrics and labels from everything else. */
-export interface Asked {
+/** The metrics and labels of a PromQL expression. */
+export interface Query {
   readonly metrics: Selector[]
-  /** Labels that it groups or joins by. */
+  /** The labels that the expression groups or joins by. */
   readonly groupedBy: string[]
 }
 
@@ -18,16 +18,19 @@ const WORDS = new Set(
 const TOKEN =
   /"(?:[^"\\]|\\.)*"|\[[^\]]*\]|\d+(?:\.\d+)?(?:e[+-]?\d+)?|[a-zA-Z_:][\w:]*|[=!<>]=|=~|!~|[-+*/%^(){},=<>]|\s+/gy
 
-/** @throws when it holds something that is no PromQL, or its brackets do not match. */
-export function read(expression: string): Asked {
+/**
+ * Reads as much of PromQL's grammar as metrics and labels need. @throws on a token that PromQL does
+ * not have, and on brackets that do not match.
+ */
+export function parseQuery(expression: string): Query {
   const tokens: string[] = []
   TOKEN.lastIndex = 0
   for (let at = 0; at < expression.length; at = TOKEN.lastIndex) {
     const [token] = TOKEN.exec(expression) ?? []
-    if (token === undefined) throw new Error(`no PromQL at ${at}: ${expression}`)
+    if (token === undefined) throw new Error(`not PromQL at ${at}: ${expression}`)
     if (token.trim() !== '') tokens.push(token)
   }
-  const asked: Asked = { metrics: [], groupedBy: [] }
+  const query: Query = { metrics: [], groupedBy: [] }
   let depth = 0
   for (let i = 0; i < tokens.length; i++) {
     const token = tokens[i]!
@@ -35,17 +38,17 @@ export function read(expression: string): Asked {
     if (token === ')' && --depth < 0) break
     if (/^(by|without|on|ignoring)$/.test(token)) {
       const end = tokens.indexOf(')', i)
-      asked.groupedBy.push(...tokens.slice(i + 2, end).filter((each) => each !== ','))
+      query.groupedBy.push(...tokens.slice(i + 2, end).filter((each) => each !== ','))
       i = end
       continue
     }
     if (!/^[a-zA-Z_:]/.test(token) || WORDS.has(token.toLowerCase()) || tokens[i + 1] === '(') continue
     const end = tokens[i + 1] === '{' ? tokens.indexOf('}', i) : i
-    asked.metrics.push({ metric: token, matchers: matchersOf(tokens.slice(i + 2, end)) })
+    query.metrics.push({ metric: token, matchers: matchersOf(tokens.slice(i + 2, end)) })
     i = end
   }
   if (depth !== 0) throw new Error(`brackets that do not match: ${expression}`)
-  return asked
+  return query
 }
 
 function matchersOf(tokens: readonly string[]): Selector['matchers'] {

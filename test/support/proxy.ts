@@ -4,16 +4,17 @@ import { type Scope, stopAtEnd } from './scope.ts'
 
 /** One direction of one connection through a proxy. */
 export interface Pipe {
-  /** `up`: what the one who connected sends; `down`: what the server sends. */
+  /** `up`: from the client to the server; `down`: from the server to the client. */
   readonly way: 'up' | 'down'
   readonly from: Socket
   readonly to: Socket
-  /** The same connection, the other way. */
+  /** The other direction of the same connection. */
   readonly back: Pipe
 }
 
 /**
- * A TCP proxy: the way to a server can be cut or held up for those who come through it, while everybody else still reaches the server.
+ * A TCP proxy that can cut or hold up its connections to a server, while clients that connect to
+ * the server directly notice nothing.
  */
 export class TcpProxy {
   readonly #target: number
@@ -21,14 +22,14 @@ export class TcpProxy {
   readonly #server = createServer((socket) => this.#accept(socket))
   #isCut = false
   #held = false
-  /** Connections that were made through it. */
+  /** The number of connections made through the proxy so far. */
   connections = 0
 
   protected constructor(target: number) {
     this.#target = target
   }
 
-  /** A proxy on a free port of 127.0.0.1, to another port of it. */
+  /** Listens on a free port of 127.0.0.1 and forwards to the port `target`. */
   static async to(target: number): Promise<TcpProxy> {
     return new TcpProxy(target).open()
   }
@@ -37,18 +38,18 @@ export class TcpProxy {
     return (this.#server.address() as AddressInfo).port
   }
 
-  /** Whether nobody is connected through it. */
+  /** Whether no connection is open. */
   get idle(): boolean {
     return this.pipes.size === 0
   }
 
-  /** Resets all connections, and each new one. It keeps its port meanwhile, which somebody else might take. */
+  /** Resets all connections and each new one. The proxy keeps its port meanwhile. */
   cut(): void {
     this.#isCut = true
     for (const { from } of this.pipes) from.resetAndDestroy()
   }
 
-  /** Lets connections through again. */
+  /** Ends `cut` and `hold` for new connections. */
   restore(): void {
     this.#isCut = false
     this.#held = false
@@ -62,13 +63,13 @@ export class TcpProxy {
     await closed
   }
 
-  /** Lets nothing through and says nothing about it: connections stay, and new ones are accepted. */
+  /** Passes nothing on: connections stay open, and new ones are accepted. */
   hold(): void {
     this.#held = true
     for (const { from } of this.pipes) from.pause()
   }
 
-  /** Lets through what was held up. */
+  /** Ends `hold` and passes on what has waited. */
   release(): void {
     this.#held = false
     for (const { from } of this.pipes) from.resume()
@@ -80,10 +81,10 @@ export class TcpProxy {
     return this
   }
 
-  /** A new connection, before its first byte. */
+  /** Called for a new connection before its first byte. */
   protected opened(_up: Pipe): void {}
 
-  /** Some bytes have come. */
+  /** Called for each chunk that arrives. */
   protected pass(pipe: Pipe, chunk: Buffer): void {
     pipe.to.write(chunk)
   }
@@ -113,5 +114,5 @@ export class TcpProxy {
   }
 }
 
-/** A TcpProxy for one scope. */
+/** A TcpProxy that stops when the scope ends. */
 export const proxyFor = (scope: Scope, target: number): Promise<TcpProxy> => stopAtEnd(scope, TcpProxy.to(target))

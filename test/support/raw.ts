@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { eventually } from './wait.ts'
 
-/** A TCP connection that says exactly what a test wants, for what no client library sends. */
+/** A TCP connection for bytes that no client library sends. */
 export class RawSocket {
   readonly socket: Socket
   received = Buffer.alloc(0)
@@ -35,7 +35,7 @@ export class RawSocket {
     return this.received.toString('latin1')
   }
 
-  /** The status line and headers, once they have come; '' when the connection was closed without an answer. */
+  /** Waits for the status line and headers; '' when the connection closes without an answer. */
   async head(): Promise<string> {
     await eventually(() => this.text.includes('\r\n\r\n') || this.ended, 'a response')
     return this.text.slice(0, this.text.indexOf('\r\n\r\n') + 4)
@@ -54,7 +54,7 @@ export class RawSocket {
   }
 }
 
-/** The text of an upgrade request; headers of undefined are left out. */
+/** The text of an upgrade request. A header whose value is undefined is left out. */
 export function upgradeRequest(
   path: string,
   headers: Record<string, string | undefined> = {},
@@ -72,7 +72,7 @@ export function upgradeRequest(
   return `${[line, ...lines].join('\r\n')}\r\n\r\n`
 }
 
-/** A masked client frame (RFC 6455, section 5.2) with a zero mask, whose bytes are the payload's. */
+/** A client frame (RFC 6455, section 5.2). Its mask of zeros leaves the payload as it is. */
 export function clientFrame(
   opcode: number,
   payload: Buffer | string,

@@ -6,20 +6,20 @@ import { join } from 'node:path'
 import { createClient } from 'redis'
 import { startEmbeddedRedis } from '../../src/redis/servers/embedded.ts'
 import { freePort } from './ports.ts'
-import { endWithUs } from './processes.ts'
+import { killAtExit } from './processes.ts'
 import { type Scope, stopAtEnd } from './scope.ts'
 import { eventually } from './wait.ts'
 
-/** A Redis for one test file. */
+/** A running Redis. */
 export interface TestRedis {
   readonly url: string
   readonly port: number
-  /** A connected client, closed with the server. */
+  /** Connects a client, which closes when the server stops. */
   client(): Promise<Client>
   stop(): Promise<void>
 }
 
-/** One that can be stopped and started again on the same port: only a real server can. */
+/** A server process, which can be killed and started again on its port. */
 export interface RealRedis extends TestRedis {
   readonly process: ChildProcess
   kill(signal?: NodeJS.Signals): Promise<void>
@@ -38,10 +38,10 @@ const BINARY = ['redis-server', 'valkey-server'].find((name) => {
   }
 })
 
-/** For `{ skip }` of tests that need a real server: false where there is one, else why they are skipped. */
+/** For `{ skip }`: false where a redis-server is installed, else the reason to skip. */
 export const withoutRealRedis: string | false = BINARY ? false : 'needs redis-server or valkey-server on the PATH'
 
-/** A real server where one is installed, else the embedded one. */
+/** Starts a real server where one is installed, else the embedded one. */
 export async function startRedis(): Promise<TestRedis> {
   if (BINARY) return startRealRedis()
   const server = await startEmbeddedRedis()
@@ -55,7 +55,10 @@ export async function startRedis(): Promise<TestRedis> {
   return { url: server.url, port: Number(new URL(server.url).port), client: () => clients.open(), stop }
 }
 
-/** A real server without persistence, on a free port or the one given, with extra arguments such as `--requirepass x`. */
+/**
+ * Starts a real server without persistence, on a free port by default, with extra arguments such as
+ * `--requirepass x`.
+ */
 export async function startRealRedis(args: readonly string[] = [], port?: number): Promise<RealRedis> {
   if (!BINARY) throw new Error(String(withoutRealRedis))
   const folder = mkdtempSync(join(tmpdir(), 'wsproxy-redis-'))
@@ -91,17 +94,17 @@ export async function startRealRedis(args: readonly string[] = [], port?: number
   }
 }
 
-/** `startRedis` for one scope. */
+/** `startRedis`, stopped when the scope ends. */
 export const redisFor = (scope: Scope): Promise<TestRedis> => stopAtEnd(scope, startRedis())
 
-/** `startRealRedis` for one scope. */
+/** `startRealRedis`, stopped when the scope ends. */
 export const realRedisFor = (scope: Scope, ...args: Parameters<typeof startRealRedis>): Promise<RealRedis> =>
   stopAtEnd(scope, startRealRedis(...args))
 
-/** Starts the server's program with these arguments, and waits until it is there. */
+/** Runs the server's program with these arguments and waits until it accepts connections. */
 export async function spawnRealRedis(args: readonly string[]): Promise<ChildProcess> {
   if (!BINARY) throw new Error(String(withoutRealRedis))
-  const child = endWithUs(spawn(BINARY, args, { stdio: ['ignore', 'pipe', 'inherit'] }))
+  const child = killAtExit(spawn(BINARY, args, { stdio: ['ignore', 'pipe', 'inherit'] }))
   let output = ''
   child.stdout.on('data', (chunk) => {
     output += chunk
@@ -112,7 +115,7 @@ export async function spawnRealRedis(args: readonly string[]): Promise<ChildProc
   return child
 }
 
-/** Clients reconnect by themselves when their server is restarted, and are closed with it. */
+/** The clients of one server. They reconnect when it restarts. */
 class Clients {
   readonly #url: string
   readonly #open: Client[] = []

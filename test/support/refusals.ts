@@ -5,7 +5,7 @@ import { type Answer, ask } from './wire.ts'
 
 export type HeaderFields = Record<string, string | undefined>
 
-/** What a refusal has to look like. */
+/** What a refusal must look like. */
 export interface Expected {
   readonly status: number
   readonly code: string
@@ -50,7 +50,7 @@ export function assertRefusal(answer: Answer, { status, code, headers = {}, retr
 export const counted = (gateway: TestGateway, result: string) =>
   gateway.metric('wsproxy_connections_total', { door: 'session', result })
 
-/** Sends a request and expects it to be refused like that, the connection closed after it, and the refusal counted once. */
+/** Expects this refusal of a request, the connection closed behind it, and one count of it. */
 export async function assertRefused(gateway: TestGateway, request: string | Buffer, expected: Expected): Promise<void> {
   const before = await counted(gateway, expected.code)
   assertRefusal(await ask(gateway.http, request), expected)
@@ -62,7 +62,7 @@ export const withToken = (token: string, headers: HeaderFields = {}): HeaderFiel
   ...headers,
 })
 
-/** An upgrade that is on its way: sent, not waited for. */
+/** Sends an upgrade with a valid token and does not wait for the answer. */
 export async function knock(gateway: TestGateway, session: string, headers: HeaderFields = {}): Promise<RawSocket> {
   const token = await gateway.token(session)
   const raw = await RawSocket.open(gateway.http)

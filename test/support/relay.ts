@@ -1,75 +1,66 @@
-import { once } from 'node:events'
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { type Pipe, TcpProxy } from './proxy.ts'
 import { startRedis, type TestRedis } from './redis.ts'
 import { type Scope, stopAtEnd } from './scope.ts'
 
-/** A Redis behind a TCP relay that keeps answers back, so that a test decides what happens between a command and its confirmation. */
+/** A Redis whose answers a test can keep back: between a command and its confirmation. */
 export interface RelayedRedis extends TestRedis {
-  /** Keeps back all answers on a connection from the moment it sends something that contains `text`. */
+  /** Keeps back all answers on a connection from the moment it sends bytes that contain `text`. */
   hold(text: string): void
-  /** Whether something that contains `text` is being kept back. */
+  /** Whether an answer that contains `text` is being kept back. */
   holds(text: string): boolean
   /** Passes on what was kept, in one write a connection, and keeps nothing more. */
   release(): void
 }
 
-interface Passage {
-  readonly client: Socket
-  kept: Buffer[] | undefined
+/** Keeps back the answers on connections that have sent a text. */
+class AnswerHolder extends TcpProxy {
+  readonly #kept = new Map<Pipe, Buffer[]>()
+  #text: string | undefined
+
+  static override async to(target: number): Promise<AnswerHolder> {
+    return new AnswerHolder(target).open()
+  }
+
+  keepAnswersTo(text: string): void {
+    this.#text = text
+  }
+
+  keeps(text: string): boolean {
+    return [...this.#kept.values()].some((chunks) => Buffer.concat(chunks).includes(text))
+  }
+
+  passOn(): void {
+    this.#text = undefined
+    for (const [pipe, chunks] of this.#kept) pipe.to.write(Buffer.concat(chunks))
+    this.#kept.clear()
+  }
+
+  protected override pass(pipe: Pipe, chunk: Buffer): void {
+    if (pipe.way === 'up' && this.#text !== undefined && chunk.includes(this.#text) && !this.#kept.has(pipe.back))
+      this.#kept.set(pipe.back, [])
+    const kept = this.#kept.get(pipe)
+    if (kept) kept.push(chunk)
+    else pipe.to.write(chunk)
+  }
 }
 
-/** Starts a Redis and a relay in front of it; `client()` goes to the Redis itself. */
+/** Starts a Redis behind a relay. `client()` connects to the Redis directly. */
 async function startRelayedRedis(): Promise<RelayedRedis> {
   const redis = await startRedis()
-  const passages = new Set<Passage>()
-  let needle: string | undefined
-  const server = createServer((client) => {
-    const passage: Passage = { client, kept: undefined }
-    const upstream = connect(redis.port, '127.0.0.1')
-    passages.add(passage)
-    for (const socket of [client, upstream]) {
-      socket.setNoDelay(true)
-      socket.on('error', () => {})
-    }
-    client.on('data', (chunk) => {
-      if (needle !== undefined && chunk.includes(needle)) passage.kept ??= []
-      upstream.write(chunk)
-    })
-    upstream.on('data', (chunk) => {
-      if (passage.kept) passage.kept.push(chunk)
-      else client.write(chunk)
-    })
-    upstream.on('close', () => client.destroy())
-    client.on('close', () => {
-      passages.delete(passage)
-      upstream.destroy()
-    })
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
+  const relay = await AnswerHolder.to(redis.port)
   return {
-    url: `redis://127.0.0.1:${port}`,
-    port,
+    url: `redis://127.0.0.1:${relay.port}`,
+    port: relay.port,
     client: () => redis.client(),
-    hold: (text) => {
-      needle = text
-    },
-    holds: (text) => [...passages].some(({ kept }) => kept !== undefined && Buffer.concat(kept).includes(text)),
-    release: () => {
-      needle = undefined
-      for (const passage of passages) {
-        if (passage.kept) passage.client.write(Buffer.concat(passage.kept))
-        passage.kept = undefined
-      }
-    },
+    hold: (text) => relay.keepAnswersTo(text),
+    holds: (text) => relay.keeps(text),
+    release: () => relay.passOn(),
     stop: async () => {
-      server.close()
-      for (const { client } of passages) client.destroy()
+      await relay.stop()
       await redis.stop()
     },
   }
 }
 
-/** `startRelayedRedis` for one scope. */
+/** `startRelayedRedis`, stopped when the scope ends. */
 export const relayedRedisFor = (scope: Scope): Promise<RelayedRedis> => stopAtEnd(scope, startRelayedRedis())

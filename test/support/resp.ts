@@ -1,8 +1,8 @@
-/** Cuts a stream of RESP3 (Redis serialization protocol specification) into its values, however its chunks are cut. */
+/** Cuts a stream of RESP3 (Redis serialization protocol specification) into its values. */
 export class RespValues {
   #rest: Buffer = Buffer.alloc(0)
 
-  /** The values that are complete now, as the bytes in which they came. */
+  /** Takes a chunk and returns the bytes of each value that is complete now. */
   push(chunk: Buffer): Buffer[] {
     const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk])
     const values: Buffer[] = []
@@ -16,15 +16,15 @@ export class RespValues {
   }
 }
 
-/** Whether the value is a message of a subscribed channel, and not an answer. */
+/** Whether the value is a message of a subscribed channel. */
 export const isMessage = (value: Buffer): boolean =>
   />3\r\n\$\d+\r\ns?message\r\n/.test(value.toString('latin1', 0, 20))
 
-/** How many values follow in an aggregate, by its type: as many as it says, or twice that. */
+/** How many values each entry of an aggregate has, by type. */
 const PER_ENTRY: Readonly<Record<string, number>> = { '*': 1, '>': 1, '~': 1, '%': 2 }
 const BULK = '$=!'
 
-/** Where the value that begins at `start` ends; undefined when it is not all there. */
+/** The end of the value that begins at `start`; undefined when the value is incomplete. */
 function endOf(bytes: Buffer, start: number): number | undefined {
   const line = bytes.indexOf('\r\n', start)
   if (line < 0) return undefined

@@ -5,14 +5,14 @@ import type { TestGateway } from './gateway.ts'
 import type { Client } from './redis.ts'
 import { eventually } from './wait.ts'
 
-/** The frame that a run with these fields has to show. */
+/** The checklist frame of a run with these fields. */
 export const frameOf = (fields: Readonly<Record<string, string>> = {}): string =>
   renderRun(weppChecklist, new Map(Object.entries(fields)))
 
 export const PING = '{"type":"ping"}'
 export const HANGUP = '{"type":"hangup"}'
 
-/** Connects to a run; resolves when the first frame is there, unless `first` says not to wait. */
+/** Connects to a run and waits for the first frame, unless `first` is false. */
 export async function watchRun(
   gateway: TestGateway,
   run: string,
@@ -23,11 +23,11 @@ export async function watchRun(
   return client
 }
 
-/** The checklists that a client has got: all frames but pings and the hangup. */
+/** The checklists of a client: all of its frames but pings and the hangup. */
 export const shown = (client: TestClient): string[] =>
   client.frames.map(String).filter((frame) => frame !== PING && frame !== HANGUP)
 
-/** Waits until the last checklist of each of these clients is this. */
+/** Waits until `frame` is the last checklist of each client. */
 export async function untilShown(clients: readonly TestClient[], frame: string): Promise<void> {
   const missing = () => clients.filter((client) => shown(client).at(-1) !== frame)
   await eventually(() => missing().length === 0, `${frame.slice(-60)} at every client`).catch((error: Error) => {
@@ -38,14 +38,14 @@ export async function untilShown(clients: readonly TestClient[], frame: string):
   })
 }
 
-/** How often HGETALL was carried out, and how often it was refused, by this server since its statistics began. */
+/** How often the server has executed and refused HGETALL since CONFIG RESETSTAT. */
 export async function hashReads(agent: Client): Promise<{ done: number; refused: number }> {
   const line = /^cmdstat_hgetall:(.*)$/m.exec(await agent.info('commandstats'))?.[1] ?? ''
   const of = (name: string) => Number(new RegExp(`${name}=(\\d+)`).exec(line)?.[1] ?? 0)
   return { done: of('calls'), refused: of('rejected_calls') }
 }
 
-/** How many hashes were read during `work`, whose own reads have to be over when it resolves, and for 100 ms after it. */
+/** The number of hashes read during `work`, until the server has seen no read for 100 ms. */
 export async function readsDuring(agent: Client, work: () => Promise<unknown>): Promise<number> {
   const { done } = await hashReads(agent)
   await work()
@@ -60,14 +60,14 @@ export async function readsDuring(agent: Client, work: () => Promise<unknown>): 
   return last - done
 }
 
-/** Whether the gateway has left the events of a run. */
+/** Waits until the gateway has unsubscribed from the events of a run. */
 export async function untilLeft(gateway: TestGateway, run: string, database = 0): Promise<void> {
   const channel = runEvents(database, run)
   const left = async () => (await gateway.agent.pubSubChannels(channel)).length === 0
   await eventually(left, `${channel} to be left`)
 }
 
-/** Channels that start with `__key`, and patterns, that anybody is subscribed to. */
+/** The `__key...` channels and the number of patterns with at least one subscriber. */
 export async function keyspace(gateway: TestGateway): Promise<{ channels: string[]; patterns: number }> {
   const channels = await gateway.agent.pubSubChannels('__key*')
   return { channels: channels.map(String).sort(), patterns: Number(await gateway.agent.pubSubNumPat()) }

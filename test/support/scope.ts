@@ -12,8 +12,8 @@ interface Stoppable {
 const endsOf = new WeakMap<Scope, (() => unknown)[]>()
 
 /**
- * The scope of a suite with `scopeOf(after)`, of each of its tests with `scopeOf(afterEach)`. Call it in the body of `describe`: a hook
- * that is registered inside `before` would end with `before`.
+ * The scope of a suite with `scopeOf(after)`, of each of its tests with `scopeOf(afterEach)`.
+ * Call it in the body of `describe`: a hook registered inside `before` would run after `before`.
  */
 export function scopeOf(hook: typeof after | typeof afterEach): Scope {
   const scope: Scope = { after: () => {} }
@@ -23,7 +23,7 @@ export function scopeOf(hook: typeof after | typeof afterEach): Scope {
   return scope
 }
 
-/** Runs `end` when the scope ends. What came last ends first, so that a gateway stops before its Redis. */
+/** Runs `end` when the scope ends, the latest first: a gateway stops before its Redis. */
 export function atEnd(scope: Scope, end: () => unknown): void {
   let ends = endsOf.get(scope)
   if (ends === undefined) {
@@ -35,14 +35,14 @@ export function atEnd(scope: Scope, end: () => unknown): void {
   ends.push(end)
 }
 
-/** Resolves with what was started, and stops it when the scope ends. */
+/** Returns what was started and stops it when the scope ends. */
 export async function stopAtEnd<T extends Stoppable>(scope: Scope, starting: T | Promise<T>): Promise<T> {
   const started = await starting
   atEnd(scope, () => started.stop())
   return started
 }
 
-/** Runs all of them although one throws, and then throws what the first threw. */
+/** Runs all functions even when one throws, and then throws the first error. */
 async function endAll(ends: (() => unknown)[]): Promise<void> {
   const errors: unknown[] = []
   for (const end of ends.splice(0).reverse()) {

@@ -7,15 +7,15 @@ import { type RealRedis, spawnRealRedis, startRealRedis } from './redis.ts'
 import { type Scope, stopAtEnd } from './scope.ts'
 import { eventually } from './wait.ts'
 
-/** A master, a replica, and three Sentinels that watch them, all real and on loopback. */
+/** A master, a replica, and three Sentinels that watch them: real servers on loopback. */
 export interface TestSentinels {
-  /** The one that is master at first, and its replica. */
+  /** The first master and its replica. */
   readonly servers: readonly [RealRedis, RealRedis]
   /** `host:port,...` of the Sentinels. */
   readonly addresses: string
-  /** The port that the first Sentinel names. */
+  /** The master's port, as the first Sentinel reports it. */
   master(): Promise<number>
-  /** Asks for a fail-over although nothing is wrong. */
+  /** Requests a fail-over although the master is healthy. */
   failOver(): Promise<void>
   stop(): Promise<void>
 }
@@ -50,7 +50,7 @@ async function startSentinel(masterPort: number) {
   const folder = mkdtempSync(join(tmpdir(), 'wsproxy-sentinel-'))
   const port = await freePort()
   const file = join(folder, 'sentinel.conf')
-  // A Sentinel keeps its state in its configuration file.
+  // A Sentinel writes its state into its configuration file, so each has its own.
   const lines = [
     `port ${port}`,
     'bind 127.0.0.1',
@@ -74,12 +74,12 @@ async function startSentinel(masterPort: number) {
 
 type SentinelClient = Awaited<ReturnType<typeof startSentinel>>['client']
 
-/** Without the others no Sentinel gets a majority, and without a replica there is nowhere to go. */
+/** A fail-over needs a majority of the Sentinels and a known replica. */
 async function knowsAll(client: SentinelClient): Promise<boolean> {
   const reply = await client.sendCommand<string[]>(['SENTINEL', 'MASTER', MASTER])
   const field = (name: string) => reply[reply.indexOf(name) + 1]
   return field('num-slaves') === '1' && field('num-other-sentinels') === String(SENTINELS - 1)
 }
 
-/** `startSentinels` for one scope. */
+/** Sentinels that stop when the scope ends. */
 export const sentinelsFor = (scope: Scope): Promise<TestSentinels> => stopAtEnd(scope, startSentinels())

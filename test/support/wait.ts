@@ -1,13 +1,14 @@
-/** How long a test waits for what must happen; far more than it takes, so that a slow machine does not fail it. */
+/** How long a test waits for an event: far longer than it takes on a slow machine. */
 const PATIENCE_MS = 15_000
 const LOOK_MS = 5
 
 /**
- * PREFLIGHT_CHECK_TIMEOUT for tests, the longest that it may be. With its default of 500 ms a check fails on a slow machine.
+ * PREFLIGHT_CHECK_TIMEOUT for tests: the maximum of the setting. With the default of 500 ms a check
+ * fails on a slow machine.
  */
 export const AMPLE_CHECK_TIMEOUT = '2s'
 
-/** Resolves with the first truthy value of `look`. @throws when there is none in 15 s, naming what was waited for. */
+/** Polls `look` and returns its first truthy value. @throws an error with `what` after 15 s. */
 export async function eventually<T>(
   look: () => T | Promise<T>,
   what: string,
@@ -22,7 +23,7 @@ export async function eventually<T>(
   }
 }
 
-/** `promise`, or an error that names what did not come. */
+/** Resolves with `promise`. @throws an error with `what` after 15 s. */
 export async function within<T>(promise: Promise<T>, what: string, patienceMs = PATIENCE_MS): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {

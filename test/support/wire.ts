@@ -3,15 +3,15 @@ import type { TestGateway } from './gateway.ts'
 import { RawSocket, upgradeRequest } from './raw.ts'
 import { eventually } from './wait.ts'
 
-/** An HTTP answer, read to the end of its connection. */
+/** An HTTP answer, read until its connection closed. */
 export interface Answer {
   readonly status: number
-  /** By lower-case name. */
+  /** Keys are lower-case names. */
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
 }
 
-/** Sends the bytes of a request and reads until the other side closes. @throws when it does not. */
+/** Sends the bytes of a request and reads until the server closes. @throws when it does not. */
 export async function ask(url: string, request: string | Buffer): Promise<Answer> {
   const raw = await RawSocket.open(url)
   raw.write(request)
@@ -29,7 +29,7 @@ export function answerOf(raw: RawSocket): Answer {
   return { status: Number(line.split(' ')[1] ?? 0), headers: Object.fromEntries(headers), body: rest.join('\r\n\r\n') }
 }
 
-/** What a server frame says. */
+/** One frame of the server. */
 export interface Frame {
   readonly opcode: number
   readonly payload: Buffer
@@ -37,7 +37,7 @@ export interface Frame {
 
 export const OPCODE = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const
 
-/** The frames that came after the 101, as far as they are complete. */
+/** The complete frames that came after the 101. */
 export function framesOf(raw: RawSocket): Frame[] {
   const frames: Frame[] = []
   let at = raw.received.indexOf('\r\n\r\n') + 4
@@ -55,14 +55,14 @@ export function framesOf(raw: RawSocket): Frame[] {
   return frames
 }
 
-/** The code of the close frame that came, if one did. */
+/** The code of the close frame; undefined before it has come. */
 export function closeOf(raw: RawSocket): number | undefined {
   return framesOf(raw)
     .find(({ opcode }) => opcode === OPCODE.close)
     ?.payload.readUInt16BE(0)
 }
 
-/** Makes a token, connects without any WebSocket library, and waits for the 101. */
+/** Stores a token, upgrades over a raw socket, and waits for the 101. */
 export async function joinRaw(gateway: TestGateway, session: string): Promise<RawSocket> {
   const token = await gateway.token(session)
   const raw = await RawSocket.open(gateway.http)
@@ -71,7 +71,7 @@ export async function joinRaw(gateway: TestGateway, session: string): Promise<Ra
   return raw
 }
 
-/** Waits until the gateway has as many open sockets. */
+/** Waits until the session door has `count` open sockets. */
 export async function untilOpen(gateway: TestGateway, count: number): Promise<void> {
   let open: number | undefined
   const look = async () => {
@@ -83,11 +83,11 @@ export async function untilOpen(gateway: TestGateway, count: number): Promise<vo
   })
 }
 
-/** Publishes to a session's clients and does not wait: what counts is what they get. */
+/** Publishes to a session's clients without waiting for Redis. */
 export const publish = (gateway: TestGateway, session: string, message: string | Buffer): void =>
   void gateway.agent.publish(sessionDown(session), message as string).catch(() => {})
 
-/** How many Redis connections are subscribed to a channel. */
+/** The number of Redis connections that are subscribed to a channel. */
 export async function listeners(gateway: TestGateway, channel: string): Promise<number> {
   const counts = await gateway.agent.pubSubNumSub([channel])
   return Number(Object.values(counts)[0])

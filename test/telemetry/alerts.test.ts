@@ -4,7 +4,7 @@ import { after, before, describe, it } from 'node:test'
 import { parse } from 'yaml'
 import { ERROR_TYPES } from '../../src/contract/reasons.ts'
 import { gatewayFor, type TestGateway } from '../support/gateway.ts'
-import { read, type Selector } from '../support/promql.ts'
+import { parseQuery, type Selector } from '../support/promql.ts'
 import { scopeOf } from '../support/scope.ts'
 
 const text = (path: string): string => readFileSync(new URL(`../../../${path}`, import.meta.url), 'utf8')
@@ -13,7 +13,7 @@ const { groups } = parse(text('k8s/monitoring/alerts.yaml')) as { groups: { rule
 /** The counters that some alert or recording rule rates, each with its matchers. */
 const rated: Selector[] = groups
   .flatMap(({ rules }) => rules)
-  .flatMap(({ expr }) => (/\b(rate|increase)\(/.test(expr) ? read(expr).metrics : []))
+  .flatMap(({ expr }) => (/\b(rate|increase)\(/.test(expr) ? parseQuery(expr).metrics : []))
   .filter(({ metric }) => /^wsproxy_\w+_(total|bucket|count)$/.test(metric))
 
 describe('the counters that alerts rate', () => {
