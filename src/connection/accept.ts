@@ -1,23 +1,21 @@
-import { originRule } from '../config/origins.ts'
 import { type Close, type Refusal, refusals } from '../contract/codes.ts'
 import { respond } from '../http/refuse.ts'
-import { clientAddress, isUpgrade, listHeader } from '../http/request.ts'
+import { clientAddress, listHeader } from '../http/request.ts'
 import { RedisUnavailable } from '../platform/unavailable.ts'
 import { type HttpRequest, type HttpResponse, upgradeCorked, type us_socket_context_t } from '../platform/uws.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { SpanHandle, Tracing } from '../telemetry/tracing.ts'
-import { type Credentials, offeredProtocol, readCredentials, type TokenStore, WHY } from './auth.ts'
+import { type Credentials, offeredProtocol, type TokenStore, WHY } from './auth.ts'
 import type { Bindings } from './bind.ts'
-import { Connection, clockMs, Phase, type Socket } from './connection.ts'
+import { type CheckOptions, UpgradeChecks } from './checks.ts'
+import { Connection, Phase, type Socket } from './connection.ts'
 import type { Admission, Door } from './door.ts'
 import type { ConnectLimits } from './limits.ts'
+import { clockMs } from './times.ts'
 
-export interface AcceptOptions {
+export interface AcceptOptions extends CheckOptions {
   readonly handshakeTimeoutMs: number
-  readonly authAllowQueryToken: boolean
-  readonly allowedOrigins: readonly string[]
-  readonly requireOrigin: boolean
   readonly trustProxy: 'none' | 'x-forwarded-for' | 'proxy-protocol'
 }
 
@@ -29,19 +27,15 @@ export interface AcceptParts {
   readonly metrics: Metrics
   readonly log: Logger
   readonly tracing?: Tracing | undefined
-  /** Whether Redis is there, as far as it is needed for this channel; asked before anything is asked of it. */
+  /**
+   * Returns whether the Redis server of this channel is ready. Called before the first Redis
+   * command of an upgrade.
+   */
   readonly redisReady: (channel: string) => boolean
   readonly draining: () => boolean
-  /** The upgrade is complete. */
+  /** Called when the upgrade is complete. */
   readonly opened: (connection: Connection) => void
 }
-
-/** What the checks of an upgrade that need no Redis come to. */
-type Verdict =
-  | { readonly kind: 'proceed'; readonly admission: Admission; readonly credentials: Credentials }
-  | { readonly kind: 'refuse'; readonly refusal: Refusal }
-  /** Complete the upgrade, then close the socket: a browser shows a page no HTTP answer. */
-  | { readonly kind: 'close'; readonly refusal: Refusal; readonly close: Close }
 
 /** An upgrade that waits for Redis. */
 interface Attempt {
@@ -61,19 +55,24 @@ interface Attempt {
 }
 
 /**
- * Leads an upgrade request to an open socket or to a refusal in HTTP: a flat list of checks that need no Redis, then the
- * token, then the subscription, then the 101. Every outcome without a socket gives the place in the limits back.
+ * Leads an upgrade request to an open socket or to a refusal in HTTP: a flat list of checks that
+ * need no Redis, then the token, then the subscription, then the 101. Every outcome without a
+ * socket gives the place in the limits back.
  */
 export class Acceptor {
   readonly #parts: AcceptParts
-  readonly #originAllowed = new Map<Door | undefined, (origin: string) => boolean>()
+  readonly #checks: UpgradeChecks
   readonly #pending = new Set<Attempt>()
 
   constructor(parts: AcceptParts) {
     this.#parts = parts
+    this.#checks = new UpgradeChecks(parts)
   }
 
-  /** The upgrade handler of a door. uWebSockets.js reuses the request after this returns, so copy all of it first. */
+  /**
+   * The upgrade handler of a door. uWebSockets.js reuses the request after this returns, so copy
+   * all of it first.
+   */
   upgrade(door: Door, res: HttpResponse, req: HttpRequest, context: us_socket_context_t): void {
     const startedAt = performance.now()
     const traced = this.#parts.tracing?.handshake(door.name, req.getHeader('traceparent'))
@@ -81,7 +80,7 @@ export class Acceptor {
     res.onAborted(() => attempt && this.#finish(attempt, 'aborted'))
     try {
       const address = clientAddress(res, req, this.#parts.options.trustProxy)
-      const verdict = this.#judge(door, req, address, startedAt)
+      const verdict = this.#checks.verdict(door, req, address, startedAt)
       if (verdict.kind === 'refuse') return this.#refuseAtOnce(door, res, address, verdict.refusal, traced)
       const key = req.getHeader('sec-websocket-key')
       if (verdict.kind === 'close') {
@@ -92,7 +91,8 @@ export class Acceptor {
       }
       const extensions = door.compressed ? listHeader(req, 'sec-websocket-extensions') : ''
       const { admission, credentials } = verdict
-      // Written out, without a spread: V8 does not know the shape of spread objects and is slow with them.
+      // Written out, without a spread: V8 does not know the shape of spread objects and is slow
+      // with them.
       attempt = {
         door,
         res,
@@ -118,7 +118,7 @@ export class Acceptor {
   /** Refuses the attempts that have waited for Redis for too long. The core calls it regularly. */
   sweep(now: number): void {
     for (const attempt of this.#pending) {
-      // The set is in the order of arrival.
+      // The set keeps the order of arrival, so no later attempt has waited longer.
       if (now - attempt.startedAt < this.#parts.options.handshakeTimeoutMs) return
       this.#refuse(attempt, refusals['redis-timeout'])
     }
@@ -127,53 +127,6 @@ export class Acceptor {
   /** Refuses every attempt that is under way, when a drain begins. */
   refusePending(): void {
     for (const attempt of [...this.#pending]) this.#refuse(attempt, refusals.draining)
-  }
-
-  /** Takes a place in the limits unless it refuses. */
-  #judge(door: Door, req: HttpRequest, address: string, now: number): Verdict {
-    const checked = this.#checkRequest(door, req) ?? this.#admit(door, req)
-    const close = checked.kind === 'refuse' ? door.refusalAsClose?.(checked.refusal) : undefined
-    if (checked.kind === 'refuse' && close === undefined) return checked
-    const refusal = this.#parts.limits.take(address, now)
-    if (refusal) return { kind: 'refuse', refusal }
-    return checked.kind === 'refuse' ? { kind: 'close', refusal: checked.refusal, close: close! } : checked
-  }
-
-  /** Returns undefined for a request that may go on. */
-  #checkRequest(door: Door, req: HttpRequest): Extract<Verdict, { kind: 'refuse' }> | undefined {
-    const header = (name: string) => req.getHeader(name)
-    if (this.#parts.draining()) return refuse(refusals.draining)
-    if (header('sec-websocket-version') !== '13') return refuse(refusals['unsupported-version'])
-    if (!isUpgrade(req)) return refuse(refusals['malformed-request'])
-    if (!this.#originRule(door)(header('origin'))) return refuse(refusals['origin-not-allowed'])
-    return undefined
-  }
-
-  #originRule(door: Door): (origin: string) => boolean {
-    const { allowedOrigins, requireOrigin } = this.#parts.options
-    const key = door.allowedOrigins && door
-    const rule = this.#originAllowed.get(key) ?? originRule(door.allowedOrigins ?? allowedOrigins, requireOrigin)
-    this.#originAllowed.set(key, rule)
-    return rule
-  }
-
-  /** Reads path, query and credentials. */
-  #admit(door: Door, req: HttpRequest): Extract<Verdict, { kind: 'proceed' | 'refuse' }> {
-    const query = req.getQuery() ?? ''
-    const admission = door.admit(door.path.match(req.getUrl()) ?? [], query)
-    if (admission.kind === 'refusal') return refuse(admission)
-    const protocol = listHeader(req, 'sec-websocket-protocol')
-    const needsToken = admission.tokenKey !== undefined || admission.accepts !== undefined
-    const credentials: Credentials | Refusal = needsToken
-      ? readCredentials(
-          { authorization: req.getHeader('authorization'), protocol, query },
-          this.#parts.options.authAllowQueryToken,
-        )
-      : { kind: 'credentials', token: '', protocol: offeredProtocol(protocol) }
-    if (credentials.kind === 'refusal') return refuse(credentials)
-    if (admission.accepts?.(credentials.token) === false) return refuse(refusals['token-rejected'])
-    if (!this.#parts.redisReady(admission.redisChannel)) return refuse(refusals['redis-unavailable'])
-    return { kind: 'proceed', admission, credentials }
   }
 
   async #handshake(attempt: Attempt): Promise<void> {
@@ -216,31 +169,34 @@ export class Acceptor {
     await Promise.all(topics.map(joinIfAllowed))
   }
 
-  /** The 101, and what follows from it. */
+  /** Sends the 101 and opens the socket. */
   #complete(attempt: Attempt): void {
     const { res, connection, key, credentials, context, startedAt } = attempt
     this.#finish(attempt, 'accepted')
     const ws = upgradeCorked(res, key, credentials.protocol, attempt.extensions, context) as Socket | undefined
     if (ws === undefined) {
-      this.#give(attempt)
-      return this.#fault(new Error('uWebSockets.js closed a socket in its upgrade'))
+      this.#release(attempt)
+      return this.#fault(new Error('uWebSockets.js closed a socket during its upgrade'))
     }
     connection!.open(ws, clockMs())
     this.#parts.opened(connection!)
     this.#parts.metrics.handshake.observe((performance.now() - startedAt) / 1000)
   }
 
-  /** Ends an attempt once: its timer, and, when it did not lead to a socket, its place and its memberships. */
+  /**
+   * Ends an attempt once. Without a socket it gives back its place in the limits and its topic
+   * memberships.
+   */
   #finish(attempt: Attempt, result: string): void {
     if (attempt.over) return
     attempt.over = true
     this.#pending.delete(attempt)
     this.#parts.metrics.connections.inc({ door: attempt.door.name, result })
     attempt.traced?.end(result, attempt.admission.subject)
-    if (result !== 'accepted') this.#give(attempt)
+    if (result !== 'accepted') this.#release(attempt)
   }
 
-  #give(attempt: Attempt): void {
+  #release(attempt: Attempt): void {
     this.#parts.limits.give(attempt.address)
     if (attempt.connection) this.#parts.bindings.leaveAll(attempt.connection)
   }
@@ -261,7 +217,10 @@ export class Acceptor {
     respond(res, refusal)
   }
 
-  /** Completes the upgrade only to close the socket, which keeps its place in the limits until it is gone and joins no topic. */
+  /**
+   * Completes the upgrade only to close the socket, which keeps its place in the limits until it is
+   * gone and joins no topic.
+   */
   #closeAtOnce(door: Door, address: string, refusal: Refusal, close: Close, upgrade: () => unknown): void {
     this.#parts.metrics.connections.inc({ door: door.name, result: refusal.code })
     this.#logRefusal(door, address, refusal)
@@ -279,8 +238,6 @@ export class Acceptor {
 
   #fault(error: unknown): void {
     this.#parts.metrics.error('internal')
-    this.#parts.log.error({ err: error }, 'fault during an upgrade')
+    this.#parts.log.error({ err: error }, 'unexpected error during an upgrade')
   }
 }
-
-const refuse = (refusal: Refusal): Extract<Verdict, { kind: 'refuse' }> => ({ kind: 'refuse', refusal })

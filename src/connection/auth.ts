@@ -1,23 +1,24 @@
 import { type Refusal, refusals } from '../contract/codes.ts'
 import { bearerToken } from '../platform/secrets.ts'
 
-/** Where tokens are kept, as this file needs it. */
+/** The part of Redis that checks tokens. */
 export interface TokenStore {
   /**
-   * Compares `token` with what is kept at `key`, in constant time, and spends it in the same atomic step.
+   * Compares `token` with the value at `key` in constant time, and spends it in the same atomic
+   * step.
    * @throws RedisUnavailable
    */
   redeem(key: string, token: string): Promise<TokenVerdict>
 }
 
-/** `absent`: there is none: used, expired, or never made. */
+/** `absent`: the key does not exist, because the token was used, has expired, or was never made. */
 export type TokenVerdict = 'ok' | 'wrong' | 'absent'
 
-/** What a client sent to say who it is. */
+/** The credentials that a client sent. */
 export interface Credentials {
   readonly kind: 'credentials'
   readonly token: string
-  /** Subprotocol to answer with; '' for none. */
+  /** Subprotocol for the answer; '' for none. */
   readonly protocol: string
 }
 
@@ -32,8 +33,10 @@ const PROTOCOL = 'wsproxy.v1'
 const BEARER_PROTOCOL = 'bearer.'
 
 /**
- * Finds the bearer token of an upgrade: `Authorization` (RFC 6750, section 2.1) before the subprotocol before the query.
- * @returns the credentials, or the refusal: missing, malformed, or in the query where that is not allowed.
+ * Finds the bearer token of an upgrade. It looks in `Authorization` (RFC 6750, section 2.1) first,
+ * then in the subprotocols, then in the query.
+ * @returns the credentials, or the refusal when the token is missing, malformed, or in a query that
+ * may not hold one.
  */
 export function readCredentials(headers: CredentialHeaders, allowQueryToken: boolean): Credentials | Refusal {
   const offered = listOf(headers.protocol)
@@ -45,7 +48,8 @@ export function readCredentials(headers: CredentialHeaders, allowQueryToken: boo
   const bearer = offered.find((each) => each.startsWith(BEARER_PROTOCOL))
   if (bearer !== undefined) {
     const token = decodeBase64Url(bearer.slice(BEARER_PROTOCOL.length))
-    // A browser fails the connection when none of its protocols is answered, and the one with the token must not be.
+    // A browser drops the connection unless one of its protocols is answered, and the one with the
+    // token must not be.
     return token === undefined || protocol === '' ? refusals['credentials-malformed'] : credentials(token, protocol)
   }
   const inQuery = new URLSearchParams(headers.query).get('access_token')
@@ -55,7 +59,7 @@ export function readCredentials(headers: CredentialHeaders, allowQueryToken: boo
 
 const credentials = (token: string, protocol: string): Credentials => ({ kind: 'credentials', token, protocol })
 
-/** The subprotocol to answer with; '' when ours is not among those offered. */
+/** Returns the subprotocol for the answer, or '' when the client does not offer ours. */
 export const offeredProtocol = (header: string): string => (listOf(header).includes(PROTOCOL) ? PROTOCOL : '')
 
 const listOf = (header: string): string[] => (header === '' ? [] : header.split(',').map((each) => each.trim()))
@@ -67,9 +71,9 @@ function decodeBase64Url(text: string): string | undefined {
   return Buffer.from(token, 'utf8').equals(bytes) && token !== '' ? token : undefined
 }
 
-/** What the log calls a verdict. */
+/** The words of the log for a verdict. */
 export const WHY: Readonly<Record<TokenVerdict, string>> = {
   ok: 'ok',
-  wrong: 'the token is another',
-  absent: 'there is no token: used, expired or never made',
+  wrong: 'the token differs from the one in Redis',
+  absent: 'Redis has no token: it was used, has expired or was never made',
 }

@@ -1,41 +1,47 @@
 import { RedisUnavailable } from '../platform/unavailable.ts'
 import type { Connection } from './connection.ts'
 
-/** Where messages come from, as bind needs it: Redis' channels. */
+/** The subscriptions of Redis channels, as far as this file needs them. */
 export interface Feed {
   /**
-   * Resolves when the channel is subscribed and confirmed; at once when it already is.
-   * @throws RedisUnavailable when there is no Redis, or it is lost before it confirms.
+   * Subscribes a channel. Resolves when Redis has confirmed it, at once if it already has.
+   * @throws RedisUnavailable when Redis is away, or is lost before it confirms.
    */
   subscribe(channel: string): Promise<void>
-  /** Nobody wants the channel any more. Takes effect at the end of the tick, unless somebody wants it again. */
+  /** Unsubscribes a channel at the end of the tick, unless `subscribe` is called for it before. */
   unsubscribe(channel: string): void
 }
 
-/** What is known of all messages that came from Redis together: to find it for each by itself would cost as much as its delivery. */
+/**
+ * Facts computed once per chunk read from Redis. Per message they would cost as much as its
+ * delivery.
+ */
 export interface Batch {
-  /** No byte of any of them is above 127. */
+  /** No byte of the chunk is above 127. */
   readonly ascii: boolean
-  /** Whether `bytes` may be in one of them: a short text that begins with a rare character, and always the same Buffer. */
+  /**
+   * Returns false when no message of the chunk contains `bytes`. Pass the same Buffer on every
+   * call, with a short text that begins with a rare character: the answer is cached for it.
+   */
   has(bytes: Buffer): boolean
 }
 
-/** What turns messages of a channel into frames: a door, or what watches on its behalf. */
+/** Turns the messages of a topic into frames: a door, or a part of one. */
 export interface Source {
   /**
-   * The frame that every member of the topic gets for this message; undefined: none. Bytes that are not UTF-8 go out as a binary frame.
-   * It is asked once a message, however many sockets there are.
+   * Returns the frame that every member of the topic gets for this message, or undefined for none.
+   * Bytes that are not UTF-8 go out as a binary frame. Called once per message, not per socket.
    */
   render(topic: Topic, message: Buffer, channel: string, batch: Batch): Buffer | undefined
-  /** Every channel of the topic is confirmed; called for each connection that joins. */
+  /** Redis has confirmed every channel of the topic. Called for each connection that joins. */
   confirmed?(topic: Topic): void
-  /** The last member has left; the topic is not used again. */
+  /** The last member has left. The topic is not used again. */
   released?(topic: Topic): void
-  /** Redis does not let us listen to this topic. Missing: the sockets that do so are closed. */
+  /** Redis forbids a channel of the topic. Default: the members of the topic are closed. */
   refused?(topic: Topic): void
 }
 
-/** A topic and who listens. */
+/** A set of Redis channels, the source of its frames, and the connections that get them. */
 export interface Topic {
   readonly channels: readonly string[]
   readonly source: Source
@@ -43,8 +49,9 @@ export interface Topic {
 }
 
 /**
- * Which connections listen to which topics. The first in subscribes, the last out leaves; membership is by connection,
- * so that a socket which goes late cannot take away what a newer one on the same topic needs.
+ * Knows which connections are members of which topics. The first member subscribes the channels and
+ * the last one unsubscribes them. Membership is per connection, so a socket that leaves late cannot
+ * end what a newer one needs.
  */
 export class Bindings {
   readonly #feed: Feed
@@ -54,20 +61,20 @@ export class Bindings {
     this.#feed = feed
   }
 
-  /** The topics of one source, each once. */
+  /** Yields the topics of one source, each once. */
   *of(source: Source): Iterable<Topic> {
     for (const [channel, topic] of this.#topics)
       if (topic.source === source && topic.channels[0] === channel) yield topic
   }
 
-  /** The topic that listens to `channel`, if any socket does. */
+  /** Returns the topic that `channel` belongs to. */
   find(channel: string): Topic | undefined {
     return this.#topics.get(channel)
   }
 
   /**
-   * Makes `connection` a member of the topic made of `channels`. It is one from the start, since a message may come together with the confirmation.
-   * Resolves when every channel is confirmed.
+   * Makes `connection` a member of the topic of `channels`, at once: a message may arrive together
+   * with the confirmation. Resolves when every channel is confirmed.
    * @throws what the feed throws; the connection has then left again.
    */
   async join(connection: Connection, source: Source, channels: readonly string[]): Promise<void> {
@@ -79,14 +86,14 @@ export class Bindings {
       this.leave(connection, topic)
       throw error
     }
-    // Whoever gave up meanwhile may have been the last.
+    // The connection may have left during the wait, and the topic may be gone with it.
     if (connection.topics.includes(topic)) source.confirmed?.(topic)
   }
 
   /**
-   * Like `join`, for a socket that is open: when Redis is away, or lost meanwhile, it stays a member, and the feed subscribes the channels when Redis
-   * is back. Resolves at once in that case.
-   * @throws Redis' own error when it refuses a channel; the connection has then left again.
+   * Like `join`, for an open socket. If Redis is away or is lost meanwhile, this resolves, the
+   * connection stays a member, and the feed subscribes the channels when Redis is back.
+   * @throws the error of Redis when it forbids a channel; the connection has then left again.
    */
   async hold(connection: Connection, source: Source, channels: readonly string[]): Promise<void> {
     const topic = this.#enter(connection, source, channels)
@@ -100,9 +107,11 @@ export class Bindings {
   }
 
   /**
-   * Gives the messages of a channel to `source` until `unkeep`, without any socket. May be called again for the same
-   * source: it then waits for the confirmation that is due. While Redis is away the channel stays wanted.
-   * @throws RedisUnavailable when Redis is away or lost before it confirms; Redis' own error when it refuses.
+   * Passes the messages of a channel to `source` until `unkeep`, without any socket. A second call
+   * for the same channel waits for the same confirmation. While Redis is away the feed keeps the
+   * channel and subscribes it later.
+   * @throws RedisUnavailable when Redis is away or lost before it confirms, or the error of Redis
+   * when it refuses.
    */
   async keep(source: Source, channel: string): Promise<void> {
     if (!this.#topics.has(channel)) this.#topics.set(channel, { channels: [channel], source, members: [] })
@@ -121,13 +130,14 @@ export class Bindings {
       topic = { channels, source, members: [connection] }
       for (const channel of channels) this.#topics.set(channel, topic)
     }
-    // The first push into an empty list makes room for 17, and there are as many of these as sockets.
+    // The first push into an empty array reserves room for 17 items, and there is one such array
+    // per socket.
     if (connection.topics.length === 0) connection.topics = [topic]
     else connection.topics.push(topic)
     return topic
   }
 
-  /** Ends one membership; a second call does nothing. */
+  /** Ends one membership. A second call does nothing. */
   leave(connection: Connection, topic: Topic): void {
     if (!remove(connection.topics, topic)) return
     remove(topic.members, connection)
@@ -144,7 +154,9 @@ export class Bindings {
   }
 }
 
-/** Order among members means nothing, so the last one takes the free place. */
+/**
+ * Removes an item in constant space: the last item takes its place, since the order means nothing.
+ */
 function remove<T>(from: T[], item: T): boolean {
   const index = from.indexOf(item)
   if (index < 0) return false

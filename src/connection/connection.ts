@@ -3,6 +3,7 @@ import type { Close } from '../contract/codes.ts'
 import type { WebSocket } from '../platform/uws.ts'
 import type { DoorStats } from '../telemetry/metrics.ts'
 import type { Topic } from './bind.ts'
+import { clockMs, type Heartbeat, type IdleTimeout } from './times.ts'
 
 /** A socket of uWebSockets.js, with a reference that leads from its events to our connection. */
 export interface Socket extends WebSocket<unknown> {
@@ -13,24 +14,10 @@ export interface Socket extends WebSocket<unknown> {
 export const Phase = { accepting: 0, open: 1, ending: 2, closed: 3 } as const
 export type Phase = (typeof Phase)[keyof typeof Phase]
 
-/** Closes a socket after `afterMs` without a message in either direction. */
-export interface IdleTimeout {
-  readonly afterMs: number
-  readonly close: Close
-}
-
 /**
- * A ping that the door sends as a frame. Its client answers with a frame, which shows that the page is alive:
- * the browser answers WebSocket pings even when the page hangs.
+ * `high`: the unsent bytes of a socket passed half of its buffer. `low`: they fell below a quarter,
+ * or the socket is gone.
  */
-export interface Heartbeat {
-  readonly intervalMs: number
-  /** The socket is closed after this time without a client frame. */
-  readonly timeoutMs: number
-  readonly frame: Buffer
-}
-
-/** `high`: the unsent bytes of a socket passed half of its buffer. `low`: they fell below a quarter, or the socket is gone. */
 export type BackpressureLevel = 'high' | 'low'
 
 /** What a door decides about an open socket: its limits, its timers and its frames. */
@@ -41,8 +28,8 @@ export interface SocketDoor {
   readonly subjectName: string
   readonly maxMessageBytes: number
   /**
-   * A text frame over `maxMessageBytes` and up to this size is dropped and reported to `oversized`; a larger one closes
-   * the socket. Default: `maxMessageBytes`.
+   * A text frame over `maxMessageBytes` and up to this size is dropped and reported to `oversized`;
+   * a larger one closes the socket. Default: `maxMessageBytes`.
    */
   readonly maxForgivenBytes?: number
   /** Frames in a row that a full send buffer may drop before the socket is closed. Default: 1. */
@@ -64,13 +51,19 @@ export interface SocketDoor {
   onBackpressure?(connection: Connection, level: BackpressureLevel): void
   /** A text frame of up to `maxForgivenBytes` was dropped. */
   oversized?(connection: Connection): void
-  /** Returns the frame that goes before a close of the server, or undefined when this door sends none for it. */
+  /**
+   * Returns the frame that goes before a close of the server, or undefined when this door sends
+   * none for it.
+   */
   goodbye(close: Close, reconnectAfterMs: number): Buffer | undefined
   /** The socket is gone; nothing may be sent to it. */
   closed?(connection: Connection): void
 }
 
-/** Outcome of a write: `sent`, `buffered`, or `full` when the buffer has no room and the frame was not taken. */
+/**
+ * Outcome of a write: `sent`, `buffered`, or `full` when the buffer has no room and the frame was
+ * not taken.
+ */
 export const Written = { sent: 0, buffered: 1, full: 2 } as const
 export type Written = (typeof Written)[keyof typeof Written]
 
@@ -79,13 +72,11 @@ const LONG_AGO = -1e6
 
 let serial = 0
 
-/** Whole milliseconds of the monotonic clock. V8 would allocate an object for each fractional time of each socket. */
-export const clockMs = (): number => Math.floor(performance.now())
-
 /**
- * One socket, from the moment its credentials were accepted: its identity, phase, times and counters, and the frames
- * that wait to be sent. There are tens of thousands of these: no closures, no timers, no strings that could be derived.
- * Each field has one writer: a method of this class, or the stage that is named beside the field.
+ * One socket, from the moment its credentials were accepted: its identity, phase, times and
+ * counters, and the frames that wait to be sent. There are tens of thousands of these: no closures,
+ * no timers, no strings that could be derived. Each field has one writer: a method of this class,
+ * or the stage that is named beside the field.
  */
 export class Connection {
   readonly serial = ++serial
@@ -105,14 +96,23 @@ export class Connection {
   /** Written by `Bindings`. */
   topics: Topic[] = []
 
-  /** Frames of this tick, in order: the first by itself, since most ticks have only one. Written by `Delivery`. */
+  /**
+   * Frames of this tick, in order: the first by itself, since most ticks have only one. Written by
+   * `Delivery`.
+   */
   pending: Buffer | undefined
   morePending: Buffer[] | undefined
   pendingBytes = 0
-  /** Whether the level of backpressure is `high`, and whether the log has a warning of it. Written by `Delivery`. */
+  /**
+   * Whether the level of backpressure is `high`, and whether the log has a warning of it. Written
+   * by `Delivery`.
+   */
   isSlow = false
   hasWarned = false
-  /** Whether bytes that are not UTF-8 were sent: from then on each frame is checked. Written by `Delivery`. */
+  /**
+   * Whether bytes that are not UTF-8 were sent: from then on each frame is checked. Written by
+   * `Delivery`.
+   */
   hasSentBinary = false
 
   /** Bytes that the kernel has not taken yet, as of the last write or drain. */
@@ -126,7 +126,9 @@ export class Connection {
   lastSeenAt!: number
   /** Of the last client frame. */
   lastFrameAt!: number
-  /** Of the last message from Redis, and of the last client frame that the door counts as activity. */
+  /**
+   * Of the last message from Redis, and of the last client frame that the door counts as activity.
+   */
   lastActivityAt!: number
   lastHeartbeatAt!: number
   /** When the keep-alive sweep has to look at this socket next. */
@@ -161,7 +163,10 @@ export class Connection {
     this.idleTimeout = door.idleTimeout
   }
 
-  /** The upgrade is complete. All times start again, since the client could not send anything before. */
+  /**
+   * The upgrade is complete. All times start again, since the client could not send anything
+   * before.
+   */
   open(ws: Socket, now: number): void {
     this.#attach(ws)
     this.phase = Phase.open
@@ -185,7 +190,10 @@ export class Connection {
     this.ws!.end(this.closing!.code, this.closing!.reason)
   }
 
-  /** The socket is gone, or its upgrade was given up. uWebSockets.js allows no call on the socket after this. */
+  /**
+   * The socket is gone, or its upgrade was given up. uWebSockets.js allows no call on the socket
+   * after this.
+   */
   gone(): void {
     this.phase = Phase.closed
     this.ws = undefined
@@ -206,8 +214,9 @@ export class Connection {
   }
 
   /**
-   * Writes one frame if the unsent bytes stay within `maxBytes`. The bound is checked before uWebSockets.js gets the
-   * frame, so it is never passed. Only an open socket may be written to, with or without a cork.
+   * Writes one frame if the unsent bytes stay within `maxBytes`. The bound is checked before
+   * uWebSockets.js gets the frame, so it is never passed. Only an open socket may be written to,
+   * with or without a cork.
    */
   write(frame: Buffer | string, binary: boolean, maxBytes: number): Written {
     const ws = this.ws!
@@ -228,7 +237,10 @@ export class Connection {
     return Written.buffered
   }
 
-  /** The kernel has perhaps taken some of what was buffered. If so, the client has read, which is a sign of life. */
+  /**
+   * The kernel has perhaps taken some of what was buffered. If so, the client has read, which is a
+   * sign of life.
+   */
   drained(): void {
     const before = this.buffered
     this.buffered = this.ws!.getBufferedAmount()

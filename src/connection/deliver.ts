@@ -4,14 +4,17 @@ import type { Metrics } from '../telemetry/metrics.ts'
 import type { Batch, Bindings, Topic } from './bind.ts'
 import { type Connection, Phase, Written } from './connection.ts'
 
-/** Bytes that may wait for one socket within one tick; past it they are written at once, so that a tick is bounded too. */
+/**
+ * Bytes that may wait for one socket within one tick; past it they are written at once, so that a
+ * tick is bounded too.
+ */
 const MAX_TICK_BYTES = 1024 * 1024
 /** Room beyond the buffer for the goodbye of a socket whose buffer is full. */
 const LAST_BYTES = 4096
 
 /**
- * Fill levels of the send buffer, as shares of it. `high` and `low` lie apart, so that a socket which hovers around one
- * of them does not change its level all the time.
+ * Fill levels of the send buffer, as shares of it. `high` and `low` lie apart, so that a socket
+ * which hovers around one of them does not change its level all the time.
  */
 const LEVEL = { low: 0.25, high: 0.5, warning: 0.8 }
 
@@ -20,13 +23,17 @@ export interface DeliverOptions {
   readonly maxBufferBytes: number
   readonly metrics: Metrics
   readonly log: Logger
-  /** Called when the buffer of a socket had no room for a frame that may not be dropped: the socket must be closed. */
+  /**
+   * Called when the buffer of a socket had no room for a frame that may not be dropped: the socket
+   * must be closed.
+   */
   readonly tooSlow: (connection: Connection) => void
 }
 
 /**
- * Turns one Redis message into one frame for every member of its topic. What a socket gets within one turn of the event
- * loop is written under one cork, which makes it one send() system call: that call is nearly all that a message costs.
+ * Turns one Redis message into one frame for every member of its topic. What a socket gets within
+ * one turn of the event loop is written under one cork, which makes it one send() system call: that
+ * call is nearly all that a message costs.
  */
 export class Delivery {
   readonly #bindings: Bindings
@@ -64,11 +71,15 @@ export class Delivery {
     if (frame !== undefined) this.fanOut(topic, frame, frame === message && batch.ascii)
   }
 
-  /** Enqueues one frame for every member of a topic. @param ascii the frame is known to be ASCII, so it needs no check. */
+  /**
+   * Enqueues one frame for every member of a topic.
+   * @param ascii the frame is known to be ASCII, so it needs no check.
+   */
   fanOut(topic: Topic, frame: Buffer, ascii = false): void {
     const { members } = topic
     const text = ascii || isUtf8(frame)
-    // Backwards: a member whose buffer proves to be full leaves during the loop, and the last member takes its place.
+    // Backwards: a member whose buffer proves to be full leaves during the loop, and the last
+    // member takes its place.
     for (let i = members.length - 1; i >= 0; i--) {
       const member = members[i]!
       if (!text) member.hasSentBinary = true
@@ -77,7 +88,10 @@ export class Delivery {
     }
   }
 
-  /** Enqueues one frame for one socket, in order with all others. The frame is dropped if the socket is closing or gone. */
+  /**
+   * Enqueues one frame for one socket, in order with all others. The frame is dropped if the socket
+   * is closing or gone.
+   */
   enqueue(connection: Connection, frame: Buffer): void {
     if (connection.phase > Phase.open) return
     if (connection.pending === undefined) {
@@ -89,7 +103,10 @@ export class Delivery {
     if (connection.pendingBytes > MAX_TICK_BYTES) this.flush(connection)
   }
 
-  /** Writes what waits for this socket now. During the upgrade it writes nothing: those frames wait until the socket is open. */
+  /**
+   * Writes what waits for this socket now. During the upgrade it writes nothing: those frames wait
+   * until the socket is open.
+   */
   flush(connection: Connection): void {
     if (connection.phase === Phase.accepting && connection.pendingBytes > this.#options.maxBufferBytes)
       this.#full(connection)
@@ -150,7 +167,10 @@ export class Delivery {
     this.#full(connection)
   }
 
-  /** Writes a frame, or drops it if the door allows that. Returns false when the socket must be closed. */
+  /**
+   * Writes a frame, or drops it if the door allows that. Returns false when the socket must be
+   * closed.
+   */
   #offer(connection: Connection, frame: Buffer): boolean {
     if (this.#write(connection, frame)) return true
     if (connection.consecutiveDrops >= (connection.door.maxDrops ?? 1)) return false

@@ -3,7 +3,10 @@ import type { PathPattern } from '../http/path.ts'
 import type { Source } from './bind.ts'
 import type { Connection, SocketDoor } from './connection.ts'
 
-/** One kind of socket: its path, its admission, and what `SocketDoor` decides. The state of each socket is in its `Connection`. */
+/**
+ * One kind of socket: its path, its admission, and what `SocketDoor` decides. The state of each
+ * socket is in its `Connection`.
+ */
 export interface Door extends SocketDoor {
   readonly path: PathPattern
   /** Origins that may connect. Default: those of the whole gateway. */
@@ -11,8 +14,9 @@ export interface Door extends SocketDoor {
   /** Reads the path parameters and the query. It is synchronous: Redis is asked later. */
   admit(ids: readonly string[], query?: string): Admission | Refusal
   /**
-   * Returns the close that replaces this refusal: the upgrade is completed and the socket closed at once, without a
-   * frame, because a browser does not show the HTTP answer to a page. Undefined: the refusal answers the upgrade.
+   * Returns the close that replaces this refusal: the upgrade is completed and the socket closed at
+   * once, without a frame, because a browser does not show the HTTP answer to a page. Undefined:
+   * the refusal answers the upgrade.
    */
   refusalAsClose?(refusal: Refusal): Close | undefined
 }
@@ -26,16 +30,23 @@ export interface Admission {
   /** Whether a token is right, where that is known without Redis. */
   readonly accepts?: (token: string) => boolean
   readonly source: Source
-  /** The upgrade is refused with `redis-unavailable` while the Redis server of this channel is away. */
+  /**
+   * The upgrade is refused with `redis-unavailable` while the Redis server of this channel is away.
+   */
   readonly redisChannel: string
   /** The topics that the socket starts with, each by its channels. */
   readonly topics: readonly (readonly string[])[]
-  /** Whether a topic that Redis forbids refuses the upgrade. If not, the client does without that topic. */
+  /**
+   * Whether a topic that Redis forbids refuses the upgrade. If not, the client does without that
+   * topic.
+   */
   readonly topicsRequired: boolean
   /** Awaited together with the topics; the upgrade is refused when it rejects. */
   readonly ready?: () => Promise<void>
   /** What the door keeps for this socket: `Connection.doorState`. */
   readonly doorState?: object
-  /** Called before any message can come from Redis: what it enqueues is what the client gets first. */
+  /**
+   * Called before any message can come from Redis: what it enqueues is what the client gets first.
+   */
   readonly onBound?: (connection: Connection) => void
 }

@@ -15,8 +15,9 @@ export interface DrainOptions {
 const STEP_MS = 5
 
 /**
- * Closes all sockets with 1001 in random order, each after the goodbye of its door, and cuts those that are left.
- * Resolves with the number of sockets that it cut, when the last socket is gone or cut.
+ * Closes all sockets with 1001 in random order, each after the goodbye of its door, and cuts those
+ * that are left. Resolves with the number of sockets that it cut, when the last socket is gone or
+ * cut.
  */
 export async function drain(sockets: OpenSockets, closer: Closer, options: DrainOptions): Promise<number> {
   const { graceMs, cut } = options

@@ -2,10 +2,11 @@ import { type Close, closes } from '../contract/codes.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Bindings } from './bind.ts'
-import { type Connection, clockMs, Phase } from './connection.ts'
+import { type Connection, Phase } from './connection.ts'
 import type { Delivery } from './deliver.ts'
 import type { ConnectLimits } from './limits.ts'
 import type { OpenSockets } from './sockets.ts'
+import { clockMs } from './times.ts'
 
 export interface CloserParts {
   /** How long a socket that is closed may take to read what is buffered, before it is cut. */
@@ -22,8 +23,9 @@ export interface CloserParts {
 const RECONNECT_AFTER_MS = 1000
 
 /**
- * The one way out, for every reason, in one order: no new messages, accepted messages are written, the goodbye of the
- * door, the close frame. Then, in `closed`, the place in the limits is given back and the socket is counted out.
+ * The one way out, for every reason, in one order: no new messages, accepted messages are written,
+ * the goodbye of the door, the close frame. Then, in `closed`, the place in the limits is given
+ * back and the socket is counted out.
  */
 export class Closer {
   readonly #parts: CloserParts
@@ -32,7 +34,10 @@ export class Closer {
     this.#parts = parts
   }
 
-  /** Runs `work` for a socket. A throw in it is our bug: it ends that socket with 1011 and affects no other. */
+  /**
+   * Runs `work` for a socket. A throw in it is our bug: it ends that socket with 1011 and affects
+   * no other.
+   */
   runGuarded(connection: Connection, work: (connection: Connection) => void): void {
     try {
       work(connection)
@@ -44,8 +49,9 @@ export class Closer {
   }
 
   /**
-   * Ends a socket. Accepted messages are written first. If the kernel has not taken all of them, the close frame follows
-   * when it has, and the socket is cut after the grace: a client that never reads again cannot hold memory.
+   * Ends a socket. Accepted messages are written first. If the kernel has not taken all of them,
+   * the close frame follows when it has, and the socket is cut after the grace: a client that never
+   * reads again cannot hold memory.
    */
   end(connection: Connection, close: Close): void {
     const { bindings, delivery, slowCloseGraceMs } = this.#parts
@@ -57,7 +63,8 @@ export class Closer {
     if (connection.phase !== Phase.open) return
     bindings.leaveAll(connection)
     const goodbye = connection.door.goodbye(close, reconnectAfterMs())
-    // A client that is too slow has lost a frame. What waits in this tick came after that frame, so it is not written.
+    // A client that is too slow has lost a frame. What waits in this tick came after that frame, so
+    // it is not written.
     if (close !== closes.tooSlow) delivery.flush(connection)
     // The flush may have found the buffer full and ended the socket for that.
     if (connection.phase !== Phase.open) return
@@ -86,7 +93,10 @@ export class Closer {
     if (sockets.remove(connection, code)) connection.door.closed?.(connection)
   }
 
-  /** Closes the TCP connection. Messages that were accepted and not taken by the kernel are lost: how many, nothing counts. */
+  /**
+   * Closes the TCP connection. Messages that were accepted and not taken by the kernel are lost:
+   * how many, nothing counts.
+   */
   cut(connection: Connection): void {
     if (!connection.ws) return
     if (connection.buffered > 0)

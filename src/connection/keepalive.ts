@@ -19,8 +19,8 @@ export interface KeepaliveParts {
 }
 
 /**
- * Pings silent sockets and closes those that do not answer, that are idle, or that take too long to close.
- * One sweep looks at all sockets; there is no timer per socket.
+ * Pings silent sockets and closes those that do not answer, that are idle, or that take too long to
+ * close. One sweep looks at all sockets; there is no timer per socket.
  */
 export class Keepalive {
   readonly #parts: KeepaliveParts
@@ -33,7 +33,8 @@ export class Keepalive {
   start(connection: Connection): void {
     const { idleTimeout, lastSeenAt, lastActivityAt } = connection
     const { heartbeat } = connection.door
-    // Sockets that opened together get their first ping at random moments, and so stay spread for all later ones.
+    // Sockets that opened together get their first ping at random moments, and so stay spread for
+    // all later ones.
     connection.checkAt(lastSeenAt + spread(this.#parts.options.pingIntervalMs))
     if (idleTimeout) connection.checkBy(lastActivityAt + idleTimeout.afterMs)
     if (heartbeat === undefined) return
@@ -53,10 +54,12 @@ export class Keepalive {
     const { idleTimeout } = connection
     if (idleTimeout && now - connection.lastActivityAt >= idleTimeout.afterMs)
       return closer.end(connection, idleTimeout.close)
-    // A client that reads a long backlog answers pings late, so what it reads counts as a sign of life.
+    // A client that reads a long backlog answers pings late, so what it reads counts as a sign of
+    // life.
     if (connection.buffered > 0) closer.drained(connection)
     const silentMs = now - connection.lastSeenAt
-    // Only a client that was pinged may time out: the sweep may run late, or the process may have been paused.
+    // Only a client that was pinged may time out: the sweep may run late, or the process may have
+    // been paused.
     if (silentMs >= options.pongTimeoutMs && connection.pinged) return closer.end(connection, closes.notHeard)
     const neverHeard = connection.lastSeenAt === connection.openedAt
     if ((silentMs >= options.pingIntervalMs || neverHeard) && !connection.pinged) connection.ping()

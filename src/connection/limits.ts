@@ -1,13 +1,14 @@
 import { type Refusal, refusals } from '../contract/codes.ts'
 
 /**
- * The generic cell rate algorithm: a token bucket in one number, the time at which the bucket would be full again.
- * (ITU-T I.371; it admits the same as a bucket of `burst` tokens that gets one every `intervalMs`.)
- * @returns the number to keep when one more event is admitted at `now`, or undefined when it is over the limit.
+ * The generic cell rate algorithm (ITU-T I.371). It admits the same events as a bucket of `burst`
+ * tokens that gains one every `intervalMs`, and needs one number: the time at which the bucket is
+ * full again.
+ * @returns that time after one more event at `now`, or undefined when the event is over the limit.
  */
 export function admit(fullAt: number, now: number, intervalMs: number, burst: number): number | undefined {
   const next = Math.max(fullAt, now) + intervalMs
-  // The sum of many intervals is not quite their product.
+  // The tolerance covers rounding: the sum of many intervals differs slightly from their product.
   return next - now > (burst + 1e-3) * intervalMs ? undefined : next
 }
 
@@ -19,9 +20,9 @@ export const rateOf = (perSecond: number, burst: number): { intervalMs: number; 
 
 export interface ConnectLimitsOptions {
   readonly maxConnections: number
-  /** 0: no limit, here and below. */
+  /** 0: no limit. The same holds for the two rates. */
   readonly maxConnectionsPerIp: number
-  /** Upgrades a second; as many may come at once. */
+  /** Upgrades a second, and the burst that may come at once. */
   readonly connectRate: number
   readonly connectRatePerIp: number
 }
@@ -33,8 +34,9 @@ interface Client {
 }
 
 /**
- * How many sockets there are and how fast they come, in all and by address. Every place that was taken is given back exactly once:
- * by the socket's end, or by the refusal that follows the admission.
+ * Limits the number of sockets and the rate of upgrades, in all and per address. Each place that
+ * was taken is given back exactly once: when the socket is gone, or when the upgrade is refused
+ * after all.
  */
 export class ConnectLimits {
   readonly #options: ConnectLimitsOptions
@@ -46,7 +48,9 @@ export class ConnectLimits {
     this.#options = options
   }
 
-  /** Takes a place for a socket from `ip` at `now` (ms), or says why there is none. */
+  /**
+   * Takes a place for a socket from `ip` at `now` (ms). Returns the refusal when no place is free.
+   */
   take(ip: string, now: number): Refusal | undefined {
     const { maxConnections, maxConnectionsPerIp, connectRate, connectRatePerIp } = this.#options
     if (this.#count >= maxConnections) return refusals['at-capacity']
@@ -64,18 +68,22 @@ export class ConnectLimits {
     return undefined
   }
 
-  /** The address of somebody who has a place, as the one text that all who share it keep. */
+  /**
+   * Returns the string that all sockets of an address share, so that each does not keep its own
+   * copy.
+   */
   shared(ip: string): string {
     return this.#clients.get(ip)?.ip ?? ip
   }
 
+  /** Gives a place back. */
   give(ip: string): void {
     this.#count--
     const client = this.#clients.get(ip)
     if (client) client.count--
   }
 
-  /** Forgets addresses that have no socket and whose bucket is full again. */
+  /** Forgets the addresses that have no socket and whose bucket is full again. */
   sweep(now: number): void {
     for (const [ip, client] of this.#clients) if (client.count === 0 && client.fullAt <= now) this.#clients.delete(ip)
   }

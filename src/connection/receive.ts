@@ -1,13 +1,17 @@
 import { closes } from '../contract/codes.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import { type Connection, clockMs, Phase } from './connection.ts'
+import { type Connection, Phase } from './connection.ts'
 import type { Closer } from './end.ts'
 import { admit } from './limits.ts'
+import { clockMs } from './times.ts'
 
 /** A socket gets at most one notice of its rate limit in this time. */
 export const RATE_NOTICE_MS = 5000
 
-/** What a client sends, on its way to its door: kind, size and rate are the same for all. */
+/**
+ * Passes client frames to their door. It checks kind, size and rate, which work alike for all
+ * doors.
+ */
 export class Receiver {
   readonly #closer: Closer
   readonly #metrics: Metrics
@@ -17,7 +21,9 @@ export class Receiver {
     this.#metrics = metrics
   }
 
-  /** A complete message. `data` belongs to uWebSockets.js and is only valid during the call. */
+  /**
+   * Takes a complete message. `data` belongs to uWebSockets.js and is only valid during the call.
+   */
   message(connection: Connection, data: ArrayBuffer, isBinary: boolean): void {
     if (connection.phase !== Phase.open)
       return this.#metrics.lose(connection.closing === closes.draining ? 'drain' : 'closing')
@@ -30,7 +36,7 @@ export class Receiver {
     if (isBinary) return this.#reject(connection, 'binaryFrame')
     if (data.byteLength > (door.maxForgivenBytes ?? door.maxMessageBytes))
       return this.#reject(connection, 'messageTooBig')
-    // Before anybody looks inside: what is over the rate costs no more than this.
+    // Before the frame is parsed, so that a frame over the rate costs no more than this.
     if (!this.#withinRate(connection, now)) return
     if (data.byteLength > door.maxMessageBytes) {
       this.#metrics.lose('oversize')
@@ -39,7 +45,7 @@ export class Receiver {
     door.receive(connection, Buffer.from(data))
   }
 
-  /** Anything at all came from the client, a pong for instance. */
+  /** The client sent a ping or a pong. */
   heard(connection: Connection): void {
     connection.heard(clockMs())
   }

@@ -1,9 +1,13 @@
 import { closeLabel } from '../contract/codes.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import { type Connection, clockMs } from './connection.ts'
+import type { Connection } from './connection.ts'
+import { clockMs } from './times.ts'
 
-/** The sockets whose upgrade is complete and which are not gone. Counts and logs each of them once when it comes and once when it goes. */
+/**
+ * The sockets whose upgrade is complete and which are not gone. Counts and logs each of them once
+ * when it comes and once when it goes.
+ */
 export class OpenSockets implements Iterable<Connection> {
   readonly #metrics: Metrics
   readonly #log: Logger
@@ -29,7 +33,10 @@ export class OpenSockets implements Iterable<Connection> {
       this.#log.connection(connection).info({ event: 'accepted' }, 'connection accepted')
   }
 
-  /** @param code of the close, as uWebSockets.js reports it. Returns false when the socket was not among them. */
+  /**
+   * @param code of the close, as uWebSockets.js reports it. Returns false when the socket was not
+   * among them.
+   */
   remove(connection: Connection, code: number): boolean {
     if (!this.#all.delete(connection)) return false
     const { door, closing } = connection

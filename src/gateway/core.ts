@@ -1,13 +1,14 @@
 import type { Config } from '../config/table.ts'
 import { Acceptor } from '../connection/accept.ts'
 import { Bindings } from '../connection/bind.ts'
-import { type Connection, clockMs } from '../connection/connection.ts'
+import type { Connection } from '../connection/connection.ts'
 import { Delivery } from '../connection/deliver.ts'
 import { Closer } from '../connection/end.ts'
 import { Keepalive } from '../connection/keepalive.ts'
 import { ConnectLimits } from '../connection/limits.ts'
 import { Receiver } from '../connection/receive.ts'
 import { OpenSockets } from '../connection/sockets.ts'
+import { clockMs } from '../connection/times.ts'
 import { closes } from '../contract/codes.ts'
 import { RedisClient } from '../redis/client.ts'
 import type { Logger } from '../telemetry/log.ts'
@@ -24,15 +25,24 @@ export interface CoreParts {
   readonly draining: () => boolean
 }
 
-/** Which messages of which channels may have been lost between two moments (ms since the epoch). */
+/**
+ * Called when messages may have been lost between two moments (ms since the epoch) on the channels
+ * that `affects` names.
+ */
 export type GapListener = (from: number, to: number, affects: (channel: string) => boolean) => void
 
-/** How often one timer looks at all sockets. It is the precision of every timeout of a socket, its handshake included. */
+/**
+ * Interval of the sweep over all sockets, and so the precision of each timeout of a socket and of a
+ * handshake.
+ */
 const SWEEP_MS = 250
 /** A sweep that is this late does not run any more. */
 const SWEEP_LATE_MS = 4 * SWEEP_MS
 
-/** What all doors share: Redis and the stages of a connection, joined. It decides nothing about a single socket. */
+/**
+ * What all doors share: Redis and the stages of a connection, joined. It decides nothing about a
+ * single socket.
+ */
 export class Core {
   readonly redis: RedisClient
   readonly bindings: Bindings

@@ -10,7 +10,7 @@ import type { Logger } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Core } from './core.ts'
 
-/** What a door is joined to. */
+/** The parts of the gateway that a door uses. */
 export interface DoorParts {
   readonly config: Config
   readonly core: Core
@@ -18,9 +18,12 @@ export interface DoorParts {
   readonly log: Logger
 }
 
-/** How long a run may take to be read. */
+/** Longest time that the read of a run may take. */
 const RUN_READ_MS = 500
 
+/**
+ * Builds the session door and joins it to Redis. `flow` is undefined when the flow signal is off.
+ */
 export function sessionDoor({ config, core, metrics }: DoorParts, flow: FlowSignal | undefined): SessionDoor {
   const session = new SessionDoor({
     options: config,
@@ -36,6 +39,7 @@ export function sessionDoor({ config, core, metrics }: DoorParts, flow: FlowSign
   return session
 }
 
+/** Builds the run door and its watches. `database` is the Redis database of the run hashes. */
 export function runDoor({ config, core, metrics, log }: DoorParts, checklist: Checklist, database: number): RunDoor {
   const watches = new RunWatches({
     options: { ...config, readTimeoutMs: RUN_READ_MS },
@@ -47,7 +51,7 @@ export function runDoor({ config, core, metrics, log }: DoorParts, checklist: Ch
     },
     fault: (runId, error) => {
       metrics.error('run')
-      log.warn({ event: 'run-fault', run: runId, reason: error.message }, 'a run could not be read')
+      log.warn({ event: 'run-fault', run: runId, reason: error.message }, 'a run could not be read from Redis')
     },
   })
   core.onReady.push(() => watches.refresh())
@@ -57,6 +61,6 @@ export function runDoor({ config, core, metrics, log }: DoorParts, checklist: Ch
     watches,
     enqueue: (connection, frame) => core.delivery.enqueue(connection, frame),
     unparseable: (connection) =>
-      log.connection(connection).debug({ event: 'unparseable' }, 'a client frame is not JSON'),
+      log.connection(connection).debug({ event: 'unparseable' }, 'client frame is not JSON and was ignored'),
   })
 }

@@ -25,23 +25,27 @@ export interface GatewayOptions {
   readonly config: Config
   readonly redisUrl: string
   readonly log: Logger
-  /** Undefined: off. */
+  /** Undefined: tracing is off. */
   readonly tracing?: Tracing | undefined
-  /** What the run door shows; by default that of WEPP runs. */
+  /** The checklist of the run door. Default: that of WEPP runs. */
   readonly checklist?: Checklist
-  /** What was loaded for preflight checks; without it there are none. */
+  /** The preflight checks that were loaded. Default: none. */
   readonly preflight?: LoadedPreflight
 }
 
-/** For the last commands and closes to leave the process. */
+/** Longest wait for the last commands and closes to leave the process. */
 const SETTLE_MS = 1000
 
-/** Room for some 14,000 clients that come at the same moment, those of a gateway that was restarted: 512 each, not quite evenly spread. */
+/**
+ * Listening sockets on the port. Each holds 512 connections that wait to be accepted, so all of
+ * them hold the 14,000 clients that come back at the same moment when a gateway restarts, although
+ * the kernel does not spread them evenly.
+ */
 const LISTENERS = 32
 
 /**
- * The composition root: builds every part in order, joins them, and stops them in reverse under one deadline.
- * Nothing here decides anything about a single socket.
+ * The composition root. It builds every part in order, joins them, and stops them in reverse order
+ * under one deadline. It decides nothing about a single socket.
  */
 export class Gateway {
   readonly #options: GatewayOptions
@@ -64,7 +68,7 @@ export class Gateway {
     this.#core = new Core({ config, redisUrl, metrics, log, tracing, draining: () => this.#draining })
     const parts = { config, core: this.#core, metrics, log }
     const flow = config.sessionFlowSignal ? new FlowSignal(this.#core.redis.flow) : undefined
-    if (flow) this.#core.onReady.push(() => flow.again())
+    if (flow) this.#core.onReady.push(() => flow.retry())
     this.#flow = flow
     this.#admin = new Admin(config.adminToken)
     this.#preflight = new Preflight({
@@ -85,11 +89,15 @@ export class Gateway {
       sessionsByAgent: () => session.countByAgent(this.#core.sockets),
       health: () => this.#preflight.health(),
     })
-    // The first whose shape fits a path is its door: `live` could be the name of a run as well.
+    // The first door whose path matches gets the request: `/live` could be the path of a run as
+    // well.
     this.#doors = [this.#live.door, session, run]
   }
 
-  /** Starts to listen. @throws when an address is taken. Redis need not be there yet: until it is, upgrades are refused with 503. */
+  /**
+   * Starts to listen and returns the ports. Until Redis is ready, upgrades are refused with 503.
+   * @throws when an address is taken.
+   */
   listen(): { port: number; adminPort: number | undefined } {
     const { config } = this.#options
     const { host, port } = config.listenAddr
@@ -111,14 +119,15 @@ export class Gateway {
     }
   }
 
-  /** Whether Redis is there and all channels are subscribed. */
+  /** Whether Redis is ready and all channels are subscribed. */
   get redisReady(): boolean {
     return this.#core.redis.ready
   }
 
   /**
-   * Drains: not ready, no more upgrades, what was accepted is delivered, each socket gets its goodbye and 1001, stragglers are cut.
-   * A second call cuts at once. Resolves when all is stopped.
+   * Drains and stops: reports not ready, refuses upgrades, delivers what was accepted, closes each
+   * socket with its goodbye and 1001, and cuts the stragglers. A second call cuts all sockets at
+   * once. Resolves when everything has stopped.
    */
   stop(): Promise<void> {
     if (this.#stopped) this.#cut.abort()
@@ -133,7 +142,8 @@ export class Gateway {
     this.#draining = true
     log.info({ event: 'drain-start', sockets: sockets.size }, 'draining')
     await this.#pause(config.drainDelayMs)
-    // Who waits in the kernel to be accepted would be cut off with the listener: turns of the loop to accept them, to read and to answer.
+    // Closing the listener resets connections still in the accept queue: run three loop turns so
+    // that they are accepted, read, and refused with 503.
     for (let turn = 0; turn < 3; turn++) await setImmediate()
     this.#listeners.close()
     acceptor.refusePending()
@@ -156,7 +166,7 @@ export class Gateway {
     log.info({ event: 'drain-end', cut }, 'drained')
   }
 
-  /** Waits, but not when the rest is to be cut at once. */
+  /** Waits `ms`, or until a second `stop` cuts the sockets. */
   async #pause(ms: number): Promise<void> {
     if (ms === 0 || this.#cut.signal.aborted) return
     await new Promise<void>((resolve) => {
@@ -168,7 +178,7 @@ export class Gateway {
     })
   }
 
-  /** `rest` moves to the admin port when there is one. */
+  /** Returns the probes, and the other routes, which move to the admin port when there is one. */
   #routes(): { probes: Route[]; rest: Route[] } {
     const { redis, sockets } = this.#core
     const parts: ProbeParts = {
@@ -187,14 +197,14 @@ export class Gateway {
     return { status: '200 OK', type: registry.contentType, body: await registry.metrics() }
   }
 
-  /** Counts a fault that was found elsewhere. */
+  /** Counts an unexpected error that the process caught outside the gateway. */
   fault(): void {
     this.#metrics.error('internal')
   }
 
   readonly #fault = (error: unknown): void => {
     this.fault()
-    this.#options.log.error({ err: error }, 'fault in the gateway')
+    this.#options.log.error({ err: error }, 'unexpected error in the gateway')
   }
 
   readonly #countRefusal = (door: Door, refusal: { code: string }): void => {
@@ -202,7 +212,10 @@ export class Gateway {
   }
 }
 
-/** Redis as the checks use it: over the connections of the gateway, with topics that have a listener and no sockets. */
+/**
+ * Gives the checks the Redis connections of the gateway, and topics that have a listener and no
+ * sockets.
+ */
 const redisAccess = ({ redis, bindings }: Core): RedisAccess => ({
   command: (key, args) => redis.command(key, args),
   everyNode: (args) => redis.everyNode(args),
@@ -216,5 +229,5 @@ const redisAccess = ({ redis, bindings }: Core): RedisAccess => ({
   unlisten: (channel) => bindings.unkeep(channel),
 })
 
-/** The number in the path of a Redis URL; 0 where there is none. */
+/** The database number in the path of a Redis URL. Default: 0. */
 const databaseOf = (redisUrl: string): number => Number(new URL(redisUrl).pathname.slice(1))

@@ -10,8 +10,8 @@ export interface Endpoint {
 }
 
 /**
- * Answers every request that no other route takes: 404 for an unknown path, and for the path of a door
- * the reason why the request is no upgrade. `counted` is called with each refusal of a door.
+ * Answers every request that no other route takes: 404 for an unknown path, and for the path of a
+ * door the reason why the request is no upgrade. `counted` is called with each refusal of a door.
  */
 export function serveRest<D extends Endpoint>(
   app: TemplatedApp,

@@ -1,4 +1,7 @@
-/** The path of a door, as one or several routes in the notation of uWebSockets.js: `/:agentId/ws/:sessionId`. */
+/**
+ * The path of a door, as one or several routes in the notation of uWebSockets.js:
+ * `/:agentId/ws/:sessionId`.
+ */
 export class PathPattern {
   readonly routes: readonly string[]
   readonly #expressions: readonly RegExp[]
@@ -9,8 +12,9 @@ export class PathPattern {
   }
 
   /**
-   * Returns the parameters of `url` in order, as they stand there (not decoded), or undefined when it is another path.
-   * A parameter may be empty, which uWebSockets.js does not route, so that its door can refuse it by name. `/` never matches.
+   * Returns the parameters of `url` in order, as they stand there (not decoded), or undefined when
+   * it is another path. A parameter may be empty, which uWebSockets.js does not route, so that its
+   * door can refuse it by name. `/` never matches.
    */
   match(url: string): string[] | undefined {
     for (const expression of this.#expressions) {
@@ -24,5 +28,8 @@ export class PathPattern {
 const expressionOf = (route: string): RegExp =>
   new RegExp(`^(?!/$)${route.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replace(/:\w+/g, '([^/]*)')}$`)
 
-/** V8 makes a part of a string a view that keeps all of it, and a socket keeps its ids for as long as it lives. */
+/**
+ * V8 makes a part of a string a view that keeps all of it, and a socket keeps its ids for as long
+ * as it lives.
+ */
 const copyOf = (part: string): string => part && Buffer.from(part).toString()

@@ -40,7 +40,7 @@ export class RedisFlow {
     return (await this.#do(key, ['EVAL', FORGET, '1', key, state])) === 1
   }
 
-  async tell(sessionId: string, state: string): Promise<void> {
+  async publish(sessionId: string, state: string): Promise<void> {
     const channel = sessionControl(sessionId)
     await this.#do(channel, [this.#publish, channel, state])
   }

@@ -136,7 +136,7 @@ describe('an upgrade', () => {
     await refused(gateway.sessionUrl('logged'), { token: 'wrong' })
     await refused(gateway.sessionUrl('never'), { token: 'wrong' })
     const [wrong, absent] = lines().slice(seen)
-    assert.match(String(wrong?.why), /another/)
+    assert.match(String(wrong?.why), /differs from the one in Redis/)
     assert.match(String(absent?.why), /no token/)
     assert.deepEqual(wrong?.conn, { door: 'session', session: 'logged', remote: '127.0.0.1' })
   })

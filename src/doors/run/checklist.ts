@@ -1,26 +1,30 @@
 /**
- * Which steps of a run are done, as pure rules over the fields of its Redis hash. The table at the end is meant to be read beside the
- * description of the checklist; what stands before it is the handful of words that it is written in.
+ * Decides which steps of a run are done, by pure rules over the fields of its Redis hash. The table
+ * at the end reads like the description of the checklist. The functions before it are the words of
+ * that table.
  */
 
-/** The fields of a run's hash. Values are kept as text. */
+/** The fields of a run's hash, as text. */
 export type Fields = ReadonlyMap<string, string>
 
-/** One entry of a checklist: true or false for any hash; it never throws. */
+/** One entry of a checklist. Returns true or false for any hash and never throws. */
 export type Rule = (fields: Fields) => boolean
 
-/** A checklist: its keys and their rules. */
+/** The keys of a checklist and their rules. */
 export type Checklist = Readonly<Record<string, Rule>>
 
-/** A value that may be there: a stamp. */
+/** Reads a stamp, or returns undefined when the hash has none. */
 type Stamp = (fields: Fields) => bigint | undefined
 
 const MIN_STAMP = -(2n ** 63n)
 const MAX_STAMP = 2n ** 63n - 1n
 
-/** A whole number in signed 64 bits, in ASCII digits with at most one sign in front; undefined for any other text. */
+/**
+ * Parses a whole number of signed 64 bits, in ASCII digits with at most one sign. Returns undefined
+ * for any other text.
+ */
 export function parseStamp(text: string | undefined): bigint | undefined {
-  // The length is bounded before BigInt, whose time is not linear in it.
+  // The expression bounds the length: BigInt takes more than linear time for long texts.
   const [, sign, digits] = /^([+-]?)0*(\d{1,19})$/.exec(text ?? '') ?? []
   if (digits === undefined) return undefined
   const value = sign === '-' ? -BigInt(digits) : BigInt(digits)
@@ -35,13 +39,13 @@ const ts =
   (fields) =>
     parseStamp(fields.get(field(name)))
 
-/** The greatest stamp among these; undefined when there is none. */
+/** The greatest of these stamps, or undefined when the hash has none of them. */
 const newest =
   (...names: readonly string[]): Stamp =>
   (fields) =>
     greatest(names.map((name) => parseStamp(fields.get(field(name)))))
 
-/** `left` is a stamp and so are all others, and it is strictly greater than each. */
+/** Whether `left` and all `others` are stamps and `left` is strictly greater than each of them. */
 const newer =
   (left: string | Stamp, ...others: readonly (string | Stamp)[]): Rule =>
   (fields) => {
@@ -90,7 +94,10 @@ function greatest(values: readonly (bigint | undefined)[]): bigint | undefined {
   return most
 }
 
-/** Chosen before parsing: garbage in the first hides the second. */
+/**
+ * The first field that is not empty, even if it does not parse: garbage in it hides the second
+ * field.
+ */
 const weppText = (fields: Fields): string => textOf(fields, 'run_wepp_watershed') || textOf(fields, 'run_wepp')
 const wepp: Stamp = (fields) => parseStamp(weppText(fields))
 const anyWepp: Rule = (fields) => weppText(fields) !== ''
@@ -113,7 +120,10 @@ const MODEL_UPSTREAM: ReadonlyMap<string, readonly string[]> = new Map([
   ['M3', ['build_landuse', 'build_rangeland_cover', 'build_soils']],
 ])
 
-/** A known model, a completion that is a stamp above zero, and every upstream field that is there above zero and strictly older. */
+/**
+ * Needs a known model and a completion stamp above zero. Each upstream field that exists must be
+ * above zero and older.
+ */
 const postfire: Rule = (fields) => {
   const ofModel = MODEL_UPSTREAM.get(fields.get('postfire_debris_flow:model') || 'M1')
   const done = ts('run_postfire_debris_flow')(fields)
@@ -171,8 +181,9 @@ export const weppChecklist: Checklist = {
 const LOCK_PREFIX = 'locked:'
 
 /**
- * The frame of a run: compact JSON with members in the order type, checklist, lock_statuses, last_modified (left out when there is none, exact
- * past 2^53), inner keys sorted. Equal hashes give equal text, whatever the order of their fields.
+ * Returns the frame of a run: compact JSON with the members type, checklist, lock_statuses and
+ * last_modified, in that order, and sorted keys inside them. last_modified is exact past 2^53 and
+ * absent when the hash has none. Equal hashes give equal text, whatever the order of their fields.
  */
 export function renderRun(checklist: Checklist, fields: Fields): string {
   const steps = Object.entries(checklist).map(([key, rule]) => [key, rule(fields) === true] as const)
@@ -184,7 +195,10 @@ export function renderRun(checklist: Checklist, fields: Fields): string {
   return `{"type":"preflight","checklist":${flags(steps)},"lock_statuses":${flags(locks)}${tail}}`
 }
 
-/** Built by hand: in an object, `__proto__` would be no key, and numbers would come first. */
+/**
+ * Writes the object by hand: in a JavaScript object `__proto__` is no key, and numeric keys come
+ * first.
+ */
 function flags(entries: readonly (readonly [string, boolean])[]): string {
   const sorted = [...entries].sort(([a], [b]) => (a < b ? -1 : 1))
   return `{${sorted.map(([key, value]) => `${JSON.stringify(key)}:${value}`).join(',')}}`

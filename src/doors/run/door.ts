@@ -1,6 +1,7 @@
 import type { Config } from '../../config/table.ts'
-import type { Connection, Heartbeat } from '../../connection/connection.ts'
+import type { Connection } from '../../connection/connection.ts'
 import type { Admission, Door } from '../../connection/door.ts'
+import type { Heartbeat } from '../../connection/times.ts'
 import { type Refusal, refusals } from '../../contract/codes.ts'
 import { isRunId, runAuth, runEvents } from '../../contract/names.ts'
 import { PathPattern } from '../../http/path.ts'
@@ -9,7 +10,7 @@ import type { RunWatches } from './watch.ts'
 
 export interface RunOptions
   extends Pick<Config, 'maxMessageBytes' | 'runAuth' | 'runPingIntervalMs' | 'runPongTimeoutMs'> {
-  /** The database of the run hashes, which is part of the name of their keyspace channel. */
+  /** The database of the run hashes, which is part of the names of their keyspace channels. */
   readonly database: number
 }
 
@@ -20,14 +21,17 @@ export interface RunParts {
   readonly metrics: Metrics
   readonly watches: RunWatches
   readonly enqueue: (connection: Connection, frame: Buffer) => void
-  /** A frame that is not JSON came; it is ignored. */
+  /** Called for a client frame that is not JSON. The frame is ignored. */
   readonly unparseable: (connection: Connection) => void
 }
 
-/** Client frames: a pong now and then, an init. */
+/** Client frames are an init and a pong now and then. */
 const RATE = { intervalMs: 50, burst: 40 }
 
-/** `GET /{runId}`: the checklist of a run, whenever it changes. What a client sends says no more than that it is there. */
+/**
+ * `GET /{runId}`: sends the checklist of a run whenever it changes. A client frame is only a sign
+ * of life.
+ */
 export class RunDoor implements Door {
   readonly name = 'run'
   readonly subjectName = 'run'
@@ -66,7 +70,10 @@ export class RunDoor implements Door {
     }
   }
 
-  /** Sends the current checklist, unless it changed during the upgrade: then the change was the first frame already. */
+  /**
+   * Sends the current checklist, unless it changed during the upgrade: then the change was the
+   * first frame already.
+   */
   opened(connection: Connection): void {
     if (connection.framesOut > 0) return
     for (const topic of connection.topics) {
@@ -83,7 +90,7 @@ export class RunDoor implements Door {
     }
   }
 
-  /** The page that exists knows no error frames. */
+  /** Sends nothing: the existing page knows no error frames. */
   rateLimited(): void {}
 
   goodbye(): Buffer {

@@ -4,8 +4,10 @@ import { ConfigError } from '../../config/load.ts'
 import type { Checklist } from './checklist.ts'
 
 /**
- * Loads another checklist: the default export of the module at `path` (relative to the working directory), keys and rules as in checklist.ts.
- * @throws ConfigError that names what is wrong: the module does not load, has no such export, or a key is no rule that answers true or false.
+ * Loads a custom checklist: the default export of the module at `path` (relative to the working
+ * directory), with keys and rules as in checklist.ts.
+ * @throws ConfigError when the module does not load, has no such export, or a rule does not return
+ * true or false.
  */
 export async function loadChecklist(path: string): Promise<Checklist> {
   const fail = (problem: string): never => {
@@ -19,10 +21,10 @@ export async function loadChecklist(path: string): Promise<Checklist> {
     return fail('has no default export of the shape {key: (fields) => boolean}')
   }
   for (const [key, rule] of Object.entries(table)) {
-    if (typeof rule !== 'function') fail(`is broken at "${key}": it is no function`)
+    if (typeof rule !== 'function') fail(`is broken at "${key}": it is not a function`)
     const answer = answerOf(rule)
     if (typeof answer !== 'boolean')
-      fail(`is broken at "${key}": for an empty hash it gives ${String(answer)}, not true or false`)
+      fail(`is broken at "${key}": for an empty hash it returns ${String(answer)} instead of true or false`)
   }
   return table as Checklist
 }

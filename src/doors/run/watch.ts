@@ -4,32 +4,37 @@ import { runOf } from '../../contract/names.ts'
 import { within } from '../../platform/deadline.ts'
 import { type Checklist, type Fields, renderRun } from './checklist.ts'
 
-/** What a watch needs of the world outside. */
 export interface WatchParts {
   readonly options: WatchOptions
   readonly checklist: Checklist
-  /** All fields of the hash at `runId`; undefined when something else is kept there. @throws RedisUnavailable */
+  /**
+   * Resolves with all fields of the hash at `runId`, or undefined when the key is no hash.
+   * @throws RedisUnavailable
+   */
   readonly read: (runId: string) => Promise<Fields | undefined>
-  /** The frame of a run has changed: every member of the topic is to get it. */
+  /** The frame of a run has changed. Sends it to every member of the topic. */
   readonly changed: (topic: Topic, frame: Buffer) => void
-  /** Redis did not answer so often that this run is given up. */
+  /** Redis did not answer `maxRetries` times in a row. Closes the members of the topic. */
   readonly gaveUp: (topic: Topic) => void
-  /** A read failed or found something else than a hash. */
+  /** Reports a read that failed, or a key that is no hash. */
   readonly fault: (runId: string, error: Error) => void
 }
 
 export interface WatchOptions extends Pick<Config, 'runResyncIntervalMs' | 'runRedisMaxRetries'> {
-  /** How long a read may take. */
+  /** Longest time that a read may take. */
   readonly readTimeoutMs: number
 }
 
-/** Events that come within so long of the last read share one; a single change is read at once. */
+/** Events within this time of the last read share one read. A single change is read at once. */
 const COALESCE_MS = 20
 const RETRY_BASE_MS = 250
 const RETRY_MAX_MS = 5000
 const NO_FIELDS: Fields = new Map()
 
-/** Reads one run and tells when its frame differs: at most one read under way and one waiting, and the last change always wins. */
+/**
+ * Reads one run and reports each frame that differs from the last one. At most one read is in
+ * flight and one waits, and the last change always wins.
+ */
 class Watch {
   readonly #runId: string
   readonly #topic: Topic
@@ -49,18 +54,18 @@ class Watch {
     this.#schedule(0)
   }
 
-  /** The last frame; undefined before the first read has succeeded. */
+  /** The last frame, or undefined before the first successful read. */
   get frame(): Buffer | undefined {
     return this.#frame
   }
 
-  /** The hash may have changed. */
+  /** Redis sent an event: the hash may have changed. */
   touch(): void {
     if (this.#reading) this.#again = true
     else if (this.#failures === 0) this.#schedule(COALESCE_MS - (performance.now() - this.#readAt))
   }
 
-  /** Redis is back: whatever was planned, read now. */
+  /** Redis is back: reads now, whatever is scheduled. */
   refresh(): void {
     if (this.#reading) this.#again = true
     else this.#schedule(0)
@@ -82,11 +87,12 @@ class Watch {
     this.#again = false
     this.#readAt = performance.now()
     try {
-      // A server that hangs answers no command and closes no connection. What comes too late is not looked at any more: it may be old.
+      // A server that hangs answers no command and closes no connection. A late answer is ignored,
+      // as it may be old.
       const fields = await within(this.#parts.read(this.#runId), this.#parts.options.readTimeoutMs)
       if (this.#stopped) return
       this.#failures = 0
-      if (fields === undefined) this.#fault(new Error('there is something else than a hash at the key'))
+      if (fields === undefined) this.#fault(new Error('the key is not a hash'))
       this.#show(fields ?? NO_FIELDS)
     } catch (error) {
       if (this.#stopped) return
@@ -113,7 +119,7 @@ class Watch {
     try {
       text = renderRun(this.#parts.checklist, fields)
     } catch (error) {
-      // A rule of a module that was loaded: the fields are of a kind that it was not tried with.
+      // A custom rule threw on real data: at load it is only tried with an empty hash.
       return this.#fault(error as Error)
     }
     if (this.#frame?.equals(Buffer.from(text))) return
@@ -124,7 +130,7 @@ class Watch {
   readonly #fault = (error: Error): void => this.#parts.fault(this.#runId, error)
 }
 
-/** The watches of all runs that some socket looks at: one a run, however many sockets. */
+/** Keeps one watch per run that has sockets, however many these are. */
 export class RunWatches implements Source {
   readonly #parts: WatchParts
   readonly #watches = new Map<Topic, Watch>()
@@ -133,12 +139,12 @@ export class RunWatches implements Source {
     this.#parts = parts
   }
 
-  /** The subscription is confirmed, so that no change is missed from here on: the first read may begin. */
+  /** The subscription is confirmed, so no later change is missed, and the first read may begin. */
   confirmed(topic: Topic): void {
     if (!this.#watches.has(topic)) this.#watches.set(topic, new Watch(runOf(topic.channels[0]!), topic, this.#parts))
   }
 
-  /** A keyspace event. What it says is not looked at: the hash is. */
+  /** Takes a keyspace event. Its content does not matter: the hash is read again. */
   render(topic: Topic): undefined {
     this.#watches.get(topic)?.touch()
   }
@@ -149,12 +155,12 @@ export class RunWatches implements Source {
     this.#watches.delete(topic)
   }
 
-  /** The last frame of the run, when there is one. */
+  /** Returns the last frame of the run, if there is one. */
   frame(topic: Topic): Buffer | undefined {
     return this.#watches.get(topic)?.frame
   }
 
-  /** Redis is back after an outage, in which events were lost: everything is read again. */
+  /** Redis is back after an outage that lost events: reads every run again. */
   refresh(): void {
     for (const watch of this.#watches.values()) watch.refresh()
   }

@@ -1,9 +1,10 @@
 import type { SpanContext } from '@opentelemetry/api'
 import type { Config } from '../../config/table.ts'
 import type { Batch, Source, Topic } from '../../connection/bind.ts'
-import { type BackpressureLevel, type Connection, clockMs, type IdleTimeout } from '../../connection/connection.ts'
+import type { BackpressureLevel, Connection } from '../../connection/connection.ts'
 import type { Admission, Door } from '../../connection/door.ts'
 import { rateOf } from '../../connection/limits.ts'
+import { clockMs, type IdleTimeout } from '../../connection/times.ts'
 import { type Close, closes, type FrameErrorCode, frameErrors, type Refusal, refusals } from '../../contract/codes.ts'
 import { isId, sessionAuth, sessionDown, sessionUp } from '../../contract/names.ts'
 import { PathPattern } from '../../http/path.ts'
@@ -19,8 +20,8 @@ export interface UpstreamPublisher {
 /** Publishes client frames to Redis, as far as this door needs it. */
 export interface Upstream {
   /**
-   * Returns a publisher for one client. It calls `refused` for each frame that was not published, or perhaps not.
-   * `refused` must not throw.
+   * Returns a publisher for one client. It calls `refused` for each frame that was not published,
+   * or perhaps not. `refused` must not throw.
    */
   publisher(channel: string, refused: (code: 'upstream-unavailable' | 'upstream-uncertain') => void): UpstreamPublisher
 }
@@ -42,14 +43,19 @@ export interface SessionParts {
   readonly upstream: Upstream
   readonly metrics: Metrics
   readonly enqueue: (connection: Connection, frame: Buffer) => void
-  /** Told of slow clients; undefined: nobody is. */
+  /** Signals slow clients to agents; undefined when the signal is off. */
   readonly flow: FlowSignal | undefined
 }
 
 const STREAM_END = Buffer.from('"stream_end"')
-/** Its end: a search leaps from one first byte to the next, and these are rarer than quotes. */
+/**
+ * Its end. A search jumps from one first byte to the next, and underscores are rarer than quotes.
+ */
 const END = STREAM_END.subarray(STREAM_END.indexOf('_'))
-/** `render` looks for a control frame only in messages this short: it is a few words, and its arguments. */
+/**
+ * `render` looks for a control frame only in messages up to this size: a control frame is a few
+ * words and arguments.
+ */
 const MAX_CONTROL_BYTES = 64 * 1024
 
 /** What this door keeps for each socket. */
@@ -65,7 +71,10 @@ class SessionState {
 
 const stateOf = (connection: Connection): SessionState => connection.doorState as SessionState
 
-/** `GET /{agentId}/ws/{sessionId}`: a two-way pipe over `session:<id>:down` and `session:<id>:up`. docs/reference/protocol.md has its frames. */
+/**
+ * `GET /{agentId}/ws/{sessionId}`: a two-way pipe over `session:<id>:down` and `session:<id>:up`.
+ * docs/reference/protocol.md has its frames.
+ */
 export class SessionDoor implements Door, Source {
   readonly name = 'session'
   readonly subjectName = 'session'
@@ -102,7 +111,10 @@ export class SessionDoor implements Door, Source {
     }
   }
 
-  /** The same bytes. */
+  /**
+   * Returns the bytes of the message unchanged. A `stream_end` also starts the timeout that follows
+   * it.
+   */
   render(topic: Topic, message: Buffer, _: string, batch: Batch): Buffer {
     if (this.#afterStreamEnd !== undefined && message.length <= MAX_CONTROL_BYTES && batch.has(END)) {
       if (message.includes(STREAM_END) && isControl(parse(message), 'stream_end'))
@@ -122,7 +134,8 @@ export class SessionDoor implements Door, Source {
       return this.#say(connection, { type: 'control', command: 'pong', timestamp: new Date() })
     connection.active(connection.lastFrameAt)
     if (!this.#parts.options.sessionUpstream) return this.#refuse(connection, 'upstream-disabled')
-    // The bytes are uWebSockets.js' own until this returns; a copy from the pool costs less than one of its own.
+    // The bytes belong to uWebSockets.js and are reused after this call. A copy from the pool is
+    // the cheapest.
     const copy = Buffer.allocUnsafe(frame.length)
     frame.copy(copy)
     const state = stateOf(connection)
@@ -143,7 +156,9 @@ export class SessionDoor implements Door, Source {
     return frameOf({ type: 'control', command: 'goodbye', reason: close.reason, reconnect_after_ms: reconnectAfterMs })
   }
 
-  /** Tells a socket that messages between two moments (ms since the epoch) may be missing. */
+  /**
+   * Sends a frame that says that messages between two moments (ms since the epoch) may be missing.
+   */
   gap(connection: Connection, from: number, to: number): void {
     this.#say(connection, { type: 'control', command: 'gap', from: new Date(from), to: new Date(to) })
   }
@@ -180,10 +195,10 @@ export class SessionDoor implements Door, Source {
 const idleAfter = (afterMs: number, close: Close): IdleTimeout | undefined =>
   afterMs === 0 ? undefined : { afterMs, close }
 
-/** Dates become RFC 3339, in UTC. */
+/** JSON writes dates as RFC 3339 in UTC. */
 const frameOf = (value: object): Buffer => Buffer.from(JSON.stringify(value))
 
-/** Undefined when it is not JSON (no JSON text means undefined). */
+/** Returns undefined for a text that is not JSON. No JSON text has the value undefined. */
 function parse(frame: Buffer): unknown {
   try {
     return JSON.parse(frame.toString('utf8'))

@@ -1,38 +1,49 @@
 import type { BackpressureLevel, Connection } from '../../connection/connection.ts'
 
-/** Where the signal is kept and told, as this file needs it. All of it rejects when Redis is not there. */
+/** Writes the signal to Redis. Each method rejects while Redis is away. */
 export interface FlowSink {
-  /** Keeps `state` at the session's flow key for `ttlMs`, whoever has written there before. */
+  /** Sets the flow key of the session to `state` for `ttlMs`, over any value that is there. */
   keep(sessionId: string, state: string, ttlMs: number): Promise<void>
-  /** The same if the key still holds `before`, or is gone; what somebody else has written since stays. False: it was gone. */
+  /**
+   * The same, but only if the key still holds `before` or is gone, so that the value of another
+   * gateway stays. Resolves with false when the key was gone.
+   */
   renew(sessionId: string, before: string, state: string, ttlMs: number): Promise<boolean>
-  /** Removes the key if it still holds `state`; false: somebody else has written since. */
+  /**
+   * Deletes the key if it still holds `state`. Resolves with false when another gateway has written
+   * it since.
+   */
   forget(sessionId: string, state: string): Promise<boolean>
-  /** Tells `state` on the session's control channel. */
-  tell(sessionId: string, state: string): Promise<void>
+  /** Publishes `state` on the control channel of the session. */
+  publish(sessionId: string, state: string): Promise<void>
 }
 
 interface Slow {
   readonly since: string
   readonly sockets: Set<Connection>
-  /** As it was last written. */
+  /** The value that was last written to the key. */
   kept: string
 }
 
-/** The key lives so long; it is renewed at a third of that while the session is slow, so that a gateway that dies leaves no lie behind. */
+/**
+ * Lifetime of the key. It is renewed at a third of that while the session is slow, so the key of a
+ * gateway that died expires soon.
+ */
 const TTL_MS = 6000
 const OK = JSON.stringify({ state: 'ok' })
 
 /**
- * Tells agents that a client of theirs does not keep up, before it is cut: while a socket of a session is past half of its send buffer,
- * `session:<id>:flow` says so, and each change is published on `session:<id>:ctl`.
+ * Signals to agents that a client does not keep up, before that client is cut. While a socket of a
+ * session is past half of its send buffer, the key `session:<id>:flow` says so. Each change is
+ * published on `session:<id>:ctl`.
  */
 export class FlowSignal {
   readonly #sink: FlowSink
   readonly #slow = new Map<string, Slow>()
-  /** Sessions whose last change could not be told. */
-  readonly #untold = new Set<string>()
-  readonly #under = new Set<Promise<void>>()
+  /** Sessions whose last change could not be written to Redis. */
+  readonly #unwritten = new Set<string>()
+  /** Writes that Redis has not answered yet. */
+  readonly #inFlight = new Set<Promise<void>>()
   readonly #timer: NodeJS.Timeout
 
   constructor(sink: FlowSink) {
@@ -56,11 +67,11 @@ export class FlowSignal {
     }
   }
 
-  /** Redis is back: what could not be told meanwhile is told as it is now. */
-  again(): void {
-    for (const subject of this.#untold) {
-      this.#untold.delete(subject)
-      this.#do(subject, () => (this.#slow.has(subject) ? this.#begin(subject) : this.#sink.tell(subject, OK)))
+  /** Redis is ready again: writes the current state of each session whose last change was lost. */
+  retry(): void {
+    for (const subject of this.#unwritten) {
+      this.#unwritten.delete(subject)
+      this.#do(subject, () => (this.#slow.has(subject) ? this.#begin(subject) : this.#sink.publish(subject, OK)))
     }
   }
 
@@ -68,9 +79,9 @@ export class FlowSignal {
     clearInterval(this.#timer)
   }
 
-  /** Resolves when nothing is under way. */
+  /** Resolves when no write is in flight. */
   async settled(): Promise<void> {
-    while (this.#under.size > 0) await Promise.all(this.#under)
+    while (this.#inFlight.size > 0) await Promise.all(this.#inFlight)
   }
 
   async #begin(subject: string): Promise<void> {
@@ -78,12 +89,15 @@ export class FlowSignal {
     if (!slow) return
     slow.kept = stateOf(slow)
     await this.#sink.keep(subject, slow.kept, TTL_MS)
-    await this.#sink.tell(subject, stateOf(slow))
+    await this.#sink.publish(subject, stateOf(slow))
   }
 
-  /** Another gateway may have a slow socket of the session too: then it is its key, and not for us to say that all is well. */
+  /**
+   * Another gateway may have a slow socket of the same session. Then the key is its own, and only
+   * it may publish `ok`.
+   */
   async #end(subject: string, kept: string): Promise<void> {
-    if (await this.#sink.forget(subject, kept)) await this.#sink.tell(subject, OK)
+    if (await this.#sink.forget(subject, kept)) await this.#sink.publish(subject, OK)
   }
 
   #renew(): void {
@@ -91,21 +105,22 @@ export class FlowSignal {
       this.#do(subject, async () => {
         const before = slow.kept
         slow.kept = stateOf(slow)
-        // Gone: another gateway took it for its own, and said that all is well.
-        if (!(await this.#sink.renew(subject, before, slow.kept, TTL_MS))) await this.#sink.tell(subject, slow.kept)
+        // The key was gone: another gateway had overwritten it, and then published `ok` and deleted
+        // it.
+        if (!(await this.#sink.renew(subject, before, slow.kept, TTL_MS))) await this.#sink.publish(subject, slow.kept)
       })
     }
   }
 
   #do(subject: string, work: () => Promise<void>): void {
     const done: Promise<void> = work()
-      .catch(() => void this.#untold.add(subject))
-      .finally(() => this.#under.delete(done))
-    this.#under.add(done)
+      .catch(() => void this.#unwritten.add(subject))
+      .finally(() => this.#inFlight.delete(done))
+    this.#inFlight.add(done)
   }
 }
 
-/** `buffered`: unsent bytes of the slowest socket. */
+/** The value of the key. `buffered` counts the unsent bytes of the slowest socket. */
 function stateOf({ since, sockets }: Slow): string {
   const buffered = Math.max(...Array.from(sockets, (socket) => socket.buffered))
   return JSON.stringify({ state: 'slow', buffered, since })

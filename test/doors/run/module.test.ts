@@ -63,7 +63,7 @@ describe('RUN_CHECKLIST_MODULE', () => {
     'has no key at all': ['export default {}', /no default export/],
     'has a key that is no rule': [
       'export default { fine: () => true, odd: true }',
-      /broken at "odd": it is no function/,
+      /broken at "odd": it is not a function/,
     ],
     'has a rule that throws': [
       "export default { fine: () => true, odd: (f) => f.get('x').length > 0 }",

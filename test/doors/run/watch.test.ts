@@ -249,7 +249,7 @@ describe('the watch of a run', () => {
     const made = await world({ runRedisMaxRetries: 1, runResyncIntervalMs: 100 })
     made.auto = true
     await clock.pass(1000)
-    assert.deepEqual(made.faults, Array(10).fill('run: there is something else than a hash at the key'))
+    assert.deepEqual(made.faults, Array(10).fill('run: the key is not a hash'))
     assert.deepEqual(made.frames, [frame(1), noSteps(frameOf())])
     made.hash = hash(3)
     await clock.pass(100)

@@ -1,0 +1,95 @@
+import { originRule } from '../config/origins.ts'
+import { type Close, type Refusal, refusals } from '../contract/codes.ts'
+import { isUpgrade, listHeader } from '../http/request.ts'
+import type { HttpRequest } from '../platform/uws.ts'
+import { type Credentials, offeredProtocol, readCredentials } from './auth.ts'
+import type { Admission, Door } from './door.ts'
+import type { ConnectLimits } from './limits.ts'
+
+export interface CheckOptions {
+  readonly authAllowQueryToken: boolean
+  readonly allowedOrigins: readonly string[]
+  readonly requireOrigin: boolean
+}
+
+export interface CheckParts {
+  readonly options: CheckOptions
+  readonly limits: ConnectLimits
+  /** Returns whether the Redis server of this channel is ready. */
+  readonly redisReady: (channel: string) => boolean
+  readonly draining: () => boolean
+}
+
+/** The result of the checks that need no Redis. */
+export type Verdict =
+  | { readonly kind: 'proceed'; readonly admission: Admission; readonly credentials: Credentials }
+  | { readonly kind: 'refuse'; readonly refusal: Refusal }
+  /**
+   * The upgrade is completed only to close the socket, because a browser hides HTTP answers from
+   * the page.
+   */
+  | { readonly kind: 'close'; readonly refusal: Refusal; readonly close: Close }
+
+type Refused = Extract<Verdict, { kind: 'refuse' }>
+
+/** The checks of an upgrade request that need no Redis. */
+export class UpgradeChecks {
+  readonly #parts: CheckParts
+  readonly #originRules = new Map<Door | undefined, (origin: string) => boolean>()
+
+  constructor(parts: CheckParts) {
+    this.#parts = parts
+  }
+
+  /**
+   * Runs the checks that need no Redis. Takes a place in the limits, except for the verdict
+   * `refuse`.
+   */
+  verdict(door: Door, req: HttpRequest, address: string, now: number): Verdict {
+    const checked = this.#checkRequest(door, req) ?? this.#admit(door, req)
+    const close = checked.kind === 'refuse' ? door.refusalAsClose?.(checked.refusal) : undefined
+    if (checked.kind === 'refuse' && close === undefined) return checked
+    const refusal = this.#parts.limits.take(address, now)
+    if (refusal) return { kind: 'refuse', refusal }
+    return checked.kind === 'refuse' ? { kind: 'close', refusal: checked.refusal, close: close! } : checked
+  }
+
+  /** Returns undefined for a request that may go on. */
+  #checkRequest(door: Door, req: HttpRequest): Refused | undefined {
+    const header = (name: string) => req.getHeader(name)
+    if (this.#parts.draining()) return refuse(refusals.draining)
+    if (header('sec-websocket-version') !== '13') return refuse(refusals['unsupported-version'])
+    if (!isUpgrade(req)) return refuse(refusals['malformed-request'])
+    if (!this.#originRule(door)(header('origin'))) return refuse(refusals['origin-not-allowed'])
+    return undefined
+  }
+
+  #originRule(door: Door): (origin: string) => boolean {
+    const { allowedOrigins, requireOrigin } = this.#parts.options
+    const key = door.allowedOrigins && door
+    const rule = this.#originRules.get(key) ?? originRule(door.allowedOrigins ?? allowedOrigins, requireOrigin)
+    this.#originRules.set(key, rule)
+    return rule
+  }
+
+  /** Reads path, query and credentials. */
+  #admit(door: Door, req: HttpRequest): Extract<Verdict, { kind: 'proceed' | 'refuse' }> {
+    const query = req.getQuery() ?? ''
+    const admission = door.admit(door.path.match(req.getUrl()) ?? [], query)
+    if (admission.kind === 'refusal') return refuse(admission)
+    const protocol = listHeader(req, 'sec-websocket-protocol')
+    const needsToken = admission.tokenKey !== undefined || admission.accepts !== undefined
+    const credentials: Credentials | Refusal = needsToken
+      ? readCredentials(
+          { authorization: req.getHeader('authorization'), protocol, query },
+          this.#parts.options.authAllowQueryToken,
+        )
+      : { kind: 'credentials', token: '', protocol: offeredProtocol(protocol) }
+    if (credentials.kind === 'refusal') return refuse(credentials)
+    if (admission.accepts?.(credentials.token) === false) return refuse(refusals['token-rejected'])
+    if (!this.#parts.redisReady(admission.redisChannel)) return refuse(refusals['redis-unavailable'])
+    return { kind: 'proceed', admission, credentials }
+  }
+}
+
+const refuse = (refusal: Refusal): Refused => ({ kind: 'refuse', refusal })
