@@ -49,7 +49,7 @@ export function parseJson({ body }: ApiRequest): unknown {
   try {
     return JSON.parse(body.toString('utf8'))
   } catch {
-    throw new BadRequest('the body is not JSON')
+    throw new BadRequest('The body is not JSON.')
   }
 }
 
@@ -70,7 +70,7 @@ export function serve(
       try {
         asked = copy(res, req, method, path)
       } catch {
-        return respond(res, { ...refusals['bad-request'], message: 'The path is not well-formed.' })
+        return respond(res, { ...refusals['bad-request'], message: 'The path is not valid percent-encoding.' })
       }
       const refusal = (route.admin && admin.check(asked.headers)) ?? forged(asked)
       if (refusal) return respond(res, refusal)
@@ -86,7 +86,7 @@ export function serve(
 function forged({ method, headers }: ApiRequest): Refusal | undefined {
   if (method !== 'POST' || headers.cookie === '' || headers.authorization !== '') return undefined
   if (/^application\/json\b/i.test(headers['content-type'])) return undefined
-  return { ...refusals['bad-request'], message: 'With a cookie the Content-Type must be application/json.' }
+  return { ...refusals['bad-request'], message: 'A POST with a cookie must have the Content-Type application/json.' }
 }
 
 /** @throws URIError when a part of the path cannot be decoded. */

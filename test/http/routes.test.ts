@@ -110,7 +110,7 @@ describe('a route', () => {
   it('answers a body that is not JSON with 400, and one past its limit with 413', async () => {
     const bad = await post('/things/1', '{"a":')
     assert.equal(bad.status, 400)
-    assert.deepEqual(bad.body.error, { code: 'bad-request', message: 'the body is not JSON' })
+    assert.deepEqual(bad.body.error, { code: 'bad-request', message: 'The body is not JSON.' })
     assert.equal((await post('/things/1', `"${'x'.repeat(998)}"`)).status, 200)
     const large = await post('/things/1', `"${'x'.repeat(999)}"`)
     assert.equal(large.status, 413)

@@ -36,7 +36,7 @@ export function ruleOf(validate: ValidateFunction): Rule {
     const { instancePath, message, params } = validate.errors![0]!
     const field = instancePath.slice(1).replaceAll('/', '.') || params.missingProperty || 'the frame'
     if (params.missingProperty !== undefined) return `${params.missingProperty} is missing`
-    return `${field} ${message}, and is ${kindOf(at(value, instancePath))}`
+    return `${field} ${message}, got ${kindOf(at(value, instancePath))}`
   }
 }
 
@@ -51,6 +51,6 @@ const at = (value: unknown, pointer: string): unknown =>
 function kindOf(value: unknown): string {
   if (value === null) return 'null'
   if (Array.isArray(value)) return 'an array'
-  if (typeof value === 'string') return `a string of ${value.length}`
+  if (typeof value === 'string') return `a string of ${value.length} characters`
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`
 }

@@ -219,7 +219,7 @@ export class LiveDoor implements Door, Source {
         data === undefined
           ? failed(`Unknown data type: ${data_type}`)
           : frameOf({ type: 'data_response', data_type, data: { ...data } }, correlation_id),
-      () => failed('This cannot be found out at the moment'),
+      () => failed('Temporarily unavailable'),
     )
     this.#say(connection, frame)
   }

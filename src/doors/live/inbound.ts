@@ -33,7 +33,7 @@ export function read(bytes: Buffer): Inbound {
   } catch {
     return { ...wrong('', {}), message: 'Invalid JSON' }
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return wrong('it is no object', {})
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return wrong('must be object', {})
   const fields = value as Readonly<Record<string, unknown>>
   const { type } = fields
   if (typeof type !== 'string') return wrong(`type ${type === undefined ? 'is missing' : 'must be string'}`, fields)

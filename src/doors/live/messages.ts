@@ -35,11 +35,11 @@ export function messageFrom(topic: string, channel: string, payload: Buffer): Me
 
 /** What is wrong with a message type that somebody else than this gateway chose; undefined: nothing. */
 export function whyNotType(type: string, topic: string, data: unknown): string | undefined {
-  if (type === '' || type.length > MAX_NAME) return `is not 1 to ${MAX_NAME} long`
-  if (isReservedType(type)) return 'is reserved: another frame of the contract has that name'
+  if (type === '' || type.length > MAX_NAME) return `must have 1 to ${MAX_NAME} characters`
+  if (isReservedType(type)) return 'is reserved for another frame of the contract'
   if (type !== 'critical_alert') return undefined
-  if (topic !== 'alerts') return 'goes to the topic alerts only'
-  return Array.isArray((data as Fields | null)?.alerts) ? undefined : 'needs data.alerts, an array'
+  if (topic !== 'alerts') return 'is allowed on the topic alerts only'
+  return Array.isArray((data as Fields | null)?.alerts) ? undefined : 'requires data.alerts to be an array'
 }
 
 /** Counts and logs messages from Redis that were no message of their topic. The payload is never logged. */

@@ -187,5 +187,5 @@ async function disconnect(
   const reason = query.get('reason') ?? ''
   const found = await bus.ask({ what: 'disconnect', connectionId, reason })
   if (found > 0) return json('200 OK', { success: true, connection_id: connectionId, reason, timestamp: now() })
-  return refused({ ...refusals['not-found'], message: 'There is no live socket with this id.' })
+  return refused({ ...refusals['not-found'], message: 'No live socket has this id.' })
 }

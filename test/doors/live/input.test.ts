@@ -24,12 +24,12 @@ const BAD: Record<string, [unknown, string, string]> = {
   'a string in place of a list': [
     { type: 'subscribe', subscriptions: 'system' },
     'protocol-violation',
-    'Invalid message: subscriptions must be array, and is a string of 6',
+    'Invalid message: subscriptions must be array, got a string of 6 characters',
   ],
   'a number among names': [
     { type: 'unsubscribe', subscriptions: ['system', 5] },
     'protocol-violation',
-    'Invalid message: subscriptions.1 must be string, and is a number',
+    'Invalid message: subscriptions.1 must be string, got a number',
   ],
   'neither list nor topic': [{ type: 'subscribe' }, 'protocol-violation', 'Invalid message: subscriptions is missing'],
   'a topic that is a list': [
@@ -45,7 +45,7 @@ const BAD: Record<string, [unknown, string, string]> = {
   'a correlation id that is a number': [
     { type: 'ping', correlation_id: 5 },
     'protocol-violation',
-    'Invalid message: correlation_id must be string, and is a number',
+    'Invalid message: correlation_id must be string, got a number',
   ],
   'no data type': [{ type: 'request_data' }, 'protocol-violation', 'Invalid message: data_type is missing'],
   'a data type that is null': [

@@ -99,7 +99,7 @@ describe('the monitoring page', { skip: withoutBrowser }, () => {
     await page.getByRole('heading', { name: 'Sign in' }).waitFor()
     assert.equal(await page.locator('#content').isVisible(), false)
     await signIn(page, 'another-token-altogether')
-    await page.getByText('This is not the admin token.').waitFor()
+    await page.getByText('The admin token is wrong.').waitFor()
     await signIn(page)
     await page.getByRole('heading', { name: 'The last 24 hours' }).waitFor()
     assert.equal(await page.locator('#entrance').isVisible(), false)
