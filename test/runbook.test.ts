@@ -1,26 +1,24 @@
 import assert from 'node:assert/strict'
-import { spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
-import { after, before, describe, it } from 'node:test'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { parse } from 'yaml'
-import { closes, frameErrors, refusals } from '../src/contract/codes.ts'
-import { GAP_REASONS, LOSS_REASONS } from '../src/contract/reasons.ts'
-import { Metrics } from '../src/telemetry/metrics.ts'
-import { type BareGateway, bareGatewayFor } from './support/bare.ts'
-import { connect } from './support/client.ts'
-import { sample } from './support/gateway.ts'
+import { parseDuration, parseSize } from '../src/config/kinds.ts'
+import { loadConfig } from '../src/config/load.ts'
+import { settings } from '../src/config/table.ts'
+import { closes } from '../src/contract/codes.ts'
 import { build } from './support/kustomize.ts'
-import { freePort } from './support/ports.ts'
-import { redisFor, type TestRedis, withoutRealRedis } from './support/redis.ts'
-import { atEnd, scopeOf } from './support/scope.ts'
-import { eventually, within } from './support/wait.ts'
+import { blocks, linesOf, OPERATIONS } from './support/operations.ts'
+import { page, part, tableRows } from './support/pages.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
-const PAGE = readFileSync(join(ROOT, 'RUNBOOK.md'), 'utf8')
+const PAGE = page('RUNBOOK.md')
+const SETTINGS = Object.values(settings)
+/** A program of systemd; knip takes its name for that of a package. */
+const VERIFIER = 'systemd-analyze'
 
 /** The text under a heading of the second level. */
 function section(heading: string): string {
@@ -28,27 +26,33 @@ function section(heading: string): string {
   assert.ok(text, `RUNBOOK.md has a section ${heading}`)
   return text.split('\n## ')[0]!
 }
-/** First cells of the rows of its table. */
-const rows = (heading: string): string[] =>
-  [...section(heading).matchAll(/^\| `?([\w-]+)`? \|/gm)].map(([, cell]) => cell!).slice(1)
-/** Code blocks of one kind, with the heading that they stand under. */
-const blocks = (kind: string): { under: string; text: string }[] =>
-  [...PAGE.matchAll(new RegExp(`^\`\`\`sh ${kind}\\n([\\s\\S]*?)^\`\`\`$`, 'gm'))].map((match) => ({
-    under: [...PAGE.slice(0, match.index).matchAll(/^#+ (.*)$/gm)].at(-1)![1]!,
-    text: match[1]!,
-  }))
+
+/** As GitHub makes it from a heading. */
+const anchorOf = (heading: string): string =>
+  heading
+    .toLowerCase()
+    .replaceAll(/[^\w -]/g, '')
+    .replaceAll(' ', '-')
+
+const ANCHORS = new Set([
+  ...[...PAGE.matchAll(/^#+ (.*)$/gm)].map(([, heading]) => anchorOf(heading!)),
+  ...[...PAGE.matchAll(/<a id="([\w-]+)"><\/a>/g)].map(([, id]) => id!),
+])
 
 describe('the runbook', () => {
+  const groups: { rules: { alert?: string; expr: string; labels?: { severity: string } }[] }[] = parse(
+    page('k8s/monitoring/alerts.yaml'),
+  ).groups
+  const alerts = groups.flatMap(({ rules }) => rules.filter(({ alert }) => alert))
+  const tabled = [...section('Alerts').matchAll(/^\| <a id="(\w+)"><\/a>`(\w+)` \| (\w+) \| (.*?) \|/gm)]
+
   it('has an entry for every alert, and for none that does not exist', () => {
-    const groups: { rules: { alert?: string }[] }[] = parse(
-      readFileSync(join(ROOT, 'k8s/monitoring/alerts.yaml'), 'utf8'),
-    ).groups
-    const alerts = groups.flatMap(({ rules }) => rules.flatMap(({ alert }) => alert ?? []))
-    const entries = [...section('Alerts').matchAll(/^### (\w+)$/gm)].map(([, name]) => name!)
-    assert.deepEqual(entries.sort(), alerts.sort())
+    const entries = [...section('Alerts').matchAll(/^### (Wsproxy\w+)$/gm)].map(([, name]) => name!)
+    assert.deepEqual([...entries, ...tabled.map(([, , name]) => name!)].sort(), alerts.map(({ alert }) => alert).sort())
+    for (const { alert } of alerts) assert.ok(ANCHORS.has(alert!.toLowerCase()), `an anchor for ${alert}`)
   })
 
-  it('tells of each alert what it means, its causes, what to do and what to tell users', () => {
+  it('says of each alert what it means, its causes, what to do and what to tell users', () => {
     for (const entry of section('Alerts').split('\n### ').slice(1)) {
       for (const part of ['**Means:**', '**Causes, likeliest first:**\n\n1. ', '**Do:**', '**Tell users:**']) {
         assert.ok(entry.includes(part), `${entry.split('\n')[0]}: ${part}`)
@@ -56,38 +60,110 @@ describe('the runbook', () => {
     }
   })
 
-  it('has every close code, and no other', () => {
-    const codes = Object.values(closes).map(({ code }) => String(code))
-    assert.deepEqual(rows('Close codes').sort(), codes.sort())
-  })
-
-  it('has every refusal, and no other', () => assert.deepEqual(rows('Refusals').sort(), Object.keys(refusals).sort()))
-
-  it('has every error code, and no other', () => {
-    assert.deepEqual(rows('Error codes').sort(), Object.keys(frameErrors).sort())
-  })
-
-  it('has every metric of ours, and no other', async () => {
-    const metrics = new Metrics()
-    const names = (await metrics.registry.getMetricsAsJSON())
-      .map(({ name }) => name)
-      .filter((name) => name.startsWith('wsproxy_'))
-    metrics.stop()
-    assert.deepEqual(rows('Metrics').sort(), names.sort())
-  })
-
-  it('has every reason of losses and gaps, and no other', () => {
-    assert.deepEqual(rows('Reasons').sort(), [...new Set([...LOSS_REASONS, ...GAP_REASONS])].sort())
+  it('gives each burn-rate alert its severity and its limit', () => {
+    assert.equal(tabled.length, 6)
+    for (const [, id, name, severity, when] of tabled) {
+      const { expr, labels } = alerts.find(({ alert }) => alert === name)!
+      assert.equal(id, name!.toLowerCase())
+      assert.equal(severity, labels!.severity, name)
+      const [, percent] = /more than ([\d.]+) %/.exec(when!) ?? []
+      assert.ok(expr.includes(`> ${Number((Number(percent) / 100).toPrecision(6))} and `), `${name}: ${percent} %`)
+    }
   })
 
   it('links only to headings that it has', () => {
-    const anchors = new Set(
-      [...PAGE.matchAll(/^#+ (.*)$/gm)].map(([, heading]) => heading!.toLowerCase().replaceAll(' ', '-')),
-    )
-    for (const [, anchor] of PAGE.matchAll(/\]\(#([^)]+)\)/g)) assert.ok(anchors.has(anchor!), anchor)
+    for (const [, anchor] of PAGE.matchAll(/\]\(#([^)]+)\)/g)) assert.ok(ANCHORS.has(anchor!), anchor)
   })
 
-  it('names in its kubectl commands only what k8s/ has', () => {
+  it('leads each symptom that users report to a command and to what to do', () => {
+    const symptoms = section('Symptoms').split('\n### ').slice(1)
+    assert.ok(symptoms.length >= 8, `${symptoms.length}`)
+    for (const symptom of symptoms) {
+      assert.equal(symptom.match(/^```sh runnable$/gm)?.length, 1, symptom.split('\n')[0])
+      assert.match(symptom, /\| you see \| cause \| do \|/, symptom.split('\n')[0])
+    }
+  })
+})
+
+describe('the table of timers that close a socket', () => {
+  const rows = tableRows(part('RUNBOOK.md', 'timers'))
+  /** Durations that close no open socket: intervals, deadlines of single requests, lives of what is stored. */
+  const CLOSE_NOTHING = [
+    'AUTH_RECONNECT_GRACE',
+    'DRAIN_DELAY',
+    'HANDSHAKE_TIMEOUT',
+    'PING_INTERVAL',
+    'PREFLIGHT_CHECK_TIMEOUT',
+    'PREFLIGHT_RETENTION',
+    'REDIS_CANARY_INTERVAL',
+    'REDIS_CANARY_TIMEOUT',
+    'RUN_PING_INTERVAL',
+    'RUN_RESYNC_INTERVAL',
+  ]
+
+  it('has every duration of the settings that closes one, with its default', () => {
+    const durations = SETTINGS.filter(({ kind }) => kind === 'duration').map(({ env }) => env as string)
+    const listed = rows.map(([env]) => env!).filter((env) => env !== 'RUN_REDIS_MAX_RETRIES')
+    assert.deepEqual([...listed, ...CLOSE_NOTHING].sort(), durations.sort())
+    for (const [env, value] of rows) assert.equal(value, SETTINGS.find((each) => each.env === env)!.default, env)
+  })
+
+  it('has close codes that the gateway sends', () => {
+    const codes = new Set(Object.values(closes).map(({ code }) => String(code)))
+    for (const [env, , code] of rows) assert.ok(codes.has(code!), `${env}: ${code}`)
+    const { notHeard, streamEnd, tooSlow, redisGone, draining } = closes
+    const timed = [notHeard, streamEnd, tooSlow, redisGone, draining].map(({ code }) => String(code))
+    assert.deepEqual([...new Set(rows.map(([, , code]) => code))].sort(), timed.sort())
+  })
+})
+
+describe('the pages of operations', () => {
+  it('give with a setting the default that it has', () => {
+    let compared = 0
+    for (const path of OPERATIONS) {
+      for (const [, name, value] of page(path).matchAll(
+        /`([A-Z][A-Z_]+)` \((\d[\d,.]*(?: ?(?:ms|s|min|MiB|KiB))?)\)/g,
+      )) {
+        const setting = SETTINGS.find(({ env }) => env === name)
+        assert.ok(setting, `${path}: ${name}`)
+        const read = setting.kind === 'duration' ? parseDuration : setting.kind === 'size' ? parseSize : Number
+        assert.equal(read(value!.replace(' ', '')), read(setting.default!), `${path}: ${name} (${value})`)
+        compared++
+      }
+    }
+    assert.ok(compared > 10, `${compared}`)
+    const [, name, value] = /k8s\/base\s+sets `(\w+)` to (\w+)\./.exec(PAGE)!
+    assert.equal(parse(page('k8s/base/configmap.yaml')).data[name!], value)
+  })
+
+  it('explain every event of the log with its level, and quote none that does not exist', () => {
+    const sources = readdirSync(join(ROOT, 'src'), { recursive: true, encoding: 'utf8' })
+      .filter((path) => path.endsWith('.ts'))
+      .map((path) => readFileSync(join(ROOT, 'src', path), 'utf8'))
+    const logged = sources.flatMap((text) =>
+      [...text.matchAll(/\.(debug|info|warn|error|fatal)\(\s*\{\s*event: '([a-z-]+)'/g)].map(([, level, event]) => [
+        event,
+        level,
+      ]),
+    )
+    const real = [...new Set(logged.map((each) => each.join(' ')))]
+    const rows = tableRows(part('docs/operations/logs.md', 'events')).flatMap(([event, levels]) =>
+      levels!.split(', ').map((level) => `${event} ${level}`),
+    )
+    assert.deepEqual(rows.sort(), real.sort())
+
+    const events = new Set(logged.map(([event]) => event))
+    for (const path of OPERATIONS) {
+      const text = page(path)
+      const named = [...text.matchAll(/\bevents? `([a-z-]+)`/g)].map(([, event]) => event!)
+      const searched = [...text.matchAll(/"event":"([a-z-]*)(?:\(([a-z|-]+)\))?"/g)].flatMap(([, start, ends]) =>
+        (ends ?? '').split('|').map((end) => start! + end),
+      )
+      for (const event of [...named, ...searched]) assert.ok(event === '' || events.has(event), `${path}: ${event}`)
+    }
+  })
+
+  it('name in their kubectl commands only what k8s/ has', () => {
     const resources = build(join(ROOT, 'k8s/overlays/production'))
     const kinds: Record<string, string> = {
       deployment: 'Deployment',
@@ -101,10 +177,10 @@ describe('the runbook', () => {
         resources.some((each) => each.kind === kinds[kind] && each.metadata.name === name),
         `${kind} ${name}`,
       )
-    const lines = blocks('kubectl').flatMap(({ text }) => text.trim().split('\n'))
+    const lines = linesOf('sh kubectl')
     assert.ok(lines.length > 20)
     for (const line of lines) {
-      assert.match(line, /^kubectl /)
+      assert.match(line, /^(logs\(\) \{ )?kubectl /)
       for (const [, kind, name] of line.matchAll(/\b(deployment|deploy|svc)\/([\w-]+)/g)) named(kind!, name!)
       for (const [, kind, name] of line.matchAll(/ (hpa|configmap) ([a-z][\w-]*)/g)) named(kind!, name!)
       for (const [, folder] of line.matchAll(/(?:-k|kustomize) (\S+)/g)) build(join(ROOT, folder!))
@@ -114,93 +190,58 @@ describe('the runbook', () => {
         assert.ok(resources.some(({ kind, metadata }) => kind === 'Namespace' && metadata.name === namespace))
     }
   })
-})
 
-const missing = ['sh', 'curl', 'redis-cli'].filter((name) => spawnSync(name, ['-c', 'exit 0', '--version']).error)
-if (withoutRealRedis) missing.push('redis-server')
-describe('the commands of the runbook', {
-  skip: missing.length > 0 && `needs ${missing.join(' and ')} on the PATH`,
-}, () => {
-  const suite = scopeOf(after)
-  let redis: TestRedis
-  let gateway: BareGateway
-  let folder: string
-
-  before(async () => {
-    redis = await redisFor(suite)
-    gateway = bareGatewayFor(suite, redis.url, { ADMIN_PORT: String(await freePort()) })
-    await eventually(() => gateway.gateway.redisReady, 'the gateway to reach Redis')
-    folder = mkdtempSync(join(tmpdir(), 'wsproxy-runbook-'))
-    atEnd(suite, () => rmSync(folder, { recursive: true, force: true }))
-    const main = join(ROOT, 'dist/src/cli/main.js')
-    writeFileSync(join(folder, 'wsproxy'), `#!/bin/sh\nexec '${process.execPath}' '${main}' "$@"\n`)
-    chmodSync(join(folder, 'wsproxy'), 0o755)
-  })
-
-  it('give a user of Redis all the rights that the gateway needs: a session and a run work, and nothing is denied', async (t) => {
-    const [, rules] = /ACL SETUSER runbook-wsproxy on '>a-password' (.*)$/m.exec(PAGE)!
-    const admin = await redis.client()
-    const words = rules!.replaceAll(/['\\]/g, '').split(' ')
-    await admin.sendCommand(['ACL', 'SETUSER', 'limited', 'on', '>secret', ...words])
-    const url = redis.url.replace('//', '//limited:secret@')
-    const own = bareGatewayFor(t, url, {
-      REDIS_CANARY_INTERVAL: '50ms',
-      SESSION_FLOW_SIGNAL: 'true',
-      REDIS_SET_KEYSPACE_EVENTS: 'true',
-    })
-    await eventually(() => own.gateway.redisReady, 'the gateway to reach Redis as that user')
-    for (const grace of ['one', 'two']) {
-      await admin.set(`session:${grace}:auth`, 'token')
-      const client = await connect(`${own.ws}/a/ws/${grace}`, { token: 'token' })
-      client.send({ type: 'ask' })
-      await admin.publish(`session:${grace}:down`, '{"n":1}')
-      await client.take(1)
-      await client.close()
+  it('name in their compose commands only services of compose.yaml, and one more that they say to add', () => {
+    const services = new Set([...Object.keys(parse(page('compose.yaml')).services), 'gateway-3'])
+    const lines = linesOf('sh compose')
+    assert.ok(lines.length > 15)
+    for (const line of lines) {
+      assert.match(line, /^(logs\(\) \{ )?docker compose (build|exec|kill|logs|ps|stats|stop|top|up)\b/)
+      for (const [service] of line.matchAll(/\b(gateway-\d|haproxy|prometheus|grafana)\b/g))
+        assert.ok(services.has(service), service)
+      const [, service] = / exec (\S+)/.exec(line) ?? []
+      if (service) assert.ok(services.has(service), service)
     }
-    const run = await connect(`${own.ws}/acl-run`)
-    await run.take(1)
-    await admin.hSet('acl-run', 'timestamps:build_channels', '100')
-    await run.take(2)
-    await run.close()
-    const scrape = async () => (await fetch(`${own.http}/metrics`)).text()
-    await eventually(
-      async () => sample(await scrape(), 'wsproxy_redis_canary_seconds_count') > 0,
-      'a canary to come back',
-    )
-    const page = await scrape()
-    assert.equal(sample(page, 'wsproxy_errors_total', { type: 'redis' }), 0)
-    const doctor = spawnSync(process.execPath, [join(ROOT, 'dist/src/cli/main.js'), 'doctor'], {
-      env: { REDIS_URL: url, MAX_CONNECTIONS: '100' },
-      encoding: 'utf8',
-    })
-    assert.equal(doctor.status, 0, doctor.stdout + doctor.stderr)
-    const denied = (await admin.sendCommand(['ACL', 'LOG'])) as unknown[]
-    assert.deepEqual(denied, [])
   })
 
-  const runnable = blocks('runnable')
-  it('are many', () => assert.ok(runnable.length >= 25, `${runnable.length}`))
+  it('name in their systemd commands only the unit that deploy.md has', () => {
+    const lines = linesOf('sh systemd')
+    assert.ok(lines.length > 10)
+    for (const line of lines) {
+      assert.match(line, /^((logs\(\) \{ )?(systemctl|journalctl|systemd-cgtop)|ln -sfn|curl -fsS) /)
+      if (/^(logs|systemctl|journalctl)/.test(line) && !line.includes('daemon-reload'))
+        assert.match(line, /\bwsproxy@(\d|\*)/)
+    }
+    for (const kind of ['kubectl', 'compose', 'systemd']) {
+      const actions = section('Actions').split('\n### ').slice(1)
+      for (const action of actions.filter((each) => each.includes('```sh kubectl')))
+        assert.ok(action.includes(`\`\`\`sh ${kind}\n`), `${action.split('\n')[0]}: ${kind}`)
+    }
+  })
 
-  for (const [i, { under, text }] of runnable.entries()) {
-    it(`work under "${under}" (block ${i + 1})`, async () => {
-      const env = {
-        PATH: `${folder}${delimiter}${process.env.PATH}`,
-        GATEWAY: gateway.http,
-        ADMIN: gateway.admin,
-        REDIS_URL: redis.url,
-        REDIS_ADMIN_URL: redis.url,
-      }
-      const child = spawn('sh', ['-euc', text], { env, cwd: folder })
-      let said = ''
-      for (const stream of [child.stdout, child.stderr]) {
-        stream.on('data', (chunk) => {
-          said += chunk
-        })
-      }
-      const [status] = await within(once(child, 'close'), `the end of: ${text}`)
-      assert.equal(status, 0, `${text}\n${said}`)
-      assert.doesNotMatch(said, /^(\(error\) |ERR |NOPERM|WRONGPASS|Could not connect)/m, text)
-      assert.notEqual(said.trim(), '', text)
-    })
-  }
+  it('have a systemd unit that systemd accepts, with settings that the gateway accepts', (t) => {
+    const [unit] = blocks('ini unit')
+    const [env] = blocks('ini env')
+    const read = (name: string) => new RegExp(`^${name}=(.*)$`, 'm').exec(unit!.text)![1]!
+    const pairs = [...read('Environment').replaceAll('%i', '1').split(' '), ...env!.text.trim().split('\n')]
+    const { config } = loadConfig(
+      Object.fromEntries(pairs.map((pair) => [pair.split('=')[0]!, pair.slice(pair.indexOf('=') + 1)])),
+    )
+    assert.deepEqual([config.listenAddr.port, config.adminPort], [8081, 9101])
+    assert.ok(Number(read('TimeoutStopSec')) * 1000 > config.drainDelayMs + config.shutdownGracePeriodMs)
+    assert.ok(Number(read('LimitNOFILE')) > config.maxConnections + 100)
+    assert.ok(page('Dockerfile').includes('"--max-semi-space-size=4", "dist/src/cli/main.js"'))
+
+    if (spawnSync(VERIFIER, ['--version']).error) return t.skip('needs systemd-analyze on the PATH')
+    const folder = mkdtempSync(join(tmpdir(), 'wsproxy-unit-'))
+    try {
+      const file = join(folder, 'wsproxy@1.service')
+      writeFileSync(file, unit!.text.replace('/usr/bin/node', process.execPath))
+      const { status, stderr } = spawnSync(VERIFIER, ['verify', file], { encoding: 'utf8' })
+      const ours = stderr.split('\n').filter((line) => line.includes('wsproxy@'))
+      assert.deepEqual([status, ours], [0, []], stderr)
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+  })
 })
