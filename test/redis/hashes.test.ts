@@ -23,7 +23,7 @@ describe('a hash that is read from Redis', () => {
     hashes = new RedisHashes(atLink(made.link))
   })
 
-  it('has every field as text', async () => {
+  it('reads every field of a hash as text', async () => {
     await agent.hSet('plain', { a: '1', '': 'empty name', 'timestamps:é': '😀', blank: '' })
     const fields = await hashes.read('plain')
     assert.deepEqual(
@@ -32,11 +32,11 @@ describe('a hash that is read from Redis', () => {
     )
   })
 
-  it('has no fields when there is no such key', async () => {
+  it('reads an absent key as a hash without fields', async () => {
     assert.deepEqual(await hashes.read('nowhere'), new Map())
   })
 
-  it('keeps fields that are named like members of every object', async () => {
+  it('keeps hash fields that are named like members of Object', async () => {
     await agent.sendCommand([
       'HSET',
       'names',
@@ -61,13 +61,13 @@ describe('a hash that is read from Redis', () => {
     ])
   })
 
-  it('shows bytes that are not UTF-8 as U+FFFD, in names and in values', async () => {
+  it('reads bytes that are not UTF-8 as U+FFFD, in field names and values', async () => {
     const bad = Buffer.from([0x61, 0xff, 0x62])
     await agent.sendCommand(['HSET', 'bytes', bad, bad])
     assert.deepEqual(await hashes.read('bytes'), new Map([['a\ufffdb', 'a\ufffdb']]))
   })
 
-  it('may hold 10,000 fields, and values of 1 MB', async () => {
+  it('reads hashes with 10,000 fields and with values of 1 MB', async () => {
     const fields = Object.fromEntries(Array.from({ length: 10_000 }, (_, i) => [`field-${i}`, String(i)]))
     await agent.hSet('large', { ...fields, value: 'x'.repeat(1024 ** 2) })
     const read = await hashes.read('large')
@@ -82,14 +82,14 @@ describe('a hash that is read from Redis', () => {
     set: ['SADD', 'other', 'x'],
     'sorted set': ['ZADD', 'other', '1', 'x'],
   })) {
-    it(`is undefined when a ${type} is kept there`, async () => {
+    it(`returns undefined for a key that holds a ${type} instead of a hash`, async () => {
       await agent.del('other')
       await agent.sendCommand(command)
       assert.equal(await hashes.read('other'), undefined)
     })
   }
 
-  it('is told apart from others that are read at the same time', async () => {
+  it('returns each of many concurrent hash reads its own fields', async () => {
     const keys = Array.from({ length: 50 }, (_, i) => `many-${i}`)
     await Promise.all(keys.map((key, i) => (i % 5 === 0 ? agent.set(key, 'x') : agent.hSet(key, 'i', String(i)))))
     const read = await Promise.all(keys.map((key) => hashes.read(key)))
@@ -109,14 +109,14 @@ describe('a hash that cannot be read', () => {
     return new RedisHashes(atLink(made.link))
   }
 
-  it('is unavailable at once when there is no connection', async () => {
+  it('throws RedisUnavailable at once for a hash read without a connection', async () => {
     const hashes = hashesOn(newLink(`redis://127.0.0.1:${await freePort()}`))
     const read = hashes.read('any').catch((error: unknown) => error)
     const inThisTurn = await Promise.race([read, new Promise((resolve) => setImmediate(resolve, 'later'))])
     assert.ok(inThisTurn instanceof RedisUnavailable, String(inThisTurn))
   })
 
-  it('is unavailable when the connection is lost before the answer', async (t) => {
+  it('throws RedisUnavailable when the connection is lost before a hash is answered', async (t) => {
     const redis = await relayedRedisFor(t)
     const made = await openLink(redis.url)
     const hashes = hashesOn(made)
@@ -132,7 +132,7 @@ describe('a hash that cannot be read', () => {
     }
   })
 
-  it('fails with the words of Redis when Redis answers with an error, and the next one is read', {
+  it("rejects a hash read with Redis' own error, and reads the next hash", {
     skip: withoutRealRedis,
   }, async (t) => {
     const redis = await realRedisFor(t)

@@ -73,7 +73,7 @@ describe('an outage of Redis', () => {
     return heard
   }
 
-  it('closes no socket, and tells each one once when it is over', async () => {
+  it('keeps every socket through an outage and sends each one gap when it ends', async () => {
     const before = Date.now()
     await start()
     const clients = { a: [await gateway.join('a'), await gateway.join('a')], b: [await gateway.join('b')] }
@@ -95,7 +95,7 @@ describe('an outage of Redis', () => {
     }
   })
 
-  it('tells each socket again of the next one, and those that came between of that alone', async () => {
+  it('sends a gap for each outage, and a newer socket only the gaps since it joined', async () => {
     await start()
     const first = await gateway.join('first')
     const lostAt = [0]
@@ -116,7 +116,7 @@ describe('an outage of Redis', () => {
     assert.equal(await gateway.metric('wsproxy_gaps_total', { reason: 'redis_down' }), 2)
   })
 
-  it('is seen by those who ask: 503 within a second, /ready, /health and the metrics', async () => {
+  it('answers 503 within a second during an outage, also at /ready and /health', async () => {
     await start()
     const client = await gateway.join('seen')
     assert.equal(await gateway.metric('wsproxy_redis_up'), 1)
@@ -146,7 +146,7 @@ describe('an outage of Redis', () => {
     assert.equal(client.code, undefined)
   })
 
-  it('holds client frames and publishes them in order; beyond the bound the newest are refused', async () => {
+  it('holds client frames during an outage and refuses the newest past the limit', async () => {
     await start({ UPSTREAM_BUFFER_MESSAGES: '20' })
     const heard = await listen('held')
     const client = await gateway.join('held')
@@ -165,7 +165,7 @@ describe('an outage of Redis', () => {
     assert.equal(errors(client, 'upstream-uncertain'), 0)
   })
 
-  it('shares the hold among all sockets, and tells each what became of its own frames', async () => {
+  it("shares the held frames' limit among all sockets and reports to each its own frames", async () => {
     await start({ UPSTREAM_BUFFER_MESSAGES: '30' })
     const heard = await listen('shared')
     const clients = [await gateway.join('shared'), await gateway.join('shared')]
@@ -185,7 +185,7 @@ describe('an outage of Redis', () => {
     }
   })
 
-  it('reports a frame as uncertain that was under way, and publishes it no second time', async () => {
+  it('reports a frame in flight at the outage as uncertain and does not publish it again', async () => {
     await start()
     const heard = await listen('flight')
     const client = await gateway.join('flight')
@@ -206,7 +206,7 @@ describe('an outage of Redis', () => {
     assert.deepEqual(heard, [marker('after')])
   })
 
-  it('drops no frame in silence, however often it comes: each is published, refused or uncertain', async () => {
+  it('publishes, refuses or reports each frame through repeated outages', async () => {
     await start({ UPSTREAM_BUFFER_MESSAGES: '40' })
     const heard = await listen('storm')
     const clients = [await gateway.join('storm'), await gateway.join('storm')]
@@ -243,7 +243,7 @@ describe('an outage of Redis', () => {
     }
   })
 
-  it('does not keep an upgrade waiting that was under way', async () => {
+  it('refuses an upgrade at once when Redis is lost during its check', async () => {
     await start({ HANDSHAKE_TIMEOUT: '60s' })
     const token = await gateway.token('waiting')
     proxy.hold()
@@ -253,7 +253,7 @@ describe('an outage of Redis', () => {
     assert.equal((await within(refusal, 'the refusal')).code, 'redis-unavailable')
   })
 
-  it('leaves behind no channel of a socket that went away meanwhile', async () => {
+  it('does not subscribe the channel of a socket that left during the outage again', async () => {
     await start()
     const [stays, goes] = [await gateway.join('stays'), await gateway.join('goes')]
     proxy.cut()
@@ -271,7 +271,7 @@ describe('an outage of Redis', () => {
     await eventually(() => gaps(stays).length === 1, 'the gap')
   })
 
-  it('refuses what is held when the gateway is told to stop, before it says goodbye', async () => {
+  it('refuses held frames before the goodbye when the gateway stops during an outage', async () => {
     await start()
     const client = await gateway.join('stopping')
     proxy.cut()
@@ -286,7 +286,7 @@ describe('an outage of Redis', () => {
     )
   })
 
-  it('costs no gap when the connection for commands alone is lost', async () => {
+  it('sends no gap when only the command connection is lost', async () => {
     await start()
     const client = await gateway.join('commands')
     const ids = (await gateway.agent.clientList()).filter(({ name }) => name === 'wsproxy-commands').map(({ id }) => id)
@@ -303,7 +303,7 @@ describe('an outage of Redis', () => {
     assert.equal(await gateway.metric('wsproxy_redis_reconnects_total', { link: 'subscriber' }), 0)
   })
 
-  it('can come before the first connection: upgrades get 503 until Redis is there', async (t) => {
+  it('answers upgrades with 503 until Redis is reached for the first time', async (t) => {
     await start()
     const late = await proxyFor(t, redis.port)
     late.cut()
@@ -330,7 +330,7 @@ describe('a real Redis that is killed, restarted or stopped', { skip: withoutRea
     gateway = await gatewayFor(each, { redis, env: { ...NO_RATE, ...env } })
   }
 
-  it(`gets all of ${CROWD} channels again after a restart`, async () => {
+  it(`subscribes all of ${CROWD} channels again after a restart of Redis`, async () => {
     await start()
     const sessions = Array.from({ length: CROWD }, (_, i) => `crowd-${i}`)
     const clients: Record<string, TestClient[]> = {}
@@ -355,7 +355,7 @@ describe('a real Redis that is killed, restarted or stopped', { skip: withoutRea
     }
   })
 
-  it('gets every frame that was held, no more and no less', async () => {
+  it('publishes every held frame exactly once after a restart of Redis', async () => {
     await start({ UPSTREAM_BUFFER_MESSAGES: '50' })
     const clients = await Promise.all(['x', 'y', 'z'].map((each) => gateway.join(each)))
     await redis.kill()
@@ -373,7 +373,7 @@ describe('a real Redis that is killed, restarted or stopped', { skip: withoutRea
     )
   })
 
-  it('costs one gap when it drops all subscribers', async () => {
+  it('sends one gap when Redis drops all subscribers', async () => {
     await start()
     const clients = { p: [await gateway.join('p'), await gateway.join('p')], q: [await gateway.join('q')] }
     await gateway.agent.sendCommand(['CLIENT', 'KILL', 'TYPE', 'pubsub'])
@@ -384,7 +384,7 @@ describe('a real Redis that is killed, restarted or stopped', { skip: withoutRea
     assert.equal(await gateway.metric('wsproxy_redis_reconnects_total', { link: 'commands' }), 0)
   })
 
-  it('is noticed when it hangs, and found again when it goes on', async () => {
+  it('detects a Redis that hangs and recovers when it goes on', async () => {
     await start({ HANDSHAKE_TIMEOUT: '300ms' })
     const client = await gateway.join('hang')
     const token = await gateway.token('hang')
@@ -407,7 +407,7 @@ describe('a real Redis that is killed, restarted or stopped', { skip: withoutRea
     await gateway.join('hang')
   })
 
-  it('leaves a frame uncertain when it hangs and then dies', async () => {
+  it('reports a frame as uncertain when Redis hangs and then dies', async () => {
     await start()
     const client = await gateway.join('dies')
     redis.process.kill('SIGSTOP')
@@ -423,14 +423,14 @@ describe('a real Redis that is killed, restarted or stopped', { skip: withoutRea
     assert.equal(client.code, undefined)
   })
 
-  it('may forget its scripts', async () => {
+  it('checks tokens after a restarted Redis has lost its scripts', async () => {
     await start()
     await gateway.join('script')
     await gateway.agent.scriptFlush()
     await gateway.join('script')
   })
 
-  it('may forbid a channel: that session is refused at once, and others do not notice', async () => {
+  it('refuses a session at once when an ACL forbids its channel, and keeps the others', async () => {
     const agent = await redis.client()
     const rules = ['on', '>pw', '+@all', '~*', 'resetchannels', '&session:ok-*']
     await agent.sendCommand(['ACL', 'SETUSER', 'limited', ...rules])
@@ -445,7 +445,7 @@ describe('a real Redis that is killed, restarted or stopped', { skip: withoutRea
     assert.equal(await gateway.metric('wsproxy_redis_reconnects_total'), 0)
   })
 
-  it('may forbid a channel while it is away: the sockets on other channels are served again', async () => {
+  it('serves other sockets again when an ACL forbids one channel during the outage', async () => {
     const agent = await redis.client()
     const rules = ['on', '>pw', '+@all', '~*', 'resetchannels']
     const allow = (channels: string[]) => agent.sendCommand(['ACL', 'SETUSER', 'changed', ...rules, ...channels])
@@ -461,7 +461,7 @@ describe('a real Redis that is killed, restarted or stopped', { skip: withoutRea
 })
 
 describe('a Redis with a password', { skip: withoutRealRedis }, () => {
-  it('is entered with the password of its URL; with a wrong one /ready says 503 until it is right', async (t) => {
+  it('connects with the password of REDIS_URL, and answers 503 at /ready while it is wrong', async (t) => {
     const redis = await realRedisFor(t, ['--requirepass', 'first'])
     const url = (password: string) => `redis://:${password}@127.0.0.1:${redis.port}`
     const right = bareGatewayFor(t, url('first'))

@@ -27,7 +27,7 @@ describe('tokens in Redis', () => {
   const keep = (key: string, token: string, seconds = 60) =>
     agent.set(key, token, { expiration: { type: 'EX', value: seconds } })
 
-  it('tells a right token, a wrong one and none apart', async () => {
+  it('distinguishes a right token, a wrong token and an absent token', async () => {
     await keep('auth', 'right')
     assert.equal(await tokens(LEAVE).redeem('auth', 'wrong'), 'wrong')
     assert.equal(await tokens(LEAVE).redeem('auth', 'righ'), 'wrong')
@@ -36,14 +36,14 @@ describe('tokens in Redis', () => {
     assert.equal(await tokens(LEAVE).redeem('no-such-key', 'right'), 'absent')
   })
 
-  it('compares bytes: other scripts and emoji as well', async () => {
+  it('compares tokens of any script and emoji byte by byte', async () => {
     for (const token of ['pässword', 'токен', '🔑🔑', 'a\u0000b']) {
       await keep('bytes', token)
       assert.equal(await tokens(REMOVE).redeem('bytes', token), 'ok')
     }
   })
 
-  it('removes a token that was right, and leaves it when another was tried', async () => {
+  it('removes a token that matches and keeps it when a wrong one was tried', async () => {
     await keep('single', 'right')
     assert.equal(await tokens(REMOVE).redeem('single', 'wrong'), 'wrong')
     assert.equal(await agent.exists('single'), 1)
@@ -52,7 +52,7 @@ describe('tokens in Redis', () => {
     assert.equal(await tokens(REMOVE).redeem('single', 'right'), 'absent')
   })
 
-  it('lets exactly one of a hundred through at once', async () => {
+  it('accepts a single-use token once among a hundred concurrent tries', async () => {
     await keep('race', 'right')
     const other = await openLink(redis.url)
     const both = [tokens(REMOVE), tokens(REMOVE, other.link)]
@@ -62,7 +62,7 @@ describe('tokens in Redis', () => {
     other.close()
   })
 
-  it('shortens the life of a token to the grace, and never makes it longer', async () => {
+  it('shortens the TTL of a used token to the grace and never extends it', async () => {
     await keep('grace', 'right', 1000)
     assert.equal(await tokens(30_000).redeem('grace', 'right'), 'ok')
     const left = await agent.pTTL('grace')
@@ -75,7 +75,7 @@ describe('tokens in Redis', () => {
     assert.ok(life > 0 && life <= 30_000, `${life} ms left`)
   })
 
-  it('leaves a reusable token and its life alone', async () => {
+  it('keeps a reusable token and its TTL', async () => {
     await keep('reusable', 'right', 1000)
     for (let i = 0; i < 3; i++) assert.equal(await tokens(LEAVE).redeem('reusable', 'right'), 'ok')
     assert.ok((await agent.pTTL('reusable')) > 900_000)
@@ -84,13 +84,13 @@ describe('tokens in Redis', () => {
     assert.equal(await agent.pTTL('no-life'), -1)
   })
 
-  it('calls a key of another type absent, and does not touch it', async () => {
+  it('treats a token key of another type as absent and does not change it', async () => {
     await agent.hSet('hash', 'field', 'right')
     assert.equal(await tokens(REMOVE).redeem('hash', 'right'), 'absent')
     assert.equal(await agent.hGet('hash', 'field'), 'right')
   })
 
-  it('works after Redis has forgotten its scripts', async () => {
+  it('checks a token after SCRIPT FLUSH', async () => {
     for (let i = 0; i < 2; i++) {
       await agent.scriptFlush()
       await keep('noscript', 'right')
@@ -98,7 +98,7 @@ describe('tokens in Redis', () => {
     }
   })
 
-  it('never shows a token to MONITOR, be it right or wrong', { skip: withoutRealRedis }, async () => {
+  it('never shows a token to MONITOR, whether right or wrong', { skip: withoutRealRedis }, async () => {
     await keep('seen', 'the-right-token')
     const watcher = await redis.client()
     const seen: string[] = []
@@ -115,7 +115,7 @@ describe('tokens in Redis', () => {
     )
   })
 
-  it('throws RedisUnavailable while Redis takes no writes, and the token is as good as before', {
+  it('throws RedisUnavailable while Redis refuses writes, and keeps the token usable', {
     skip: withoutRealRedis,
   }, async () => {
     await keep('auth', 'right')
@@ -125,13 +125,13 @@ describe('tokens in Redis', () => {
     assert.equal(await tokens(REMOVE).redeem('auth', 'right'), 'ok')
   })
 
-  it('throws RedisUnavailable when there is no connection', async () => {
+  it('throws RedisUnavailable for a token check without a connection', async () => {
     const closed = newLink(redis.url)
     closed.close()
     await assert.rejects(tokens(REMOVE, closed.link).redeem('auth', 'right'), RedisUnavailable)
   })
 
-  it('throws RedisUnavailable when the connection is lost before the answer', async (t) => {
+  it('throws RedisUnavailable when the connection is lost before the token is answered', async (t) => {
     const proxy = await proxyFor(t, redis.port)
     const through = await openLink(`redis://127.0.0.1:${proxy.port}`)
     proxy.hold()

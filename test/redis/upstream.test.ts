@@ -60,7 +60,7 @@ describe('upstream', () => {
   }
   const numbers = (count: number, from = 0) => Array.from({ length: count }, (_, i) => String(from + i))
 
-  it('publishes at once and in order', async () => {
+  it('publishes client frames at once and in order', async () => {
     const { upstream, publish, refused } = start()
     for (const each of numbers(500)) publish(each)
     assert.equal(upstream.held, 0)
@@ -70,7 +70,7 @@ describe('upstream', () => {
     assert.deepEqual(refused, [])
   })
 
-  it('holds frames while Redis is away and publishes them in order, before what comes after', async () => {
+  it('holds client frames while Redis is away and publishes them before later ones', async () => {
     const { upstream, publish, refused } = start()
     ready = false
     for (const each of numbers(50)) publish(each)
@@ -86,7 +86,7 @@ describe('upstream', () => {
     assert.equal(upstream.held, 0)
   })
 
-  it('keeps the oldest when too many are held, and refuses the newest', async () => {
+  it('keeps the oldest held frames and refuses the newest past UPSTREAM_BUFFER_MESSAGES', async () => {
     const { upstream, metrics, publish, refused } = start({ maxMessages: 10 })
     ready = false
     for (const each of numbers(13)) publish(each)
@@ -102,7 +102,7 @@ describe('upstream', () => {
     assert.deepEqual(heard, numbers(10))
   })
 
-  it('bounds the bytes that are held, empty frames included', async () => {
+  it('bounds the bytes of held frames, empty frames included', async () => {
     const { upstream, publish, refused } = start({ maxBytes: 10_000 })
     ready = false
     publish('x'.repeat(9000))
@@ -116,7 +116,7 @@ describe('upstream', () => {
     assert.equal(empty.refused.length + empty.upstream.held, 1000)
   })
 
-  it('does not have more bytes under way than allowed, and publishes all the same', async () => {
+  it('publishes every frame with no more bytes in flight than allowed', async () => {
     const { upstream, publish, refused } = start({ maxBytes: 3000 })
     for (const each of numbers(10)) publish(each)
     assert.equal(upstream.held, 0, 'eleven fit')
@@ -128,14 +128,14 @@ describe('upstream', () => {
     assert.deepEqual(refused, [])
   })
 
-  it('publishes a frame that alone is larger than the bound', async () => {
+  it('publishes a frame that alone is larger than the byte limit', async () => {
     const { publish, refused } = start({ maxBytes: 1000 })
     publish('z'.repeat(5000))
     await eventually(() => heard.length === 1, 'the frame')
     assert.deepEqual(refused, [])
   })
 
-  it('holds nothing for Redis any more in a drain: neither what is held, nor what comes, nor what waits for room', async () => {
+  it('refuses held, new and waiting frames in a drain while Redis is away', async () => {
     const { upstream, publish, refused } = start({ maxBytes: 3000 })
     ready = false
     for (const each of numbers(3)) publish(each)
@@ -157,7 +157,7 @@ describe('upstream', () => {
     await eventually(() => heard.length === 20 - waiting, 'those under way')
   })
 
-  it('lets no frame overtake one of its channel that went another way and comes back', async () => {
+  it('lets no frame overtake one of its channel that took another link and comes back', async () => {
     const pending: { frame: string; by: string; settle: (moved: boolean) => void }[] = []
     const link = (by: string) => {
       const submit = (command: string[], waiter: ReplyWaiter) => {
@@ -192,7 +192,7 @@ describe('upstream', () => {
     await within(upstream.settled(), 'the rest')
   })
 
-  it('comes to an end when the connection ends while more waits than fits, and has what was not sent published by the next', async () => {
+  it('publishes unsent frames on the next connection when the last one ended with more waiting than fits', async () => {
     let asked = 0
     const { upstream, publish, refused } = start({
       // Who asks again at each failure would never let anything else happen.
@@ -234,7 +234,7 @@ describe('upstream', () => {
     assert.ok(Math.min(35, ...code('upstream-unavailable')) > Math.max(...got))
   })
 
-  it('keeps the oldest also when frames that were not sent come back to where newer ones are held', async () => {
+  it('keeps the oldest frames when unsent ones come back among newer held ones', async () => {
     const { upstream, publish, refused, given, line } = startSwitched({ maxMessages: 4 })
     for (const each of numbers(3)) publish(each)
     line.isThere = false
@@ -249,7 +249,7 @@ describe('upstream', () => {
     assert.equal(given.length, 4)
   })
 
-  it('refuses a frame that comes back and can never be held, and nothing else for it', async () => {
+  it('refuses a frame that comes back and is larger than the buffer, and no other frame', async () => {
     const { upstream, publish, refused, given, line } = startSwitched({ maxBytes: 3000 })
     const large = 'z'.repeat(5000)
     publish(large)
@@ -260,7 +260,7 @@ describe('upstream', () => {
     assert.equal(upstream.held, 5)
   })
 
-  it('has many that come back in their places again without going through all of them for each', async () => {
+  it('puts 5,000 frames that come back at their old positions without scanning all for each', async () => {
     const { upstream, publish, given, line } = startSwitched({ maxBytes: Number.POSITIVE_INFINITY })
     for (const each of numbers(5000)) publish(each)
     line.isThere = false
@@ -278,7 +278,7 @@ describe('upstream', () => {
     )
   })
 
-  it('counts a frame that nobody listens to, and calls that no error', async () => {
+  it('counts a frame that reaches no subscriber, and reports no error', async () => {
     const { upstream, metrics, refused } = start()
     for (const channel of ['nobody', 'up', 'nobody']) {
       upstream.publisher(channel, (code) => refused.push([channel, code])).publish(Buffer.from('x'))
@@ -288,7 +288,7 @@ describe('upstream', () => {
     assert.deepEqual(refused, [])
   })
 
-  it('reports frames as uncertain whose answer was lost, publishes none of them twice, and holds those after them', async () => {
+  it('reports frames as uncertain when their answer was lost, and publishes none of them twice', async () => {
     const { upstream, metrics, publish, refused } = start()
     proxy.hold()
     for (const each of numbers(5)) publish(each)
@@ -311,7 +311,7 @@ describe('upstream', () => {
     assert.equal(refused.length, 5)
   })
 
-  it('tells who published when Redis itself refuses', { skip: withoutRealRedis }, async () => {
+  it('reports a frame as unavailable when Redis refuses to publish it', { skip: withoutRealRedis }, async () => {
     await agent.sendCommand(['ACL', 'SETUSER', 'mute', 'on', '>pw', '+@all', '~*', 'resetchannels'])
     const mute = await openLink(`redis://mute:pw@127.0.0.1:${redis.port}`)
     const { upstream, publish, refused } = start({ link: () => mute.link })
@@ -321,7 +321,7 @@ describe('upstream', () => {
     mute.close()
   })
 
-  it('comes to rest only when every answer has come', async () => {
+  it('settles the upstream only when every answer has arrived', async () => {
     const answers: (() => void)[] = []
     const client = { submit: (_: unknown, waiter: ReplyWaiter) => answers.push(() => waiter.answered(1)) }
     const { upstream, publish } = start({ link: () => ({ client }) as unknown as Link })

@@ -62,7 +62,7 @@ describe('the feed', () => {
   const heardBy = async (channels: readonly string[]) =>
     Object.values(await agent.pubSubNumSub([...channels])).filter((count) => Number(count) === 1).length
 
-  it('resolves when Redis has confirmed the channel, for each of those who wait for it', async () => {
+  it('resolves every waiting subscribe call when Redis has confirmed the channel', async () => {
     const { feed } = await startFeed()
     await Promise.all([feed.subscribe('one'), feed.subscribe('two'), feed.subscribe('one')])
     assert.equal(await listeners('one'), 1)
@@ -71,7 +71,7 @@ describe('the feed', () => {
     assert.equal(feed.channels, 2)
   })
 
-  it('delivers messages in order, byte for byte, with the channel that they came on', async () => {
+  it('delivers messages in order and byte for byte, with their channel', async () => {
     const { feed, messages } = await startFeed()
     await Promise.all([feed.subscribe('bytes'), feed.subscribe('other')])
     const sent = Array.from({ length: 300 }, (_, i) => [i % 3 ? 'bytes' : 'other', Buffer.from([i & 255, 0xff, 0, 13])])
@@ -80,7 +80,7 @@ describe('the feed', () => {
     assert.deepEqual(messages, sent)
   })
 
-  it('leaves a channel in Redis when nobody wants it any more', async () => {
+  it('unsubscribes a channel in Redis after the last unsubscribe call', async () => {
     const { feed } = await startFeed()
     await Promise.all([feed.subscribe('stays'), feed.subscribe('goes')])
     feed.unsubscribe('goes')
@@ -89,7 +89,7 @@ describe('the feed', () => {
     await eventually(() => feed.channels === 1, 'the count to follow')
   })
 
-  it('says all of one tick in one SUBSCRIBE', { skip: withoutRealRedis }, async () => {
+  it('subscribes all channels of one tick with one SUBSCRIBE', { skip: withoutRealRedis }, async () => {
     const calls = async () => Number(/cmdstat_subscribe:calls=(\d+)/.exec(await agent.info('commandstats'))?.[1] ?? 0)
     const { feed } = await startFeed()
     const before = await calls()
@@ -97,7 +97,7 @@ describe('the feed', () => {
     assert.equal((await calls()) - before, 1)
   })
 
-  it('says nothing to Redis of a channel that is left and wanted again in one tick', {
+  it('sends no UNSUBSCRIBE for a channel that is wanted again in the same tick', {
     skip: withoutRealRedis,
   }, async () => {
     const { feed } = await startFeed()
@@ -111,7 +111,7 @@ describe('the feed', () => {
     assert.doesNotMatch(stats, /cmdstat_unsubscribe/)
   })
 
-  it('still hears a channel that is wanted again before Redis has answered that it was left', async () => {
+  it('delivers messages of a channel that is wanted again before its UNSUBSCRIBE is answered', async () => {
     const { feed, messages } = await startFeed()
     for (let round = 0; round < 20; round++) {
       await feed.subscribe('again')
@@ -123,7 +123,7 @@ describe('the feed', () => {
     }
   })
 
-  it('has in Redis what is wanted after any churn, and each confirmed channel is heard', async () => {
+  it('subscribes exactly the wanted channels after any churn', async () => {
     const { feed, messages } = await startFeed()
     const channels = Array.from({ length: 8 }, (_, i) => `churn-${i}`)
     const step = fc.record({ channel: fc.constantFrom(...channels), want: fc.boolean(), turns: fc.nat(3) })
@@ -153,7 +153,7 @@ describe('the feed', () => {
     )
   })
 
-  it('rejects with RedisUnavailable when there is no connection', async () => {
+  it('rejects subscribe with RedisUnavailable without a connection', async () => {
     const { feed, link } = await startFeed()
     proxy.cut()
     await eventually(() => link.link.state === 'lost', 'the loss')
@@ -161,7 +161,7 @@ describe('the feed', () => {
     proxy.restore()
   })
 
-  it('rejects with RedisUnavailable when the connection is lost before the answer', async () => {
+  it('rejects subscribe with RedisUnavailable when the connection is lost before the answer', async () => {
     const { feed, link } = await startFeed()
     proxy.hold()
     const waiting = [feed.subscribe('lost-1'), feed.subscribe('lost-2')]
@@ -172,7 +172,7 @@ describe('the feed', () => {
     for (const each of ['lost-1', 'lost-2']) feed.unsubscribe(each)
   })
 
-  it(`has all of ${CROWD} channels again before the next connection counts as ready`, async () => {
+  it(`subscribes all of ${CROWD} channels again before the next connection counts as ready`, async () => {
     const { feed, link } = await startFeed()
     const channels = Array.from({ length: CROWD }, (_, i) => `crowd-${i}`)
     await Promise.all(channels.map((each) => feed.subscribe(each)))
@@ -187,7 +187,7 @@ describe('the feed', () => {
     assert.equal(await heardBy(channels), CROWD - 1)
   })
 
-  it('has all channels again also when the connection after the loss is lost while it subscribes', async () => {
+  it('subscribes all channels again when the second connection is lost while it subscribes', async () => {
     const metrics = new Metrics()
     const messages: string[] = []
     const message = (channel: string) => void messages.push(channel)
@@ -218,7 +218,7 @@ describe('the feed', () => {
     await eventually(() => messages.length === 2, 'the messages')
   })
 
-  it('does not let anybody wait for a channel that was left before Redis was asked', async () => {
+  it('rejects a subscribe call whose channel is unsubscribed before it was sent', async () => {
     const { feed } = await startFeed()
     const waiting = feed.subscribe('never-sent')
     feed.unsubscribe('never-sent')
@@ -235,7 +235,7 @@ describe('the feed', () => {
       agent.sendCommand(['ACL', 'SETUSER', 'limited', 'on', '>pw', '+@all', '~*', 'resetchannels', '&allowed-*']),
     )
 
-    it('rejects with the error of Redis and stays usable', async () => {
+    it("rejects subscribe with Redis' own error for a forbidden channel, and the feed stays usable", async () => {
       const { feed, metrics } = await startFeed({ url: url() })
       const refused = feed.subscribe('forbidden')
       await within(assert.rejects(refused, isReply), 'the refusal')
@@ -245,7 +245,7 @@ describe('the feed', () => {
       assert.equal(await total(metrics, 'wsproxy_errors_total', { type: 'redis' }), 1)
     })
 
-    it('confirms the allowed channels that were asked for in the same tick', async () => {
+    it('confirms allowed channels that were subscribed in one command with a forbidden one', async () => {
       const { feed } = await startFeed({ url: url() })
       const asked = ['allowed-2', 'forbidden', 'allowed-3'].map((channel) =>
         feed.subscribe(channel).catch((error: Error) => {

@@ -97,7 +97,7 @@ const step: fc.Arbitrary<(model: Model) => void> = fc.oneof(
 )
 
 describe('the state of the subscriptions', () => {
-  it('has one command a channel under way and ends with confirmed = wanted, for any interleaving', () => {
+  it('keeps one command per channel in flight and ends with confirmed = wanted, for any interleaving', () => {
     assertProperty(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
         const model = new Model()
@@ -113,14 +113,14 @@ describe('the state of the subscriptions', () => {
     )
   })
 
-  it('says nothing when a channel is wanted and unwanted before it was sent', () => {
+  it('sends nothing for a channel that is wanted and unwanted before it was sent', () => {
     const subscriptions = new ChannelSubscriptions()
     subscriptions.want('a')
     subscriptions.unwant('a')
     assert.deepEqual(subscriptions.take(MANY), { subscribe: [], unsubscribe: [] })
   })
 
-  it('waits for the answer before it takes back what was sent', () => {
+  it('sends UNSUBSCRIBE only after the answer to SUBSCRIBE', () => {
     const subscriptions = new ChannelSubscriptions()
     subscriptions.want('a')
     assert.deepEqual(subscriptions.take(MANY).subscribe, ['a'])
@@ -130,7 +130,7 @@ describe('the state of the subscriptions', () => {
     assert.deepEqual(subscriptions.take(MANY).unsubscribe, ['a'])
   })
 
-  it('hands out every channel once, however small the batches', () => {
+  it('hands out every channel once, for any number of channels per command', () => {
     const subscriptions = new ChannelSubscriptions()
     const wanted = Array.from({ length: 25 }, (_, i) => `channel-${i}`)
     for (const each of wanted) subscriptions.want(each)
@@ -141,7 +141,7 @@ describe('the state of the subscriptions', () => {
     assert.deepEqual(taken, wanted)
   })
 
-  it('has everything wanted to send, and nothing confirmed, after the connection was lost', () => {
+  it('sends every wanted channel again after the connection was lost', () => {
     const subscriptions = new ChannelSubscriptions()
     for (const each of CHANNELS) subscriptions.want(each)
     subscriptions.subscribed(subscriptions.take(MANY).subscribe)

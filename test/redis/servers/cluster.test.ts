@@ -40,7 +40,7 @@ describe('with a Redis Cluster', { skip: withoutRealRedis }, () => {
     url = started.ws
   })
 
-  it('serves sessions and runs whose keys are on any server', async () => {
+  it('serves sessions and runs whose keys are on any server of a cluster', async () => {
     const clients = await Promise.all(ids.map((id) => join(url, id)))
     for (const id of ids) await agent.publish(sessionDown(id), `"${id}"`)
     for (const [i, client] of clients.entries()) assert.deepEqual(await client.take(1), [`"${ids[i]}"`])
@@ -51,7 +51,7 @@ describe('with a Redis Cluster', { skip: withoutRealRedis }, () => {
     for (const client of [...clients, ...runs]) await client.close()
   })
 
-  it('brings each message once to a socket that comes when the slot of its plain channel has moved', async () => {
+  it('delivers each message once to a socket that joins after the slot of its plain channel has moved', async () => {
     const id = 'moved'
     const slot = slotOf(sessionDown(id))
     const [from, to] = [cluster.nodes[primaryOf(slot)]!, cluster.nodes[(primaryOf(slot) + 1) % 3]!]
@@ -77,7 +77,7 @@ describe('with a Redis Cluster', { skip: withoutRealRedis }, () => {
     await migrateSlot(slot, to, from)
   })
 
-  it('lives through the fail-over of a server: no socket is closed, and those whose server it was are told of the gap', async () => {
+  it('keeps every socket through the fail-over of a cluster server and sends a gap to those it affects', async () => {
     const clients = await Promise.all(ids.map((id) => join(url, `f-${id}`)))
     await cluster.nodes[0]!.kill()
     await eventually(() => !gateway.redisReady, 'the loss to be noticed')
@@ -93,7 +93,7 @@ describe('with a Redis Cluster', { skip: withoutRealRedis }, () => {
     for (const client of clients) await client.close()
   })
 
-  it('uses sharded pub/sub when asked to, and follows a slot that moves', async (t) => {
+  it('uses sharded pub/sub with REDIS_SHARDED_PUBSUB and follows a slot that moves', async (t) => {
     const { ws: sharded } = await start(t, { REDIS_SHARDED_PUBSUB: 'true' })
     const clients = await Promise.all(ids.map((id) => join(sharded, `h-${id}`)))
     for (const id of ids) await agent.sPublish(sessionDown(`h-${id}`), '"sharded"')

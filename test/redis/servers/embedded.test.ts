@@ -13,7 +13,7 @@ import { watchRun } from '../../support/runs.ts'
 import { eventually, within } from '../../support/wait.ts'
 
 describe('a gateway on the embedded server', () => {
-  it('lets clients in at every door, however they come and go', async (t) => {
+  it('admits clients at every door on the embedded server', async (t) => {
     const server = await startEmbeddedRedis()
     const stopped = () => server.close()
     const port = Number(new URL(server.url).port)
@@ -56,7 +56,7 @@ describe('the embedded server', () => {
     return made
   }
 
-  it('is at the URL that it tells, on loopback', async () => {
+  it('listens at the URL that the embedded server returns, on loopback', async () => {
     assert.match(server.url, /^redis:\/\/127\.0\.0\.1:\d+$/)
     const one = await client()
     assert.equal(await one.ping(), 'PONG')
@@ -65,7 +65,7 @@ describe('the embedded server', () => {
     one.destroy()
   })
 
-  it('is on no other address of this machine', async () => {
+  it('does not listen on another address of this machine', async () => {
     const others = Object.values(networkInterfaces())
       .flatMap((each) => each ?? [])
       .filter(({ family, internal }) => family === 'IPv4' && !internal)
@@ -82,7 +82,7 @@ describe('the embedded server', () => {
     }
   })
 
-  it('sends keyspace events', async () => {
+  it('sends keyspace events from the embedded server', async () => {
     const [writer, subscriber] = [await client(), await client()]
     const events: string[] = []
     await subscriber.subscribe('__keyspace@0__:run', (event) => events.push(event))
@@ -93,7 +93,7 @@ describe('the embedded server', () => {
     for (const each of [writer, subscriber]) each.destroy()
   })
 
-  it('answers a small command without the pause of Nagle', async () => {
+  it("answers a small command without the delay of Nagle's algorithm", async () => {
     const one = await client()
     const startedAt = performance.now()
     for (let i = 0; i < 50; i++) await one.ping()
@@ -102,11 +102,11 @@ describe('the embedded server', () => {
     assert.ok(each < 30, `${each} ms a command`)
   })
 
-  it('rejects with EADDRINUSE where the port is taken', async () => {
+  it('rejects with EADDRINUSE when the port of the embedded server is taken', async () => {
     await assert.rejects(startEmbeddedRedis(Number(new URL(server.url).port)), { code: 'EADDRINUSE' })
   })
 
-  it('closes while clients are connected', async () => {
+  it('closes the embedded server while clients are connected', async () => {
     const other = await startEmbeddedRedis()
     const [idle, subscriber] = [await client(other.url), await client(other.url)]
     await subscriber.subscribe('channel', () => {})

@@ -25,7 +25,7 @@ describe('the flags of notify-keyspace-events', () => {
     Kmn: 'hgxe',
   }
   for (const [given, missing] of Object.entries(flags)) {
-    it(`"${given}" lack "${missing}"`, () => assert.equal(missingFlags(given), missing))
+    it(`finds that the keyspace flags "${given}" lack "${missing}"`, () => assert.equal(missingFlags(given), missing))
   }
 })
 
@@ -67,7 +67,7 @@ describe('notify-keyspace-events', { skip: withoutRealRedis }, () => {
     return `redis://${name}:secret@127.0.0.1:${redis.port}`
   }
 
-  it('that have all that is needed are nothing to talk about', async () => {
+  it('logs nothing when notify-keyspace-events has every flag needed', async () => {
     const started = await start()
     assert.deepEqual(lines(started), [])
     assert.equal(await missing(started), 0)
@@ -75,7 +75,7 @@ describe('notify-keyspace-events', { skip: withoutRealRedis }, () => {
   })
 
   for (const [flags, lacking] of Object.entries({ '': ALL, Elg: 'Khxe', KEh$: 'gxe' })) {
-    it(`"${flags}" are warned of in the log and in a metric, and left alone`, async () => {
+    it(`warns of the keyspace flags "${flags}" in log and metric, and does not change them`, async () => {
       await setFlags(flags)
       const before = await currentFlags()
       const started = await start()
@@ -86,7 +86,7 @@ describe('notify-keyspace-events', { skip: withoutRealRedis }, () => {
       assert.equal(await currentFlags(), before)
     })
 
-    it(`"${flags}" get what they lack with REDIS_SET_KEYSPACE_EVENTS=true, and keep the rest`, async () => {
+    it(`adds what the keyspace flags "${flags}" lack with REDIS_SET_KEYSPACE_EVENTS=true`, async () => {
       await setFlags(flags)
       const before = await currentFlags()
       const started = await start({ REDIS_SET_KEYSPACE_EVENTS: 'true' })
@@ -100,7 +100,7 @@ describe('notify-keyspace-events', { skip: withoutRealRedis }, () => {
     })
   }
 
-  it('are checked again on each new connection: what is missing later is reported, and what is there again is not', async () => {
+  it('checks the keyspace flags again on each new connection', async () => {
     const started = await start()
     await setFlags('')
     await reconnect(started)
@@ -112,7 +112,7 @@ describe('notify-keyspace-events', { skip: withoutRealRedis }, () => {
     assert.equal(lines(started).length, 1)
   })
 
-  it('that a restart has reset are set again with REDIS_SET_KEYSPACE_EVENTS=true', async () => {
+  it('sets keyspace flags that a restart has reset again with REDIS_SET_KEYSPACE_EVENTS=true', async () => {
     const started = await start({ REDIS_SET_KEYSPACE_EVENTS: 'true' })
     const client = await watchRun(started, 'again')
     await setFlags('')
@@ -123,7 +123,7 @@ describe('notify-keyspace-events', { skip: withoutRealRedis }, () => {
   })
 
   for (const set of ['false', 'true']) {
-    it(`behind a user without CONFIG are no error, with REDIS_SET_KEYSPACE_EVENTS=${set}`, async () => {
+    it(`starts with a user without CONFIG, with REDIS_SET_KEYSPACE_EVENTS=${set}`, async () => {
       const started = await start({ REDIS_SET_KEYSPACE_EVENTS: set }, await user('noconfig', '-config'))
       const [line, ...more] = lines(started)
       assert.deepEqual([line?.level, more], ['info', []])
@@ -136,7 +136,7 @@ describe('notify-keyspace-events', { skip: withoutRealRedis }, () => {
     })
   }
 
-  it('that are known to lack something and may not be set are reported as missing', async () => {
+  it('reports missing keyspace flags when the user may not set them', async () => {
     await setFlags('')
     const started = await start({ REDIS_SET_KEYSPACE_EVENTS: 'true' }, await user('readonly', '-config|set'))
     assert.equal((await fetch(`${started.http}/ready`)).status, 200)

@@ -15,7 +15,7 @@ import { eventually } from '../../support/wait.ts'
 const BLOCKED_MS = 6000
 
 describe('the pause before the next attempt', () => {
-  it('is at most 50 ms after the first failure', () => {
+  it('pauses at most 50 ms after the first failure', () => {
     assertProperty(
       fc.property(fc.double({ min: 0, max: 0.999999, noNaN: true }), (random) => {
         const pause = backoffMs(1, () => random)
@@ -24,7 +24,7 @@ describe('the pause before the next attempt', () => {
     )
   })
 
-  it('doubles from 100 ms to 5 s, with jitter over its upper half', () => {
+  it('doubles the pause from 100 ms to 5 s, with jitter over its upper half', () => {
     for (const [failures, full] of [
       [2, 100],
       [3, 200],
@@ -46,7 +46,7 @@ describe('the pause before the next attempt', () => {
     }
   })
 
-  it('never passes 5 s, and is never shorter than half of what came before it', () => {
+  it('never pauses longer than 5 s, nor shorter than half of the previous pause', () => {
     assertProperty(
       fc.property(fc.nat(10_000), fc.double({ min: 0, max: 1, noNaN: true }), (failures, random) => {
         const pause = backoffMs(failures, () => random)
@@ -73,19 +73,19 @@ describe('a link', () => {
     return link
   }
 
-  it('connects, and says so once', async () => {
+  it('reports ready once when the link has connected', async () => {
     const { link, seen, metrics } = keep(await openLink(url()))
     assert.equal(await link.client.ping(), 'PONG')
     assert.deepEqual(seen, { ready: 1, lost: 0 })
     assert.equal(await total(metrics, 'wsproxy_redis_reconnects_total'), 0)
   })
 
-  it('throws RedisUnavailable for its client until there is one', () => {
+  it('throws RedisUnavailable for the client until the link is ready', () => {
     const { link } = keep(newLink(url()))
     assert.throws(() => link.client, RedisUnavailable)
   })
 
-  it('says that it was lost, comes back, and counts and logs both', async () => {
+  it('reports, counts and logs the loss of a link and its return', async () => {
     const { link, seen, metrics, log } = keep(await openLink(url(), { name: 'commands' }))
     proxy.cut()
     await eventually(() => link.state === 'lost', 'the loss')
@@ -102,7 +102,7 @@ describe('a link', () => {
     assert.equal(events.at(-1), 'redis-ready')
   })
 
-  it('says that it was lost once, however many attempts fail after it', async () => {
+  it('reports the loss of a link once, however many attempts fail after it', async () => {
     const { link, seen, log } = keep(await openLink(url()))
     proxy.cut()
     await eventually(() => log.filter(({ event }) => event === 'redis-lost').length >= 4, 'four failures')
@@ -116,7 +116,7 @@ describe('a link', () => {
     await eventually(() => link.state === 'ready', 'the next connection')
   })
 
-  it('begins with the short pause again after it was back', async () => {
+  it('begins with the short pause again after the link was ready', async () => {
     const { link, log } = keep(await openLink(url()))
     for (let round = 0; round < 2; round++) {
       proxy.cut()
@@ -128,7 +128,7 @@ describe('a link', () => {
     assert.equal(first.length, 2)
   })
 
-  it('is ready only when it is prepared, and tries again when that fails', async () => {
+  it('counts as ready only after prepare, and connects again when prepare fails', async () => {
     let attempts = 0
     const { link, seen } = keep(
       newLink(url(), {
@@ -143,7 +143,7 @@ describe('a link', () => {
     assert.deepEqual(seen, { ready: 1, lost: 0 })
   })
 
-  it('stays with a server that cannot save its data, and refuses PING for it', async () => {
+  it('keeps the link to a server that cannot save its data and refuses PING', async () => {
     const server = createServer((socket) => {
       socket.on('error', () => {})
       socket.on('data', (bytes) => {
@@ -160,7 +160,7 @@ describe('a link', () => {
     server.close()
   })
 
-  it('goes on when who is told of it throws', async () => {
+  it('reconnects after a connection listener threw', async () => {
     let throws = true
     const raise = () => {
       if (throws) throw new Error('for the test')
@@ -176,7 +176,7 @@ describe('a link', () => {
     assert.equal(log.filter(({ msg }) => /connection listener threw/.test(String(msg))).length, 2)
   })
 
-  it('makes its next attempt when it is told that the server is there, whatever its pause', async () => {
+  it('makes the next attempt at once after hurry, whatever its pause', async () => {
     const { link, log } = keep(await openLink(url()))
     proxy.cut()
     const pause = () => Number(log.filter(({ event }) => event === 'redis-lost').at(-1)?.pauseMs)
@@ -189,7 +189,7 @@ describe('a link', () => {
     assert.ok(performance.now() - startedAt < pauseMs, 'before the pause was over')
   })
 
-  it('is replaced by another when it is told to', async () => {
+  it('replaces the connection on restart', async () => {
     const { link, seen } = keep(await openLink(url()))
     const id = await link.client.sendCommand(['CLIENT', 'ID'])
     link.restart('for the test')
@@ -197,7 +197,7 @@ describe('a link', () => {
     assert.notEqual(await link.client.sendCommand(['CLIENT', 'ID']), id)
   })
 
-  it('notices a server that says nothing any more, though the connection stays', async () => {
+  it('detects a server that stops answering while its connection stays open', async () => {
     const { link, log, seen } = keep(await openLink(url()))
     proxy.hold()
     await eventually(() => link.state === 'lost', 'the loss')
@@ -206,7 +206,7 @@ describe('a link', () => {
     await eventually(() => seen.ready === 2, 'the next connection')
   })
 
-  it('is not lost because this process itself was blocked for a while', async () => {
+  it('keeps the link when this process was blocked for a while', async () => {
     const { link, seen, log } = keep(await openLink(redis.url))
     const until = performance.now() + BLOCKED_MS
     while (performance.now() < until);
@@ -216,7 +216,7 @@ describe('a link', () => {
     assert.deepEqual(seen, { ready: 1, lost: 0 }, JSON.stringify(log))
   })
 
-  it('gives up an attempt whose server accepts and then says nothing', async () => {
+  it('gives up an attempt when the server accepts and then does not answer', async () => {
     const { connections } = proxy
     proxy.hold()
     try {
@@ -229,7 +229,7 @@ describe('a link', () => {
     }
   })
 
-  it('does not come back after it was closed', async () => {
+  it('does not reconnect after close', async () => {
     const { link, seen } = keep(await openLink(url()))
     const { connections } = proxy
     link.close()
@@ -241,7 +241,7 @@ describe('a link', () => {
     assert.equal(seen.ready, 1)
   })
 
-  it('is not given up while messages still arrive, however late the answers to its pings', async () => {
+  it('keeps the link while messages arrive, however late its pings are answered', async () => {
     let arrived = 0
     const arriving = setInterval(() => arrived++, 100)
     const made = await openLink(`redis://127.0.0.1:${proxy.port}`, { progress: () => arrived })
@@ -259,7 +259,7 @@ describe('a link', () => {
     }
   })
 
-  it('can be closed while it is connecting, and leaves no connection behind', async (t) => {
+  it('leaves no connection behind when closed while connecting', async (t) => {
     const way = await proxyFor(t, redis.port)
     const connecting = newLink(`redis://127.0.0.1:${way.port}`)
     connecting.close()
@@ -274,7 +274,7 @@ describe('a link', () => {
     assert.equal(connecting.seen.ready + barely.seen.ready, 0)
   })
 
-  it('can be closed while it waits for an answer, and leaves no connection behind', async (t) => {
+  it('leaves no connection behind when closed while it waits for an answer', async (t) => {
     const way = await proxyFor(t, redis.port)
     way.hold()
     const waiting = newLink(`redis://127.0.0.1:${way.port}`)
@@ -285,7 +285,7 @@ describe('a link', () => {
     assert.equal(waiting.seen.ready, 0)
   })
 
-  it('can be closed while it waits for its next attempt, and makes none', async () => {
+  it('makes no attempt when closed during the pause', async () => {
     proxy.cut()
     const waiting = newLink(url())
     await eventually(() => waiting.log.length >= 3, 'some failures')
@@ -298,7 +298,7 @@ describe('a link', () => {
     assert.equal(waiting.seen.ready, 0)
   })
 
-  it('enters with the password of its URL, and keeps trying with a wrong one', {
+  it('authenticates with the password of the URL, and keeps trying with a wrong one', {
     skip: withoutRealRedis,
   }, async (t) => {
     const guarded = await realRedisFor(t, ['--requirepass', 'open sesame'])

@@ -87,7 +87,7 @@ describe('a Redis Cluster with sharded pub/sub', { skip: withoutRealRedis }, () 
     assert.deepEqual(complaints, [])
   }
 
-  it('is followed when a slot moves while it is in use: its sockets are told of the gap, and no others', async () => {
+  it('sends a gap to the sockets of a moved slot only, and loses nothing outside it', async () => {
     const [moving, ...others] = sessions as [Session, ...Session[]]
     const slot = slotOf(sessionDown(moving.id))
     const [from, to] = [cluster.nodes[primaryOf(slot)]!, cluster.nodes[(primaryOf(slot) + 1) % 3]!]
@@ -108,7 +108,7 @@ describe('a Redis Cluster with sharded pub/sub', { skip: withoutRealRedis }, () 
     await assertAccounted([{ from: began - MAP_MS, to: Date.now() }])
   })
 
-  it('is asked in the right place while a slot moves: for a token, and for a run', async () => {
+  it('reads tokens and runs with ASK while their slot is being moved', async () => {
     const ids = Array.from({ length: 200 }, (_, i) => createHash('md5').update(`asking-${round}-${i}`).digest('hex'))
     const session = ids.find((id) => primaryOf(slotOf(sessionAuth(id))) === 1)!
     const run = ids.find((id) => primaryOf(slotOf(id)) === 1)!
@@ -133,7 +133,7 @@ describe('a Redis Cluster with sharded pub/sub', { skip: withoutRealRedis }, () 
     await client.close()
   })
 
-  it('is followed by client frames when the slot of :up moves', async () => {
+  it('publishes client frames to the new server when the slot of :up moves', async () => {
     const [{ id, client }] = sessions as [Session]
     const slot = slotOf(sessionUp(id))
     const [from, to] = [cluster.nodes[primaryOf(slot)]!, cluster.nodes[(primaryOf(slot) + 1) % 3]!]
@@ -152,7 +152,7 @@ describe('a Redis Cluster with sharded pub/sub', { skip: withoutRealRedis }, () 
     await migrateSlot(slot, to, from)
   })
 
-  it('sends what client frames waited for when their slot has a server again, though no link had to come back', async () => {
+  it('publishes held frames when their slot gets a server again without a reconnect', async () => {
     const [{ id, client }] = sessions as [Session]
     const slot = slotOf(sessionUp(id))
     const node = cluster.nodes[primaryOf(slot)]!
@@ -181,7 +181,7 @@ describe('a Redis Cluster with sharded pub/sub', { skip: withoutRealRedis }, () 
     await ear.sUnsubscribe(sessionUp(id))
   })
 
-  it('loses a server for which there is no other: its sessions wait for it, and others do not notice', async () => {
+  it('keeps the sessions of a lost server waiting, and those of other servers served', async () => {
     const lost = 2
     const isLost = (name: string) => primaryOf(slotOf(name)) === lost
     const hit = sessions.filter(({ id }) => isLost(sessionDown(id)))

@@ -56,7 +56,7 @@ describe('with Redis Sentinel', { skip: withoutRealRedis }, () => {
     await newcomer.close()
   }
 
-  it('finds the master, and follows a fail-over that somebody has asked for', async () => {
+  it('finds the master and follows a fail-over by SENTINEL FAILOVER', async () => {
     const old = await sentinels.master()
     const clients = { a: await join(agents.get(old)!, 'a'), b: await join(agents.get(old)!, 'b') }
     await agents.get(old)!.publish(sessionDown('a'), marker('before'))
@@ -81,7 +81,7 @@ describe('with Redis Sentinel', { skip: withoutRealRedis }, () => {
     assert.deepEqual(accountDown(witness, published, [{ from: 0, to: Date.now() }]), [])
   })
 
-  it('follows the fail-over after the death of the master: sockets stay, and are told of the gap', async () => {
+  it('follows the fail-over after the master died, and sends each socket a gap', async () => {
     await bothInSync()
     const old = await sentinels.master()
     const clients = { c: await join(agents.get(old)!, 'c'), d: await join(agents.get(old)!, 'd') }

@@ -19,7 +19,7 @@ function said(chunks: Buffer[], word = Buffer.from('_end')): [string, boolean, b
 }
 
 describe('what is said of messages that came together', () => {
-  it('holds for all of them, and for no others', () => {
+  it('computes the facts of a chunk for all its messages and no others', () => {
     const together = Buffer.concat(['one', 'the_end', 'é'].map(message))
     assert.deepEqual(said([message('before'), together, message('after')]), [
       ['before', true, false],
@@ -30,7 +30,7 @@ describe('what is said of messages that came together', () => {
     ])
   })
 
-  it('holds for a message that came in pieces, wherever it was cut', () => {
+  it('computes the facts of a message that arrived in two chunks, wherever it was cut', () => {
     for (const text of ['the_end', 'né']) {
       const whole = Buffer.concat([message('x'), message(text), message('y')])
       for (let at = 1; at < whole.length; at++) {
@@ -44,7 +44,7 @@ describe('what is said of messages that came together', () => {
     }
   })
 
-  it('is found anew for another text', () => {
+  it('searches a chunk again for another text', () => {
     const chunk = new Chunk(Buffer.from('a_b'))
     const [one, other] = [Buffer.from('_b'), Buffer.from('_c')]
     assert.deepEqual(

@@ -37,7 +37,7 @@ describe('a connection to Redis', () => {
   })
   afterEach(() => connection.destroy())
 
-  it('answers with text, numbers and lists, and with maps as flat lists', async () => {
+  it('returns replies as text, numbers and lists, and maps as flat lists', async () => {
     assert.equal(await connection.ping(), 'PONG')
     assert.equal(await connection.sendCommand(['SET', 'text', 'é😀']), 'OK')
     assert.equal(await connection.sendCommand(['GET', 'text']), 'é😀')
@@ -47,18 +47,18 @@ describe('a connection to Redis', () => {
     assert.deepEqual(await connection.sendCommand(['HMGET', 'hash', 'a', 'x']), ['1', null])
   })
 
-  it('rejects with the error of Redis, and goes on', async () => {
+  it('rejects a command with the error reply of Redis and stays usable', async () => {
     await assert.rejects(connection.sendCommand(['HGET', 'hash']), ErrorReply)
     assert.equal(await connection.ping(), 'PONG')
   })
 
-  it('answers ten thousand commands of one turn, large ones among them, in their order', async () => {
+  it('answers ten thousand commands of one turn in order, large ones among them', async () => {
     const given = Array.from({ length: 10_000 }, (_, i) => `${i}${'.'.repeat(i % 1000 === 0 ? 100_000 : i % 50)}`)
     const answers = given.map((text) => connection.sendCommand(['PING', Buffer.from(text)]))
     assert.deepEqual(await within(Promise.all(answers), 'all answers'), given)
   })
 
-  it('uses the database that it was told to', { skip: withoutRealRedis }, async () => {
+  it('selects the database of the target', { skip: withoutRealRedis }, async () => {
     const third = await connectTo(redis.port, 3)
     await third.sendCommand(['SET', 'where', 'in 3'])
     assert.equal(await connection.sendCommand(['GET', 'where']), null)
@@ -67,7 +67,7 @@ describe('a connection to Redis', () => {
     third.destroy()
   })
 
-  it('says that a command was not sent which came after the end, and says so later', async () => {
+  it('fails a command after the end of the connection as Unsent, and not synchronously', async () => {
     connection.destroy()
     const failures: Error[] = []
     const failed = (error: Error) => failures.push(error)
@@ -77,7 +77,7 @@ describe('a connection to Redis', () => {
     assert.ok(failures[0] instanceof Unsent)
   })
 
-  it('lets a user in who has no password', { skip: withoutRealRedis }, async () => {
+  it('authenticates a user without a password (nopass)', { skip: withoutRealRedis }, async () => {
     await connection.sendCommand(['ACL', 'SETUSER', 'guest', 'on', 'nopass', '+@all', '~*', '&*'])
     const guest = new RedisConnection({ ...targetAt(redis.port), username: 'guest' }, 'wsproxy-test')
     await within(guest.connect(), 'the connection')
@@ -85,7 +85,7 @@ describe('a connection to Redis', () => {
     guest.destroy()
   })
 
-  it('goes on when somebody who waited for an answer throws, and lets that be heard', async () => {
+  it('survives a waiter that throws, and raises its error as uncaughtException', async () => {
     const file = new URL('../../../src/redis/wire/connection.js', import.meta.url)
     const code = `
       import { RedisConnection } from ${JSON.stringify(file.href)}
@@ -127,7 +127,7 @@ describe('a connection to a server that misbehaves', () => {
     peer.destroy()
   })
 
-  it('tells which commands may have arrived when it ended, and which have never left', async () => {
+  it('fails commands that may have arrived differently from unsent ones when the connection ends', async () => {
     peer.pause()
     const outcomes: string[] = []
     const give = (what: string, size: number) =>
@@ -146,7 +146,7 @@ describe('a connection to a server that misbehaves', () => {
     assert.equal(ends.length, 1)
   })
 
-  it('sends what it held back when the server reads again', async () => {
+  it('sends what backpressure held back when the server reads again', async () => {
     peer.pause()
     let bytes = 0
     const large = connection.sendCommand(['SET', 'large', Buffer.alloc(16 * 1024 * 1024)])
@@ -164,7 +164,7 @@ describe('a connection to a server that misbehaves', () => {
     assert.ok(bytes > 16 * 1024 * 1024)
   })
 
-  it('takes what was given after the server had closed its side for not sent', async () => {
+  it('fails commands as Unsent after the server has closed its side', async () => {
     const outcomes: string[] = []
     peer.removeAllListeners('data')
     peer.on('data', () => outcomes.push('arrived'))
@@ -182,7 +182,7 @@ describe('a connection to a server that misbehaves', () => {
     assert.ok(outcomes.filter((each) => each !== 'unsent').length <= 2, outcomes.join())
   })
 
-  it('takes no answer for a command that was not sent yet', async () => {
+  it('ends the connection when a reply arrives for a command that was not sent', async () => {
     peer.pause()
     const large = connection.sendCommand(['SET', 'large', Buffer.alloc(64 * 1024 * 1024)])
     await new Promise(setImmediate)
@@ -195,7 +195,7 @@ describe('a connection to a server that misbehaves', () => {
     assert.match(String(ends[0]), /a reply to no command/)
   })
 
-  it('goes on when a sharded subscription is ended by both sides, which has one answer too many', async () => {
+  it('ignores the extra MOVED reply when both sides end a sharded subscription', async () => {
     for (const more of ['-MOVED 866 127.0.0.1:7001\r\n', '']) {
       const answer = connection.ping()
       peer.once('data', () => peer.write(`+PONG\r\n${more}`))
@@ -205,20 +205,20 @@ describe('a connection to a server that misbehaves', () => {
   })
 
   for (const [what, bytes] of [
-    ['an answer that nobody has asked for', '+OK\r\n'],
-    ['something that is no RESP', 'HTTP/1.1 400 Bad Request\r\n'],
+    ['a reply to no command', '+OK\r\n'],
+    ['bytes that are not RESP', 'HTTP/1.1 400 Bad Request\r\n'],
   ] as const) {
-    it(`ends at ${what}, once, and fails what is under way`, async () => {
-      if (what.startsWith('something')) void connection.ping().catch((error) => ends.push(error))
+    it(`ends the connection once at ${what} and fails the commands in flight`, async () => {
+      if (what.startsWith('bytes')) void connection.ping().catch((error) => ends.push(error))
       peer.write(bytes)
       await eventually(() => ends.length > 0, 'the end')
       await eventually(() => peer.destroyed || peer.readableEnded, 'the connection to be closed')
       assert.match(String(ends.at(-1)), /RESP/)
-      assert.equal(ends.length, what.startsWith('something') ? 2 : 1)
+      assert.equal(ends.length, what.startsWith('bytes') ? 2 : 1)
     })
   }
 
-  it('ends when the server closes it, and fails what is under way', async () => {
+  it('fails the commands in flight when the server closes the connection', async () => {
     const waiting = connection.sendCommand(['PING'])
     await once(peer, 'data')
     peer.end()

@@ -57,10 +57,10 @@ const VALUES: readonly [string, unknown][] = [
 
 describe('RESP', () => {
   for (const [text, value] of VALUES) {
-    it(`reads ${JSON.stringify(text)}`, () => assert.deepEqual(readWhole(text), [['reply', value]]))
+    it(`reads the RESP value ${JSON.stringify(text)}`, () => assert.deepEqual(readWhole(text), [['reply', value]]))
   }
 
-  it('reads messages of channels, of sharded ones and of patterns', () => {
+  it('reads messages of plain channels, sharded channels and patterns', () => {
     const sharded = `>3\r\n${bulk('smessage')}${bulk('c')}${bulk('p')}`
     const pattern = `>4\r\n${bulk('pmessage')}${bulk('a*')}${bulk('ab')}${bulk('p')}`
     assert.deepEqual(readWhole(message('c', '') + sharded + pattern), [
@@ -71,7 +71,7 @@ describe('RESP', () => {
     assert.deepEqual(readWhole(`>3\r\n${bulk('subscribe')}${bulk('c')}:1\r\n`), [['push', 'subscribe', 'c', 1]])
   })
 
-  it('is the same wherever the stream is cut', () => {
+  it('reads the same values wherever the RESP stream is cut', () => {
     const stream = VALUES.map(([text]) => text + message('channel', `${text}é\xff`)).join('')
     const whole = readWhole(stream)
     const bytes = Buffer.from(stream, 'latin1')
@@ -92,7 +92,7 @@ describe('RESP', () => {
     )
   })
 
-  it('copies a large message that comes in many chunks only once', () => {
+  it('copies a large message once, however many chunks it arrives in', () => {
     const { reader, log } = readerWithLog()
     const bytes = Buffer.from(message('c', 'x'.repeat(20_000_000)))
     const startedAt = process.cpuUsage()
@@ -103,7 +103,7 @@ describe('RESP', () => {
     assert.ok(user + system < 2_000_000, `${user + system} us`)
   })
 
-  it('looks at a large answer of many small values only once, however many chunks it comes in', () => {
+  it('scans a large reply of many small values once, however many chunks it arrives in', () => {
     const { reader, log } = readerWithLog()
     const fields = Array.from({ length: 200_000 }, (_, i) => bulk(`field-${i}`) + bulk(`value-${i}`)).join('')
     const bytes = Buffer.from(`%200000\r\n${fields}`)
@@ -115,7 +115,7 @@ describe('RESP', () => {
     assert.ok(user + system < 3_000_000, `${user + system} us`)
   })
 
-  it('ends with a clear error at what is no RESP', () => {
+  it('throws an error that begins with RESP at bytes that are not RESP', () => {
     const wrong = [
       'HTTP/1.1 400\r\n',
       '$x\r\n',
@@ -141,7 +141,7 @@ describe('RESP', () => {
 
   const written = (writer: CommandWriter) => Buffer.concat(writer.take())
 
-  it('is written as bulk strings, with the length in bytes', () => {
+  it('writes commands as bulk strings with their length in bytes', () => {
     const writer = new CommandWriter()
     writer.append(['SUBSCRIBE', 'a', 'é'])
     writer.append(['P', Buffer.from([255]), ''])
@@ -154,7 +154,7 @@ describe('RESP', () => {
     assert.deepEqual(writer.take(), [])
   })
 
-  it('is written the same whatever the sizes, and what was taken stays as it is until its room may be used again', () => {
+  it('writes commands of any size correctly and does not change taken buffers until reuse', () => {
     const text = fc.oneof(fc.string(), fc.string({ unit: 'grapheme' }), fc.constant('x'.repeat(70_000)))
     const sizes = fc.oneof(fc.nat(300), fc.constantFrom(16_384, 16_385, 65_536, 200_000))
     const bytes = sizes.map((size) => Buffer.alloc(size, size % 251))
