@@ -10,8 +10,9 @@ import { startEmbeddedRedis } from '../src/redis/servers/embedded.ts'
 import { createLogger } from '../src/telemetry/log.ts'
 
 /**
- * Shows the session door and the run door on one screen of 80 columns in about ten seconds. The agent speaks only Redis and the client
- * only WebSocket. Gateway, Redis and both connections are real; only the agent's answer is fixed.
+ * Shows the session door and the run door on one screen of 80 columns in about ten seconds. The
+ * agent speaks only Redis and the client only WebSocket. Gateway, Redis and both connections are
+ * real; only the agent's answer is fixed.
  */
 
 const WORDS = 'Every word went from an agent through Redis to your WebSocket.'.split(' ')
@@ -79,7 +80,7 @@ async function refusedAgain(url: string, token: string): Promise<void> {
   response.destroy()
 }
 
-/** Fills the hash of a run step by step, and prints the checklist that a client of the run door sees after each step. */
+/** Fills the hash of a run step by step, and prints the checklist that a client sees each time. */
 async function runDoor(gatewayUrl: string, redisUrl: string): Promise<void> {
   const writer = createClient({ url: redisUrl })
   await writer.connect()

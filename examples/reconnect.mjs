@@ -6,8 +6,9 @@ const MAX_PAUSE_MS = 30_000
 const FINAL = new Set([1000, 1003, 1009, 4401, 4403])
 
 /**
- * Follows a session for as long as that makes sense. `getToken` asks your backend for a new token; `onFrame` gets each frame of the
- * agent; `onEnd` gets the close code, or the HTTP status of a refusal, after which the client does not come back.
+ * Follows a session and reconnects while that makes sense. `getToken` asks your backend for a new
+ * token. `onFrame` gets each frame of the agent. `onEnd` gets the close code, or the HTTP status
+ * of a refusal, after which the client does not reconnect.
  */
 export function follow(url, { getToken, onFrame, onEnd }) {
   let pauseMs = FIRST_PAUSE_MS

@@ -236,7 +236,7 @@ interface ScriptedPage {
   readonly stop: () => void
 }
 
-/** Runs the script of a page with ws in place of the browser's WebSocket, and with as much of a document as the script uses. */
+/** Runs the script of a page with ws as its WebSocket and the few parts of a document it uses. */
 function runScript(file: string, gateway: string): ScriptedPage {
   const [, script] = /<script type="module">([\s\S]*)<\/script>/.exec(page(`examples/${file}`)) ?? []
   assert.ok(script !== undefined, `${file} has a script`)

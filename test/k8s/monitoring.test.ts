@@ -91,7 +91,7 @@ describe('what is scraped from a gateway that works', () => {
         known.set(label!, (known.get(label!) ?? new Set()).add(value!))
       }
     }
-    // Series that only a fault or a launch makes: the page of metrics lists their labels, and a test compares it with the code.
+    // Series that only a fault or a launch makes. The page of metrics has their labels.
     for (const [metric, kind, labels] of METRICS.filter(([, each]) => each !== 'gauge')) {
       for (const name of kind === 'counter' ? [metric!] : [`${metric}_bucket`, `${metric}_sum`, `${metric}_count`]) {
         const known = series.get(name) ?? new Map<string, Set<string>>()
