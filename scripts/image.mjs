@@ -1,12 +1,14 @@
 #!/usr/bin/env node
 /**
- * Does what the Dockerfile says without a Docker engine: each stage is a folder, COPY copies (from the files that .dockerignore lets
- * through), RUN runs. Both files are read, not repeated, so this cannot drift from them. Plain Node, no packages.
+ * Builds the image of the Dockerfile without a Docker engine: each stage is a folder, COPY copies
+ * (the files that .dockerignore lets through), RUN runs. It reads both files, so it cannot drift
+ * from them. Plain Node, no packages.
  *
  *   node scripts/image.mjs [--npm] [folder]
  *
- * Prints one JSON object: how the image is started, and its compressed size. With --npm the packages are installed as in the Dockerfile; without
- * it "npm install" takes them from node_modules. Exit status 1 when the image is larger than it may be.
+ * Prints one JSON object: how to start the image, and its compressed size. With --npm it installs
+ * the packages as the Dockerfile does; without it "npm install" copies them from node_modules.
+ * Exit status 1: the image exceeds its limit.
  */
 import { spawnSync } from 'node:child_process'
 import {
@@ -30,13 +32,15 @@ const read = (name) => readFileSync(join(root, name), 'utf8')
 
 const LIMIT_BYTES = 60_000_000
 /**
- * What lies below our files, for linux/amd64. Node: its executable, version 22.23.3, by gzip -6. Base: the Debian 12 packages of the image (libc6,
- * libssl3, libgcc-s1, libgomp1, libstdc++6, base-files, netbase, tzdata, ca-certificates) are 6.1 MB as .deb, which is xz; a third more as gzip.
+ * The size of the layers below our files, for linux/amd64. Node: its executable, version 22.23.3,
+ * by gzip -6. Base: the Debian 12 packages of the image (libc6, libssl3, libgcc-s1, libgomp1,
+ * libstdc++6, base-files, netbase, tzdata, ca-certificates) have 6.1 MB as .deb files, which use
+ * xz; gzip takes a third more.
  */
 const NODE_BYTES = 43_963_781
 const BASE_BYTES = 8_200_000
 
-/** The instructions of a Dockerfile: lines joined, comments gone. */
+/** The instructions of a Dockerfile, with joined lines and without comments. */
 function instructions(text) {
   return text
     .split('\n')
@@ -50,7 +54,10 @@ function instructions(text) {
     .map(([, name, rest]) => ({ name: name.toUpperCase(), rest }))
 }
 
-/** Whether .dockerignore lets a path into the context: the last line that matches decides, and a folder stands for all in it. */
+/**
+ * Returns whether .dockerignore lets a path into the context: the last matching line decides, and a
+ * folder stands for all of its content.
+ */
 function ignoreRule(text) {
   const rules = text
     .split('\n')
@@ -79,7 +86,9 @@ function makeContext(to) {
   }
 }
 
-/** What npm would install for production: what package.json names, and what that needs in turn. */
+/**
+ * The packages of a production install: those in package.json and their dependencies, recursively.
+ */
 function productionPackages() {
   const found = new Set()
   const visit = (names) => {
@@ -94,7 +103,7 @@ function productionPackages() {
   return found
 }
 
-/** "npm install" from the packages that are here. */
+/** Does "npm install" with the packages that are already installed here. */
 function installFromHere(cwd, args) {
   const here = join(root, 'node_modules')
   const target = join(cwd, 'node_modules')
@@ -132,7 +141,7 @@ function copy(stage, stages, context, rest) {
   }
 }
 
-/** Runs all stages below `folder`. @returns the last one, with what it says of how to run it. */
+/** Runs all stages below `folder`. @returns the last stage, with how to run the image. */
 function assemble(folder, withNpm) {
   const context = join(folder, 'context')
   makeContext(context)
@@ -160,13 +169,13 @@ function assemble(folder, withNpm) {
     CMD: (rest) => (stage.command = JSON.parse(rest)),
   }
   for (const { name, rest } of instructions(read('Dockerfile'))) {
-    if (act[name] === undefined) throw new Error(`the Dockerfile has ${name}, which this script does not know`)
+    if (act[name] === undefined) throw new Error(`the Dockerfile has ${name}, which this script does not support`)
     act[name](rest)
   }
   return stage
 }
 
-/** Files as a layer holds them, compressed: contents in blocks of 512 bytes after a header of 512. */
+/** The compressed size of a layer: each file as blocks of 512 bytes after a header of 512 bytes. */
 function compressedBytes(folder) {
   const blocks = []
   for (const entry of readdirSync(folder, { withFileTypes: true, recursive: true })) {

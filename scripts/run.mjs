@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /**
- * Runs the project's commands on a fresh clone with nothing but Node: installs what is missing or older than the lockfile, compiles what
- * has changed, then does what was asked. Plain Node, no packages: they may not be there yet.
+ * Runs the project's commands on a fresh clone with nothing but Node. It installs packages when
+ * they are missing or older than the lockfile, compiles changed sources, then runs the command.
+ * Plain Node, no packages, because they may not be installed yet.
  */
 import { spawnSync } from 'node:child_process'
 import { randomInt } from 'node:crypto'
@@ -14,7 +15,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const bin = (name) => join(root, 'node_modules', '.bin', name)
 const modified = (path) => (existsSync(join(root, path)) ? statSync(join(root, path)).mtimeMs : 0)
 
-/** Runs a command with our terminal; ends the process with its status when it fails. */
+/** Runs a command with this terminal. Ends the process with the command's status when it fails. */
 function run(command, args, { quiet = false, env = {} } = {}) {
   const options = { cwd: root, stdio: quiet ? ['ignore', 'pipe', 'pipe'] : 'inherit', env: { ...process.env, ...env } }
   const { status, signal, error, stdout, stderr } = spawnSync(command, args, options)
@@ -27,9 +28,10 @@ function run(command, args, { quiet = false, env = {} } = {}) {
 function install() {
   if (modified('node_modules/.package-lock.json') >= modified('package-lock.json')) return
   console.error('installing dependencies (npm install)')
-  // Not npm ci: it fails where the lockfile lacks a binary of a platform that some registry does not carry, which no other platform needs.
+  // Not npm ci: it fails when the lockfile lists a binary for another platform that the registry
+  // lacks.
   run('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'])
-  // npm may keep an older time on it; what counts is that it is there now.
+  // npm may keep an older modification time on this file, which would install again at every start.
   utimesSync(join(root, 'node_modules', '.package-lock.json'), new Date(), new Date())
 }
 
@@ -45,7 +47,7 @@ function build() {
     ...['src', 'test', 'bench', 'examples', 'tools'].map(newest),
   )
   if (modified('dist/.built') >= sources) return
-  // What was deleted or renamed must not live on as a test or a module.
+  // Stale output of a deleted or renamed file must not run as a test or a module.
   rmSync(join(root, 'dist'), { recursive: true, force: true })
   run(bin('tsc'), ['--project', root])
   writeFileSync(join(root, 'dist/.built'), '')
@@ -54,13 +56,16 @@ function build() {
 const node = (file, args = [], flags = []) =>
   run(process.execPath, ['--enable-source-maps', ...flags, join(root, 'dist', file), ...args])
 
-/** Of the gateway, as in the first line of its main file: a small young generation, whose collections are short (bench/NOTES.md). */
+/**
+ * Flags of the gateway, as in the first line of its main file: a small young generation has short
+ * collections (bench/NOTES.md).
+ */
 const GATEWAY_FLAGS = ['--max-semi-space-size=4']
 
-/** Test files at once: they wait more than they work. */
+/** The number of test files at once: tests wait more than they compute. */
 const AT_ONCE = Math.ceil(availableParallelism() * 1.5)
 
-/** The compiled test files that import a module of the tests. */
+/** The compiled test files that import the given module. */
 const usersOf = (module) =>
   readdirSync(join(root, 'dist/test'), { recursive: true })
     .filter((file) => file.endsWith('.test.js'))
@@ -72,10 +77,10 @@ const tests = (names, env = {}) => {
     .filter((file) => names.length === 0 || names.some((name) => file.includes(name)))
     .map((file) => join('dist/test', file))
   if (all.length === 0) {
-    console.error(`no test file has ${names.join(' or ')} in its name`)
+    console.error(`no test file has ${names.join(' or ')} in its path`)
     process.exit(2)
   }
-  // One that has failed leaves its servers behind, for which its process would wait.
+  // --test-force-exit: a failed test leaves servers behind that would keep its process alive.
   const flags = ['--enable-source-maps', '--test', '--test-force-exit', `--test-concurrency=${AT_ONCE}`]
   run(process.execPath, [...flags, ...all], { env })
 }
@@ -88,7 +93,10 @@ const commands = {
   generate: () => node('tools/generate.js'),
   'contract:diff': (args) => node('tools/contract/diff.js', args),
   chaos: (args) => node('test/chaos/main.js', args),
-  /** Property tests from a random seed with twenty times the runs, then chaos and garbage from random seeds. */
+  /**
+   * Runs property tests from a random seed with twenty times the runs, then chaos and garbage from
+   * random seeds.
+   */
   nightly: ([minutes = '30']) => {
     const env = { PROPERTY_SEED: String(randomInt(2 ** 31)), PROPERTY_RUNS: '20' }
     console.error(`PROPERTY_SEED=${env.PROPERTY_SEED} PROPERTY_RUNS=${env.PROPERTY_RUNS}`)
@@ -96,7 +104,10 @@ const commands = {
     node('test/chaos/main.js', ['--minutes', minutes])
     node('test/chaos/main.js', ['--garbage', '200000'])
   },
-  /** Everything that CI checks; with names, only the test files that have one of them in their path. */
+  /**
+   * Runs everything that CI checks. With names, runs only the test files whose path contains one of
+   * them.
+   */
   test: (args) => {
     if (args.length === 0) {
       run(bin('biome'), ['check', '--error-on-warnings', '.'])

@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /**
- * Removes from a folder of installed packages what a gateway in production never reads: native binaries of other platforms and other
- * versions of Node, the embedded Redis, source maps, types and pages. What is left is for the Node that runs this.
+ * Removes from a folder of installed packages what a gateway in production never reads: native
+ * binaries for other platforms and other versions of Node, the embedded Redis, source maps, types
+ * and pages. What is left runs on the Node that runs this script.
  */
 import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -12,7 +13,7 @@ if (folder === undefined || !existsSync(folder)) {
   process.exit(2)
 }
 
-/** For development: settings refuse it in production. */
+/** For development only: in production the settings refuse the embedded Redis. */
 const EMBEDDED = ['js-redis-server', 'lua-redis-wasm']
 for (const name of EMBEDDED) rmSync(join(folder, name), { recursive: true, force: true })
 
@@ -25,7 +26,9 @@ if (!existsSync(join(binaries, binary))) {
 }
 for (const name of readdirSync(binaries)) if (name !== binary) rmSync(join(binaries, name))
 
-/** Folders at the top of a package; and of @opentelemetry the same code again, for bundlers and browsers. */
+/**
+ * Folders at the top of a package; for @opentelemetry also duplicates for bundlers and browsers.
+ */
 const UNREAD = [
   'test',
   'tests',
@@ -58,4 +61,4 @@ for (const name of readdirSync(folder)) {
   if (name.startsWith('.')) remove(join(folder, name))
   else trimPackage(join(folder, name))
 }
-console.error(`kept ${binary}; removed ${removed} folders and files that are not run`)
+console.error(`kept ${binary}; removed ${removed} unused folders and files`)

@@ -2,7 +2,7 @@
 import { Ajv2020, type Options } from 'ajv/dist/2020.js'
 import type { ContractSchema } from './schema.ts'
 
-/** With every definition as `<$id>#/$defs/<name>`. @throws when it is no schema. */
+/** Returns ajv with every definition as `<$id>#/$defs/<name>`. @throws for an invalid schema. */
 export function contractAjv(schema: ContractSchema, code: Options['code'] = {}): Ajv2020 {
   const ajv = new Ajv2020({ strict: true, allowUnionTypes: true, keywords: ['version'], code })
   return ajv.addSchema(schema)

@@ -2,7 +2,7 @@ import { type ContractSchema, type Direction, framesOf } from './schema.ts'
 
 const CHANNEL = '#/channels/live'
 
-/** What answers a frame of a client. */
+/** The frames that answer each client frame. */
 const REPLIES: Readonly<Record<string, readonly string[]>> = {
   Ping: ['Pong'],
   SubscribeList: ['SubscriptionUpdated', 'ErrorFrame'],
@@ -12,7 +12,10 @@ const REPLIES: Readonly<Record<string, readonly string[]>> = {
   DataRequest: ['DataResponse', 'DataFailure'],
 }
 
-/** The contract as an AsyncAPI 3 document, from the point of view of the server: it receives what clients send. */
+/**
+ * The contract as an AsyncAPI 3 document, from the point of view of the server: it receives what
+ * clients send.
+ */
 export function asyncApi(schema: ContractSchema): object {
   const client = framesOf(schema, 'client')
   const server = framesOf(schema, 'server')
@@ -71,7 +74,7 @@ function operation(direction: Direction, name: string, replies: readonly string[
   }
 }
 
-/** The same definitions where AsyncAPI keeps them. */
+/** The definitions, with references to where AsyncAPI puts them. */
 function moved(definitions: object): object {
   return JSON.parse(JSON.stringify(definitions).replaceAll('"#/$defs/', '"#/components/schemas/'))
 }

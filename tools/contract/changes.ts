@@ -1,19 +1,19 @@
 import { canonicalJson } from '../../src/platform/canonical-json.ts'
 import { type ContractSchema, type Direction, framesOf, type Schema } from './schema.ts'
 
-/** One difference and what it means: a major one breaks who follows the older version. */
+/** One difference and its meaning: a major one breaks clients of the older version. */
 export interface Change {
   readonly level: 'patch' | 'minor' | 'major'
-  /** `Frame.field`, as the definitions call it. */
+  /** `Frame.field`, as in the definitions. */
   readonly where: string
   readonly what: string
 }
 
 type Keywords = Readonly<Record<string, unknown>>
 
-/** Words for people: they bind nobody. */
+/** Keywords for readers only; they do not affect validation. */
 const WORDS = new Set(['title', 'description', '$comment', 'examples', 'default', 'deprecated'])
-/** Bounds, and whether a larger one admits more. */
+/** Bounds, and whether a larger value admits more. */
 const BOUNDS: Readonly<Record<string, 1 | -1>> = {
   maxLength: 1,
   maximum: 1,
@@ -26,12 +26,15 @@ const BOUNDS: Readonly<Record<string, 1 | -1>> = {
   minItems: -1,
   minProperties: -1,
 }
-/** Where `true` says the same as nothing. */
+/** Keywords whose value `true` means the same as their absence. */
 const OPEN = new Set(['additionalProperties', 'unevaluatedProperties', 'unevaluatedItems'])
-/** Compared member by member below. */
+/** Keywords that are compared member by member. */
 const STRUCTURE = new Set(['properties', 'required', 'type', 'enum', 'items', '$ref'])
 
-/** All differences between two versions of the contract, frame by frame and field by field, `version` itself aside. */
+/**
+ * All differences between two versions of the contract, frame by frame and field by field, except
+ * `version`.
+ */
 export function changesBetween(before: ContractSchema, after: ContractSchema): Change[] {
   const changes: Change[] = []
   if (before.description !== after.description)
@@ -54,7 +57,10 @@ export function changesBetween(before: ContractSchema, after: ContractSchema): C
   return changes
 }
 
-/** Two schemas of one direction. What a client may send can only widen; what the server sends can only narrow, new fields and values aside. */
+/**
+ * Compares two schemas of one direction. What a client may send can only widen. What the server
+ * sends can only narrow, except for new fields and values.
+ */
 class Comparison {
   readonly #before: ContractSchema
   readonly #after: ContractSchema
@@ -143,7 +149,7 @@ class Comparison {
     return changes
   }
 
-  /** Whether the names that may not be used any more are those of frames that are new. */
+  /** Whether the names that are newly forbidden are exactly those of new frames. */
   #keepsNewFrames(old: unknown, now: unknown): boolean {
     const [before, after] = [namesIn(old), namesIn(now)]
     if (before === undefined || after === undefined || before.some((name) => !after.includes(name))) return false
@@ -152,7 +158,9 @@ class Comparison {
     return after.every((name) => before.includes(name) || (types.has(name) && !known.has(name)))
   }
 
-  /** Keywords of which nothing is known here: one more narrows, one less widens, another value may do both. */
+  /**
+   * Other keywords: an additional one narrows, a removed one widens, a changed value may do both.
+   */
   #others(where: string, old: Keywords, now: Keywords): Change[] {
     const names = new Set([...Object.keys(old), ...Object.keys(now)])
     return [...names].flatMap((keyword): Change[] => {
@@ -178,7 +186,7 @@ const typesIn = ({ $defs }: ContractSchema): Set<unknown> =>
   )
 const fieldsOf = ({ properties }: Keywords) => (properties ?? {}) as Readonly<Record<string, Schema>>
 
-/** A schema with the words of its own and the keywords of what it refers to. */
+/** A schema with its own keywords and those of the definition that it refers to. */
 function resolve({ $defs }: Pick<ContractSchema, '$defs'>, schema: Schema): Keywords {
   if (typeof schema === 'boolean') return schema ? {} : { not: {} }
   const { $ref, ...own } = schema as { $ref?: string }

@@ -1,29 +1,28 @@
 /**
- * `npm run contract:diff -- old.json new.json`: what kind of change is it, and was the version raised for it? Exit status 1 when it was not,
- * or when a major change has no note in CHANGELOG.md; 2 when the files cannot be read.
+ * `npm run contract:diff -- old.json new.json` prints the kind of change and checks that the
+ * version was raised accordingly. Exit status 1: it was not, or a major change has no note in
+ * CHANGELOG.md. Exit status 2: the files cannot be read.
  */
 import { readFileSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
 import { changesBetween } from './changes.ts'
 import type { ContractSchema } from './schema.ts'
-import { type Level, verdictOn } from './version.ts'
+import { type Level, RANK, verdictOn } from './version.ts'
 
 export interface Difference {
   readonly level: Level
   readonly changes: readonly string[]
-  /** Why the new version may not be published; empty: it may. */
+  /** Why the new version may not be published; empty when it may. */
   readonly problems: readonly string[]
 }
 
-/** Compares two versions of the contract. `changelog` is the text in which a major change has to be noted. */
+/** Compares two versions of the contract. `changelog` is the text that must note a major change. */
 export function difference(before: ContractSchema, after: ContractSchema, changelog: string): Difference {
   const changes = changesBetween(before, after)
   const level = changes.reduce<Level>((most, { level }) => (RANK[level] > RANK[most] ? level : most), 'none')
   const lines = changes.map(({ level, where, what }) => `${level}: ${where}: ${what}`)
   return { level, changes: lines, problems: verdictOn(level, before.version, after.version, changelog) }
 }
-
-const RANK: Readonly<Record<Level, number>> = { none: 0, patch: 1, minor: 2, major: 3 }
 
 function main([before, after]: readonly string[]): number {
   if (before === undefined || after === undefined) {

@@ -1,7 +1,10 @@
-/** A JSON Schema as the tools of the contract read it. */
+/** A JSON Schema as the contract tools read it. */
 export type Schema = boolean | { readonly [keyword: string]: unknown }
 
-/** The file: its version, and a definition for each frame. `ClientFrame` and `ServerFrame` list the frames by direction. */
+/**
+ * The schema file: its version, and a definition for each frame. `ClientFrame` and `ServerFrame`
+ * list the frames by direction.
+ */
 export interface ContractSchema {
   readonly $id: string
   readonly version: string

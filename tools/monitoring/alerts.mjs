@@ -1,11 +1,15 @@
 /**
- * The alert rules. An objective has recording rules for the share that went wrong over each window, and alerts by the rate at which they burn
- * its budget of 30 days, each over a long window and a short one (so that it ends soon after the fault has).
+ * The alert rules. Each objective has recording rules for its error ratio over each window, and
+ * alerts on how fast that ratio burns its 30-day budget. Each alert uses a long window and a short
+ * one, so that it ends soon after the fault.
  */
 
 const WINDOWS = ['5m', '30m', '1h', '6h', '3d']
 
-/** Refusals that are the service's fault. A wrong token, a bad path or a rate limit is the client's; a drain sends it to another instance. */
+/**
+ * Refusals that count as faults of the service. A wrong token, a bad path or a rate limit is the
+ * client's fault, and a drain sends the client to another instance.
+ */
 const FAULTS = 'internal-error|redis-unavailable|redis-timeout|at-capacity'
 
 const objectives = [
@@ -57,7 +61,10 @@ const burns = ({ name, record, objective, says }) =>
     )
   })
 
-/** Reasons of gaps that something else tells of. Whatever is none of these is unexplained, also a reason that a later version adds. */
+/**
+ * Gap reasons that another alert or log line explains. All others count as unexplained, also a
+ * reason that a later version adds.
+ */
 const EXPLAINED = 'redis_down|redis_moved|redis_output_limit|slow_client|drain'
 
 const symptoms = [
@@ -211,13 +218,13 @@ const saturation = [
   ),
 ]
 
-/** Only where a metric exists that these need: `has` tells. */
+/** Includes an alert only where the metric that it needs exists; `has` checks that. */
 const preflight = [
   alert(
     'WsproxyPreflightFailing',
     'ticket',
     '5m',
-    // Those that answer for one launch fail in normal business.
+    // Checks that answer for one launch fail in normal operation.
     'sum by (check) (rate(wsproxy_preflight_failures_total{check!~"cooldown|event-enabled|session-token|agent-connection"}[5m])) > 0',
     'the preflight check {{ $labels.check }} fails',
   ),

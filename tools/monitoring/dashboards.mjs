@@ -1,7 +1,10 @@
-/** The dashboards: rows of panels, each a title, the question that it answers, a unit, and queries with their legends. */
+/**
+ * The dashboards: rows of panels, each with a title, the question that it answers, a unit, and
+ * queries with their legends.
+ */
 
 const ON = '{job=~"$job",instance=~"$instance"}'
-/** A selector for what is shown, with more labels. */
+/** The selector of the chosen instances, with further labels. */
 const on = (more) => `{job=~"$job",instance=~"$instance",${more}}`
 const rate = (metric, by, more) =>
   `sum${by ? ` by (${by})` : ''} (rate(${metric}${more ? on(more) : ON}[$__rate_interval]))`
@@ -254,7 +257,7 @@ const live = {
   },
 }
 
-/** By file name; one only where the metric exists that it needs. */
+/** The dashboards by file name; each is included only where the metric that it needs exists. */
 export const dashboards = (has) => ({
   overview,
   doors,

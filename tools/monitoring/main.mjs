@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /**
- * Writes the dashboards and the alert rules (for Prometheus, and as a PrometheusRule) from their definitions beside this file.
- * With --check it writes nothing and fails when a file is not what it would write. Plain Node, no packages.
+ * Writes the dashboards and the alert rules (for Prometheus, and as a PrometheusRule) from their
+ * definitions beside this file. With --check it writes nothing and fails when a file differs from
+ * what it would write. Plain Node, no packages.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -89,7 +90,7 @@ function dashboard(name, { title, rows }) {
   }
 }
 
-/** Objects, lists and texts as YAML; all that these files need. */
+/** Objects, lists and strings as YAML; these files need no more. */
 function yaml(value, indent = '') {
   if (Array.isArray(value)) {
     return value.map((each) => `${indent}- ${yaml(each, `${indent}  `).slice(indent.length + 2)}`).join('\n')
@@ -100,7 +101,7 @@ function yaml(value, indent = '') {
     )
     .join('\n')
 }
-/** Quoted as the formatter would. */
+/** Quoted as the formatter would quote it. */
 const scalar = (text) => {
   if (/^[\w.-]+( [\w.-]+)*$/.test(text) && !/^[\d.]+$/.test(text)) return text
   return text.includes('"') && !text.includes("'") ? `'${text}'` : JSON.stringify(text)
@@ -131,7 +132,7 @@ for (const [path, text] of Object.entries(files)) {
   const at = join(root, path)
   if (existsSync(at) && readFileSync(at, 'utf8') === text) continue
   if (check) {
-    console.error(`${path} is not what its definition says: run "node tools/monitoring/main.mjs"`)
+    console.error(`${path} is out of date: run "node tools/monitoring/main.mjs"`)
     process.exitCode = 1
   } else {
     mkdirSync(dirname(at), { recursive: true })
