@@ -21,7 +21,7 @@ export interface CheckParts {
 }
 
 /** The result of the checks that need no Redis. */
-export type Verdict =
+export type UpgradeVerdict =
   | { readonly kind: 'proceed'; readonly admission: Admission; readonly credentials: Credentials }
   | { readonly kind: 'refuse'; readonly refusal: Refusal }
   /**
@@ -30,7 +30,7 @@ export type Verdict =
    */
   | { readonly kind: 'close'; readonly refusal: Refusal; readonly close: Close }
 
-type Refused = Extract<Verdict, { kind: 'refuse' }>
+type Refused = Extract<UpgradeVerdict, { kind: 'refuse' }>
 
 /** The checks of an upgrade request that need no Redis. */
 export class UpgradeChecks {
@@ -45,7 +45,7 @@ export class UpgradeChecks {
    * Runs the checks that need no Redis. Takes a place in the limits, except for the verdict
    * `refuse`.
    */
-  verdict(door: Door, req: HttpRequest, address: string, now: number): Verdict {
+  verdict(door: Door, req: HttpRequest, address: string, now: number): UpgradeVerdict {
     const checked = this.#checkRequest(door, req) ?? this.#admit(door, req)
     const close = checked.kind === 'refuse' ? door.refusalAsClose?.(checked.refusal) : undefined
     if (checked.kind === 'refuse' && close === undefined) return checked
@@ -73,7 +73,7 @@ export class UpgradeChecks {
   }
 
   /** Reads path, query and credentials. */
-  #admit(door: Door, req: HttpRequest): Extract<Verdict, { kind: 'proceed' | 'refuse' }> {
+  #admit(door: Door, req: HttpRequest): Extract<UpgradeVerdict, { kind: 'proceed' | 'refuse' }> {
     const query = req.getQuery() ?? ''
     const admission = door.admit(door.path.match(req.getUrl()) ?? [], query)
     if (admission.kind === 'refusal') return refuse(admission)

@@ -64,10 +64,7 @@ class ChannelPublisher {
   }
 }
 
-/**
- * One client frame, from its arrival until Redis has answered or the client was told that it is
- * lost.
- */
+/** One client frame, from its arrival until Redis has answered or the frame is reported as lost. */
 class Frame implements ReplyWaiter {
   /** Its position among all frames. A frame that comes back unsent is held at this position. */
   readonly order: number

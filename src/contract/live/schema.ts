@@ -27,10 +27,10 @@ reserved.delete('critical_alert')
 export const isReservedType = (type: string): boolean => reserved.has(type)
 
 /** What is wrong with a value, naming the field, what was expected and what came; undefined: nothing. */
-export type Rule = (value: unknown) => string | undefined
+export type FrameRule = (value: unknown) => string | undefined
 
 /** The rule of a function that ajv has made of a definition. */
-export function ruleOf(validate: ValidateFunction): Rule {
+export function ruleOf(validate: ValidateFunction): FrameRule {
   return (value) => {
     if (validate(value)) return undefined
     const { instancePath, message, params } = validate.errors![0]!

@@ -1,6 +1,6 @@
 import type { ValidateFunction } from 'ajv'
 import * as frames from '../../contract/live/rules.gen.ts'
-import { type Rule, ruleOf } from '../../contract/live/schema.ts'
+import { type FrameRule, ruleOf } from '../../contract/live/schema.ts'
 import type { ClientFrame, ErrorCode, RequestId } from '../../contract/live/types.gen.ts'
 import { messageOf, shown } from './frames.ts'
 
@@ -14,7 +14,7 @@ export type Inbound =
       readonly correlationId: string | undefined
     }
 
-const RULES: Readonly<Record<string, Readonly<Record<'list' | 'topic', Rule>>>> = {
+const RULES: Readonly<Record<string, Readonly<Record<'list' | 'topic', FrameRule>>>> = {
   ping: both(frames.Ping, frames.Ping),
   subscribe: both(frames.SubscribeList, frames.SubscribeTopic),
   unsubscribe: both(frames.UnsubscribeList, frames.UnsubscribeTopic),
