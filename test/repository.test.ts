@@ -119,9 +119,13 @@ describe('the imports of src', () => {
     )
   })
 
-  it('form no cycle at run time', () => {
+  it('form no cycle, type-only imports included, except that a socket and its topics know each other', () => {
     const next = new Map(SOURCES.map((path) => [path, [] as string[]]))
-    for (const { from, to, typeOnly } of IMPORTS) if (to !== undefined && !typeOnly) next.get(from)!.push(to)
+    for (const { from, to } of IMPORTS) if (to !== undefined) next.get(from)!.push(to)
+    const [socket, topic] = ['src/connection/connection.ts', 'src/connection/bind.ts']
+    const back = next.get(topic)!.indexOf(socket)
+    assert.ok(back >= 0 && next.get(socket)!.includes(topic), 'the exception is needed')
+    next.get(topic)!.splice(back, 1)
     const done = new Set<string>()
     const visit = (path: string, way: string[]): void => {
       assert.ok(!way.includes(path), `a cycle: ${[...way, path].join(' -> ')}`)
