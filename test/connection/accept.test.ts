@@ -36,23 +36,24 @@ describe('an upgrade', () => {
       'has an encoded slash': '/agent/ws/a%2Fb',
       'has bytes that are not ASCII': '/agent/ws/caf\u00e9',
       'has a letter beyond Latin-1, whose lower byte is that of an A': '/agent/ws/\u0141bc',
-      'is an agent with such a letter': '/\u0161gent/ws/abc',
+      'names an agent with such a letter': '/\u0161gent/ws/abc',
       'has a semicolon, as only a run id may': '/agent/ws/a;b',
-      'is an agent with a colon': '/agent:1/ws/a',
-      'is an agent of 129 characters': `/${'a'.repeat(129)}/ws/a`,
-      'is an empty agent': '//ws/a',
+      'names an agent with a colon': '/agent:1/ws/a',
+      'names an agent of 129 characters': `/${'a'.repeat(129)}/ws/a`,
+      'names an empty agent': '//ws/a',
     }
     for (const [name, path] of Object.entries(paths)) {
-      it(name, () => assertRefused(gateway, upgradeRequest(path, withToken('x')), REFUSED.malformedId))
+      it(`refuses an upgrade with 400 when an id ${name}`, () =>
+        assertRefused(gateway, upgradeRequest(path, withToken('x')), REFUSED.malformedId))
     }
 
-    it('has a space, by the layer below', async () => {
+    it('refuses an upgrade when an id has a space, in the layer below', async () => {
       const { status } = await ask(gateway.http, upgradeRequest('/agent/ws/a b', withToken('x')))
       assert.ok([400, 505].includes(status), String(status))
     })
   })
 
-  it('takes ids of 128 characters, of every kind that is allowed', async () => {
+  it('accepts ids of 128 characters, of every kind that is allowed', async () => {
     const id = `${'aZ09_.-'.repeat(18)}xy`
     assert.equal(id.length, 128)
     const token = await gateway.token(id)
@@ -66,7 +67,7 @@ describe('an upgrade', () => {
       junk: 'x',
       'a list': '13, 8',
     })) {
-      it(name, async () => {
+      it(`refuses an upgrade with 426 when its version is ${name}`, async () => {
         const token = await gateway.token('version')
         const request = upgradeRequest('/a/ws/version', withToken(token, { 'Sec-WebSocket-Version': version }))
         await assertRefused(gateway, request, REFUSED.version)
@@ -86,7 +87,7 @@ describe('an upgrade', () => {
       'an Upgrade to something else': { Upgrade: 'h2c' },
     }
     for (const [name, headers] of Object.entries(malformed)) {
-      it(name, async () => {
+      it(`refuses an upgrade with 400 when it has ${name}, and does not spend its token`, async () => {
         const token = await gateway.token('malformed')
         await assertRefused(
           gateway,
@@ -98,38 +99,38 @@ describe('an upgrade', () => {
     }
   })
 
-  it('may name Upgrade among other tokens, and in any case', async () => {
+  it('accepts an upgrade that names Upgrade among other tokens, in any case', async () => {
     const headers = { Connection: 'keep-alive , upGRADE', Upgrade: 'h2c, WebSocket' }
     const raw = await knock(gateway, 'tokens', headers)
     assert.equal(await raw.status(), 101)
     raw.destroy()
   })
 
-  it('may name them on lines of their own, as a proxy writes them', async () => {
+  it('accepts an upgrade whose tokens are on header lines of their own, as a proxy writes them', async () => {
     const headers = { Connection: 'keep-alive\r\nConnection: Upgrade', Upgrade: 'h2c\r\nUpgrade: websocket' }
     const raw = await knock(gateway, 'lines', headers)
     assert.equal(await raw.status(), 101)
     raw.destroy()
   })
 
-  it('is refused with 405 when it is a POST', () =>
+  it('refuses a POST to the path of a door with 405', () =>
     assertRefused(gateway, upgradeRequest('/a/ws/s', withToken('x'), 'POST /a/ws/s HTTP/1.1'), REFUSED.method))
 
-  it('is what a plain GET of a door is asked for with 426', () =>
+  it('refuses a plain GET of the path of a door with 426', () =>
     assertRefused(gateway, 'GET /a/ws/s HTTP/1.1\r\nHost: x\r\n\r\n', REFUSED.upgradeRequired))
 
-  it('is refused with 404 where there is no door', async () => {
+  it('refuses an upgrade with 404 when no door has its path', async () => {
     for (const path of ['/a/ws', '/a/ws/s/', '/a/ws/s/x', '/a/wss/s', '/a/WS/s', '/a/ws/b/ws/s']) {
       assertRefusal(await ask(gateway.http, upgradeRequest(path, withToken('x'))), { status: 404, code: 'not-found' })
     }
   })
 
-  it('is refused with 401 without a token and with 403 with a wrong one', async () => {
+  it('refuses an upgrade with 401 without a token and with 403 with a wrong one', async () => {
     await assertRefused(gateway, upgradeRequest('/a/ws/s'), REFUSED.credentialsMissing)
     await assertRefused(gateway, upgradeRequest('/a/ws/s', withToken('wrong')), REFUSED.tokenRejected)
   })
 
-  it('is logged with its code when it is refused, and with the reason that the client is not told', async () => {
+  it('logs a refusal with its code, and with a reason that the client does not get', async () => {
     const lines = () => gateway.log.filter(({ event, code }) => event === 'refused' && code === 'token-rejected')
     const seen = lines().length
     await gateway.token('logged')
@@ -141,7 +142,7 @@ describe('an upgrade', () => {
     assert.deepEqual(wrong?.conn, { door: 'session', session: 'logged', remote: '127.0.0.1' })
   })
 
-  it('is refused when frames come before the 101, and its place is given back', async () => {
+  it('refuses an upgrade whose frames come before the 101, and gives its place back', async () => {
     const token = await gateway.token('early')
     const raw = await RawSocket.open(gateway.http)
     const request = upgradeRequest('/a/ws/early', withToken(token))
@@ -152,7 +153,7 @@ describe('an upgrade', () => {
     await (await gateway.join('early')).close()
   })
 
-  it('is counted when it is accepted, and its duration is measured', async () => {
+  it('counts an accepted upgrade and measures its duration', async () => {
     const [accepted, measured] = [
       await counted(gateway, 'accepted'),
       await gateway.metric('wsproxy_handshake_seconds_count'),
@@ -177,7 +178,7 @@ describe('an origin', () => {
     required = await gatewayFor(suite, { redis, env: { REQUIRE_ORIGIN: 'true' } })
   })
 
-  it('is let in when it is listed in full, by its host, or below a wildcard', async () => {
+  it('accepts an origin that is listed in full, by its host, or below a wildcard', async () => {
     const origins = [
       'https://app.example.org',
       'http://cli.example.com',
@@ -191,7 +192,7 @@ describe('an origin', () => {
     }
   })
 
-  it('is refused with 403 when it is not, before the token is spent', async () => {
+  it('refuses an origin that is not listed with 403, before the token is spent', async () => {
     const token = await listed.token('stranger')
     const origins = [
       'http://app.example.org',
@@ -206,7 +207,7 @@ describe('an origin', () => {
     await (await connect(listed.sessionUrl('stranger'), { token })).close()
   })
 
-  it('may be missing, as command-line clients send none, unless one is required', async () => {
+  it('accepts an upgrade without an origin, as command-line clients send none, unless one is required', async () => {
     await (await listed.join('cli')).close()
     const token = await required.token('cli')
     await assertRefused(required, upgradeRequest('/a/ws/cli', withToken(token)), REFUSED.origin)

@@ -65,7 +65,7 @@ describe('tokens', () => {
   }
 
   describe('that are single-use', () => {
-    it('open one socket and are gone', async () => {
+    it('opens one socket with a single-use token and deletes it', async () => {
       const { session, token } = await fresh()
       const client = await connect(single.sessionUrl(session), { token })
       assert.equal(await keyExists(session), false)
@@ -74,7 +74,7 @@ describe('tokens', () => {
       await rejects(single, session, token)
     })
 
-    it('let exactly one of 50 simultaneous upgrades in, whatever other sessions do meanwhile', async () => {
+    it('lets exactly one of 50 simultaneous upgrades in with a single-use token, whatever other sessions do meanwhile', async () => {
       const sessions = await Promise.all([fresh(), fresh(), fresh()])
       const race = async ({ session, token }: { session: string; token: string }) => {
         const url = single.sessionUrl(session)
@@ -90,7 +90,7 @@ describe('tokens', () => {
       await Promise.all(sessions.map(race))
     })
 
-    it('are not spent by a wrong guess, nor by a request that is refused before they are looked at', async () => {
+    it('does not spend a single-use token on a wrong guess, nor on a request that is refused before the token is checked', async () => {
       const { session, token } = await fresh()
       await rejects(single, session, `${token}x`)
       await rejects(single, session, token.slice(0, -1))
@@ -104,7 +104,7 @@ describe('tokens', () => {
   })
 
   describe('with a reconnect grace', () => {
-    it('have their life shortened to it by the first success and not lengthened by the next', async () => {
+    it('shortens the life of a token to the grace at the first success, and does not lengthen it at the next', async () => {
       const { session, token } = await fresh()
       await enters(grace, session, token)
       const first = await ttl(session)
@@ -115,7 +115,7 @@ describe('tokens', () => {
       assert.ok(second > 0 && second <= 20_000, `${second} ms are left`)
     })
 
-    it('keep a life that is shorter than the grace', async () => {
+    it('keeps the life of a token that is shorter than the grace', async () => {
       const { session, token } = await fresh()
       await single.agent.pExpire(sessionAuth(session), 10_000)
       await enters(grace, session, token)
@@ -123,7 +123,7 @@ describe('tokens', () => {
       assert.ok(left > 0 && left <= 10_000, `${left} ms are left`)
     })
 
-    it('expire even when they had no end', async () => {
+    it('lets a token without a TTL expire after the grace', async () => {
       const { session, token } = await fresh()
       await single.agent.persist(sessionAuth(session))
       await enters(grace, session, token)
@@ -131,13 +131,13 @@ describe('tokens', () => {
       assert.ok(left > 0 && left <= 30_000, `${left} ms are left`)
     })
 
-    it('are not shortened by a wrong guess', async () => {
+    it('does not shorten the life of a token after a wrong guess', async () => {
       const { session, token } = await fresh()
       await rejects(grace, session, `${token}x`)
       assert.ok((await ttl(session)) > 30_000)
     })
 
-    it('open nothing once the grace is over', async () => {
+    it('refuses a token once the grace is over', async () => {
       const { session, token } = await fresh()
       await enters(grace, session, token)
       await single.agent.pExpire(sessionAuth(session), 1)
@@ -147,7 +147,7 @@ describe('tokens', () => {
   })
 
   describe('that are reusable', () => {
-    it('open any number of sockets and keep their TTL', async () => {
+    it('opens any number of sockets with a reusable token and keeps its TTL', async () => {
       const { session, token } = await fresh()
       const clients = await Promise.all(
         Array.from({ length: 10 }, () => connect(reusable.sessionUrl(session), { token })),
@@ -157,7 +157,7 @@ describe('tokens', () => {
       await enters(reusable, session, token)
     })
 
-    it('keep having no end', async () => {
+    it('leaves a reusable token without a TTL as it is', async () => {
       const { session, token } = await fresh()
       await single.agent.persist(sessionAuth(session))
       await enters(reusable, session, token)
@@ -166,7 +166,7 @@ describe('tokens', () => {
   })
 
   describe('are rejected with 403 and one and the same body', () => {
-    it('when they are wrong, were never made, or belong to another session', async () => {
+    it('rejects a token with 403 and the same body when it is wrong, was never made, or belongs to another session', async () => {
       const [mine, other] = await Promise.all([fresh(), fresh()])
       const attempts = [
         [mine.session, other.token],
@@ -186,7 +186,7 @@ describe('tokens', () => {
       await enters(single, other.session, other.token)
     })
 
-    it('when the key holds no string', async () => {
+    it('rejects a token with 403 and the same body when the key holds no string', async () => {
       const { session, token } = await fresh()
       await single.agent.del(sessionAuth(session))
       await single.agent.hSet(sessionAuth(session), token, token)
@@ -197,7 +197,7 @@ describe('tokens', () => {
       assert.equal(await keyExists(session), true)
     })
 
-    it('when the key holds an empty string, whatever the client brings', async () => {
+    it('rejects every token with 403 and the same body when the key holds an empty string', async () => {
       const { session } = await fresh()
       await single.agent.set(sessionAuth(session), '')
       await rejects(single, session, 'x')
@@ -209,7 +209,7 @@ describe('tokens', () => {
   })
 
   describe('in the Authorization header', () => {
-    it('are found in any case of the scheme, with any visible characters, after any number of spaces', async () => {
+    it('finds a token in the Authorization header with any case of the scheme, any visible characters and any number of spaces', async () => {
       for (const scheme of ['Bearer', 'bearer', 'BEARER', 'Bearer  ']) {
         const { session, token } = await fresh(`!#$%&'()*+,-./09:;<=>?@AZ[]^_\`az{|}~"\\${Math.random()}`)
         const answer = await upgrade(single, `/a/ws/${session}`, { Authorization: `${scheme} ${token}` })
@@ -217,19 +217,19 @@ describe('tokens', () => {
       }
     })
 
-    it('may be as long as a large JWT', async () => {
+    it('accepts a token in the Authorization header that is as long as a large JWT', async () => {
       const { session, token } = await fresh(`ey${'J0'.repeat(6000)}${Math.random()}`)
       await enters(single, session, token)
     })
 
-    it('are answered with 431 past 16 KB, by the layer below', async () => {
+    it('answers a token in the Authorization header past 16 KB with 431, in the layer below', async () => {
       const raw = await RawSocket.open(single.http)
       raw.write(upgradeRequest('/a/ws/long', { Authorization: `Bearer ${'x'.repeat(20_000)}` }))
       await raw.untilClosed()
       assert.equal(await raw.status(), 431)
     })
 
-    it('count before those in the subprotocol and in the query', async () => {
+    it('prefers the token in the Authorization header to those in the subprotocol and in the query', async () => {
       const { session, token } = await fresh()
       const protocols = `wsproxy.v1, bearer.${base64url('another')}`
       const path = `/a/ws/${session}?access_token=another`
@@ -244,7 +244,7 @@ describe('tokens', () => {
   })
 
   describe('in the subprotocol', () => {
-    it('are answered with wsproxy.v1, as a browser needs it', async () => {
+    it('answers a token in the subprotocol with wsproxy.v1, as a browser needs it', async () => {
       const { session, token } = await fresh()
       const socket = new WebSocket(single.sessionUrl(session), ['wsproxy.v1', `bearer.${base64url(token)}`])
       await within(new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject)), 'the open')
@@ -252,7 +252,7 @@ describe('tokens', () => {
       socket.terminate()
     })
 
-    it('never come back, wherever they stand in the list and whatever they are made of', async () => {
+    it('never echoes a token, wherever it stands in the list of subprotocols and whatever it is made of', async () => {
       const lists = (bearer: string) => [
         `wsproxy.v1, ${bearer}`,
         `${bearer},wsproxy.v1`,
@@ -271,7 +271,7 @@ describe('tokens', () => {
       }
     })
 
-    it('may come in header lines of their own', async () => {
+    it('finds a token in a subprotocol header line of its own', async () => {
       const { session, token } = await fresh()
       const request = upgradeRequest(`/a/ws/${session}`, {
         'Sec-WebSocket-Protocol': `wsproxy.v1\r\nSec-WebSocket-Protocol: bearer.${base64url(token)}`,
@@ -282,7 +282,7 @@ describe('tokens', () => {
       raw.destroy()
     })
 
-    it('need not be there for wsproxy.v1 to be answered, which is not answered to who did not offer it', async () => {
+    it('answers wsproxy.v1 also without a token beside it, and only to a client that offers it', async () => {
       const [first, second] = await Promise.all([fresh(), fresh()])
       const offered = { Authorization: `Bearer ${first.token}`, 'Sec-WebSocket-Protocol': 'chat, wsproxy.v1' }
       const answer = await upgrade(single, `/a/ws/${first.session}`, offered)
@@ -294,7 +294,7 @@ describe('tokens', () => {
   })
 
   describe('in the query', () => {
-    it('are refused with 401 and not spent, unless the operator allows them', async () => {
+    it('refuses a token in the query with 401 and does not spend it, unless the operator allows it', async () => {
       const { session, token } = await fresh()
       const path = `/a/ws/${session}?access_token=${token}`
       const answer = await upgrade(single, path, {})
@@ -304,13 +304,13 @@ describe('tokens', () => {
       assert.equal(await keyExists(session), false)
     })
 
-    it('are percent-decoded, and may stand among other parameters', async () => {
+    it('percent-decodes a token in the query, among any other parameters', async () => {
       const { session, token } = await fresh(`a+b&c=${Math.random()}é`)
       const path = `/a/ws/${session}?x=1&access_token=${encodeURIComponent(token)}&y=`
       assert.equal((await upgrade(query, path, {})).status, 101)
     })
 
-    it('are missing without the parameter, and malformed when it is empty', async () => {
+    it('calls a query without the parameter a missing token, and an empty parameter a malformed one', async () => {
       const cases = { '': 'missing', '?': 'missing', '?token=x': 'missing', '?access_token=': 'malformed' }
       for (const [search, what] of Object.entries(cases)) {
         const answer = await upgrade(query, `/a/ws/s${search}`, {})
@@ -336,7 +336,7 @@ describe('tokens', () => {
       'bearer. beside another protocol': protocol(`wsproxy.v2, bearer.${base64url('secret')}`),
     }
     for (const [name, headers] of Object.entries(malformed)) {
-      it(`are refused with 401: ${name}`, async () => {
+      it(`refuses malformed credentials with 401: ${name}`, async () => {
         const { session } = await fresh('secret')
         const answer = await upgrade(single, `/a/ws/${session}`, headers)
         assert.deepEqual([answer.status, codeOf(answer)], [401, 'credentials-malformed'])
@@ -345,7 +345,7 @@ describe('tokens', () => {
       })
     }
 
-    it('are missing, with a bare challenge, when there is none in any place', async () => {
+    it('refuses an upgrade without any token with 401 and a bare challenge', async () => {
       for (const headers of [{}, protocol('wsproxy.v1'), protocol('chat, Bearer.abc'), { Cookie: 'token=secret' }]) {
         const answer = await upgrade(single, '/a/ws/s', headers)
         assert.deepEqual([answer.status, codeOf(answer)], [401, 'credentials-missing'])
@@ -354,7 +354,7 @@ describe('tokens', () => {
     })
   })
 
-  it('never travel to Redis, as MONITOR shows', { skip: withoutRealRedis }, async () => {
+  it('never sends a token to Redis, as MONITOR shows', { skip: withoutRealRedis }, async () => {
     const [header, browser, wrong] = await Promise.all([fresh(), fresh(), fresh()])
     const monitor = await RawSocket.open(redis.url)
     monitor.write('MONITOR\r\n')
@@ -375,14 +375,14 @@ describe('tokens', () => {
     }
   })
 
-  it('survive that Redis forgets its scripts', async () => {
+  it('accepts a token after Redis has forgotten its scripts', async () => {
     const { session, token } = await fresh()
     await single.agent.scriptFlush()
     await enters(single, session, token)
   })
 
   // Last, when all tests above have left their lines.
-  it('are in no log line, in no form', async () => {
+  it('writes a token to no log line, in no form', async () => {
     const lines = [single, grace, reusable, query].flatMap(({ log }) => log.map((line) => JSON.stringify(line)))
     assert.ok(lines.length > 100)
     // What was brought includes words that any line may have.
@@ -400,7 +400,7 @@ describe('tokens', () => {
 })
 
 describe('credentials', () => {
-  it('are read without an answer for any bytes a client may send', () => {
+  it('returns credentials or a refusal for any bytes that a client may send, and never throws', () => {
     const junk = [
       '',
       ' ',

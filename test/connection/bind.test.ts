@@ -29,7 +29,7 @@ describe('a socket', () => {
     return client
   }
 
-  it('gets what is published the instant it sees itself open, a thousand times', async () => {
+  it('delivers what is published at the instant at which a client sees its socket open, a thousand times', async () => {
     for (let batch = 0; batch < 10; batch++) {
       const sessions = Array.from({ length: 100 }, (_, i) => `race-${batch}-${i}`)
       const tokens = await Promise.all(sessions.map((session) => gateway.token(session)))
@@ -41,7 +41,7 @@ describe('a socket', () => {
     await eventually(async () => (await socketChannels(gateway)) === 0, 'all channels to be left')
   })
 
-  it('gets it too when others of its session come at the same time, and all that the others get from then on', async () => {
+  it('delivers the same messages to sockets of one session that open at the same time', async () => {
     for (let round = 0; round < 10; round++) {
       const session = `crowd-${round}`
       const token = await gateway.token(session)
@@ -59,7 +59,7 @@ describe('a socket', () => {
     }
   })
 
-  it('that comes while the last of its session leaves is never unsubscribed', async () => {
+  it('keeps the subscription of a socket that opens while the last one of its session leaves', async () => {
     const session = 'relay-race'
     const token = await gateway.token(session)
     let standing = await connect(gateway.sessionUrl(session), { token })
@@ -81,7 +81,7 @@ describe('a socket', () => {
     await eventually(async () => (await listeners(gateway, sessionDown(session))) === 0, 'the channel to be left')
   })
 
-  it('that stays misses nothing, however many others of its session come and go', async () => {
+  it('delivers every message to a socket that stays, however many others of its session come and go', async () => {
     const session = 'churn'
     const token = await gateway.token(session)
     const standing = await connect(gateway.sessionUrl(session), { token })
@@ -106,7 +106,7 @@ describe('a socket', () => {
     await eventually(async () => (await socketChannels(gateway)) === 0, 'the channel to be left')
   })
 
-  it('gets nothing of another session, not even of one whose id begins or ends like its own', async () => {
+  it('delivers nothing of another session, not even of one whose id begins or ends like its own', async () => {
     const sessions = ['a', 'a.', 'A', 'aa', 'a-down']
     const clients = await Promise.all(sessions.map((session) => gateway.join(session)))
     for (const session of sessions) publish(gateway, session, `for ${session}`)
@@ -147,7 +147,7 @@ describe('while Redis has not confirmed', () => {
       `the ${what}`,
     )
 
-  it('what is published is kept, and comes first and in order once the socket opens', async () => {
+  it('keeps what is published before the confirmation and delivers it first and in order once the socket opens', async () => {
     const session = 'between'
     redis.hold(sessionDown(session))
     const first = await knock(session)
@@ -167,7 +167,7 @@ describe('while Redis has not confirmed', () => {
     await untilOpen(gateway, 0)
   })
 
-  it('a leaver does not take the subscription away from the one who waits with it', async () => {
+  it('keeps a subscription that is not confirmed yet when one of two waiting sockets leaves', async () => {
     const session = 'waiting'
     redis.hold(sessionDown(session))
     const leaver = await knock(session)
@@ -184,7 +184,7 @@ describe('while Redis has not confirmed', () => {
     await eventually(async () => (await listeners(gateway, sessionDown(session))) === 0, 'the channel to be left')
   })
 
-  it('a newcomer can want what the last has just given up', async () => {
+  it('subscribes again for a socket that comes when the last one has just left, before Redis has confirmed', async () => {
     const session = 'given-up'
     redis.hold(sessionDown(session))
     const leaver = await knock(session)
@@ -201,7 +201,7 @@ describe('while Redis has not confirmed', () => {
     await eventually(async () => (await listeners(gateway, sessionDown(session))) === 0, 'the channel to be left')
   })
 
-  it('an UNSUBSCRIBE, a newcomer waits for a SUBSCRIBE of its own', async () => {
+  it('opens a socket that comes during an UNSUBSCRIBE only after a SUBSCRIBE of its own', async () => {
     const session = 'leaving'
     const last = await gateway.join(session)
     redis.hold(sessionDown(session))
@@ -244,7 +244,7 @@ describe('bindings', () => {
   const resolved = async (promise: Promise<void>) =>
     (await Promise.race([promise.then(() => true), new Promise((done) => setImmediate(done, false))])) === true
 
-  it('make a member before the feed confirms, and say so when it has confirmed every channel', async () => {
+  it('make a connection a member before the feed confirms, and resolve when it has confirmed every channel', async () => {
     const feed = new FakeFeed()
     const bindings = new Bindings(feed)
     const connection = newConnection()
@@ -257,7 +257,7 @@ describe('bindings', () => {
     assert.equal(await resolved(joined), true)
   })
 
-  it('leave the feed with the last member only, and once', () => {
+  it('unsubscribe the channels with the last member only, and once', () => {
     const feed = new FakeFeed()
     const bindings = new Bindings(feed)
     const [first, second, third] = [newConnection(), newConnection(), newConnection()]
@@ -282,7 +282,7 @@ describe('bindings', () => {
     assert.equal(bindings.find('b'), undefined)
   })
 
-  it('keep the topics of one connection apart', () => {
+  it('keep the topics of one connection apart from each other', () => {
     const feed = new FakeFeed()
     const bindings = new Bindings(feed)
     const [first, second] = [newConnection(), newConnection()]
@@ -298,7 +298,7 @@ describe('bindings', () => {
     )
   })
 
-  it('do not let who leaves late end what a newer member of the same channels needs', () => {
+  it('keep the topic of a newer member when an older member of the same channels leaves late', () => {
     const feed = new FakeFeed()
     const bindings = new Bindings(feed)
     const [older, newer] = [newConnection(), newConnection()]
@@ -312,7 +312,7 @@ describe('bindings', () => {
     assert.deepEqual(feed.calls, ['+a', '-a', '+a'])
   })
 
-  it('end a membership that the feed refuses', async () => {
+  it('end a membership whose channel the feed refuses', async () => {
     const feed = new FakeFeed()
     const bindings = new Bindings(feed)
     const connection = newConnection()

@@ -21,7 +21,7 @@ describe('a limit', () => {
   const xff = (address: string) => ({ 'X-Forwarded-For': address })
 
   describe('of the connect rate', () => {
-    it('refuses the rest of a rush with 429, spends none of its tokens, and lets them in later', async () => {
+    it('refuses upgrades over the connect rate with 429, spends none of their tokens, and lets them in later', async () => {
       const gateway = await start({ CONNECT_RATE: '1' })
       const sessions = Array.from({ length: 20 }, (_, i) => `rush-${i}`)
       const sockets = await Promise.all(sessions.map((session) => knock(gateway, session)))
@@ -43,7 +43,7 @@ describe('a limit', () => {
       for (const raw of sockets) raw.destroy()
     })
 
-    it('is one for each address, beside the one for all', async () => {
+    it('limits the connect rate of each address, beside the rate of all', async () => {
       const gateway = await start({ CONNECT_RATE_PER_IP: '1', TRUST_PROXY: 'x-forwarded-for' })
       const addresses = Array.from({ length: 10 }, (_, i) => `10.0.0.${i}`)
       const rush = addresses.flatMap((address) => [address, address, address])
@@ -61,7 +61,7 @@ describe('a limit', () => {
   })
 
   describe('of sockets in all', () => {
-    it('refuses with 503 and gives a place back with every close', async () => {
+    it('refuses sockets over MAX_CONNECTIONS with 503 and gives a place back at every close', async () => {
       const gateway = await start({ MAX_CONNECTIONS: '2' })
       const [first, second] = await Promise.all([gateway.join('full-1'), gateway.join('full-2')])
       const token = await gateway.token('third')
@@ -76,7 +76,7 @@ describe('a limit', () => {
       await untilOpen(gateway, 0)
     })
 
-    it('is not used up by refusals, nor by whoever hangs up on the way', async () => {
+    it('takes no place for a refusal, nor for a client that hangs up during its upgrade', async () => {
       const gateway = await start({ MAX_CONNECTIONS: '2' })
       for (let i = 0; i < 10; i++) {
         assert.equal((await refused(gateway.sessionUrl('refusals'), { token: 'wrong' })).code, 'token-rejected')
@@ -90,7 +90,7 @@ describe('a limit', () => {
       await untilOpen(gateway, 0)
     })
 
-    it('counts those on their way in, so that a rush does not get past it', async () => {
+    it('counts upgrades in progress as sockets, so that a rush does not pass MAX_CONNECTIONS', async () => {
       const gateway = await start({ MAX_CONNECTIONS: '5' })
       const sockets = await Promise.all(Array.from({ length: 30 }, (_, i) => knock(gateway, `rush-in-${i}`)))
       const statuses = await Promise.all(sockets.map((raw) => raw.status()))
@@ -105,7 +105,7 @@ describe('a limit', () => {
   })
 
   describe('of sockets from one address', () => {
-    it('refuses with 429 and gives the place back', async () => {
+    it('refuses sockets over the limit of their address with 429 and gives the place back at a close', async () => {
       const gateway = await start({ MAX_CONNECTIONS_PER_IP: '1' })
       const first = await gateway.join('one')
       const token = await gateway.token('two')
@@ -115,7 +115,7 @@ describe('a limit', () => {
       await (await eventually(enter, 'the place')).close()
     })
 
-    it('believes nothing that a client says of its address when there is no proxy to trust', async () => {
+    it('ignores the address that a client claims when no proxy is trusted', async () => {
       const gateway = await start({ MAX_CONNECTIONS_PER_IP: '1' })
       const first = await knock(gateway, 'spoof', xff('10.0.0.1'))
       assert.equal(await first.status(), 101)
@@ -123,7 +123,7 @@ describe('a limit', () => {
       first.destroy()
     })
 
-    it('goes by the last entry of X-Forwarded-For, which the trusted proxy wrote', async () => {
+    it('takes the address of a client from the last entry of X-Forwarded-For, which the trusted proxy wrote', async () => {
       const gateway = await start({ MAX_CONNECTIONS_PER_IP: '1', TRUST_PROXY: 'x-forwarded-for' })
       const first = await knock(gateway, 'proxied', xff('192.0.2.1, 10.0.0.1'))
       const second = await knock(gateway, 'proxied-2', xff('192.0.2.1,10.0.0.2'))
@@ -138,7 +138,7 @@ describe('a limit', () => {
       for (const raw of [first, second]) raw.destroy()
     })
 
-    it('goes by the last header line too, when the proxy adds one of its own', async () => {
+    it('takes the address of a client from the last X-Forwarded-For line when the proxy adds a line of its own', async () => {
       const gateway = await start({ MAX_CONNECTIONS_PER_IP: '1', TRUST_PROXY: 'x-forwarded-for' })
       const first = await knock(gateway, 'lines', xff('10.0.0.1'))
       assert.equal(await first.status(), 101)
@@ -147,7 +147,7 @@ describe('a limit', () => {
       first.destroy()
     })
 
-    it('goes by the connection when the proxy wrote nothing', async () => {
+    it('takes the address of the connection when the proxy wrote no X-Forwarded-For', async () => {
       const gateway = await start({ MAX_CONNECTIONS_PER_IP: '1', TRUST_PROXY: 'x-forwarded-for' })
       const first = await knock(gateway, 'bare')
       assert.equal(await first.status(), 101)
@@ -157,7 +157,7 @@ describe('a limit', () => {
       first.destroy()
     })
 
-    it('goes by the PROXY protocol, version 2', async () => {
+    it('takes the address of a client from the PROXY protocol, version 2', async () => {
       const gateway = await start({ MAX_CONNECTIONS_PER_IP: '1', TRUST_PROXY: 'proxy-protocol' })
       const preamble = (last: number) =>
         Buffer.from([

@@ -39,7 +39,7 @@ describe('a message', () => {
     for (const { frames } of clients) assert.equal(frames.length, messages.length)
   }
 
-  it('arrives byte for byte as a text frame, whatever the text', () =>
+  it('delivers any text byte for byte as a text frame', () =>
     assertForwarded('text', [
       ...[
         '{"a":1}',
@@ -63,15 +63,15 @@ describe('a message', () => {
       ],
     ]))
 
-  it('that is empty arrives as an empty frame, in its place', () =>
+  it('delivers an empty message as an empty frame, in its place', () =>
     assertForwarded('empty', ['', 'a', '', '', 'b', '']))
 
-  it('of 5 MiB arrives whole, in order with small ones', () => {
+  it('delivers a message of 5 MiB whole, in order with small ones', () => {
     const large = JSON.stringify({ text: 'é'.repeat(2.5 * MiB) })
     return assertForwarded('large', ['before', large, 'between', large.slice(0, -2).concat('!"}'), 'after'])
   })
 
-  it('that is not UTF-8 arrives as a binary frame, and the text after it as text', () =>
+  it('delivers a message that is not UTF-8 as a binary frame, and the text after it as text', () =>
     assertForwarded('bytes', [
       'text',
       Buffer.from([0xff]),
@@ -86,7 +86,7 @@ describe('a message', () => {
       'the end',
     ]))
 
-  it('keeps its order and its kind among a thousand, mixed at random', () =>
+  it('keeps the order and the kind of a thousand messages, mixed at random', () =>
     assertForwarded(
       'mixed',
       Array.from({ length: 1000 }, (_, i) =>
@@ -94,13 +94,13 @@ describe('a message', () => {
       ),
     ))
 
-  it('keeps its order when a burst is larger than what waits in one turn', () =>
+  it('keeps the order of a burst that is larger than what may wait in one tick', () =>
     assertForwarded(
       'burst',
       Array.from({ length: 300 }, (_, i) => `${i} ${'x'.repeat(i % 7 === 0 ? 200 * KiB : 2 * KiB)}`),
     ))
 
-  it('is text for a socket that came after one that was not', async () => {
+  it('delivers text as text to a socket that came after a message that was not UTF-8', async () => {
     const first = await gateway.join('later')
     publishAll(gateway, 'later', [Buffer.from([0xff])])
     await first.take(1)
@@ -111,7 +111,7 @@ describe('a message', () => {
     for (const client of [first, second]) await client.close()
   })
 
-  it('is in order with the answers of the gateway itself', async () => {
+  it('keeps messages in order with the answers of the gateway itself', async () => {
     const client = await gateway.join('answers')
     for (let i = 0; i < 50; i++) {
       client.send({ type: 'ping' })
@@ -126,7 +126,7 @@ describe('a message', () => {
     await client.close()
   })
 
-  it('reaches each of 50 sockets of one session, and those of 50 others get their own', async () => {
+  it('delivers a message to each of 50 sockets of its session, and to 50 other sessions their own', async () => {
     const joined: TestClient[] = []
     for (let i = 0; i < 50; i++) joined.push(await gateway.join('crowd'))
     const others = await Promise.all(joined.map((_, i) => gateway.join(`other-${i}`)))
@@ -146,7 +146,7 @@ describe('a message', () => {
     await untilOpen(gateway, 0)
   })
 
-  it('is counted once as received and once a socket as sent, with its bytes', async () => {
+  it('counts a message once as received and once per socket as sent, with its bytes', async () => {
     const clients = [await gateway.join('counted'), await gateway.join('counted')]
     const read = async () => [
       await gateway.metric('wsproxy_messages_received_total', { source: 'redis' }),
@@ -165,7 +165,7 @@ describe('a message', () => {
     for (const client of clients) await client.close()
   })
 
-  it('for a socket that is just being closed harms nobody', async () => {
+  it('delivers to all other sockets while one of them is just being closed', async () => {
     const standing = await gateway.join('closing')
     const sent: string[] = []
     for (let round = 0; round < 50; round++) {
@@ -220,7 +220,7 @@ describe('a client that stops reading', () => {
     return n
   }
 
-  it('is warned about once, then closed with 1008 behind all that was taken for it, and delays nobody', async () => {
+  it('logs a client that stops reading once, closes it with 1008 behind all that was accepted, and delays no other', async () => {
     const gateway = await start({ MAX_BUFFER_SIZE_BYTES: '1MiB', SLOW_CLOSE_GRACE: '60s' })
     const slow = [await gateway.join('slow'), await gateway.join('slow')]
     const quick = [await gateway.join('slow'), await gateway.join('slow')]
@@ -253,7 +253,7 @@ describe('a client that stops reading', () => {
     await untilOpen(gateway, 0)
   })
 
-  it('for ever is cut after the grace, and its memory given back', async () => {
+  it('cuts a client that never reads again after the grace, and frees its memory', async () => {
     const gateway = await start({ MAX_BUFFER_SIZE_BYTES: '1MiB', SLOW_CLOSE_GRACE: '300ms' })
     const slow = await gateway.join('dead')
     const quick = await gateway.join('dead')
@@ -273,7 +273,7 @@ describe('a client that stops reading', () => {
     await quick.close()
   })
 
-  it('has the whole grace to read on, whenever else the gateway meant to look at it', async () => {
+  it('gives a client that is too slow the whole grace to read on, whenever its next check was due', async () => {
     const gateway = await start({
       MAX_BUFFER_SIZE_BYTES: '1MiB',
       SLOW_CLOSE_GRACE: '60s',
@@ -293,7 +293,7 @@ describe('a client that stops reading', () => {
     assertPrefix(slow, sent)
   })
 
-  it('and then reads again gets everything, is warned about anew each time, and stays', async () => {
+  it('keeps a client that stops reading and reads again in time, delivers everything, and logs it anew each time', async () => {
     const gateway = await start({ MAX_BUFFER_SIZE_BYTES: '8MiB', SLOW_CLOSE_GRACE: '60s' })
     const client = await gateway.join('pausing')
     let sent = 0
@@ -310,7 +310,7 @@ describe('a client that stops reading', () => {
     await client.close()
   })
 
-  it('now and then never misses a frame while its socket is open', async () => {
+  it('drops no frame of a client that stops reading now and then, while its socket is open', async () => {
     const gateway = await start({ MAX_BUFFER_SIZE_BYTES: '1MiB', SLOW_CLOSE_GRACE: '60s' })
     const clients: TestClient[] = []
     for (let i = 0; i < 6; i++) clients.push(await gateway.join('stutter'))
@@ -334,7 +334,7 @@ describe('a client that stops reading', () => {
     for (const { socket } of clients) socket.terminate()
   })
 
-  it('costs the sockets beside it nothing when its buffer proves to be full in the middle of a turn', async () => {
+  it('delivers to all other members when the buffer of one member proves to be full during a fan-out', async () => {
     const gateway = await start({ MAX_BUFFER_SIZE_BYTES: '8MiB', SLOW_CLOSE_GRACE: '60s' })
     const clients: TestClient[] = []
     for (let i = 0; i < 8; i++) clients.push(await gateway.join('turn'))
@@ -366,7 +366,7 @@ describe('a client that stops reading', () => {
     await untilOpen(gateway, 0)
   })
 
-  it('is not what a client is that reads, however much comes at once', async () => {
+  it('keeps a client that reads, however much arrives at once', async () => {
     const gateway = await start({})
     const clients = [await gateway.join('flood'), await gateway.join('flood')]
     const messages = Array.from({ length: 200 }, (_, n) => numbered(n))
@@ -381,7 +381,7 @@ describe('a client that stops reading', () => {
 })
 
 describe('a message that is larger than the send buffer', () => {
-  it('ends the socket with 1008 behind what came before it, and nothing after it is sent', async (t) => {
+  it('closes a socket with 1008 for a message that is larger than its send buffer, and sends nothing after it', async (t) => {
     const gateway = await gatewayFor(t, { env: { MAX_BUFFER_SIZE_BYTES: '64KiB' } })
     for (const before of [[], ['a'], ['a', 'b', 'c'], ['a', 'x'.repeat(60 * KiB)]]) {
       const clients = [

@@ -23,7 +23,7 @@ describe('a peer', () => {
 
   const pings = (raw: RawSocket) => framesOf(raw).filter(({ opcode }) => opcode === OPCODE.ping).length
 
-  it('that answers no ping is closed with 4408, and those who answer or speak stay', async () => {
+  it('closes a peer that answers no ping with 4408, and keeps those that answer or send frames', async () => {
     const [silent, silentToo] = [await joinRaw(gateway, 'peer'), await joinRaw(gateway, 'peer')]
     const talker = await joinRaw(gateway, 'peer')
     const listener = await gateway.join('peer')
@@ -51,7 +51,7 @@ describe('a peer', () => {
     await untilOpen(gateway, 0)
   })
 
-  it('that is only sent to, and says nothing, is closed all the same', async () => {
+  it('closes a silent peer with 4408 although messages are sent to it', async () => {
     const raw = await joinRaw(gateway, 'sent-to')
     const send = setInterval(() => publish(gateway, 'sent-to', 'message'), 20)
     try {
@@ -64,7 +64,7 @@ describe('a peer', () => {
 })
 
 describe('a client that answers', () => {
-  it('is pinged again every PING_INTERVAL, however long PONG_TIMEOUT is, and not while it speaks', async (t) => {
+  it('pings a client every PING_INTERVAL, however long PONG_TIMEOUT is, and not while it sends frames', async (t) => {
     const gateway = await gatewayFor(t, { env: { PING_INTERVAL: '500ms', PONG_TIMEOUT: '1h', SESSION_RATE: '0' } })
     const clients = [await gateway.join('silent'), await gateway.join('silent'), await gateway.join('speaks')]
     const pings = clients.map(() => 0)
@@ -81,7 +81,7 @@ describe('a client that answers', () => {
 })
 
 describe('a socket', () => {
-  it('whose client answers every ping stays, however little longer PONG_TIMEOUT is than PING_INTERVAL', async (t) => {
+  it('keeps a client that answers every ping, however little longer PONG_TIMEOUT is than PING_INTERVAL', async (t) => {
     const gateway = await gatewayFor(t, { env: { PING_INTERVAL: '300ms', PONG_TIMEOUT: '310ms' } })
     const client = await gateway.join('answers')
     let pings = 0
@@ -90,7 +90,7 @@ describe('a socket', () => {
     assert.equal(client.code, undefined)
   })
 
-  it('has all of its time from when it is open, however long its way in took', {
+  it('starts the timeouts of a socket when it is open, however long its upgrade took', {
     skip: withoutRealRedis,
   }, async (t) => {
     const redis = await realRedisFor(t)
@@ -111,7 +111,7 @@ describe('a socket', () => {
 })
 
 describe('clients that came together', () => {
-  it('are pinged at moments of their own, so that no turn of the loop has to ask them all', async (t) => {
+  it('spreads the pings of clients that came together, so that no turn of the loop pings them all', async (t) => {
     const gateway = await gatewayFor(t, { env: { PING_INTERVAL: '1600ms', PONG_TIMEOUT: '1h' } })
     const clients = await Promise.all(Array.from({ length: 30 }, (_, i) => gateway.join(`together-${i}`)))
     const moments = clients.map((): number[] => [])
@@ -126,7 +126,7 @@ describe('clients that came together', () => {
 })
 
 describe('a session that is idle', () => {
-  it('is closed with 4408 although its client answers pings, and traffic either way keeps it open', async (t) => {
+  it('closes an idle session with 4408 although its client answers pings, and keeps one with traffic either way', async (t) => {
     const env = { SESSION_IDLE_TIMEOUT: '1s', PING_INTERVAL: '100ms', PONG_TIMEOUT: '60s' }
     const gateway = await gatewayFor(t, { env })
     const [up, down] = [await gateway.join('up'), await gateway.join('down')]
@@ -154,7 +154,7 @@ describe('a socket that ends', () => {
     gateway = await gatewayFor(suite)
   })
 
-  it('leaves its channel, and its line tells the code, who began, and what passed', async () => {
+  it('unsubscribes the channel of a socket that ends, and logs the code, the side that began, and what passed', async () => {
     const [polite, cut, wrong] = [await gateway.join('ends'), await gateway.join('ends'), await gateway.join('ends')]
     for (const frame of ['"ab"', '{}']) polite.send(frame)
     publish(gateway, 'ends', 'é')
@@ -182,7 +182,7 @@ describe('a socket that ends', () => {
     assert.equal(new Set(lines.map(({ conn }) => (conn as { id: string }).id)).size, 3)
   })
 
-  it('is counted out exactly once, however it ends and however many end at once', async () => {
+  it('counts a socket out exactly once, however it ends and however many end at once', async () => {
     const clients = await Promise.all(Array.from({ length: 60 }, (_, i) => gateway.join(`many-${i}`)))
     await untilOpen(gateway, 60)
     for (const [i, { socket }] of clients.entries()) {
@@ -224,7 +224,7 @@ describe('a drain', () => {
     return { client, sent }
   }
 
-  it('says goodbye to each socket, with a time to come back that is spread, then closes with 1001', async (t) => {
+  it('sends each socket a goodbye with a spread reconnect time in a drain, then closes it with 1001', async (t) => {
     const gateway = await gatewayFor(t)
     const clients = await Promise.all(Array.from({ length: 50 }, (_, i) => gateway.join(`goodbye-${i}`)))
     await within(gateway.gateway.stop(), 'the end of the drain')
@@ -244,7 +244,7 @@ describe('a drain', () => {
     assert.equal(gateway.log.filter(({ event, code }) => event === 'closed' && code === 1001).length, 50)
   })
 
-  it('delivers first what was accepted, to a client that reads late as well', async (t) => {
+  it('delivers what was accepted before the goodbye of a drain, to a client that reads late as well', async (t) => {
     const gateway = await gatewayFor(t, { env: { SLOW_CLOSE_GRACE: '60s', SHUTDOWN_GRACE_PERIOD: '60s' } })
     const { client, sent } = await joinAndStall(gateway, 'late')
     const quick = await gateway.join('quick')
@@ -262,7 +262,7 @@ describe('a drain', () => {
     await within(stopped, 'the end of the drain')
   })
 
-  it('leaves no hole in what an agent publishes meanwhile, and the goodbye is the last frame', async (t) => {
+  it('leaves no hole in what an agent publishes during a drain, and sends the goodbye as the last frame', async (t) => {
     const gateway = await gatewayFor(t)
     const clients = await Promise.all([0, 1, 2, 3].map((i) => gateway.join(`stream-${i}`)))
     let n = 0
@@ -286,7 +286,7 @@ describe('a drain', () => {
     }
   })
 
-  it('publishes first what clients have sent', async (t) => {
+  it('publishes what clients have sent before a drain closes their sockets', async (t) => {
     const gateway = await gatewayFor(t, { env: { SESSION_RATE: '0' } })
     const heard: string[] = []
     const subscriber = await gateway.redis.client()
@@ -304,7 +304,7 @@ describe('a drain', () => {
     )
   })
 
-  it('cuts after SHUTDOWN_GRACE_PERIOD who does not read', async (t) => {
+  it('cuts a client that does not read after SHUTDOWN_GRACE_PERIOD in a drain', async (t) => {
     const gateway = await gatewayFor(t, { env: { SLOW_CLOSE_GRACE: '60s', SHUTDOWN_GRACE_PERIOD: '500ms' } })
     const { client, sent } = await joinAndStall(gateway, 'straggler')
     await within(gateway.gateway.stop(), 'the end of the drain')
@@ -314,7 +314,7 @@ describe('a drain', () => {
     assert.ok(client.frames.length < sent.length)
   })
 
-  it('waits for who reads late, also longer than SLOW_CLOSE_GRACE', async (t) => {
+  it('waits in a drain for a client that reads late, longer than SLOW_CLOSE_GRACE', async (t) => {
     const gateway = await gatewayFor(t, { env: { SLOW_CLOSE_GRACE: '100ms', SHUTDOWN_GRACE_PERIOD: '1h' } })
     const { client, sent } = await joinAndStall(gateway, 'late')
     const stopped = gateway.gateway.stop()
@@ -326,7 +326,7 @@ describe('a drain', () => {
     await within(stopped, 'the end of the drain')
   })
 
-  it('is cut short by a second stop, whatever it waits for', async (t) => {
+  it('ends a drain at a second stop, whatever it waits for', async (t) => {
     const waits: Record<string, string>[] = [
       { SLOW_CLOSE_GRACE: '1h', SHUTDOWN_GRACE_PERIOD: '1h' },
       { DRAIN_DELAY: '30m', SHUTDOWN_GRACE_PERIOD: '1h' },
@@ -342,7 +342,7 @@ describe('a drain', () => {
     }
   })
 
-  it('ends at once when nobody is there', async (t) => {
+  it('ends a drain at once when no socket is open', async (t) => {
     const gateway = await gatewayFor(t, { env: { SHUTDOWN_GRACE_PERIOD: '1h', DRAIN_WINDOW: '1h' } })
     await (await gateway.join('gone')).close()
     await untilOpen(gateway, 0)

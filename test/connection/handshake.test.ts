@@ -31,7 +31,7 @@ describe('an upgrade that Redis has not confirmed', () => {
     await eventually(async () => (await socketChannels(gateway)) === 0, 'no channel')
   }
 
-  it('gets its 101 when the confirmation of the subscription comes, and not before', async () => {
+  it('sends the 101 when Redis confirms the subscription, and not before', async () => {
     redis.hold(sessionDown('confirm'))
     const raw = await knock(gateway, 'confirm')
     await eventually(() => redis.holds(sessionDown('confirm')), 'the confirmation to be on its way')
@@ -49,7 +49,7 @@ describe('an upgrade that Redis has not confirmed', () => {
     ['token', sessionAuth('leaver')],
     ['subscription', sessionDown('leaver')],
   ] as const) {
-    it(`gives its place back when the client hangs up during the check of the ${stage}`, async () => {
+    it(`gives the place of an upgrade back when the client hangs up while Redis answers for the ${stage}`, async () => {
       const aborted = await counted(gateway, 'aborted')
       redis.hold(needle)
       const raw = await knock(gateway, 'leaver')
@@ -75,7 +75,7 @@ describe('an upgrade for which Redis takes too long', () => {
     atEnd(suite, () => redis.release())
   })
 
-  it('is refused with 504 at the token as at the subscription, and gives its place back', async () => {
+  it('refuses an upgrade with 504 when Redis takes too long for the token or the subscription, and gives its place back', async () => {
     for (const needle of [sessionAuth('slow'), sessionDown('slow')]) {
       const before = await counted(gateway, 'redis-timeout')
       redis.hold(needle)
@@ -113,7 +113,7 @@ describe('without Redis an upgrade', { skip: withoutRealRedis }, () => {
     await untilOpen(gateway, 0)
   }
 
-  it('is refused with 504 while it hangs, and served when it goes on', async () => {
+  it('refuses an upgrade with 504 while Redis hangs, and accepts the next when Redis goes on', async () => {
     const token = await gateway.token('hung')
     redis.process.kill('SIGSTOP')
     try {
@@ -124,7 +124,7 @@ describe('without Redis an upgrade', { skip: withoutRealRedis }, () => {
     await assertServes('after-hang')
   })
 
-  it('is refused with 503, not 504, when it is gone, even for one that was already on its way', async (t) => {
+  it('refuses an upgrade with 503, not 504, when Redis is gone, even one that was in progress', async (t) => {
     const patient = await gatewayFor(t, { redis, env: { HANDSHAKE_TIMEOUT: '60s' } })
     const token = await gateway.token('gone')
     redis.process.kill('SIGSTOP')
@@ -142,7 +142,7 @@ describe('without Redis an upgrade', { skip: withoutRealRedis }, () => {
     await assertServes('after-restart')
   })
 
-  it('is refused with 500 when Redis forbids the channel, which harms nobody else', async () => {
+  it('refuses an upgrade with 500 when Redis forbids its channel, and serves all others', async () => {
     await eventually(() => gateway.agent.isReady, 'the agent to be back')
     const acl = (...rules: string[]) => gateway.agent.sendCommand(['ACL', 'SETUSER', 'default', ...rules])
     // With the channels of the gateway itself: Redis cuts a connection that is subscribed to a forbidden one.
@@ -159,7 +159,7 @@ describe('without Redis an upgrade', { skip: withoutRealRedis }, () => {
 })
 
 describe('while the gateway drains an upgrade', () => {
-  it('is refused with 503, as long as the listener is open', async (t) => {
+  it('refuses an upgrade with 503 during a drain, as long as the listener is open', async (t) => {
     const gateway = await gatewayFor(t, { env: { DRAIN_DELAY: '20s' } })
     const standing = await gateway.join('standing')
     const early = await RawSocket.open(gateway.http)
@@ -174,7 +174,7 @@ describe('while the gateway drains an upgrade', () => {
     await Promise.all([gateway.gateway.stop(), within(stopped, 'the end of the drain')])
   })
 
-  it('that is on its way is refused with 503 as well, at any stage, and who comes later finds no listener', async (t) => {
+  it('refuses an upgrade in progress with 503 when a drain begins, at any stage, and closes the listener', async (t) => {
     const redis = await relayedRedisFor(t)
     const gateway = await gatewayFor(t, { redis, env: { HANDSHAKE_TIMEOUT: '60s' } })
     redis.hold(sessionDown('on-its-way'))
@@ -194,7 +194,7 @@ describe('while the gateway drains an upgrade', () => {
     await assert.rejects(connect(gateway.sessionUrl('later'), { token: 'x' }), { code: 'ECONNREFUSED' })
   })
 
-  it('is refused with 503 when it waits in the accept queue, and is not cut off with the listener', async (t) => {
+  it('refuses an upgrade in the accept queue with 503 during a drain, instead of resetting it with the listener', async (t) => {
     const gateway = await gatewayFor(t)
     const upgrade = upgradeRequest('/agent/ws/late', withToken('any'))
     const { answers } = fillAcceptQueue(
@@ -207,7 +207,7 @@ describe('while the gateway drains an upgrade', () => {
     await within(stopped, 'the end of the drain')
   })
 
-  it('leaves its socket open to the goodbye when it was complete before', async (t) => {
+  it('keeps a socket whose upgrade was complete before the drain open until its goodbye', async (t) => {
     const gateway = await gatewayFor(t)
     const raw = await joinRaw(gateway, 'complete')
     await within(gateway.gateway.stop(), 'the end of the drain')

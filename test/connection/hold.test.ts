@@ -23,7 +23,7 @@ const source: Source = { render: () => undefined }
 const newConnection = () => new Connection({ idleTimeout: undefined } as Door, '', '', 0)
 
 describe('a membership that is held', () => {
-  it('is there at once, for messages that come together with the confirmation', async () => {
+  it('makes a held connection a member at once, for messages that come together with the confirmation', async () => {
     const { feed, waiting } = fakeFeed()
     const bindings = new Bindings(feed)
     const [one, two] = [newConnection(), newConnection()]
@@ -36,7 +36,7 @@ describe('a membership that is held', () => {
     void held
   })
 
-  it('outlasts a Redis that is away: the feed still wants the channels', async () => {
+  it('keeps a held membership while Redis is away, and the feed keeps its channels', async () => {
     const { feed, asked, waiting } = fakeFeed()
     const bindings = new Bindings(feed)
     const connection = newConnection()
@@ -51,7 +51,7 @@ describe('a membership that is held', () => {
     assert.equal(bindings.find('b*'), undefined)
   })
 
-  it('ends when Redis refuses one of its channels, and says so', async () => {
+  it('ends a held membership when Redis refuses one of its channels, and rejects with that error', async () => {
     const { feed, asked, waiting } = fakeFeed()
     const bindings = new Bindings(feed)
     const connection = newConnection()
@@ -62,7 +62,7 @@ describe('a membership that is held', () => {
     assert.deepEqual([connection.topics, asked], [[], ['+a', '+b*', '-a', '-b*']])
   })
 
-  it('may end before it is confirmed', async () => {
+  it('ends a held membership that leaves before it is confirmed', async () => {
     const { feed, waiting } = fakeFeed()
     const bindings = new Bindings(feed)
     const connection = newConnection()
@@ -75,7 +75,7 @@ describe('a membership that is held', () => {
 })
 
 describe('a channel that is kept', () => {
-  it('is listened to without any socket, and is not among the topics of others', async () => {
+  it('passes the messages of a kept channel to its source without any socket, apart from the topics of others', async () => {
     const { feed, waiting } = fakeFeed()
     const bindings = new Bindings(feed)
     const other: Source = { render: () => undefined }
@@ -91,7 +91,7 @@ describe('a channel that is kept', () => {
     void held
   })
 
-  it('is left in Redis after unkeep, also before it was confirmed, and only once', async () => {
+  it('unsubscribes a kept channel after unkeep, also before it was confirmed, and only once', async () => {
     const { feed, asked, waiting } = fakeFeed()
     const bindings = new Bindings(feed)
     const kept = bindings.keep(source, 'k')

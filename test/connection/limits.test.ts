@@ -30,7 +30,7 @@ class TokenBucket {
 const pauses = fc.array(fc.oneof(fc.constant(0), fc.nat(20), fc.nat(5000)), { maxLength: 300 })
 
 describe('a rate', () => {
-  it('admits exactly what a token bucket admits', () => {
+  it('admits exactly the events that a token bucket admits', () => {
     const property = fc.property(
       fc.integer({ min: 1, max: 100 }),
       fc.integer({ min: 1, max: 50 }),
@@ -50,7 +50,7 @@ describe('a rate', () => {
     assertProperty(property, { numRuns: 500 })
   })
 
-  it('admits the whole burst and not one more, whatever fraction of a millisecond it is', () => {
+  it('admits the whole burst and not one more, whatever fraction of a millisecond the interval is', () => {
     // Up to two weeks after the start of the process, at any fraction of a millisecond.
     const now = fc.tuple(fc.nat(1.2e9), fc.nat(999_999)).map(([whole, part]) => whole + part / 1e6)
     const property = fc.property(
@@ -71,7 +71,7 @@ describe('a rate', () => {
     assertProperty(property, { numRuns: 500 })
   })
 
-  it('admits the burst at once, then one an interval, and nothing is gained by having been refused', () => {
+  it('admits the burst at once, then one event per interval, and refused events change nothing', () => {
     let fullAt = 0
     const tryAt = (now: number) => {
       const next = admit(fullAt, now, 10, 3)
@@ -89,14 +89,14 @@ describe('places', () => {
     new ConnectLimits({ maxConnections: 1000, maxConnectionsPerIp: 0, connectRate: 0, connectRatePerIp: 0, ...options })
   const codes = (subject: ConnectLimits, ips: string[], now = 0) => ips.map((ip) => subject.take(ip, now)?.code ?? 'ok')
 
-  it('are as many as there may be sockets, and one that is given back can be taken again', () => {
+  it('hands out MAX_CONNECTIONS places, and hands out again those that are given back', () => {
     const subject = limits({ maxConnections: 2 })
     assert.deepEqual(codes(subject, ['a', 'b', 'c']), ['ok', 'ok', 'at-capacity'])
     subject.give('a')
     assert.deepEqual(codes(subject, ['c', 'a']), ['ok', 'at-capacity'])
   })
 
-  it('are counted by address as well', () => {
+  it('counts the places of each address as well', () => {
     const subject = limits({ maxConnectionsPerIp: 2 })
     assert.deepEqual(codes(subject, ['a', 'a', 'a', 'b', 'b', 'b']), [
       ...['ok', 'ok', 'address-limit'],
@@ -106,7 +106,7 @@ describe('places', () => {
     assert.deepEqual(codes(subject, ['a', 'b']), ['address-limit', 'ok'])
   })
 
-  it('are not taken by a refusal, nor does one use up the rate of the instance or of the address', () => {
+  it('takes no place for a refusal, and counts it against no rate', () => {
     const subject = limits({ connectRate: 2, connectRatePerIp: 1 })
     assert.deepEqual(codes(subject, ['a', 'a', 'a', 'b', 'c', 'c']), [
       ...['ok', 'connect-rate', 'connect-rate'],
@@ -116,7 +116,7 @@ describe('places', () => {
     assert.deepEqual(codes(subject, ['c'], 500), ['ok'], 'the refusals of c by the instance cost c nothing')
   })
 
-  it('stay counted when addresses are swept, and so do rates that have not recovered', () => {
+  it('keeps places and rates that have not recovered when it sweeps addresses', () => {
     const subject = limits({ maxConnectionsPerIp: 1, connectRatePerIp: 1 })
     subject.take('open', 0)
     subject.take('gone', 0)
@@ -127,7 +127,7 @@ describe('places', () => {
     assert.deepEqual(codes(subject, ['open', 'gone'], 5000), ['address-limit', 'ok'])
   })
 
-  it('come out even after any sequence of taking and giving', () => {
+  it('counts places right after any sequence of taking and giving', () => {
     const steps = fc.array(fc.record({ ip: fc.constantFrom('a', 'b', 'c'), take: fc.boolean(), sweep: fc.boolean() }))
     const property = fc.property(steps, (sequence) => {
       const subject = limits({ maxConnections: 5, maxConnectionsPerIp: 2 })
@@ -155,7 +155,7 @@ describe('the origin rule', () => {
   const host = fc.array(label, { minLength: 2, maxLength: 4 }).map((labels) => `x${labels.join('.x')}`)
   const scheme = fc.constantFrom('http', 'https')
 
-  it('lets any origin in when there is no list, and none at all unless one is required', () => {
+  it('accepts any origin when there is no list, and a missing one unless an origin is required', () => {
     assert.equal(originRule([], false)('https://anything.test'), true)
     assert.equal(originRule([], false)(''), true)
     assert.equal(originRule([], true)(''), false)
@@ -164,7 +164,7 @@ describe('the origin rule', () => {
     assert.equal(originRule(['https://a.test'], true)(''), false)
   })
 
-  it('matches a full origin with its scheme and port, in any case', () => {
+  it('matches a full origin with its scheme and port, in upper or lower case', () => {
     const rule = originRule(['https://App.example.org/', 'http://localhost:3000'], true)
     const allowed = ['https://app.example.org', 'HTTPS://APP.EXAMPLE.ORG', 'http://localhost:3000']
     const refused = [
@@ -190,7 +190,7 @@ describe('the origin rule', () => {
       assert.equal(rule(origin), false, origin)
   })
 
-  it('matches with a wildcard what is below a host, never the host itself nor what only ends like it', () => {
+  it('matches hosts below a wildcard, never the host itself nor one that only ends like it', () => {
     const property = fc.property(scheme, host, label, (protocol, name, sub) => {
       const rule = originRule([`*.${name}`], true)
       assert.equal(rule(`${protocol}://${sub}.${name}`), true)
@@ -214,7 +214,7 @@ describe('the origin rule', () => {
     assertProperty(property, { numRuns: 200 })
   })
 
-  it('survives whatever a client may call an origin', () => {
+  it('returns true or false for any text that a client may send as its origin', () => {
     const rule = originRule(['example.org', '*.example.org'], false)
     assertProperty(fc.property(fc.string(), (origin) => typeof rule(origin) === 'boolean'))
     for (const origin of ['null', 'https://', '://example.org', 'https://exa mple.org', 'file://', 'https://[::1']) {

@@ -34,7 +34,7 @@ describe('a client frame', () => {
     await eventually(() => client.frames.includes(mark), 'the message')
   }
 
-  it('that is binary ends its socket with 1003, and no other of the session', async () => {
+  it('closes the socket of a binary frame with 1003, and no other of the session', async () => {
     const [count, before] = [published.length, await lost('invalid')]
     for (const payload of [Buffer.from('{"a":1}'), Buffer.alloc(0), Buffer.from([0xff])]) {
       const [culprit, neighbour] = [await gateway.join('binary'), await gateway.join('binary')]
@@ -48,7 +48,7 @@ describe('a client frame', () => {
     assert.equal(await closedWith('1003'), 3)
   })
 
-  it('of exactly MAX_MESSAGE_SIZE is published', async () => {
+  it('publishes a frame of exactly MAX_MESSAGE_SIZE', async () => {
     const client = await gateway.join('exact')
     client.send(jsonOf(MAX))
     await eventually(() => published.includes(jsonOf(MAX)), 'the frame on :up')
@@ -56,7 +56,7 @@ describe('a client frame', () => {
     await client.close()
   })
 
-  it('of one byte more ends its socket with a 1009 that the client gets, and no other', async () => {
+  it('closes the socket of a frame of MAX_MESSAGE_SIZE and a byte with a 1009 that its client gets, and no other', async () => {
     const [count, closed, before] = [published.length, await closedWith('1009'), await lost('oversize')]
     for (const size of [MAX + 1, 8 * MAX]) {
       const [culprit, neighbour] = [await gateway.join('large'), await gateway.join('large')]
@@ -70,7 +70,7 @@ describe('a client frame', () => {
     assert.equal((await lost('oversize')) - before, 2)
   })
 
-  it('in fragments is one frame, and is too large when its sum is', async () => {
+  it('joins fragments to one frame, which is too large when their sum is', async () => {
     const raw = await joinRaw(gateway, 'fragments')
     const part = 'x'.repeat(400)
     raw.write(clientFrame(OPCODE.text, `"${part}`, { fin: false }))
@@ -89,7 +89,7 @@ describe('a client frame', () => {
     await untilOpen(gateway, 0)
   })
 
-  it('that announces more than eight times the limit is not read at all: the connection is cut', async () => {
+  it('cuts the connection of a frame that announces more than eight times the limit, without reading it', async () => {
     const neighbour = await gateway.join('huge')
     const closed = await closedWith('1006')
     const gigabyte = Buffer.from([0x81, 0xff, 0, 0, 0, 0, 0x40, 0, 0, 0, 0, 0, 0, 0])
@@ -120,7 +120,7 @@ describe('a client frame', () => {
       noise: [Buffer.from('GET / HTTP/1.1\r\nHost: x\r\n\r\n')],
     }
     for (const [name, frames] of Object.entries(garbage)) {
-      it(name, async () => {
+      it(`cuts a socket for ${name}, and no other of the session`, async () => {
         const count = published.length
         const neighbour = await gateway.join('garbage')
         const raw = await joinRaw(gateway, 'garbage')
@@ -135,7 +135,7 @@ describe('a client frame', () => {
     }
   })
 
-  it('that is a ping is answered with its own payload', async () => {
+  it('answers a protocol ping with its own payload', async () => {
     const raw = await joinRaw(gateway, 'ping')
     for (const payload of ['', 'hello', 'x'.repeat(125)]) raw.write(clientFrame(OPCODE.ping, payload))
     raw.write(clientFrame(OPCODE.pong, 'unasked'))
@@ -151,7 +151,7 @@ describe('a client frame', () => {
     raw.destroy()
   })
 
-  it('that is a close is echoed, counted by its code, and what came before it is published', async () => {
+  it('echoes a close frame, counts it by its code, and publishes what came before it', async () => {
     const codes = { 1000: '1000', 1001: '1001', 4000: 'other', 4999: 'other' }
     for (const [code, label] of Object.entries(codes)) {
       const before = await closedWith(label)
@@ -170,7 +170,7 @@ describe('a client frame', () => {
     await eventually(async () => (await closedWith('1006')) === before + 1, 'the reset to be counted')
   })
 
-  it('is read no more once the server has begun to close', async () => {
+  it('publishes no frame that arrives after the server has begun to close', async () => {
     const raw = await joinRaw(gateway, 'after')
     const count = published.length
     raw.write(Buffer.concat([clientFrame(OPCODE.binary, 'x'), clientFrame(OPCODE.text, '"too late"')]))
@@ -200,7 +200,7 @@ describe('a client that sends too fast', () => {
   const of = (session: string) => published[sessionUp(session)] ?? []
   const limited = () => gateway.metric('wsproxy_rate_limited_total', { what: 'frame' })
 
-  it('loses what is beyond the burst, is told so once, and stays', async () => {
+  it('drops frames over the rate, sends one notice, and keeps the socket', async () => {
     const client = await gateway.join('fast')
     for (let n = 0; n < 100; n++) client.send(n)
     await eventually(async () => of('fast').length + (await limited()) === 100, 'each frame published or dropped')
@@ -226,7 +226,7 @@ describe('a client that sends too fast', () => {
     await client.close()
   })
 
-  it('does not slow others down, nor itself on another socket', async () => {
+  it('limits the rate of one socket only, not of others of the same client', async () => {
     const clients = [await gateway.join('fast-1'), await gateway.join('fast-1'), await gateway.join('fast-2')]
     const before = await limited()
     for (let n = 0; n < 100; n++) clients[0]!.send('"flood"')
@@ -242,7 +242,7 @@ describe('a client that sends too fast', () => {
     for (const client of clients) await client.close()
   })
 
-  it('with pings is limited like any other, and is not told twice', async () => {
+  it('limits JSON pings like any other frame, and sends no second notice', async () => {
     const client = await gateway.join('pings')
     const before = await limited()
     for (let n = 0; n < 100; n++) client.send({ type: 'ping' })
@@ -254,7 +254,7 @@ describe('a client that sends too fast', () => {
     await client.close()
   })
 
-  it('in protocol pings is answered and not limited', async () => {
+  it('answers protocol pings without a limit', async () => {
     const raw: RawSocket = await joinRaw(gateway, 'control')
     for (let n = 0; n < 100; n++) raw.write(clientFrame(OPCODE.ping, String(n)))
     await eventually(() => framesOf(raw).length === 100, 'a hundred pongs')

@@ -122,7 +122,7 @@ export function everyDoor(name: string, setup: DoorUnderTest): void {
         'a malformed path': malformed,
         ...REFUSALS,
       })) {
-        it(`${what} with ${status} ${code}, and counts it`, async () => {
+        it(`refuses ${what} at the ${name} door with ${status} ${code}, and counts it`, async () => {
           const gateway = gateways[at]
           const id = `refused-${code}`
           const credentials = await setup.admit(first, id)
@@ -139,7 +139,7 @@ export function everyDoor(name: string, setup: DoorUnderTest): void {
       ['a binary frame', Buffer.from('{}'), 1003],
       ['a frame that is too big', 'x'.repeat(maxMessageBytes + 1), 1009],
     ] as const) {
-      it(`closes with ${code} after ${what}, and no other socket`, async () => {
+      it(`closes a socket of the ${name} door with ${code} after ${what}, and no other socket`, async () => {
         const gateway = await start()
         const [bad, good] = [await join(gateway, 'same'), await join(gateway, 'same')]
         bad.socket.send(frame, { binary: typeof frame !== 'string' })
@@ -152,7 +152,7 @@ export function everyDoor(name: string, setup: DoorUnderTest): void {
       })
     }
 
-    it('drains: what was accepted, the goodbye, 1001, for every socket', async () => {
+    it(`drains the ${name} door: each socket gets what was accepted, its goodbye, then 1001`, async () => {
       const gateway = await start()
       const clients = await Promise.all(Array.from({ length: 20 }, (_, i) => join(gateway, `drain-${i % 4}`)))
       await setup.speak(gateway, 'drain-0', 1, 100)
@@ -165,7 +165,7 @@ export function everyDoor(name: string, setup: DoorUnderTest): void {
       await within(stopped, 'the end of the drain')
     })
 
-    it('closes a client that does not read with 1008, while the others get everything', async () => {
+    it(`closes a client of the ${name} door that does not read with 1008, while the others get everything`, async () => {
       const gateway = await start(SLOW)
       const slow = await join(gateway, 'slow')
       const others = [await join(gateway, 'slow'), await join(gateway, 'slow')]
@@ -189,7 +189,7 @@ export function everyDoor(name: string, setup: DoorUnderTest): void {
       assert.ok(numbers(slow).length < n)
     })
 
-    it('gives the place of a client that vanishes to another', async () => {
+    it(`gives the place of a client that vanishes from the ${name} door to another`, async () => {
       const gateway = await start({ MAX_CONNECTIONS: '1' })
       for (let i = 0; i < 3; i++) {
         const client = await eventually(() => join(gateway, 'place').catch(() => undefined), `place ${i} to be free`)
@@ -198,7 +198,7 @@ export function everyDoor(name: string, setup: DoorUnderTest): void {
       await eventually(async () => (await active(gateway)) === 0, 'no open socket')
     })
 
-    it('notices a client that is gone without a word, and gives its place to another', async () => {
+    it(`closes a client of the ${name} door that is gone silently with 4408, and gives its place to another`, async () => {
       const gateway = await start({ MAX_CONNECTIONS: '1', PING_INTERVAL: '100ms', PONG_TIMEOUT: '300ms' })
       const raw = await RawSocket.open(gateway.http)
       raw.write(upgradeRequest(setup.path('silent'), await setup.admit(gateway, 'silent')))
@@ -210,7 +210,7 @@ export function everyDoor(name: string, setup: DoorUnderTest): void {
       raw.destroy()
     })
 
-    it('is a label of everything that is counted for its sockets, and of nothing else', async () => {
+    it(`labels all that is counted for sockets of the ${name} door with its name, and nothing else`, async () => {
       const gateway = await start()
       const clients = [await join(gateway, 'a'), await join(gateway, 'a'), await join(gateway, 'b')]
       assert.equal(await gateway.metric('wsproxy_connections_total', { door, result: 'accepted' }), 3)

@@ -21,7 +21,7 @@ const render = (hash: Record<string, string> | [string, string][]) =>
 
 describe('the wepp checklist', () => {
   for (const { name, hash, checklist, lock_statuses, last_modified } of examples) {
-    it(`is right for ${name}`, () => {
+    it(`computes the wepp checklist of the example: ${name}`, () => {
       const text = render(hash)
       const value = JSON.parse(text)
       assert.deepEqual(value.checklist, checklist)
@@ -49,7 +49,7 @@ describe('the wepp checklist', () => {
     .dictionary(fc.oneof(fc.constantFrom(...known), fc.string()), value)
     .map((hash) => Object.entries(hash))
 
-  it('never throws, and always has every key, in order', () => {
+  it('renders every key in order for any hash, and never throws', () => {
     assertProperty(
       fc.property(hashes, (hash) => {
         const frame = JSON.parse(render(hash))
@@ -59,7 +59,7 @@ describe('the wepp checklist', () => {
     )
   })
 
-  it('does not depend on the order of fields', () => {
+  it('renders the same text for any order of the fields', () => {
     assertProperty(
       fc.property(
         hashes.chain((hash) => fc.tuple(fc.constant(hash), fc.shuffledSubarray(hash, { minLength: hash.length }))),
@@ -93,7 +93,7 @@ describe('the wepp checklist', () => {
     postfire_debris_flow: 'run_postfire_debris_flow',
   }
 
-  it('is never turned off by a newer stamp of the step itself', () => {
+  it('never turns a step off when the stamp of the step itself gets newer', () => {
     assertProperty(
       fc.property(
         hashes,
@@ -111,7 +111,7 @@ describe('the wepp checklist', () => {
     )
   })
 
-  it('takes as a stamp only a whole number of signed 64 bits in ASCII digits', () => {
+  it('takes only a whole number of signed 64 bits in ASCII digits as a stamp', () => {
     const stamps = {
       '0': 0n,
       '-0': 0n,
@@ -141,7 +141,7 @@ describe('the wepp checklist', () => {
     for (const text of none) assert.equal(parseStamp(text), undefined, text.slice(0, 30))
   })
 
-  it('names locks by all that follows the prefix, also such as __proto__ and numbers', () => {
+  it('names a lock by all that follows its prefix, __proto__ and numbers included', () => {
     const text = render({
       'locked:b:c': 'true',
       'locked:__proto__': 'true',

@@ -56,7 +56,7 @@ describe('the run door', () => {
   }
 
   describe('shows', () => {
-    it('the checklist of the run at once, and before anything has changed', async () => {
+    it('shows the checklist of a run at once, before anything has changed', async () => {
       const fields = { 'attrs:has_sbs': 'true', 'locked:wepp': 'true', 'timestamps:build_channels': '3' }
       const { client } = await open(fields)
       assert.deepEqual(client.frames, [frameOf(fields)])
@@ -66,7 +66,7 @@ describe('the run door', () => {
       )
     })
 
-    it('an all-false checklist for a run that does not exist, and turns green when it does', async () => {
+    it('shows an all-false checklist for a run that does not exist, and the real one when it does', async () => {
       const { run, client } = await open({})
       assert.deepEqual(client.frames, [frameOf()])
       assert.ok(Object.values(client.values[0]!.checklist as object).every((step) => step === false))
@@ -74,7 +74,7 @@ describe('the run door', () => {
       await untilShown([client], frameOf({ 'timestamps:run_rhem': '1' }))
     })
 
-    it('a change to every socket of the run, and to no other', async () => {
+    it('shows a change to every socket of the run, and to no other', async () => {
       const { run, clients } = await open({ 'timestamps:run_rhem': '1' }, 3)
       const other = await open({ 'timestamps:run_rhem': '1' }, 2)
       await gateway.agent.hSet(run, 'timestamps:run_rhem', '2')
@@ -86,7 +86,7 @@ describe('the run door', () => {
     })
 
     // Only a real server counts its commands.
-    it('nothing when the fields that changed change no part of the frame', { skip }, async () => {
+    it('shows nothing when the fields that changed are no part of the frame', { skip }, async () => {
       const { run, client } = await open({ last_modified: '5', 'timestamps:run_rhem': '1' })
       const reads = await readsDuring(gateway.agent, async () => {
         await gateway.agent.hSet(run, 'note', 'x')
@@ -98,7 +98,7 @@ describe('the run door', () => {
       assert.equal(client.frames.length, 2)
     })
 
-    it('a change of last_modified alone', async () => {
+    it('shows a change of last_modified alone', async () => {
       const { run, client } = await open({ last_modified: '5' })
       await gateway.agent.hSet(run, 'last_modified', '9007199254740993')
       const [, second] = await client.take(2)
@@ -107,7 +107,7 @@ describe('the run door', () => {
   })
 
   describe('takes', () => {
-    it('an init and frames of unknown types, and answers none of them', async () => {
+    it('accepts an init and frames of unknown types, and answers none of them', async () => {
       const { run, client } = await open({})
       for (const frame of [
         '{"type":"init"}',
@@ -127,7 +127,7 @@ describe('the run door', () => {
       assert.equal(unparseable(run).length, 0)
     })
 
-    it('frames that are not JSON, which it logs without what they say, and answers none of them', async () => {
+    it('accepts frames that are not JSON, logs them without their content, and answers none of them', async () => {
       const { run, client } = await open({})
       for (const frame of ['{"type":"init"', '', 'secret words', '{"type":"init"}x']) client.send(frame)
       await eventually(() => unparseable(run).length === 4, 'four lines in the log')
@@ -137,7 +137,7 @@ describe('the run door', () => {
       assert.equal(client.frames.length, 2)
     })
 
-    it('far too many frames without a word, and without a close', async () => {
+    it('drops frames over the rate without an answer and without a close', async () => {
       const { run, client } = await open({})
       const limited = () => gateway.metric('wsproxy_rate_limited_total', { what: 'frame' })
       for (let i = 0; i < 200; i++) client.send('{"type":"pong"}')
@@ -161,7 +161,7 @@ describe('the run door', () => {
   })
 
   describe('listens', () => {
-    it('to the events of the runs that are looked at, one channel each, and to no pattern', { skip }, async () => {
+    it('subscribes one channel of events for each run that has sockets, and no pattern', { skip }, async () => {
       const before = (await keyspace(gateway)).channels
       const first = await open({}, 3)
       const second = await open({}, 2)
@@ -171,7 +171,7 @@ describe('the run door', () => {
       assert.equal(Number((await gateway.agent.pubSubNumSub([channel]))[channel]), 1)
     })
 
-    it('no more when the last socket has left, and again when one comes back', async () => {
+    it('unsubscribes the events of a run when its last socket leaves, and subscribes them again for the next', async () => {
       const { run, clients } = await open({}, 2)
       const [first, second] = clients
       await first!.close()
@@ -185,7 +185,7 @@ describe('the run door', () => {
       assert.deepEqual(again.frames, [frameOf({ 'timestamps:run_rhem': '2' })])
     })
 
-    it('after a socket that left in the same moment as another came', async () => {
+    it('keeps the events of a run when one socket leaves at the moment at which another comes', async () => {
       const { run, client } = await open({ 'timestamps:run_rhem': '0' })
       let current = client
       for (let i = 1; i <= 20; i++) {
@@ -199,7 +199,7 @@ describe('the run door', () => {
   })
 
   describe('asks Redis', { skip }, () => {
-    it('once for each change, however many sockets look', async () => {
+    it('reads a run once for each change, however many sockets it has', async () => {
       const { run, clients } = await open({}, 60)
       const reads = await readsDuring(gateway.agent, async () => {
         for (let i = 1; i <= 10; i++) {
@@ -211,7 +211,7 @@ describe('the run door', () => {
       for (const client of clients) assert.equal(client.frames.length, 11)
     })
 
-    it('once for a crowd that comes at the same time', async () => {
+    it('reads a run once for a crowd that comes at the same time', async () => {
       const run = newRun()
       await gateway.agent.hSet(run, 'last_modified', '1')
       const reads = await readsDuring(gateway.agent, async () => {
@@ -221,7 +221,7 @@ describe('the run door', () => {
       assert.equal(reads, 1)
     })
 
-    it('nothing for those who come later: they get the current frame, once', async () => {
+    it('sends later sockets the current frame, once, without another read', async () => {
       const { run, clients } = await open({ last_modified: '1' }, 2)
       await gateway.agent.hSet(run, 'last_modified', '2')
       await untilShown(clients, frameOf({ last_modified: '2' }))
@@ -243,7 +243,7 @@ describe('the run door', () => {
         ...Array.from({ length: DELETED }, (_, i) => [`locked:step-${i}`, 'true']),
       ])
 
-    it('at most twice for a burst of 35 field deletions in one go, and shows what is left', async () => {
+    it('reads a run at most twice for 35 field deletions in one command, and shows what is left', async () => {
       const { run, clients } = await open(many(), 5)
       const reads = await readsDuring(gateway.agent, async () => {
         await Promise.all(Array.from({ length: DELETED }, (_, i) => gateway.agent.hDel(run, `locked:step-${i}`)))
@@ -253,7 +253,7 @@ describe('the run door', () => {
       for (const client of clients) assert.ok(client.frames.length <= 3)
     })
 
-    it('at most twice in 20 ms for 35 field deletions one after the other, and shows what is left', async () => {
+    it('reads a run at most twice in 20 ms for 35 field deletions in a row, and shows what is left', async () => {
       const { run, clients } = await open(many(), 5)
       let ms = 0
       const reads = await readsDuring(gateway.agent, async () => {
@@ -270,26 +270,26 @@ describe('the run door', () => {
   describe('sees', () => {
     const FIELDS = { 'timestamps:run_rhem': '1', 'locked:a': 'true' }
 
-    it('a deletion', async () => {
+    it('shows the deletion of a run', async () => {
       const { run, clients } = await open(FIELDS, 2)
       await gateway.agent.del(run)
       await untilShown(clients, frameOf())
     })
 
-    it('the deletion of the last field', async () => {
+    it('shows the deletion of the last field of a run', async () => {
       const { run, client } = await open({ 'timestamps:run_rhem': '1' })
       await gateway.agent.hDel(run, 'timestamps:run_rhem')
       await untilShown([client], frameOf())
     })
 
-    it('an expiry, without any read of its own before it', { skip }, async () => {
+    it('shows the expiry of a run without any read of its own before it', { skip }, async () => {
       const { run, clients } = await open(FIELDS, 2)
       await gateway.agent.pExpire(run, 60)
       await untilShown(clients, frameOf())
       for (const client of clients) assert.equal(client.frames.length, 2)
     })
 
-    it('a renaming, at its old name and at its new one', async () => {
+    it('shows the renaming of a run, at its old name and at its new one', async () => {
       const from = await open(FIELDS)
       const to = await open({})
       await gateway.agent.rename(from.run, to.run)
@@ -297,13 +297,13 @@ describe('the run door', () => {
       await untilShown([to.client], frameOf(FIELDS))
     })
 
-    it('a deletion with a new hash right behind it', async () => {
+    it('shows the new hash of a run that was deleted and written again at once', async () => {
       const { run, clients } = await open(FIELDS, 2)
       await gateway.agent.multi().del(run).hSet(run, 'timestamps:run_rhem', '2').exec()
       await untilShown(clients, frameOf({ 'timestamps:run_rhem': '2' }))
     })
 
-    it('a key of another type in place of the hash: an all-false frame, an error counted, and the socket lives', async () => {
+    it('shows an all-false checklist when a key of another type replaces the hash, counts an error, and keeps the socket', async () => {
       const { run, clients } = await open(FIELDS, 2)
       const before = await runErrors(gateway)
       await gateway.agent.set(run, 'a string')
@@ -315,7 +315,7 @@ describe('the run door', () => {
       for (const client of clients) assert.equal(client.code, undefined)
     })
 
-    it('a key of another type that was there before the socket', async () => {
+    it('shows an all-false checklist for a key of another type that was there before the socket', async () => {
       const run = newRun()
       await gateway.agent.lPush(run, 'x')
       const client = await watchRun(gateway, run)
@@ -326,7 +326,7 @@ describe('the run door', () => {
   })
 
   describe('gets right', () => {
-    it('ids of every kind that is allowed', async () => {
+    it('shows runs with ids of every kind that is allowed', async () => {
       for (const run of ['a;b', 'run.1', '..;x', `aZ09_.;-${'x'.repeat(120)}`, '-', ';']) {
         await gateway.agent.hSet(run, 'last_modified', '1')
         const client = await watchRun(gateway, run)
@@ -347,7 +347,7 @@ describe('the run door', () => {
       `/${'x'.repeat(129)}`,
       '/a%00',
     ]) {
-      it(`ids that are not: ${path.slice(0, 20)} is refused with 400 and is not looked for`, async () => {
+      it(`refuses the run id of ${path.slice(0, 20)} with 400 and does not read it`, async () => {
         const reads = (await hashReads(gateway.agent)).done
         const { status, body } = await ask(gateway.http, upgradeRequest(path))
         assert.deepEqual([status, JSON.parse(body).error.code], [400, 'malformed-id'])
@@ -355,7 +355,7 @@ describe('the run door', () => {
       })
     }
 
-    it('fields and locks that are named like members of every object', async () => {
+    it('shows fields and locks that are named like members of every object', async () => {
       const names = ['__proto__', 'constructor', 'toString', 'hasOwnProperty']
       const fields = names.flatMap((name) => [name, '1', `locked:${name}`, 'true', `timestamps:${name}`, '7'])
       const run = newRun()
@@ -367,7 +367,7 @@ describe('the run door', () => {
       )
     })
 
-    it('a value of 1 MB', async () => {
+    it('shows a run with a value of 1 MB', async () => {
       const value = 'x'.repeat(1024 * 1024)
       const { run, client } = await open({ 'timestamps:run_rhem': value, last_modified: value })
       assert.deepEqual(client.frames, [frameOf({ 'timestamps:run_rhem': value })])
@@ -375,7 +375,7 @@ describe('the run door', () => {
       await untilShown([client], frameOf({ 'timestamps:run_rhem': value, last_modified: '1' }))
     })
 
-    it('a hash of 10,000 fields', async () => {
+    it('shows a run of 10,000 fields', async () => {
       const fields = Object.fromEntries(Array.from({ length: 10_000 }, (_, i) => [`locked:${i}`, String(i % 2 === 0)]))
       const { run, clients } = await open(fields, 3)
       for (const client of clients) assert.deepEqual(client.frames, [frameOf(fields)])
@@ -383,7 +383,7 @@ describe('the run door', () => {
       await untilShown(clients, frameOf({ ...fields, last_modified: '1' }))
     })
 
-    it('bytes that are not UTF-8, which it shows as U+FFFD in a text frame', async () => {
+    it('shows bytes that are not UTF-8 as U+FFFD in a text frame', async () => {
       const run = newRun()
       const bad = Buffer.from([0xff, 0x61])
       const field = Buffer.concat([Buffer.from('locked:'), bad])
@@ -398,7 +398,7 @@ describe('the run door', () => {
     ['a binary frame', Buffer.from('{"type":"init"}'), 1003],
     ['a frame of more than 64 KiB', 'x'.repeat(64 * 1024 + 1), 1009],
   ] as const) {
-    it(`says hangup and closes with ${code} after ${what}, and no other socket of the run`, async () => {
+    it(`sends hangup and closes a run socket with ${code} after ${what}, and no other socket of the run`, async () => {
       const { run, clients } = await open({}, 2)
       const [bad, good] = clients
       bad!.socket.send(frame, { binary: typeof frame !== 'string' })
@@ -411,7 +411,7 @@ describe('the run door', () => {
     })
   }
 
-  it('takes a frame of exactly 64 KiB', async () => {
+  it('accepts a frame of exactly 64 KiB at the run door', async () => {
     const { run, client } = await open({})
     client.send(`"${'x'.repeat(64 * 1024 - 2)}"`)
     await gateway.agent.hSet(run, 'last_modified', '1')
@@ -435,7 +435,7 @@ describe('the run door', () => {
     gateway = await gatewayFor(each, { redis, env: { ...NO_RESYNC, ...env }, ...options })
   }
 
-  it('reads and listens in the database that the Redis URL names', { skip }, async () => {
+  it('reads runs and listens to their events in the database that the Redis URL names', { skip }, async () => {
     const third: TestRedis = { ...redis, url: `${redis.url}/3` }
     await start({}, { redis: third })
     const inThird = await redis.client()
@@ -451,7 +451,7 @@ describe('the run door', () => {
   })
 
   describe('with the slow re-read', { skip }, () => {
-    it('finds what no event told, shows it to all, and only the difference', async () => {
+    it('finds a change without an event by the slow re-read, and shows only the difference to all', async () => {
       await start({ RUN_RESYNC_INTERVAL: '100ms' })
       await gateway.agent.hSet('quiet', 'last_modified', '1')
       const clients = await Promise.all(Array.from({ length: 5 }, () => watchRun(gateway, 'quiet')))
@@ -471,7 +471,7 @@ describe('the run door', () => {
   })
 
   describe('with its heartbeat', () => {
-    it('sends pings, and lives as long as the client sends anything', async () => {
+    it('sends heartbeats, and keeps a run socket as long as its client sends any frame', async () => {
       await start({ RUN_PING_INTERVAL: '100ms', RUN_PONG_TIMEOUT: '1s' })
       const client = await watchRun(gateway, 'beat')
       client.socket.on('message', (data) => {
@@ -484,7 +484,7 @@ describe('the run door', () => {
       assert.equal(client.code, undefined)
     })
 
-    it('sends pings at moments of their own to clients that came together', async () => {
+    it('spreads the heartbeats of clients that came together', async () => {
       await start({ RUN_PING_INTERVAL: '1600ms', RUN_PONG_TIMEOUT: '60s' })
       const clients = await Promise.all(Array.from({ length: 30 }, () => watchRun(gateway, 'beat')))
       const moments: number[] = []
@@ -494,7 +494,7 @@ describe('the run door', () => {
       assert.ok(apart > 700, `all of them within ${apart} ms`)
     })
 
-    it('takes frames that are no JSON for a sign of life too', async () => {
+    it('takes a frame that is no JSON for a sign of life too', async () => {
       await start({ RUN_PING_INTERVAL: '100ms', RUN_PONG_TIMEOUT: '1s' })
       const client = await watchRun(gateway, 'beat')
       client.socket.on('message', () => client.send('alive'))
@@ -502,7 +502,7 @@ describe('the run door', () => {
       assert.equal(client.code, undefined)
     })
 
-    it('says hangup and closes with 4408 when no frame comes; protocol pongs do not count, nor do changes', async () => {
+    it('sends hangup and closes with 4408 without a client frame, despite protocol pongs and changes', async () => {
       await start({ RUN_PING_INTERVAL: '100ms', RUN_PONG_TIMEOUT: '1s', PING_INTERVAL: '100ms', PONG_TIMEOUT: '600ms' })
       const openedAt = performance.now()
       const client = await watchRun(gateway, 'beat')
@@ -523,7 +523,7 @@ describe('the run door', () => {
     })
   })
 
-  it('says hangup last, once, and closes with 1001 when it drains', async () => {
+  it('sends hangup last and once, and closes a run socket with 1001 when it drains', async () => {
     await start()
     const clients = await Promise.all(Array.from({ length: 10 }, (_, i) => watchRun(gateway, `drain-${i % 3}`)))
     const stopped = gateway.gateway.stop()
@@ -540,7 +540,7 @@ describe('the run door', () => {
       return 'the-token'
     }
 
-    it('lets in who has the token at run:<id>:auth, once', async () => {
+    it('accepts the token at run:<id>:auth once with RUN_AUTH=bearer', async () => {
       await start({ RUN_AUTH: 'bearer' })
       await gateway.agent.hSet('secret;1', 'last_modified', '1')
       const client = await watchRun(gateway, 'secret;1', { token: await token('secret;1') })
@@ -549,7 +549,7 @@ describe('the run door', () => {
       assert.deepEqual([status, code], [403, 'token-rejected'])
     })
 
-    it('refuses with 401 who has none, and with 403 a wrong one, that of another run and that of a session', async () => {
+    it('refuses a missing token with 401, and a wrong one or that of another run or session with 403', async () => {
       await start({ RUN_AUTH: 'bearer' })
       await token('mine')
       await gateway.agent.set(runAuth('other'), 'of-other')
@@ -566,7 +566,7 @@ describe('the run door', () => {
       await (await watchRun(gateway, 'mine', { token: 'the-token' })).close()
     })
 
-    it('takes the token from the subprotocol too, as browsers send it, and echoes only wsproxy.v1', async () => {
+    it('takes the token of a run from the subprotocol too, and echoes only wsproxy.v1', async () => {
       await start({ RUN_AUTH: 'bearer', AUTH_TOKEN_MODE: 'reusable' })
       const bearer = `bearer.${Buffer.from(await token('browser')).toString('base64url')}`
       const { WebSocket } = await import('ws')
@@ -579,14 +579,14 @@ describe('the run door', () => {
     })
   })
 
-  it('asks for no token without it, and ignores one that is sent', async () => {
+  it('needs no token without RUN_AUTH=bearer, and ignores one that is sent', async () => {
     await start()
     await (await watchRun(gateway, 'open')).close()
     await (await watchRun(gateway, 'open', { token: 'whatever' })).close()
   })
 
   describe('with the variables of its predecessor', () => {
-    it('takes durations, sizes and origins as they were written', async () => {
+    it('reads durations, sizes and origins in the variables of its predecessor', async () => {
       await start({
         PREFLIGHT_PING_INTERVAL: '0.2s',
         PREFLIGHT_PONG_TIMEOUT: '1m30s',
@@ -618,7 +618,7 @@ describe('the run door', () => {
       'https://app.example.org.evil.example': false,
       null: false,
     }
-    it('allows origins by host, by *.host and in full, and no others', async () => {
+    it('accepts origins by host, by *.host and in full in the variables of its predecessor, and no others', async () => {
       await start({ PREFLIGHT_ALLOWED_ORIGINS: 'app.example.org, *.example.com, https://full.example.net:8443' })
       for (const [origin, allowed] of Object.entries(ORIGINS)) {
         const headers = { Origin: origin }
@@ -633,7 +633,7 @@ describe('the run door', () => {
 })
 
 describe('a run socket whose checklist changes during its upgrade', () => {
-  it('gets that checklist once', () => {
+  it('sends a checklist that changes during an upgrade once', () => {
     const frame = Buffer.from(frameOf())
     const sent: string[] = []
     const metrics = new Metrics()

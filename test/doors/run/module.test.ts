@@ -45,7 +45,7 @@ describe('RUN_CHECKLIST_MODULE', () => {
     return error.message
   }
 
-  it('is loaded from an absolute path and from one relative to the working directory', async () => {
+  it('loads RUN_CHECKLIST_MODULE from an absolute path and from one relative to the working directory', async () => {
     const path = write(GOOD)
     for (const given of [path, relative(process.cwd(), path)]) {
       const { first, second } = await loadChecklist(given)
@@ -77,16 +77,16 @@ describe('RUN_CHECKLIST_MODULE', () => {
     'has a rule that promises an answer': ['export default { odd: async () => true }', /broken at "odd": .*Promise/],
   }
   for (const [name, [text, problem]] of Object.entries(broken)) {
-    it(`is refused in one line that tells why when it ${name}`, async () => {
+    it(`refuses RUN_CHECKLIST_MODULE in one line with the reason when it ${name}`, async () => {
       assert.match(await problemOf(write(text)), problem)
     })
   }
 
-  it('is refused when there is no such file', async () => {
+  it('refuses RUN_CHECKLIST_MODULE when the file does not exist', async () => {
     assert.match(await problemOf(join(folder, 'nowhere.mjs')), /cannot be loaded: .*nowhere/)
   })
 
-  it('ends the gateway at its start with status 2 and the broken key, and nothing else', async () => {
+  it('exits at the start with status 2 and the name of the broken key, and nothing else', async () => {
     const path = write('export default { odd: 7 }')
     const { status, complaints, stdout } = await run(['serve'], {
       env: { LISTEN_ADDR: '127.0.0.1:0', REDIS_URL: 'redis://127.0.0.1:1', RUN_CHECKLIST_MODULE: path },
@@ -110,7 +110,7 @@ describe('RUN_CHECKLIST_MODULE', () => {
       return { ws, command, agent: await redis.client() }
     }
 
-    it('takes the place of the built-in checklist, keys sorted', async () => {
+    it('shows the custom checklist in place of the built-in one, keys sorted', async () => {
       const { ws, command, agent } = await open(GOOD)
       await agent.hSet('module', { 'timestamps:a': '1', 'locked:x': 'true' })
       const client = await connect(`${ws}/module`)
@@ -124,7 +124,7 @@ describe('RUN_CHECKLIST_MODULE', () => {
       assert.equal(await command.status(), 0)
     })
 
-    it('shows true and false only, whatever a rule answers to a hash that it was not tried with', async () => {
+    it('shows only true and false, whatever a custom rule returns for real data', async () => {
       const { ws, command, agent } = await open("export default { odd: (f) => f.has('x') && f.get('x') }")
       const client = await connect(`${ws}/odd`)
       await client.take(1)

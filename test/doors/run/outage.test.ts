@@ -39,7 +39,7 @@ describe('a fault of Redis', { skip }, () => {
     const refusedReads = async () => (await hashReads(gateway.agent)).refused
     afterEach(allow)
 
-    it('is retried when it is the first read, and is not fatal to the socket', async () => {
+    it('retries a first read that fails, and keeps the socket', async () => {
       await start()
       await gateway.agent.hSet('first', 'last_modified', '1')
       await forbid()
@@ -51,7 +51,7 @@ describe('a fault of Redis', { skip }, () => {
       assert.equal(await runErrors(gateway), await refusedReads())
     })
 
-    it('leaves the frame as it was, and shows what changed meanwhile when it is over', async () => {
+    it('keeps the last checklist while reads fail, and shows what changed when they succeed again', async () => {
       await start()
       await gateway.agent.hSet('later', 'last_modified', '1')
       const clients = await Promise.all([1, 2].map(() => watchRun(gateway, 'later')))
@@ -64,7 +64,7 @@ describe('a fault of Redis', { skip }, () => {
     })
 
     for (const retries of [1, 2]) {
-      it(`ends its sockets with hangup and 1013 after ${retries} failed reads with RUN_REDIS_MAX_RETRIES=${retries}, and no others`, async () => {
+      it(`closes the sockets of a run with hangup and 1013 after ${retries} failed reads with RUN_REDIS_MAX_RETRIES=${retries}, and no others`, async () => {
         await start({ RUN_REDIS_MAX_RETRIES: String(retries) })
         const run = `given-up-${retries}`
         const other = await watchRun(gateway, 'other')
@@ -86,7 +86,7 @@ describe('a fault of Redis', { skip }, () => {
       })
     }
 
-    it('never ends a socket with RUN_REDIS_MAX_RETRIES=0', async () => {
+    it('never closes a socket for failed reads with RUN_REDIS_MAX_RETRIES=0', async () => {
       await start({ RUN_REDIS_MAX_RETRIES: '0' })
       const client = await watchRun(gateway, 'never')
       await forbid()
@@ -98,7 +98,7 @@ describe('a fault of Redis', { skip }, () => {
     })
   })
 
-  it('that makes it hang lets reads fail after 500 ms, and what changed is shown when it answers again', async () => {
+  it('lets reads of a Redis that hangs fail after 500 ms, and shows what changed when it answers again', async () => {
     await start({ RUN_RESYNC_INTERVAL: '50ms' })
     const clients = await Promise.all(Array.from({ length: 6 }, (_, i) => watchRun(gateway, `hung-${i % 2}`)))
     redis.process.kill('SIGSTOP')
@@ -122,7 +122,7 @@ describe('a fault of Redis', { skip }, () => {
       assert.deepEqual([client.frames.length, client.code], [i % 2 === 0 ? 2 : 1, undefined])
   })
 
-  it('that keeps it hanging until its connections are given up drops no socket, and each ends with the current state', async () => {
+  it('keeps every run socket while Redis hangs until its connections are given up, and shows the current state after', async () => {
     await start({ RUN_RESYNC_INTERVAL: '50ms' })
     const clients = await Promise.all(Array.from({ length: 4 }, () => watchRun(gateway, 'long-hung')))
     redis.process.kill('SIGSTOP')
@@ -136,7 +136,7 @@ describe('a fault of Redis', { skip }, () => {
     for (const client of clients) assert.deepEqual([client.frames.length, client.code], [2, undefined])
   })
 
-  it('that ends it drops no socket: after its restart each shows the current state again', async () => {
+  it('keeps every run socket while Redis is gone, and shows the current state after its restart', async () => {
     await start()
     const runs = Array.from({ length: 8 }, (_, i) => `restart-${i}`)
     for (const run of runs) await gateway.agent.hSet(run, 'last_modified', '1')
@@ -165,7 +165,7 @@ describe('a Redis that has to load its data first', { skip }, () => {
     gateway = await gatewayFor(suite, { redis, env: { ...NO_RESYNC, RUN_REDIS_MAX_RETRIES: '2' } })
   })
 
-  it('is not there yet: after its restart no socket is dropped, and only what changed is sent', async () => {
+  it('keeps every run socket while a restarted Redis loads its data, and sends only what changed', async () => {
     const { agent } = gateway
     await agent.hSet('loaded', 'last_modified', '1')
     await Promise.all(Array.from({ length: 2500 }, (_, i) => agent.set(`ballast-${i}`, 'x'.repeat(100))))
@@ -191,7 +191,7 @@ describe('an outage of Redis that nobody else has noticed', { skip }, () => {
     gateway = await gatewayFor(suite, { redis: through, env: NO_RESYNC })
   })
 
-  it('sends only what changed in it: each socket ends with the current state, once, and none is dropped', async () => {
+  it('sends each run socket the state that changed in an outage, once, and keeps them all', async () => {
     const runs = Array.from({ length: 8 }, (_, i) => `outage-${i}`)
     const set = (run: string, at: string) => gateway.agent.hSet(run, 'last_modified', at)
     for (const run of runs) await set(run, '1')
@@ -217,7 +217,7 @@ describe('an outage of Redis that nobody else has noticed', { skip }, () => {
     }
   })
 
-  it('many times over drops no socket, and sends nothing as long as nothing has changed', async () => {
+  it('sends nothing and keeps the run sockets in many outages in which nothing changed', async () => {
     const client = await watchRun(gateway, 'outage-0')
     for (let i = 0; i < 5; i++) {
       proxy.cut()

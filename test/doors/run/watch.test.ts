@@ -120,7 +120,7 @@ describe('the watch of a run', () => {
     assert.equal(made.reads.length, count)
   }
 
-  it('reads as soon as the subscription is confirmed, once however many join', async () => {
+  it('reads a run as soon as its subscription is confirmed, once however many join', async () => {
     const { watches, topics, reads } = new World(clock)
     watches.confirmed(topics[0]!)
     watches.confirmed(topics[0]!)
@@ -130,7 +130,7 @@ describe('the watch of a run', () => {
     )
   })
 
-  it('has no frame before the first read, and from then on the last one', async () => {
+  it('returns no frame before the first read, and from then on the last one', async () => {
     const made = new World(clock)
     assert.equal(made.watches.frame(made.topics[0]!), undefined)
     made.reads[0]!.answer(hash(1))
@@ -138,7 +138,7 @@ describe('the watch of a run', () => {
     assert.equal(String(made.watches.frame(made.topics[0]!)), frame(1))
   })
 
-  it('reads at once for an event after a calm', async () => {
+  it('reads a run at once for an event that comes after a calm', async () => {
     const made = await world()
     await clock.pass(COALESCE_MS)
     made.event()
@@ -156,7 +156,7 @@ describe('the watch of a run', () => {
     assert.deepEqual(made.times, [0, COALESCE_MS])
   })
 
-  it('does not put a read off for events that keep coming', async () => {
+  it('does not put off a read for events that keep coming', async () => {
     const made = await world()
     made.auto = true
     made.hash = hash(1)
@@ -184,7 +184,7 @@ describe('the watch of a run', () => {
     assert.deepEqual(made.frames, [frame(1), frame(2)])
   })
 
-  it('tells a frame only when it differs from the last', async () => {
+  it('reports a frame only when it differs from the last one', async () => {
     const made = await world()
     made.auto = true
     for (const [at, locks] of [
@@ -201,7 +201,7 @@ describe('the watch of a run', () => {
     assert.deepEqual(made.frames, [frame(1), frame(2), frame(1)])
   })
 
-  it('keeps the same buffer while the frame is the same, so that a socket can tell what it has got', async () => {
+  it('keeps the same buffer while the frame is the same', async () => {
     const made = await world()
     const before = made.watches.frame(made.topics[0]!)
     made.auto = true
@@ -212,7 +212,7 @@ describe('the watch of a run', () => {
     assert.equal(made.watches.frame(made.topics[0]!), before)
   })
 
-  it('looks at each run by itself', async () => {
+  it('watches each run by itself', async () => {
     const made = new World(clock, {}, ['a', 'b'])
     made.reads[1]!.answer(hash(2))
     await clock.settle()
@@ -226,7 +226,7 @@ describe('the watch of a run', () => {
     )
   })
 
-  it('reads every RUN_RESYNC_INTERVAL after the last read, and never when that is 0', async () => {
+  it('reads a run RUN_RESYNC_INTERVAL after the last read, and never when that is 0', async () => {
     const made = await world({ runResyncIntervalMs: 1000 })
     made.auto = true
     made.hash = hash(2)
@@ -245,7 +245,7 @@ describe('the watch of a run', () => {
     assert.equal(never.reads.length, 1)
   })
 
-  it('shows a run without a single step for a key of another type, counts it, and goes on', async () => {
+  it('shows an all-false checklist for a key of another type, counts it, and goes on', async () => {
     const made = await world({ runRedisMaxRetries: 1, runResyncIntervalMs: 100 })
     made.auto = true
     await clock.pass(1000)
@@ -260,7 +260,7 @@ describe('the watch of a run', () => {
   describe('when a read fails', () => {
     const away = new Error('away')
 
-    it('reads again with pauses that double up to 5 s, within a quarter', async () => {
+    it('retries a failed read with pauses that double up to 5 s, within a quarter', async () => {
       const made = new World(clock)
       made.auto = true
       made.hash = () => Promise.reject(away)
@@ -280,7 +280,7 @@ describe('the watch of a run', () => {
       assert.equal(made.faults.length, made.reads.length)
     })
 
-    it('does not read for events until the retry, which covers them', async () => {
+    it('reads for no event before the retry of a failed read, which covers it', async () => {
       const made = new World(clock)
       made.reads[0]!.fail(away)
       for (let i = 0; i < 5; i++) {
@@ -295,7 +295,7 @@ describe('the watch of a run', () => {
       assert.equal(made.reads.length, 2)
     })
 
-    it('reads at once when Redis is back, and then not a second time for the retry', async () => {
+    it('reads at once when Redis is back after a failed read, and not a second time for the retry', async () => {
       const made = new World(clock)
       made.reads[0]!.fail(away)
       await clock.pass(10)
@@ -306,7 +306,7 @@ describe('the watch of a run', () => {
       assert.equal(made.reads.length, 2)
     })
 
-    it('keeps what it has shown', async () => {
+    it('keeps the last frame when a read fails', async () => {
       const made = await world()
       await clock.pass(COALESCE_MS)
       made.event()
@@ -317,7 +317,7 @@ describe('the watch of a run', () => {
     })
 
     for (const maxRetries of [1, 3, 5]) {
-      it(`gives the run up after ${maxRetries} failed reads in a row with RUN_REDIS_MAX_RETRIES=${maxRetries}, once, and reads no more`, async () => {
+      it(`gives a run up once after ${maxRetries} failed reads in a row with RUN_REDIS_MAX_RETRIES=${maxRetries}, and reads no more`, async () => {
         const made = new World(clock, { runRedisMaxRetries: maxRetries, runResyncIntervalMs: 100 })
         made.auto = true
         made.hash = () => Promise.reject(away)
@@ -329,7 +329,7 @@ describe('the watch of a run', () => {
       })
     }
 
-    it('counts failures in a row: one success in between, and it begins anew', async () => {
+    it('counts only failures in a row: a success in between starts the count again', async () => {
       const made = new World(clock, { runRedisMaxRetries: 3, runResyncIntervalMs: 100 })
       made.auto = true
       made.hash = () => (made.reads.length % 3 === 0 ? Promise.resolve(hash(made.reads.length)) : Promise.reject(away))
@@ -339,7 +339,7 @@ describe('the watch of a run', () => {
       assert.deepEqual(made.gaveUp, [])
     })
 
-    it('never gives it up when that is 0', async () => {
+    it('never gives a run up with RUN_REDIS_MAX_RETRIES=0', async () => {
       const made = new World(clock, { runRedisMaxRetries: 0 })
       made.auto = true
       made.hash = () => Promise.reject(away)
@@ -354,7 +354,7 @@ describe('the watch of a run', () => {
   })
 
   describe('when a read is not answered', () => {
-    it('takes it for failed after 500 ms and reads again', async () => {
+    it('fails a read without an answer after 500 ms and reads again', async () => {
       const made = new World(clock)
       await clock.pass(499)
       assert.deepEqual(made.faults, [])
@@ -363,7 +363,7 @@ describe('the watch of a run', () => {
       await untilReads(made, 2)
     })
 
-    it('does not look at the answer that comes too late: it may be old', async () => {
+    it('ignores an answer that comes too late, as it may be old', async () => {
       const made = new World(clock)
       await untilReads(made, 2)
       made.reads[1]!.answer(hash(2))
@@ -374,7 +374,7 @@ describe('the watch of a run', () => {
       assert.equal(made.reads.length, 2)
     })
 
-    it('reads after it for an event that came meanwhile', async () => {
+    it('reads again for an event that came during a read without an answer', async () => {
       const made = new World(clock)
       made.event()
       await untilReads(made, 2)
@@ -385,7 +385,7 @@ describe('the watch of a run', () => {
   })
 
   describe('when the last member has left', () => {
-    it('reads no more, neither for events nor by the clock', async () => {
+    it('reads no more when the last member has left, neither for events nor by the clock', async () => {
       const made = await world({ runResyncIntervalMs: 100 })
       made.event()
       made.watches.released(made.topics[0]!)
@@ -398,7 +398,7 @@ describe('the watch of a run', () => {
     })
 
     for (const how of ['answered', 'refused', 'never answered'] as const) {
-      it(`says nothing of a read that is then ${how}`, async () => {
+      it(`reports nothing of a read that is ${how} after the last member has left`, async () => {
         const made = new World(clock, { runRedisMaxRetries: 1 })
         made.event()
         made.watches.released(made.topics[0]!)
@@ -410,7 +410,7 @@ describe('the watch of a run', () => {
     }
   })
 
-  it('reads every run at once when Redis is back, and after a read that is under way once more', async () => {
+  it('reads every run at once when Redis is back, and once more after a read in flight', async () => {
     const made = new World(clock, {}, ['a', 'b'])
     made.reads[0]!.answer(hash(1))
     await clock.settle()
@@ -427,7 +427,7 @@ describe('the watch of a run', () => {
     )
   })
 
-  it('tells of a rule that throws, keeps its frame, and goes on: that is no fault of Redis', async () => {
+  it('reports a rule that throws, keeps the last frame, and counts no failed read', async () => {
     const rule = (fields: Fields) => {
       if (fields.has('locked:trap')) throw new Error('broken rule')
       return true
@@ -529,7 +529,7 @@ describe('for any interleaving of changes, events, answers, faults and outages, 
     return { made, final: now }
   }
 
-  it('shows in the end what the rules say of the final hash, tells only differences, and has at most one read under way', async () => {
+  it('shows the final hash in the end, reports only differences, and has at most one read in flight, for any interleaving', async () => {
     await assertProperty(
       fc.asyncProperty(steps, async (script) => {
         const { made, final } = await play(script)

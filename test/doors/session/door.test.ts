@@ -49,7 +49,7 @@ describe('the session door', () => {
     assert.deepEqual(clients[1].frames, [])
   })
 
-  it('forwards what looks like a frame of its own, and what is no JSON, like anything else', async () => {
+  it('forwards a message that looks like a frame of the gateway, or is no JSON, like any other', async () => {
     const client = await gateway.join('lookalike')
     const sent = [
       '{"type":"ping"}',
@@ -65,7 +65,7 @@ describe('the session door', () => {
   })
 
   describe('publishes a text frame to :up', () => {
-    it('unchanged and in order', async () => {
+    it('publishes text frames to :up unchanged and in order', async () => {
       const client = await gateway.join('up')
       const sent = Array.from({ length: 1000 }, (_, i) => `{"n" : ${i}}`)
       for (const frame of sent) client.send(frame)
@@ -74,7 +74,7 @@ describe('the session door', () => {
       assert.deepEqual(client.frames, [])
     })
 
-    it('byte for byte, however odd the JSON is', async () => {
+    it('publishes a text frame to :up byte for byte, however odd its JSON is', async () => {
       const client = await gateway.join('odd')
       const odd = [
         ...[
@@ -115,7 +115,7 @@ describe('the session door', () => {
       assert.deepEqual(client.frames, [])
     })
 
-    it('in the order of each socket, when several sockets of a session send', async () => {
+    it('publishes the frames of each socket in its order when several sockets of a session send', async () => {
       const sockets = [await gateway.join('several'), await gateway.join('several'), await gateway.join('several')]
       for (let n = 0; n < 100; n++) for (const [i, client] of sockets.entries()) client.send([i, n])
       await eventually(() => heard('several').length === 300, 'all frames on :up')
@@ -129,7 +129,7 @@ describe('the session door', () => {
       assert.deepEqual(heard('up').length, 1000, 'and on no other channel')
     })
 
-    it('also when nobody listens, which is counted and no error', async (t) => {
+    it('publishes a text frame to :up without a subscriber, and counts that without an error', async (t) => {
       const lonely = await gatewayFor(t)
       const client = await lonely.join('lonely')
       for (let n = 0; n < 3; n++) client.send(n)
@@ -139,7 +139,7 @@ describe('the session door', () => {
     })
   })
 
-  it('answers text that is not JSON with an error to its sender alone, publishes none of it, and goes on', async () => {
+  it('answers text that is not JSON with an error to its sender alone, publishes none of it, and keeps the socket', async () => {
     const [client, neighbour] = [await gateway.join('invalid'), await gateway.join('invalid')]
     const before = await gateway.metric('wsproxy_lost_messages_total', { reason: 'invalid' })
     const invalid = [
@@ -196,7 +196,7 @@ describe('the session door', () => {
     assert.deepEqual(neighbour.frames, [])
   })
 
-  it('writes no payload to the log, not even of what it refuses', async () => {
+  it('writes no payload to the log, not even that of a frame it refuses', async () => {
     const client = await gateway.join('discreet')
     publish(gateway, 'discreet', '"whispered down"')
     client.send('"whispered up"')
@@ -209,7 +209,7 @@ describe('the session door', () => {
 })
 
 describe('with SESSION_UPSTREAM=false the session door', () => {
-  it('publishes nothing, says so for each frame, and still answers pings and forwards :down', async (t) => {
+  it('publishes nothing with SESSION_UPSTREAM=false, answers each frame with an error, and still answers pings and forwards :down', async (t) => {
     const gateway = await gatewayFor(t, { env: { SESSION_UPSTREAM: 'false' } })
     const heard = await listen(gateway.redis)
     const client = await gateway.join('off')
@@ -257,7 +257,7 @@ describe('after stream_end a session', () => {
     await work.finally(() => clearInterval(timer))
   }
 
-  it('that is silent is closed with 1000, every socket of it, and no other session', async () => {
+  it('closes every socket of a session that is silent after stream_end with 1000, and no other session', async () => {
     const clients = [await gateway.join('finished'), await gateway.join('finished')]
     const bystander = await gateway.join('bystander')
     const messages = ['{"n":1}', ' { "command":"stream_end", "reason":"done", "type" : "control" }']
@@ -271,7 +271,7 @@ describe('after stream_end a session', () => {
     assert.deepEqual(await bystander.take(1), ['still here'])
   })
 
-  it('is noticed among a thousand messages of others that came in one piece with it, wherever it stands', async () => {
+  it('notices stream_end among a thousand messages of others in one chunk, wherever it stands', async () => {
     const sessions = ['first', 'middle', 'last', 'talker']
     const clients = await Promise.all(sessions.map((session) => gateway.join(session)))
     const [first, middle, last, talker] = clients
@@ -286,7 +286,7 @@ describe('after stream_end a session', () => {
     assert.equal(talker!.code, undefined)
   })
 
-  it('stays open as long as something passes in either direction, and is closed when that stops', async () => {
+  it('keeps a session after stream_end while messages pass in either direction, and closes it when they stop', async () => {
     const [down, up, silent] = [await ended('talks-down'), await ended('talks-up'), await ended('talks-not')]
     const talk = () => {
       say('talks-down', '1')
@@ -302,7 +302,7 @@ describe('after stream_end a session', () => {
     await Promise.all([assertEnds(down), assertEnds(up)])
   })
 
-  it('is not kept open by pings that the gateway answers', async () => {
+  it('closes a session after stream_end although its client sends pings that the gateway answers', async () => {
     const clients = await Promise.all(['ping', 'control'].map(ended))
     const pings = [{ type: 'ping' }, { type: 'control', command: 'ping' }]
     const ping = () => {
@@ -313,7 +313,7 @@ describe('after stream_end a session', () => {
     await meanwhile(ping, Promise.all(clients.map(assertEnds)))
   })
 
-  it('is not kept open by protocol pings and pongs', async () => {
+  it('closes a session after stream_end although protocol pings and pongs pass', async () => {
     const raw = await joinRaw(gateway, 'raw')
     say('raw', STREAM_END)
     const noise = () => {
@@ -324,7 +324,7 @@ describe('after stream_end a session', () => {
     assert.equal(closeOf(raw), 1000)
   })
 
-  it('is what only a control frame of the agent makes it, not a word in some text, nor a client', async () => {
+  it('takes only a control frame of the agent for stream_end, not the word in a text nor a frame of a client', async () => {
     const client = await gateway.join('words')
     const words = [
       '"stream_end"',

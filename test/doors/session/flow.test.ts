@@ -49,7 +49,7 @@ describe('the flow signal', () => {
 
   const fillHalf = (session: string) => fill(session, async () => (await kept(session)) !== null)
 
-  it('says who is slow, keeps saying it, and says when that is over', async () => {
+  it('sets and renews the flow key while a client is slow, and publishes ok when that is over', async () => {
     await start()
     const states = await told('s')
     const before = Date.now()
@@ -81,7 +81,7 @@ describe('the flow signal', () => {
     client.destroy()
   })
 
-  it('ends with the socket, and when that is cut for being too slow', async () => {
+  it('ends the flow signal with the socket, and when the socket is cut for being too slow', async () => {
     await start({ ...ON, SLOW_CLOSE_GRACE: '200ms' })
     for (const session of ['left', 'cut']) {
       const states = await told(session)
@@ -97,7 +97,7 @@ describe('the flow signal', () => {
     assert.equal(await gateway.metric('wsproxy_disconnections_total', { code: '1008' }), 1)
   })
 
-  it('is of the session: one slow socket of two makes it slow, and both must be well again', async () => {
+  it('calls a session slow while any of its sockets is slow', async () => {
     await start()
     const states = await told('two')
     const slow = [await joinStalled('two'), await joinStalled('two')]
@@ -118,7 +118,7 @@ describe('the flow signal', () => {
     await fast.close()
   })
 
-  it('tells when Redis is back what it could not tell meanwhile', async (t) => {
+  it('writes the flow signal that failed while Redis was away when Redis is back', async (t) => {
     const redis = await redisFor(t)
     const proxy = await proxyFor(t, redis.port)
     gateway = await gatewayFor(t, { env: ON, redis: { ...redis, url: `redis://127.0.0.1:${proxy.port}` } })
@@ -136,7 +136,7 @@ describe('the flow signal', () => {
     await eventually(() => states.at(-1) === OK, 'the end to be told')
   })
 
-  it('says nothing for another gateway that has a slow client of the same session', async (t) => {
+  it('publishes no ok while another gateway has a slow client of the same session', async (t) => {
     const redis = await redisFor(t)
     const other = await gatewayFor(t, { env: ON, redis })
     gateway = other
@@ -167,7 +167,7 @@ describe('the flow signal', () => {
     slowThere.destroy()
   })
 
-  it('leaves no key behind when the gateway drains', async () => {
+  it('leaves no flow key behind when the gateway drains', async () => {
     await start({ ...ON, SHUTDOWN_GRACE_PERIOD: '1s', DRAIN_WINDOW: '0' })
     const client = await joinStalled('drain')
     await fillHalf('drain')
@@ -177,7 +177,7 @@ describe('the flow signal', () => {
     client.destroy()
   })
 
-  it('is off by default', async () => {
+  it('sends no flow signal by default', async () => {
     const { SESSION_FLOW_SIGNAL: _, ...off } = ON
     await start(off)
     const states = await told('off')
