@@ -24,7 +24,7 @@ function files(folder: string): string[] {
 describe('the pages', () => {
   const METRICS = 'docs/reference/metrics.md'
 
-  it('list every metric with its type, and none that does not exist', async () => {
+  it('metrics.md lists every metric with its type, and no other', async () => {
     const { Metrics } = await import('../../src/telemetry/metrics.ts')
     const metrics = new Metrics()
     const real = (await metrics.registry.getMetricsAsJSON()).map(({ name, type }) => [name, String(type)])
@@ -33,7 +33,7 @@ describe('the pages', () => {
     assert.deepEqual(rows.sort(), real.filter(([name]) => name!.startsWith('wsproxy_')).sort())
   })
 
-  it('explain every reason of a loss or a gap, and none that does not exist', async () => {
+  it('codes.md explains every reason of a loss or a gap, and no other', async () => {
     const { GAP_REASONS, LOSS_REASONS } = await import('../../src/contract/reasons.ts')
     const rows = tableRows(part('docs/reference/codes.md', 'reasons'))
     const second = rows.findIndex(([metric]) => metric === 'gaps_total')
@@ -42,7 +42,7 @@ describe('the pages', () => {
     assert.deepEqual(reasons.slice(second).sort(), [...GAP_REASONS].sort())
   })
 
-  it('list the labels of each metric', async () => {
+  it('metrics.md lists the labels of each metric', async () => {
     const text = page('src/telemetry/metrics.ts')
     for (const [name, , labels] of tableRows(part(METRICS, 'metrics'))) {
       const [, inCode] = new RegExp(`'${name!.replace(/^wsproxy_/, '')}',[^[]*\\[([^\\]]*)\\]`).exec(text) ?? []
@@ -59,7 +59,7 @@ describe('the pages', () => {
     }
   })
 
-  it('list every preflight check with its priority, and none that does not exist', async () => {
+  it('preflight.md lists every preflight check with its priority, and no other', async () => {
     const { BUILT_IN, loadChecks } = await import('../../src/preflight/registry.ts')
     const real = (await loadChecks([BUILT_IN])).map(({ name, priority }) => [name, priority])
     const rows = tableRows(part('docs/guide/preflight.md', 'checks'))
@@ -69,7 +69,7 @@ describe('the pages', () => {
     )
   })
 
-  it('link only to files and headings that exist', () => {
+  it('every page links only to files and headings that exist', () => {
     for (const path of TREE.filter((each) => each.endsWith('.md'))) {
       for (const [, file, anchor] of withoutCode(page(path)).matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)/g)) {
         const target = file === '' ? path : join(dirname(path), file!)
@@ -79,7 +79,7 @@ describe('the pages', () => {
     }
   })
 
-  it('name only settings that exist', async () => {
+  it('the pages name only settings that exist', async () => {
     const { settings } = await import('../../src/config/table.ts')
     /** The pattern of a prefixed name, and what the client reads. */
     const OTHERS = new Set(['WSPROXY_X', 'WSPROXY_TOKEN'])
@@ -90,7 +90,7 @@ describe('the pages', () => {
     }
   })
 
-  it('keep README.md within 150 lines and 1,200 words', () => {
+  it('README.md has at most 150 lines and 1,200 words', () => {
     const text = page('README.md')
     const lines = text.trimEnd().split('\n').length
     const words = text.split(/\s+/).filter(Boolean).length
@@ -98,7 +98,7 @@ describe('the pages', () => {
     assert.ok(words <= 1200, `${words} words`)
   })
 
-  it('of docs are each listed once in docs/README.md', () => {
+  it('docs/README.md lists every page of docs once', () => {
     const listed = [...page('docs/README.md').matchAll(/^- \[[^\]]+\]\(([^)#]+)\): /gm)].map(
       ([, path]) => `docs/${path}`,
     )
@@ -107,7 +107,7 @@ describe('the pages', () => {
     assert.deepEqual(listed.sort(), PAGES.filter((path) => !isListedElsewhere(path)).sort())
   })
 
-  it('show each file of examples as it is', () => {
+  it('the pages show each file of examples as it is', () => {
     const shown = new Set<string>()
     for (const path of PAGES) {
       for (const [, file, text] of page(path).matchAll(/^<!-- (examples\/\S+) -->\n```\w+\n([\s\S]*?)^```$/gm)) {
@@ -119,7 +119,7 @@ describe('the pages', () => {
     assert.deepEqual([...shown].sort(), real.sort())
   })
 
-  it('list every command of the program with its options, and none that does not exist', () => {
+  it('cli.md lists every command with its options, and no other', () => {
     const real = page('src/cli/main.ts')
       .split(/^(?=\w+\n? *\.command\()|^(?=const \w+ = \w+\.command\()/m)
       .filter((text) => text.includes('.command(') && text.includes('.action('))
@@ -139,7 +139,7 @@ describe('the pages', () => {
     assert.deepEqual(rows.sort(), real.sort())
   })
 
-  it('list every HTTP path with its method and right, and none that does not exist', async () => {
+  it('http-api.md lists every path with its method and right, and no other', async () => {
     const { about, probes } = await import('../../src/http/probes.ts')
     const { routes } = await import('../../src/preflight/http/routes.ts')
     const { liveRoutes } = await import('../../src/doors/live/routes.ts')
@@ -153,7 +153,26 @@ describe('the pages', () => {
     )
   })
 
-  it('list every npm script, and name none that does not exist', () => {
+  it('the pages name only alerts that exist', () => {
+    const alerts = new Set([...page('k8s/monitoring/alerts.yaml').matchAll(/alert: (\w+)/g)].map(([, name]) => name!))
+    assert.ok(alerts.size > 20)
+    for (const path of PAGES) {
+      for (const [name] of page(path).matchAll(/\bWsproxy[A-Z]\w+/g))
+        assert.ok(alerts.has(name), `${path} names ${name}`)
+    }
+  })
+
+  it('protocol.md has a section for every door', () => {
+    const doors = TREE.filter((path) => /^src\/doors\/\w+\/door\.ts$/.test(path))
+    assert.ok(doors.length >= 3)
+    for (const path of doors) {
+      const [, pattern = ''] = /PathPattern\('([^']+)'/.exec(page(path)) ?? []
+      const heading = `door: \`GET ${pattern.replace(/:(\w+)/g, '{$1}')}\``
+      assert.ok(pattern !== '' && page('docs/reference/protocol.md').includes(heading), `${path}: ${heading}`)
+    }
+  })
+
+  it('cli.md lists every npm script, and no page names another', () => {
     const scripts = Object.keys(JSON.parse(page('package.json')).scripts)
     const listed = tableRows(part('docs/reference/cli.md', 'scripts')).map(([command]) =>
       command!.replace(/^npm (run )?/, ''),
