@@ -1,18 +1,20 @@
-# docker build -t wsproxy .        (any platform that has a binary: linux/amd64, linux/arm64)
+# docker build -t wsproxy .        (linux/amd64 or linux/arm64)
 #
-# test/scripts/image.test.ts runs these stages as commands, starts what results and talks to it; scripts/image.mjs tells how large it is.
+# test/scripts/image.test.ts runs these stages as commands, starts the result and connects to it.
+# scripts/image.mjs prints the size of the image.
 
-# What runs in production: packages, and of the twenty native binaries the one of this platform and this Node.
+# The packages of production, with only the native binary of this platform and this Node version.
 FROM node:22-bookworm-slim AS packages
 WORKDIR /app
 COPY package.json package-lock.json ./
-# Not npm ci: the lockfile lacks binaries of platforms that some registries do not carry.
-# Optional is @sentry/node (SENTRY_DSN), which is larger than all the rest: leave out its flag if you want it.
+# Not npm ci: it fails where the lockfile lacks the binary of a platform that some registry does not carry.
+# --omit=optional leaves out @sentry/node (SENTRY_DSN), which is larger than all other packages. Remove the
+# flag if you use Sentry.
 RUN npm install --omit=dev --omit=optional --no-save --no-audit --no-fund --loglevel=error
 COPY scripts/trim.mjs scripts/trim.mjs
 RUN node scripts/trim.mjs node_modules
 
-# The compiled gateway. JavaScript is the same on every platform, so this stage runs on that of the builder.
+# The compiled gateway. JavaScript is the same on every platform, so this stage runs on the builder's.
 FROM --platform=$BUILDPLATFORM node:22-bookworm-slim AS compiled
 WORKDIR /app
 COPY package.json package-lock.json ./
@@ -20,7 +22,7 @@ RUN npm install --no-save --no-audit --no-fund --loglevel=error
 COPY tsconfig.json ./
 COPY src src
 RUN node_modules/.bin/tsc --project . --sourceMap false
-# What is left of src are the files that are read at run time and not compiled.
+# Keeps the files of src that the gateway reads at run time.
 RUN find src -name '*.ts' -delete
 
 FROM gcr.io/distroless/nodejs22-debian12:nonroot
@@ -32,13 +34,13 @@ COPY package.json ./
 COPY --from=packages /app/node_modules node_modules
 COPY --from=compiled /app/dist/src dist/src
 COPY --from=compiled /app/src src
-# Nothing is ever written: run it with a read-only root file system.
+# The gateway writes no file, so run it with a read-only root file system.
 ENV NODE_ENV=production LISTEN_ADDR=0.0.0.0:8080
 USER 65532:65532
 EXPOSE 8080
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=4s --start-period=10s --retries=3 \
   CMD ["/nodejs/bin/node", "dist/src/cli/main.js", "health", "--alive"]
-# A small young generation: its collections are short (bench/NOTES.md).
+# A small young generation keeps its garbage collections short (bench/NOTES.md).
 ENTRYPOINT ["/nodejs/bin/node", "--max-semi-space-size=4", "dist/src/cli/main.js"]
 CMD ["serve"]

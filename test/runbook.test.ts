@@ -87,7 +87,7 @@ describe('the runbook', () => {
 
 describe('the table of timers that close a socket', () => {
   const rows = tableRows(part('RUNBOOK.md', 'timers'))
-  /** Durations that close no open socket: intervals, deadlines of single requests, lives of what is stored. */
+  /** Durations that close no socket: intervals, deadlines of a request, lives of stored data. */
   const CLOSE_NOTHING = [
     'AUTH_RECONNECT_GRACE',
     'DRAIN_DELAY',

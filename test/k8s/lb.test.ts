@@ -61,8 +61,8 @@ for (const balancer of balancers) {
     const placesOf = (session: string) => gateways.map((gateway) => lines(gateway, 'accepted', session).length)
 
     /**
-     * Enters new sessions, at least `count` of them, until each instance has `each`. The hash of a load balancer depends
-     * on the ports of this run, so eight sessions all land on the same instance in one run of seventy.
+     * Enters new sessions, at least `count` of them, until each instance has `each`. nginx hashes
+     * the ports of this run, so in one run of seventy eight sessions all land on one instance.
      */
     const enterUntilBothHave = async (prefix: string, count: number, each: number) => {
       const sockets = new Map<string, TestClient>()
@@ -90,7 +90,7 @@ for (const balancer of balancers) {
       await redis?.stop()
     })
 
-    it('an upgrade passes, and frames go both ways', async () => {
+    it('passes an upgrade, and frames in both directions', async () => {
       const client = await enter('both-ways')
       const agent = gateways[0]!.agent
       await agent.publish('session:both-ways:down', '{"n":1}')
@@ -99,7 +99,7 @@ for (const balancer of balancers) {
       await client.find({ type: 'pong' })
     })
 
-    it('a token as subprotocol passes, and a refusal arrives as it was written', async () => {
+    it('passes a token in the subprotocol, and a refusal of the gateway unchanged', async () => {
       const token = await gateways[0]!.token('browser')
       const bearer = `bearer.${Buffer.from(token).toString('base64url')}`
       const socket = new WebSocket(`${front.ws}/agent/ws/browser`, ['wsproxy.v1', bearer])
@@ -111,7 +111,7 @@ for (const balancer of balancers) {
       assert.deepEqual([status, code], [403, 'token-rejected'])
     })
 
-    it('all sockets of a session land on one instance, and sessions are spread over both', async () => {
+    it('sends all sockets of a session to one instance, and spreads sessions over both', async () => {
       const names = [...(await enterUntilBothHave('pinned', 24, 3)).keys()]
       // One after the other: a second token of the same session replaces the first.
       for (const name of [...names, ...names]) await enter(name)
@@ -123,7 +123,7 @@ for (const balancer of balancers) {
       for (const at of [0, 1]) assert.ok(places.filter((counts) => counts[at]! > 0).length >= 3, JSON.stringify(places))
     })
 
-    it('the instance of a session does not depend on the agent id or the query', async () => {
+    it('chooses the instance of a session without regard to the agent id and the query', async () => {
       for (let i = 0; i < 8; i++) {
         const token = await gateways[0]!.token('same')
         clients.push(await connect(`${front.ws}/agent-${i}/ws/same?v=${i}`, { token }))
@@ -131,30 +131,30 @@ for (const balancer of balancers) {
       assert.deepEqual(placesOf('same').sort(), [0, 8])
     })
 
-    it('the sockets of a run land on one instance', async () => {
+    it('sends the sockets of a run to one instance', async () => {
       for (let i = 0; i < 6; i++) clients.push(await connect(`${front.ws}/some-run`))
       assert.deepEqual(placesOf('some-run').sort(), [0, 6])
     })
 
-    it('the address of the client arrives, and what a client says of it counts for nothing', async () => {
+    it('passes the address of the client, whatever address the client claims', async () => {
       await enter('addressed', { localAddress: '127.0.0.9', headers: { 'X-Forwarded-For': '203.0.113.7' } })
       const [conn] = gateways.flatMap((gateway) => lines(gateway, 'accepted', 'addressed'))
       assert.match(conn!.remote, /(^|:)127\.0\.0\.9$/)
     })
 
-    it('logs no token', async () => {
+    it('writes no token into its log', async () => {
       await refused(`${front.ws}/agent/ws/x?access_token=hidden-thing`)
       await eventually(() => front.log().includes('/agent/ws/x'), 'the request in its log')
       assert.doesNotMatch(front.log(), /hidden-thing|token-of-/)
     })
 
-    it('its timeout is longer than the gateway lets a client be silent', () => {
+    it('has a timeout longer than PONG_TIMEOUT, and than twice PING_INTERVAL', () => {
       const [, tunnel] = /(?:proxy_read_timeout|timeout tunnel) (\w+)/.exec(configurationOf(balancer)) ?? []
       assert.ok(parseDuration(tunnel!)! > parseDuration(settings.pongTimeoutMs.default!)!)
       assert.ok(parseDuration(settings.pingIntervalMs.default!)! < parseDuration(tunnel!)! / 2)
     })
 
-    it('a quiet socket survives longer than its timeout, for the gateway pings; without pings it would not', async () => {
+    it('keeps a quiet socket open while the gateway pings it, and cuts one that is not pinged', async () => {
       const pinging = await startGateway({ redis, env: { ...env, PING_INTERVAL: '400ms', PONG_TIMEOUT: '5s' } })
       const short = (text: string) => text.replaceAll(/(_timeout|tunnel) 90s/g, '$1 2s')
       const ports = [portOf(pinging), portOf(pinging)]
@@ -171,7 +171,7 @@ for (const balancer of balancers) {
       await Promise.all([own.stop(), mute.stop(), pinging.stop()])
     })
 
-    it('while Redis is away from both instances, every upgrade gets the 503 of a gateway', async () => {
+    it('passes the 503 of a gateway for every upgrade while both instances have lost Redis', async () => {
       const alone = await startRedis()
       const own = await Promise.all([0, 1].map(() => startGateway({ redis: alone, env })))
       const theirs = await startBalancer(balancer, own.map(portOf))
@@ -193,7 +193,7 @@ for (const balancer of balancers) {
       assert.deepEqual([...answers], ['503 redis-unavailable, Retry-After set'])
     })
 
-    it('an instance that drains hands its clients to the other, and no upgrade fails meanwhile', async () => {
+    it('sends the clients of a draining instance to the other one, and fails no upgrade meanwhile', async () => {
       const sockets = await enterUntilBothHave('moved', 8, 2)
       const names = [...sockets.keys()]
       const there = names.filter((name) => placesOf(name)[0] === 1)

@@ -37,7 +37,7 @@ describe('every manifest', () => {
     .map((path) => join(K8S, path))
     .filter((path) => !/kustomization|prometheus-adapter|alerts|grafana/.test(path))
 
-  it('is what Kubernetes accepts: no field that it does not know, none missing, none of another type', () => {
+  it('is valid for Kubernetes: no unknown, missing or mistyped field', () => {
     for (const [folder, resources] of built) {
       for (const resource of resources) assert.deepEqual(problemsOf(resource), [], folder)
     }
@@ -45,7 +45,7 @@ describe('every manifest', () => {
     for (const path of loose) for (const resource of documents(path)) assert.deepEqual(problemsOf(resource), [], path)
   })
 
-  it('would be found out: a typo, a number for a text, a missing selector', () => {
+  it('fails the validation with a typo, a text for a number, or a missing selector', () => {
     const deployment = structuredClone(find('Deployment'))
     deployment.spec.template.spec.containers[0].readinesProbe = {}
     deployment.spec.replicas = 'three'
@@ -56,7 +56,7 @@ describe('every manifest', () => {
     assert.throws(() => problemsOf({ apiVersion: 'apps/v7', kind: 'Deployment' }), /no schema/)
   })
 
-  it('has Ingresses that share an upstream only when they balance alike', () => {
+  it('has Ingresses that share an upstream only if they balance it in the same way', () => {
     const balances = new Map<string, string>()
     for (const { kind, metadata, spec } of documents(join(K8S, 'lb/ingress-nginx.yaml')).filter(
       (each) => each.kind === 'Ingress',
@@ -77,7 +77,7 @@ describe('every manifest', () => {
     assert.equal(balances.size, 2)
   })
 
-  it('lets the clients of one pod come back before the next one goes', () => {
+  it('waits until the clients of one pod are back before the next pod drains', () => {
     const { minReadySeconds } = find('Deployment').spec
     // It sleeps by a timer of Node, in ms.
     const preStop = Number(/\b(\d{4,5})\b/.exec(JSON.stringify(container().lifecycle.preStop))?.[1]) / 1000
@@ -85,7 +85,7 @@ describe('every manifest', () => {
     assert.ok(minReadySeconds > preStop + window, `${minReadySeconds} s against ${preStop} + ${window}`)
   })
 
-  it('is in a kustomization, or is a template that says so', () => {
+  it('belongs to a kustomization, except for two templates', () => {
     const used = new Set(
       ['base', 'monitoring', ...BUILT].flatMap((folder) => {
         const { resources } = parse(readFileSync(join(K8S, folder, 'kustomization.yaml'), 'utf8'))
@@ -96,12 +96,12 @@ describe('every manifest', () => {
     assert.deepEqual(left.sort(), ['base/secret.example.yaml', 'lb/ingress-nginx.yaml'])
   })
 
-  it('and every dashboard with them', () => {
+  it('of monitoring includes every dashboard', () => {
     const { data } = find('ConfigMap', 'wsproxy-dashboards')
     assert.deepEqual(Object.keys(data).sort(), readdirSync(join(K8S, 'monitoring/dashboards')).sort())
   })
 
-  it('whose scripts a shell can read', () => {
+  it('of Redis has scripts that a shell can parse', () => {
     const { data } = find('ConfigMap', 'redis-sentinel', built.get('redis-sentinel')!)
     assert.deepEqual(Object.keys(data).sort(), ['master.sh', 'redis.sh', 'sentinel.sh'])
     for (const [name, script] of Object.entries<string>(data)) {
@@ -109,13 +109,13 @@ describe('every manifest', () => {
     }
   })
 
-  it('lands in the namespace of its overlay', () => {
+  it('of the production overlay is in its namespace', () => {
     for (const { kind, metadata } of production)
       if (kind !== 'Namespace') assert.equal(metadata.namespace, 'wsproxy', kind)
   })
 })
 
-describe('what the manifests say of the gateway', () => {
+describe('the manifests', () => {
   const suite = scopeOf(after)
   let redis: TestRedis
   let gateway: BareGateway
@@ -125,7 +125,7 @@ describe('what the manifests say of the gateway', () => {
     await eventually(() => gateway.gateway.redisReady, 'the gateway to reach Redis')
   })
 
-  it('are settings that exist, with values that it takes', () => {
+  it('set only settings that exist, to values that the gateway accepts', () => {
     for (const [folder, resources] of built) {
       for (const { kind, data, stringData, metadata } of resources) {
         if (!['ConfigMap', 'Secret'].includes(kind) || metadata.name !== 'wsproxy') continue
@@ -145,7 +145,7 @@ describe('what the manifests say of the gateway', () => {
     })
   })
 
-  it('so does compose.yaml, and the files that it mounts exist', () => {
+  it('and compose.yaml agree: it sets valid settings and mounts files that exist', () => {
     const compose = parse(readFileSync(join(ROOT, 'compose.yaml'), 'utf8'))
     const { environment, stop_grace_period: grace } = compose.services['gateway-1']
     const { config } = loadConfig({ NODE_ENV: 'production', ...environment })
@@ -160,7 +160,7 @@ describe('what the manifests say of the gateway', () => {
     assert.equal(environment.TRUST_PROXY, 'proxy-protocol')
   })
 
-  it('are ports that it listens on, and that the Services find', () => {
+  it('name the ports that the gateway listens on, and Services that select its pods', () => {
     const { LISTEN_ADDR, ADMIN_PORT } = find('ConfigMap').data
     const ports = Object.fromEntries(
       container().ports.map((port: { name: string; containerPort: number }) => [port.name, port.containerPort]),
@@ -186,7 +186,7 @@ describe('what the manifests say of the gateway', () => {
       for (const { port } of allowed) assert.ok(port in ports)
   })
 
-  it('are paths that answer on those ports, with a 200 while it is well', async () => {
+  it('probe and scrape paths that answer 200 on their ports while the gateway is healthy', async () => {
     const at: Record<string, string> = { http: gateway.http, admin: gateway.admin }
     const paths = ['startupProbe', 'readinessProbe', 'livenessProbe'].map((name) => container()[name].httpGet)
     for (const { path, port } of paths) assert.equal((await fetch(at[port] + path)).status, 200, path)
@@ -195,13 +195,13 @@ describe('what the manifests say of the gateway', () => {
       assert.equal((await fetch(at[port] + path)).status, 200)
   })
 
-  it('do not restart it for what a restart does not mend: it lives while Redis is away, and takes no new clients', async (t) => {
+  it('keep a pod without Redis alive but unready, because a restart would not bring Redis back', async (t) => {
     const away = bareGatewayFor(t, 'redis://127.0.0.1:1', { ADMIN_PORT: String(await freePort()) })
     assert.equal((await fetch(away.admin + container().livenessProbe.httpGet.path)).status, 200)
     assert.equal((await fetch(away.http + container().readinessProbe.httpGet.path)).status, 503)
   })
 
-  it('give it longer to end than its drain takes', () => {
+  it('give a pod longer to end than its drain takes', () => {
     const { config } = loadConfig(find('ConfigMap').data)
     const [, , script] = container().lifecycle.preStop.exec.command
     const preStopMs = Number(/(\d+)\)$/.exec(script)![1])
@@ -212,7 +212,7 @@ describe('what the manifests say of the gateway', () => {
     assert.ok(preStopMs >= readinessProbe.periodSeconds * readinessProbe.failureThreshold * 1000)
   })
 
-  it('confine it as the image is made: not root, nothing written, no token of Kubernetes', () => {
+  it('run the image without root, without writes and without a Kubernetes token', () => {
     const [, user] = /^USER (\d+)/m.exec(readFileSync(join(ROOT, 'Dockerfile'), 'utf8'))!
     assert.equal(pod().securityContext.runAsUser, Number(user))
     assert.equal(pod().securityContext.runAsNonRoot, true)
@@ -221,7 +221,7 @@ describe('what the manifests say of the gateway', () => {
     assert.deepEqual([readOnlyRootFilesystem, allowPrivilegeEscalation, capabilities.drop], [true, false, ['ALL']])
   })
 
-  it('scale it by a metric that it has, and warn at four fifths of its limits', () => {
+  it('scale by a metric that exists, and alert at 80 % of the limits', () => {
     const pods = find('HorizontalPodAutoscaler').spec.metrics.find(({ type }: { type: string }) => type === 'Pods').pods
     const adapter = parse(readFileSync(join(K8S, 'monitoring/prometheus-adapter.yaml'), 'utf8')).rules.custom[0]
     assert.equal(pods.metric.name, adapter.name.as)

@@ -63,7 +63,7 @@ const VALUES: Record<string, readonly string[]> = {
   check: readdirSync(join(ROOT, 'src/preflight/checks')).map((file) => file.replace(/\.ts$/, '')),
 }
 
-describe('what is scraped from a gateway that works', () => {
+describe('the metrics of a running gateway', () => {
   const suite = scopeOf(after)
   let gateway: TestGateway
   /** By series name: its labels, each with the values that it has. */
@@ -131,7 +131,7 @@ describe('what is scraped from a gateway that works', () => {
     return found
   }
 
-  it('has every metric, label and value that panels and rules name', () => {
+  it('have every metric, label and value that panels and rules name', () => {
     assert.ok(expressions.length > 60, `${expressions.length}`)
     const wrong = expressions.flatMap(({ where, expr }) =>
       problems(parseQuery(expr)).map((problem) => `${where}: ${problem}`),
@@ -139,7 +139,7 @@ describe('what is scraped from a gateway that works', () => {
     assert.deepEqual(wrong, [])
   })
 
-  it('would not hide a mistake: each kind of it is found', () => {
+  it('are compared strictly: each kind of mistake in an expression is found', () => {
     for (const [expr, problem] of [
       ['sum(rate(wsproxy_no_such_total[5m]))', /no series/],
       ['wsproxy_message_latency_seconds{le="0.05"}', /no series/],
@@ -155,7 +155,7 @@ describe('what is scraped from a gateway that works', () => {
     assert.throws(() => parseQuery('a ? b'), /not PromQL/)
   })
 
-  it('is shown as a whole: a panel or a rule asks for every metric of ours', () => {
+  it('are each read by a panel or a rule', () => {
     const asked = new Set(expressions.flatMap(({ expr }) => parseQuery(expr).metrics.map(({ metric }) => metric)))
     const unseen = METRICS.map(([name]) => name!).filter(
       (name) => !['', '_bucket', '_count', '_sum'].some((end) => asked.has(name + end)),
@@ -163,7 +163,7 @@ describe('what is scraped from a gateway that works', () => {
     assert.deepEqual(unseen, [])
   })
 
-  it('has in its table of metrics each alert beside every metric that the alert reads', () => {
+  it('are listed on their page with every alert that reads them', () => {
     const records = new Map(rules.flatMap(({ record, expr }) => (record ? [[record, expr] as const] : [])))
     const readBy = (expr: string): string[] =>
       parseQuery(expr).metrics.flatMap(({ metric }) => (records.has(metric) ? readBy(records.get(metric)!) : metric))
@@ -182,7 +182,7 @@ describe('what is scraped from a gateway that works', () => {
     }
   })
 
-  it('is what the k6 scripts look at', () => {
+  it('have every metric that the k6 scripts read', () => {
     const names = readdirSync(join(ROOT, 'bench/k6')).filter((file) => file.endsWith('.js'))
     assert.deepEqual(names.sort(), ['burst.js', 'gateway.js', 'smoke.js', 'soak.js'])
     for (const file of names) {
@@ -193,7 +193,7 @@ describe('what is scraped from a gateway that works', () => {
 })
 
 describe('the dashboards and rules', () => {
-  it('are what their definitions say', () => {
+  it('are up to date with their definitions', () => {
     const { status, stderr } = spawnSync(process.execPath, [join(ROOT, 'tools/monitoring/main.mjs'), '--check'], {
       encoding: 'utf8',
     })
@@ -224,7 +224,8 @@ describe('the dashboards and rules', () => {
           }
         }
         if (type === 'row') continue
-        assert.ok(panel.description && targets.length > 0, panel.title)
+        assert.ok(targets.length > 0, panel.title)
+        assert.match(panel.description!, /^[A-Z].*\?/, panel.title)
         for (const { legendFormat } of targets) assert.notEqual(legendFormat, '')
       }
     }
@@ -241,7 +242,7 @@ describe('the dashboards and rules', () => {
     }
   })
 
-  it('have alerts that say how bad it is, what it is, and where to read on', () => {
+  it('have alerts with a severity, a summary and a link into the runbook', () => {
     const alerts = rules.filter(({ alert }) => alert)
     assert.equal(new Set(alerts.map(({ alert }) => alert)).size, alerts.length)
     for (const { alert, labels, annotations } of alerts) {
@@ -251,7 +252,7 @@ describe('the dashboards and rules', () => {
     }
   })
 
-  it('burn a budget at the rates of their objectives: fast, steady and slow, over two windows each', () => {
+  it('have burn-rate alerts at three rates of their objective, over two windows each', () => {
     const burn = (name: string) => rules.find(({ alert }) => alert === name)!.expr
     assert.match(burn('WsproxyHandshakesBurnFast'), /rate1h > 0.0144 and .*rate5m > 0.0144$/)
     assert.match(burn('WsproxyHandshakesBurnSteady'), /rate6h > 0.006 and .*rate30m > 0.006$/)

@@ -91,7 +91,7 @@ describe('the image', () => {
     rmSync(folder, { recursive: true, force: true })
   })
 
-  it('holds the native binary of its platform and Node alone', () => {
+  it('contains only the native binary of its platform and Node version', () => {
     const binaries = [...files.keys()].filter((path) => path.endsWith('.node'))
     assert.deepEqual(
       binaries.map((path) => path.split('/').at(-1)),
@@ -99,7 +99,7 @@ describe('the image', () => {
     )
   })
 
-  it('holds what runs in production and nothing else: no compiler, no tests, no embedded Redis, no sources', () => {
+  it('contains no compiler, no tests, no embedded Redis and no sources', () => {
     const app = join(image.folder, image.workdir)
     assert.deepEqual(readdirSync(app).sort(), ['dist', 'node_modules', 'package.json', 'src'])
     assert.deepEqual(readdirSync(join(app, 'dist')), ['src'])
@@ -110,12 +110,12 @@ describe('the image', () => {
     for (const path of files.keys()) assert.doesNotMatch(path, /\.(map|ts|tsbuildinfo)$/)
   })
 
-  it('stays under its size, compressed, with the base below it', () => {
+  it('is smaller than its limit, compressed and with its base', () => {
     assert.ok(image.bytes.own > 2e6, 'it holds something')
     assert.ok(image.bytes.total <= image.bytes.limit, JSON.stringify(image.bytes))
   })
 
-  it('is for Node 22 on glibc, runs as nobody in particular, and says what it is', () => {
+  it('is based on Node 22 with glibc, runs without root, and has its labels', () => {
     assert.match(image.base, /nodejs22-debian12:nonroot$/)
     assert.notEqual(Number(image.user.split(':')[0]), 0)
     assert.equal(image.labels['org.opencontainers.image.licenses'], 'MIT')
@@ -123,7 +123,7 @@ describe('the image', () => {
     assert.deepEqual(image.ports, [Number(image.env.LISTEN_ADDR?.split(':')[1])])
   })
 
-  it('serves: a client enters a session and hears its agent', async () => {
+  it('serves a session: a client connects and receives what its agent publishes', async () => {
     await eventually(async () => (await fetch(`http://127.0.0.1:${port}/ready`)).ok, 'the gateway to be ready')
     const agent = await redis.client()
     await agent.set('session:s1:auth', 'token')
@@ -133,7 +133,7 @@ describe('the image', () => {
     await client.close()
   })
 
-  it('loads tracing when it is asked for it', async () => {
+  it('starts and stops with tracing', async () => {
     const [file, args] = program([...image.entrypoint, ...image.command])
     const { env, ...rest } = options()
     const OTEL = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1', LISTEN_ADDR: '127.0.0.1:0' }
@@ -148,7 +148,7 @@ describe('the image', () => {
     assert.deepEqual(await within(exited, 'its end'), [0, null])
   })
 
-  it('is found healthy by its own executable; without Redis it is alive and not healthy', async () => {
+  it('is healthy for its own executable, and alive but not healthy without Redis', async () => {
     assert.equal(await healthcheck(), 0)
     assert.equal(await healthcheck('--alive'), 0)
     await redis.stop()
@@ -157,7 +157,7 @@ describe('the image', () => {
     assert.equal(await healthcheck('--alive'), 1)
   })
 
-  it('drains on its stop signal and ends with status 0, having written nothing', async () => {
+  it('drains on its stop signal, exits with status 0, and has written no file', async () => {
     const exited = once(gateway, 'exit')
     gateway.kill(image.stopSignal)
     assert.deepEqual(await within(exited, 'its end'), [0, null])

@@ -16,7 +16,7 @@ export interface Balancer {
   readonly file: string
   /** The TRUST_PROXY that gateways behind it need. */
   readonly trustProxy: string
-  /** Matches its log once its health checks have taken out both instances; undefined where it has none. */
+  /** Matches its log once its health checks have marked both instances as down. */
   readonly bothDown?: RegExp
   /** The arguments to run in the foreground with the configuration in a folder. */
   readonly args: (folder: string) => string[]

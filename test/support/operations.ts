@@ -14,7 +14,7 @@ export interface Block {
   readonly text: string
 }
 
-/** The code blocks of these pages that begin with this line after the backquotes, for example `sh kubectl`. Indented blocks count too. */
+/** The code blocks of one kind, for example `sh kubectl`, indented ones included. */
 export function blocks(kind: string): Block[] {
   return OPERATIONS.flatMap((path) => {
     const text = page(path)

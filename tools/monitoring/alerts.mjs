@@ -17,7 +17,7 @@ const objectives = [
     name: 'Handshakes',
     record: 'wsproxy:handshake_faults:ratio_rate',
     objective: 0.999,
-    says: 'of the upgrades are refused through our fault',
+    says: 'of the upgrades fail through the fault of the gateway or of Redis',
     ratio: (window) =>
       `(sum(rate(wsproxy_connections_total{result=~"${FAULTS}"}[${window}])) or vector(0)) / sum(rate(wsproxy_connections_total{result=~"accepted|${FAULTS}"}[${window}]))`,
   },
@@ -25,16 +25,16 @@ const objectives = [
     name: 'Delivery',
     record: 'wsproxy:delivery_late:ratio_rate',
     objective: 0.99,
-    says: 'of the messages are in the gateway for more than 50 ms',
+    says: 'of the messages stay in the gateway for more than 50 ms',
     ratio: (window) =>
       `1 - sum(rate(wsproxy_message_latency_seconds_bucket{le="0.05"}[${window}])) / sum(rate(wsproxy_message_latency_seconds_count[${window}]))`,
   },
 ]
 
 const BURNS = [
-  { name: 'Fast', factor: 14.4, long: '1h', short: '5m', hold: '2m', severity: 'page', budget: '2 % in an hour' },
-  { name: 'Steady', factor: 6, long: '6h', short: '30m', hold: '5m', severity: 'page', budget: '5 % in six hours' },
-  { name: 'Slow', factor: 1, long: '3d', short: '6h', hold: '1h', severity: 'ticket', budget: 'all of it in 30 days' },
+  { name: 'Fast', factor: 14.4, long: '1h', short: '5m', hold: '2m', severity: 'page', budget: '2 % per hour' },
+  { name: 'Steady', factor: 6, long: '6h', short: '30m', hold: '5m', severity: 'page', budget: '5 % per six hours' },
+  { name: 'Slow', factor: 1, long: '3d', short: '6h', hold: '1h', severity: 'ticket', budget: 'all in 30 days' },
 ]
 
 const runbook = (alert) => `RUNBOOK.md#${alert.toLowerCase()}`
@@ -57,7 +57,7 @@ const burns = ({ name, record, objective, says }) =>
       severity,
       hold,
       `${record}${long} > ${limit} and ${record}${short} > ${limit}`,
-      `{{ $value | humanizePercentage }} ${says}: that spends ${budget} of the error budget`,
+      `{{ $value | humanizePercentage }} ${says}: this uses up ${budget} of the error budget`,
     )
   })
 
@@ -68,66 +68,72 @@ const burns = ({ name, record, objective, says }) =>
 const EXPLAINED = 'redis_down|redis_moved|redis_output_limit|slow_client|drain'
 
 const symptoms = [
-  alert('WsproxyDown', 'page', '1m', 'up{job="wsproxy"} == 0', '{{ $labels.instance }} does not answer a scrape'),
+  alert('WsproxyDown', 'page', '1m', 'up{job="wsproxy"} == 0', '{{ $labels.instance }} does not answer scrapes'),
   alert(
     'WsproxyAbsent',
     'page',
     '2m',
     'absent(up{job="wsproxy"})',
-    'no instance is known to Prometheus: all are gone, or are not scraped',
+    'Prometheus knows no instance: all are gone, or none is scraped',
   ),
   alert(
     'WsproxyRestarts',
     'page',
     '0m',
     'changes(process_start_time_seconds{job="wsproxy"}[15m]) > 1',
-    '{{ $labels.instance }} starts again and again: each time all its sockets are cut',
+    '{{ $labels.instance }} restarts again and again, and each crash cuts all its sockets',
   ),
   alert(
     'WsproxyUnexplainedGap',
     'page',
     '0m',
     `sum by (reason) (increase(wsproxy_gaps_total{reason!~"${EXPLAINED}"}[10m])) > 0`,
-    'messages may have been lost ({{ $labels.reason }}) and nothing explains it: the objective is zero',
+    'messages may have been lost ({{ $labels.reason }}) without a known cause; the objective is zero',
   ),
   alert(
     'WsproxyGaps',
     'ticket',
     '0m',
     `sum by (reason) (increase(wsproxy_gaps_total{reason=~"redis_down|redis_moved|redis_output_limit"}[10m])) > 0`,
-    'sessions were told of a gap: {{ $labels.reason }}',
+    'messages may have been lost, and sessions received a gap frame: {{ $labels.reason }}',
   ),
   alert(
     'WsproxyMessagesLost',
     'ticket',
     '5m',
     'sum by (reason) (rate(wsproxy_lost_messages_total{reason=~"slow_client|upstream_full|upstream_uncertain|drain"}[5m])) > 0.1',
-    '{{ $value | humanize }} messages a second are lost: {{ $labels.reason }}',
+    '{{ $value | humanize }} messages per second are lost: {{ $labels.reason }}',
   ),
   alert(
     'WsproxyInternalErrors',
     'page',
     '0m',
     'sum by (instance) (increase(wsproxy_errors_total{type="internal"}[10m])) > 0',
-    'a fault in the gateway itself on {{ $labels.instance }}: it is in the log',
+    '{{ $labels.instance }} has a fault of its own: the log has the stack',
   ),
 ]
 
 const redis = [
-  alert('WsproxyRedisDown', 'page', '30s', 'wsproxy_redis_up == 0', '{{ $labels.instance }} has no Redis'),
+  alert(
+    'WsproxyRedisDown',
+    'page',
+    '30s',
+    'wsproxy_redis_up == 0',
+    '{{ $labels.instance }} has no connection to Redis',
+  ),
   alert(
     'WsproxyRedisUnsteady',
     'ticket',
     '0m',
     'sum by (instance, link) (increase(wsproxy_redis_reconnects_total[10m])) > 3',
-    'the {{ $labels.link }} connection of {{ $labels.instance }} to Redis is made again and again',
+    '{{ $labels.instance }} loses its {{ $labels.link }} connection to Redis again and again',
   ),
   alert(
     'WsproxyRedisDeaf',
     'page',
     '0m',
     'sum by (instance) (increase(wsproxy_redis_canaries_lost_total[10m])) > 1',
-    'Redis answers {{ $labels.instance }}, and its messages do not arrive there',
+    'Redis answers the commands of {{ $labels.instance }} but delivers no messages to it',
   ),
   alert(
     'WsproxyRedisSlow',
@@ -141,7 +147,7 @@ const redis = [
     'ticket',
     '5m',
     'max(wsproxy_redis_keyspace_events_missing) == 1',
-    'Redis does not tell of changed keys: runs are up to RUN_RESYNC_INTERVAL late',
+    'Redis publishes no keyspace events: runs are up to RUN_RESYNC_INTERVAL late',
   ),
   alert(
     'WsproxyUpstreamHeld',
@@ -155,14 +161,14 @@ const redis = [
     'ticket',
     '10m',
     'sum(rate(wsproxy_upstream_unheard_total[10m])) > 0.2 * sum(rate(wsproxy_messages_received_total{source="client"}[10m]))',
-    'more than a fifth of what clients send reaches no agent',
+    'more than a fifth of the frames of clients reach no agent',
   ),
   alert(
     'WsproxyRunErrors',
     'ticket',
     '5m',
     'sum(rate(wsproxy_errors_total{type="run"}[5m])) > 0',
-    'runs cannot be read',
+    'the hashes of runs cannot be read',
   ),
 ]
 
@@ -179,7 +185,7 @@ const saturation = [
     'ticket',
     '5m',
     'sum by (instance) (wsproxy_active_connections) > 16000',
-    '{{ $labels.instance }} holds {{ $value }} sockets: 80 % of MAX_CONNECTIONS in k8s/base',
+    '{{ $labels.instance }} holds {{ $value }} sockets, 80 % of MAX_CONNECTIONS in k8s/base',
   ),
   alert(
     'WsproxyFileDescriptors',
@@ -193,21 +199,21 @@ const saturation = [
     'ticket',
     '10m',
     'process_resident_memory_bytes{job="wsproxy"} > 400e6',
-    '{{ $labels.instance }} uses {{ $value | humanize1024 }}B; the limit of k8s/base is 512 MiB',
+    '{{ $labels.instance }} uses {{ $value | humanize1024 }}B; k8s/base limits it to 512 MiB',
   ),
   alert(
     'WsproxySlowClients',
     'ticket',
     '10m',
     'sum(rate(wsproxy_backpressure_events_total{stage="full"}[10m])) > 0.1',
-    'clients are closed because they do not read what they are sent',
+    'clients are closed because they read more slowly than their agents publish',
   ),
   alert(
     'WsproxyConnectsLimited',
     'ticket',
     '5m',
     'sum(rate(wsproxy_rate_limited_total{what="connect"}[5m])) > 1',
-    '{{ $value | humanize }} upgrades a second are over CONNECT_RATE or CONNECT_RATE_PER_IP',
+    '{{ $value | humanize }} upgrades per second exceed CONNECT_RATE or CONNECT_RATE_PER_IP',
   ),
   alert(
     'WsproxyTokensRejected',

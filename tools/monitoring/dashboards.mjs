@@ -20,36 +20,40 @@ const overview = {
   title: 'wsproxy: overview',
   rows: {
     'Is it well?': [
-      count('Instances up', 'how many answer?', [['sum(up{job=~"$job"})', 'up']]),
-      count('Redis', 'which instances have their Redis?', [[`wsproxy_redis_up${ON}`, '{{instance}}']]),
-      share('Handshakes refused through our fault', 'objective: 0.1 % over 30 days', [
+      count('Instances up', 'How many instances answer scrapes?', [['sum(up{job=~"$job"})', 'up']]),
+      count('Redis', 'Which instances have a connection to Redis?', [[`wsproxy_redis_up${ON}`, '{{instance}}']]),
+      share('Upgrades that fail through our fault', 'Which share? The objective is less than 0.1 % over 30 days', [
         ['wsproxy:handshake_faults:ratio_rate5m', '5 m'],
         ['wsproxy:handshake_faults:ratio_rate6h', '6 h'],
       ]),
-      share('Messages later than 50 ms', 'objective: 1 % over 30 days', [
+      share('Messages later than 50 ms', 'Which share? The objective is less than 1 % over 30 days', [
         ['wsproxy:delivery_late:ratio_rate5m', '5 m'],
         ['wsproxy:delivery_late:ratio_rate6h', '6 h'],
       ]),
     ],
     'What does it do?': [
-      count('Open sockets', 'how many, at which door?', [
+      count('Open sockets', 'How many sockets are open at each door?', [
         [`sum by (door) (wsproxy_active_connections${ON})`, '{{door}}'],
       ]),
-      perSecond('Upgrades', 'how do they end?', [[rate('wsproxy_connections_total', 'result'), '{{result}}']]),
-      perSecond('Closes', 'with which codes?', [[rate('wsproxy_disconnections_total', 'code'), '{{code}}']]),
-      perSecond('Messages', 'how much goes in and out?', [
+      perSecond('Upgrades', 'How do upgrades end?', [[rate('wsproxy_connections_total', 'result'), '{{result}}']]),
+      perSecond('Closes', 'With which codes are sockets closed?', [
+        [rate('wsproxy_disconnections_total', 'code'), '{{code}}'],
+      ]),
+      perSecond('Messages', 'How many messages come in and go out?', [
         [rate('wsproxy_messages_received_total', 'source'), 'from {{source}}'],
         [rate('wsproxy_messages_sent_total'), 'to clients'],
       ]),
     ],
     'What went wrong?': [
-      perSecond('Lost messages', 'why did they not reach whom they were for?', [
+      perSecond('Lost messages', 'Why did messages not reach their receiver?', [
         [rate('wsproxy_lost_messages_total', 'reason'), '{{reason}}'],
       ]),
-      count('Gaps', 'how often may messages have been lost uncounted? Objective: none that is unexplained', [
-        [`sum by (reason) (increase(wsproxy_gaps_total${ON}[$__rate_interval]))`, '{{reason}}'],
-      ]),
-      perSecond('Errors', 'of which kind?', [[rate('wsproxy_errors_total', 'type'), '{{type}}']]),
+      count(
+        'Gaps',
+        'How often may messages have been lost that cannot be counted? The objective is no unexplained gap',
+        [[`sum by (reason) (increase(wsproxy_gaps_total${ON}[$__rate_interval]))`, '{{reason}}']],
+      ),
+      perSecond('Errors', 'Which kinds of errors happen?', [[rate('wsproxy_errors_total', 'type'), '{{type}}']]),
     ],
   },
 }
@@ -58,40 +62,46 @@ const doors = {
   title: 'wsproxy: doors',
   rows: {
     'In and out': [
-      count('Open sockets', 'at which door and instance?', [
+      count('Open sockets', 'How many sockets are open at each door and instance?', [
         [`wsproxy_active_connections${ON}`, '{{door}} {{instance}}'],
       ]),
-      perSecond('Upgrades accepted', 'at which door?', [
+      perSecond('Upgrades accepted', 'How many at each door?', [
         [rate('wsproxy_connections_total', 'door', 'result="accepted"'), '{{door}}'],
       ]),
-      perSecond('Upgrades refused', 'where, and why?', [
+      perSecond('Upgrades refused', 'How many at each door, and why?', [
         [rate('wsproxy_connections_total', 'door, result', 'result!="accepted"'), '{{door}}: {{result}}'],
       ]),
-      perSecond('Closes', 'where, and with which code?', [
+      perSecond('Closes', 'How many at each door, and with which code?', [
         [rate('wsproxy_disconnections_total', 'door, code'), '{{door}}: {{code}}'],
       ]),
     ],
     Messages: [
-      perSecond('Frames to clients', 'through which door?', [
+      perSecond('Frames to clients', 'How many frames go out at each door?', [
         [rate('wsproxy_messages_sent_total', 'door'), '{{door}}'],
       ]),
       {
-        ...bytes('Bytes to clients', 'through which door?', [[rate('wsproxy_bytes_sent_total', 'door'), '{{door}}']]),
+        ...bytes('Bytes to clients', 'How many payload bytes go out at each door?', [
+          [rate('wsproxy_bytes_sent_total', 'door'), '{{door}}'],
+        ]),
         unit: 'Bps',
       },
       seconds(
         'In the gateway',
-        'from the arrival of a message to its hand-over?',
+        'How long from the arrival of a message to its hand-over to the socket?',
         quantiles('wsproxy_message_latency_seconds'),
       ),
-      seconds('Handshake', 'from the request to the 101?', quantiles('wsproxy_handshake_seconds')),
+      seconds('Handshake', 'How long from the request to the 101?', quantiles('wsproxy_handshake_seconds')),
     ],
     'From clients': [
-      perSecond('Client frames', 'how many?', [
+      perSecond('Client frames', 'How many frames do clients send?', [
         [rate('wsproxy_messages_received_total', '', 'source="client"'), 'frames'],
       ]),
-      perSecond('Unheard', 'published with no agent listening?', [[rate('wsproxy_upstream_unheard_total'), 'unheard']]),
-      perSecond('Over a rate', 'upgrades and frames?', [[rate('wsproxy_rate_limited_total', 'what'), '{{what}}']]),
+      perSecond('Unheard', 'How many client frames are published while no agent is subscribed?', [
+        [rate('wsproxy_upstream_unheard_total'), 'unheard'],
+      ]),
+      perSecond('Over a rate limit', 'How many upgrades and client frames?', [
+        [rate('wsproxy_rate_limited_total', 'what'), '{{what}}'],
+      ]),
     ],
   },
 }
@@ -100,39 +110,41 @@ const redis = {
   title: 'wsproxy: Redis',
   rows: {
     'Is it there?': [
-      count('Redis', 'which instances have it?', [[`wsproxy_redis_up${ON}`, '{{instance}}']]),
-      count('Reconnects', 'which connections were made again?', [
+      count('Redis', 'Which instances have a connection?', [[`wsproxy_redis_up${ON}`, '{{instance}}']]),
+      count('Reconnects', 'Which connections had to be made again?', [
         [`sum by (link) (increase(wsproxy_redis_reconnects_total${ON}[$__rate_interval]))`, '{{link}}'],
       ]),
       seconds(
         'Canary',
-        'how long does a message of ours take through it and back?',
+        'How long does a message take through Redis and back?',
         quantiles('wsproxy_redis_canary_seconds'),
       ),
-      count('Canaries lost', 'answers it, but delivers nothing?', [
+      count('Canaries lost', 'To which instances does Redis deliver nothing, although it answers commands?', [
         [`sum by (instance) (increase(wsproxy_redis_canaries_lost_total${ON}[$__rate_interval]))`, '{{instance}}'],
       ]),
     ],
-    'What do we ask of it?': [
-      count('Channels', 'how many are subscribed?', [[`wsproxy_redis_pubsub_channels_active${ON}`, '{{instance}}']]),
-      perSecond('Messages from it', 'how many?', [
+    'What does the gateway use it for?': [
+      count('Channels', 'To how many channels is each instance subscribed?', [
+        [`wsproxy_redis_pubsub_channels_active${ON}`, '{{instance}}'],
+      ]),
+      perSecond('Messages from Redis', 'How many does each instance receive?', [
         [rate('wsproxy_messages_received_total', 'instance', 'source="redis"'), '{{instance}}'],
       ]),
-      count('Held for it', 'how many client frames wait for it to come back?', [
+      count('Client frames held', 'How many client frames wait until Redis is back?', [
         [`wsproxy_upstream_held_messages${ON}`, '{{instance}}'],
       ]),
-      count('Keyspace events missing', '1: runs are seen late', [
+      count('Keyspace events missing', 'Does Redis lack keyspace events? At 1, runs are shown late', [
         [`max(wsproxy_redis_keyspace_events_missing${ON})`, 'missing'],
       ]),
     ],
     'What did it cost?': [
-      count('Gaps', 'by reason', [
+      count('Gaps', 'Why may messages have been lost that cannot be counted?', [
         [`sum by (reason) (increase(wsproxy_gaps_total${ON}[$__rate_interval]))`, '{{reason}}'],
       ]),
-      perSecond('Errors', 'of Redis, and in reading runs', [
+      perSecond('Errors', 'How often did Redis fail, and how often reading a run?', [
         [rate('wsproxy_errors_total', 'type', 'type=~"redis|run"'), '{{type}}'],
       ]),
-      perSecond('Lost on the way up', 'by reason', [
+      perSecond('Client frames lost', 'Why were client frames not published?', [
         [rate('wsproxy_lost_messages_total', 'reason', 'reason=~"upstream_full|upstream_uncertain"'), '{{reason}}'],
       ]),
     ],
@@ -143,33 +155,43 @@ const saturation = {
   title: 'wsproxy: saturation',
   rows: {
     'The process': [
-      share('CPU', '1 is a whole core, and one event loop has no more', [
+      share('CPU', 'How much of its core does each instance use? One event loop cannot use more than 1', [
         [rate('process_cpu_seconds_total', 'instance'), '{{instance}}'],
       ]),
-      seconds('Event loop', 'how late is it?', [
+      seconds('Event loop', 'How late are timers?', [
         [`wsproxy_event_loop_delay_seconds${on('quantile=~"0.5|0.99|0.999"')}`, '{{instance}} {{quantile}}'],
       ]),
-      bytes('Memory', 'resident', [[`process_resident_memory_bytes${ON}`, '{{instance}}']]),
-      bytes('Heap', 'used of V8', [[`nodejs_heap_size_used_bytes${ON}`, '{{instance}}']]),
+      bytes('Memory', 'How much resident memory does each instance use?', [
+        [`process_resident_memory_bytes${ON}`, '{{instance}}'],
+      ]),
+      bytes('Heap', 'How much of the JavaScript heap is in use?', [
+        [`nodejs_heap_size_used_bytes${ON}`, '{{instance}}'],
+      ]),
     ],
     Limits: [
-      count('Sockets', 'of MAX_CONNECTIONS', [[`sum by (instance) (wsproxy_active_connections${ON})`, '{{instance}}']]),
-      share('File descriptors', 'used', [[`process_open_fds${ON} / process_max_fds${ON}`, '{{instance}}']]),
-      seconds('Garbage collection', 'seconds a second', [
+      count('Sockets', 'How close is each instance to MAX_CONNECTIONS?', [
+        [`sum by (instance) (wsproxy_active_connections${ON})`, '{{instance}}'],
+      ]),
+      share('File descriptors', 'Which share of its limit does each instance use?', [
+        [`process_open_fds${ON} / process_max_fds${ON}`, '{{instance}}'],
+      ]),
+      seconds('Garbage collection', 'How many seconds of each second does it take?', [
         [rate('nodejs_gc_duration_seconds_sum', 'instance'), '{{instance}}'],
       ]),
     ],
     'Slow clients': [
-      count('Sockets with more than 1 MiB unsent', 'at this moment', [
+      count('Sockets with more than 1 MiB unsent', 'How many clients are far behind at this moment?', [
         [
           `sum(wsproxy_buffer_utilization_bytes_count${ON}) - sum(wsproxy_buffer_utilization_bytes_bucket${on('le="1048576"')})`,
           'sockets',
         ],
       ]),
-      bytes('Unsent', 'in all send buffers together', [
+      bytes('Unsent', 'How many bytes are in all send buffers together?', [
         [`sum by (instance) (wsproxy_buffer_utilization_bytes_sum${ON})`, '{{instance}}'],
       ]),
-      perSecond('Too slow', 'warned, and closed', [[rate('wsproxy_backpressure_events_total', 'stage'), '{{stage}}']]),
+      perSecond('Slow clients', 'How many passed 80 % of their buffer (warning), and how many were closed (full)?', [
+        [rate('wsproxy_backpressure_events_total', 'stage'), '{{stage}}'],
+      ]),
     ],
   },
 }
@@ -178,19 +200,19 @@ const preflight = {
   title: 'wsproxy: preflight',
   rows: {
     Runs: [
-      perSecond('Runs', 'how do they end?', [
+      perSecond('Runs', 'How do preflight runs end?', [
         [rate('wsproxy_preflight_runs_total', 'mode, result'), '{{mode}}: {{result}}'],
       ]),
-      perSecond('By event', 'what was about to be launched?', [
+      perSecond('By event', 'What was about to be launched?', [
         [rate('wsproxy_preflight_runs_total', 'event_type'), '{{event_type}}'],
       ]),
     ],
     Checks: [
-      perSecond('Not recorded', 'reports that nobody will find', [
+      perSecond('Not recorded', 'How many reports could not be stored?', [
         [rate('wsproxy_preflight_unrecorded_total'), 'reports'],
       ]),
-      perSecond('Failures', 'of which check?', [[rate('wsproxy_preflight_failures_total', 'check'), '{{check}}']]),
-      seconds('Duration', 'p99 by check', [
+      perSecond('Failures', 'Which checks fail?', [[rate('wsproxy_preflight_failures_total', 'check'), '{{check}}']]),
+      seconds('Duration', 'How long does each check take, at p99?', [
         [
           `histogram_quantile(0.99, sum by (le, check) (rate(wsproxy_preflight_check_duration_seconds_bucket${ON}[$__rate_interval])))`,
           '{{check}}',
@@ -204,38 +226,38 @@ const live = {
   title: 'wsproxy: live door',
   rows: {
     Sockets: [
-      perSecond('Opened and closed', 'how many?', [
+      perSecond('Opened and closed', 'How many live sockets?', [
         [rate('wsproxy_live_connections_total'), 'opened'],
         [rate('wsproxy_live_disconnections_total'), 'closed'],
       ]),
-      perSecond('Not let in', 'for what?', [
+      perSecond('Refused', 'Why were live clients refused?', [
         [rate('wsproxy_live_auth_denied_total'), 'credentials'],
         [rate('wsproxy_live_origin_denied_total'), 'origin'],
       ]),
-      perSecond('Closed by us', 'for what?', [
+      perSecond('Closed by the gateway', 'Why were live sockets closed?', [
         [rate('wsproxy_live_backpressure_disconnects_total'), 'too slow'],
         [rate('wsproxy_live_idle_disconnects_total'), 'idle'],
       ]),
-      count('Subscriptions', 'which topics are held, and how often?', [
+      count('Subscriptions', 'How many sockets hold each topic?', [
         [`sum by (subscription) (wsproxy_live_subscriptions${ON})`, '{{subscription}}'],
       ]),
     ],
     Frames: [
-      perSecond('Frames', 'in and out?', [
+      perSecond('Frames', 'How many frames go in and out?', [
         [rate('wsproxy_live_messages_sent_total'), 'to clients'],
         [rate('wsproxy_live_messages_received_total'), 'from clients'],
       ]),
       {
-        ...bytes('Bytes', 'in and out?', [
+        ...bytes('Bytes', 'How many payload bytes go in and out?', [
           [rate('wsproxy_live_bytes_sent_total'), 'to clients'],
           [rate('wsproxy_live_bytes_received_total'), 'from clients'],
         ]),
         unit: 'Bps',
       },
-      count('Last broadcast', 'how many sockets did it reach?', [
+      count('Last broadcast', 'How many sockets did it reach?', [
         [`wsproxy_live_last_broadcast_fanout${ON}`, '{{instance}}'],
       ]),
-      share('Compression', 'what is left of a message? Only with LIVE_COMPRESSION', [
+      share('Compression', 'Which share of the size of a message is left? Only with LIVE_COMPRESSION', [
         [
           `${rate('wsproxy_live_message_compressed_bytes_total')} / ${rate('wsproxy_live_message_plain_bytes_total')}`,
           'of its size',
@@ -243,13 +265,13 @@ const live = {
       ]),
     ],
     'What went wrong?': [
-      perSecond('Not delivered', 'to clients with a full buffer', [
+      perSecond('Not delivered', 'How many frames had no room in a full buffer?', [
         [rate('wsproxy_live_messages_send_failures_total'), 'frames'],
       ]),
-      perSecond('Not usable', 'messages of agents that are no frame', [
+      perSecond('Not usable', 'How many messages of agents were not a JSON object?', [
         [rate('wsproxy_live_messages_unusable_total'), 'messages'],
       ]),
-      perSecond('Refused', 'of what clients send', [
+      perSecond('Client frames refused', 'How many frames of clients were not accepted?', [
         [rate('wsproxy_live_messages_dropped_rate_limit_total'), 'over the rate'],
         [rate('wsproxy_live_errors_sent_total'), 'answered with an error'],
       ]),

@@ -107,8 +107,7 @@ const scalar = (text) => {
   return text.includes('"') && !text.includes("'") ? `'${text}'` : JSON.stringify(text)
 }
 
-const NOTE =
-  '# Written by tools/monitoring/main.mjs from tools/monitoring/alerts.mjs. RUNBOOK.md has an entry for each alert.\n'
+const NOTE = '# Written by tools/monitoring/main.mjs from alerts.mjs beside it. RUNBOOK.md explains each alert.\n'
 const rules = groups(has)
 const resource = {
   apiVersion: 'monitoring.coreos.com/v1',
