@@ -1,9 +1,9 @@
 import { liveBus } from '../contract/names.ts'
 import { LiveBus } from '../doors/live/bus.ts'
+import { CommandExecutor } from '../doors/live/commands.ts'
 import { Coordination } from '../doors/live/coordination.ts'
 import { LiveDoor } from '../doors/live/door.ts'
 import { unusableMessages } from '../doors/live/messages.ts'
-import { LiveOrders } from '../doors/live/orders.ts'
 import { liveRoutes } from '../doors/live/routes.ts'
 import { outcomes, readingsOf } from '../doors/live/stats.ts'
 import { StatusCache, type SystemHealth } from '../doors/live/status.ts'
@@ -26,7 +26,7 @@ export function liveDoor({ config, core, metrics, log, draining, sessionsByAgent
   const topics = new LiveTopics(config.liveTopics, config.liveMaxSubscriptions)
   const sockets = () => [...core.sockets].filter(({ door: { name } }) => name === LiveDoor.NAME)
   const unusable = unusableMessages(metrics, log)
-  const orders = new LiveOrders({
+  const executor = new CommandExecutor({
     bindings,
     counts: metrics.live.counts,
     sockets,
@@ -38,7 +38,7 @@ export function liveDoor({ config, core, metrics, log, draining, sessionsByAgent
     bindings,
     ready: () => redis.readyFor(liveBus()),
     publish: (channel, message) => redis.publish(channel, message),
-    execute: (order) => orders.execute(order),
+    execute: (command) => executor.execute(command),
     unusable: () => unusable('bus'),
   })
   const coordination = new Coordination(() => outcomes(metrics))
@@ -47,7 +47,7 @@ export function liveDoor({ config, core, metrics, log, draining, sessionsByAgent
     topics,
     bindings,
     bus,
-    lookUp: new StatusCache({ sessionsByAgent, coordination: () => coordination.metrics(), health }),
+    status: new StatusCache({ sessionsByAgent, coordination: () => coordination.metrics(), health }),
     metrics,
     enqueue: (connection, frame) => delivery.enqueue(connection, frame),
     guard: (connection, work) => closer.runGuarded(connection, work),

@@ -1,9 +1,9 @@
-import { ruleOf, schemaText } from '../../src/contract/live/schema.ts'
+import { schemaText, validatorOf } from '../../src/contract/live/schema.ts'
 import { contractAjv, referenceTo } from '../../tools/contract/ajv.ts'
 import type { ContractSchema } from '../../tools/contract/schema.ts'
 
 const schema = JSON.parse(schemaText) as ContractSchema
-const problem = ruleOf(contractAjv(schema).getSchema(referenceTo(schema, 'ServerFrame'))!)
+const problem = validatorOf(contractAjv(schema).getSchema(referenceTo(schema, 'ServerFrame'))!)
 
 /** Whether the URL belongs to the live door. */
 export const isLive = (url: string): boolean => /\/live(\?|$)|\/api\/dashboard\/ws\//.test(url)

@@ -1,7 +1,10 @@
 import { readFileSync } from 'node:fs'
 import type { ValidateFunction } from 'ajv'
 
-/** The contract of the live door. Its schema is the single source: types, document and rules are made from it. */
+/**
+ * The contract of the live door. Types, the AsyncAPI document and validators are generated from its
+ * schema.
+ */
 
 interface Definition {
   readonly properties?: { readonly type?: { readonly const?: string } }
@@ -9,9 +12,9 @@ interface Definition {
 
 const read = (name: string): string => readFileSync(new URL(name, import.meta.url), 'utf8')
 
-/** The schema as it is written, for who asks over HTTP. */
+/** The text of the schema, as HTTP serves it. */
 export const schemaText = read('./live.schema.json')
-/** The AsyncAPI document beside it. */
+/** The text of the AsyncAPI document. */
 export const asyncApiText = read('./asyncapi.gen.json')
 
 const schema = JSON.parse(schemaText) as { $id: string; version: string; $defs: Record<string, Definition> }
@@ -19,18 +22,18 @@ const schema = JSON.parse(schemaText) as { $id: string; version: string; $defs: 
 /** The version of the contract. */
 export const CONTRACT_VERSION = schema.version
 
-/** Frames that the schema describes by a fixed `type`; `critical_alert` is one that agents may send as well. */
+/** Types that the schema fixes for a frame. Agents may also send one of them, `critical_alert`. */
 const reserved = new Set(Object.values(schema.$defs).flatMap(({ properties }) => properties?.type?.const ?? []))
 reserved.delete('critical_alert')
 
-/** Whether `type` is the name of a frame that only the server or a client itself may send: no agent and no broadcast. */
+/** Whether only the server or a client may send frames of this type, and no agent or broadcast. */
 export const isReservedType = (type: string): boolean => reserved.has(type)
 
-/** What is wrong with a value, naming the field, what was expected and what came; undefined: nothing. */
-export type FrameRule = (value: unknown) => string | undefined
+/** Returns undefined for a valid value, else the field, what was expected and what came. */
+export type Validator = (value: unknown) => string | undefined
 
-/** The rule of a function that ajv has made of a definition. */
-export function ruleOf(validate: ValidateFunction): FrameRule {
+/** Wraps a function that ajv compiled from a definition of the schema. */
+export function validatorOf(validate: ValidateFunction): Validator {
   return (value) => {
     if (validate(value)) return undefined
     const { instancePath, message, params } = validate.errors![0]!
@@ -40,14 +43,14 @@ export function ruleOf(validate: ValidateFunction): FrameRule {
   }
 }
 
-/** The value at a JSON pointer made of names of the schema and numbers. */
+/** The value at a JSON pointer whose parts are names of the schema or numbers. */
 const at = (value: unknown, pointer: string): unknown =>
   pointer
     .split('/')
     .slice(1)
     .reduce((inner, key) => (inner as Record<string, unknown>)[key], value)
 
-/** What a value is, without a word of its content. */
+/** The kind of a value. Its content is never repeated. */
 function kindOf(value: unknown): string {
   if (value === null) return 'null'
   if (Array.isArray(value)) return 'an array'

@@ -1,32 +1,32 @@
 import type { Bindings, Source } from '../../connection/bind.ts'
 import { isLiveAnswers, liveAnswers, liveBus } from '../../contract/names.ts'
 import { RedisUnavailable } from '../../platform/unavailable.ts'
+import { type BusCommand, commandIn } from './commands.ts'
 import { newCorrelationId } from './frames.ts'
-import { type BusCommand, commandIn } from './orders.ts'
 
 interface BusRequest {
   readonly id: string
-  /** Channel of the instance that asks. */
+  /** Channel of the instance that sent the request. */
   readonly answerTo: string
-  readonly order: BusCommand
+  readonly command: BusCommand
 }
 
 interface BusAnswer {
   readonly id: string
-  /** Sockets of the answering instance that the order concerned. */
+  /** Sockets of the answering instance that the command concerned. */
   readonly sockets: number
 }
 
 export interface BusParts {
   readonly instance: string
   readonly bindings: Bindings
-  /** Whether the Redis server of the bus is there with all its channels. */
+  /** Whether the Redis server of the bus is ready, with all its channels. */
   readonly ready: () => boolean
   /** Resolves with the number of subscribers that received the message. @throws RedisUnavailable */
   readonly publish: (channel: string, message: string) => Promise<number>
-  /** Executes an order on this instance; returns the number of sockets that it concerned. */
-  readonly execute: (order: BusCommand) => number
-  /** A message on the bus was no request and no answer. */
+  /** Executes a command on this instance; returns the number of sockets that it concerned. */
+  readonly execute: (command: BusCommand) => number
+  /** Called for a message on the bus that is neither a request nor an answer. */
   readonly unusable: () => void
 }
 
@@ -36,19 +36,22 @@ const MAX_ID = 128
 
 interface Waiting {
   readonly what: BusCommand['what']
+  /** Instances that received the request; undefined until Redis has answered the PUBLISH. */
   expected: number | undefined
   answers: number
   sockets: number
   readonly done: () => void
 }
 
-/** All instances have answered, or the one with the socket has: a socket is on one instance only. */
+/**
+ * All instances have answered, or the one with the socket has: a socket is on one instance only.
+ */
 const isSettled = ({ what, expected, answers, sockets }: Waiting): boolean =>
   (expected !== undefined && answers >= expected) || (what === 'disconnect' && sockets > 0)
 
 /**
- * Orders to every instance of the gateway, through Redis. Each instance executes an order on its own live sockets and
- * answers with their number.
+ * Sends commands to every instance of the gateway, through Redis. Each instance executes a command
+ * on its own live sockets and answers with their number.
  */
 export class LiveBus implements Source {
   readonly #parts: BusParts
@@ -59,33 +62,34 @@ export class LiveBus implements Source {
   }
 
   /**
-   * Listens for orders. Resolves when Redis has confirmed the channel, at once when it had before.
-   * @throws RedisUnavailable when Redis is away; it is listened to when Redis is back. Redis' own error when it refuses.
+   * Listens for commands. Resolves when Redis has confirmed the channel.
+   * @throws RedisUnavailable when Redis is away; the feed then subscribes the channel once Redis is
+   * back. Throws Redis' own error when Redis forbids the channel.
    */
   listen(): Promise<void> {
     return this.#parts.bindings.keep(this, liveBus())
   }
 
-  /** Listens for orders from now on, or from when Redis is there. The feed logs a refusal of Redis. */
+  /** Listens for commands, and leaves a failure to the feed, which logs it. */
   start(): void {
     this.listen().catch(() => {})
   }
 
   /**
-   * Has an order executed by every instance. Resolves with the number of sockets that it concerned, as far as it is
-   * known within a second.
-   * @throws RedisUnavailable when no instance has received the order.
+   * Has every instance execute a command. Resolves with the number of sockets that it concerned, as
+   * far as the instances have answered within a second.
+   * @throws RedisUnavailable when the command was not published.
    */
-  async ask(order: BusCommand): Promise<number> {
+  async request(command: BusCommand): Promise<number> {
     const { instance, bindings, publish, ready } = this.#parts
-    if (!ready()) throw new RedisUnavailable('this instance does not hear its own orders')
+    if (!ready()) throw new RedisUnavailable('this instance does not receive its own commands')
     await bindings.keep(this, liveAnswers(instance))
     const id = newCorrelationId()
-    const request: BusRequest = { id, answerTo: liveAnswers(instance), order }
+    const request: BusRequest = { id, answerTo: liveAnswers(instance), command }
     let timer: NodeJS.Timeout | undefined
     const answered = new Promise<void>((done) => {
       timer = setTimeout(done, ANSWER_MS)
-      this.#waiting.set(id, { what: order.what, expected: undefined, answers: 0, sockets: 0, done })
+      this.#waiting.set(id, { what: command.what, expected: undefined, answers: 0, sockets: 0, done })
     })
     const waiting = this.#waiting.get(id)!
     try {
@@ -98,18 +102,18 @@ export class LiveBus implements Source {
     }
   }
 
-  /** A message on the bus: an order of any instance, or an answer to one of ours. It is no frame for a socket. */
+  /** Takes a message on the bus: a request of any instance, or an answer to one of ours. */
   render(_: unknown, message: Buffer, channel: string): undefined {
     const fields = fieldsIn(message)
     const read = channel === liveBus() ? requestIn(fields) : answerIn(fields)
     if (read === undefined) this.#parts.unusable()
-    else if ('order' in read) this.#execute(read)
+    else if ('command' in read) this.#execute(read)
     else this.#count(read)
   }
 
-  #execute({ id, answerTo, order }: BusRequest): void {
-    const answer: BusAnswer = { id, sockets: this.#parts.execute(order) }
-    // The instance that asked stops waiting after a second, so a lost answer needs no retry.
+  #execute({ id, answerTo, command }: BusRequest): void {
+    const answer: BusAnswer = { id, sockets: this.#parts.execute(command) }
+    // The other instance stops waiting after a second, so a lost answer needs no retry.
     this.#parts.publish(answerTo, JSON.stringify(answer)).catch(() => {})
   }
 
@@ -135,11 +139,14 @@ function fieldsIn(message: Buffer): Fields {
 const isMessageId = (value: unknown): value is string =>
   typeof value === 'string' && value.length > 0 && value.length <= MAX_ID
 
-/** Anything that may publish to Redis can write here, so the answer goes to a channel for answers only. */
-function requestIn({ id, answerTo, order }: Fields): BusRequest | undefined {
-  const command = commandIn(order)
+/**
+ * Every program that may publish to Redis can write here. So an answer goes only to channels that
+ * are made for answers.
+ */
+function requestIn({ id, answerTo, command: value }: Fields): BusRequest | undefined {
+  const command = commandIn(value)
   if (!isMessageId(id) || typeof answerTo !== 'string' || !isLiveAnswers(answerTo)) return undefined
-  return command && { id, answerTo, order: command }
+  return command && { id, answerTo, command }
 }
 
 function answerIn({ id, sockets }: Fields): BusAnswer | undefined {

@@ -8,12 +8,12 @@ export interface Totals {
 
 const SAMPLE_MS = 10_000
 const SAMPLES = 30
-/** A sample that is this late is not taken any more. */
+/** Without a sample for this time, the sampling has stopped. */
 const SAMPLE_LATE_MS = 2 * SAMPLE_MS
-/** A difference of success between the halves of the window that is no trend. */
+/** The halves of the window may differ by this much and still count as stable. */
 const STEADY = 0.01
 
-/** The success of upgrades and deliveries over the last five minutes. */
+/** The success rate of upgrades and deliveries over the last five minutes. */
 export class Coordination {
   readonly #read: () => Promise<Totals>
   readonly #samples: Totals[] = []
@@ -26,19 +26,22 @@ export class Coordination {
     void this.sample()
   }
 
-  /** Takes a sample now; the oldest makes room. */
+  /** Takes a sample, and drops the oldest one when the window is full. */
   async sample(): Promise<void> {
     this.#samples.push(await this.#read())
     this.#sampledAt = performance.now()
     if (this.#samples.length > SAMPLES + 1) this.#samples.shift()
   }
 
-  /** Whether samples are taken, measured by the last one. */
+  /** Whether the sampling runs, measured by the time of the last sample. */
   get sampling(): boolean {
     return performance.now() - this.#sampledAt < SAMPLE_LATE_MS
   }
 
-  /** `success_rate` is 1 where nothing was tried. */
+  /**
+   * Returns the data of `coordination_metrics`. Without any upgrade or delivery `success_rate` is
+   * 1.
+   */
   async metrics() {
     const now = await this.#read()
     const first = this.#samples[0] ?? now

@@ -8,7 +8,7 @@ import { clockMs, type IdleTimeout } from '../../connection/times.ts'
 import { type Close, closes, idleClose, type Refusal, refusals } from '../../contract/codes.ts'
 import { CONTRACT_VERSION } from '../../contract/live/schema.ts'
 import type { ClientType, DataRequest, ErrorCode, Ping } from '../../contract/live/types.gen.ts'
-import { isTopic, liveBus, liveChannels, topicOf } from '../../contract/names.ts'
+import { isTopic, liveBus, liveChannels } from '../../contract/names.ts'
 import { PathPattern } from '../../http/path.ts'
 import { sameSecret } from '../../platform/secrets.ts'
 import type { LiveCounts } from '../../telemetry/live.ts'
@@ -16,11 +16,11 @@ import { connectionId, serialOf } from '../../telemetry/log.ts'
 import type { DoorStats, Metrics } from '../../telemetry/metrics.ts'
 import type { LiveBus } from './bus.ts'
 import { errorFrame, frameOf, listed, messageOf, now, shown } from './frames.ts'
-import { read } from './inbound.ts'
+import { parseClientFrame } from './inbound.ts'
 import { messageFrom } from './messages.ts'
-import { Subscriptions } from './requests.ts'
+import { SubscriptionRequests } from './requests.ts'
 import type { StatusCache } from './status.ts'
-import { type LiveTopics, viewOf } from './topics.ts'
+import { type LiveTopics, nameOf, viewOf } from './topics.ts'
 
 export type LiveOptions = Pick<
   Config,
@@ -43,19 +43,22 @@ export interface LiveParts {
   readonly topics: LiveTopics
   readonly bindings: Bindings
   readonly bus: LiveBus
-  readonly lookUp: StatusCache
+  readonly status: StatusCache
   readonly metrics: Metrics
   readonly enqueue: (connection: Connection, frame: Buffer) => void
-  /** Runs work for a socket; a fault in it ends that socket and nothing else. */
+  /** Runs work for a socket; an error in it ends that socket and nothing else. */
   readonly guard: (connection: Connection, work: () => void) => void
-  /** A message from Redis is none of its topic's. */
+  /** Called for a message from Redis that is not fit for its topic. */
   readonly unusable: (topic: string) => void
 }
 
-/** A frame of so many times the limit is dropped and told of. */
-const FORGIVEN = 4
+/** A frame of up to this many times the limit is dropped with an error frame; the socket stays. */
+const FORGIVEN_FACTOR = 4
 
-/** `GET /live`: many topics over one socket, under a versioned contract. docs/reference/protocol.md has its frames. */
+/**
+ * `GET /live`: many topics over one socket, under a versioned contract. Its frames are documented
+ * in docs/reference/protocol.md.
+ */
 export class LiveDoor implements Door, Source {
   static readonly NAME = 'live'
   readonly name = LiveDoor.NAME
@@ -70,7 +73,7 @@ export class LiveDoor implements Door, Source {
   readonly stats: DoorStats
   readonly allowedOrigins?: readonly string[]
   readonly #parts: LiveParts
-  readonly #subscriptions: Subscriptions
+  readonly #requests: SubscriptionRequests
   readonly #accepts: ((token: string) => boolean) | undefined
 
   constructor(parts: LiveParts) {
@@ -78,7 +81,7 @@ export class LiveDoor implements Door, Source {
     this.#parts = parts
     this.stats = metrics.door(this.name)
     this.maxMessageBytes = options.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES
-    this.maxForgivenBytes = this.maxMessageBytes * FORGIVEN
+    this.maxForgivenBytes = this.maxMessageBytes * FORGIVEN_FACTOR
     this.maxDrops = options.liveMaxDrops
     this.compressed = options.liveCompression
     this.rate = rateOf(options.liveRate, options.liveRateBurst)
@@ -87,7 +90,7 @@ export class LiveDoor implements Door, Source {
     if (options.wsAllowedOrigins) this.allowedOrigins = options.wsAllowedOrigins
     const token = options.wsAuthRequired ? options.wsAuthToken : undefined
     this.#accepts = token === undefined ? undefined : (given) => sameSecret(given, token)
-    this.#subscriptions = new Subscriptions({
+    this.#requests = new SubscriptionRequests({
       bindings,
       topics,
       source: this,
@@ -100,13 +103,13 @@ export class LiveDoor implements Door, Source {
   admit([name = 'dashboard']: readonly string[], query = ''): Admission | Refusal {
     const view = viewOf(name)
     if (view === undefined) return refusals['not-found']
-    const asked = new URLSearchParams(query)
-    const list = (asked.get('subscriptions') ?? '').split(',').filter((each) => each !== '')
+    const parameters = new URLSearchParams(query)
+    const list = (parameters.get('subscriptions') ?? '').split(',').filter((each) => each !== '')
     const { topics, bus } = this.#parts
     const { added, unknown, over } =
       list.length > 0 ? topics.choose(list, [], isTopic) : { added: topics.start(view), unknown: [], over: false }
     const onBound = (connection: Connection) => {
-      this.#established(connection, view, [...added].sort(), asked.get('initialized') === '1')
+      this.#established(connection, view, [...added].sort(), parameters.get('initialized') === '1')
       if (over) this.#refuse(connection, 'too-many-subscriptions')
       if (unknown.length > 0) this.#refuse(connection, 'unknown-topic', listed(unknown))
     }
@@ -130,9 +133,11 @@ export class LiveDoor implements Door, Source {
     return code === 'token-rejected' || status.startsWith('401') ? closes.notAuthorised : undefined
   }
 
-  /** One frame for all who hold the topic; what is for some of them only is sent here. */
+  /**
+   * Returns one frame for all sockets that hold the topic. A message for some of them is sent here.
+   */
   render(topic: Topic, payload: Buffer, channel: string): Buffer | undefined {
-    const name = topicOf(topic.channels[0]!)
+    const name = nameOf(topic)
     const message = messageFrom(name, channel, payload)
     if (message === undefined) this.#parts.unusable(name)
     else if (this.compressed) this.#measure(message.frame)
@@ -149,22 +154,22 @@ export class LiveDoor implements Door, Source {
   refused(topic: Topic): void {
     for (const member of topic.members.slice()) {
       this.#parts.bindings.leave(member, topic)
-      this.#subscriptions.refused(member, topic)
+      this.#requests.forbidden(member, topic)
     }
   }
 
   receive(connection: Connection, bytes: Buffer): void {
     connection.active(connection.lastFrameAt)
-    const inbound = read(bytes)
-    if ('code' in inbound) {
-      const { code, message, correlationId, id } = inbound
+    const parsed = parseClientFrame(bytes)
+    if (parsed.kind === 'error') {
+      const { code, message, correlationId, id } = parsed
       this.#counts.errorsSent++
       return this.#say(connection, errorFrame(code, message, correlationId, id))
     }
-    const { frame } = inbound
+    const { frame } = parsed
     if (frame.type === 'ping') this.#pong(connection, frame)
     else if (frame.type === 'request_data') void this.#data(connection, frame)
-    else this.#subscriptions.execute(connection, frame)
+    else this.#requests.execute(connection, frame)
   }
 
   rateLimited(connection: Connection): void {
@@ -185,7 +190,10 @@ export class LiveDoor implements Door, Source {
     if (closing === idleClose) this.#counts.idleDisconnects++
   }
 
-  /** uWebSockets.js compresses for each socket and does not tell the size, so it is found out here, once a message. */
+  /**
+   * uWebSockets.js compresses for each socket and does not report the size. So the size is measured
+   * here, once a message.
+   */
   #measure(frame: Buffer): void {
     this.#counts.plainBytes += frame.length
     this.#counts.compressedBytes += deflateRawSync(frame).length
@@ -205,7 +213,7 @@ export class LiveDoor implements Door, Source {
   }
 
   #pong(connection: Connection, { client_time: time, correlation_id }: Ping): void {
-    // What is no scalar is not echoed: it may be nested so deep that it cannot be written.
+    // Only scalars are echoed: an object may be nested too deep for JSON.stringify.
     const echo =
       time === null || typeof time !== 'object' ? (time as string | number | boolean | null | undefined) : undefined
     this.#say(connection, frameOf({ type: 'pong', ...(echo !== undefined && { client_time: echo }) }, correlation_id))
@@ -214,7 +222,7 @@ export class LiveDoor implements Door, Source {
   async #data(connection: Connection, { data_type: dataType, correlation_id }: DataRequest): Promise<void> {
     const data_type = shown(dataType)
     const failed = (error: string) => frameOf({ type: 'data_error', data_type, error }, correlation_id)
-    const frame = await this.#parts.lookUp.of(dataType).then(
+    const frame = await this.#parts.status.of(dataType).then(
       (data) =>
         data === undefined
           ? failed(`Unknown data type: ${data_type}`)

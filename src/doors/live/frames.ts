@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto'
 import { liveErrors } from '../../contract/codes.ts'
 import type { ErrorCode, RequestId, ServerFrame } from '../../contract/live/types.gen.ts'
 
-/** How frames are made: each has a time and a correlation id, whatever else is in it. */
+/** Makes the frames of the live door. Each has a timestamp and a correlation id. */
 
 type Without<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never
-/** A frame of the contract as its maker writes it. */
+/** A frame of the contract, without the fields that every frame has. */
 export type Draft = Without<Exclude<ServerFrame, { subscription: unknown }>, 'timestamp' | 'correlation_id'>
 
 /** RFC 3339, UTC. */
@@ -13,17 +13,17 @@ export const now = (): string => new Date().toISOString()
 
 export const newCorrelationId = (): string => randomUUID()
 
-/** A frame for one socket; with the correlation id of the request that it answers, if it had one. */
+/** A frame for one socket. An answer takes the correlation id of its request, if that had one. */
 export const frameOf = (draft: Draft, correlationId = newCorrelationId()): Buffer =>
   Buffer.from(JSON.stringify({ ...draft, timestamp: now(), correlation_id: correlationId }))
 
-/** What an error says: the words that belong to its code, and what it is about. */
+/** The message of an error: the words of its code, then what it is about. */
 export const messageOf = (code: ErrorCode, about = ''): string => liveErrors[code] + (about === '' ? '' : `: ${about}`)
 
 export const errorFrame = (code: ErrorCode, message: string, correlationId?: string, id?: RequestId): Buffer =>
   frameOf({ type: 'error', code, message, ...(id !== undefined && { id }) }, correlationId)
 
-/** What goes with a message of a topic beside its data. */
+/** The fields of a topic's message beside its data. */
 export interface Label {
   readonly type: string
   readonly subscription: string
@@ -31,7 +31,10 @@ export interface Label {
   readonly correlationId?: string
 }
 
-/** A message of a topic around data that is JSON text already: it is neither parsed nor written again, so its numbers keep all their digits. */
+/**
+ * A message of a topic. `data` is JSON text and goes into the frame unchanged, so that its numbers
+ * keep all their digits.
+ */
 export function messageFrame({ type, subscription, agentId, correlationId }: Label, data: string): Buffer {
   const agent = agentId === undefined ? '' : `,"agent_id":${JSON.stringify(agentId)}`
   const head = `{"type":${JSON.stringify(type)},"subscription":"${subscription}","data":`
@@ -42,10 +45,10 @@ export function messageFrame({ type, subscription, agentId, correlationId }: Lab
 const MAX_SHOWN = 64
 const MAX_NAMES = 20
 
-/** A word of a client as an answer repeats it. */
+/** A word of a client, cut to the length that an answer repeats. */
 export const shown = (text: string): string => (text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text)
 
-/** Words of a client, as many as an answer repeats. */
+/** Words of a client, cut to the number that an answer repeats. */
 export function listed(names: readonly string[]): string {
   const more = names.length - MAX_NAMES
   return names.slice(0, MAX_NAMES).map(shown).join(', ') + (more > 0 ? ` and ${more} more` : '')

@@ -1,20 +1,29 @@
 import type { ValidateFunction } from 'ajv'
 import * as frames from '../../contract/live/rules.gen.ts'
-import { type FrameRule, ruleOf } from '../../contract/live/schema.ts'
+import { type Validator, validatorOf } from '../../contract/live/schema.ts'
 import type { ClientFrame, ErrorCode, RequestId } from '../../contract/live/types.gen.ts'
 import { messageOf, shown } from './frames.ts'
 
-/** What a frame of a client came to: one of the contract, or why it is none. */
-export type Inbound =
-  | { readonly frame: ClientFrame }
-  | {
-      readonly code: ErrorCode
-      readonly message: string
-      readonly id: RequestId | undefined
-      readonly correlationId: string | undefined
-    }
+/**
+ * The result of parsing a frame of a client: a frame of the contract, or the error to answer with.
+ */
+export type ParsedFrame = { readonly kind: 'frame'; readonly frame: ClientFrame } | FrameError
 
-const RULES: Readonly<Record<string, Readonly<Record<'list' | 'topic', FrameRule>>>> = {
+export interface FrameError {
+  readonly kind: 'error'
+  readonly code: ErrorCode
+  readonly message: string
+  /** From the frame, where it has them. */
+  readonly id: RequestId | undefined
+  readonly correlationId: string | undefined
+}
+
+type Fields = Readonly<Record<string, unknown>>
+
+/**
+ * For each type of frame: the validators of the dialect with a list, and of the one with a topic.
+ */
+const VALIDATORS: Readonly<Record<string, Readonly<Record<'list' | 'topic', Validator>>>> = {
   ping: both(frames.Ping, frames.Ping),
   subscribe: both(frames.SubscribeList, frames.SubscribeTopic),
   unsubscribe: both(frames.UnsubscribeList, frames.UnsubscribeTopic),
@@ -22,37 +31,38 @@ const RULES: Readonly<Record<string, Readonly<Record<'list' | 'topic', FrameRule
 }
 
 function both(list: ValidateFunction, topic: ValidateFunction) {
-  return { list: ruleOf(list), topic: ruleOf(topic) }
+  return { list: validatorOf(list), topic: validatorOf(topic) }
 }
 
-/** Reads a text frame. Whatever it holds, this returns; nothing of it is kept. */
-export function read(bytes: Buffer): Inbound {
+/** Parses a text frame. It never throws, and keeps no reference to `bytes`. */
+export function parseClientFrame(bytes: Buffer): ParsedFrame {
   let value: unknown
   try {
     value = JSON.parse(bytes.toString('utf8'))
   } catch {
-    return { ...wrong('', {}), message: 'Invalid JSON' }
+    return { ...violation('', {}), message: 'Invalid JSON' }
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return wrong('must be object', {})
-  const fields = value as Readonly<Record<string, unknown>>
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return violation('must be object', {})
+  const fields = value as Fields
   const { type } = fields
-  if (typeof type !== 'string') return wrong(`type ${type === undefined ? 'is missing' : 'must be string'}`, fields)
-  if (!Object.hasOwn(RULES, type))
-    return { code: 'unknown-type', message: messageOf('unknown-type', shown(type)), ...echoed(fields) }
+  if (typeof type !== 'string') return violation(`type ${type === undefined ? 'is missing' : 'must be string'}`, fields)
+  if (!Object.hasOwn(VALIDATORS, type)) return errorOf('unknown-type', shown(type), fields)
   const dialect = fields.topic !== undefined && fields.subscriptions === undefined ? 'topic' : 'list'
-  const problem = RULES[type]![dialect](fields)
-  return problem === undefined ? { frame: fields as unknown as ClientFrame } : wrong(problem, fields)
+  const problem = VALIDATORS[type]![dialect](fields)
+  return problem === undefined ? { kind: 'frame', frame: fields as unknown as ClientFrame } : violation(problem, fields)
 }
 
-const wrong = (about: string, fields: Readonly<Record<string, unknown>>) =>
-  ({ code: 'protocol-violation', message: messageOf('protocol-violation', about), ...echoed(fields) }) as const
+const violation = (about: string, fields: Fields): FrameError => errorOf('protocol-violation', about, fields)
 
 const MAX_ECHO = 128
 
-/** What an error repeats, as far as it can stand in a frame. */
-function echoed({ id, correlation_id: correlationId }: Readonly<Record<string, unknown>>) {
+/** Repeats the ids of the frame as far as they can stand in an answer. */
+function errorOf(code: ErrorCode, about: string, { id, correlation_id: correlationId }: Fields): FrameError {
   const isName = (value: unknown): value is string => typeof value === 'string' && value.length <= MAX_ECHO
   return {
+    kind: 'error',
+    code,
+    message: messageOf(code, about),
     id: isName(id) || Number.isInteger(id) ? (id as RequestId) : undefined,
     correlationId: isName(correlationId) && correlationId !== '' ? correlationId : undefined,
   }

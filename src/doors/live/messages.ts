@@ -4,10 +4,10 @@ import type { Logger } from '../../telemetry/log.ts'
 import type { Metrics } from '../../telemetry/metrics.ts'
 import { messageFrame, newCorrelationId, now } from './frames.ts'
 
-/** A message of a topic, ready to be sent. */
+/** A message of a topic, as a frame. */
 export interface Message {
   readonly frame: Buffer
-  /** Connection ids it is for; undefined: all who hold the topic. */
+  /** Ids of the connections that receive it; undefined for all that hold the topic. */
   readonly recipients: readonly string[] | undefined
 }
 
@@ -16,7 +16,10 @@ type Fields = Readonly<Record<string, unknown>>
 const TIMESTAMP = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?Z$/
 const MAX_NAME = 128
 
-/** Makes the frame of what somebody published. Undefined: it is no JSON object, or not what its channel is for. */
+/**
+ * Makes the frame of a published message. Returns undefined when the payload is not a JSON object,
+ * or lacks what its channel requires.
+ */
 export function messageFrom(topic: string, channel: string, payload: Buffer): Message | undefined {
   const text = payload.toString('utf8')
   const value = objectIn(text)
@@ -33,8 +36,11 @@ export function messageFrom(topic: string, channel: string, payload: Buffer): Me
   }
 }
 
-/** What is wrong with a message type that somebody else than this gateway chose; undefined: nothing. */
-export function whyNotType(type: string, topic: string, data: unknown): string | undefined {
+/**
+ * Checks a message type that an agent or an operator chose. Returns what is wrong with it, or
+ * undefined.
+ */
+export function typeProblem(type: string, topic: string, data: unknown): string | undefined {
   if (type === '' || type.length > MAX_NAME) return `must have 1 to ${MAX_NAME} characters`
   if (isReservedType(type)) return 'is reserved for another frame of the contract'
   if (type !== 'critical_alert') return undefined
@@ -42,7 +48,10 @@ export function whyNotType(type: string, topic: string, data: unknown): string |
   return Array.isArray((data as Fields | null)?.alerts) ? undefined : 'requires data.alerts to be an array'
 }
 
-/** Counts and logs messages from Redis that were no message of their topic. The payload is never logged. */
+/**
+ * Counts and logs messages from Redis that were no message of their topic. The payload is never
+ * logged.
+ */
 export function unusableMessages(metrics: Metrics, log: Logger): (topic: string) => void {
   return (topic) => {
     metrics.live.counts.unusable++
@@ -70,13 +79,13 @@ function projectIndex(topic: string, { event, subscribers: given }: Fields): Mes
 
 function published(topic: string, text: string, value: Fields): Message | undefined {
   const { type, data } = value
-  const why = typeof type === 'string' ? whyNotType(type, topic, data) : ''
-  if (type === 'critical_alert' && why !== undefined) return undefined
-  if (why !== undefined) return toAll(messageFrame({ type: `${topic}_update`, subscription: topic }, text))
+  const problem = typeof type === 'string' ? typeProblem(type, topic, data) : 'is not a string'
+  if (type === 'critical_alert' && problem !== undefined) return undefined
+  if (problem !== undefined) return toAll(messageFrame({ type: `${topic}_update`, subscription: topic }, text))
   const { agent_id: agentId, ...rest } = value
   const frame = written({
     ...rest,
-    // The contract knows it as a text; agents have numbers as well.
+    // Some agents send a number; the contract has a string.
     ...((typeof agentId === 'string' || typeof agentId === 'number') && { agent_id: String(agentId) }),
     subscription: topic,
     data: data ?? null,
@@ -86,7 +95,7 @@ function published(topic: string, text: string, value: Fields): Message | undefi
   return frame === undefined ? undefined : toAll(Buffer.from(frame))
 }
 
-/** Channel names come byte by byte. */
+/** Channel names arrive as latin1, one character a byte. */
 const nameOf = (channel: string): string => Buffer.from(channel, 'latin1').toString('utf8')
 
 const isName = (value: unknown): boolean => typeof value === 'string' && value !== '' && value.length <= MAX_NAME
@@ -100,7 +109,7 @@ function objectIn(text: string): Fields | undefined {
   }
 }
 
-/** JSON text; undefined for what is nested so deep that it cannot be written. */
+/** JSON text, or undefined for a value that is nested too deep for JSON.stringify. */
 function written(value: unknown): string | undefined {
   try {
     return JSON.stringify(value)

@@ -7,38 +7,40 @@ import type {
   UnsubscribeList,
   UnsubscribeTopic,
 } from '../../contract/live/types.gen.ts'
-import { isTopic, liveChannels, topicOf } from '../../contract/names.ts'
+import { isTopic, liveChannels } from '../../contract/names.ts'
 import { errorFrame, frameOf, listed, messageOf, shown } from './frames.ts'
-import type { LiveTopics } from './topics.ts'
+import { type LiveTopics, nameOf } from './topics.ts'
 
-export interface SubscriptionParts {
+export interface RequestParts {
   readonly bindings: Bindings
   readonly source: Source
   readonly topics: LiveTopics
   readonly say: (connection: Connection, frame: Buffer) => void
-  /** Runs work for a socket; a fault in it ends that socket and nothing else. */
+  /** Runs work for a socket; an error in it ends that socket and nothing else. */
   readonly guard: (connection: Connection, work: () => void) => void
-  /** An error frame is made. */
+  /** Counts an error frame. */
   readonly refusing: () => void
 }
 
 type Request = SubscribeList | SubscribeTopic | UnsubscribeList | UnsubscribeTopic
 
-/** The topics that a socket holds, sorted. */
-const heldBy = ({ topics }: Connection): string[] => topics.map(({ channels }) => topicOf(channels[0]!)).sort()
+/** The names of the topics that a socket holds, sorted. */
+const heldBy = ({ topics }: Connection): string[] => topics.map(nameOf).sort()
 
 /**
- * Both dialects of subscribing, on one engine. A topic is held from the moment it is asked for; its answer waits until Redis has confirmed, so that
- * nothing published after it is missed, or goes at once while Redis is away. Answers of a socket come in the order of its requests.
+ * Executes subscribe and unsubscribe, in both dialects. A socket holds a topic from the moment it
+ * asks for it. The answer waits until Redis has confirmed the topic, so that the client misses
+ * nothing that is published after the answer. While Redis is away the answer goes at once. The
+ * answers of a socket come in the order of its requests.
  */
-export class Subscriptions {
-  readonly #parts: SubscriptionParts
-  /** Topics that Redis does not let us listen to. */
+export class SubscriptionRequests {
+  readonly #parts: RequestParts
+  /** Topics that Redis does not let the gateway listen to. */
   readonly #forbidden = new WeakSet<Topic>()
-  /** Sockets with answers that wait, and the last of them. */
+  /** The last answer that waits, for each socket that has one. */
   readonly #waiting = new Map<Connection, Promise<void>>()
 
-  constructor(parts: SubscriptionParts) {
+  constructor(parts: RequestParts) {
     this.#parts = parts
   }
 
@@ -47,30 +49,33 @@ export class Subscriptions {
     else this.#remove(connection, request)
   }
 
-  /** Redis does not let us listen to a topic any more: who holds it is told, and holds it no longer. */
-  refused(connection: Connection, topic: Topic): void {
+  /**
+   * Redis forbids a topic that the socket held; the socket has left it. A request that waits for
+   * this topic answers by itself, so an error frame goes out only when no request waits.
+   */
+  forbidden(connection: Connection, topic: Topic): void {
     this.#forbidden.add(topic)
     if (this.#waiting.has(connection)) return
     this.#parts.refusing()
-    this.#parts.say(connection, errorFrame('forbidden', messageOf('forbidden', topicOf(topic.channels[0]!))))
+    this.#parts.say(connection, errorFrame('forbidden', messageOf('forbidden', nameOf(topic))))
   }
 
   #add(connection: Connection, request: SubscribeList | SubscribeTopic): void {
     const { topics, bindings, source } = this.#parts
-    const names = asked(request)
-    // What is held already may yet be refused: somebody asked for it just before.
-    const held = connection.topics.filter(({ channels }) => names.includes(topicOf(channels[0]!)))
+    const names = namesIn(request)
+    // Redis may still forbid a topic that another request has asked for a moment before.
+    const held = connection.topics.filter((topic) => names.includes(nameOf(topic)))
     const { added, unknown, over } = topics.choose(names, heldBy(connection), isTopic)
     const forbidden: string[] = []
-    const confirmed = added.map((topic) =>
-      bindings.hold(connection, source, liveChannels(topic)).catch(() => void forbidden.push(topic)),
+    const confirmed = added.map((name) =>
+      bindings.hold(connection, source, liveChannels(name)).catch(() => void forbidden.push(name)),
     )
     this.#answer(connection, confirmed, () => {
-      for (const topic of held) if (this.#forbidden.has(topic)) forbidden.push(topicOf(topic.channels[0]!))
+      for (const topic of held) if (this.#forbidden.has(topic)) forbidden.push(nameOf(topic))
       const errors = [
         ...(over ? [this.#error(request, 'too-many-subscriptions', '')] : []),
         ...(unknown.length > 0 ? [this.#error(request, 'unknown-topic', listed(unknown))] : []),
-        ...forbidden.map((topic) => this.#error(request, 'forbidden', topic)),
+        ...forbidden.map((name) => this.#error(request, 'forbidden', name)),
       ]
       if ('subscriptions' in request) return [...errors, updated(connection, request)]
       return errors.length > 0 ? errors : [settled('subscribed', request)]
@@ -78,10 +83,10 @@ export class Subscriptions {
   }
 
   #remove(connection: Connection, request: UnsubscribeList | UnsubscribeTopic): void {
-    const names = [...new Set(asked(request))]
-    const unknown = this.#parts.topics.choose(names, [], isTopic).unknown
+    const names = [...new Set(namesIn(request))]
+    const { unknown } = this.#parts.topics.choose(names, [], isTopic)
     for (const topic of connection.topics.slice())
-      if (names.includes(topicOf(topic.channels[0]!))) this.#parts.bindings.leave(connection, topic)
+      if (names.includes(nameOf(topic))) this.#parts.bindings.leave(connection, topic)
     this.#answer(connection, [], () => {
       const errors = unknown.length > 0 ? [this.#error(request, 'unknown-topic', listed(unknown))] : []
       if ('subscriptions' in request) return [...errors, updated(connection, request)]
@@ -89,6 +94,7 @@ export class Subscriptions {
     })
   }
 
+  /** Sends the frames when Redis has confirmed, and the answer before this one is sent. */
   #answer(connection: Connection, confirmed: Promise<unknown>[], frames: () => Buffer[]): void {
     const before = this.#waiting.get(connection)
     const say = () => {
@@ -109,7 +115,7 @@ export class Subscriptions {
   }
 }
 
-const asked = (request: Request): readonly string[] =>
+const namesIn = (request: Request): readonly string[] =>
   'subscriptions' in request ? request.subscriptions : [request.topic]
 
 const updated = (connection: Connection, { correlation_id }: Request): Buffer =>

@@ -10,7 +10,7 @@ import { type ApiResponse, json } from '../../http/response.ts'
 import { type ApiRequest, BadRequest, parseJson, type Route } from '../../http/routes.ts'
 import type { LiveBus } from './bus.ts'
 import { newCorrelationId, now } from './frames.ts'
-import { whyNotType } from './messages.ts'
+import { typeProblem } from './messages.ts'
 import { socketCounts } from './stats.ts'
 import type { LiveTopics } from './topics.ts'
 
@@ -27,21 +27,21 @@ type PublicLimits = Pick<
   | 'allowedOrigins'
 >
 
-export interface RouteParts {
+export interface LiveRouteParts {
   readonly bus: LiveBus
   readonly topics: LiveTopics
   readonly limits: PublicLimits
   readonly maxMessageBytes: number
   readonly sockets: () => readonly Connection[]
   readonly held: () => Iterable<Topic>
-  /** Sockets of the live door since the start. */
+  /** Resolves with the number of live sockets since the start. */
   readonly accepted: () => Promise<number>
-  /** Resolves with the round trip in ms, or undefined when Redis did not answer in time. */
+  /** Resolves with the round trip in ms, or with undefined when Redis does not answer in time. */
   readonly pingRedis: () => Promise<number | undefined>
   readonly draining: () => boolean
   /** What runs beside the requests, by name, each measured at this moment. */
   readonly backgroundTasks: () => Readonly<Record<string, boolean>>
-  /** Undefined: not served. */
+  /** Undefined when metrics are not served. */
   readonly metrics: (() => Promise<string>) | undefined
 }
 
@@ -57,7 +57,7 @@ const ENDPOINTS = [
 ]
 
 /** The HTTP endpoints of the live door. */
-export function liveRoutes(parts: RouteParts): Route[] {
+export function liveRoutes(parts: LiveRouteParts): Route[] {
   const get = (path: string, answer: Route['answer']): Route => ({ method: 'GET', path: BASE + path, answer })
   const post = (path: string, answer: Route['answer']): Route => ({
     method: 'POST',
@@ -73,8 +73,8 @@ export function liveRoutes(parts: RouteParts): Route[] {
     get('/contract', contract),
     get('/contract/schema', () => ({ status: '200 OK', type: 'application/schema+json', body: schemaText })),
     get('/contract/asyncapi', () => ({ status: '200 OK', type: 'application/json', body: asyncApiText })),
-    post('/broadcast', (asked) => withRedis(() => broadcast(parts, asked))),
-    post('/disconnect/:id', (asked) => withRedis(() => disconnect(parts, asked))),
+    post('/broadcast', (request) => withRedis(() => broadcast(parts, request))),
+    post('/disconnect/:id', (request) => withRedis(() => disconnect(parts, request))),
     ...(metrics
       ? [
           {
@@ -93,7 +93,7 @@ const page = (body: string): ApiResponse => ({
   body,
 })
 
-async function websocketStats({ sockets, held, accepted, backgroundTasks }: RouteParts) {
+async function websocketStats({ sockets, held, accepted, backgroundTasks }: LiveRouteParts) {
   const open = sockets()
   const { byType, subscriptions, oldest } = socketCounts(open, held())
   return {
@@ -106,7 +106,7 @@ async function websocketStats({ sockets, held, accepted, backgroundTasks }: Rout
   }
 }
 
-async function stats(parts: RouteParts): Promise<ApiResponse> {
+async function stats(parts: LiveRouteParts): Promise<ApiResponse> {
   return json('200 OK', {
     websocket_stats: await websocketStats(parts),
     endpoints: ENDPOINTS,
@@ -115,13 +115,16 @@ async function stats(parts: RouteParts): Promise<ApiResponse> {
   })
 }
 
-/** What an instance is worth: without Redis it delivers nothing, in a drain it takes nobody. */
-const POINTS = { redis: 60, taking: 40 }
+/**
+ * The parts of the health score: messages need Redis, new sockets need an instance that does not
+ * drain.
+ */
+const POINTS = { redis: 60, accepting: 40 }
 
-async function health(parts: RouteParts): Promise<ApiResponse> {
+async function health(parts: LiveRouteParts): Promise<ApiResponse> {
   const pingMs = await parts.pingRedis()
   const draining = parts.draining()
-  const score = (pingMs === undefined ? 0 : POINTS.redis) + (draining ? 0 : POINTS.taking)
+  const score = (pingMs === undefined ? 0 : POINTS.redis) + (draining ? 0 : POINTS.accepting)
   return json('200 OK', {
     websocket_manager: { status: draining ? 'draining' : 'healthy' },
     background_tasks: parts.backgroundTasks(),
@@ -132,7 +135,7 @@ async function health(parts: RouteParts): Promise<ApiResponse> {
   })
 }
 
-const limits = ({ limits: config, maxMessageBytes }: RouteParts): ApiResponse =>
+const limits = ({ limits: config, maxMessageBytes }: LiveRouteParts): ApiResponse =>
   json('200 OK', {
     rate_limit_tokens_per_second: config.liveRate,
     rate_limit_burst_capacity: config.liveRateBurst,
@@ -157,19 +160,19 @@ const contract = (): ApiResponse =>
     timestamp: now(),
   })
 
-async function broadcast({ bus, topics }: RouteParts, asked: ApiRequest): Promise<ApiResponse> {
-  const subscription = asked.query.get('subscription') ?? ''
+async function broadcast({ bus, topics }: LiveRouteParts, request: ApiRequest): Promise<ApiResponse> {
+  const subscription = request.query.get('subscription') ?? ''
   if (subscription === '') throw new BadRequest('subscription is missing', 'subscription')
   if (!isTopic(subscription) || topics.entryOf(subscription) === undefined) {
     const error = `Invalid subscription: ${subscription}`
     return json('200 OK', { success: false, error, valid_subscriptions: topics.entries, timestamp: now() })
   }
-  const type = asked.query.get('message_type') ?? `${subscription}_update`
-  const why = whyNotType(type, subscription, parseJson(asked))
-  if (why !== undefined) throw new BadRequest(`message_type ${why}`, 'message_type')
+  const type = request.query.get('message_type') ?? `${subscription}_update`
+  const problem = typeProblem(type, subscription, parseJson(request))
+  if (problem !== undefined) throw new BadRequest(`message_type ${problem}`, 'message_type')
   const correlationId = newCorrelationId()
-  const data = asked.body.toString('utf8')
-  const reached = await bus.ask({ what: 'broadcast', topic: subscription, type, data, correlationId })
+  const data = request.body.toString('utf8')
+  const reached = await bus.request({ what: 'broadcast', topic: subscription, type, data, correlationId })
   return json('200 OK', {
     success: true,
     subscription,
@@ -181,11 +184,11 @@ async function broadcast({ bus, topics }: RouteParts, asked: ApiRequest): Promis
 }
 
 async function disconnect(
-  { bus }: RouteParts,
+  { bus }: LiveRouteParts,
   { params: [connectionId = ''], query }: ApiRequest,
 ): Promise<ApiResponse> {
   const reason = query.get('reason') ?? ''
-  const found = await bus.ask({ what: 'disconnect', connectionId, reason })
+  const found = await bus.request({ what: 'disconnect', connectionId, reason })
   if (found > 0) return json('200 OK', { success: true, connection_id: connectionId, reason, timestamp: now() })
   return refused({ ...refusals['not-found'], message: 'No live socket has this id.' })
 }

@@ -1,17 +1,16 @@
 import type { Topic } from '../../connection/bind.ts'
 import type { Connection } from '../../connection/connection.ts'
 import type { Door } from '../../connection/door.ts'
-import { topicOf } from '../../contract/names.ts'
 import type { LiveReadings } from '../../telemetry/live.ts'
 import type { Metrics } from '../../telemetry/metrics.ts'
-import type { LiveTopics } from './topics.ts'
+import { type LiveTopics, nameOf } from './topics.ts'
 
-/** How the sockets of the live door are spread, as the statistics tell it. */
+/** The open sockets of the live door, counted. */
 export interface SocketCounts {
   readonly byType: Readonly<Record<string, number>>
   /** By topic. */
   readonly subscriptions: Readonly<Record<string, number>>
-  /** RFC 3339; null: there is no socket. */
+  /** When the oldest socket was opened (RFC 3339); null without a socket. */
   readonly oldest: string | null
 }
 
@@ -30,14 +29,17 @@ function tally(counts: Iterable<readonly [string, number]>): Record<string, numb
   return Object.fromEntries([...sums].sort())
 }
 
-/** How many sockets hold each topic: asked of the topics, which are fewer than the sockets. */
+/** The number of sockets that hold each topic. There are fewer topics than sockets to count. */
 function* holders(topics: Iterable<Topic>): Iterable<[string, number]> {
-  for (const { channels, members } of topics) yield [topicOf(channels[0]!), members.length]
+  for (const topic of topics) yield [nameOf(topic), topic.members.length]
 }
 
 const AUTH_DENIED = new Set(['credentials-missing', 'credentials-malformed', 'token-rejected'])
 
-/** Outcomes of upgrades at all doors, and what went out. A client that gave up by itself is neither. */
+/**
+ * The outcomes of upgrades at all doors, and the frames that were sent or dropped. An upgrade that
+ * the client gave up counts as neither accepted nor refused.
+ */
 export async function outcomes(metrics: Metrics) {
   const upgrades = await metrics.connections.get()
   const sum = (matches: (result: string) => boolean) =>
@@ -51,7 +53,7 @@ export async function outcomes(metrics: Metrics) {
   }
 }
 
-/** What the metrics page of the live door tells. */
+/** The values behind the metrics of the live door. `held` are the topics that some socket holds. */
 export async function readingsOf(
   metrics: Metrics,
   { name, stats }: Door,

@@ -1,27 +1,30 @@
-/** What the gateway and what it depends on are fit for. */
+/** The state of the gateway and of what it depends on. */
 export interface SystemHealth {
   readonly overall_status: string
   readonly components: object
 }
 
-export interface LookUpParts {
+export interface StatusParts {
   /** The number of open session sockets of each agent. */
   readonly sessionsByAgent: () => ReadonlyMap<string, number>
   readonly coordination: () => Promise<object>
   readonly health: () => SystemHealth | Promise<SystemHealth>
 }
 
-/** Many may ask at once, and each would look at every socket: an answer serves all for so long. The light run has an age of its own. */
-const AGE_MS = { agent_status: 1000, coordination_metrics: 1000, system_health: 250 }
+/**
+ * How long an answer is kept, in ms. Many clients ask at once, and each reading looks at every
+ * socket. The light preflight run behind `system_health` has a cache of its own.
+ */
+const MAX_AGE_MS = { agent_status: 1000, coordination_metrics: 1000, system_health: 250 }
 
-type Name = keyof typeof AGE_MS
+type DataType = keyof typeof MAX_AGE_MS
 
-/** What `request_data` answers, from the real state of this instance. */
+/** Answers `request_data` from the state of this instance. */
 export class StatusCache {
-  readonly #kept = new Map<Name, { readonly until: number; readonly data: Promise<object> }>()
-  readonly #read: Readonly<Record<Name, () => object | Promise<object>>>
+  readonly #kept = new Map<DataType, { readonly until: number; readonly data: Promise<object> }>()
+  readonly #read: Readonly<Record<DataType, () => object | Promise<object>>>
 
-  constructor({ sessionsByAgent, coordination, health }: LookUpParts) {
+  constructor({ sessionsByAgent, coordination, health }: StatusParts) {
     this.#read = {
       agent_status: () => agentStatus(sessionsByAgent()),
       coordination_metrics: coordination,
@@ -29,14 +32,14 @@ export class StatusCache {
     }
   }
 
-  /** Undefined: there is no such data. @throws what the reading throws. */
+  /** Resolves with undefined for an unknown `dataType`. @throws what the reading throws. */
   async of(dataType: string, now = performance.now()): Promise<object | undefined> {
-    if (!Object.hasOwn(AGE_MS, dataType)) return undefined
-    const type = dataType as Name
+    if (!Object.hasOwn(MAX_AGE_MS, dataType)) return undefined
+    const type = dataType as DataType
     const kept = this.#kept.get(type)
     if (kept !== undefined && now < kept.until) return kept.data
     const data = Promise.resolve().then(this.#read[type])
-    this.#kept.set(type, { until: now + AGE_MS[type], data })
+    this.#kept.set(type, { until: now + MAX_AGE_MS[type], data })
     data.catch(() => this.#kept.delete(type))
     return data
   }

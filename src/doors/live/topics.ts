@@ -1,9 +1,11 @@
+import type { Topic } from '../../connection/bind.ts'
 import type { ClientType } from '../../contract/live/types.gen.ts'
+import { topicOf } from '../../contract/names.ts'
 
 /** Topics that every gateway has. */
 const BUILT_IN = ['agents', 'alerts', 'coordination', 'project_index', 'system', 'tasks'] as const
 
-/** What a view starts with, unless its client asks for others. */
+/** The topics that a view starts with, unless its client asks for others. */
 const START: Readonly<Record<ClientType, readonly string[]>> = {
   dashboard: ['agents', 'coordination', 'tasks', 'system', 'project_index'],
   agents: ['agents', 'system'],
@@ -12,29 +14,34 @@ const START: Readonly<Record<ClientType, readonly string[]>> = {
   system: ['system', 'alerts'],
 }
 
-/** The view that a path names; undefined: there is none of that name. */
+/** The name of a topic of this door: its first channel is `live:<name>`. */
+export const nameOf = ({ channels }: Topic): string => topicOf(channels[0]!)
+
+/** The view that a path names, or undefined. */
 export const viewOf = (name: string): ClientType | undefined =>
   Object.hasOwn(START, name) ? (name as ClientType) : undefined
 
-/** What came of a list of topics that a client asked for. */
+/** The result of choosing among the topics that a client asked for. */
 export interface Choice {
-  /** To be added, in the order asked. */
+  /** Names to add, in the order asked. */
   readonly added: readonly string[]
-  /** Not topics here: unique and sorted. */
+  /** Names that are not topics here, unique and sorted. */
   readonly unknown: readonly string[]
-  /** Whether some of them were too many. */
+  /** Whether the limit left some topics out. */
   readonly over: boolean
 }
 
-/** Which topics there are, and which of them a client gets. */
+/** The topics of this gateway, and which of them a client receives. */
 export class LiveTopics {
   readonly #exact: ReadonlySet<string>
   readonly #prefixes: readonly string[]
   readonly #most: number
-  /** Built-in ones and those of the operator, names and patterns, sorted. */
+  /** Names and patterns, built in or set by the operator, sorted. */
   readonly entries: readonly string[]
 
-  /** @param extra names, or beginnings of names followed by `*`. @param most topics of one socket. */
+  /**
+   * @param extra names, or prefixes followed by `*`. @param most topics that one socket may hold.
+   */
   constructor(extra: readonly string[], most: number) {
     this.entries = [...new Set([...BUILT_IN, ...extra])].sort()
     this.#exact = new Set(this.entries.filter((entry) => !entry.endsWith('*')))
@@ -42,14 +49,14 @@ export class LiveTopics {
     this.#most = most
   }
 
-  /** The entry that admits a name; undefined: it is no topic here. `name` must be well-formed. */
+  /** The entry that admits a well-formed name; undefined when the name is not a topic here. */
   entryOf(name: string): string | undefined {
     if (this.#exact.has(name)) return name
     const prefix = this.#prefixes.find((each) => name.startsWith(each) && name !== each)
     return prefix === undefined ? undefined : `${prefix}*`
   }
 
-  /** Sorts out what a client asks for beside what it holds. */
+  /** Chooses which of the `asked` names a socket may add to those that it has `held` so far. */
   choose(asked: readonly string[], held: readonly string[], isTopic: (name: string) => boolean): Choice {
     const known = (name: string) => isTopic(name) && this.entryOf(name) !== undefined
     const all = new Set(asked)
@@ -62,7 +69,7 @@ export class LiveTopics {
     }
   }
 
-  /** What a view starts with. */
+  /** The topics that a view starts with. */
   start(view: ClientType): readonly string[] {
     return START[view].slice(0, this.#most)
   }

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { liveErrors } from '../../../src/contract/codes.ts'
-import { CONTRACT_VERSION, isReservedType, ruleOf, schemaText } from '../../../src/contract/live/schema.ts'
+import { CONTRACT_VERSION, isReservedType, schemaText, validatorOf } from '../../../src/contract/live/schema.ts'
 import { contractAjv, referenceTo } from '../../../tools/contract/ajv.ts'
 import { difference } from '../../../tools/contract/diff.ts'
 import { files } from '../../../tools/contract/generate.ts'
@@ -56,7 +56,7 @@ describe('the contract of the live door', () => {
     assert.equal((schema as unknown as { $schema: string }).$schema, 'https://json-schema.org/draft/2020-12/schema')
     const ajv = contractAjv(schema)
     for (const name of Object.keys(schema.$defs))
-      assert.doesNotThrow(() => ruleOf(ajv.getSchema(referenceTo(schema, name))!)({}), name)
+      assert.doesNotThrow(() => validatorOf(ajv.getSchema(referenceTo(schema, name))!)({}), name)
     for (const direction of ['client', 'server'] as const) assert.ok(framesOf(schema, direction).length >= 6)
   })
 

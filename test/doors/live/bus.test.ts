@@ -3,18 +3,18 @@ import { describe, it } from 'node:test'
 import { Bindings, type Feed } from '../../../src/connection/bind.ts'
 import { liveAnswers, liveBus } from '../../../src/contract/names.ts'
 import { LiveBus } from '../../../src/doors/live/bus.ts'
-import type { BusCommand } from '../../../src/doors/live/orders.ts'
+import type { BusCommand } from '../../../src/doors/live/commands.ts'
 import { RedisUnavailable } from '../../../src/platform/unavailable.ts'
 import { VirtualClock } from '../../support/clock.ts'
 import { atEnd } from '../../support/scope.ts'
 
-const ORDER: BusCommand = { what: 'disconnect', connectionId: 'abcdef-1', reason: '' }
+const DISCONNECT: BusCommand = { what: 'disconnect', connectionId: 'abcdef-1', reason: '' }
 const BROADCAST: BusCommand = { what: 'broadcast', topic: 'a', type: 'b', data: '{}', correlationId: 'c' }
 const feed: Feed = { subscribe: async () => {}, unsubscribe: () => {} }
 
 /** Instances that hear each other at once. `deaf` more count as subscribers and never answer. */
 function instances(sockets: readonly number[], deaf = 0) {
-  const orders: BusCommand[] = []
+  const commands: BusCommand[] = []
   const published: string[] = []
   let unusable = 0
   const buses: LiveBus[] = sockets.map(
@@ -29,24 +29,24 @@ function instances(sockets: readonly number[], deaf = 0) {
           for (const bus of to) bus.render(undefined, Buffer.from(message), channel)
           return to.length + (channel === liveBus() ? deaf : 0)
         },
-        execute: (order) => {
-          orders.push(order)
+        execute: (command) => {
+          commands.push(command)
           return count
         },
         unusable: () => unusable++,
       }),
   )
-  return { buses, orders, published, unusable: () => unusable }
+  return { buses, commands, published, unusable: () => unusable }
 }
 
-const REQUEST = { id: 'x', answerTo: liveAnswers('i0'), order: BROADCAST }
+const REQUEST = { id: 'x', answerTo: liveAnswers('i0'), command: BROADCAST }
 
 describe('the bus between instances', () => {
-  it('has each instance execute an order once and adds up their sockets, whatever answer comes first', async () => {
-    const { buses, orders } = instances([3, 0, 4])
-    assert.deepEqual(await Promise.all([buses[0]!.ask(BROADCAST), buses[2]!.ask(BROADCAST)]), [7, 7])
-    assert.equal(orders.length, 6)
-    assert.deepEqual(orders[0], BROADCAST)
+  it('has each instance execute a command once and adds up their sockets, whatever answer comes first', async () => {
+    const { buses, commands } = instances([3, 0, 4])
+    assert.deepEqual(await Promise.all([buses[0]!.request(BROADCAST), buses[2]!.request(BROADCAST)]), [7, 7])
+    assert.equal(commands.length, 6)
+    assert.deepEqual(commands[0], BROADCAST)
   })
 
   it('returns the sockets that it knows of when an instance does not answer within a second', async (t) => {
@@ -54,7 +54,7 @@ describe('the bus between instances', () => {
     const clock = new VirtualClock()
     atEnd(t, () => clock.restore())
     let sockets: number | undefined
-    void buses[0]!.ask(BROADCAST).then((sum) => {
+    void buses[0]!.request(BROADCAST).then((sum) => {
       sockets = sum
     })
     await clock.pass(999)
@@ -68,26 +68,26 @@ describe('the bus between instances', () => {
     const clock = new VirtualClock()
     atEnd(t, () => clock.restore())
     // No time passes on this clock.
-    assert.equal(await buses[0]!.ask(ORDER), 1)
+    assert.equal(await buses[0]!.request(DISCONNECT), 1)
   })
 
-  it('counts each message that is no request and no answer as unusable, and executes none', () => {
+  it('counts each message that is no request and no answer as unusable, and executes none of them', () => {
     const requests = [
       '',
       '{',
       '5',
       'null',
       '[]',
-      { order: null },
+      { command: null },
       { ...REQUEST, id: '' },
       { ...REQUEST, id: 'x'.repeat(129) },
-      { ...REQUEST, order: { what: 'shutdown' } },
-      { ...REQUEST, order: { ...BROADCAST, topic: 'no topic' } },
-      { ...REQUEST, order: { ...BROADCAST, type: 'pong' } },
-      { ...REQUEST, order: { ...BROADCAST, data: '{}, "type": "pong"' } },
-      { ...REQUEST, order: { ...BROADCAST, correlationId: 5 } },
-      { ...REQUEST, order: { ...ORDER, connectionId: 5 } },
-      { ...REQUEST, order: { ...ORDER, reason: undefined } },
+      { ...REQUEST, command: { what: 'shutdown' } },
+      { ...REQUEST, command: { ...BROADCAST, topic: 'no topic' } },
+      { ...REQUEST, command: { ...BROADCAST, type: 'pong' } },
+      { ...REQUEST, command: { ...BROADCAST, data: '{}, "type": "pong"' } },
+      { ...REQUEST, command: { ...BROADCAST, correlationId: 5 } },
+      { ...REQUEST, command: { ...DISCONNECT, connectionId: 5 } },
+      { ...REQUEST, command: { ...DISCONNECT, reason: undefined } },
     ]
     const answers = [
       '',
@@ -97,24 +97,24 @@ describe('the bus between instances', () => {
       { id: 5, sockets: 1 },
       { id: 'x', sockets: '1' },
     ]
-    const { buses, unusable, orders } = instances([1])
+    const { buses, unusable, commands } = instances([1])
     const say = (channel: string) => (message: unknown) =>
       buses[0]!.render(undefined, Buffer.from(typeof message === 'string' ? message : JSON.stringify(message)), channel)
     requests.forEach(say(liveBus()))
     answers.forEach(say(liveAnswers('i0')))
     assert.equal(unusable(), requests.length + answers.length)
-    assert.deepEqual(orders, [])
+    assert.deepEqual(commands, [])
   })
 
   it('publishes an answer to no channel but one for answers', () => {
-    const { buses, unusable, orders, published } = instances([1])
+    const { buses, unusable, commands, published } = instances([1])
     for (const answerTo of ['session:s1:down', 'live:agents', liveBus(), 'wsproxy:live:', 'wsproxy:live:a:b', 7]) {
       buses[0]!.render(undefined, Buffer.from(JSON.stringify({ ...REQUEST, answerTo })), liveBus())
     }
     assert.equal(unusable(), 6)
-    assert.deepEqual([orders, published], [[], []])
+    assert.deepEqual([commands, published], [[], []])
     buses[0]!.render(undefined, Buffer.from(JSON.stringify(REQUEST)), liveBus())
-    assert.deepEqual([orders, published], [[BROADCAST], [liveAnswers('i0')]])
+    assert.deepEqual([commands, published], [[BROADCAST], [liveAnswers('i0')]])
   })
 
   it('throws RedisUnavailable while Redis is away, and works once it is back', async () => {
@@ -130,8 +130,8 @@ describe('the bus between instances', () => {
       execute: () => 0,
       unusable: () => {},
     })
-    await assert.rejects(bus.ask(ORDER), RedisUnavailable)
+    await assert.rejects(bus.request(DISCONNECT), RedisUnavailable)
     away = false
-    assert.equal(await bus.ask(ORDER), 0)
+    assert.equal(await bus.request(DISCONNECT), 0)
   })
 })

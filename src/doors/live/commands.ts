@@ -5,7 +5,7 @@ import { isTopic, liveChannel } from '../../contract/names.ts'
 import type { LiveCounts } from '../../telemetry/live.ts'
 import { serialOf } from '../../telemetry/log.ts'
 import { messageFrame } from './frames.ts'
-import { whyNotType } from './messages.ts'
+import { typeProblem } from './messages.ts'
 
 export interface Broadcast {
   readonly what: 'broadcast'
@@ -23,12 +23,14 @@ export interface Disconnect {
   readonly reason: string
 }
 
-/** An order of one instance to all of them. */
+/** A command of one instance to all instances. */
 export type BusCommand = Broadcast | Disconnect
 
 const MAX_ID = 128
 
-/** The order that a value from Redis is; undefined when it is none, or one that no instance sends. */
+/**
+ * Returns the command in a value from Redis, or undefined when no instance would send that value.
+ */
 export function commandIn(value: unknown): BusCommand | undefined {
   const { what, topic, type, data, correlationId, connectionId, reason } = Object(value) as Record<string, unknown>
   if (what === 'disconnect') return isText(connectionId) && isText(reason) ? { what, connectionId, reason } : undefined
@@ -40,16 +42,16 @@ export function commandIn(value: unknown): BusCommand | undefined {
 
 const isText = (value: unknown): value is string => typeof value === 'string'
 
-/** The data goes into a frame as it is, so it must be JSON. */
+/** The data goes into a frame unchanged, so it must be JSON. */
 function isMessage(topic: string, type: string, data: string): boolean {
   try {
-    return whyNotType(type, topic, JSON.parse(data)) === undefined
+    return typeProblem(type, topic, JSON.parse(data)) === undefined
   } catch {
     return false
   }
 }
 
-export interface OrderParts {
+export interface ExecutorParts {
   readonly bindings: Bindings
   readonly counts: LiveCounts
   /** The open sockets of the live door. */
@@ -58,17 +60,17 @@ export interface OrderParts {
   readonly end: (connection: Connection, close: Close) => void
 }
 
-/** Executes the orders of the bus on the sockets of this instance. */
-export class LiveOrders {
-  readonly #parts: OrderParts
+/** Executes the commands of the bus on the sockets of this instance. */
+export class CommandExecutor {
+  readonly #parts: ExecutorParts
 
-  constructor(parts: OrderParts) {
+  constructor(parts: ExecutorParts) {
     this.#parts = parts
   }
 
-  /** Returns the number of sockets that the order concerned. */
-  execute(order: BusCommand): number {
-    return order.what === 'broadcast' ? this.#broadcast(order) : this.#disconnect(order)
+  /** Returns the number of sockets that the command concerned. */
+  execute(command: BusCommand): number {
+    return command.what === 'broadcast' ? this.#broadcast(command) : this.#disconnect(command)
   }
 
   #broadcast({ topic: name, type, data, correlationId }: Broadcast): number {
