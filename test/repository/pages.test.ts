@@ -153,6 +153,25 @@ describe('the pages', () => {
     )
   })
 
+  it('the pages and the runbook give settings the defaults that they have', async () => {
+    const { settings } = await import('../../src/config/table.ts')
+    const defaults = new Map<string, string>()
+    for (const { env, default: value } of Object.values(settings)) if (value) defaults.set(env, String(value))
+    let count = 0
+    for (const path of [...PAGES, 'RUNBOOK.md']) {
+      for (const [, name, value] of page(path).matchAll(/`([A-Z][A-Z0-9_]+)`\s\((\d[^)`]*)\)/g)) {
+        if (!defaults.has(name!)) continue
+        assert.equal(
+          value!.replace(/\sdays/, 'd').replace(/[\s,]/g, ''),
+          defaults.get(name!),
+          `${path}: ${name} (${value})`,
+        )
+        count++
+      }
+    }
+    assert.ok(count > 20, `${count}`)
+  })
+
   it('the pages name only alerts that exist', () => {
     const alerts = new Set([...page('k8s/monitoring/alerts.yaml').matchAll(/alert: (\w+)/g)].map(([, name]) => name!))
     assert.ok(alerts.size > 20)
