@@ -122,12 +122,12 @@ describe('the pages of operations', () => {
     let compared = 0
     for (const path of OPERATIONS) {
       for (const [, name, value] of page(path).matchAll(
-        /`([A-Z][A-Z_]+)` \((\d[\d,.]*(?: ?(?:ms|s|min|MiB|KiB))?)\)/g,
+        /`([A-Z][A-Z_]+)`\s\((\d[\d,.]*(?:\s?(?:ms|s|min|MiB|KiB))?)\)/g,
       )) {
         const setting = SETTINGS.find(({ env }) => env === name)
         assert.ok(setting, `${path}: ${name}`)
         const read = setting.kind === 'duration' ? parseDuration : setting.kind === 'size' ? parseSize : Number
-        assert.equal(read(value!.replace(' ', '')), read(setting.default!), `${path}: ${name} (${value})`)
+        assert.equal(read(value!.replace(/\s/, '')), read(setting.default!), `${path}: ${name} (${value})`)
         compared++
       }
     }
@@ -155,7 +155,7 @@ describe('the pages of operations', () => {
     const events = new Set(logged.map(([event]) => event))
     for (const path of OPERATIONS) {
       const text = page(path)
-      const named = [...text.matchAll(/\bevents? `([a-z-]+)`/g)].map(([, event]) => event!)
+      const named = [...text.matchAll(/\bevents?\s+`([a-z-]+)`/g)].map(([, event]) => event!)
       const searched = [...text.matchAll(/"event":"([a-z-]*)(?:\(([a-z|-]+)\))?"/g)].flatMap(([, start, ends]) =>
         (ends ?? '').split('|').map((end) => start! + end),
       )
