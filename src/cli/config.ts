@@ -13,7 +13,9 @@ export interface ConfigCommandOptions {
   readonly markdown?: true | string
 }
 
-/** Prints the effective settings with their sources (secrets masked), or writes the reference page. */
+/**
+ * Prints the effective settings with their sources (secrets masked), or writes the reference page.
+ */
 export function config({ json, markdown }: ConfigCommandOptions): void {
   if (markdown !== undefined) return writePage(markdown === true ? PAGE : markdown)
   const settings = describeSettings(loadConfig())

@@ -37,7 +37,10 @@ export function tableOf({ checks, durationMs }: Report, { width, colours }: Tabl
   return [row('', 'check', 'time', 'what was found, and -> what to do').trimEnd(), ...lines, '', end].join('\n')
 }
 
-/** Lines of at most `width`; a word that is longer is broken. Control characters, which could move the cursor, become spaces. */
+/**
+ * Lines of at most `width`; a word that is longer is broken. Control characters, which could move
+ * the cursor, become spaces.
+ */
 function wrap(text: string, width: number): string[] {
   const room = Math.max(NARROWEST, width)
   const lines: string[] = []

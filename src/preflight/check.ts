@@ -77,7 +77,9 @@ export interface CheckedGateway {
   memory(): { readonly usedBytes: number; readonly limitBytes: number }
   /** The limit of open files of this process; undefined where the system does not publish it. */
   openFiles(): Promise<number | undefined>
-  /** Makes a real upgrade over loopback. @returns the address, for messages. @throws when it fails. */
+  /**
+   * Makes a real upgrade over loopback. @returns the address, for messages. @throws when it fails.
+   */
   upgrade(signal: AbortSignal): Promise<string>
 }
 

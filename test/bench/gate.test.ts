@@ -30,19 +30,19 @@ function outcome(rounds: Record<string, Round[]>): Outcome {
 const gate = { peer: 'them', limits: [{ scenario: 'unicast', metric: 'cpuUs', atMost: 0.5 }] }
 
 describe('the gate', () => {
-  it('passes a ratio of medians within its limit, the limit itself included', () => {
+  it('the gate passes a ratio of medians up to and including its limit', () => {
     const [verdict] = judge(gate, 'us', [outcome({ us: values(1, 9, 2), them: values(4, 4, 1) })])
     assert.deepEqual([verdict!.ratio, verdict!.passed], [0.5, true])
   })
 
-  it('is missed above atMost, and below atLeast', () => {
+  it('the gate is missed above atMost and below atLeast', () => {
     const run = [outcome({ us: values(3), them: values(4) })]
     assert.equal(judge(gate, 'us', run)[0]!.passed, false)
     const limits = [{ scenario: 'unicast', metric: 'cpuUs', atLeast: 0.8 }]
     assert.equal(judge({ ...gate, limits }, 'us', run)[0]!.passed, false)
   })
 
-  it('is missed when a scenario did not run, a subject has no round, or the peer has nothing to divide by', () => {
+  it('the gate is missed without a scenario, without a round, and for a peer value of zero', () => {
     const refused: Round[] = [{ refused: 'lost' }]
     const runs = [
       [],
@@ -59,12 +59,12 @@ describe('the gate', () => {
     }
   })
 
-  it('judges by the rounds that are there when some are not', () => {
+  it('the gate judges by the remaining rounds when some have no values', () => {
     const [verdict] = judge(gate, 'us', [outcome({ us: [{ refused: 'busy' }, ...values(1, 1)], them: values(4) })])
     assert.equal(verdict!.passed, true)
   })
 
-  it('is missed when half of the rounds of one of the two are not there', () => {
+  it('the gate is missed when half of the rounds of one subject have no values', () => {
     const half: Round[] = [{ refused: 'busy' }, ...values(1)]
     for (const run of [
       { us: half, them: values(4, 4) },
@@ -75,7 +75,7 @@ describe('the gate', () => {
     }
   })
 
-  it('is missed when a round of ours was lost or failed, whatever the others say, and when a slope is negative', () => {
+  it('the gate is missed after a lossy or failed round of ours, and for a negative slope', () => {
     const runs = [
       { us: [{ refused: 'lost', faulty: true }, ...values(1)] as Round[], them: values(4) },
       { us: [{ failed: 'ended' }, ...values(1)] as Round[], them: values(4) },
@@ -91,7 +91,7 @@ describe('the gate', () => {
     assert.equal(verdict!.passed, true)
   })
 
-  it('is none when a limit has no bound', () => {
+  it('a gate file whose limit has no bound is rejected', () => {
     const folder = mkdtempSync(join(tmpdir(), 'wsproxy-gate-'))
     const file = pathToFileURL(join(folder, 'gate.json'))
     writeFileSync(file, JSON.stringify({ peer: 'them', limits: [{ scenario: 'idle', metric: 'allMb', atmost: 1 }] }))
@@ -99,7 +99,7 @@ describe('the gate', () => {
     rmSync(folder, { recursive: true })
   })
 
-  it('holds limits of scenarios, metrics and a peer that exist, each with one bound', () => {
+  it('gate.json names only existing scenarios, metrics and peers, each limit with one bound', () => {
     const { peer, limits } = readGate()
     assert.ok(limits.length >= 5)
     assert.ok(peer !== OURS.name && SUBJECTS.some(({ name }) => name === peer))

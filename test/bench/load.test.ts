@@ -16,15 +16,15 @@ function publishes(batch: Buffer): [string, number][] {
   )
 }
 
-describe('what is published', () => {
-  it('says for whom it is', () => {
+describe('the publishing side', () => {
+  it('each payload carries the number of its addressee', () => {
     const batch = new Publishes(12).batch(0, 12, 1)
     const said = [...batch.toString().matchAll(/session:bench-(\d+):down\r\n\$128\r\n[^\r]*"to":"(\d+)"/g)]
     assert.equal(said.length, 12)
     for (const [, session, to] of said) assert.equal(to, session)
   })
 
-  it('goes round the sessions, each with numbers of its own', () => {
+  it('messages go round the sessions, and each session counts its own', () => {
     const all = new Publishes(2)
     const first = publishes(all.batch(0, 3, 1))
     assert.deepEqual(first, [
@@ -34,7 +34,7 @@ describe('what is published', () => {
     ])
   })
 
-  it('comes in bursts that go on where the batch before was cut', () => {
+  it('a burst that a batch cut continues in the next batch', () => {
     const all = new Publishes(2, 3)
     const messages = [...publishes(all.batch(0, 4, 1)), ...publishes(all.batch(4, 5, 1))]
     const numbers = (session: string) => messages.flatMap(([name, sequence]) => (name === session ? [sequence] : []))
@@ -49,7 +49,7 @@ describe('what is published', () => {
     assert.deepEqual(numbers('000001'), [0, 1, 2])
   })
 
-  it('takes the room of a batch that was written, and only of one as long, and leaves nothing of it', () => {
+  it('a batch reuses the memory of a written batch of equal length and overwrites all of it', () => {
     const all = new Publishes(3)
     const first = all.batch(0, 4, 1)
     const text = first.toString()
@@ -62,7 +62,7 @@ describe('what is published', () => {
     assert.equal(all.batch(4, 4, 2).toString(), new Publishes(3).batch(4, 4, 2).toString())
   })
 
-  it('is due evenly, never more than all, and in whole bursts', () => {
+  it('messages are due evenly, in whole bursts, and never more than all of them', () => {
     assert.equal(dueAfter({ count: 1000, perSecond: 20_000 }, 10), 200)
     assert.equal(dueAfter({ count: 100, perSecond: 20_000 }, 10), 100)
     assert.equal(dueAfter({ count: 1000, perSecond: 20_000, burst: 8 }, 1), 16)
@@ -74,7 +74,7 @@ describe('what is published', () => {
 describe('each dialect', () => {
   const names = Object.keys(DIALECTS) as DialectName[]
 
-  it('writes the number and the moment where its clients read them', () => {
+  it('each dialect writes sequence and time where its clients read them', () => {
     for (const name of names) {
       const frame = Buffer.from(DIALECTS[name].frame(7, blankPayload()))
       const shape = shapeOf(frame)
@@ -85,7 +85,7 @@ describe('each dialect', () => {
     }
   })
 
-  it('publishes messages of one length to all sessions', () => {
+  it('each dialect publishes messages of one length to all sessions', () => {
     for (const name of names) {
       const length = (session: number) => DIALECTS[name].publish(session, blankPayload()).length
       assert.equal(length(0), length(99_999), name)
@@ -99,7 +99,7 @@ describe('the tally', () => {
   tally.expect(shape)
   const frame = Buffer.from(DIALECTS['socket.io'].frame(0, blankPayload()))
 
-  it('counts a message that is missing, and a frame of another length as foreign', () => {
+  it('the tally counts a missing message as out of order and a frame of another length as foreign', () => {
     stamp(frame, 0, 0, 1000, shape)
     assert.equal(tally.count(frame, 0, frame.length, 0, 3000, 0), 1)
     stamp(frame, 0, 2, 1000, shape)
@@ -109,7 +109,7 @@ describe('the tally', () => {
     assert.equal(Math.round(tally.latencyMs().p50), 2)
   })
 
-  it('knows a message that came to the wrong socket, though its number is the one that was due', () => {
+  it('the tally detects a message at the wrong socket even if its sequence number is due', () => {
     const strange = Buffer.from(DIALECTS['socket.io'].frame(7, blankPayload(7)))
     tally.restart()
     tally.count(strange, 0, strange.length, 0, 3000, 7)
@@ -130,7 +130,7 @@ describe('the tally of live sockets', () => {
     return tally.astray
   }
 
-  it('knows a topic that the socket does not hold, and a payload of another topic', () => {
+  it('the live tally detects a topic that the socket does not hold and a payload of another topic', () => {
     assert.equal(livePaths(1000)[7], '/live?subscriptions=bench-0007,bench-0052')
     assert.equal(astray(update('0007', blankPayload(7)), 7), 0)
     assert.equal(astray(update('0052', blankPayload(52)), 7), 0)
@@ -140,21 +140,21 @@ describe('the tally of live sockets', () => {
 })
 
 describe('the bytes that the bench writes', () => {
-  it('are MessagePack', () => {
+  it('msgpack encodes strings, numbers, arrays and maps as MessagePack', () => {
     const encoded = msgpack({ type: 2, rooms: ['a'], flags: {}, text: 'x'.repeat(40) })
     const expected = [0x84, 0xa4, ...Buffer.from('type'), 2, 0xa5, ...Buffer.from('rooms'), 0x91, 0xa1, 97]
     assert.deepEqual([...encoded.subarray(0, expected.length)], expected)
     assert.ok(encoded.includes(Buffer.from([0xd9, 40, 120, 120])))
   })
 
-  it('are text frames with a mask, short and long', () => {
+  it('the frames of clients are masked text frames, short and long', () => {
     assert.deepEqual([...clientTextFrame('hi')], [0x81, 0x82, 0, 0, 0, 0, 104, 105])
     const long = clientTextFrame('x'.repeat(300))
     assert.deepEqual([...long.subarray(0, 8)], [0x81, 0xfe, 1, 44, 0, 0, 0, 0])
     assert.equal(long.length, 308)
   })
 
-  it('are what Redis tells a subscriber of a pattern', () => {
+  it('the expected upstream push equals what Redis sends to a subscriber of a pattern', () => {
     const text = upstreamMessage(3, '{}').toString()
     assert.equal(text, '*4\r\n$8\r\npmessage\r\n$12\r\nsession:*:up\r\n$23\r\nsession:bench-000003:up\r\n$2\r\n{}\r\n')
   })

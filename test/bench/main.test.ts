@@ -36,7 +36,7 @@ describe('the bench', { skip }, () => {
   const dir = mkdtempSync(join(tmpdir(), 'wsproxy-bench-test-'))
   const started: ChildProcess[] = []
   after(() => {
-    // Each ends what it has started; one that a failed test has left would take the time of all other tests.
+    // Each child ends what it started. One left by a failed test would slow down all other tests.
     for (const child of started) child.kill()
     rmSync(dir, { recursive: true })
   })
@@ -46,7 +46,7 @@ describe('the bench', { skip }, () => {
     return child
   }
 
-  it('measures ours and the peers in turn, and loses nothing', async () => {
+  it('the bench measures ours and the peers in turn and loses no message', async () => {
     const report = join(dir, 'report.html')
     const { status, stdout, stderr } = await bench(
       'fanout',
@@ -71,7 +71,7 @@ describe('the bench', { skip }, () => {
     const subjects = outcomes.flatMap((outcome) => outcome.subjects)
     assert.equal(subjects.map(({ subject }) => subject).join(), Array(3).fill('ours,ws-redis,socket.io').join())
     const rounds = subjects.flatMap((each) => each.rounds)
-    // On a machine that is busy with other things a round may say so; nothing may be lost.
+    // On a busy machine a round may be refused, but nothing may be lost.
     const others = rounds.filter((round) => !('values' in round) && !('refused' in round && EXCUSE.test(round.refused)))
     assert.deepEqual(others, [])
     assert.equal(status, rounds.every((round) => 'values' in round) ? 0 : 1)
@@ -79,7 +79,7 @@ describe('the bench', { skip }, () => {
     assert.match(readFileSync(report, 'utf8'), /<h2>upstream<\/h2>/)
   })
 
-  it('says before the first round what cannot be: a page that cannot be written, a gate of other scenarios', async () => {
+  it('the bench rejects an unwritable report and a gate of other scenarios before the first round', async () => {
     const page = await bench('fanout', ...SMALL, '--report', '/dev/null/report.html')
     assert.deepEqual([page.status, /the report cannot be written/.test(page.stderr)], [2, true])
     const folder = await bench('fanout', ...SMALL, '--report', dir)
@@ -93,12 +93,12 @@ describe('the bench', { skip }, () => {
     assert.equal((await bench('--help')).status, 0)
   })
 
-  it('needs a Redis, and says so in one line', async () => {
+  it('the bench exits with one line when no Redis is installed', async () => {
     const { status, stderr } = await benchIn({ PATH: dir }, 'fanout', '--subject', 'ours')
     assert.deepEqual([status, stderr], [2, 'error: neither redis-server nor valkey-server is on the PATH\n'])
   })
 
-  it('writes its page after each scenario, so that an interrupted run leaves what was measured', async () => {
+  it('the bench writes its page after each scenario, so that an interrupted run keeps its results', async () => {
     const report = join(dir, 'so-far.html')
     const large = ['--sockets', '10', '--messages', '30000', '--rate', '15000', '--rounds', '1']
     const args = ['upstream', 'http', '--subject', 'ours', ...large, '--report', report]
@@ -110,12 +110,12 @@ describe('the bench', { skip }, () => {
     const page = readFileSync(report, 'utf8')
     assert.match(page, /<h2>upstream<\/h2>/)
     assert.doesNotMatch(page, /<h2>http<\/h2>/)
-    // On a machine that is busy with other things.
+    // A busy machine may refuse the round.
     const isExcused = page.includes('NOT REPORTED') && EXCUSE.test(page)
     assert.ok(/<svg /.test(page) || isExcused, page)
   })
 
-  it('leaves no process behind when it is interrupted', async () => {
+  it('an interrupted bench leaves no process behind', async () => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
       const child = start('unicast-p', '--subject', 'ours', '--json')
       const exited = once(child, 'exit')
@@ -128,7 +128,7 @@ describe('the bench', { skip }, () => {
     }
   })
 
-  it('measures with few sockets too', async () => {
+  it('the bench measures with few sockets, too', async () => {
     const { stdout, stderr } = await bench(
       'handshake',
       '--sockets',
@@ -144,7 +144,7 @@ describe('the bench', { skip }, () => {
     assert.ok(!('failed' in outcome!.subjects[0]!.rounds[0]!), stderr)
   })
 
-  it('refuses a scenario that does not exist, and a run in which nobody can take part', async () => {
+  it('the bench rejects an unknown scenario, and a run without any able subject', async () => {
     const unknown = await bench('juggling')
     assert.deepEqual([unknown.status, /no scenario is called juggling/.test(unknown.stderr)], [2, true])
     const nobody = await bench('handshake', '--subject', 'nchan', 'webdis')

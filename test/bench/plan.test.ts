@@ -12,14 +12,14 @@ describe('the settings of a scenario', () => {
   const leftOut: string[] = []
   const leaveOut = (what: string) => void leftOut.push(what)
 
-  it('are what is set of what it uses: what it does not use changes nothing, and is named', () => {
+  it('a setting that a scenario does not use changes nothing and is reported', () => {
     const { window, sockets } = settingsOf(liveMixed, { window: 5, sockets: 500 }, leaveOut)
     assert.deepEqual([window, sockets], [liveMixed.defaults.window, 500])
     assert.deepEqual(leftOut, ['live-mixed: without --window'])
     assert.equal(settingsOf(unicastSaturated, { window: 5 }, leaveOut).window, 5)
   })
 
-  it('keep another pace for as long, unless it is said how many messages', () => {
+  it('another rate keeps the duration unless the number of messages is given', () => {
     const { messages, perSecond } = unicastPaced.defaults
     const slow = settingsOf(unicastPaced, { rate: 100 }, leaveOut)
     assert.equal(slow.messages / slow.perSecond, messages / perSecond)
@@ -27,14 +27,14 @@ describe('the settings of a scenario', () => {
   })
 })
 
-describe('what cannot be', () => {
+describe('an impossible plan', () => {
   const refused = (names: string[], options: Parameters<typeof planOf>[1], why: RegExp) =>
     assert.throws(
       () => planOf(names, options, () => {}),
       (error: unknown) => error instanceof Impossible && why.test(error.message),
     )
 
-  it('is a round that would last too long, and a name of nothing', () => {
+  it('a plan rejects a round that would last too long and an unknown name', () => {
     refused(
       ['unicast-paced'],
       { ...ours, messages: 20_000, rate: 100 },
@@ -45,7 +45,7 @@ describe('what cannot be', () => {
     refused(['handshake'], { subject: ['webdis'] }, /no subject can run any/)
   })
 
-  it('is more sockets than the process may have open files, those to warm up included', () => {
+  it('a plan rejects more sockets than open files, including those of the warm-up', () => {
     refused(
       ['handshake'],
       { ...ours, sockets: 1e9 },

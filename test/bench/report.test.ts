@@ -33,14 +33,14 @@ const page = (outcomes: Outcome[]) => reportPage({ machine, at: new Date(0), lef
 const round = (cpuUs: number, p50Ms = 1, p999Ms = 20): Round => ({ values: { cpuUs, p50Ms, p999Ms } })
 
 describe('the statistics of rounds', () => {
-  it('are the median and the spread, of odd and even many, and nothing of none', () => {
+  it('statistics are median and spread of odd and even counts, and undefined for an empty list', () => {
     assert.deepEqual(summarise([3, 1, 2]), { median: 2, min: 1, max: 3 })
     assert.deepEqual(summarise([4, 1, 2, 3]), { median: 2.5, min: 1, max: 4 })
     assert.deepEqual(summarise([7]), { median: 7, min: 7, max: 7 })
     assert.equal(summarise([]), undefined)
   })
 
-  it('sort as numbers and leave what they were given as it was', () => {
+  it('statistics sort by number and leave their input unchanged', () => {
     const values = [10, 9, 100]
     assert.equal(summarise(values)!.median, 10)
     assert.deepEqual(values, [10, 9, 100])
@@ -48,17 +48,17 @@ describe('the statistics of rounds', () => {
 })
 
 describe('the report page', () => {
-  it('escapes everything that means something in HTML', () => {
+  it('the report page escapes every special character of HTML', () => {
     assert.equal(escaped(`<a b="c" d='e'>&`), '&lt;a b=&quot;c&quot; d=&#39;e&#39;&gt;&amp;')
     const html = page([outcome({ 'us<>': [round(1), { refused: '<img src=x>' }] })])
     for (const raw of ['<script', '<img', 'us<>', 'A&B', 'uni"cast', '<per>']) assert.ok(!html.includes(raw), raw)
   })
 
-  it('needs no other file and no host', () => {
+  it('the report page refers to no other file and no host', () => {
     assert.doesNotMatch(page([outcome({ us: [round(1)] })]), /https?:|src=|<link|@import|url\(/)
   })
 
-  it('has the verdicts of the gate, where there was one', () => {
+  it('the report page shows the verdicts of a gate run', () => {
     const limit = { scenario: 'unicast', metric: 'cpuUs', atMost: 0.5 }
     const verdicts = [
       { limit, ratio: 0.25, passed: true },
@@ -69,7 +69,7 @@ describe('the report page', () => {
     assert.match(html, /MISSED &lt;none&gt;/)
   })
 
-  it('has a bar for each subject with values, a dot for each round, and the latencies', () => {
+  it('the report page has a bar for each subject with values, a dot for each round, and the latencies', () => {
     const html = page([outcome({ us: [round(1), round(2)], them: [round(3)], none: [{ failed: 'gone' }] })])
     assert.equal(html.match(/<rect /g)?.length, 2)
     assert.equal(html.match(/class="dot"/g)?.length, 3)
@@ -77,12 +77,12 @@ describe('the report page', () => {
     assert.match(html, /none, round 1 FAILED: gone/)
   })
 
-  it('holds no number that is none, whatever the rounds were', () => {
+  it('the report page contains no NaN or Infinity, whatever the rounds were', () => {
     const odd = [{}, { us: [] }, { us: [round(0, 0, 0)] }, { us: [{ refused: 'x' }] as Round[] }, { us: [round(-5)] }]
     for (const rounds of odd) assert.doesNotMatch(page([outcome(rounds)]), /NaN|Infinity|undefined/)
   })
 
-  it('spans its logarithmic axis over whole decades, also around one value', () => {
+  it('a logarithmic axis spans whole decades, also around a single value', () => {
     assert.deepEqual(decades([0.3, 45]), [-1, 2])
     assert.deepEqual(decades([10]), [1, 2])
     assert.deepEqual(decades([100, 1]), [0, 2])
@@ -90,7 +90,7 @@ describe('the report page', () => {
 })
 
 describe('the table', () => {
-  it('compares the first two subjects and says which way is better', () => {
+  it('the table compares the first two subjects and says whether the ratio is a gain', () => {
     const text = tableOf(outcome({ us: [round(1)], them: [round(4)] }), METRICS)
     assert.match(text, /us\/them/)
     assert.match(text, /0\.25 better/)

@@ -12,22 +12,22 @@ import { Usage } from '../../bench/load/usage.ts'
 import { Faulty, Refused, refuseIfBound, refuseIfTooLittle } from '../../bench/scenario.ts'
 import { isCalm } from '../../bench/scenarios/idle.ts'
 
-describe('memory is calm', () => {
+describe('the wait for calm memory', () => {
   const high = Array(5).fill(100)
 
-  it('when it has fallen and stood still since', () => {
+  it('memory is calm when it has fallen and then stood still', () => {
     assert.equal(isCalm([...high, ...Array(10).fill(70)]), true)
     assert.equal(isCalm([...high, ...Array(9).fill(70)]), false)
   })
 
-  it('but not when it never fell, nor while it still falls', () => {
+  it('memory is not calm when it never fell, nor while it still falls', () => {
     assert.equal(isCalm(Array(50).fill(100)), false)
     assert.equal(isCalm([...high, 79, 78, 76, 75, 73, 70, 68, 66, 64, 60]), false)
   })
 })
 
 describe('the generator', () => {
-  it('refuses to report when it was busy or late, which is no fault of the subject', () => {
+  it('a busy or late generator refuses the round without blaming the subject', () => {
     const bound = (error: unknown) =>
       error instanceof Refused && !(error instanceof Faulty) && /bottleneck/.test(error.message)
     assert.throws(() => refuseIfBound('receiver', { generatorShare: 0.91 }), bound)
@@ -38,7 +38,7 @@ describe('the generator', () => {
     refuseIfTooLittle(0.1)
   })
 
-  it('tells how long it was away, and not how long it worked', () => {
+  it('the generator reports how long it was absent, not how long it worked', () => {
     const usage = new Usage()
     for (const untilUs = nowUs() + 40_000; nowUs() < untilUs; );
     const worked = usage.used().awayShare
@@ -49,7 +49,7 @@ describe('the generator', () => {
     assert.equal(usage.used().awayShare, 0)
   })
 
-  it('hides no message that arrived before it was sent', () => {
+  it('a message that arrived before it was sent makes the latencies throw', () => {
     const latencies = new Latencies()
     latencies.record(-5)
     latencies.inMs()
@@ -60,13 +60,13 @@ describe('the generator', () => {
     assert.equal(Math.round(latencies.inMs().p50), 1)
   })
 
-  it('is done at once with no sockets at all', async () => {
+  it('connecting no sockets resolves at once', async () => {
     const { opened, failed } = await new Fleet(new Tally()).connect({ port: 1, first: 0, count: 0, inFlight: 1 })
     assert.deepEqual([opened, failed], [0, 0])
   })
 })
 
-describe('what asks over HTTP', () => {
+describe('the HTTP load', () => {
   const BLOCKED_MS = 150
   let stalls = false
   const server = createServer((request, response) => {
@@ -87,7 +87,7 @@ describe('what asks over HTTP', () => {
     server.close()
   })
 
-  it('probes steadily, and goes on while an answer is late', async () => {
+  it('the prober keeps its rate while an answer is late', async () => {
     stalls = true
     const startedUs = nowUs()
     const probed = await probe(port, '/', 100, sleep(400))
@@ -97,14 +97,14 @@ describe('what asks over HTTP', () => {
     assert.ok(probed.answers >= 30 && probed.answers <= seconds * 100 + 1, `${probed.answers} in ${seconds} s`)
   })
 
-  it('counts an answer with another status as failed', async () => {
+  it('the prober counts an answer with another status as failed', async () => {
     const probed = await probe(port, '/bad', 100, sleep(50))
     assert.equal(probed.failed, probed.answers)
     const shots = { port, path: '/bad', status: 200, answers: 20, perSecond: 1000 }
     assert.deepEqual(await answersOf(shots).then(({ answers, failed }) => [answers, failed]), [20, 20])
   })
 
-  it('asks for upgrades as a client does, each on a connection of its own, and gets every refusal', async () => {
+  it('autocannon sends each upgrade on a connection of its own and gets every refusal', async () => {
     const shots = { port, path: '/', status: 403, answers: 100, perSecond: 1000 }
     const { answers, failed, latencyMs } = await refusalsOf(shots)
     assert.deepEqual([answers, failed], [100, 0])

@@ -16,19 +16,19 @@ const witness = (frames: string[], more: Partial<Witness> = {}): Witness => {
 }
 
 describe('the accounting of a chaos run', () => {
-  it('is content when all came, or what did not is within a gap that has a reason', () => {
+  it('the account has no complaint when every loss lies within a gap that has a reason', () => {
     assert.deepEqual(accountDown(witness(all), published, []), [])
     const holed = [...all.slice(0, 2), gap(1500, 3500), ...all.slice(4)]
     assert.deepEqual(accountDown(witness(holed), published, [{ from: 1600, to: 1700 }]), [])
   })
 
-  it('is owed nothing from before a socket opened, nor what may never have been published', () => {
+  it('the account expects no message from before a socket opened, and none that may be unpublished', () => {
     assert.deepEqual(accountDown(witness(all.slice(3), { openedAt: 2500 }), published, []), [])
     const unsure = published.map((each, i) => ({ ...each, sure: i !== 2 }))
     assert.deepEqual(accountDown(witness(all.toSpliced(2, 1)), unsure, []), [])
   })
 
-  it('finds what is lost in silence, doubled, reordered or changed, a gap without a reason, and a close', () => {
+  it('the account finds silent loss, doubled, reordered and changed messages, unexplained gaps and closes', () => {
     const complaints = (frames: string[], more = {}) => accountDown(witness(frames, more), published, [])
     assert.match(complaints(all.toSpliced(2, 1)).join(), /2, published .* is missing in silence/)
     assert.match(complaints([...all.slice(0, 2), gap(5000, 6000), ...all.slice(3)]).join(), /2, .* in silence/)
@@ -39,7 +39,7 @@ describe('the accounting of a chaos run', () => {
     assert.match(complaints(all, { closeCode: 1006 }).join(), /closed with 1006/)
   })
 
-  it('accounts for frames by numbers and by what a socket was told', () => {
+  it('the account matches frames by number and by the errors that a socket received', () => {
     const told = witness([error('upstream-unavailable'), error('upstream-uncertain')])
     assert.deepEqual(accountUp(told, [0]), [])
     assert.deepEqual(accountUp(told, [0, 1]), [])

@@ -1,34 +1,34 @@
-/** From one moment to another, ms since the epoch. */
+/** An interval, in milliseconds since the epoch. */
 export interface Interval {
   readonly from: number
   readonly to: number
 }
 
-/** One message of an agent: when it was handed to Redis, and when Redis had confirmed it. */
+/** One message of an agent: when it was sent to Redis, and when Redis confirmed it. */
 export interface Published {
   readonly text: string
   readonly at: Interval
-  /** Redis has confirmed it; else it may or may not have been published. */
+  /** Whether Redis confirmed the message. Otherwise it may or may not have been published. */
   readonly sure: boolean
 }
 
-/** All that a socket can say at the end of a run. */
+/** Everything that a socket observed by the end of a run. */
 export interface Witness {
   readonly name: string
   readonly openedAt: number
   readonly closeCode: number | undefined
   readonly frames: readonly string[]
-  /** How many frames it has sent on :up, numbered from 0. */
+  /** The number of frames that it sent on :up, numbered from 0. */
   readonly sent: number
 }
 
-/** Timestamps of one process, but whole milliseconds of several clocks' readings. */
+/** The tolerance in ms between timestamps, which several clocks round to whole milliseconds. */
 const CLOCK_SLACK_MS = 2
 
 const touches = (a: Interval, b: Interval): boolean =>
   a.from <= b.to + CLOCK_SLACK_MS && b.from <= a.to + CLOCK_SLACK_MS
 
-/** The intervals of the gap frames that a socket got. */
+/** The intervals of the gap frames that a socket received. */
 export function gapsOf({ frames }: Witness): Interval[] {
   return frames
     .filter((frame) => frame.startsWith('{"type":"control","command":"gap"'))
@@ -36,13 +36,14 @@ export function gapsOf({ frames }: Witness): Interval[] {
     .map(({ from, to }) => ({ from: Date.parse(from), to: Date.parse(to) }))
 }
 
-/** How many error frames of a code a socket got. */
+/** The number of error frames with this code that a socket received. */
 const errorsOf = ({ frames }: Witness, code: string): number =>
   frames.filter((frame) => frame.startsWith('{"type":"error"') && frame.includes(`"code":"${code}"`)).length
 
 /**
- * Accounts for all that was published to the session of a socket, by number: it came once, in order and unchanged, or it was published
- * within a gap that the socket was told of; and each gap is the consequence of a fault. Returns what does not fit.
+ * Checks all that was published to the session of a socket, by number. Each message arrived once,
+ * in order and unchanged, or it was published within a gap that the socket was notified of. Each
+ * gap must follow from a fault. Returns the complaints.
  */
 export function accountDown(witness: Witness, published: readonly Published[], faults: readonly Interval[]): string[] {
   const complaints: string[] = []
@@ -67,7 +68,10 @@ export function accountDown(witness: Witness, published: readonly Published[], f
   return complaints
 }
 
-/** Accounts for all that a socket has sent: it was heard once and in order, or refused, or reported as uncertain. */
+/**
+ * Checks all frames that a socket sent. Each was heard once and in order, or refused, or reported
+ * as uncertain. Returns the complaints.
+ */
 export function accountUp(witness: Witness, heard: readonly number[], unheard = 0): string[] {
   const complaints: string[] = []
   const say = (what: string) => complaints.push(`${witness.name}: ${what}`)
@@ -83,7 +87,7 @@ export function accountUp(witness: Witness, heard: readonly number[], unheard = 
   return complaints
 }
 
-/** Messages of agents begin like this. */
+/** The beginning of every message of an agent. */
 export const numbered = (number: number, padding: string): string => `{"n":${number},"padding":"${padding}"}`
 
 function numberOf(frame: string): number | undefined {

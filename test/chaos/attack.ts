@@ -11,11 +11,11 @@ import { numbered } from './account.ts'
 import { type Garbage, garbage } from './garbage.ts'
 import { Random } from './random.ts'
 
-/** How many are under way at a time. */
+/** The number of connections under way at a time. */
 const AT_ONCE = 40
-/** A message to the standing socket is due each so many inputs. */
+/** One message to the standing socket is due after this many inputs. */
 const EACH = 5
-/** Memory is compared from here on: until then the process warms up. */
+/** Memory is compared after this many inputs, when the process has warmed up. */
 const WARM_SHARE = 0.4
 const ENV = { LOG_LEVEL: 'fatal', CONNECT_RATE: '0', CONNECT_RATE_PER_IP: '0' }
 
@@ -25,21 +25,24 @@ export interface Survival {
   readonly published: number
   readonly arrived: number
   readonly standing: boolean
-  /** Sockets that are open at the end: the standing one. */
+  /** Sockets that are open at the end, except for the standing one. */
   readonly open: number
   readonly internalErrors: number
-  /** Resident bytes: after the warm-up, and at the end. */
+  /** Resident bytes after the warm-up and at the end. */
   readonly warmBytes: number
   readonly endBytes: number
 }
 
-/** Sends garbage to a gateway in a process of its own, while one well-behaved client goes on listening there. */
+/**
+ * Sends garbage to a gateway in a process of its own, while one well-behaved client keeps
+ * listening.
+ */
 export async function attack(seed: number, inputs: number): Promise<Survival> {
   const random = new Random(seed)
   const redis = await startRealRedis()
   const port = await freePort()
   const http = `http://127.0.0.1:${port}`
-  // Its log would be most of the work, so it is told to be silent, and waited for at its door.
+  // The log level is silent, because logging would be most of the work; so the test polls the port.
   const command = new Command(['serve'], {
     env: { ...ENV, REDIS_URL: redis.url, LISTEN_ADDR: `127.0.0.1:${port}` },
   })
@@ -83,13 +86,13 @@ export async function attack(seed: number, inputs: number): Promise<Survival> {
   }
 }
 
-/** One connection from beginning to end. The gateway has to let go of it when we do. */
+/** One connection from start to end. The gateway has to release it when we do. */
 async function inflict(port: number, { kind, request, chunks, end }: Garbage): Promise<void> {
   const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: false })
   socket.on('error', () => {})
   const closed = new Promise((resolve) => socket.once('close', resolve))
   socket.resume()
-  // Frames come after the answer, as a client's would; whoever is refused sends them all the same.
+  // Frames follow the answer, as a client's would; a refused connection sends them, too.
   if (request) {
     socket.write(request)
     await Promise.race([new Promise((resolve) => socket.once('data', resolve)), closed])

@@ -8,7 +8,7 @@ const SEEDS = [1, 2, 3, 4, 5, 6]
 
 describe('a gateway on a bad way to Redis', { skip: withoutRealRedis, concurrency: 3 }, () => {
   for (const seed of SEEDS) {
-    it(`accounts for every message, with the faults of seed ${seed}`, async (t) => {
+    it(`the gateway accounts for every message, with the faults of seed ${seed}`, async (t) => {
       const { plan, complaints, down, up, sockets } = await runChaos(seed)
       t.diagnostic(`${textOf(plan)}\n  ${sockets} sockets, ${down} messages down, ${up} frames up`)
       assert.ok(down > 500 && up > 500, 'it was busy')

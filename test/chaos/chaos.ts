@@ -17,20 +17,20 @@ const ENV = {
   REDIS_CANARY_INTERVAL: '300ms',
   REDIS_CANARY_TIMEOUT: '1200ms',
 }
-/** What an upgrade may be told during a fault. */
+/** The refusals that an upgrade may get during a fault. */
 const EXCUSES = ['redis-unavailable', 'redis-timeout']
 
 export interface Outcome {
   readonly plan: Plan
-  /** What cannot be accounted for; empty when all is well. */
+  /** What cannot be accounted for; empty when the run went well. */
   readonly complaints: readonly string[]
   readonly sockets: number
-  /** Messages published and frames sent. */
+  /** The numbers of messages published and of frames sent. */
   readonly down: number
   readonly up: number
 }
 
-/** One run, by its seed: the same plan each time, on a Redis and a gateway of its own. */
+/** One run by its seed: the same plan each time, on a Redis and a gateway of its own. */
 export async function runChaos(seed: number): Promise<Outcome> {
   const plan = planOf(seed)
   const redis = await startRealRedis()
@@ -47,7 +47,8 @@ export async function runChaos(seed: number): Promise<Outcome> {
     const faults: Interval[] = []
     for (const [i, step] of plan.steps.entries()) {
       faults.push(await suffer(proxy, gateway, step))
-      // Somebody new comes, whether Redis is there or not: who is let in is owed the same as all others.
+      // A new client connects, whether Redis is reachable or not. If it is admitted, it is owed all
+      // that the others are.
       await late(gateway, traffic, sessions[i % sessions.length]!)
     }
     await eventually(() => gateway.gateway.redisReady, 'the gateway to have Redis after the last fault')
@@ -66,7 +67,7 @@ export async function runChaos(seed: number): Promise<Outcome> {
   }
 }
 
-/** One step; returns when its fault was there. */
+/** Runs one step and returns the interval of its fault. */
 async function suffer(proxy: FaultProxy, gateway: TestGateway, step: Step): Promise<Interval> {
   await sleep(step.calmMs)
   const from = Date.now()

@@ -1,4 +1,4 @@
-/** Runs on: random seeds one after the other, until one fails or the time is over. Or so many garbage inputs. */
+/** Runs random seeds one after the other until one fails or the time is over, or sends garbage. */
 import { randomInt } from 'node:crypto'
 import { parseArgs } from 'node:util'
 import { attack } from './attack.ts'

@@ -8,14 +8,14 @@ export interface Step {
   readonly calmMs: number
   readonly kind: FaultKind
   readonly scope: FaultScope
-  /** How much longer bytes take; only for `delay`. */
+  /** The added delay of bytes; only for `delay`. */
   readonly delayMs: number
   readonly lengthMs: number
-  /** Whether the gateway is given the time to recover before the next one. */
+  /** Whether the gateway gets the time to recover before the next fault. */
   readonly wait: boolean
 }
 
-/** What happens in a run: all of it follows from the seed. */
+/** The events of a run, all derived from the seed. */
 export interface Plan {
   readonly seed: number
   readonly sessions: number
@@ -55,14 +55,17 @@ export function planOf(seed: number): Plan {
   return { seed, sessions, socketsPerSession, steps }
 }
 
-/** Some are over before anybody can notice, and some outlast every timeout: three unanswered pings, or a canary that is away for too long. */
+/**
+ * Some faults end before they can be detected, and some outlast every timeout: three unanswered
+ * pings, or a canary that is missing for too long.
+ */
 function lengthOf(kind: FaultKind, random: Random): number {
   if (kind === 'deaf') return random.int(500, 2500)
   if (kind === 'half-open' && random.chance(0.25)) return random.int(3500, 5500)
   return random.int(20, 1200)
 }
 
-/** What a person reads who wants to know what happened. */
+/** The plan in words, for the log of a failed run. */
 export function textOf({ seed, sessions, socketsPerSession, steps }: Plan): string {
   const lines = steps.map(({ calmMs, kind, scope, delayMs, lengthMs, wait }) => {
     const whole = kind === 'refuse' || kind === 'deaf'
@@ -73,7 +76,7 @@ export function textOf({ seed, sessions, socketsPerSession, steps }: Plan): stri
   return [`seed ${seed}: ${sessions} sessions of ${socketsPerSession} sockets`, ...lines].join('\n')
 }
 
-/** Begins the fault of a step. */
+/** Starts the fault of a step. */
 export async function inflict(proxy: FaultProxy, { kind, scope, delayMs }: Step): Promise<void> {
   if (kind === 'reset' || kind === 'fin') proxy.sever(kind, scope.link)
   else if (kind === 'cut mid-frame') proxy.cutMidFrame(scope)

@@ -27,13 +27,13 @@ describe('a real Redis that is restarted under traffic', { skip: withoutRealRedi
     traffic.start()
   })
 
-  /** So many messages more. */
+  /** Waits for this many further messages. */
   async function flow(messages: number): Promise<void> {
     const { down } = traffic.counts
     await eventually(() => traffic.counts.down >= down + messages, 'traffic')
   }
 
-  /** Redis is gone and comes back; returns when it was not there. */
+  /** Stops and restarts Redis; returns the interval without it. */
   async function restart(end: () => Promise<void>): Promise<Interval> {
     const from = Date.now()
     await end()
@@ -47,13 +47,14 @@ describe('a real Redis that is restarted under traffic', { skip: withoutRealRedi
   async function assertAccounted(outages: readonly Interval[]): Promise<void> {
     await flow(100)
     await traffic.finish()
-    // Agents lose their connections too: what the gateway publishes before they are back is published to nobody.
+    // Agents lose their connections, too, so frames that the gateway publishes before they are back
+    // have no subscriber.
     const unheard = await gateway.metric('wsproxy_upstream_unheard_total')
     assert.deepEqual(traffic.account(outages, unheard), [])
     assert.equal(await gateway.metric('wsproxy_gaps_total', { reason: 'redis_down' }), outages.length)
   }
 
-  it('loses no message in silence when it is killed', async () => {
+  it('no message is lost silently when Redis is killed and restarted', async () => {
     const outages: Interval[] = []
     for (let i = 0; i < RESTARTS; i++) {
       await flow(100)
@@ -62,7 +63,7 @@ describe('a real Redis that is restarted under traffic', { skip: withoutRealRedi
     await assertAccounted(outages)
   })
 
-  it('loses no message in silence when it is shut down', async () => {
+  it('no message is lost silently when Redis is shut down and restarted', async () => {
     const outages: Interval[] = []
     for (let i = 0; i < RESTARTS; i++) {
       await flow(100)
@@ -71,7 +72,7 @@ describe('a real Redis that is restarted under traffic', { skip: withoutRealRedi
     await assertAccounted(outages)
   })
 
-  it('loses no message in silence when it hangs, and then dies', async () => {
+  it('no message is lost silently when Redis hangs and then dies', async () => {
     await flow(100)
     const outage = await restart(async () => {
       redis.process.kill('SIGSTOP')

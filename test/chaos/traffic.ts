@@ -5,7 +5,7 @@ import { eventually, within } from '../support/wait.ts'
 import { accountDown, accountUp, type Interval, numbered, type Published, type Witness } from './account.ts'
 
 const TICK_MS = 4
-/** A client sends once in so many ticks. */
+/** A client sends one frame in this many ticks. */
 const UP_EVERY = 3
 const BURST_EVERY = 60
 const BURST = 30
@@ -21,8 +21,9 @@ interface Socket {
 }
 
 /**
- * Agents and clients that talk without a pause: agents have a connection of their own to Redis, which no fault of the gateway's touches,
- * publish numbered messages and listen to what clients send; clients send numbered frames.
+ * Agents and clients that talk without a pause. Agents have a connection of their own to Redis,
+ * which no fault of the gateway's connection affects. They publish numbered messages and listen to
+ * client frames; clients send numbered frames.
  */
 export class Traffic {
   readonly #published: Map<string, Published[]>
@@ -41,7 +42,7 @@ export class Traffic {
     this.#published = new Map(sessions.map((session) => [session, []]))
   }
 
-  /** Connects the agents, and lets them listen. */
+  /** Connects the agents and lets them listen. */
   static async open(redisUrl: string, sessions: readonly string[]): Promise<Traffic> {
     const traffic = new Traffic(redisUrl, sessions)
     await Promise.all([traffic.#agent.connect(), traffic.#ear.connect()])
@@ -49,7 +50,7 @@ export class Traffic {
     return traffic
   }
 
-  /** A socket takes part from now on. */
+  /** Adds a socket from now on. */
   add(session: string, client: TestClient): void {
     const name = `${session}/${this.#sockets.length}`
     this.#sockets.push({ name, session, client, openedAt: Date.now(), sent: 0 })
@@ -64,7 +65,7 @@ export class Traffic {
     this.#timer = setInterval(() => this.#tick(), TICK_MS)
   }
 
-  /** How many messages were published and how many frames sent. */
+  /** The numbers of messages published and of frames sent. */
   get counts(): { down: number; up: number } {
     const sum = (numbers: number[]) => numbers.reduce((a, b) => a + b, 0)
     return {
@@ -73,7 +74,7 @@ export class Traffic {
     }
   }
 
-  /** Says the last word in both directions, and waits until everybody has heard it. */
+  /** Sends a last message in both directions and waits until every side has received it. */
   async finish(): Promise<void> {
     clearInterval(this.#timer)
     await within(Promise.all(this.#under), 'the publishes under way')
@@ -86,7 +87,7 @@ export class Traffic {
     }
   }
 
-  /** What the agents see, for whoever has to find out what went wrong. */
+  /** What the agents see, for the investigation of a failure. */
   async diagnosis(): Promise<string> {
     const sockets = this.#sockets.map(({ name, client }) => {
       const end = client.frames.includes(MARKER) ? 'has the end' : 'has no end'
@@ -96,7 +97,10 @@ export class Traffic {
     return [JSON.stringify(await this.#agent.pubSubNumSub(channels)), ...sockets].join('; ')
   }
 
-  /** What does not fit, over all sockets. `unheard`: frames that Redis took while the agent's own connection was gone. */
+  /**
+   * All complaints, over all sockets. `unheard` counts frames that Redis took while the agent's own
+   * connection was gone.
+   */
   account(faults: readonly Interval[], unheard = 0): string[] {
     return this.#sockets.flatMap((socket) => {
       const witness = witnessOf(socket)
@@ -129,7 +133,7 @@ export class Traffic {
     const number = list.length
     const text = numbered(number, large ? PADDING.slice(0, (number * 997) % PADDING.length) : '')
     const from = Date.now()
-    // Until it is answered: it may have been published, and at any time.
+    // Unconfirmed until it is answered: it may be published at any time.
     list.push({ text, at: { from, to: Number.POSITIVE_INFINITY }, sure: false })
     const settled = (sure: boolean) => {
       list[number] = { text, at: { from, to: Date.now() }, sure }

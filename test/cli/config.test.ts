@@ -13,7 +13,7 @@ describe('wsproxy config', () => {
   after(killCommands)
   const env = { REDIS_URL: 'redis://user:hunter2@127.0.0.1:6379', WSPROXY_SESSION_RATE: '7', CONNECT_RATE: '' }
 
-  it('prints each setting with its value and source on one line', async () => {
+  it('config prints each setting with its value and source on one line', async () => {
     const { status, stdout, stderr } = await run(['config'], { env })
     assert.equal(status, 0)
     assert.equal(stderr, '')
@@ -31,7 +31,7 @@ describe('wsproxy config', () => {
     assert.deepEqual(find('REDIS_URL'), ['REDIS_URL', 'redis://user:***@127.0.0.1:6379', 'REDIS_URL'])
   })
 
-  it('prints the same as JSON with --json', async () => {
+  it('config --json prints all settings as JSON', async () => {
     const { status, stdout } = await run(['config', '--json'], { env })
     assert.equal(status, 0)
     const parsed = JSON.parse(stdout) as Record<string, string>[]
@@ -43,7 +43,7 @@ describe('wsproxy config', () => {
     assert.deepEqual({ name, value, source }, { name: 'SESSION_RATE', value: '7', source: 'WSPROXY_SESSION_RATE' })
   })
 
-  it('shows no secret in any format', async () => {
+  it('config shows no secret in any format', async () => {
     for (const format of [[], ['--json'], ['--markdown', '-']]) {
       const { stdout, stderr } = await run(['config', ...format], { env: { ...env, WSPROXY_TOKEN: 'hunter3' } })
       assert.doesNotMatch(stdout + stderr, /hunter/)

@@ -34,7 +34,7 @@ describe('wsproxy connect', () => {
     return heard
   }
 
-  it('prints each frame as a line of stdout, and nothing else there', async () => {
+  it('connect prints each frame as a line of stdout, and nothing else there', async () => {
     const command = await join('prints')
     const sent = ['{"n":1}', '{"text":"é😀"}', '[3]']
     for (const each of sent) await gateway.agent.publish(sessionDown('prints'), each)
@@ -45,7 +45,7 @@ describe('wsproxy connect', () => {
     assert.deepEqual(command.lines, sent)
   })
 
-  it('sends each line of stdin as a frame, but for empty ones', async () => {
+  it('connect sends each non-empty line of stdin as a frame', async () => {
     const heard = await listen('sends')
     const command = await join('sends')
     for (const line of ['{"n":1}', '', '{"n": 2}']) command.write(line)
@@ -55,7 +55,7 @@ describe('wsproxy connect', () => {
     await command.status()
   })
 
-  it('sends what stdin had before the connection was there', async () => {
+  it('connect sends lines that stdin had before the connection opened', async () => {
     const heard = await listen('early')
     const token = await gateway.token('early')
     const args = ['connect', gateway.sessionUrl('early'), '--close-on-eof']
@@ -64,7 +64,7 @@ describe('wsproxy connect', () => {
     assert.deepEqual(heard, ['{"n":1}', '{"n":2}'])
   })
 
-  it('stays when stdin ends, and closes then with --close-on-eof', async () => {
+  it('connect stays open when stdin ends, and closes with --close-on-eof', async () => {
     const stays = await join('stays')
     const closes = await join('closes', ['--close-on-eof'])
     for (const command of [stays, closes]) command.child.stdin?.end()
@@ -75,7 +75,7 @@ describe('wsproxy connect', () => {
     assert.equal(await stays.status(), 0)
   })
 
-  it('takes the token from --token before WSPROXY_TOKEN', async () => {
+  it('connect prefers --token to WSPROXY_TOKEN', async () => {
     const token = await gateway.token('option')
     const args = ['connect', gateway.sessionUrl('option'), '--token', token]
     const command = new Command(args, { env: { WSPROXY_TOKEN: 'another' } })
@@ -85,7 +85,7 @@ describe('wsproxy connect', () => {
     assert.ok(!command.stderr.includes(token))
   })
 
-  it('sends the origin that it is told', async () => {
+  it('connect sends the Origin of --origin', async () => {
     const command = await join('origin', ['--origin', 'https://app.example.org'])
     command.signal('SIGINT')
     assert.equal(await command.status(), 0)
@@ -96,7 +96,7 @@ describe('wsproxy connect', () => {
     assert.match(stderr, /403.*origin-not-allowed/s)
   })
 
-  it('exits with 1 when it is refused, with status and body on stderr', async () => {
+  it('connect exits with 1 when it is refused, with status and body on stderr', async () => {
     const { status, stdout, complaints } = await run(['connect', gateway.sessionUrl('refused'), '--token', 'wrong'])
     assert.equal(status, 1)
     assert.equal(stdout, '')
@@ -107,21 +107,21 @@ describe('wsproxy connect', () => {
     assert.match(none.stderr, /401 Unauthorized .*"code":"credentials-missing"/)
   })
 
-  it('exits with 1 and one line where nobody answers', async () => {
+  it('connect exits with 1 and one line when no server answers', async () => {
     const { status, complaints } = await run(['connect', `ws://127.0.0.1:${await freePort()}/a/ws/b`, '-t', 'x'])
     assert.equal(status, 1)
     assert.equal(complaints.length, 1)
     assert.match(complaints[0]!, /ECONNREFUSED/)
   })
 
-  it('exits with 0 when the server closes with 1000: the stream has ended', async () => {
+  it('connect exits with 0 when the server closes with 1000 at the end of a stream', async () => {
     const command = await join('ended')
     await gateway.agent.publish(sessionDown('ended'), '{"type":"control","command":"stream_end"}')
     assert.equal(await command.status(), 0)
     assert.match(command.stderr, /closed: 1000/)
   })
 
-  it('exits with 0 when the server closes with 1001: it drains', async (t) => {
+  it('connect exits with 0 when the server drains and closes with 1001', async (t) => {
     const other = await gatewayFor(t, { redis: gateway.redis })
     const env = { WSPROXY_TOKEN: await other.token('drains') }
     const command = new Command(['connect', other.sessionUrl('drains')], { env })
@@ -132,14 +132,14 @@ describe('wsproxy connect', () => {
     assert.match(command.stdout, /"command":"goodbye"/)
   })
 
-  it('exits with 1 when the server closes with any other code', async () => {
+  it('connect exits with 1 when the server closes with any other code', async () => {
     const command = await join('too-big')
     command.write(JSON.stringify('x'.repeat(2000)))
     assert.equal(await command.status(), 1)
     assert.match(command.stderr, /closed: 1009/)
   })
 
-  it('leaves at once and with 0 on SIGINT, while it connects as well', async () => {
+  it('connect exits with 0 at once on SIGINT, also while it connects', async () => {
     const silent = createServer(() => {}).listen(0, '127.0.0.1')
     await once(silent, 'listening')
     const { port } = silent.address() as AddressInfo

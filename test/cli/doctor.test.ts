@@ -31,7 +31,7 @@ describe('wsproxy doctor', () => {
     return { status, report: JSON.parse(stdout) as Report & { redis: Record<string, string> }, stderr }
   }
 
-  it('prints a table without a running gateway, no line wider than 80 columns, and exits with 0', async () => {
+  it('doctor without a gateway prints a table of at most 80 columns and exits with 0', async () => {
     const { status, stdout, stderr } = await run(['doctor'], { env })
     assert.equal(status, 0, stdout + stderr)
     assert.equal(stderr, '')
@@ -46,7 +46,7 @@ describe('wsproxy doctor', () => {
     assert.ok(!stdout.includes('\u001b'), 'no colours where nobody sees them')
   })
 
-  it('records its run, and changes nothing else in Redis', async () => {
+  it('doctor records its run and changes nothing else in Redis', async () => {
     await agent.sendCommand(['FLUSHALL'])
     const { status, report } = await json()
     assert.equal(status, 0)
@@ -59,7 +59,7 @@ describe('wsproxy doctor', () => {
     assert.equal(await agent.xLen(PREFLIGHT_REPORTS), 1)
   })
 
-  it('looks at what it is told of, says what to do, and exits with 1 when something fails', async () => {
+  it('doctor checks the given ids, prints a remedy, and exits with 1 when a check fails', async () => {
     const { status, stdout } = await run(['doctor', '--session', 's1'], { env })
     assert.equal(status, 1)
     assert.match(stdout, /^FAIL {2}session-token +[\d.]+ ms {2}session s1 has no token/m)
@@ -75,7 +75,7 @@ describe('wsproxy doctor', () => {
     assert.doesNotMatch(JSON.stringify(report), /hunter2/)
   })
 
-  it('says why Redis cannot be reached, without its password, and does not hang', async () => {
+  it('doctor says why Redis cannot be reached, without its password, and does not hang', async () => {
     const port = await freePort()
     const startedAt = performance.now()
     const { status, stdout } = await run(['doctor'], {
@@ -89,7 +89,7 @@ describe('wsproxy doctor', () => {
     assert.doesNotMatch(stdout, /hunter2/)
   })
 
-  it('without REDIS_URL says what it used', async () => {
+  it('doctor without REDIS_URL names the Redis that it used', async () => {
     const { stdout } = await run(['doctor'], { env: { ...env, REDIS_URL: '' } })
     assert.match(
       stdout,
@@ -97,7 +97,7 @@ describe('wsproxy doctor', () => {
     )
   })
 
-  it('tells that a gateway has the port, and fails when something else has it', async () => {
+  it('doctor notes that a gateway has the port, and fails when another program has it', async () => {
     const gateway = await serve({ REDIS_URL: redis.url })
     const { report } = await json([], { LISTEN_ADDR: gateway.http.replace('http://', '') })
     assert.match(resultOf(report, 'websocket').message, /wsproxy \d\S* listens on port \d+/)
@@ -110,7 +110,7 @@ describe('wsproxy doctor', () => {
     assert.match(resultOf(taken.report, 'websocket').message, /cannot listen on 127\.0\.0\.1:\d+: the port is taken/)
   })
 
-  it('tells in its table that the native binary cannot be loaded', async () => {
+  it('doctor shows in its table that the native binary cannot be loaded', async () => {
     const module = (text: string) => `data:text/javascript,${encodeURIComponent(text)}`
     const refuse = `export async function resolve(name, context, next) {
       if (name === 'uWebSockets.js') throw new Error('no binary')
@@ -124,7 +124,7 @@ describe('wsproxy doctor', () => {
     assert.equal(resultOf(report, 'redis').status, 'pass')
   })
 
-  it('exits with 2 on an argument that cannot be, naming it, and on check files that are none', async (t) => {
+  it('doctor exits with 2 and names an invalid argument or an invalid check file', async (t) => {
     for (const [args, pattern] of [
       [['--session', 'a:b'], /^--session: must be/],
       [['--run', 'a/b'], /^--run: must be/],

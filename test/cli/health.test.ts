@@ -18,13 +18,13 @@ describe('wsproxy health', () => {
     atEnd(suite, killCommands)
   })
 
-  it('prints the answer of the gateway that runs here, with status 0', async () => {
+  it('health prints the answer of the gateway at LISTEN_ADDR with status 0', async () => {
     const { status, stdout } = await run(['health'], { env })
     assert.equal(JSON.parse(stdout).status, 'healthy')
     assert.equal(status, 0)
   })
 
-  it('fails without a gateway and says where it looked, with --alive too', async () => {
+  it('health fails without a gateway and names the address, also with --alive', async () => {
     const port = await freePort()
     for (const args of [['health'], ['health', '--alive']]) {
       const { status, stderr } = await run(args, { env: { LISTEN_ADDR: `:${port}` } })
@@ -33,7 +33,7 @@ describe('wsproxy health', () => {
     }
   })
 
-  it('fails when Redis is away; --alive does not', async () => {
+  it('health fails while Redis is away; health --alive does not', async () => {
     await redis.stop()
     await eventually(async () => (await run(['health'], { env })).status === 1, 'it to fail')
     const { status, stdout } = await run(['health', '--alive'], { env })

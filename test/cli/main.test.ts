@@ -16,7 +16,7 @@ const COMMANDS = [
 describe('wsproxy', () => {
   after(killCommands)
 
-  it('has --help on itself and on every command, with status 0', async () => {
+  it('wsproxy and every command print --help with status 0', async () => {
     const runs = await Promise.all([[], ...COMMANDS].map((command) => run([...command, '--help'])))
     for (const [at, { status, stdout, stderr }] of runs.entries()) {
       const name = ['wsproxy', ...(COMMANDS[at - 1] ?? [])].join(' ')
@@ -26,13 +26,13 @@ describe('wsproxy', () => {
     }
   })
 
-  it('names in its help every command that there is', async () => {
+  it('the help of wsproxy names every command', async () => {
     const { stdout } = await run(['--help'])
     const named = [...stdout.matchAll(/^ {2}([a-z]+) .*$/gm)].map(([, name]) => name!)
     assert.deepEqual(new Set(named), new Set([...COMMANDS.map(([name]) => name), 'help']))
   })
 
-  it('exits with 2 on bad arguments, says why on stderr, and prints nothing', async () => {
+  it('wsproxy exits with 2 on bad arguments and prints the reason on stderr only', async () => {
     const wrong = [
       [],
       ['no-such-command'],
@@ -60,7 +60,7 @@ describe('wsproxy', () => {
     }
   })
 
-  it('exits with 2 where the value of an argument cannot be one, before it asks anybody', async () => {
+  it('wsproxy exits with 2 on an invalid value before it connects anywhere', async () => {
     const env = { REDIS_URL: 'redis://127.0.0.1:1' }
     const wrong = [
       ['connect', 'not-an-address'],

@@ -24,7 +24,7 @@ describe('wsproxy token and publish in a cluster', { skip: withoutRealRedis }, (
   })
 
   for (const sharded of ['false', 'true']) {
-    it(`reach a session wherever its slot is, with REDIS_SHARDED_PUBSUB=${sharded}`, async () => {
+    it(`token and publish reach a session in any slot, with REDIS_SHARDED_PUBSUB=${sharded}`, async () => {
       const both = { ...env, REDIS_SHARDED_PUBSUB: sharded }
       const { http, ws } = await serve(both)
       await eventually(async () => (await fetch(`${http}/ready`).catch(() => undefined))?.ok, 'readiness')
@@ -40,7 +40,7 @@ describe('wsproxy token and publish in a cluster', { skip: withoutRealRedis }, (
     })
   }
 
-  it('count subscribers of every server, and say so when there is none', async () => {
+  it('publish counts the subscribers of every server and fails when there are none', async () => {
     for (const node of cluster.nodes) {
       const subscriber = await node.client()
       await subscriber.subscribe(sessionDown('elsewhere'), () => {})
@@ -53,7 +53,7 @@ describe('wsproxy token and publish in a cluster', { skip: withoutRealRedis }, (
     }
   })
 
-  it('say in one line that no server answers', async () => {
+  it('token and publish exit with one line when no server of the cluster answers', async () => {
     const nodes = `127.0.0.1:${await freePort()}`
     const { status, complaints } = await run(['token', 'create', 's'], { env: { REDIS_CLUSTER_NODES: nodes } })
     assert.equal(status, 1)
@@ -65,7 +65,7 @@ describe('wsproxy token and publish in a cluster', { skip: withoutRealRedis }, (
 describe('wsproxy token and publish with Sentinels', { skip: withoutRealRedis }, () => {
   after(killCommands)
 
-  it('go to the master that the Sentinels name, also after a fail-over', async (t) => {
+  it('token and publish go to the master that the Sentinels name, also after a fail-over', async (t) => {
     const sentinels = await sentinelsFor(t)
     const env = { REDIS_SENTINELS: sentinels.addresses }
     for (const server of sentinels.servers) {
@@ -79,7 +79,7 @@ describe('wsproxy token and publish with Sentinels', { skip: withoutRealRedis },
     }
   })
 
-  it('say in one line that no Sentinel answers', async () => {
+  it('token and publish exit with one line when no Sentinel answers', async () => {
     const sentinels = `127.0.0.1:${await freePort()}`
     const { status, complaints } = await run(['publish', 's', '1'], { env: { REDIS_SENTINELS: sentinels } })
     assert.equal(status, 1)

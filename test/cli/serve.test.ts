@@ -49,7 +49,7 @@ describe('wsproxy serve', () => {
     return raw
   }
 
-  it('exits with 2 on a bad configuration, one line a problem on stderr', async () => {
+  it('serve exits with 2 on a bad configuration, with one line a problem on stderr', async () => {
     const env = { REDIS_URL: 'http://u:hunter2@h', WSPROXY_NOPE: '1', LOG_LEVEL: 'loud', PONG_TIMEOUT: '1s' }
     const { status, stdout, complaints } = await run(['serve'], { env })
     assert.equal(status, 2)
@@ -59,7 +59,7 @@ describe('wsproxy serve', () => {
     assert.doesNotMatch(complaints.join('\n'), /hunter2/)
   })
 
-  it('exits with 2 in production without REDIS_URL', async () => {
+  it('serve exits with 2 in production without REDIS_URL', async () => {
     const { status, stdout, complaints } = await run(['serve'], { env: { NODE_ENV: 'production' } })
     assert.equal(status, 2)
     assert.equal(stdout, '')
@@ -67,7 +67,7 @@ describe('wsproxy serve', () => {
     assert.match(complaints[0]!, /^REDIS_URL: /)
   })
 
-  it('exits with 1 where the port is taken, with a line that names it', async () => {
+  it('serve exits with 1 and names the port when the port is taken', async () => {
     const { http } = await start()
     const { host } = new URL(http)
     const second = await run(['serve'], { env: { LISTEN_ADDR: host, REDIS_URL: redis.url } })
@@ -83,10 +83,11 @@ describe('wsproxy serve', () => {
     assert.ok(admin.complaints.at(-1)!.includes(host), admin.stderr)
   })
 
-  it('has room for all clients of a gateway that was restarted, whatever it is busy with when they come', async () => {
+  it('a restarted gateway queues the connections of all its clients while it is busy', async () => {
     const { command, http } = await start()
     const { hostname, port } = new URL(http)
-    // Nothing is accepted meanwhile, so all of them wait in the kernel; one listener has room for 512.
+    // Nothing is accepted meanwhile, so all connections wait in the kernel, where one listener has
+    // room for 512.
     command.signal('SIGSTOP')
     const sockets = Array.from({ length: 2000 }, () => connectTcp(Number(port), hostname))
     try {
@@ -97,20 +98,20 @@ describe('wsproxy serve', () => {
     }
   })
 
-  it('starts where Redis is not there yet, and stops with 0 all the same', async () => {
+  it('serve starts before Redis does, and stops with 0', async () => {
     const { command, http } = await serve({ REDIS_URL: `redis://127.0.0.1:${await freePort()}` })
     assert.equal((await fetch(`${http}/ready`)).status, 503)
     command.signal('SIGTERM')
     assert.equal(await command.status(), 0)
   })
 
-  it('runs on an embedded Redis without REDIS_URL, and tells its URL in one line for all other commands', async () => {
+  it('serve without REDIS_URL starts an embedded Redis and prints its URL in one line', async () => {
     const { command, http, ws } = await serve({})
     await ready(http)
     const told = command.complaints.filter((line) => line.includes('redis://'))
     assert.equal(told.length, 1)
     const [url] = /redis:\/\/127\.0\.0\.1:\d+/.exec(told[0]!) ?? assert.fail(told[0])
-    // The other commands look at the usual port by themselves.
+    // The other commands try the default port by themselves.
     const env: Record<string, string> = url === 'redis://127.0.0.1:16379' ? {} : { REDIS_URL: url }
 
     const created = await run(['token', 'create', 's1', '--ttl', '60'], { env })
@@ -128,7 +129,7 @@ describe('wsproxy serve', () => {
     assert.match(client.stdout, /"command":"goodbye"/)
   })
 
-  it('logs nothing but JSON lines on stdout, and no token', async () => {
+  it('serve logs JSON lines only on stdout, and never a token', async () => {
     const { command, ws } = await start({ LOG_LEVEL: 'trace' })
     const client = await join(ws, 'log')
     client.send('{"secret":"payload"}')
@@ -142,11 +143,11 @@ describe('wsproxy serve', () => {
   })
 
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    it(`drains on ${signal}: each socket gets its goodbye and 1001, and the status is 0`, async () => {
+    it(`serve drains on ${signal}: each socket gets its goodbye and 1001, and the status is 0`, async () => {
       const { command, http, ws } = await start()
       const clients: TestClient[] = []
       for (let i = 0; i < 20; i++) clients.push(await join(ws, `drain-${i % 4}`))
-      // A connection that a scraper keeps alive does not hold the process.
+      // A connection that a scraper keeps alive must not keep the process alive.
       await fetch(`${http}/metrics`).then((response) => response.text())
       command.signal(signal)
       for (const client of clients) {
@@ -161,7 +162,7 @@ describe('wsproxy serve', () => {
     })
   }
 
-  it('waits for the drain delay with the listener open and /ready at 503', async () => {
+  it('serve waits for the drain delay with the listener open and /ready at 503', async () => {
     const { command, http, ws } = await start({ ...LONG, DRAIN_DELAY: '200s' })
     const client = await join(ws, 'delay')
     command.signal('SIGTERM')
@@ -173,7 +174,7 @@ describe('wsproxy serve', () => {
     assert.equal(await within(command.exited, 'the end', AT_ONCE_MS), 0)
   })
 
-  it('cuts stragglers after the grace, and the status is 0', async () => {
+  it('serve cuts stragglers after the grace period and exits with 0', async () => {
     const { command, http } = await start({ SHUTDOWN_GRACE_PERIOD: '500ms' })
     const mute = await joinMute(http, 'mute')
     command.signal('SIGTERM')
@@ -182,7 +183,7 @@ describe('wsproxy serve', () => {
     assert.match(mute.text, /goodbye/)
   })
 
-  it('cuts at once on a second signal', async () => {
+  it('serve cuts all sockets at once on a second signal', async () => {
     const { command, http } = await start(LONG)
     const mutes = [await joinMute(http, 'mute-1'), await joinMute(http, 'mute-2')]
     command.signal('SIGTERM')
@@ -193,7 +194,7 @@ describe('wsproxy serve', () => {
     for (const mute of mutes) await mute.untilClosed()
   })
 
-  it('delivers to a slow client what it has accepted for it, before the goodbye', async () => {
+  it('serve delivers accepted messages to a slow client before the goodbye', async () => {
     const { command, ws } = await start(LONG)
     const client = await join(ws, 'slow')
     client.socket.pause()
@@ -214,7 +215,7 @@ describe('wsproxy serve', () => {
     assert.equal(await within(command.exited, 'the end', AT_ONCE_MS), 0)
   })
 
-  it('stops with 0 while Redis hangs', { skip: withoutRealRedis }, async (t) => {
+  it('serve stops with 0 while Redis hangs', { skip: withoutRealRedis }, async (t) => {
     const hanging = await realRedisFor(t)
     const { command, http } = await serve({ REDIS_URL: hanging.url })
     await ready(http)

@@ -17,7 +17,7 @@ describe('wsproxy token create', () => {
   })
   const create = (...args: string[]) => run(['token', 'create', ...args], { env: { REDIS_URL: redis.url } })
 
-  it('prints the token alone, and keeps it at the key of the session', async () => {
+  it('token create prints the token alone and stores it at the key of the session', async () => {
     const { status, stdout, stderr } = await create('s1')
     assert.equal(status, 0)
     assert.equal(stderr, '')
@@ -25,7 +25,7 @@ describe('wsproxy token create', () => {
     assert.equal(await agent.get(sessionAuth('s1')), stdout.trim())
   })
 
-  it('gives the token the life that it was told, and a minute by default', async () => {
+  it('token create gives the token the lifetime of --ttl, a minute by default', async () => {
     for (const [args, ms] of [
       [[], 60_000],
       [['--ttl', '90'], 90_000],
@@ -39,13 +39,13 @@ describe('wsproxy token create', () => {
     }
   })
 
-  it('makes another token each time, which replaces the one before', async () => {
+  it('token create makes a new token each time, which replaces the one before', async () => {
     const [first, second] = [await create('twice'), await create('twice')]
     assert.notEqual(first.stdout, second.stdout)
     assert.equal(await agent.get(sessionAuth('twice')), second.stdout.trim())
   })
 
-  it('exits with 1 and one line where there is no Redis, without the password of its URL', async () => {
+  it('token create exits with 1 and one line without Redis, and hides the password of its URL', async () => {
     const port = await freePort()
     const env = { REDIS_URL: `redis://user:hunter2@127.0.0.1:${port}` }
     const { status, stdout, complaints } = await run(['token', 'create', 's1'], { env })
@@ -56,7 +56,7 @@ describe('wsproxy token create', () => {
     assert.doesNotMatch(complaints[0]!, /hunter2/)
   })
 
-  it('exits with 2 where the configuration is bad', async () => {
+  it('token create exits with 2 on a bad configuration', async () => {
     const { status, complaints } = await run(['token', 'create', 's1'], { env: { REDIS_URL: 'nowhere' } })
     assert.equal(status, 2)
     assert.equal(complaints.length, 1)

@@ -31,7 +31,7 @@ describe('preflight checks of a cluster', { skip: withoutRealRedis }, () => {
   }
 
   for (const sharded of [false, true]) {
-    it(`pass with ${sharded ? 'sharded' : 'plain'} channels, and find an agent wherever it listens`, async () => {
+    it(`checks pass with ${sharded ? 'sharded' : 'plain'} channels and find an agent on any server`, async () => {
       const client = await cluster.client()
       const sessions = Array.from({ length: 4 }, (_, i) => `s-${sharded}-${i}`)
       for (const session of sessions) await client.set(sessionAuth(session), 'token')

@@ -19,7 +19,7 @@ describe('the registry of checks', () => {
     return [...error.problems]
   }
 
-  it('finds every file of the folder that comes with the gateway, by the name of its file', async () => {
+  it('the registry loads every built-in check, named like its file', async () => {
     const files = readdirSync(BUILT_IN)
       .filter((file) => file.endsWith('.js'))
       .map((file) => file.replace('.js', ''))
@@ -28,7 +28,7 @@ describe('the registry of checks', () => {
     assert.deepEqual(names.sort(), files.sort())
   })
 
-  it('finds a file that was added to a folder, and puts checks in the order in which they run', async () => {
+  it('the registry loads a file added to a folder and sorts checks in running order', async () => {
     folder.add('late.js', checkSource('late', '', 20)).add('early.mjs', checkSource('early', '', 1))
     folder.add('notes.txt', 'no check').add('early.js.map', '{}')
     const names = (await loadChecks([folder.url], [newCheck('from-a-door', undefined, { priority: 5 })])).map(
@@ -37,17 +37,17 @@ describe('the registry of checks', () => {
     assert.deepEqual(names, ['early', 'from-a-door', 'late'])
   })
 
-  it('refuses two checks of one name and names both files', async () => {
+  it('the registry rejects two checks of one name and names both files', async () => {
     folder.add('a.js', checkSource('same', '')).add('b.js', checkSource('same', ''))
     assert.deepEqual(await problemsOf(), ['b.js: the check "same" is also in a.js'])
   })
 
-  it('refuses a file with the name of a check of a door', async () => {
+  it('the registry rejects a file with the name of a contributed check', async () => {
     folder.add('a.js', checkSource('same', ''))
     assert.deepEqual(await problemsOf(newCheck('same')), ['a.js: the check "same" is also in the gateway'])
   })
 
-  it('names every file that is no check, and why, all at once', async () => {
+  it('the registry reports every invalid check file with its reason at once', async () => {
     folder
       .add('a.js', 'export default 1')
       .add('b.js', 'export const check = {}')
@@ -73,7 +73,7 @@ describe('the registry of checks', () => {
     for (const [i, pattern] of expected.entries()) assert.match(problems[i]!, pattern)
   })
 
-  it('names a folder that is not there', async () => {
+  it('the registry names a folder that does not exist', async () => {
     folder.remove()
     const [problem] = await problemsOf()
     assert.match(problem!, /^the folder of checks .*wsproxy-checks-.* cannot be read \(ENOENT\)$/)

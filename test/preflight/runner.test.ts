@@ -19,7 +19,7 @@ const run = (checks: Check[], launch: Launch = FULL, timeoutMs?: number) =>
 const FAIL = { status: 'fail', message: 'broken', remediation: 'mend it' } as const
 
 describe('a preflight run', () => {
-  it('ends with a report of all checks, what each said, and how long it took', async () => {
+  it('a run ends with a report of all checks, their verdicts and durations', async () => {
     const report = await run([
       newCheck('one', async () => ({ status: 'pass', message: 'fine', details: { a: 1 } })),
       newCheck('two', async () => ({ status: 'warn', message: 'hm', remediation: 'look at it' })),
@@ -47,7 +47,7 @@ describe('a preflight run', () => {
     assert.match(report.id, /^[0-9a-z]{9}-[0-9a-f]{16}$/)
   })
 
-  it('keeps what the caller knows in the report', async () => {
+  it('the report contains the launch that the caller described', async () => {
     const launch: Launch = {
       ...FULL,
       eventType: 'mail',
@@ -71,7 +71,7 @@ describe('a preflight run', () => {
     )
   })
 
-  it('runs the checks of one priority side by side, and those of the next after them', async () => {
+  it('checks of one priority run in parallel, those of the next priority after them', async () => {
     const order: string[] = []
     const slow = (name: string, priority: number) =>
       newCheck(
@@ -88,7 +88,7 @@ describe('a preflight run', () => {
     assert.deepEqual(order, ['a begins', 'b begins', 'a ends', 'b ends', 'c begins', 'c ends'])
   })
 
-  it('skips the later tiers after a failure and names what failed, but finishes the tier', async () => {
+  it('a failure lets its tier finish and skips the later tiers, naming what failed', async () => {
     let later = 0
     const count = async () => {
       later++
@@ -109,21 +109,21 @@ describe('a preflight run', () => {
     }
   })
 
-  it('goes on after a warning', async () => {
+  it('a run goes on after a warning', async () => {
     const warn = newCheck('warn', async () => ({ status: 'warn', message: '' }))
     const report = await run([warn, newCheck('next', undefined, { priority: 1 })])
     assert.equal(resultOf(report, 'next').status, 'pass')
     assert.deepEqual([report.healthy, report.hasWarnings], [true, true])
   })
 
-  it('in light mode is those of priority 10 and below', async () => {
+  it('a light run has the checks of priority 10 and below', async () => {
     const checks = [0, 10, 11].map((priority) => newCheck(`p${priority}`, undefined, { priority }))
     const names = async (launch: Launch) => (await run(checks, launch)).checks.map(({ name }) => name)
     assert.deepEqual(await names(LIGHT), ['p0', 'p10'])
     assert.deepEqual(await names(FULL), ['p0', 'p10', 'p11'])
   })
 
-  it('is those checks that apply to the event type', async () => {
+  it('a run has the checks that apply to the event type', async () => {
     const checks = [newCheck('every'), newCheck('mail', undefined, { appliesTo: ['mail', 'sms'] })]
     const names = async (eventType: string) =>
       (await run(checks, { ...FULL, eventType })).checks.map(({ name }) => name)
@@ -132,7 +132,7 @@ describe('a preflight run', () => {
   })
 })
 
-describe('a check that does what no check should', () => {
+describe('a check that misbehaves', () => {
   const failureOf = async (execute: unknown, timeoutMs?: number) => {
     const report = await run([newCheck('odd', execute as Check['execute'])], FULL, timeoutMs)
     assert.equal(report.healthy, false)
@@ -141,7 +141,7 @@ describe('a check that does what no check should', () => {
     return message
   }
 
-  it('hangs: it has failed when its time is over, its signal is aborted, and its neighbours are not held up', async (t) => {
+  it('a check that hangs fails after its timeout, gets its signal aborted and delays no other check', async (t) => {
     let aborted = false
     const hangs: Check['execute'] = (_, signal) =>
       new Promise(() => {
@@ -161,13 +161,13 @@ describe('a check that does what no check should', () => {
     assert.ok(aborted)
   })
 
-  it('throws when it is aborted: what it took is still the reason', async () => {
+  it('a check that throws on abort fails with the timeout as its reason', async () => {
     const throws: Check['execute'] = (_, signal) =>
       new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(new Error('aborted'))))
     assert.equal(await failureOf(throws, 20), 'it did not finish within 20 ms')
   })
 
-  it('throws, at once or later: what it threw is the message', async () => {
+  it('a check that throws, at once or later, fails with what it threw as its message', async () => {
     const message = await failureOf(() => {
       throw new Error('at once')
     })
@@ -177,7 +177,7 @@ describe('a check that does what no check should', () => {
     assert.match(await failureOf(async () => Promise.reject(Object.create(null))), /cannot be read/)
   })
 
-  it('throws after its time: nobody is left with an unhandled rejection', async () => {
+  it('a check that throws after its timeout causes no unhandled rejection', async () => {
     const rejected: unknown[] = []
     const keep = (reason: unknown) => rejected.push(reason)
     process.on('unhandledRejection', keep)
@@ -193,7 +193,7 @@ describe('a check that does what no check should', () => {
     assert.deepEqual(rejected, [])
   })
 
-  it('returns nothing, or what is no result', async () => {
+  it('a check that returns no valid result fails', async () => {
     for (const value of [undefined, null, 'pass', 7]) {
       assert.match(await failureOf(async () => value), /returned no result/)
     }
@@ -207,13 +207,13 @@ describe('a check that does what no check should', () => {
     assert.match(await failureOf(async () => unreadable), /cannot be read/)
   })
 
-  it('returns the result of another', async () => {
+  it('a check that returns the result of another check fails', async () => {
     const message = await failureOf(async () => ({ ...PASS, name: 'other' }))
     assert.equal(message, 'it returned the result of "other"')
     assert.equal((await run([newCheck('own', async () => ({ ...PASS, name: 'own' }))])).healthy, true)
   })
 
-  it('says more than can be kept: texts are cut, details that are too long or no JSON are left out', async () => {
+  it('texts of a check are cut, and details that are too long or not JSON are left out', async () => {
     const cyclic: Record<string, unknown> = {}
     cyclic.self = cyclic
     const report = await run([
@@ -234,7 +234,7 @@ describe('a check that does what no check should', () => {
 })
 
 describe('runs at the same time', () => {
-  it('share one when their launch is the same: a hundred do the work once and finish once', async () => {
+  it('a hundred runs of one launch do the work once and finish once', async () => {
     let worked = 0
     let finished = 0
     const slow = newCheck('slow', async () => {
@@ -255,7 +255,7 @@ describe('runs at the same time', () => {
     assert.equal(worked, 2, 'a later one works again')
   })
 
-  it('do not share when anything in their launch differs', async () => {
+  it('runs whose launches differ in any member are not shared', async () => {
     let worked = 0
     const count = newCheck('count', async () => {
       worked++
@@ -274,7 +274,7 @@ describe('runs at the same time', () => {
     assert.equal(worked, all.length)
   })
 
-  it('have a limit, past which they are refused, and may come again later', async () => {
+  it('runs past the limit are refused and succeed later', async () => {
     let release = () => {}
     const held = new Promise<void>((resolve) => {
       release = resolve

@@ -29,7 +29,7 @@ interface Image {
   readonly bytes: { own: number; total: number; limit: number }
 }
 
-/** Every file of a folder, and when it was last changed. */
+/** Every file of a folder with its modification time. */
 function snapshot(folder: string): Map<string, number> {
   const files = readdirSync(folder, { withFileTypes: true, recursive: true }).filter((entry) => entry.isFile())
   return new Map(files.map((entry) => join(entry.parentPath, entry.name)).map((path) => [path, statSync(path).mtimeMs]))
@@ -45,7 +45,7 @@ describe('the image', () => {
   let log = ''
   let files: Map<string, number>
 
-  /** What the Docker engine would start, as the user it would start it as, where we may. */
+  /** Starts what the Docker engine would start, as its user where this process may. */
   const options = () => {
     const [uid, gid] = image.user.split(':').map(Number)
     const unprivileged = process.getuid?.() === 0 ? { uid: uid!, gid: gid! } : {}
@@ -59,7 +59,7 @@ describe('the image', () => {
     assert.equal(node, '/nodejs/bin/node', 'the only program of the base image')
     return [process.execPath, args]
   }
-  /** Its exit status, with arguments left out. */
+  /** The exit status of the health check, without the given argument. */
   const healthcheck = (without?: string): Promise<number> => {
     const [file, args] = program(image.healthcheck.filter((each) => each !== without))
     return new Promise((resolve) => {

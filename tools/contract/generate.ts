@@ -1,4 +1,7 @@
-/** Generates from the live door's schema: TypeScript types, the validation of client frames, the AsyncAPI document. */
+/**
+ * Generates from the live door's schema: TypeScript types, the validation of client frames, the
+ * AsyncAPI document.
+ */
 import { readFile } from 'node:fs/promises'
 import { compile } from 'json-schema-to-typescript'
 import { moduleOf } from '../ajv.ts'
@@ -6,7 +9,10 @@ import { contractAjv, referenceTo } from './ajv.ts'
 import { asyncApi } from './asyncapi.ts'
 import { type ContractSchema, framesOf } from './schema.ts'
 
-/** The schema and the files generated from it, in the tree; this file runs from `dist/tools/contract`. */
+/**
+ * The schema and the files generated from it, in the tree; this file runs from
+ * `dist/tools/contract`.
+ */
 const FOLDER = new URL('../../../src/contract/live/', import.meta.url)
 export const files = {
   schema: new URL('live.schema.json', FOLDER),
@@ -32,7 +38,10 @@ export async function generate(): Promise<{ types: string; rules: string; asyncA
   return { types, rules: rulesOf(schema), asyncApi: `${JSON.stringify(asyncApi(schema), null, 2)}\n` }
 }
 
-/** A function for each client frame. Compiling them took a quarter of a start when ajv did it at run time. */
+/**
+ * A function for each client frame. Compiling them took a quarter of a start when ajv did it at run
+ * time.
+ */
 function rulesOf(schema: ContractSchema): string {
   const names = framesOf(schema, 'client')
   const ajv = contractAjv(schema, { source: true, esm: true, lines: true })

@@ -36,7 +36,9 @@ export class Readiness {
     this.#parts = parts
   }
 
-  /** Returns a known reason at once, else the last report, else (when that is too old) a new one. */
+  /**
+   * Returns a known reason at once, else the last report, else (when that is too old) a new one.
+   */
   async ask(): Promise<Ready> {
     const reason = this.#parts.notReadyReason()
     if (reason !== undefined) return { reason }

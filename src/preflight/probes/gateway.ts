@@ -4,7 +4,9 @@ import type { Config } from '../../config/table.ts'
 import type { CheckedGateway } from '../check.ts'
 import type { Loopback } from './loopback.ts'
 
-/** What checks can ask this process. @param note a remark behind the address of the test upgrade. */
+/**
+ * What checks can ask this process. @param note a remark behind the address of the test upgrade.
+ */
 export function checkedGateway(
   config: Config,
   loopback: Loopback,

@@ -48,7 +48,10 @@ export class Loopback {
     })
   }
 
-  /** Makes an upgrade and closes the socket. @returns the address. @throws when no valid 101 comes back. */
+  /**
+   * Makes an upgrade and closes the socket. @returns the address. @throws when no valid 101 comes
+   * back.
+   */
   async upgrade(signal: AbortSignal): Promise<string> {
     if (this.#port === undefined) throw new Error(this.#problem)
     const key = randomBytes(16).toString('base64')

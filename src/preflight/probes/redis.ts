@@ -6,7 +6,9 @@ import { pairsOf } from './reply.ts'
 
 /** The gateway's own connections to Redis, as the checks use them. */
 export interface RedisAccess {
-  /** Sends a command to the server of `key`. @throws RedisUnavailable, or an error reply of Redis. */
+  /**
+   * Sends a command to the server of `key`. @throws RedisUnavailable, or an error reply of Redis.
+   */
   command(key: string, args: readonly string[]): Promise<unknown>
   /** Sends a command to every server that stores data. @throws as `command`. */
   everyNode(args: readonly string[]): Promise<readonly unknown[]>

@@ -12,7 +12,10 @@ export interface ReportSink {
 }
 
 export interface RecorderParts {
-  /** Stores a report; storing it twice has no effect. @throws RedisUnavailable when a retry may help. */
+  /**
+   * Stores a report; storing it twice has no effect. @throws RedisUnavailable when a retry may
+   * help.
+   */
   readonly keep: (report: Report) => Promise<void>
   readonly metrics: Metrics
   readonly log: Logger
@@ -26,7 +29,9 @@ const MAX_WAITING = 100
 const KEEP_MS = 2000
 const RETRY_MS = 1000
 
-/** Records runs. Never delays a run and never throws: it logs and counts what it could not record. */
+/**
+ * Records runs. Never delays a run and never throws: it logs and counts what it could not record.
+ */
 export class Recorder {
   readonly #parts: RecorderParts
   readonly #labels: ReadonlySet<string>

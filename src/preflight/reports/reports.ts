@@ -50,11 +50,16 @@ export interface ReportQuery {
   readonly limit: number
   readonly eventType?: string
   readonly healthy?: boolean
-  /** Only reports older than this: a stream position as in `next`, or milliseconds since the epoch. */
+  /**
+   * Only reports older than this: a stream position as in `next`, or milliseconds since the epoch.
+   */
   readonly before?: string
 }
 
-/** The reports of all instances, in a Redis stream. Counts by hour and day spare statistics the stream. */
+/**
+ * The reports of all instances, in a Redis stream. Counts by hour and day spare statistics the
+ * stream.
+ */
 export class Reports {
   readonly #command: Command
   readonly #retentionMs: number

@@ -59,7 +59,8 @@ export async function openSentry(dsn: string, log: Logger): Promise<ReportSink |
     for (const id of IDS) if (report[id] !== undefined) scope.setTag(id, report[id])
     scope.setContext('preflight report', { ...report })
     const failed = report.checks.filter(({ status }) => status === 'fail').map(({ name }) => name)
-    // Group by the failed checks: messages contain numbers, and each would open an issue of its own.
+    // Group by the failed checks: messages contain numbers, and each would open an issue of its
+    // own.
     scope.setFingerprint(['preflight', ...failed])
     scope.captureMessage(`preflight failed: ${failed.join(', ')}`, 'error')
   }

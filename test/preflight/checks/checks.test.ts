@@ -21,7 +21,7 @@ import { eventually } from '../../support/wait.ts'
 
 const checks = new Map((await loadChecks([BUILT_IN])).map((check) => [check.name, check]))
 
-/** What one check says. */
+/** Runs one check and returns its verdict. */
 function ask(name: string, around: CheckContext, launch: Partial<Launch> = {}): Promise<Verdict> {
   const signal = AbortSignal.timeout(5000)
   // As the runner does: a check adds one listener for each command that it has under way.
@@ -62,7 +62,7 @@ describe('a check of Redis', () => {
   })
   afterEach(() => agent.sendCommand(['FLUSHALL']))
 
-  it('passes where all is well, and leaves nothing behind: no key and no channel', async () => {
+  it('each check of a healthy Redis passes and leaves no key and no channel behind', async () => {
     for (const name of [
       'redis',
       'redis-pubsub',
@@ -80,7 +80,7 @@ describe('a check of Redis', () => {
     await eventually(async () => (await left()).length === 0, 'the channel to be left')
   })
 
-  it('session-token: fails without a token, with a used one, and with a key of another kind; says how long it lives', async () => {
+  it('session-token: fails without a token, with a used one and with another type of key; names its lifetime', async () => {
     const launch = { sessionId: 's1' }
     assert.equal((await ask('session-token', around)).status, 'skipped')
     const absent = await ask('session-token', around, launch)
@@ -98,7 +98,7 @@ describe('a check of Redis', () => {
     assert.match((await ask('session-token', around, launch)).message, /holds a hash/)
   })
 
-  it('agent-connection: passes when somebody listens to what clients of the session say', async () => {
+  it('agent-connection: passes when an agent has subscribed to the upstream channel of the session', async () => {
     const launch = { sessionId: 's1' }
     assert.equal((await ask('agent-connection', around)).status, 'skipped')
     assert.equal((await ask('agent-connection', around, launch)).status, 'fail')
@@ -109,7 +109,7 @@ describe('a check of Redis', () => {
     assert.equal((await ask('agent-connection', around, { sessionId: 's2' })).status, 'fail')
   })
 
-  it('cooldown: fails while the key is there and says when it ends', async () => {
+  it('cooldown: fails while the key exists and says when it ends', async () => {
     const launch = { eventType: 'mail', campaignId: 'c1' }
     assert.equal((await ask('cooldown', around, { eventType: 'mail' })).status, 'skipped')
     assert.equal((await ask('cooldown', around, launch)).status, 'pass')
@@ -139,7 +139,7 @@ describe('a check of Redis', () => {
     assert.equal(await of('mail'), 'pass')
   })
 
-  it('keyspace-events: warns and says what to set', { skip: withoutRealRedis }, async () => {
+  it('keyspace-events: warns about missing flags and says what to set', { skip: withoutRealRedis }, async () => {
     await agent.configSet('notify-keyspace-events', 'Kh')
     const { status, message, remediation } = await ask('keyspace-events', around)
     await agent.configSet('notify-keyspace-events', 'KEA')
@@ -152,7 +152,7 @@ describe('a check of Redis', () => {
     )
   })
 
-  it('pubsub-buffer: warns when the buffer is smaller than a second of what is expected', {
+  it('pubsub-buffer: warns when the buffer is smaller than a second of the expected traffic', {
     skip: withoutRealRedis,
   }, async () => {
     const limits = { maxConnections: 1, maxBufferBytes: 1024, expectedBytesPerSecond: 20 * 1024 ** 2 }
@@ -172,7 +172,7 @@ describe('a check of Redis', () => {
     await set('32mb 8mb 60')
   })
 
-  it('clock-skew: warns when the clocks are apart, either way', async () => {
+  it('clock-skew: warns when the clock of Redis is ahead or behind', async () => {
     for (const [ahead, word] of [
       [5000, 'behind'],
       [-5000, 'ahead of'],
@@ -183,7 +183,7 @@ describe('a check of Redis', () => {
     }
   })
 
-  it('redis-version: fails for one that is too old', async () => {
+  it('redis-version: fails for a version that is too old', async () => {
     const of = async (info: string) =>
       (await ask('redis-version', checkContext({ redis: { everyNode: async () => [info] } }))).status
     assert.equal(await of('redis_version:5.0.14\r\n'), 'fail')
@@ -191,7 +191,7 @@ describe('a check of Redis', () => {
     assert.equal(await of('redis_version:7.2.4\r\nvalkey_version:8.1.0\r\n'), 'pass')
   })
 
-  it('token-store: fails when what was written is not there', async () => {
+  it('token-store: fails when a stored token is missing', async () => {
     const answers: Record<string, unknown> = { SET: 'OK', EVAL: -1, EXISTS: 0 }
     const of = () => ask('token-store', checkContext({ redis: { command: async ([verb]) => answers[verb!] } }))
     assert.match((await of()).message, /a stored token is missing/)
@@ -225,7 +225,7 @@ describe('a check of a Redis that lets us do little', { skip: withoutRealRedis }
     around = { ...checkContext(), redis: reached.redis }
   })
 
-  it('redis-commands: names what is missing and what for; a warning, as long as sessions work', async () => {
+  it('redis-commands: warns and names missing rights and their purpose, as long as sessions work', async () => {
     const { status, message, remediation } = await ask('redis-commands', around)
     assert.equal(status, 'warn')
     for (const missing of [
@@ -246,7 +246,7 @@ describe('a check of a Redis that lets us do little', { skip: withoutRealRedis }
     assert.match(without.message, /EVALSHA \(tokens\)/)
   })
 
-  it('redis-commands: asks for what each setting needs, and for nothing else', async (t) => {
+  it('redis-commands: tests the commands that the settings need, and no others', async (t) => {
     const url = server.url.replace('//', '//none:pw@')
     await admin.sendCommand(['ACL', 'SETUSER', 'none', 'on', '>pw', '+hello', '+ping', '+client'])
     const none = await reach(t, url)
@@ -275,23 +275,23 @@ describe('a check of a Redis that lets us do little', { skip: withoutRealRedis }
     }
   })
 
-  it('keyspace-events, pubsub-buffer, redis-version: a server that forbids to look is a warning', async () => {
+  it('keyspace-events, pubsub-buffer, redis-version: warn when the server forbids the question', async () => {
     for (const name of ['keyspace-events', 'pubsub-buffer', 'redis-version']) {
       assert.equal((await ask(name, around)).status, 'warn', name)
     }
   })
 
-  it('redis-pubsub, token-store: pass, since they ask for no more than sessions need', async () => {
+  it('redis-pubsub, token-store: pass with the rights that sessions need', async () => {
     for (const name of ['redis-pubsub', 'token-store']) assert.equal((await ask(name, around)).status, 'pass', name)
   })
 
-  it('tells no credentials', () => {
+  it('the address in check messages contains no credentials', () => {
     assert.equal(reached.redis.address, server.url)
   })
 })
 
 describe('a check of a Redis that is away', { skip: withoutRealRedis }, () => {
-  it('redis, redis-pubsub: fail at once and say what to do', async (t) => {
+  it('redis, redis-pubsub: fail at once without Redis and say what to do', async (t) => {
     const server = await realRedisFor(t)
     const reached = await reach(t, server.url)
     await server.kill()
@@ -312,7 +312,7 @@ describe('a check of this machine', () => {
     assert.equal((await ask('native-binary', checkContext())).status, 'pass')
   })
 
-  it('open-files: fails when fewer files than sockets may be open', async () => {
+  it('open-files: fails when the limit of open files is below MAX_CONNECTIONS', async () => {
     const limits = { maxConnections: 1000, maxBufferBytes: 1, expectedBytesPerSecond: 1 }
     const of = (limit: number | undefined) => ask('open-files', gateway({ limits, openFiles: async () => limit }))
     assert.equal((await of(1024)).status, 'fail')
@@ -321,7 +321,7 @@ describe('a check of this machine', () => {
     assert.equal((await of(undefined)).status, 'skipped')
   })
 
-  it('capacity: warns from 75 % and fails from 90 %, of sockets or of memory', async () => {
+  it('capacity: warns from 75 % and fails from 90 % of sockets or of memory', async () => {
     const limits = { maxConnections: 100, maxBufferBytes: 1, expectedBytesPerSecond: 1 }
     const of = async (sockets: number, usedBytes: number) =>
       (
@@ -378,18 +378,18 @@ describe('the check http-dependencies', () => {
   const of = (...paths: string[]) =>
     ask('http-dependencies', checkContext({ gateway: { httpDependencies: paths.map((path) => base + path) } }))
 
-  it('passes when all answer below 400, and is skipped when there are none', async () => {
+  it('http-dependencies: passes when all statuses are below 400, and is skipped without addresses', async () => {
     assert.equal((await of('/200', '/204', '/302', '/399')).status, 'pass')
     assert.equal((await of()).status, 'skipped')
   })
 
-  it('names each that does not, without what is behind the ?', async () => {
+  it('http-dependencies: names each failing address without its query', async () => {
     const { status, message } = await of('/200', '/404?key=secret', '/503')
     assert.equal(status, 'fail')
     assert.equal(message, `${base}/404 answers 404; ${base}/503 answers 503`)
   })
 
-  it('names what cannot be reached, and what does not answer in time', async () => {
+  it('http-dependencies: names addresses that cannot be reached or do not answer in time', async () => {
     const around = checkContext({ gateway: { httpDependencies: ['http://127.0.0.1:1/x', `${base}/hang`] } })
     const { message } = await checks.get('http-dependencies')!.execute(FULL, AbortSignal.timeout(100), around)
     assert.match(message, /127\.0\.0\.1:1\/x: .*(ECONNREFUSED|bad port)/)

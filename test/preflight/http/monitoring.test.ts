@@ -68,7 +68,7 @@ describe('the monitoring page', { skip: withoutBrowser }, () => {
     const faults: string[] = []
     const requests: string[] = []
     page.on('pageerror', (error) => faults.push(error.message))
-    // A refused sign-in is a 401 or 403 by design, of which the browser tells as well.
+    // A refused sign-in is a 401 or 403 by design, which the browser logs, too.
     page.on(
       'console',
       (line) => line.type() === 'error' && !/status of 40[13]/.test(line.text()) && faults.push(line.text()),
@@ -94,7 +94,7 @@ describe('the monitoring page', { skip: withoutBrowser }, () => {
   const overflow = (page: Page) =>
     page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth') as Promise<number>
 
-  it('shows nothing before the sign-in, refuses a wrong token, and then stays signed in without a token in any address', async () => {
+  it('the page shows nothing before the sign-in, refuses a wrong token, and keeps the token out of addresses', async () => {
     const { page, requests, close } = await open()
     await page.getByRole('heading', { name: 'Sign in' }).waitFor()
     assert.equal(await page.locator('#content').isVisible(), false)
@@ -115,7 +115,7 @@ describe('the monitoring page', { skip: withoutBrowser }, () => {
     await close()
   })
 
-  it('shows figures, a chart of the day, what fails most and the last fifty reports', async () => {
+  it('the page shows figures, a chart of the day, the most frequent failures and the last fifty reports', async () => {
     const { page, faults, close } = await signedIn()
     assert.match(String(await page.locator('#figures').textContent()), /Runs61Success98\.4 %/)
     assert.match(
@@ -133,7 +133,7 @@ describe('the monitoring page', { skip: withoutBrowser }, () => {
     await close()
   })
 
-  it('sets what reports say as text: markup in it is neither run nor read as markup', async () => {
+  it('the page shows markup in reports as text', async () => {
     const { page, faults, close } = await signedIn()
     const first = page.locator('#reports details').first()
     await first.locator('summary').click()
@@ -144,7 +144,7 @@ describe('the monitoring page', { skip: withoutBrowser }, () => {
     await close()
   })
 
-  it('forbids a script that got into it all the same', async () => {
+  it('the policy of the page forbids an injected script', async () => {
     const { page, faults, close } = await open()
     await page.evaluate(
       `(() => { const s = document.createElement('script'); s.textContent = 'document.title = "owned"'; document.body.append(s) })()`,
@@ -157,7 +157,7 @@ describe('the monitoring page', { skip: withoutBrowser }, () => {
     await close()
   })
 
-  it('is used with the keyboard alone, and keeps what is unfolded and where one is when it is refreshed', async () => {
+  it('the page works with the keyboard alone and keeps focus and unfolded reports across a refresh', async () => {
     const { page, close } = await signedIn()
     const first = page.locator('#reports details').first()
     await first.locator('summary').focus()
@@ -177,7 +177,7 @@ describe('the monitoring page', { skip: withoutBrowser }, () => {
     await close()
   })
 
-  it('is refreshed every 30 s while it is visible, and says so when it cannot be', async () => {
+  it('the page refreshes every 30 s while it is visible, and reports a failed refresh', async () => {
     const context = await browser.newContext()
     const page = await context.newPage()
     await page.clock.install()
@@ -206,7 +206,7 @@ describe('the monitoring page', { skip: withoutBrowser }, () => {
     ['in the dark', { colorScheme: 'dark' }],
     ['on a phone', { viewport: { width: 360, height: 740 } }],
   ] as const) {
-    it(`fits ${name}, also with a line of 5,000 characters`, async () => {
+    it(`the page fits ${name}, also with a line of 5,000 characters`, async () => {
       const { page, faults, close } = await signedIn(options)
       await page.locator('#reports summary', { hasText: 'launch.mail' }).first().click()
       assert.ok(await page.getByText('not run, because token-store failed').isVisible())

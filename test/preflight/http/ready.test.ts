@@ -18,7 +18,7 @@ const ready = async (http: string) => {
 }
 
 describe('/ready', () => {
-  it('names each check that fails, with what to do, and none that is in full mode only', async (t) => {
+  it('/ready names each failing light check with its remedy, and no check of the full mode', async (t) => {
     const folder = checkFolderFor(t)
     const fail = (what: string) => `return { status: 'fail', message: '${what}', remediation: 'mend ${what}' }`
     folder.add('a.js', checkSource('licence', fail('the licence'), 10)).add('b.js', checkSource('later', fail('b'), 11))
@@ -29,7 +29,7 @@ describe('/ready', () => {
     assert.deepEqual(body.failed, [{ name: 'licence', message: 'the licence', remediation: 'mend the licence' }])
   })
 
-  it('leaves a report when its outcome changes, and none for each time that it is asked', async (t) => {
+  it('/ready stores a report when its outcome changes, and not for every request', async (t) => {
     const folder = checkFolderFor(t)
     const verdict = "{ status: globalThis.preflightBroken ? 'fail' : 'pass', message: '' }"
     folder.add('a.js', checkSource('licence', `return ${verdict}`, 10))
@@ -52,7 +52,7 @@ describe('/ready', () => {
     shared.preflightBroken = false
     await is(200)
     await eventually(async () => (await kept()).at(-1)?.includes('licence pass'), 'the report of the mend')
-    // On a slow machine other checks may say something else than before.
+    // On a slow machine other checks may have another outcome than before.
     const outcomes = await kept()
     assert.deepEqual(
       outcomes.filter((outcome, i) => outcome === outcomes[i - 1]),
@@ -60,7 +60,7 @@ describe('/ready', () => {
     )
   })
 
-  it('says 503 the moment the gateway drains, whatever the last run said', async (t) => {
+  it('/ready answers 503 the moment the gateway drains, whatever the last run found', async (t) => {
     const gateway = await gatewayFor(t, { env: { DRAIN_DELAY: '2s' } })
     assert.equal((await ready(gateway.http)).status, 200)
     const stopped = gateway.gateway.stop()
@@ -68,7 +68,7 @@ describe('/ready', () => {
     await stopped
   })
 
-  it('says 503 the moment Redis is known to be lost, and 200 when it is back', async (t) => {
+  it('/ready answers 503 the moment Redis is known to be lost, and 200 when it is back', async (t) => {
     const redis = await redisFor(t)
     const proxy = await proxyFor(t, redis.port)
     const gateway = bareGatewayFor(t, `redis://127.0.0.1:${proxy.port}`)
@@ -81,7 +81,7 @@ describe('/ready', () => {
     await is(200)
   })
 
-  it('says within a second or so that Redis has stopped answering, though the connection is there', async (t) => {
+  it('/ready reports within seconds a Redis that keeps the connection but stops answering', async (t) => {
     const redis = await redisFor(t)
     const proxy = await proxyFor(t, redis.port)
     const gateway = await gatewayFor(t, {
@@ -119,7 +119,7 @@ describe('the light run behind /ready', () => {
     const clock = new VirtualClock()
     const runner = new Runner({ checks: [newCheck('it', check)], context: checkContext(), timeoutMs: 500 })
     const intervals = { set: globalThis.setInterval, clear: globalThis.clearInterval }
-    // The clock of tests has timeouts only.
+    // The test clock has timeouts only.
     Object.assign(globalThis, {
       setInterval: (repeat: () => void, ms: number) => {
         const handle = { timer: undefined as unknown, unref: () => handle }
@@ -142,7 +142,7 @@ describe('the light run behind /ready', () => {
     }
   }
 
-  it('is one for all who ask at the same time, and is kept', async () => {
+  it('callers at the same time share one light run, whose report is reused', async () => {
     const { check, ran } = counting()
     await withReadiness(check, async (readiness) => {
       const answers = await Promise.all(Array.from({ length: 100 }, () => readiness.ask()))
@@ -152,7 +152,7 @@ describe('the light run behind /ready', () => {
     })
   })
 
-  it('is never older than 5 s: it is repeated while somebody asks, and stops when nobody has for a minute', async () => {
+  it('the light run repeats while callers ask, is at most 5 s old, and stops a minute after the last call', async () => {
     const { check, ran } = counting()
     await withReadiness(check, async (readiness, clock) => {
       await readiness.ask()
@@ -170,7 +170,7 @@ describe('the light run behind /ready', () => {
     })
   })
 
-  it('is not used any more when Redis was away meanwhile', async () => {
+  it('a light run from before an outage of Redis is not reused', async () => {
     const { check, ran } = counting()
     await withReadiness(check, async (readiness) => {
       await readiness.ask()

@@ -11,7 +11,7 @@ import { eventually } from '../../support/wait.ts'
 
 const TOKEN = 'a-token-of-24-characters'
 const ADMIN = { Authorization: `Bearer ${TOKEN}` }
-/** So that the limit of open files of the machine is no failure. */
+/** A low MAX_CONNECTIONS, so that the open-files limit of the machine causes no failure. */
 const ENV = { ADMIN_TOKEN: TOKEN, MAX_CONNECTIONS: '100', PREFLIGHT_EVENT_TYPES: 'launch.mail, launch.sms' }
 
 interface Answered {
@@ -48,7 +48,7 @@ describe('the API of preflight checks', () => {
   const recorded = (id: unknown) =>
     eventually(async () => (await ask(`/api/preflight/reports/${id}`)).status === 200, 'the record')
 
-  it('runs all checks in full mode, a file in another folder among them, and answers 200 with the report', async () => {
+  it('a run executes all checks in full mode, also those of another folder, and answers 200 with the report', async () => {
     const { status, body } = await run({ eventType: 'launch.sms', campaignId: 'c1', triggeredBy: 'test' })
     const report = body as unknown as Report
     assert.equal(status, 200, JSON.stringify(report))
@@ -60,7 +60,7 @@ describe('the API of preflight checks', () => {
     assert.deepEqual((await ask(`/api/preflight/reports/${report.id}`)).body, report)
   })
 
-  it('answers 412 with the report when something fails, and in light mode 200 all the same', async () => {
+  it('a run with a failing check answers 412 with the report, in light mode 200', async () => {
     const body = { sessionId: 'nobody' }
     const full = await run(body)
     assert.equal(full.status, 412)
@@ -73,7 +73,7 @@ describe('the API of preflight checks', () => {
     await recorded(light.body.id)
   })
 
-  it('fails for an event that is switched off', async () => {
+  it('a run fails for an event that is switched off', async () => {
     await agent.hSet(EVENTS_CONFIG, 'launch.mail', 'false')
     const { status, body } = await run({ eventType: 'launch.mail' })
     assert.equal(status, 412)
@@ -83,12 +83,12 @@ describe('the API of preflight checks', () => {
     )
   })
 
-  it('runs without a body: full, and for no event type', async () => {
+  it('a run without a body is full and has no event type', async () => {
     const { status, body } = await ask('/api/preflight/run', { method: 'POST' })
     assert.deepEqual([status, body.mode, body.eventType, body.triggeredBy], [200, 'full', 'none', 'api'])
   })
 
-  it('does the work once for a hundred who ask for the same at the same time', async () => {
+  it('a hundred equal requests at the same time share one run', async () => {
     const before = await agent.xLen(PREFLIGHT_REPORTS)
     const shared = globalThis as { preflightWork?: number; preflightHold?: Promise<void> }
     let release = () => {}
@@ -101,7 +101,8 @@ describe('the API of preflight checks', () => {
     const asked = Array.from({ length: 100 }, () => run({ eventType: 'launch.work', userId: 'u' }))
     await eventually(() => sent === 100, 'all requests to be sent')
     unsubscribe('undici:request:bodySent', count)
-    // Their bytes are in the kernel: the gateway has read them before it answers what comes later.
+    // Their bytes are in the kernel already: the gateway reads them before it answers later
+    // requests.
     for (let i = 0; i < 2; i++) await fetch(`${gateway.http}/version`)
     release()
     const answers = await Promise.all(asked)
@@ -112,7 +113,7 @@ describe('the API of preflight checks', () => {
     assert.equal(await agent.xLen(PREFLIGHT_REPORTS), before + 1)
   })
 
-  it('refuses what it cannot run with 400 and the field, and nothing happens', async () => {
+  it('an invalid run request gets 400 with the field, and no check runs', async () => {
     const before = await gateway.metric('wsproxy_preflight_runs_total')
     for (const [body, field] of [
       ['{', undefined],
@@ -139,12 +140,12 @@ describe('the API of preflight checks', () => {
     assert.equal(await gateway.metric('wsproxy_preflight_runs_total'), before)
   })
 
-  it('refuses a body that is too large with 413', async () => {
+  it('a body that is too large gets 413', async () => {
     const { status, body } = await run({ metadata: { a: 'x'.repeat(20_000) } })
     assert.deepEqual([status, body.error.code], [413, 'body-too-large'])
   })
 
-  it('refuses everything without the token, and with another', async () => {
+  it('every call without the right token is refused', async () => {
     for (const [path, method] of [
       ['/api/preflight/run', 'POST'],
       ['/api/preflight/reports', 'GET'],
@@ -163,7 +164,7 @@ describe('the API of preflight checks', () => {
     }
   })
 
-  it('lists reports with filters, page by page', async () => {
+  it('reports are listed with filters, page by page', async () => {
     const { body } = await ask('/api/preflight/reports?limit=2')
     const [first, second] = body.reports as Report[]
     const rest = await ask(`/api/preflight/reports?limit=1&before=${body.next}`)
@@ -179,7 +180,7 @@ describe('the API of preflight checks', () => {
     assert.equal((await ask('/api/preflight/reports/0mwpw71zn-000000000000003d')).status, 404)
   })
 
-  it('refuses parameters that cannot be, and names them', async () => {
+  it('invalid parameters get 400 with the name of the parameter', async () => {
     for (const [query, field] of [
       ['reports?limit=0', 'limit'],
       ['reports?limit=201', 'limit'],
@@ -196,7 +197,7 @@ describe('the API of preflight checks', () => {
     }
   })
 
-  it('gives statistics, and all of the monitoring page as JSON', async () => {
+  it('statistics and all content of the monitoring page are available as JSON', async () => {
     const { body } = await ask('/api/preflight/stats?window=1h')
     assert.equal(body.window, '1h')
     assert.ok(Number(body.totalRuns) >= 4)
@@ -206,7 +207,7 @@ describe('the API of preflight checks', () => {
     assert.ok(Number((page.body.stats as Record<string, unknown>).totalRuns) >= 4)
   })
 
-  it('counts runs, durations and failures; an event type that is not configured counts as other', async () => {
+  it('metrics count runs, durations and failures; an unconfigured event type counts as other', async () => {
     const runs = (labels: Record<string, string>) => gateway.metric('wsproxy_preflight_runs_total', labels)
     assert.ok((await runs({ mode: 'full', event_type: 'launch.sms', result: 'pass' })) >= 1)
     assert.ok((await runs({ mode: 'full', event_type: 'launch.mail', result: 'fail' })) >= 1)
@@ -219,12 +220,12 @@ describe('the API of preflight checks', () => {
     assert.equal(await gateway.metric('wsproxy_preflight_unrecorded_total'), 0)
   })
 
-  it('counts no connection and logs none for the upgrade that a check makes', async () => {
+  it('the upgrade of a check is neither counted nor logged as a connection', async () => {
     assert.equal(await gateway.metric('wsproxy_connections_total'), 0)
     assert.ok(!gateway.log.some(({ event }) => event === 'accepted'))
   })
 
-  it('gives the page to whoever asks for one, with a policy that allows nothing inline but by its hash', async () => {
+  it('the page is public, with a policy that allows inline code by hash only', async () => {
     const response = await fetch(`${gateway.http}/admin/monitoring`)
     assert.equal(response.headers.get('content-type'), 'text/html; charset=utf-8')
     const policy = response.headers.get('content-security-policy')!
@@ -238,7 +239,7 @@ describe('the API of preflight checks', () => {
     assert.doesNotMatch(html, /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\bon\w+=|style=/)
   })
 
-  it('signs a browser in by a cookie that no script and no other site gets', async () => {
+  it('sign-in sets a cookie that scripts cannot read and other sites cannot send', async () => {
     const signIn = (body: unknown, headers = {}) =>
       fetch(`${gateway.http}/admin/sign-in`, { method: 'POST', body: JSON.stringify(body), headers })
     const response = await signIn({ token: TOKEN })
@@ -276,7 +277,7 @@ describe('the API of preflight checks', () => {
 })
 
 describe('preflight without ADMIN_TOKEN', () => {
-  it('refuses admin calls and sign-ins, and /ready works', async (t) => {
+  it('without ADMIN_TOKEN, admin calls and sign-ins are refused and /ready works', async (t) => {
     const gateway = await gatewayFor(t)
     for (const [path, init] of [
       ['/api/preflight/run', { method: 'POST' }],
@@ -292,7 +293,7 @@ describe('preflight without ADMIN_TOKEN', () => {
 })
 
 describe('a Redis that dies in the middle of a run', { skip: withoutRealRedis }, () => {
-  it('ends the run with a report, which is recorded when Redis is back', async (t) => {
+  it('a run whose Redis dies ends with a report, which is stored when Redis is back', async (t) => {
     const folder = checkFolderFor(t)
     const wait = `await new Promise((done) => { globalThis.preflightGoOn = done }); return { status: 'pass', message: '' }`
     folder.add('wait.js', checkSource('wait', wait, 7))

@@ -28,7 +28,7 @@ describe('the recorder of preflight runs', () => {
   }
   const unrecorded = async () => (await metrics.preflightUnrecorded.get()).values[0]?.value ?? 0
 
-  it('keeps reports in their order, and tries again when Redis is away', async () => {
+  it('the recorder stores reports in order and retries while Redis is away', async () => {
     let away = true
     const keep = async (report: Report) => {
       if (away) throw new RedisUnavailable('away')
@@ -44,7 +44,7 @@ describe('the recorder of preflight runs', () => {
     await made.stop(100)
   })
 
-  it('counts and logs what Redis refuses, and goes on', async () => {
+  it('the recorder counts and logs a report that Redis refuses, and goes on', async () => {
     const keep = async (report: Report) => {
       if (report.eventType === 'bad') throw new Error('OOM command not allowed')
       kept.push(report)
@@ -58,7 +58,7 @@ describe('the recorder of preflight runs', () => {
     await made.stop(100)
   })
 
-  it('holds a hundred at the most, and counts those that go for it', async () => {
+  it('the recorder queues at most a hundred reports and counts those that it drops', async () => {
     const made = recorder({ keep: () => Promise.reject(new RedisUnavailable('away')) })
     for (let i = 0; i < 130; i++) made.keep(newReport())
     assert.equal(await unrecorded(), 30)
@@ -66,7 +66,7 @@ describe('the recorder of preflight runs', () => {
     assert.equal(await unrecorded(), 130, 'what is left at the end is counted, too')
   })
 
-  it('never waits longer at the end than it is given, for a Redis that hangs', async (t) => {
+  it('stop of the recorder ends within its timeout while Redis hangs', async (t) => {
     const made = recorder({ keep: () => new Promise(() => {}) })
     made.keep(newReport())
     const clock = new VirtualClock()
@@ -77,7 +77,7 @@ describe('the recorder of preflight runs', () => {
     assert.equal(await unrecorded(), 1)
   })
 
-  it('is not disturbed by somebody who is told and throws', async () => {
+  it('the recorder survives a sink that throws', async () => {
     const send = () => {
       throw new Error('no')
     }

@@ -39,7 +39,7 @@ describe('the reports in Redis', () => {
     return statsOf(buckets, await reports.counts(buckets), now)
   }
 
-  it('are found again by their id, whole', async () => {
+  it('a report is found by its id, unchanged', async () => {
     const report = newReport({ eventType: 'mail', metadata: { a: ['é', 1] }, triggeredBy: 'ci' })
     await reports.add(report, Date.now())
     assert.deepEqual(await reports.find(report.id), report)
@@ -47,7 +47,7 @@ describe('the reports in Redis', () => {
     for (const id of ['', 'x', '../x', `${report.id}0`, '*']) assert.equal(await reports.find(id), undefined)
   })
 
-  it('are an entry each in one stream, with what is counted beside it, all in one slot of a cluster', async () => {
+  it('reports are entries of one stream, with their counts in the same slot of a cluster', async () => {
     await reports.add(newReport(), Date.now())
     assert.equal(await client.xLen(PREFLIGHT_REPORTS), 1)
     const keys = (await client.keys('*')).sort()
@@ -57,14 +57,14 @@ describe('the reports in Redis', () => {
       if (key !== PREFLIGHT_REPORTS) assert.ok((await client.ttl(key)) > RETENTION_MS / 1000)
   })
 
-  it('are recorded once, however often that is tried', async () => {
+  it('a report is stored once, however often the call is repeated', async () => {
     const report = newReport()
     for (let i = 0; i < 3; i++) await reports.add(report, Date.now())
     assert.equal(await client.xLen(PREFLIGHT_REPORTS), 1)
     assert.equal((await stats(DAY_MS)).totalRuns, 1)
   })
 
-  it('are listed newest first, page by page, none twice and none left out', async () => {
+  it('reports are listed newest first, page by page, none twice and none left out', async () => {
     const all = Array.from({ length: 25 }, () => newReport())
     for (const report of all) await reports.add(report, Date.now())
     const seen: string[] = []
@@ -77,7 +77,7 @@ describe('the reports in Redis', () => {
     assert.deepEqual(seen, all.map(({ id }) => id).reverse())
   })
 
-  it('are listed by event type and outcome, and tell where to go on when the look was cut short', async () => {
+  it('reports are listed by event type and outcome, with a position to continue from after a cut', async () => {
     const wanted = newReport({ eventType: 'mail', ...failing('redis') })
     await reports.add(wanted, Date.now())
     await reports.add(newReport({ eventType: 'mail' }), Date.now())
@@ -90,7 +90,7 @@ describe('the reports in Redis', () => {
     assert.equal((await reports.list({ limit: 10, healthy: true, before: first.next! })).reports.length, 1)
   })
 
-  it('are listed from a moment on', async () => {
+  it('reports are listed from a given time on', async () => {
     await reports.add(newReport(), Date.now())
     assert.equal((await reports.list({ limit: 10, before: String(Date.now() + 1000) })).reports.length, 1)
     assert.deepEqual(await reports.list({ limit: 10, before: String(Date.now() - 60_000) }), {
@@ -99,7 +99,7 @@ describe('the reports in Redis', () => {
     })
   })
 
-  it('go when they are older than they are kept', async () => {
+  it('reports older than the retention are removed', async () => {
     const old = newReport()
     await reports.add(old, Date.now())
     await reports.add(newReport(), Date.now() + RETENTION_MS + 1000)
@@ -107,7 +107,7 @@ describe('the reports in Redis', () => {
     assert.equal(await reports.find(old.id), undefined)
   })
 
-  it('are counted: runs, success, mean duration, event types, and what fails how often', async () => {
+  it('statistics hold runs, success rate, mean duration, event types and the failures of each check', async () => {
     const now = Date.now()
     const [first, last] = [now - 20 * 60_000, now - 1000]
     await reports.add(newReport({ ...at(last), ...failing('redis'), durationMs: 10 }), now)
@@ -129,7 +129,7 @@ describe('the reports in Redis', () => {
     assert.deepEqual([sum('passed'), sum('warned'), sum('failed')], [1, 1, 2])
   })
 
-  it('name the ten checks that fail most, and no rate above 1', async () => {
+  it('statistics name the ten checks that fail most, with no rate above 1', async () => {
     for (let check = 0; check < 12; check++)
       for (let i = 0; i <= check; i++) await reports.add(newReport(failing(`check-${check}`)), Date.now())
     const { topFailures } = await stats(HOUR_MS)
@@ -143,20 +143,20 @@ describe('the reports in Redis', () => {
     )
   })
 
-  it('count a hundred event types by name, and further ones together', async () => {
+  it('statistics count a hundred event types by name and further ones together', async () => {
     for (let i = 0; i < 105; i++) await reports.add(newReport({ eventType: `type-${i}` }), Date.now())
     const { eventTypes, totalRuns } = await stats(HOUR_MS)
     assert.equal(totalRuns, 105)
     assert.deepEqual(eventTypes[0], { eventType: 'other', runs: 5 })
   })
 
-  it('count nothing where there is nothing', async () => {
+  it('statistics without runs hold zeros and nulls', async () => {
     const { totalRuns, successRate, meanDurationMs, outcomes } = await stats(DAY_MS)
     assert.deepEqual([totalRuns, successRate, meanDurationMs], [0, null, null])
     assert.equal(outcomes.length, 25)
   })
 
-  it('of two weeks, a hundred thousand, give their statistics in a tenth of a second', {
+  it('statistics over a hundred thousand reports of two weeks take a tenth of a second', {
     skip: withoutRealRedis,
     timeout: 120_000,
   }, async () => {
@@ -181,7 +181,7 @@ describe('the reports in Redis', () => {
 describe('the buckets of a window', () => {
   const NOW = Date.UTC(2026, 4, 10, 12, 34)
 
-  it('are the hours from the one in which it begins, up to two days', () => {
+  it('a window of up to two days consists of hours, from the hour in which it begins', () => {
     const buckets = bucketsOf(DAY_MS, NOW)
     assert.equal(buckets.length, 25)
     assert.ok(buckets.every(({ unit }) => unit === 'hour'))
@@ -189,7 +189,7 @@ describe('the buckets of a window', () => {
     assert.equal(buckets.at(-1)!.from, Date.UTC(2026, 4, 10, 12))
   })
 
-  it('are whole days where they can be in a longer one, each moment once', () => {
+  it('a longer window consists of whole days where possible and covers each moment once', () => {
     const buckets = bucketsOf(14 * DAY_MS, NOW)
     assert.equal(buckets[0]!.from, Date.UTC(2026, 3, 26, 12))
     let next = buckets[0]!.from

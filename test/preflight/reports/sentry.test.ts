@@ -52,7 +52,7 @@ describe('Sentry', { skip: missing }, () => {
     server.close()
   })
 
-  it('gets an event for an unhealthy run, with the report, a breadcrumb a check, and the ids as tags; none for a healthy one', async () => {
+  it('Sentry gets an event for an unhealthy run only, with the report, a breadcrumb a check, and ids as tags', async () => {
     const sink = (await openSentry(dsn, keptLog().log))!
     sink.send(newReport({ userId: 'healthy' }))
     const report = newReport({
@@ -98,7 +98,7 @@ describe('Sentry', { skip: missing }, () => {
     assert.deepEqual([event.request, event.user], [undefined, undefined])
   })
 
-  it('gets an event from wsproxy doctor when a check fails', async () => {
+  it('Sentry gets an event from wsproxy doctor when a check fails', async () => {
     const before = events.length
     const env = { REDIS_URL: 'redis://127.0.0.1:1', SENTRY_DSN: dsn, LISTEN_ADDR: '127.0.0.1:0' }
     assert.equal((await run(['doctor'], { env })).status, 1)
@@ -106,7 +106,7 @@ describe('Sentry', { skip: missing }, () => {
     assert.match(events.at(-1)!.message, /^preflight failed: redis, redis-pubsub/)
   })
 
-  it('is not opened with an invalid DSN, which is a warning in the log', async (t) => {
+  it('an invalid SENTRY_DSN disables Sentry with a warning in the log', async (t) => {
     // Sentry writes a line of its own to the console.
     const written = t.mock.method(console, 'error', () => {})
     const { log, lines } = keptLog()

@@ -22,7 +22,7 @@ const SERVER = framesOf(SCHEMA, 'server')
 const FRAMES = [...CLIENT, ...SERVER]
 const propertiesOf = (contract: Loose, frame: string) => contract.$defs[frame]!.properties as Properties
 
-/** Changes that are surely of a level, each in a place that a number picks. */
+/** Changes with a known level, each at a place that a number picks. */
 const MUTATIONS: Record<string, [Level, (contract: Loose, pick: number) => void]> = {
   'other words': [
     'patch',
@@ -133,7 +133,7 @@ const RANK: Record<Level, number> = { none: 0, patch: 1, minor: 2, major: 3 }
 const changed = (contract: Loose) => difference(SCHEMA, contract as unknown as ContractSchema, '')
 
 describe('the difference of two contracts', () => {
-  it('is none between a contract and itself, in whatever order its keys are', () => {
+  it('a contract does not differ from itself, whatever the order of its keys', () => {
     const shuffled = JSON.parse(schemaText, (_, value) =>
       typeof value === 'object' && value !== null && !Array.isArray(value)
         ? Object.fromEntries(Object.entries(value).reverse())
@@ -143,7 +143,7 @@ describe('the difference of two contracts', () => {
   })
 
   for (const [what, [level, mutate]] of Object.entries(MUTATIONS)) {
-    it(`calls ${what} ${level}`, () => {
+    it(`the diff calls ${what} ${level}`, () => {
       for (let i = 0; i < 24; i++) {
         const contract = load()
         mutate(contract, i)
@@ -154,7 +154,7 @@ describe('the difference of two contracts', () => {
     })
   }
 
-  it('is of the highest level of all changes, and is never less for one more of them', () => {
+  it('a difference has the highest level of its changes, which further changes never lower', () => {
     const names = fc.uniqueArray(fc.tuple(fc.constantFrom(...Object.keys(MUTATIONS)), fc.nat(23)), {
       minLength: 1,
       maxLength: 4,
@@ -166,7 +166,7 @@ describe('the difference of two contracts', () => {
         try {
           MUTATIONS[name]![1](contract, i)
         } catch {
-          // What it would change is gone already.
+          // The member to change is already gone.
         }
       }
       const expected = Math.max(...picked.map(([name]) => RANK[MUTATIONS[name]![0]]))
@@ -181,7 +181,7 @@ describe('the version of a contract', () => {
   const version = fc.tuple(fc.nat(9), fc.nat(9), fc.nat(9))
   const NOTE = (text: string) => `# Changes\n\n## Contract ${text}\n\nMigration: rename it.\n\n## Contract 0.0.0\n`
 
-  it('has to rise by as much as the change, or by more, and never falls', () => {
+  it('the version must rise by at least the level of the change and never falls', () => {
     const levels = fc.constantFrom<Level>('none', 'patch', 'minor', 'major')
     const property = fc.property(version, version, levels, (from, to, level) => {
       const by = raised(from.join('.'), to.join('.'))
@@ -194,7 +194,7 @@ describe('the version of a contract', () => {
     assertProperty(property, { numRuns: 1000 })
   })
 
-  it('of a major change has a note with a migration in its own part', () => {
+  it('a major change needs a migration note in its own section', () => {
     assert.deepEqual(verdictOn('major', '1.0.0', '2.0.0', NOTE('2.0.0')), [])
     for (const changelog of [
       '',
@@ -205,7 +205,7 @@ describe('the version of a contract', () => {
     }
   })
 
-  it('is three numbers', () => {
+  it('a contract version is three numbers', () => {
     for (const text of ['', '1', '1.0', '1.0.0-beta', 'v1.0.0']) assert.equal(raised('1.0.0', text), undefined)
   })
 })
@@ -219,7 +219,7 @@ describe('npm run contract:diff', () => {
       (error) => error,
     )
 
-  it('exits with 0, 1 or 2: raised enough, not enough, cannot tell', async () => {
+  it('contract:diff exits with 0, 1 or 2: raised enough, not enough, unreadable', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'wsproxy-contract-'))
     try {
       const write = (name: string, change: (contract: Loose) => void) => {
