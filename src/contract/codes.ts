@@ -5,17 +5,20 @@ import type { ErrorCode } from './live/types.gen.ts'
  * docs/reference/codes.md explains each; a test compares the two.
  */
 
-/** A refusal before the upgrade: an HTTP response. `retryAfter` says that a `Retry-After` goes with it. */
+/**
+ * A refusal of an upgrade or of an HTTP call, as an HTTP response. `retryAfter` adds a
+ * `Retry-After` header.
+ */
 export interface Refusal {
   readonly kind: 'refusal'
   readonly code: string
-  /** Status line, as it is written. */
+  /** Status code and reason phrase. */
   readonly status: string
   readonly message: string
   /** The field of the request that is wrong; only in a `bad-request`. */
   readonly field?: string | undefined
   readonly retryAfter?: boolean
-  /** Headers that belong to this refusal (RFC 9110 demands one for 401, 405 and 426). */
+  /** Headers of this refusal. RFC 9110 requires one for 401, 405 and 426. */
   readonly headers?: Readonly<Record<string, string>>
 }
 
@@ -86,7 +89,9 @@ export const upgradeResults: readonly string[] = ['accepted', 'aborted', ...Obje
 export interface Close {
   readonly code: number
   readonly reason: string
-  /** `reason` of the live door's `disconnect_notice` before this close; by default the close reason. */
+  /**
+   * `reason` of the live door's `disconnect_notice` before this close; by default the close reason.
+   */
   readonly notice?: string
   /** Whether the client should reconnect by itself; by default it should not. */
   readonly reconnect?: boolean
@@ -112,16 +117,22 @@ export const idleClose: Required<Close> = Object.freeze({ ...closes.notHeard, re
 const CLIENT_CLOSE_CODES = [1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1011]
 const LABELLED_CODES = new Set([...CLIENT_CLOSE_CODES, ...Object.values(closes).map(({ code }) => code)])
 
-/** Label `code` of `disconnections_total`. A code that a client made up is `other`, so that the label stays small. */
+/**
+ * Label `code` of `disconnections_total`. A code that a client made up is `other`, so that the
+ * label stays small.
+ */
 export const closeLabel = (code: number): string => (LABELLED_CODES.has(code) ? String(code) : 'other')
 
 const MAX_REASON_BYTES = 123
 
-/** An operator wants a socket gone: a normal end, with as much of the operator's words as a close may hold. */
+/**
+ * The close of a socket that an operator disconnects: code 1000, and the operator's words cut to
+ * 123 bytes.
+ */
 export function disconnectedBy(reason: string): Close {
   const bytes = Buffer.from(reason || 'disconnected by an operator')
   let end = Math.min(bytes.length, MAX_REASON_BYTES)
-  // Not within a character.
+  // Cut at the start of a character of UTF-8.
   while (end < bytes.length && (bytes[end]! & 0xc0) === 0x80) end--
   return { code: closes.streamEnd.code, reason: bytes.toString('utf8', 0, end) }
 }
@@ -137,7 +148,10 @@ export const frameErrors = Object.freeze({
 
 export type FrameErrorCode = keyof typeof frameErrors
 
-/** Codes of the live door's `error` frames, and how their messages begin. They are an enumeration of its schema as well. */
+/**
+ * Codes of the live door's `error` frames, and how their messages begin. The schema lists the same
+ * codes.
+ */
 export const liveErrors = Object.freeze({
   'protocol-violation': 'Invalid message',
   'message-too-large': 'Message too large',

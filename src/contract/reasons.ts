@@ -1,6 +1,6 @@
 /**
- * The closed lists behind the labels `reason` and `type` of the metrics. Metrics starts every series
- * of them at 0, and the pages for operators explain each value.
+ * The closed lists behind the labels `reason` and `type` of the metrics. Metrics starts every
+ * series of them at 0, and the pages for operators explain each value.
  */
 
 /** Label `type` of `errors_total`: the part of the gateway that failed. */
@@ -28,7 +28,7 @@ export const LOSS_REASONS = [
   'closing',
 ] as const
 
-/** Why a message did not reach whom it was for. A closed list. */
+/** Why a message did not reach its receiver. */
 export type LossReason = (typeof LOSS_REASONS)[number]
 
 export const GAP_REASONS = [
@@ -40,5 +40,5 @@ export const GAP_REASONS = [
   'drain',
 ] as const
 
-/** Why messages may have been lost, where nobody can tell how many. A closed list. */
+/** Why messages may have been lost when their number is unknown. */
 export type GapReason = (typeof GAP_REASONS)[number]

@@ -2,12 +2,15 @@ import { createHmac } from 'node:crypto'
 import { type Refusal, refusals } from '../contract/codes.ts'
 import { bearerToken, sameSecret } from '../platform/secrets.ts'
 
-/** Name of the cookie that a browser gets for the token. */
+/** Name of the cookie that a browser receives for the token. */
 export const ADMIN_COOKIE = 'wsproxy_admin'
 /** How long a sign-in lasts, in seconds. */
 export const ADMIN_COOKIE_S = 12 * 3600
 
-/** Who may make admin calls: whoever knows `ADMIN_TOKEN`, or has a cookie that was given for it. Nobody, where no token is set. */
+/**
+ * Checks admin calls: they need `ADMIN_TOKEN`, or the cookie of a sign-in. Without a token admin
+ * calls are disabled.
+ */
 export class Admin {
   readonly #token: string | undefined
 
@@ -15,7 +18,9 @@ export class Admin {
     this.#token = token
   }
 
-  /** Why a request with these headers may not make an admin call; undefined: it may. */
+  /**
+   * Returns the refusal of a request with these headers, or undefined when it may make admin calls.
+   */
   check({ authorization = '', cookie = '' }: Readonly<Record<string, string>>): Refusal | undefined {
     if (this.#token === undefined) return refusals['admin-disabled']
     const bearer = bearerToken(authorization)
@@ -23,12 +28,12 @@ export class Admin {
     return this.#isGranted(cookieIn(cookie)) ? undefined : refusals['admin-required']
   }
 
-  /** Whether this is the token; takes the same time whatever it is. */
+  /** Whether this is the admin token. The time it takes does not depend on the text. */
   accepts(token: string): boolean {
     return this.#token !== undefined && sameSecret(token, this.#token)
   }
 
-  /** A cookie value that is as good as the token for `ADMIN_COOKIE_S`, on every instance that has the same token. */
+  /** A cookie value that is valid for `ADMIN_COOKIE_S`, on every instance with the same token. */
   grant(now = Date.now()): string {
     const until = String(Math.floor(now / 1000) + ADMIN_COOKIE_S)
     return `${until}.${this.#sign(until)}`
@@ -44,7 +49,7 @@ export class Admin {
   }
 }
 
-/** The value of our cookie in a `Cookie` header (RFC 6265, section 4.2.1); '' when it is not there. */
+/** The value of our cookie in a `Cookie` header (RFC 6265, section 4.2.1); '' without it. */
 function cookieIn(header: string): string {
   for (const pair of header.split(';')) {
     const [name, value = ''] = pair.trim().split('=', 2)

@@ -1,15 +1,18 @@
 import { type ApiResponse, json } from './response.ts'
 import type { Route } from './routes.ts'
 
-/** What the probes need to know. */
+/** The state that the probes report. */
 export interface ProbeParts {
-  /** Resolves with the round trip in ms, or undefined when Redis did not answer within `deadlineMs`. */
+  /**
+   * Resolves with the round trip in ms, or with undefined when Redis does not answer within
+   * `deadlineMs`.
+   */
   readonly pingRedis: (deadlineMs: number) => Promise<number | undefined>
-  /** The answer to whether upgrades are taken. */
+  /** Answers whether upgrades are accepted. */
   readonly ready: () => Promise<ApiResponse>
   readonly sockets: () => number
   readonly version: Readonly<Record<string, string>>
-  /** Undefined: not served. */
+  /** Undefined when metrics are not served. */
   readonly metrics: (() => Promise<ApiResponse>) | undefined
 }
 
@@ -18,7 +21,9 @@ export const HEALTHY_MS = 250
 
 const get = (path: string, answer: Route['answer']): Route => ({ method: 'GET', path, answer })
 
-/** What load balancers ask; it stays with the doors when there is an admin port. */
+/**
+ * The endpoints for load balancers. They stay on the port of the doors when there is an admin port.
+ */
 export function probes(parts: ProbeParts): Route[] {
   const startedAt = Date.now()
   return [
@@ -36,7 +41,7 @@ export function probes(parts: ProbeParts): Route[] {
   ]
 }
 
-/** What operators ask: on the admin port when there is one. */
+/** The endpoints for operators, on the admin port when there is one. */
 export function about(parts: ProbeParts): Route[] {
   return [
     ...(parts.metrics ? [get('/metrics', parts.metrics)] : []),

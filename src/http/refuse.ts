@@ -30,7 +30,10 @@ export function respond(res: HttpResponse, refusal: Refusal): void {
   })
 }
 
-/** Resolves with what `work` answers, or with the refusal when Redis is away or does not answer within 2 s. */
+/**
+ * Resolves with what `work` answers, or with the refusal when Redis is away or does not answer
+ * within 2 s.
+ */
 export async function withRedis(work: () => Promise<ApiResponse>): Promise<ApiResponse> {
   try {
     return await within(work(), REDIS_DEADLINE_MS)

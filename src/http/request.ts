@@ -1,6 +1,9 @@
 import type { HttpRequest, HttpResponse } from '../platform/uws.ts'
 
-/** RFC 6455, section 4.2.1. uWebSockets.js itself looks at nothing but the length of the key. */
+/**
+ * Whether the headers are those of an upgrade (RFC 6455, section 4.2.1). uWebSockets.js only checks
+ * the length of the key.
+ */
 export function isUpgrade(req: HttpRequest): boolean {
   return (
     lists(req, 'upgrade', /(^|,)\s*websocket\s*(,|$)/i) &&
@@ -12,7 +15,10 @@ export function isUpgrade(req: HttpRequest): boolean {
 const lists = (req: HttpRequest, name: string, entry: RegExp): boolean =>
   entry.test(req.getHeader(name)) || entry.test(listHeader(req, name))
 
-/** A list header as one text: a proxy may have added a line of its own, and `getHeader` knows only the first (RFC 9110, section 5.3). */
+/**
+ * All lines of a list header, joined (RFC 9110, section 5.3). A proxy may have added a line, and
+ * `getHeader` returns only the first.
+ */
 export function listHeader(req: HttpRequest, name: string): string {
   const lines: string[] = []
   req.forEach((key, value) => {
@@ -21,7 +27,10 @@ export function listHeader(req: HttpRequest, name: string): string {
   return lines.join(',')
 }
 
-/** Where a request comes from, as far as the proxy in front of us is trusted with it. */
+/**
+ * The address of the client, taken from the proxy in front of the gateway only as far as
+ * `trustProxy` says.
+ */
 export function clientAddress(
   res: HttpResponse,
   req: HttpRequest,
@@ -32,6 +41,6 @@ export function clientAddress(
   if (trustProxy === 'proxy-protocol') {
     return Buffer.from(res.getProxiedRemoteAddressAsText()).toString('latin1') || direct()
   }
-  // Only the last entry was written by the proxy in front of us; those before it are the client's own words.
+  // The proxy in front of the gateway wrote the last entry; the client may have written all others.
   return listHeader(req, 'x-forwarded-for').split(',').at(-1)?.trim() || direct()
 }

@@ -14,7 +14,7 @@ export interface ApiRequest {
   readonly headers: Readonly<Record<(typeof HEADERS)[number], string>>
   /** Empty for GET and HEAD. */
   readonly body: Buffer
-  /** Who asks, as the socket says. */
+  /** The peer address of the TCP connection. */
   readonly address: string
 }
 
@@ -24,14 +24,14 @@ export interface Route {
   readonly method: 'GET' | 'POST'
   /** `/api/things/:id`. */
   readonly path: string
-  /** Needs `ADMIN_TOKEN`; who has none is refused before a body is read. */
+  /** Needs admin rights. A request without them is refused before its body is read. */
   readonly admin?: true
-  /** Default 64 KiB; past it 413. */
+  /** Default 64 KiB. A larger body is refused with 413. */
   readonly maxBodyBytes?: number
-  readonly answer: (asked: ApiRequest) => ApiResponse | Promise<ApiResponse>
+  readonly answer: (request: ApiRequest) => ApiResponse | Promise<ApiResponse>
 }
 
-/** Thrown by an endpoint: 400 with this message, and with the field that is wrong. */
+/** An endpoint throws this to answer 400 with this message, and with the field that is wrong. */
 export class BadRequest extends Error {
   readonly field: string | undefined
 
@@ -44,7 +44,7 @@ export class BadRequest extends Error {
 const HEADERS = ['accept', 'authorization', 'content-type', 'cookie', 'origin', 'x-forwarded-proto'] as const
 const MAX_BODY_BYTES = 64 * 1024
 
-/** The body as JSON. @throws BadRequest when it is not. */
+/** Parses the body as JSON. @throws BadRequest when it is not JSON. */
 export function parseJson({ body }: ApiRequest): unknown {
   try {
     return JSON.parse(body.toString('utf8'))
@@ -53,7 +53,7 @@ export function parseJson({ body }: ApiRequest): unknown {
   }
 }
 
-/** Serves each route; another method of a path that is known gets 405. */
+/** Serves the routes. Other methods of their paths are refused with 405. */
 export function serve(
   app: TemplatedApp,
   routes: readonly Route[],
@@ -66,22 +66,23 @@ export function serve(
       const method = req.getMethod().toUpperCase()
       const route = here.find((each) => each.method === (method === 'HEAD' ? 'GET' : method))
       if (!route) return respond(res, { ...refusals['method-not-allowed'], headers: { Allow: allow } })
-      let asked: ApiRequest | undefined
+      let request: ApiRequest | undefined
       try {
-        asked = copy(res, req, method, path)
+        request = copy(res, req, method, path)
       } catch {
         return respond(res, { ...refusals['bad-request'], message: 'The path is not valid percent-encoding.' })
       }
-      const refusal = (route.admin && admin.check(asked.headers)) ?? forged(asked)
+      const refusal = (route.admin && admin.check(request.headers)) ?? forged(request)
       if (refusal) return respond(res, refusal)
-      void answer(res, route, asked, fault)
+      void answer(res, route, request, fault)
     })
   }
 }
 
 /**
- * A page of another origin can make a browser post with its cookies, but not as JSON without asking first (Fetch standard, CORS-safelisted
- * request headers), and nobody answers that. Who brings a token is no such page.
+ * CSRF guard: with a cookie, a POST must be application/json. A page of another origin cannot send
+ * that without a CORS preflight (Fetch standard, CORS-safelisted request headers), which the
+ * gateway does not answer. A request with Authorization is exempt.
  */
 function forged({ method, headers }: ApiRequest): Refusal | undefined {
   if (method !== 'POST' || headers.cookie === '' || headers.authorization !== '') return undefined
@@ -105,7 +106,7 @@ function copy(res: HttpResponse, req: HttpRequest, method: string, path: string)
 async function answer(
   res: HttpResponse,
   route: Route,
-  asked: ApiRequest,
+  request: ApiRequest,
   fault: (error: unknown) => void,
 ): Promise<void> {
   let aborted = false
@@ -114,24 +115,24 @@ async function answer(
     aborted = true
     gone()
   })
-  let given: ApiResponse
+  let response: ApiResponse
   try {
     const body =
       route.method === 'POST'
         ? await readBody(res, route.maxBodyBytes ?? MAX_BODY_BYTES, (stop) => {
             gone = stop
           })
-        : asked.body
+        : request.body
     if (aborted) return
     if (body === undefined) return respond(res, refusals['body-too-large'])
-    given = await route.answer({ ...asked, body })
+    response = await route.answer({ ...request, body })
   } catch (error) {
-    given = answerTo(error, fault)
+    response = responseTo(error, fault)
   }
-  if (!aborted) write(res, given, asked.method === 'HEAD')
+  if (!aborted) write(res, response, request.method === 'HEAD')
 }
 
-function answerTo(error: unknown, fault: (error: unknown) => void): ApiResponse {
+function responseTo(error: unknown, fault: (error: unknown) => void): ApiResponse {
   if (error instanceof BadRequest) {
     const { message, field } = error
     return refused({ ...refusals['bad-request'], message, field })
@@ -140,7 +141,7 @@ function answerTo(error: unknown, fault: (error: unknown) => void): ApiResponse 
   return refused(refusals['internal-error'])
 }
 
-/** Resolves with undefined when it is larger than that. */
+/** Resolves with undefined when the body is larger than `maxBytes`, or the client has gone. */
 function readBody(
   res: HttpResponse,
   maxBytes: number,
@@ -153,7 +154,7 @@ function readBody(
     res.onData((chunk, isLast) => {
       bytes += chunk.byteLength
       if (bytes > maxBytes) return resolve(undefined)
-      // The chunk is uWebSockets.js' own and only valid during the call.
+      // uWebSockets.js owns the chunk, which is only valid during the call.
       chunks.push(Buffer.from(chunk.slice(0)))
       if (isLast) resolve(Buffer.concat(chunks))
     })
@@ -165,7 +166,8 @@ function write(res: HttpResponse, { status, type, body, headers = {} }: ApiRespo
     res.writeStatus(status).writeHeader('Content-Type', type)
     for (const [name, value] of Object.entries({ 'Cache-Control': 'no-store', ...headers }))
       res.writeHeader(name, value)
-    // The length as a header of ours: told to endWithoutBody, uWebSockets.js waits for that body and answers nothing more.
+    // Written as a header: with a length given to endWithoutBody, uWebSockets.js waits for that
+    // body and answers nothing more.
     if (head) res.writeHeader('Content-Length', String(Buffer.byteLength(body))).endWithoutBody()
     else res.end(body)
   })

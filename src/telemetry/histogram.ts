@@ -1,6 +1,7 @@
 /**
- * A histogram that costs a loop over its bounds and no allocation: prom-client's hashes labels at every call, which at a million
- * calls a second is more than the message itself. It goes to the registry in the shape that prom-client prints.
+ * A histogram with fixed buckets and no labels. An observation costs a loop over the bounds and no
+ * allocation. prom-client's histogram hashes labels at every call, which at a million calls a
+ * second costs more than the message itself. `get` returns the shape that prom-client prints.
  */
 export class FixedHistogram {
   readonly type = 'histogram'
@@ -12,7 +13,7 @@ export class FixedHistogram {
   readonly #counts: number[]
   #sum = 0
 
-  /** `collect` is called before each scrape. */
+  /** `collect` is called at each scrape, before the values are read. */
   constructor(name: string, help: string, bounds: readonly number[], collect?: (histogram: FixedHistogram) => void) {
     this.name = name
     this.help = help

@@ -1,20 +1,22 @@
 import { Counter, Gauge, type Registry } from 'prom-client'
 
-/** What the live door counts itself: plain numbers, read when somebody scrapes. */
+/** Counts of the live door: plain numbers that a scrape reads. */
 export interface LiveCounts {
   errorsSent: number
   backpressureDisconnects: number
   idleDisconnects: number
-  /** Payloads from Redis that were no message of a topic. */
+  /** Messages from Redis that were not fit for their topic. */
   unusable: number
-  /** Bytes of messages of topics before and after compression, each message once, where there is compression. */
+  /**
+   * Bytes of topic messages before and after compression, each message once. 0 without compression.
+   */
   plainBytes: number
   compressedBytes: number
   /** Sockets of this instance that the last broadcast reached. */
   lastFanout: number
 }
 
-/** What is known elsewhere, asked at a scrape. */
+/** Values that other parts of the gateway keep. The registry reads them at each scrape. */
 export interface LiveReadings {
   readonly sent: number
   readonly dropped: number
@@ -27,13 +29,16 @@ export interface LiveReadings {
   readonly authDenied: number
   readonly originDenied: number
   readonly disconnections: number
-  /** Subscriptions by the entry of the operator's list that admits the topic, never by what a client wrote. */
+  /**
+   * Subscriptions by the entry of `LIVE_TOPICS` that admits the topic. A client cannot make a
+   * label.
+   */
   readonly subscriptions: ReadonlyMap<string, number>
 }
 
 const PREFIX = 'wsproxy_live_'
 
-/** The metrics of the live door: part of the registry of all, and a page of their own. */
+/** The metrics of the live door. They are part of the registry, and also a page of their own. */
 export class LiveMetrics {
   readonly counts: LiveCounts = {
     errorsSent: 0,
@@ -53,21 +58,25 @@ export class LiveMetrics {
     this.#registry = registry
     const { counts } = this
     this.#counter('messages_sent_total', 'Frames handed to live sockets', (r) => r.sent)
-    this.#counter('messages_send_failures_total', 'Frames that a full send buffer had no room for', (r) => r.dropped)
+    this.#counter('messages_send_failures_total', 'Frames dropped because the send buffer was full', (r) => r.dropped)
     this.#counter('messages_received_total', 'Frames of clients, dropped ones too', (r) => r.received)
     this.#counter('messages_dropped_rate_limit_total', 'Frames of clients over the rate', (r) => r.overRate)
-    this.#counter('messages_unusable_total', 'Messages from Redis that could not be a frame', () => counts.unusable)
+    this.#counter(
+      'messages_unusable_total',
+      'Messages from Redis that were not fit for their topic',
+      () => counts.unusable,
+    )
     this.#counter('errors_sent_total', 'Error frames', () => counts.errorsSent)
     this.#counter('connections_total', 'Sockets that were opened', (r) => r.connections)
     this.#counter('disconnections_total', 'Sockets that were closed', (r) => r.disconnections)
     this.#counter('backpressure_disconnects_total', 'Sockets closed as too slow', () => counts.backpressureDisconnects)
     this.#counter('idle_disconnects_total', 'Sockets closed as idle', () => counts.idleDisconnects)
     this.#counter('auth_denied_total', 'Upgrades without the right credentials', (r) => r.authDenied)
-    this.#counter('origin_denied_total', 'Upgrades from another origin', (r) => r.originDenied)
+    this.#counter('origin_denied_total', 'Upgrades from an origin that is not allowed', (r) => r.originDenied)
     this.#counter('bytes_sent_total', 'Payload bytes handed to live sockets', (r) => r.bytesSent)
     this.#counter('bytes_received_total', 'Payload bytes of clients', (r) => r.bytesReceived)
     this.#counter('message_plain_bytes_total', 'Messages before compression', () => counts.plainBytes)
-    this.#counter('message_compressed_bytes_total', 'The same after it', () => counts.compressedBytes)
+    this.#counter('message_compressed_bytes_total', 'Messages after compression', () => counts.compressedBytes)
     this.#gauge('last_broadcast_fanout', 'Sockets here that the last broadcast reached', [], (gauge) =>
       gauge.set(counts.lastFanout),
     )
@@ -82,13 +91,13 @@ export class LiveMetrics {
     this.#read = read
   }
 
-  /** These metrics alone, as Prometheus text. */
+  /** These metrics alone, in the Prometheus text format. */
   async page(): Promise<string> {
     const texts = await Promise.all(this.#names.map((name) => this.#registry.getSingleMetricAsString(name)))
     return `${texts.join('\n\n')}\n`
   }
 
-  /** All metrics of one scrape share a reading. */
+  /** All metrics of one scrape share one reading. */
   async #readings(): Promise<LiveReadings | undefined> {
     this.#reading ??= this.#read().finally(() => {
       this.#reading = undefined

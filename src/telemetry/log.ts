@@ -1,6 +1,6 @@
 import { type DestinationStream, destination, type Logger as Pino, pino, stdTimeFunctions } from 'pino'
 
-/** What the log of one socket says of it in every line. */
+/** The fields of a socket in each of its log lines. */
 export interface LoggedConnection {
   readonly serial: number
   readonly subject: string
@@ -8,16 +8,23 @@ export interface LoggedConnection {
   readonly door: { readonly name: string; readonly subjectName: string }
 }
 
-/** JSON lines with RFC 3339 time. Never a payload and never a token: events name what happened, not what was said. */
+/**
+ * Writes JSON lines with RFC 3339 times. A line never has a payload or a token: it names the event,
+ * not the content.
+ */
 export interface Logger extends Pino {
-  /** A logger for one socket. It is made when there is something to say, since most sockets say three lines in their life. */
+  /**
+   * Makes a logger for one socket. Callers make it per line, since most sockets write three lines
+   * in their life.
+   */
   connection(connection: LoggedConnection): Pino
-  /** Writes out what is still in memory; for the end of the process. */
+  /** Writes the lines that are still in memory. Called at the end of the process. */
   flushSync(): void
 }
 
 /**
- * @param to where lines go; by default stdout, without waiting for it: a log line costs no system call of its own under load.
+ * @param to receives the lines. Default: stdout, written asynchronously, so that under load a line
+ * costs no system call of its own.
  */
 export function createLogger(level: string, to?: DestinationStream): Logger {
   const out = to ?? destination({ dest: 1, sync: false })
@@ -34,13 +41,13 @@ export function createLogger(level: string, to?: DestinationStream): Logger {
   })
 }
 
-/** The mark of this process in the ids of its sockets. */
+/** The mark of this process in the ids of its sockets: 6 letters or digits. */
 export const instance = Math.random().toString(36).slice(2, 8).padEnd(6, '0')
 
-/** An id no other instance gives: this process' mark and the number of the socket. */
+/** An id that no other instance gives: the mark of this process and the number of the socket. */
 export const connectionId = (serial: number): string => `${instance}-${serial.toString(36)}`
 
-/** The number of the socket in an id that this process gave; undefined for all other texts. */
+/** The number of the socket in an id of this process; undefined for every other text. */
 export function serialOf(id: string): number | undefined {
   const serial = Number.parseInt(id.slice(instance.length + 1), 36)
   return connectionId(serial) === id ? serial : undefined

@@ -20,15 +20,18 @@ import {
 import { FixedHistogram } from './histogram.ts'
 import { LiveMetrics } from './live.ts'
 
-/** Counts of one door that are raised a million times a second: plain numbers, read when somebody scrapes. */
+/**
+ * Counts of one door. They rise a million times a second, so they are plain numbers that a scrape
+ * reads.
+ */
 export interface DoorStats {
   framesOut: number
   bytesOut: number
-  /** Frames that a full buffer had no room for. */
+  /** Frames dropped because the send buffer was full. */
   dropped: number
   framesIn: number
   bytesIn: number
-  /** Client frames that were dropped for the rate. */
+  /** Client frames dropped because they were over the rate. */
   overRate: number
   active: number
 }
@@ -52,7 +55,7 @@ const DELAY_RESOLUTION_MS = 20
 /** The two connections that the gateway keeps to each Redis server. */
 const REDIS_LINKS = ['commands', 'subscriber']
 
-/** Everything that is counted, by its Prometheus name. One instance a gateway; never a label with an id in it. */
+/** All metrics, by their Prometheus names. Each gateway has one instance. No label holds an id. */
 export class Metrics {
   readonly registry = new Registry()
   readonly received = { redis: 0, client: 0 }
@@ -73,7 +76,7 @@ export class Metrics {
     'Sockets whose send buffer passed 80 % (warning) or was full',
     ['stage'],
   )
-  /** Plain numbers, like those of a door: a client that floods makes them rise 100,000 times a second. */
+  /** Plain numbers: a client that floods raises them 100,000 times a second. */
   readonly rateLimited = { connect: 0, frame: 0 }
   readonly #lost = new Map<LossReason, number>(LOSS_REASONS.map((reason) => [reason, 0]))
   readonly #gaps = this.#counter('gaps_total', 'Intervals in which messages may have been lost', ['reason'])
@@ -156,7 +159,7 @@ export class Metrics {
     this.#scraped('upstream_unheard_total', 'Client frames published with no subscriber', [], () => [
       [{}, this.publishedToNobody],
     ])
-    this.#scraped('lost_messages_total', 'Messages that did not reach whom they were for', ['reason'], () =>
+    this.#scraped('lost_messages_total', 'Messages that did not reach their receiver', ['reason'], () =>
       [...this.#lost].map(([reason, count]) => [{ reason }, count]),
     )
     this.#gauge('active_connections', 'Open sockets', ['door'], (gauge) => {
@@ -172,7 +175,10 @@ export class Metrics {
     this.#eventLoopDelay()
   }
 
-  /** Prometheus' `increase()` misses a series whose first sample is already 1, so every series starts at 0. */
+  /**
+   * Prometheus' `increase()` misses a series whose first sample is already 1, so every series
+   * starts at 0.
+   */
   #beginAtZero(): void {
     for (const reason of GAP_REASONS) this.#gaps.inc({ reason }, 0)
     for (const type of ERROR_TYPES) this.#errors.inc({ type }, 0)
@@ -190,12 +196,12 @@ export class Metrics {
     this.#readings = readings
   }
 
-  /** Messages that did not reach whom they were for. */
+  /** Counts messages that did not reach their receiver. */
   lose(reason: LossReason, messages = 1): void {
     this.#lost.set(reason, (this.#lost.get(reason) ?? 0) + messages)
   }
 
-  /** An interval in which messages may have been lost. */
+  /** Counts an interval in which messages may have been lost. */
   gap(reason: GapReason): void {
     this.#gaps.inc({ reason })
   }
@@ -220,7 +226,7 @@ export class Metrics {
     return [...this.#doors.values()]
   }
 
-  /** Measures nothing any more. */
+  /** Stops the measuring. */
   stop(): void {
     this.#delay.disable()
     this.registry.clear()
@@ -245,7 +251,7 @@ export class Metrics {
     })
   }
 
-  /** A counter whose value lives elsewhere. */
+  /** A counter whose values are read at each scrape. */
   #scraped<L extends string>(name: string, help: string, labelNames: L[], read: () => [object, number][]): void {
     this.#counter(name, help, labelNames, function collect() {
       this.reset()
@@ -272,7 +278,7 @@ export class Metrics {
       'How late timers of the event loop were since the last scrape',
       ['quantile'],
       (gauge) => {
-        // What Node records is the whole interval between two of its ticks.
+        // Node records the whole interval between two ticks, so the resolution is subtracted.
         const late = (quantile: string) =>
           Math.max(0, delay.percentile(Number(quantile) * 100) / 1e6 - DELAY_RESOLUTION_MS) / 1e3
         for (const quantile of QUANTILES) gauge.set({ quantile }, late(quantile))

@@ -9,15 +9,21 @@ import {
 } from '@opentelemetry/api'
 import { VERSION } from '../platform/version.ts'
 
-/** One thing that is being traced. */
+/** A span that has not ended. */
 export interface SpanHandle {
-  /** For what follows from it. */
+  /** For spans that link to this one. */
   readonly context: SpanContext
-  /** Over: how it ended, as the metrics call it, and whom it was for, where that is known by then. Only the first call counts. */
+  /**
+   * Ends the span with the result, as the metrics call it, and the subject where it is known. Later
+   * calls do nothing.
+   */
   end(result: string, subject?: string): void
 }
 
-/** A trace of each handshake and of each upstream publish. Where it is off there is none of these objects, and the hot path asks no more than that. */
+/**
+ * Traces each handshake and each upstream publish. Without tracing there is no such object, and the
+ * hot path only checks for undefined.
+ */
 export class Tracing {
   readonly #tracer: Tracer
   readonly #shutdown: () => Promise<void>
@@ -27,7 +33,10 @@ export class Tracing {
     this.#shutdown = shutdown
   }
 
-  /** An upgrade request has come. `traceparent` is the header of that name, which may be anything: one that is not valid starts a trace. */
+  /**
+   * Starts the span of an upgrade. `traceparent` is the header of that name. A header that is not
+   * valid starts a new trace.
+   */
   handshake(door: string, traceparent: string): SpanHandle {
     const parent = parseTraceparent(traceparent)
     const context = parent === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, parent)
@@ -42,7 +51,10 @@ export class Tracing {
     return { context: span.spanContext(), end }
   }
 
-  /** A client frame goes to Redis. Its span is linked with the handshake of its socket and no child of it: sockets live for hours. */
+  /**
+   * Starts the span of a client frame on its way to Redis. It links to the handshake of its socket.
+   * It is not a child, since a socket lives for hours.
+   */
   publish(channel: string, bytes: number, handshake: SpanContext | undefined): SpanHandle {
     const attributes = {
       'messaging.system': 'redis',
@@ -60,15 +72,16 @@ export class Tracing {
     return { context: span.spanContext(), end }
   }
 
-  /** Sends what is still here. Resolves in any case, within the exporter's own timeout. */
+  /** Sends the remaining spans. Never rejects; resolves within the exporter's own timeout. */
   async stop(): Promise<void> {
     await this.#shutdown().catch(() => {})
   }
 }
 
 /**
- * Traces over OTLP/HTTP to `endpoint` + `/v1/traces`. The SDK is loaded here and only when it is wanted; sampler, headers, timeouts and resource
- * attributes are those of its own `OTEL_*` variables.
+ * Sends traces over OTLP/HTTP to `endpoint` + `/v1/traces`. Loads the SDK, which is not loaded
+ * without tracing. The SDK reads its own `OTEL_*` variables for the sampler, headers, timeouts and
+ * resource attributes.
  */
 export async function startTracing(endpoint: string): Promise<Tracing> {
   const [{ BasicTracerProvider, BatchSpanProcessor }, { OTLPTraceExporter }, resources] = await Promise.all([
@@ -88,7 +101,10 @@ export async function startTracing(endpoint: string): Promise<Tracing> {
   return new Tracing(provider.getTracer('wsproxy', VERSION), () => provider.shutdown())
 }
 
-/** W3C Trace Context, section 3.2; undefined when it is not valid. Later versions may have more parts behind these. */
+/**
+ * Parses a header (W3C Trace Context, section 3.2); undefined when it is not valid. Later versions
+ * may append parts.
+ */
 function parseTraceparent(header: string): SpanContext | undefined {
   const parts = /^(?!ff)([\da-f]{2})-([\da-f]{32})-([\da-f]{16})-([\da-f]{2})(-.*)?$/.exec(header.trim())
   if (parts === null || (parts[1] === '00' && parts[5] !== undefined)) return undefined
