@@ -228,7 +228,7 @@ describe('the pages of operations', () => {
       Object.fromEntries(pairs.map((pair) => [pair.split('=')[0]!, pair.slice(pair.indexOf('=') + 1)])),
     )
     assert.deepEqual([config.listenAddr.port, config.adminPort], [8081, 9101])
-    assert.ok(Number(read('TimeoutStopSec')) * 1000 > config.drainDelayMs + config.shutdownGracePeriodMs)
+    assert.ok(Number(read('TimeoutStopSec')) * 1000 > config.shutdownGracePeriodMs + 5000)
     assert.ok(Number(read('LimitNOFILE')) > config.maxConnections + 100)
     assert.ok(page('Dockerfile').includes('"--max-semi-space-size=4", "dist/src/cli/main.js"'))
 
