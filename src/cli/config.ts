@@ -13,9 +13,7 @@ export interface ConfigCommandOptions {
   readonly markdown?: true | string
 }
 
-/**
- * Prints the effective settings with their sources (secrets masked), or writes the reference page.
- */
+/** Prints the effective settings and their sources with secrets masked, or writes the page. */
 export function config({ json, markdown }: ConfigCommandOptions): void {
   if (markdown !== undefined) return writePage(markdown === true ? PAGE : markdown)
   const settings = describeSettings(loadConfig())

@@ -64,8 +64,8 @@ together and exits with status 2.
 
 - \`WSPROXY_<NAME>\` wins over \`<NAME>\`, and \`<NAME>\` wins over its aliases. An unknown \`WSPROXY_\`
   name is an error. An empty variable counts as not set.
-- Durations: \`500ms\`, \`5s\`, \`1m30s\`, \`2h\`, \`7d\`; at most \`24d\` unless the table allows more. A number without
-  a unit is in seconds.
+- Durations: \`500ms\`, \`5s\`, \`1m30s\`, \`2h\`, \`7d\`; at most \`24d\` unless the table allows more.
+  A number without a unit is in seconds.
 - Sizes: \`64KB\`, \`10MiB\`, \`1GiB\` (a K is 1024 with and without the i). A number without a unit is in bytes.
 - Lists are separated by commas.
 

@@ -59,7 +59,7 @@ export function parseDuration(text: string): number | undefined {
   )
 }
 
-/** Returns bytes for `64KB`, `10MiB` or plain bytes (a K is 1024 with and without the i); else undefined. */
+/** Returns bytes for `64KB`, `10MiB` (a K is always 1024) or plain bytes; undefined for other text. */
 export function parseSize(text: string): number | undefined {
   const match = /^(\d+(?:\.\d+)?) ?(?:([KMG])i?)?B?$/i.exec(text)
   if (!match) return undefined
@@ -71,7 +71,7 @@ export function parseSize(text: string): number | undefined {
 const parseInteger = (text: string): number | undefined =>
   /^-?\d+$/.test(text) && Number.isSafeInteger(Number(text)) ? Number(text) : undefined
 
-/** Returns host and port of `host:port`, `[ipv6]:port` or `:port` (all addresses); else undefined. */
+/** Parses `host:port`, `[ipv6]:port` or `:port` (all addresses); returns undefined for other text. */
 export function parseAddress(text: string): Address | undefined {
   const match = /^(?:\[([0-9a-f:.]+)\]|([^:\s]*)):(\d{1,5})$/i.exec(text)
   const port = Number(match?.[3])

@@ -53,7 +53,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = environment()): Loaded {
   return { config: config as unknown as Config, sources: sources as Loaded['sources'], given }
 }
 
-/** Names with our prefix that belong to no setting: a misspelt setting must not be ignored silently. */
+/** A problem for each name with our prefix that is no setting: it is probably misspelt. */
 function unknownNames(env: NodeJS.ProcessEnv): string[] {
   const known = new Set([CLIENT_TOKEN, ...ENTRIES.map(([, each]) => PREFIX + each.env)])
   return Object.keys(env)

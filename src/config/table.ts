@@ -267,7 +267,7 @@ const telemetrySettings = group('Logs, metrics and traces', {
   }),
 })
 
-/** All settings, by their key in `Config`: the name in camel case, with the unit of a duration or size. */
+/** All settings. A key is the name in camel case, with the unit of a duration or size. */
 export const settings = {
   ...serverSettings,
   ...redisSettings,

@@ -17,8 +17,8 @@ export type {
 
 async function load() {
   // The native module reads its limit for request headers from the environment, once, when it is
-  // loaded. 16 KB leave room for a JWT; its own default is 4 KB. This is not a setting of wsproxy, so
-  // this file writes it, whoever imports it first.
+  // loaded. 16 KB leave room for a JWT; its own default is 4 KB. The variable is not a setting of
+  // wsproxy, and every import of this file needs it, so it is set here.
   process.env.UWS_HTTP_MAX_HEADERS_SIZE ??= '16384'
   try {
     return await import('uWebSockets.js')
@@ -52,15 +52,16 @@ const lastOpened: unknown[] = [undefined]
 export const keepOpened = Array.prototype.fill.bind(lastOpened) as unknown as (ws: unknown) => void
 
 /**
- * Completes an upgrade after an await, in one write. Returns the new socket, or undefined when it was
- * closed at once.
+ * Completes an upgrade after an await, in one write. Returns the new socket, or undefined when it
+ * was closed at once.
  *
- * In this version HttpResponse::cork() reads the state of the response after its callback. An upgrade
- * has shrunk that block in place by then, so the state lies in freed memory. If anything was allocated
- * there meanwhile, the new socket is closed at once (uWebSockets pull request 1929 has the fix).
- * So nothing in between may allocate outside the garbage-collected heap: no line of JavaScript, which
- * may be compiled just then, and no store of a property, which may change a hidden class. That is why
- * the callback and the open handler are bound built-in functions, and why there is no user data.
+ * In this version HttpResponse::cork() reads the state of the response after its callback. An
+ * upgrade has shrunk that block in place by then, so the state lies in freed memory. If anything was
+ * allocated there meanwhile, the new socket is closed at once (uWebSockets pull request 1929 has the
+ * fix). So nothing in between may allocate outside the garbage-collected heap: no line of
+ * JavaScript, which may be compiled just then, and no store of a property, which may change a hidden
+ * class. That is why the callback and the open handler are bound built-in functions, and why there
+ * is no user data.
  * Without the cork the answer takes two dozen packets and a handshake costs twice the CPU time.
  */
 export function upgradeCorked(
