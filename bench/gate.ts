@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs'
 import type { Outcome } from './report/outcome.ts'
 import { align } from './report/table.ts'
 
-export interface Limit {
+interface Limit {
   scenario: string
   metric: string
   /** Limits of the ratio of the medians, ours over the peer's; at least one is set. */

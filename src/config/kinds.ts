@@ -1,7 +1,7 @@
 /** The kinds of settings: how a setting is declared, and how its text becomes a value. */
 
 /** Bounds are written like the values themselves: `10ms`, `64MiB`, `65535`. */
-export interface Bounds {
+interface Bounds {
   /** Unset: 0. */
   readonly minimum?: string
   readonly maximum?: string

@@ -14,7 +14,7 @@ import type { Admission, Door } from './door.ts'
 import type { ConnectLimits } from './limits.ts'
 import { clockMs } from './times.ts'
 
-export interface AcceptOptions extends CheckOptions {
+interface AcceptOptions extends CheckOptions {
   readonly handshakeTimeoutMs: number
   readonly trustProxy: 'none' | 'x-forwarded-for' | 'proxy-protocol'
 }

@@ -4,7 +4,7 @@ import type { Delivery } from './deliver.ts'
 import type { Closer } from './end.ts'
 import type { OpenSockets } from './sockets.ts'
 
-export interface KeepaliveOptions {
+interface KeepaliveOptions {
   /** A socket without a sign of life for this long is pinged. */
   readonly pingIntervalMs: number
   /** A socket that was pinged and gave no sign of life for this long is closed. */

@@ -1,6 +1,6 @@
 /** The interface of a check: what it receives, what it may ask, what it returns. */
 
-export type Mode = 'full' | 'light'
+type Mode = 'full' | 'light'
 export type Status = 'pass' | 'warn' | 'fail' | 'skipped'
 
 /** What the caller is about to launch. */
@@ -83,7 +83,7 @@ export interface CheckedGateway {
   upgrade(signal: AbortSignal): Promise<string>
 }
 
-export interface Limits {
+interface Limits {
   readonly maxConnections: number
   /** The most unsent bytes that one socket may queue. */
   readonly maxBufferBytes: number

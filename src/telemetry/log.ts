@@ -1,7 +1,7 @@
 import { type DestinationStream, destination, type Logger as Pino, pino, stdTimeFunctions } from 'pino'
 
 /** The fields of a socket in each of its log lines. */
-export interface LoggedConnection {
+interface LoggedConnection {
   readonly serial: number
   readonly subject: string
   readonly address: string

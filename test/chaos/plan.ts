@@ -1,7 +1,7 @@
 import type { FaultProxy, FaultScope } from '../support/fault-proxy.ts'
 import { Random } from './random.ts'
 
-export type FaultKind = 'reset' | 'fin' | 'cut mid-frame' | 'refuse' | 'delay' | 'half-open' | 'drop' | 'deaf'
+type FaultKind = 'reset' | 'fin' | 'cut mid-frame' | 'refuse' | 'delay' | 'half-open' | 'drop' | 'deaf'
 
 /** One fault, and the calm before it. */
 export interface Step {

@@ -22,7 +22,7 @@ import { SubscriptionRequests } from './requests.ts'
 import type { StatusCache } from './status.ts'
 import { type LiveTopics, nameOf, viewOf } from './topics.ts'
 
-export type LiveOptions = Pick<
+type LiveOptions = Pick<
   Config,
   | 'maxMessageBytes'
   | 'liveRate'

@@ -9,7 +9,7 @@ import { messageOf, shown } from './frames.ts'
  */
 export type ParsedFrame = { readonly kind: 'frame'; readonly frame: ClientFrame } | FrameError
 
-export interface FrameError {
+interface FrameError {
   readonly kind: 'error'
   readonly code: ErrorCode
   readonly message: string

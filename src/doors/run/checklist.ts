@@ -8,7 +8,7 @@
 export type Fields = ReadonlyMap<string, string>
 
 /** One entry of a checklist. Returns true or false for any hash and never throws. */
-export type Rule = (fields: Fields) => boolean
+type Rule = (fields: Fields) => boolean
 
 /** The keys of a checklist and their rules. */
 export type Checklist = Readonly<Record<string, Rule>>

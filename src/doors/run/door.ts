@@ -8,8 +8,7 @@ import { PathPattern } from '../../http/path.ts'
 import type { DoorStats, Metrics } from '../../telemetry/metrics.ts'
 import type { RunWatches } from './watch.ts'
 
-export interface RunOptions
-  extends Pick<Config, 'maxMessageBytes' | 'runAuth' | 'runPingIntervalMs' | 'runPongTimeoutMs'> {
+interface RunOptions extends Pick<Config, 'maxMessageBytes' | 'runAuth' | 'runPingIntervalMs' | 'runPongTimeoutMs'> {
   /** The database of the run hashes, which is part of the names of their keyspace channels. */
   readonly database: number
 }

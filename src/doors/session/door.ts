@@ -18,7 +18,7 @@ export interface UpstreamPublisher {
 }
 
 /** Publishes client frames to Redis, as far as this door needs it. */
-export interface Upstream {
+interface Upstream {
   /**
    * Returns a publisher for one client. It calls `refused` for each frame that was not published,
    * or perhaps not. `refused` must not throw.
@@ -26,7 +26,7 @@ export interface Upstream {
   publisher(channel: string, refused: (code: 'upstream-unavailable' | 'upstream-uncertain') => void): UpstreamPublisher
 }
 
-export type SessionOptions = Pick<
+type SessionOptions = Pick<
   Config,
   | 'maxMessageBytes'
   | 'sessionUpstream'
