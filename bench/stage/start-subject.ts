@@ -7,7 +7,8 @@ import type { Place, Subject } from '../subject.ts'
 import { type Child, spawnChild } from './children.ts'
 import { acceptsConnections, freePort, whenReady } from './ports.ts'
 
-const READY_MS = 10_000
+/** A subject is ready in well under a second, unless the machine is busy with other work. */
+const READY_MS = 30_000
 const HEALTH_MS = 1000
 
 export interface StartedSubject {

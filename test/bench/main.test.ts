@@ -121,7 +121,11 @@ describe('the bench', { skip }, () => {
       const exited = once(child, 'exit')
       // With Redis, the subject, the publisher and the receiver.
       const family = () => familyOf(child.pid!)
-      const started = await eventually(() => (family().length === 5 ? family() : undefined), `a stage before ${signal}`)
+      const started = await eventually(
+        () => (family().length === 5 ? family() : undefined),
+        `all processes of a stage before ${signal}`,
+        60_000,
+      )
       child.kill(signal)
       await exited
       await eventually(() => started.every((pid) => !existsSync(`/proc/${pid}`)), `the end of all after ${signal}`)

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { RefusedError } from '../support/client.ts'
+import { RefusedError, type TestClient } from '../support/client.ts'
 import { FaultProxy } from '../support/fault-proxy.ts'
 import { startGateway, type TestGateway } from '../support/gateway.ts'
 import { startRealRedis } from '../support/redis.ts'
@@ -17,6 +17,8 @@ const ENV = {
   REDIS_CANARY_INTERVAL: '300ms',
   REDIS_CANARY_TIMEOUT: '1200ms',
 }
+/** A run has more messages than this in each direction. */
+export const MIN_MESSAGES = 500
 /** The refusals that an upgrade may get during a fault. */
 const EXCUSES = ['redis-unavailable', 'redis-timeout']
 
@@ -42,16 +44,21 @@ export async function runChaos(seed: number): Promise<Outcome> {
   const complaints: string[] = []
   try {
     for (const session of sessions)
-      for (let i = 0; i < plan.socketsPerSession; i++) traffic.add(session, await gateway.join(session))
+      for (let i = 0; i < plan.socketsPerSession; i++)
+        traffic.add(session, await eventually(() => enter(gateway, session), `a socket on ${session}`))
     traffic.start()
     const faults: Interval[] = []
     for (const [i, step] of plan.steps.entries()) {
       faults.push(await suffer(proxy, gateway, step))
       // A new client connects, whether Redis is reachable or not. If it is admitted, it is owed all
       // that the others are.
-      await late(gateway, traffic, sessions[i % sessions.length]!)
+      const session = sessions[i % sessions.length]!
+      const client = await enter(gateway, session)
+      if (client) traffic.add(session, client)
     }
     await eventually(() => gateway.gateway.redisReady, 'the gateway to have Redis after the last fault')
+    const isBusy = () => Object.values(traffic.counts).every((count) => count > MIN_MESSAGES)
+    await eventually(isBusy, 'enough traffic on a slow machine')
     await traffic.finish()
     complaints.push(...traffic.account(faults))
   } catch (error) {
@@ -79,10 +86,12 @@ async function suffer(proxy: FaultProxy, gateway: TestGateway, step: Step): Prom
   return { from, to }
 }
 
-async function late(gateway: TestGateway, traffic: Traffic, session: string): Promise<void> {
+/** A socket on the session; undefined when Redis was away or did not answer in time. */
+async function enter(gateway: TestGateway, session: string): Promise<TestClient | undefined> {
   try {
-    traffic.add(session, await gateway.join(session))
+    return await gateway.join(session)
   } catch (error) {
-    if (!(error instanceof RefusedError && EXCUSES.includes(error.refused.code))) throw error
+    if (error instanceof RefusedError && EXCUSES.includes(error.refused.code)) return undefined
+    throw error
   }
 }
