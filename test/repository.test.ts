@@ -89,7 +89,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const layerOf = (path: string): string => path.split('/')[1]!
 
 describe('the imports of src', () => {
-  it('are found by this test', () => {
+  it('are all read by this test', () => {
     assert.ok(SOURCES.length > 20)
     assert.ok(IMPORTS.some(({ from, to }) => from === 'src/gateway/core.ts' && to === 'src/redis/client.ts'))
     assert.ok(
@@ -98,7 +98,7 @@ describe('the imports of src', () => {
     for (const { from, to } of IMPORTS) assert.ok(to === undefined || existsSync(join(ROOT, to)), `${from} -> ${to}`)
   })
 
-  it('go from layer to layer in one direction only', () => {
+  it('point from each layer to lower layers only', () => {
     for (const path of SOURCES) assert.ok(Object.hasOwn(MAY_IMPORT, layerOf(path)), `${path} is in a known layer`)
     const wrong = IMPORTS.filter(({ from, to }) => {
       if (to === undefined) return false
@@ -111,7 +111,7 @@ describe('the imports of src', () => {
     )
   })
 
-  it('leave src only for packages', () => {
+  it('lead out of src to packages only', () => {
     const outside = IMPORTS.filter(({ to }) => to !== undefined && !to.startsWith('src/'))
     assert.deepEqual(
       outside.map(({ from, to }) => `${from} imports ${to}`),
@@ -136,7 +136,7 @@ describe('the imports of src', () => {
     for (const path of SOURCES) visit(path, [])
   })
 
-  it('name only packages that are there at run time, each of them used', () => {
+  it('name run-time dependencies only, and every one of them', () => {
     const { dependencies: needed, optionalDependencies } = JSON.parse(read('package.json'))
     const dependencies = { ...needed, ...optionalDependencies }
     const used = new Map(
@@ -150,7 +150,7 @@ describe('the imports of src', () => {
 })
 
 describe('the files of src', () => {
-  it('are no barrels: each has something of its own', () => {
+  it('each declare something, and are no barrels', () => {
     for (const path of SOURCES) {
       const own = read(path)
         .replace(/\/\*[\s\S]*?\*\//g, '')
@@ -192,7 +192,7 @@ describe('the files of src', () => {
     }
   })
 
-  it('have names that say something, and so have their classes', () => {
+  it('have meaningful names, and so have their classes', () => {
     const EMPTY = /utils?|helpers?|managers?|handlers?|common|misc|info|data/i
     for (const path of CODE) {
       const names = path.replace(/\.(test\.)?(ts|mjs)$/, '').split('/')
@@ -204,7 +204,7 @@ describe('the files of src', () => {
     }
   })
 
-  it('build no name of Redis: those are made in the contract alone', () => {
+  it('build no Redis name outside the contract', () => {
     for (const path of SOURCES.filter((each) => !each.startsWith('src/contract/'))) {
       const text = read(path).replace(/\/\*[\s\S]*?\*\//g, '')
       assert.doesNotMatch(text, /`session:\$|'session:'|`run:\$|'run:'/, `${path} builds a name of Redis`)
@@ -234,7 +234,7 @@ describe('the tree', () => {
     assert.deepEqual(resolved, [])
   })
 
-  it('is locked to what package.json says, with a checksum for each package', () => {
+  it('locks the versions of package.json, with a checksum for each package', () => {
     const wanted = JSON.parse(read('package.json'))
     const lock = JSON.parse(read('package-lock.json'))
     const { '': own, ...packages } = lock.packages
@@ -266,7 +266,7 @@ describe('the tree', () => {
     assert.deepEqual(OURS.flags, [flags], 'and the bench')
   })
 
-  it('needs nothing but Node to build and start: its scripts import no package', () => {
+  it('has scripts that import no package, so that Node alone builds and starts it', () => {
     for (const path of TREE.filter((each) => each.startsWith('scripts/'))) {
       for (const [, specifier] of read(path).matchAll(/^import .* from ['"]([^'"]+)['"]/gm)) {
         assert.match(specifier!, /^(node:|\.)/, path)

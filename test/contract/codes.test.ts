@@ -16,7 +16,7 @@ describe('the codes and their page', () => {
     assert.deepEqual(documented.sort(), real.sort())
   })
 
-  it('agree on which refusals say when to come back', () => {
+  it('agree on which refusals carry Retry-After', () => {
     const documented = table('Refusals before the upgrade').filter(retryAfter)
     const real = Object.values(refusals).filter((each) => each.retryAfter)
     assert.deepEqual(documented.map(([code]) => code).sort(), real.map(({ code }) => code).sort())
@@ -48,7 +48,7 @@ describe('the codes and their page', () => {
     assert.deepEqual(documented.sort(), Object.keys(frameErrors).sort())
   })
 
-  it('have the same error codes of the live door, with the words that their messages begin with', () => {
+  it('have the same error codes of the live door, with the first words of their messages', () => {
     const documented = table('Error codes of the live door').map(([code, words]) => [code, words])
     assert.deepEqual(documented.sort(), Object.entries(liveErrors).sort())
   })
@@ -70,7 +70,7 @@ describe('the codes and their page', () => {
 })
 
 describe('the codes', () => {
-  it('say in a refusal what HTTP demands of its status', () => {
+  it('carry the headers that HTTP requires for the status of a refusal', () => {
     for (const { code, status, headers = {}, message } of Object.values(refusals)) {
       assert.match(status, /^[45]\d\d [A-Z]/, code)
       assert.match(message, /^[A-Z].*\.$/, code)
@@ -80,13 +80,13 @@ describe('the codes', () => {
     assert.equal(refusals['unsupported-version'].headers?.['Sec-WebSocket-Version'], '13')
   })
 
-  it('ask for a later attempt exactly where one may help: 429 and 503', () => {
+  it('ask for a later attempt with 429 and 503 only, where it can succeed', () => {
     for (const { code, status, retryAfter: comesBack = false } of Object.values(refusals)) {
       assert.equal(comesBack, /^(429|503)/.test(status), code)
     }
   })
 
-  it('fit into a close frame, and are numbers that a server may send', () => {
+  it('fit into a close frame and are in the ranges that a server may send', () => {
     for (const { code, reason } of Object.values(closes)) {
       assert.ok(Buffer.byteLength(reason) <= 123)
       assert.ok((code >= 1000 && code <= 1014 && ![1004, 1005, 1006].includes(code)) || (code >= 4000 && code <= 4999))
@@ -95,13 +95,13 @@ describe('the codes', () => {
     assert.equal(new Set(codes).size, codes.length)
   })
 
-  it('are each a metric label of their own, and a code that a client made up is `other`', () => {
+  it('are metric labels of their own, while an unknown code of a client counts as `other`', () => {
     for (const { code } of Object.values(closes)) assert.equal(closeLabel(code), String(code))
     for (const code of [1005, 1006]) assert.equal(closeLabel(code), String(code))
     for (const code of [0, 1004, 3000, 4000, 4999]) assert.equal(closeLabel(code), 'other')
   })
 
-  it('have each a reason of disconnect_notice, and those after which a client reconnects are on the page', () => {
+  it('each have a reason of disconnect_notice, and the page lists those after which a client reconnects', () => {
     const [, list = ''] = /^Reasons of `disconnect_notice`: (.*)$/m.exec(page('docs/reference/protocol.md')) ?? []
     const documented = new Set([...list.matchAll(/`([\w-]+)`/g)].map(([, reason]) => reason!))
     const all = [...Object.values(closes), idleClose]
@@ -114,7 +114,7 @@ describe('the codes', () => {
       )
   })
 
-  it('cannot be changed', () => {
+  it('are frozen', () => {
     assert.throws(() => {
       ;(refusals as Record<string, unknown>)['not-found'] = undefined
     }, TypeError)
@@ -123,7 +123,7 @@ describe('the codes', () => {
     }, TypeError)
   })
 
-  it('keep the cause of a Redis that is away', () => {
+  it('keep the cause of a RedisUnavailable error', () => {
     const cause = new Error('socket closed')
     const error = new RedisUnavailable('lost', { cause })
     assert.equal(error.name, 'RedisUnavailable')

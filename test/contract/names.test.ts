@@ -7,7 +7,7 @@ import { assertProperty } from '../support/property.ts'
 const ALPHABET = [...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-']
 
 describe('an id', () => {
-  it('is 1 to 128 of A-Z, a-z, 0-9, _, . and -', () => {
+  it('consists of 1 to 128 of A-Z, a-z, 0-9, _, . and -', () => {
     const ids = fc.array(fc.constantFrom(...ALPHABET), { minLength: 1, maxLength: 128 })
     assertProperty(fc.property(ids, (characters) => isId(characters.join(''))))
     assert.ok(isId('x'.repeat(128)))
@@ -15,7 +15,7 @@ describe('an id', () => {
     assert.ok(!isId(''))
   })
 
-  it('holds no other character, wherever it stands', () => {
+  it('is invalid with any other character at any place', () => {
     const other = fc.string({ unit: 'binary', minLength: 1, maxLength: 2 }).filter((each) => !/^[\w.-]+$/.test(each))
     assertProperty(
       fc.property(fc.constantFrom('', 'a', 'ab'), other, fc.constantFrom('', 'z'), (before, wrong, after) => {
@@ -27,7 +27,7 @@ describe('an id', () => {
     }
   })
 
-  it('makes names that no other id or purpose has', () => {
+  it('makes Redis names that differ for each id and purpose', () => {
     const id = fc.array(fc.constantFrom('a', 'b', '.', '-', '_'), { minLength: 1, maxLength: 4 }).map((x) => x.join(''))
     assertProperty(
       fc.property(id, id, (one, other) => {

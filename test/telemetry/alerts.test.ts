@@ -33,7 +33,7 @@ describe('the counters that alerts rate', () => {
   const matching = (metric: string, label: string, value: string) =>
     series.filter(({ name, labels }) => name === metric && labels[label] === value)
 
-  it('are found by this test', () => {
+  it('are all read from the alert rules', () => {
     const names = new Set(rated.map(({ metric }) => metric))
     for (const name of ['connections', 'gaps', 'lost_messages', 'errors', 'redis_reconnects', 'preflight_failures'])
       assert.ok(names.has(`wsproxy_${name}_total`), name)
@@ -53,7 +53,7 @@ describe('the counters that alerts rate', () => {
     assert.deepEqual(missing, [])
   })
 
-  it('start at 0, so that the first fault is a rise', () => {
+  it('start at 0, so that the first error raises the rate', () => {
     const names = new Set(rated.map(({ metric }) => metric).filter((metric) => metric.endsWith('_total')))
     const raised = series.filter(({ name, value }) => names.has(name) && value !== 0)
     assert.deepEqual(raised, [])

@@ -16,7 +16,7 @@ function kept(level: string) {
 }
 
 describe('the logger', () => {
-  it('writes one JSON line an event, with RFC 3339 time and the level by its name', () => {
+  it('writes one JSON line per event, with an RFC 3339 time and the name of the level', () => {
     const { text, log } = kept('trace')
     log.info({ event: 'x', note: 'two\nlines' }, 'said')
     assert.equal(text.length, 1)
@@ -26,7 +26,7 @@ describe('the logger', () => {
     assert.deepEqual(rest, { level: 'info', event: 'x', note: 'two\nlines', msg: 'said' })
   })
 
-  it('writes nothing below its level', () => {
+  it('writes no line below its level', () => {
     for (const [at, level] of LEVELS.entries()) {
       const { text, log } = kept(level)
       for (const each of LEVELS) log[each]('said')
@@ -40,7 +40,7 @@ describe('the logger', () => {
     assert.deepEqual(silent.text, [])
   })
 
-  it('says of a socket its door, id, subject and remote address in every line', () => {
+  it('names the door, id, subject and remote address of a socket in each of its lines', () => {
     const { text, log } = kept('info')
     const door = { name: 'session', subjectName: 'session' }
     const conn = log.connection({ serial: 7, subject: 's1', address: '192.0.2.1', door })
@@ -56,7 +56,7 @@ describe('the logger', () => {
     }
   })
 
-  it('tells the stack of an error, and its cause', () => {
+  it('writes the stack of an error and its cause', () => {
     const { text, log } = kept('info')
     log.error({ err: new Error('outer', { cause: new Error('inner') }) }, 'fault')
     const { err } = JSON.parse(text[0]!)
@@ -64,7 +64,7 @@ describe('the logger', () => {
     assert.match(err.stack, /inner/)
   })
 
-  it('gives each socket an id of its own', () => {
+  it('gives each socket a unique id', () => {
     const ids = Array.from({ length: 1000 }, (_, i) => connectionId(i))
     assert.equal(new Set(ids).size, 1000)
     for (const id of ids) assert.match(id, /^[0-9a-z]{6}-[0-9a-z]+$/)
@@ -89,7 +89,7 @@ describe('the log of a gateway', () => {
       `the event ${event}`,
     )
 
-  it('tells of each socket that it was accepted and closed, under one id', async () => {
+  it('has a line when a socket is accepted and when it closes, with the same id', async () => {
     const clients = [await gateway.join('life'), await gateway.join('other')]
     clients[0]!.send('{"n":1}')
     await gateway.agent.publish(sessionDown('life'), '{"n":22}')
@@ -110,7 +110,7 @@ describe('the log of a gateway', () => {
     await clients[1]!.close()
   })
 
-  it('tells of a refusal its code and why', async () => {
+  it('has the code and the reason of a refusal', async () => {
     await gateway.token('why', 'right')
     await refused(gateway.sessionUrl('why'), { token: 'wrong' })
     await refused(gateway.sessionUrl('why-not'), { token: 'wrong' })
@@ -122,7 +122,7 @@ describe('the log of a gateway', () => {
     assert.notEqual(wrong.why, absent.why)
   })
 
-  it('tells of a close by the server its code and reason', async () => {
+  it('has the code and the reason of a close by the server', async () => {
     const client = await gateway.join('big')
     client.send(`"${'x'.repeat(2000)}"`)
     await client.closed
@@ -130,7 +130,7 @@ describe('the log of a gateway', () => {
     assert.deepEqual({ code, by, reason }, { code: 1009, by: 'server', reason: 'message too big' })
   })
 
-  it('never has a token or a payload in it, at any level and wherever the token stands', async () => {
+  it('never contains a token or a payload, at any level and wherever the token was sent', async () => {
     const encoded = Buffer.from(TOKEN).toString('base64url')
     const url = gateway.sessionUrl('secret')
     const ways = [() => connect(url, { token: TOKEN }), () => connect(`${url}?access_token=${TOKEN}`)]
@@ -154,7 +154,7 @@ describe('the log of a gateway', () => {
     assert.ok(gateway.log.length > 0)
   })
 
-  it('tells of the drain that it began and ended', async (t) => {
+  it('has a line when a drain begins and when it ends', async (t) => {
     const other = await gatewayFor(t)
     const client = await other.join('drain')
     await other.gateway.stop()

@@ -16,7 +16,7 @@ describe('the metrics', () => {
   })
   const page = () => metrics.registry.metrics()
 
-  it('have the prefix wsproxy_, but for those of the process', async () => {
+  it('have the prefix wsproxy_, except those of the process', async () => {
     const names = [...(await page()).matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name!)
     assert.deepEqual(
       names.filter((name) => !/^(wsproxy|process|nodejs)_/.test(name)),
@@ -25,7 +25,7 @@ describe('the metrics', () => {
     assert.ok(names.length > 20)
   })
 
-  it('count what doors have counted, also between two scrapes', async () => {
+  it('include what the doors counted between two scrapes', async () => {
     const door = metrics.door('session')
     assert.equal(metrics.door('session'), door)
     door.framesOut += 3
@@ -46,7 +46,7 @@ describe('the metrics', () => {
     assert.equal(sample(text, 'wsproxy_active_connections', { door: 'session' }), 0)
   })
 
-  it('have buckets of the latency from 50 us, cumulative, each value in the first that holds it', async () => {
+  it('put each latency into the first of the cumulative buckets from 50 us that holds it', async () => {
     metrics.latency.observe(0.00005, 1)
     metrics.latency.observe(0.00006, 2)
     metrics.latency.observe(100, 4)
@@ -64,7 +64,7 @@ describe('the metrics', () => {
     assert.equal(bounds.at(-1), '+Inf')
   })
 
-  it('say how full the buffers are at this moment, one value a socket', async () => {
+  it('report the present fill of the buffers, with one value per socket', async () => {
     let unsent = [0, 0, 2000, 3 * 1024 ** 2]
     metrics.register({ bufferedBytes: () => unsent, channels: () => 0, held: () => 0 })
     for (let i = 0; i < 2; i++) {
@@ -77,7 +77,7 @@ describe('the metrics', () => {
     assert.equal(sample(await page(), 'wsproxy_buffer_utilization_bytes_count'), 0)
   })
 
-  it('ask at a scrape what others keep', async () => {
+  it('read the values of other parts at each scrape', async () => {
     metrics.register({ bufferedBytes: () => [], channels: () => 12, held: () => 34 })
     metrics.received.redis = 5
     metrics.received.client = 6
@@ -88,7 +88,7 @@ describe('the metrics', () => {
     assert.equal(sample(text, 'wsproxy_messages_received_total', { source: 'client' }), 6)
   })
 
-  it('begin at zero, with every reason that there is: Prometheus sees no rise in a series that begins with its first fault', async () => {
+  it('begin at zero for every reason, because Prometheus misses the rise of a new series', async () => {
     const text = await page()
     for (const reason of LOSS_REASONS)
       assert.match(text, new RegExp(`^wsproxy_lost_messages_total\\{reason="${reason}"\\} 0$`, 'm'))
@@ -99,7 +99,7 @@ describe('the metrics', () => {
     }
   })
 
-  it('count losses and gaps by their reason', async () => {
+  it('count losses and gaps by reason', async () => {
     metrics.lose('slow_client', 3)
     metrics.lose('invalid')
     metrics.lose('invalid')
@@ -110,7 +110,7 @@ describe('the metrics', () => {
     assert.equal(sample(text, 'wsproxy_gaps_total', { reason: 'redis_down' }), 1)
   })
 
-  it('see an event loop that was blocked, and forget it after the scrape', async () => {
+  it('report a blocked event loop at the next scrape only', async () => {
     await page()
     // It measures from one of its ticks to the next, so it must have had one.
     await new Promise((resolve) => setTimeout(resolve, 100))
@@ -123,7 +123,7 @@ describe('the metrics', () => {
     assert.ok(median < worst && median >= 0, `${median} s`)
   })
 
-  it('belong to one gateway: another counts for itself', async () => {
+  it('are separate for two gateways of one process', async () => {
     const other = new Metrics()
     made.push(other)
     metrics.error('internal')

@@ -89,7 +89,7 @@ describe('traces', () => {
       `a handshake with ${result}`,
     )
 
-  it('have one span for an accepted handshake, which continues the trace of the client', async () => {
+  it('have one span for an accepted upgrade, which continues the trace of the client', async () => {
     const span = await handshake('accepted')
     assert.equal(span.traceId, TRACE)
     assert.equal(span.parentSpanId, PARENT)
@@ -100,7 +100,7 @@ describe('traces', () => {
     assert.deepEqual([...receiver.services], ['wsproxy'])
   })
 
-  it('have one span for a published client frame, linked with the handshake, and none for what is answered here', async () => {
+  it('have one span for a published client frame, linked to the upgrade, and no span for a frame that the gateway answers', async () => {
     const published = () => receiver.spans.filter(({ name }) => name === 'wsproxy publish')
     await eventually(() => published().length > 0, 'the span of a publish')
     await client.find({ type: 'pong' })
@@ -125,7 +125,7 @@ describe('traces', () => {
     assert.equal(early.parentSpanId ?? '', '')
   })
 
-  it('start anew where the header is not a valid traceparent', async () => {
+  it('start anew when the traceparent header is invalid', async () => {
     const bad = [
       `ff-${TRACE}-${PARENT}-01`,
       `00-${'0'.repeat(32)}-${PARENT}-01`,
@@ -145,12 +145,12 @@ describe('traces', () => {
     assert.equal(new Set(spans.map(({ traceId }) => traceId)).size, bad.length)
   })
 
-  it('hold no token', () => {
+  it('contain no token', () => {
     assert.ok(!JSON.stringify(receiver.spans).includes('secret-of-s1'))
     assert.ok(receiver.spans.length > 3)
   })
 
-  it('are sent to the end: what is still here goes out when the gateway drains', async () => {
+  it('are sent completely before the gateway exits', async () => {
     const own = await serve({
       REDIS_URL: redis.url,
       OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
@@ -164,8 +164,8 @@ describe('traces', () => {
   })
 })
 
-describe('without an endpoint', () => {
-  it('there is no tracing, and nothing of it is loaded', async (t) => {
+describe('a gateway without an OTLP endpoint', () => {
+  it('loads no module of OpenTelemetry', async (t) => {
     const redis = await redisFor(t)
     const { command, http } = await serve({ REDIS_URL: redis.url, NODE_DEBUG: 'esm' })
     await eventually(async () => (await fetch(`${http}/ready`)).ok, 'the gateway to be ready')
@@ -175,7 +175,7 @@ describe('without an endpoint', () => {
     assert.doesNotMatch(command.stderr, /opentelemetry/)
   })
 
-  it('a bad one is a start-up error that names it', async () => {
+  it('does not start with an invalid endpoint, and names the setting', async () => {
     const command = new Command(['serve'], { env: { OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:4318' } })
     assert.equal(await command.status(), 2)
     assert.match(command.stderr, /^OTEL_EXPORTER_OTLP_ENDPOINT: must be http/m)
@@ -183,7 +183,7 @@ describe('without an endpoint', () => {
 })
 
 describe('the span of a client frame', () => {
-  it('ends once, however the frame ends: published late, refused, or uncertain', async () => {
+  it('ends exactly once when the frame is published late, refused or uncertain', async () => {
     const metrics = new Metrics()
     const ends: string[][] = []
     const publish = () => {

@@ -35,7 +35,7 @@ function lastPublished(): string | undefined {
 }
 
 describe('the contract of the live door', () => {
-  it('is a JSON Schema, 2020-12, without a keyword that nobody knows', () => {
+  it('is a JSON Schema of draft 2020-12 without unknown keywords', () => {
     assert.doesNotThrow(() => contractAjv(schema))
     const broken = { ...schema, $id: 'https://example.org/broken', $defs: { x: { type: 'text' } } }
     assert.throws(() => contractAjv(broken), /schema is invalid/)
@@ -43,16 +43,16 @@ describe('the contract of the live door', () => {
 
   const before = lastPublished()
   const skip = before === undefined ? 'no git here, or it has no older version of the contract' : false
-  it('has a version that was raised for what has changed since it was published', { skip }, () => {
+  it('has a version that was raised for the changes since its publication', { skip }, () => {
     const { problems, changes } = difference(JSON.parse(before!) as ContractSchema, schema, changelog)
     assert.deepEqual(problems, [], changes.join('\n'))
   })
 
-  it('is noted in CHANGELOG.md', () => {
+  it('has its version in CHANGELOG.md', () => {
     assert.ok(changelog.includes(`\n## Contract ${CONTRACT_VERSION}\n`))
   })
 
-  it('is a schema of draft 2020-12 that ajv compiles in strict mode, frame by frame', () => {
+  it('compiles in the strict mode of ajv, frame by frame', () => {
     assert.equal((schema as unknown as { $schema: string }).$schema, 'https://json-schema.org/draft/2020-12/schema')
     const ajv = contractAjv(schema)
     for (const name of Object.keys(schema.$defs))
@@ -64,14 +64,14 @@ describe('the contract of the live door', () => {
     assert.deepEqual(definition('ErrorCode').enum?.toSorted(), Object.keys(liveErrors).sort())
   })
 
-  it('keeps the names of its frames from agents', () => {
+  it('reserves the names of its frames, so that agents cannot use them', () => {
     const names = Object.keys(schema.$defs).flatMap((name) => definition(name).properties?.type?.const ?? [])
     assert.deepEqual(definition('TopicMessage').properties?.type?.not?.enum, [...new Set(names)].sort())
     for (const name of new Set(names)) assert.equal(isReservedType(name), name !== 'critical_alert', name)
     for (const name of ['x_update', 'agent_event', 'toString']) assert.equal(isReservedType(name), false)
   })
 
-  it('has every frame and every field of it on the page of the protocol', () => {
+  it('has each frame with each of its fields on the protocol page', () => {
     for (const direction of ['client', 'server'] as const) {
       for (const frame of framesOf(schema, direction)) {
         for (const [field, { const: type }] of Object.entries(definition(frame).properties ?? {})) {
@@ -82,7 +82,7 @@ describe('the contract of the live door', () => {
     assert.ok(page.includes(CONTRACT_VERSION))
   })
 
-  it('has an AsyncAPI document whose references lead somewhere', () => {
+  it('has an AsyncAPI document whose references all resolve', () => {
     const document = JSON.parse(readFileSync(files.asyncApi, 'utf8')) as Record<string, unknown>
     const references = new Set([...JSON.stringify(document).matchAll(/"\$ref":"#\/([^"]+)"/g)].map(([, path]) => path!))
     assert.ok(references.size > 40)
