@@ -14,7 +14,7 @@ export interface WatchParts {
   readonly read: (runId: string) => Promise<Fields | undefined>
   /** The frame of a run has changed. Sends it to every member of the topic. */
   readonly changed: (topic: Topic, frame: Buffer) => void
-  /** Redis did not answer `maxRetries` times in a row. Closes the members of the topic. */
+  /** Reads failed `runRedisMaxRetries` times in a row. Closes the members of the topic. */
   readonly gaveUp: (topic: Topic) => void
   /** Reports a read that failed, or a key that is no hash. */
   readonly fault: (runId: string, error: Error) => void
