@@ -7,26 +7,26 @@ const admin = new Admin(TOKEN)
 const code = (headers: Record<string, string>, who = admin) => who.check(headers)?.code
 
 describe('an admin call', () => {
-  it('is allowed with the token, and with no other', () => {
+  it('an admin call is allowed with the admin token and no other', () => {
     assert.equal(code({ authorization: `Bearer ${TOKEN}` }), undefined)
     assert.equal(code({ authorization: `bearer  ${TOKEN}` }), undefined)
     for (const other of ['x', `${TOKEN}x`, TOKEN.slice(1), TOKEN.toUpperCase()])
       assert.equal(code({ authorization: `Bearer ${other}` }), 'admin-rejected', other)
   })
 
-  it('is refused with 401 when nothing proves anything', () => {
+  it('an admin call without token and cookie is refused with 401', () => {
     for (const headers of [{}, { authorization: '' }, { authorization: `Basic ${TOKEN}` }, { cookie: 'a=b; c' }])
       assert.equal(code(headers), 'admin-required')
   })
 
-  it('is refused to everybody where no token is set', () => {
+  it('every admin call is refused while ADMIN_TOKEN is not set', () => {
     const nobody = new Admin(undefined)
     assert.equal(code({ authorization: 'Bearer ' }, nobody), 'admin-disabled')
     assert.equal(code({ authorization: 'Bearer undefined' }, nobody), 'admin-disabled')
     assert.equal(nobody.accepts('undefined'), false)
   })
 
-  it('is allowed with a cookie that was granted, on another instance with the same token too, until it expires', () => {
+  it('a granted cookie is valid until it expires, also on another instance with the same token', () => {
     const now = Date.now()
     const cookie = (at = now) => ({ cookie: `first=1; ${ADMIN_COOKIE}=${admin.grant(at)}; last=2` })
     assert.equal(code(cookie()), undefined)
@@ -36,7 +36,7 @@ describe('an admin call', () => {
     assert.equal(code(cookie(now - (ADMIN_COOKIE_S + 60) * 1000)), 'admin-required')
   })
 
-  it('is not allowed with a cookie that somebody has made longer, or made up', () => {
+  it('a cookie that was changed or made up is refused', () => {
     const [until, signature] = admin.grant().split('.')
     for (const value of [
       `${Number(until) + 1}.${signature}`,

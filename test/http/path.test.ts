@@ -7,33 +7,33 @@ describe('a path pattern', () => {
   const run = new PathPattern('/:runId')
   const live = new PathPattern('/live', '/api/dashboard/ws/:view')
 
-  it('returns the parameters of a path in order and does not decode them', () => {
+  it('a pattern returns the parameters of a path in order and does not decode them', () => {
     assert.deepEqual(session.match('/agent-1/ws/a%3Ab'), ['agent-1', 'a%3Ab'])
     assert.deepEqual(run.match('/run;1'), ['run;1'])
     assert.deepEqual(live.match('/api/dashboard/ws/tasks'), ['tasks'])
   })
 
-  it('returns no parameters for a route that has none', () => {
+  it('a pattern without parameters returns an empty list', () => {
     assert.deepEqual(live.match('/live'), [])
   })
 
-  it('matches an empty parameter, so that the door can name what is wrong', () => {
+  it('a pattern matches an empty parameter, so that the door can name what is wrong', () => {
     assert.deepEqual(session.match('/agent-1/ws/'), ['agent-1', ''])
     assert.deepEqual(session.match('//ws/'), ['', ''])
   })
 
-  it('never matches the root path', () => {
+  it('a pattern never matches the root path', () => {
     assert.equal(run.match('/'), undefined)
   })
 
-  it('matches no path with more, fewer or other segments', () => {
+  it('a pattern matches no path with more, fewer or other segments', () => {
     for (const url of ['/agent-1/ws/a/b', '/agent-1/ws', '/agent-1/xs/a', 'agent-1/ws/a', '/agent-1/ws/a/'])
       assert.equal(session.match(url), undefined, url)
     for (const url of ['/live/', '/lives', '/api/dashboard/ws', '/api/dashboardxws/tasks'])
       assert.equal(live.match(url), undefined, url)
   })
 
-  it('takes the other characters of a route literally', () => {
+  it('a pattern takes the other characters of a route literally', () => {
     assert.deepEqual(new PathPattern('/a.b/:id').match('/a.b/1'), ['1'])
     assert.equal(new PathPattern('/a.b/:id').match('/axb/1'), undefined)
   })

@@ -44,7 +44,7 @@ describe('the HTTP surface', () => {
     gateway = await gatewayFor(suite)
   })
 
-  it('says at /health that Redis answers, how fast, and how many sockets there are', async () => {
+  it('/health reports the round trip of Redis and the number of sockets', async () => {
     const clients = await Promise.all([gateway.join('health-1'), gateway.join('health-2')])
     const { status, headers, body } = await get(`${gateway.http}/health`)
     assert.equal(status, 200)
@@ -60,19 +60,19 @@ describe('the HTTP surface', () => {
     for (const client of clients) await client.close()
   })
 
-  it('says at /ready that upgrades are taken', async () => {
+  it('/ready answers 200 while upgrades are accepted', async () => {
     const { status, body } = await get(`${gateway.http}/ready`)
     assert.equal(status, 200)
     assert.deepEqual(body, { status: 'ready' })
   })
 
-  it('says at /version what runs', async () => {
+  it('/version names the versions of the gateway and of Node', async () => {
     const { status, body } = await get(`${gateway.http}/version`)
     assert.equal(status, 200)
     assert.deepEqual(body, { name: 'wsproxy', version, node: process.version })
   })
 
-  it('answers HEAD as GET, without the body', async () => {
+  it('HEAD is answered as GET, without the body', async () => {
     for (const path of ['/health', '/ready', '/version', '/metrics']) {
       const raw = await RawSocket.open(gateway.http)
       raw.write(`HEAD ${path} HTTP/1.1\r\nHost: x\r\n\r\n`)
@@ -87,7 +87,7 @@ describe('the HTTP surface', () => {
     }
   })
 
-  it('answers other methods with 405 and says which it knows', async () => {
+  it('other methods are refused with 405 and the methods that are allowed', async () => {
     for (const method of ['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']) {
       for (const path of ['/health', '/ready', '/version', '/metrics']) {
         const answer = await get(`${gateway.http}${path}`, { method })
@@ -100,7 +100,7 @@ describe('the HTTP surface', () => {
     assert.equal(door.headers.get('allow'), 'GET')
   })
 
-  it('answers a body that nobody asked for, and goes on', async () => {
+  it('a GET with a body is answered, and the connection stays usable', async () => {
     assertRefusal(
       await get(`${gateway.http}/health`, { method: 'POST', body: 'x'.repeat(100_000) }),
       405,
@@ -109,23 +109,23 @@ describe('the HTTP surface', () => {
     assert.equal((await get(`${gateway.http}/ready`)).status, 200)
   })
 
-  it('answers paths that nothing has with 404', async () => {
+  it('unknown paths are refused with 404', async () => {
     for (const path of ['/metrics/x', '/a/b/c', '/agent/ws/s1/more', '/agent/wss/s1', '/admin/x/y', '//']) {
       assertRefusal(await get(`${gateway.http}${path}`), 404, 'not-found')
     }
   })
 
-  it('finds a path with a query as it does without', async () => {
+  it('a path with a query is found as without one', async () => {
     assert.equal((await get(`${gateway.http}/ready?x=1`)).status, 200)
   })
 
-  it('answers a plain request to a door with 426', async () => {
+  it('a plain request to a door is refused with 426', async () => {
     const answer = await get(`${gateway.http}/agent-1/ws/s1`)
     assertRefusal(answer, 426, 'upgrade-required')
     assert.equal(answer.headers.get('upgrade'), 'websocket')
   })
 
-  it('asks Redis once for all who ask for its health at the same time', { skip: withoutRealRedis }, async () => {
+  it('concurrent requests of /health share one PING', { skip: withoutRealRedis }, async () => {
     const pings = async () =>
       Number(/cmdstat_ping:calls=(\d+)/.exec(await gateway.agent.info('commandstats'))?.[1] ?? 0)
     const before = await pings()
@@ -138,7 +138,7 @@ describe('the HTTP surface', () => {
     assert.ok(asked < 100, `${asked} pings for 200 questions`)
   })
 
-  it('keeps a socket that is gone before the answer from harming anybody', async () => {
+  it('a client that leaves before the answer harms no other', async () => {
     for (let i = 0; i < 20; i++) {
       const raw = await RawSocket.open(gateway.http)
       raw.write('GET /health HTTP/1.1\r\nHost: x\r\n\r\n')
@@ -156,7 +156,7 @@ describe('/metrics', () => {
     gateway = await gatewayFor(suite)
   })
 
-  it('is Prometheus text, each metric with help and type, and each line well-formed', async () => {
+  it('/metrics is Prometheus text with help and type for each metric', async () => {
     const client = await gateway.join('parse')
     const { headers, text } = await get(`${gateway.http}/metrics`)
     assert.match(headers.get('content-type') ?? '', /^text\/plain; version=0\.0\.4/)
@@ -179,7 +179,7 @@ describe('/metrics', () => {
     await client.close()
   })
 
-  it('has what SPEC asks for, under these names and with these labels', async () => {
+  it('/metrics has the promised names and labels', async () => {
     const client = await gateway.join('names')
     client.send('{"a":1}')
     client.send('no json')
@@ -233,7 +233,7 @@ describe('/metrics', () => {
     }
   })
 
-  it('never has the id of a session, an agent or a client, or an address, in a label', async () => {
+  it('no label of /metrics holds an id, a token or an address', async () => {
     const ids = ['label-session', 'label-agent', 'label-token']
     const token = await gateway.token('label-session', 'label-token')
     const client = await connect(gateway.sessionUrl('label-session', 'label-agent'), { token })
@@ -254,7 +254,7 @@ describe('/metrics', () => {
     await client.close()
   })
 
-  it('does not grow with the codes and paths that clients make up', async () => {
+  it('/metrics does not grow with the codes and paths that clients make up', async () => {
     const lines = async () => (await get(`${gateway.http}/metrics`)).text.split('\n').length
     const warm = await gateway.join('grow')
     warm.socket.close(4000)
@@ -281,7 +281,7 @@ describe('the HTTP surface while Redis is away or the instance drains', () => {
     proxy = await proxyFor(suite, redis.port)
   })
 
-  it('says 503 at /health and /ready, and why, while Redis is away', async (t) => {
+  it('/health and /ready answer 503 with the reason while Redis is away', async (t) => {
     const bare = bareGatewayFor(t, `redis://127.0.0.1:${proxy.port}`)
     await eventually(() => bare.gateway.redisReady, 'Redis')
     proxy.cut()
@@ -299,7 +299,7 @@ describe('the HTTP surface while Redis is away or the instance drains', () => {
     assert.equal((await get(`${bare.http}/health`)).status, 200)
   })
 
-  it('says 503 at /health in time when Redis hangs, and 200 when it goes on', async (t) => {
+  it('/health answers 503 in time while Redis hangs, and 200 once it goes on', async (t) => {
     const bare = bareGatewayFor(t, `redis://127.0.0.1:${proxy.port}`)
     await eventually(() => bare.gateway.redisReady, 'Redis')
     proxy.hold()
@@ -310,7 +310,7 @@ describe('the HTTP surface while Redis is away or the instance drains', () => {
     await eventually(async () => (await get(`${bare.http}/health`)).status === 200, 'its health')
   })
 
-  it('says 503 at /ready as soon as the drain has begun, and refuses upgrades with it', async (t) => {
+  it('/ready answers 503 and upgrades are refused as soon as the drain begins', async (t) => {
     const bare = bareGatewayFor(t, redis.url, { DRAIN_DELAY: '20s', SHUTDOWN_GRACE_PERIOD: '30s' })
     await eventually(() => bare.gateway.redisReady, 'Redis')
     const stopped = bare.gateway.stop()
@@ -334,7 +334,7 @@ describe('with ADMIN_PORT', () => {
     await eventually(() => bare.gateway.redisReady, 'Redis')
   })
 
-  it('everything but the doors, /health and /ready is there', async () => {
+  it('ADMIN_PORT serves everything but the doors, /health and /ready', async () => {
     for (const path of ['/metrics', '/version']) {
       assert.equal((await get(`${bare.admin}${path}`)).status, 200)
       const answer = await get(`${bare.http}${path}`)
@@ -342,7 +342,7 @@ describe('with ADMIN_PORT', () => {
     }
   })
 
-  it('the doors, /health and /ready stay', async () => {
+  it('the doors, /health and /ready stay on the main port beside ADMIN_PORT', async () => {
     for (const path of ['/health', '/ready']) assert.equal((await get(`${bare.http}${path}`)).status, 200)
     assert.equal((await refused(`${bare.ws}/agent/ws/s1`, { token: 'wrong' })).code, 'token-rejected')
     for (const path of ['/health', '/ready', '/agent/ws/s1']) {
@@ -352,7 +352,7 @@ describe('with ADMIN_PORT', () => {
     assert.equal(upgrade.code, 'not-found')
   })
 
-  it('a port that is taken is an error that names it', async (t) => {
+  it('an admin port that is taken is an error that names it', async (t) => {
     const taken = Number(new URL(bare.admin).port)
     const free = await freePort()
     const env = { LISTEN_ADDR: `127.0.0.1:${free}`, ADMIN_PORT: String(taken) }

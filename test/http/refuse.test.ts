@@ -8,7 +8,7 @@ import { RedisUnavailable } from '../../src/platform/unavailable.ts'
 const codeIn = (body: string | Buffer): unknown => JSON.parse(String(body)).error.code
 
 describe('the response that says a refusal', () => {
-  it('has the code and the message of every refusal, and its headers', () => {
+  it('a refusal is written with its code, its message and its headers', () => {
     for (const refusal of Object.values(refusals)) {
       const { status, type, body, headers } = refused(refusal)
       assert.deepEqual([status, type], [refusal.status, 'application/json'])
@@ -17,14 +17,14 @@ describe('the response that says a refusal', () => {
     }
   })
 
-  it('asks the client to wait 1 to 4 seconds at random, and only where the refusal says so', () => {
+  it('Retry-After is 1 to 4 seconds at random, and only where the refusal says so', () => {
     for (const refusal of Object.values(refusals) as Refusal[]) {
       const waits = Array.from({ length: 200 }, () => refused(refusal).headers?.['Retry-After'])
       assert.deepEqual([...new Set(waits)].sort(), refusal.retryAfter ? ['1', '2', '3', '4'] : [undefined])
     }
   })
 
-  it('names the field that is wrong', () => {
+  it('a bad request names the field that is wrong', () => {
     const { body } = refused({ ...refusals['bad-request'], message: 'limit: must be a number', field: 'limit' })
     const error = { code: 'bad-request', message: 'limit: must be a number', field: 'limit' }
     assert.deepEqual(JSON.parse(String(body)), { error })
@@ -32,23 +32,23 @@ describe('the response that says a refusal', () => {
 })
 
 describe('an endpoint that needs Redis', () => {
-  it('answers what its work answers', async () => {
+  it('withRedis answers what its work answers', async () => {
     assert.equal((await withRedis(async () => json('200 OK', {}))).status, '200 OK')
   })
 
-  it('refuses with redis-unavailable when Redis is away', async () => {
+  it('withRedis refuses with redis-unavailable when Redis is away', async () => {
     const away = async () => Promise.reject(new RedisUnavailable('away'))
     assert.equal(codeIn((await withRedis(away)).body), 'redis-unavailable')
   })
 
-  it('refuses with redis-timeout when Redis does not answer within two seconds', async (test) => {
+  it('withRedis refuses with redis-timeout when Redis does not answer within two seconds', async (test) => {
     test.mock.timers.enable({ apis: ['setTimeout'] })
     const answer = withRedis(() => new Promise(() => {}))
     test.mock.timers.tick(2000)
     assert.equal(codeIn((await answer).body), 'redis-timeout')
   })
 
-  it('throws every other error of its work', async () => {
+  it('withRedis rethrows every other error of its work', async () => {
     await assert.rejects(
       withRedis(async () => Promise.reject(new Error('a bug'))),
       /a bug/,

@@ -76,17 +76,17 @@ describe('a route', () => {
   const post = (path: string, body: string, headers: Record<string, string> = {}) =>
     call(path, { method: 'POST', body, headers })
 
-  it('gets the parts of its path decoded, and the query', async () => {
+  it('an endpoint gets the decoded parameters of its path, and the query', async () => {
     assert.deepEqual((await call('/things/a%20b%2Fc?q=1%262')).body, { id: 'a b/c', q: '1&2' })
   })
 
-  it('answers a path that cannot be decoded with 400', async () => {
+  it('a path that cannot be decoded is refused with 400', async () => {
     const { status, body } = await call('/things/%E0%A4%A')
     assert.equal(status, 400)
     assert.equal((body as Record<string, { code: string }>).error!.code, 'bad-request')
   })
 
-  it('gets the whole body, however it is cut into chunks', async () => {
+  it('an endpoint gets the whole body, however it is cut into chunks', async () => {
     const raw = await RawSocket.open(url)
     const body = JSON.stringify({ text: 'ä'.repeat(200) })
     raw.write(`POST /things/1 HTTP/1.1\r\nHost: x\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n`)
@@ -100,14 +100,14 @@ describe('a route', () => {
     raw.destroy()
   })
 
-  it('answers with headers of its own', async () => {
+  it('an endpoint may answer with headers of its own', async () => {
     const { headers, body } = await post('/things/1', '{"a":1}')
     assert.equal(headers.get('x-extra'), 'yes')
     assert.equal(headers.get('cache-control'), 'no-store')
     assert.deepEqual(body, { got: { a: 1 } })
   })
 
-  it('answers a body that is not JSON with 400, and one past its limit with 413', async () => {
+  it('a body that is not JSON is refused with 400, and one over the limit with 413', async () => {
     const bad = await post('/things/1', '{"a":')
     assert.equal(bad.status, 400)
     assert.deepEqual(bad.body.error, { code: 'bad-request', message: 'The body is not JSON.' })
@@ -117,20 +117,20 @@ describe('a route', () => {
     assert.equal((large.body as Record<string, { code: string }>).error!.code, 'body-too-large')
   })
 
-  it('names the field that is wrong', async () => {
+  it('a BadRequest of an endpoint becomes a 400 that names the field', async () => {
     const { status, body } = await call('/wrong')
     assert.equal(status, 400)
     assert.deepEqual(body.error, { code: 'bad-request', message: 'limit must be a number', field: 'limit' })
   })
 
-  it('that throws is a 500 that tells nothing, and is reported', async () => {
+  it('an endpoint that throws answers 500 without details, and the error is reported', async () => {
     const { status, body } = await call('/broken')
     assert.equal(status, 500)
     assert.ok(!JSON.stringify(body).includes('secret'))
     assert.equal((faults.at(-1) as Error).message, 'secret detail')
   })
 
-  it('for admins refuses before it reads a body', async () => {
+  it('an admin endpoint refuses before it reads the body', async () => {
     const raw = await RawSocket.open(url)
     raw.write('POST /admin HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n')
     assert.match(await raw.head(), /^HTTP\/1\.1 401/)
@@ -139,14 +139,14 @@ describe('a route', () => {
     assert.deepEqual((await post('/admin', 'four', { authorization: `Bearer ${TOKEN}` })).body, { bytes: 4 })
   })
 
-  it('answers other methods with 405 and the ones that it has', async () => {
+  it('another method of a known path is refused with 405 and the allowed methods', async () => {
     const { status, headers } = await call('/things/1', { method: 'DELETE' })
     assert.equal(status, 405)
     assert.equal(headers.get('allow'), 'GET, HEAD, POST')
     assert.equal((await call('/admin')).headers.get('allow'), 'POST')
   })
 
-  it('harms nobody when the client goes before the answer, or in the middle of its body', async () => {
+  it('a client that leaves before the answer, or within its body, harms no other', async () => {
     const faultsBefore = faults.length
     const waiting = await RawSocket.open(url)
     let called = release

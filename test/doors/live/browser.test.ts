@@ -35,7 +35,7 @@ describe('examples/live.html in a browser', { skip: withoutBrowser }, () => {
   })
 
   const text = () => page.evaluate('document.body.innerText') as Promise<string>
-  /** Publishes until the page shows it: nobody tells when it is back. */
+  /** Publishes until the page shows it: no event says when the page is back. */
   const showsEventually = async (topic: string, value: string) => {
     await eventually(async () => {
       await agent.publish(liveChannel(topic), JSON.stringify({ value }))
@@ -43,7 +43,7 @@ describe('examples/live.html in a browser', { skip: withoutBrowser }, () => {
     }, `the page to show ${value}`)
   }
 
-  it('subscribes, is cut by a restart of the gateway, comes back, and shows what it should', async () => {
+  it('the example page reconnects after a restart of the gateway and shows new messages', async () => {
     let gateway = await start()
     await page.goto(`${PAGE}?gateway=ws://127.0.0.1:${port}`)
     await showsEventually('system', 'one')
@@ -60,7 +60,7 @@ describe('examples/live.html in a browser', { skip: withoutBrowser }, () => {
     assert.ok(!(await text()).includes('undefined'))
   })
 
-  it('sees why it may not enter', async () => {
+  it('a refused page sees 4401 for its token and 4403 for its origin', async () => {
     await killCommands()
     const { http } = await start({
       WS_AUTH_REQUIRED: 'true',

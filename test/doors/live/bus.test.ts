@@ -42,14 +42,14 @@ function instances(sockets: readonly number[], deaf = 0) {
 const REQUEST = { id: 'x', answerTo: liveAnswers('i0'), command: BROADCAST }
 
 describe('the bus between instances', () => {
-  it('has each instance execute a command once and adds up their sockets, whatever answer comes first', async () => {
+  it('every instance executes a command once, and the caller gets the sum of their sockets', async () => {
     const { buses, commands } = instances([3, 0, 4])
     assert.deepEqual(await Promise.all([buses[0]!.request(BROADCAST), buses[2]!.request(BROADCAST)]), [7, 7])
     assert.equal(commands.length, 6)
     assert.deepEqual(commands[0], BROADCAST)
   })
 
-  it('returns the sockets that it knows of when an instance does not answer within a second', async (t) => {
+  it('a request returns the sockets known so far when an instance does not answer within a second', async (t) => {
     const { buses } = instances([2], 1)
     const clock = new VirtualClock()
     atEnd(t, () => clock.restore())
@@ -63,7 +63,7 @@ describe('the bus between instances', () => {
     assert.equal(sockets, 2)
   })
 
-  it('stops waiting for other instances once one has found the socket to disconnect', async (t) => {
+  it('a disconnect stops waiting once one instance has found the socket', async (t) => {
     const { buses } = instances([1], 1)
     const clock = new VirtualClock()
     atEnd(t, () => clock.restore())
@@ -71,7 +71,7 @@ describe('the bus between instances', () => {
     assert.equal(await buses[0]!.request(DISCONNECT), 1)
   })
 
-  it('counts each message that is no request and no answer as unusable, and executes none of them', () => {
+  it('the bus counts every malformed message as unusable and executes none of them', () => {
     const requests = [
       '',
       '{',
@@ -106,7 +106,7 @@ describe('the bus between instances', () => {
     assert.deepEqual(commands, [])
   })
 
-  it('publishes an answer to no channel but one for answers', () => {
+  it('the bus publishes answers to channels for answers only', () => {
     const { buses, unusable, commands, published } = instances([1])
     for (const answerTo of ['session:s1:down', 'live:agents', liveBus(), 'wsproxy:live:', 'wsproxy:live:a:b', 7]) {
       buses[0]!.render(undefined, Buffer.from(JSON.stringify({ ...REQUEST, answerTo })), liveBus())
@@ -117,7 +117,7 @@ describe('the bus between instances', () => {
     assert.deepEqual([commands, published], [[BROADCAST], [liveAnswers('i0')]])
   })
 
-  it('throws RedisUnavailable while Redis is away, and works once it is back', async () => {
+  it('a request throws RedisUnavailable while Redis is away and works once Redis is back', async () => {
     let away = true
     const bus = new LiveBus({
       instance: 'one',

@@ -15,7 +15,7 @@ async function after(steps: readonly Partial<Totals>[]) {
 }
 
 describe('the metrics of coordination', () => {
-  it('begin with success, whatever was before', async () => {
+  it('the success rate starts at 1, whatever was counted before', async () => {
     assert.deepEqual(await after([]), {
       success_rate: 1,
       trend: 'stable',
@@ -25,7 +25,7 @@ describe('the metrics of coordination', () => {
     })
   })
 
-  it('tell the success of the window and whether it gets better', async () => {
+  it('the metrics have the success rate of the window and its trend', async () => {
     const good = { accepted: 10, sent: 90 }
     const bad = { refused: 10, sent: 80, dropped: 10 }
     const half = (step: Partial<Totals>) => Array.from({ length: 10 }, () => step)
@@ -35,7 +35,7 @@ describe('the metrics of coordination', () => {
     assert.equal((await after(half(bad))).trend, 'stable')
   })
 
-  it('forget what is older than the window', async () => {
+  it('counts older than the window no longer affect the success rate', async () => {
     const old = Array.from({ length: 5 }, () => ({ dropped: 1000 }))
     const recent = Array.from({ length: 31 }, () => ({ sent: 1 }))
     assert.equal((await after([...old, ...recent])).success_rate, 1)

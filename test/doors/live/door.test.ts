@@ -29,7 +29,7 @@ describe('the live door', () => {
       ['/live?subscriptions=news,build.x,news', ['build.x', 'news']],
       ['/api/dashboard/ws/tasks?subscriptions=alerts', ['alerts']],
     ] as const) {
-      it(`gives ${path} its topics, in one frame`, async () => {
+      it(`${path} starts with its topics in one frame`, async () => {
         const client = await live(gateway, path)
         const [first, ...rest] = client.values
         assert.equal(first?.type, 'connection_established')
@@ -41,7 +41,7 @@ describe('the live door', () => {
       })
     }
 
-    it('sends dashboard_initialized second, when it is asked for', async () => {
+    it('initialized=1 adds dashboard_initialized as the second frame', async () => {
       const client = await live(gateway, '/api/dashboard/ws/agents?initialized=1')
       await client.take(2)
       const [first, second] = client.values
@@ -50,7 +50,7 @@ describe('the live door', () => {
       assert.deepEqual(second?.subscriptions, ['agents', 'system'])
     })
 
-    it('tells what of the query was no topic or too many, after the first frame', async () => {
+    it('unknown and surplus topics of the query are answered with errors after the first frame', async () => {
       const many = Array.from({ length: 12 }, (_, i) => `build.${i}`).join(',')
       const client = await live(gateway, `/live?subscriptions=zz,${many},Ä,zz`)
       await client.take(3)
@@ -63,8 +63,8 @@ describe('the live door', () => {
       assert.equal(unknown?.message, 'Invalid subscription(s): zz, Ä')
     })
 
-    it('lets a client choose neither its id nor that nothing from Redis comes first', async () => {
-      // Somebody else holds the topic, so its messages come while the other topic is not confirmed yet.
+    it('connection_established comes before any message of Redis, with an id that the client did not choose', async () => {
+      // Another client holds the topic, so its messages come before Redis confirms the other one.
       const holder = await live(gateway, '/live?subscriptions=build.storm')
       let stop = false
       const storm = (async () => {
@@ -87,7 +87,7 @@ describe('the live door', () => {
       holder.socket.terminate()
     })
 
-    it('answers the subprotocol of a browser although it asks for no token', async () => {
+    it('the upgrade answers the subprotocol of a browser even when no token is needed', async () => {
       const socket = new WebSocket(`${gateway.url}/live`, ['x', 'wsproxy.v1', 'bearer.eA'])
       await within(once(socket, 'open'), 'the open event')
       assert.equal(socket.protocol, 'wsproxy.v1')
@@ -115,7 +115,7 @@ describe('the live door', () => {
       ['live:alerts', 'alerts', { type: 'critical_alert', data: { alerts: [1] } }, { type: 'critical_alert' }],
     ]
     for (const [channel, topic, sent, expected] of cases) {
-      it(`makes of ${JSON.stringify(sent)} on ${channel} a ${expected.type} for ${topic}`, async () => {
+      it(`${JSON.stringify(sent)} on ${channel} becomes ${expected.type} for ${topic}`, async () => {
         const [one, two, other] = [
           await live(gateway, `/live?subscriptions=${topic}`),
           await live(gateway, `/live?subscriptions=${topic},build.x`),
@@ -132,7 +132,7 @@ describe('the live door', () => {
       })
     }
 
-    it('keeps every digit of a number, and the correlation id and time of who sent them', async () => {
+    it('a frame keeps every digit of a number, and the correlation id and timestamp of the agent', async () => {
       const client = await live(gateway, '/live?subscriptions=news,system')
       await tell(gateway, 'system_events', '{"big": 12345678901234567890, "e": 1e400}')
       const sent = { type: 'x_update', correlation_id: 'mine', timestamp: '2026-01-01T00:00:00Z' }
@@ -146,7 +146,7 @@ describe('the live door', () => {
       assert.equal(given?.subscription, 'news')
     })
 
-    it('sends nothing for what is no JSON object, counts it, and names no word of it', async () => {
+    it('a payload that is not a JSON object is counted, not sent, and not logged', async () => {
       const client = await live(gateway, '/live?subscriptions=news,project_index,agents,alerts')
       const before = await gateway.metric('wsproxy_live_messages_unusable_total')
       const deep = `{"type":"deep","data":${'['.repeat(100_000)}${']'.repeat(100_000)}}`
@@ -165,7 +165,7 @@ describe('the live door', () => {
       assert.ok(!JSON.stringify(gateway.log).includes('secret'))
     })
 
-    it('delivers what has subscribers to these connections alone', async () => {
+    it('a message with subscribers reaches these connections only', async () => {
       const clients = await Promise.all([0, 1, 2].map(() => live(gateway, '/live?subscriptions=project_index')))
       const [first, second, third] = clients.map(({ values }) => idOf(values[0]))
       await tell(gateway, 'project_index:websocket_events', { event: 'two', subscribers: [first, third, 'x-1', 5] })
@@ -177,7 +177,7 @@ describe('the live door', () => {
       assert.ok(second)
     })
 
-    it('keeps who gets only what is addressed to it from being idle', async (t) => {
+    it('a socket that receives only addressed messages is not idle', async (t) => {
       const other = await gatewayFor(t, { redis: gateway.redis, env: { ...ENV, LIVE_IDLE_TIMEOUT: '1s' } })
       const client = await live(other, '/live?subscriptions=project_index')
       const subscribers = [idOf(client.values[0])]
@@ -190,7 +190,7 @@ describe('the live door', () => {
       assert.equal(client.code, undefined)
     })
 
-    it('passes on what agents write in unusual shapes in the shape of the contract', async () => {
+    it('unusual messages of agents leave in the shape of the contract', async () => {
       const client = await live(gateway, '/live?subscriptions=news,agents,project_index')
       await tell(gateway, 'live:news', { type: 'status', agent_id: 42 })
       await tell(gateway, 'live:news', { type: 'odd', agent_id: {}, timestamp: { toString: 1, valueOf: 2 } })
@@ -207,7 +207,7 @@ describe('the live door', () => {
       assert.equal(await gateway.metric('wsproxy_errors_total', { type: 'internal' }), 0)
     })
 
-    it('listens to a channel only while some socket wants it', async () => {
+    it('the gateway listens to the channel of a topic only while a socket holds it', async () => {
       await untilHeard(gateway, 'live:build.only', 0)
       const client = await live(gateway, '/live?subscriptions=build.only')
       await untilHeard(gateway, 'live:build.only', 1)
@@ -220,7 +220,7 @@ describe('the live door', () => {
   })
 
   describe('to its clients', () => {
-    it('answers subscribe with the full set, at most one error for the cap and one for unknown names', async () => {
+    it('subscribe is answered with the full set, at most one error for the cap and one for unknown names', async () => {
       const client = await live(gateway, '/live?subscriptions=news')
       const asked = [
         'build.9',
@@ -246,7 +246,7 @@ describe('the live door', () => {
       assert.deepEqual(rest, [])
     })
 
-    it('unsubscribes: a name that is not known is an error, one that is not held is not', async () => {
+    it('unsubscribe answers an unknown name with an error, and a name that is not held without one', async () => {
       const client = await live(gateway, '/live?subscriptions=news,build.1')
       const answers = await answersTo(client, { type: 'unsubscribe', subscriptions: ['build.1', 'tasks', 'nope'] })
       assert.equal(answers[0]?.message, 'Invalid subscription(s): nope')
@@ -257,7 +257,7 @@ describe('the live door', () => {
       assert.ok(!client.values.some(({ subscription }) => subscription === 'build.1'))
     })
 
-    it('speaks the dialect of one topic, with ids', async () => {
+    it('requests with one topic are answered with their id', async () => {
       const client = await live(gateway, '/live?subscriptions=news')
       client.send({ type: 'subscribe', topic: 'build.t', id: 7 })
       await client.find({ type: 'subscribed', topic: 'build.t', id: 7 })
@@ -281,7 +281,7 @@ describe('the live door', () => {
       )
     })
 
-    it('says too-many-subscriptions to the topic that is one too many, and not to one that is held', async () => {
+    it('too-many-subscriptions answers a topic beyond the cap, and not a topic that is held', async () => {
       const ten = Array.from({ length: 10 }, (_, i) => `build.${i}`)
       const client = await live(gateway, `/live?subscriptions=${ten}`)
       client.send({ type: 'subscribe', topic: 'news', id: 1 })
@@ -290,7 +290,7 @@ describe('the live door', () => {
       assert.equal((await client.find({ type: 'error', id: 1 })).code, 'too-many-subscriptions')
     })
 
-    it('answers in the order of the requests, though Redis takes its time for some', async () => {
+    it('answers come in the order of the requests, even when Redis confirms some late', async () => {
       const client = await live(gateway, '/live?subscriptions=news')
       const names = Array.from({ length: 8 }, (_, i) => `build.order-${i}`)
       for (const topic of names) {
@@ -307,7 +307,7 @@ describe('the live door', () => {
       assert.deepEqual(answers.at(-1)?.subscriptions, ['news'])
     })
 
-    it('misses nothing that is published after subscribed', async () => {
+    it('a client misses nothing that is published after its subscribed frame', async () => {
       const client = await live(gateway, '/live?subscriptions=news')
       for (let i = 0; i < 30; i++) {
         client.send({ type: 'subscribe', topic: `build.m-${i}` })
@@ -318,7 +318,7 @@ describe('the live door', () => {
       }
     })
 
-    it('answers ping, with client_time when it is a scalar', async () => {
+    it('ping is answered with pong, and with client_time when it is a scalar', async () => {
       const client = await live(gateway)
       const times = [1.5, 'now', true, null, undefined, { deep: 1 }]
       for (const client_time of times) client.send({ type: 'ping', client_time, x: 1, correlation_id: 'p' })
@@ -331,7 +331,7 @@ describe('the live door', () => {
       assert.deepEqual(new Set(pongs.map((pong) => `${pong.type} ${pong.correlation_id}`)), new Set(['pong p']))
     })
 
-    it('answers request_data from the real state', async () => {
+    it('request_data is answered from the state of the instance', async () => {
       const sessions = [await gateway.join('s1'), await gateway.join('s2')]
       const client = await live(gateway)
       client.send({ type: 'request_data', data_type: 'agent_status', correlation_id: 'd' })
@@ -355,7 +355,7 @@ describe('the live door', () => {
     })
   })
 
-  it('closes an idle socket with a notice and 4408, and not one that gets or sends', async (t) => {
+  it('an idle socket is closed with a notice and 4408, and one that receives or sends is not', async (t) => {
     const other = await gatewayFor(t, { redis: gateway.redis, env: { ...ENV, LIVE_IDLE_TIMEOUT: '600ms' } })
     const [idle, getting, sending] = [
       await live(other, '/live?subscriptions=build.idle'),

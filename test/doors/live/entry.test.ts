@@ -13,14 +13,19 @@ const TOKEN = 'shared-token-of-the-tests'
 const REQUIRED = { WS_AUTH_REQUIRED: 'true', WS_AUTH_TOKEN: TOKEN, WS_ALLOWED_ORIGINS: 'https://*.good.test' }
 const base64url = (text: string) => Buffer.from(text).toString('base64url')
 
-/** Who is refused, with the close that a browser sees and the HTTP status and code. */
+/** Clients that are refused, with the close that a browser sees and the HTTP status and code. */
 const REFUSED: Record<string, [ConnectClientOptions & { query?: string }, number, number, string]> = {
-  'nobody in particular': [{}, 4401, 401, 'credentials-missing'],
-  'another token': [{ token: 'another' }, 4401, 403, 'token-rejected'],
-  'a token that is the beginning': [{ token: TOKEN.slice(0, -1) }, 4401, 403, 'token-rejected'],
-  'no bearer': [{ headers: { Authorization: 'Basic eA==' } }, 4401, 401, 'credentials-malformed'],
-  'a token in the query': [{ query: `?access_token=${TOKEN}` }, 4401, 401, 'credentials-malformed'],
-  'another origin': [{ token: TOKEN, origin: 'https://good.test' }, 4403, 403, 'origin-not-allowed'],
+  'a client without a token': [{}, 4401, 401, 'credentials-missing'],
+  'a client with another token': [{ token: 'another' }, 4401, 403, 'token-rejected'],
+  'a client with the beginning of the token': [{ token: TOKEN.slice(0, -1) }, 4401, 403, 'token-rejected'],
+  'a client without a bearer scheme': [
+    { headers: { Authorization: 'Basic eA==' } },
+    4401,
+    401,
+    'credentials-malformed',
+  ],
+  'a client with its token in the query': [{ query: `?access_token=${TOKEN}` }, 4401, 401, 'credentials-malformed'],
+  'a client from another origin': [{ token: TOKEN, origin: 'https://good.test' }, 4403, 403, 'origin-not-allowed'],
 }
 
 describe('who may enter the live door', () => {
@@ -35,7 +40,7 @@ describe('who may enter the live door', () => {
   })
 
   for (const [who, [{ query = '', ...options }, close, status, code]] of Object.entries(REFUSED)) {
-    it(`accepts ${who} only to close with ${close} and no frame, or refuses with ${status} ${code}`, async () => {
+    it(`${who} is closed with ${close} and no frame, or refused with ${status} ${code}`, async () => {
       const client = await connect(`${byClose.url}/live${query}`, options)
       assert.equal((await within(client.closed, 'the close')).code, close)
       assert.deepEqual(client.frames, [])
@@ -50,7 +55,7 @@ describe('who may enter the live door', () => {
     })
   }
 
-  it('lets in with the token in the header and in the subprotocol, and from a good origin', async () => {
+  it('the token in the header or the subprotocol, and an allowed origin, open a socket', async () => {
     const withHeader = await live(byClose, '/live', { token: TOKEN })
     const withOrigin = await live(byClose, '/live', { token: TOKEN, origin: 'https://a.good.test' })
     const protocols = ['wsproxy.v1', `bearer.${base64url(TOKEN)}`]
@@ -60,7 +65,7 @@ describe('who may enter the live door', () => {
     for (const { socket } of [withHeader, withOrigin, withProtocol]) socket.terminate()
   })
 
-  it('counts who was refused, and never the token', async () => {
+  it('refused clients are counted, and the token never appears in the log', async () => {
     await connect(`${byClose.url}/live?access_token=${TOKEN}`, {}).then(({ closed }) => closed)
     const page = await (await fetch(`${byClose.http}/api/dashboard/metrics/websockets`)).text()
     assert.match(page, /wsproxy_live_auth_denied_total [1-9]/)
@@ -68,7 +73,7 @@ describe('who may enter the live door', () => {
     assert.ok(!JSON.stringify(byClose.log).includes(TOKEN))
   })
 
-  it('gives a refused client a place in the limits until it is gone, and opens nothing for it', async (t) => {
+  it('a refused client takes a place in the limits until it is gone', async (t) => {
     const gateway = await gatewayFor(t, { redis, env: { ...REQUIRED, MAX_CONNECTIONS: '1' } })
     for (let i = 0; i < 5; i++) {
       const client = await eventually(() => connect(`${gateway.url}/live`).catch(() => undefined), 'a place')
@@ -80,7 +85,7 @@ describe('who may enter the live door', () => {
     client.socket.terminate()
   })
 
-  it('has origins of its own only where they are set', async (t) => {
+  it('the live door uses ALLOWED_ORIGINS when WS_ALLOWED_ORIGINS is not set', async (t) => {
     const gateway = await gatewayFor(t, { redis, env: { ALLOWED_ORIGINS: 'https://one.test', LIVE_REFUSE: 'http' } })
     ;(await live(gateway, '/live', { origin: 'https://one.test' })).socket.terminate()
     assert.equal((await refused(`${gateway.url}/live`, { origin: 'https://two.test' })).code, 'origin-not-allowed')
@@ -97,7 +102,7 @@ describe('settings of the live door', () => {
     }
   }
 
-  it('name every entry of a list that can match nothing', () => {
+  it('the problems of the settings name every list entry that can match nothing', () => {
     const problems = problemsOf({
       ALLOWED_ORIGINS: 'https://a.test,https://*,https://b.test/path',
       WS_ALLOWED_ORIGINS: 'a b',
@@ -119,7 +124,7 @@ describe('settings of the live door', () => {
     assert.equal(problems.length, 7)
   })
 
-  it('ask for no token that is not set', () => {
+  it('WS_AUTH_REQUIRED without WS_AUTH_TOKEN is a problem of the settings', () => {
     assert.match(String(problemsOf({ WS_AUTH_REQUIRED: 'true' })), /^WS_AUTH_TOKEN: must be set/)
     assert.deepEqual(problemsOf({ WS_AUTH_REQUIRED: 'true', WS_AUTH_TOKEN: 'x', ALLOWED_ORIGINS: '*' }), [])
   })

@@ -19,7 +19,7 @@ describe('the live door and a Redis that fails', { skip: withoutRealRedis }, () 
     gateway = await gatewayFor(suite, { redis, env: ENV })
   })
 
-  it('holds what a socket asks for while Redis is away, and what it held, until Redis is back', async () => {
+  it('a socket keeps its topics while Redis is away, with those that it asks for meanwhile', async () => {
     const client = await live(gateway, '/live?subscriptions=news')
     await redis.kill()
     await eventually(() => !gateway.gateway.redisReady, 'the gateway to notice')
@@ -42,7 +42,7 @@ describe('the live door and a Redis that fails', { skip: withoutRealRedis }, () 
     await client.close()
   })
 
-  it('answers subscribe when Redis goes away before it has confirmed, and the topic is held', async () => {
+  it('subscribe is answered, and its topic held, when Redis goes away before it confirms', async () => {
     const client = await live(gateway, '/live?subscriptions=news')
     redis.process.kill('SIGSTOP')
     client.send({ type: 'subscribe', topic: 'build.stuck', id: 2 })
@@ -58,7 +58,7 @@ describe('the live door and a Redis that fails', { skip: withoutRealRedis }, () 
     await client.close()
   })
 
-  it('refuses upgrades with 500 while Redis forbids the bus: orders would not reach such a socket', async (t) => {
+  it('upgrades are refused with 500 while Redis forbids the bus, since commands would not reach the socket', async (t) => {
     const admin = await redis.client()
     await admin.sendCommand(['ACL', 'SETUSER', 'busless', 'on', '>pw', '+@all', '~*', 'resetchannels', '&live:*'])
     const own = bareGatewayFor(t, redis.url.replace('//', '//busless:pw@'), { ...ENV, CONNECT_RATE_PER_IP: '0' })
@@ -69,7 +69,7 @@ describe('the live door and a Redis that fails', { skip: withoutRealRedis }, () 
     await client.close()
   })
 
-  it('says forbidden where Redis lets the gateway not listen, to who asks and to who held it, and the sockets stay', async () => {
+  it('a topic that Redis forbids is answered with forbidden, and its sockets stay open', async () => {
     const client = await live(gateway, '/live?subscriptions=news,build.held')
     const agent = await redis.client()
     await agent.sendCommand(['ACL', 'SETUSER', 'default', 'resetchannels', '&live:news', '&wsproxy:*'])
@@ -111,7 +111,7 @@ describe('the live door with LIVE_COMPRESSION', () => {
     gateway = await gatewayFor(suite, { env: { ...ENV, LIVE_COMPRESSION: 'true' } })
   })
 
-  it('compresses for who can read it, tells the sizes, and changes nothing else', async () => {
+  it('LIVE_COMPRESSION compresses for clients that offer it and measures the sizes', async () => {
     const [able, unable] = [
       await live(gateway, '/live?subscriptions=news', { perMessageDeflate: true }),
       await live(gateway, '/live?subscriptions=news', { perMessageDeflate: false }),

@@ -34,7 +34,7 @@ describe('the endpoints of the live door', () => {
     gateway = await gatewayFor(suite, { env: ENV })
   })
 
-  it('tell statistics of the open sockets', async () => {
+  it('stats counts the open sockets by type and topic', async () => {
     const before = (await get(gateway.http, `${BASE}/stats`)).body.websocket_stats as Body
     assert.deepEqual([before.active_connections, before.oldest_connection], [0, null])
     const clients = [
@@ -58,7 +58,7 @@ describe('the endpoints of the live door', () => {
     for (const client of clients) await client.close()
   })
 
-  it('tell health with a score', async (t) => {
+  it('health has a score, and which background tasks run', async (t) => {
     const { status, body } = await get(gateway.http, `${BASE}/health`)
     assert.equal(status, 200)
     assert.deepEqual(body.overall_health, { score: 100, status: 'healthy' })
@@ -73,7 +73,7 @@ describe('the endpoints of the live door', () => {
     assert.deepEqual([refused.status, (refused.body.error as Body).code], [503, 'redis-unavailable'])
   })
 
-  it('tell the limits that are in force', async () => {
+  it('limits reports the limits in force', async () => {
     const { timestamp, ...limits } = (await get(gateway.http, `${BASE}/limits`)).body
     assert.match(String(timestamp), /Z$/)
     assert.deepEqual(limits, {
@@ -91,7 +91,7 @@ describe('the endpoints of the live door', () => {
     })
   })
 
-  it('serve the contract, its schema and its AsyncAPI document', async () => {
+  it('the contract, its schema and its AsyncAPI document are served', async () => {
     const { body } = await get(gateway.http, `${BASE}/contract`)
     assert.deepEqual([body.current_version, body.supported_versions], ['1.0.0', ['1.0.0']])
     assert.deepEqual(Object.keys(body.deprecation_policy as Body), ['policy', 'notice'])
@@ -102,7 +102,7 @@ describe('the endpoints of the live door', () => {
     assert.equal(asyncApi.body.asyncapi, '3.0.0')
   })
 
-  it('serve the metrics of the live door alone, which are those of the other page', async () => {
+  it('the metrics page of the live door has the same values as /metrics', async () => {
     const client = await live(gateway, '/live?subscriptions=news,build.1,build.2')
     await answersTo(client, { type: 'nope' })
     const page = await (await fetch(`${gateway.http}/api/dashboard/metrics/websockets`)).text()
@@ -138,14 +138,14 @@ describe('the endpoints of the live door', () => {
     await client.close()
   })
 
-  it('refuse admin calls without the admin token', async () => {
+  it('broadcast and disconnect are refused without the admin token', async () => {
     for (const path of ['/broadcast?subscription=news', '/disconnect/x-1']) {
       assert.equal((await post(gateway.http, path, {}, '')).status, 401)
       assert.equal((await post(gateway.http, path, {}, 'another-token-of-tests')).status, 403)
     }
   })
 
-  it('refuse a broadcast of a reserved type, without a topic, or that is no JSON; and name the topics for one that is none', async () => {
+  it('a broadcast with a reserved type, without a topic or without JSON is refused', async () => {
     for (const type of [
       'pong',
       'ping',
@@ -177,7 +177,7 @@ describe('the endpoints of the live door', () => {
     }
   })
 
-  it('broadcast to who holds the topic, with one correlation id for all', async () => {
+  it('a broadcast reaches the sockets that hold the topic, with one correlation id', async () => {
     const clients = [
       await live(gateway, '/live?subscriptions=alerts'),
       await live(gateway, '/live?subscriptions=alerts,news'),
@@ -200,7 +200,7 @@ describe('the endpoints of the live door', () => {
     for (const client of [...clients, other]) client.socket.terminate()
   })
 
-  it('disconnect a socket by its id, with the reason in a notice; 404 for others', async () => {
+  it('disconnect closes the socket with the reason in a notice, and answers 404 for an unknown id', async () => {
     const [one, two] = [await live(gateway), await live(gateway)]
     const reason = 'ä'.repeat(100)
     assert.equal((await post(gateway.http, `/disconnect/${idOf(one)}?reason=${reason}`)).status, 200)
@@ -229,7 +229,7 @@ describe('two gateway processes on one Redis', () => {
     atEnd(suite, killCommands)
   })
 
-  it('carry a broadcast on one to the clients of both, exactly once, and count them all', async () => {
+  it('a broadcast on one instance reaches the clients of both exactly once and counts them all', async () => {
     const clients = await Promise.all([0, 1, 1, 0, 1].map((at) => live(gateways[at]!, '/live?subscriptions=news')))
     for (let n = 0; n < 20; n++) {
       const { body } = await post(gateways[n % 2]!.http, '/broadcast?subscription=news', { n })
@@ -246,7 +246,7 @@ describe('two gateway processes on one Redis', () => {
     }
   })
 
-  it('find a socket by its id wherever it is', async () => {
+  it('disconnect finds a socket on either instance', async () => {
     const there = await live(gateways[1]!)
     assert.equal((await post(gateways[0]!.http, `/disconnect/${idOf(there)}?reason=elsewhere`)).status, 200)
     assert.equal((await within(there.closed, 'the close')).code, 1000)

@@ -13,7 +13,7 @@ const names = fc.oneof(
 const list = fc.array(names, { maxLength: 30 })
 
 describe('the topics of the live door', () => {
-  it('are chosen so that nothing is lost, doubled, unknown or over the cap', () => {
+  it('the chosen topics are known, unique and within the cap, and none is lost', () => {
     const property = fc.property(list, list, fc.integer({ min: 1, max: 12 }), (asked, before, most) => {
       const topics = new LiveTopics(EXTRA, most)
       const held = topics.choose(before, [], isTopic).added
@@ -30,7 +30,7 @@ describe('the topics of the live door', () => {
     assertProperty(property, { numRuns: 1000 })
   })
 
-  it('are told by the entry that admits them, never by what a client wrote', () => {
+  it('a topic is admitted by the entry of the list that matches its name', () => {
     const topics = new LiveTopics(EXTRA, 10)
     assert.deepEqual(
       ['news', 'build.7', 'xyz', 'agents'].map((name) => topics.entryOf(name)),
@@ -43,7 +43,7 @@ describe('the topics of the live door', () => {
     assert.deepEqual(topics.entries, [...topics.entries].sort())
   })
 
-  it('are never more than the cap at the start', () => {
+  it('a view starts with no more topics than the cap', () => {
     for (const view of ['dashboard', 'agents', 'coordination', 'tasks', 'system'] as const) {
       assert.equal(viewOf(view), view)
       for (let most = 1; most < 7; most++) assert.ok(new LiveTopics([], most).start(view).length <= most)
