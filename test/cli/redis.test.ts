@@ -1,17 +1,21 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { sessionAuth, sessionDown } from '../../src/contract/names.ts'
+import { slotOf } from '../../src/redis/slots.ts'
 import { killCommands, run, serve } from '../support/cli.ts'
 import { connect } from '../support/client.ts'
-import { clusterFor, type TestCluster } from '../support/cluster.ts'
+import { clusterFor, primaryOf, type TestCluster } from '../support/cluster.ts'
 import { freePort } from '../support/ports.ts'
 import { withoutRealRedis } from '../support/redis.ts'
 import { atEnd, scopeOf } from '../support/scope.ts'
 import { sentinelsFor } from '../support/sentinel.ts'
 import { eventually } from '../support/wait.ts'
 
-/** Sessions of all three servers of a cluster. */
-const SESSIONS = ['a', 'b', 'c', 'd', 'e', 'f']
+/** A session for each server of a cluster, by the slot of its channel. */
+const SESSIONS = [0, 1, 2].map((server) => {
+  const names = Array.from({ length: 100 }, (_, i) => `session-${i}`)
+  return names.find((name) => primaryOf(slotOf(sessionDown(name))) === server)!
+})
 
 describe('wsproxy token and publish in a cluster', { skip: withoutRealRedis }, () => {
   const suite = scopeOf(after)

@@ -1,5 +1,5 @@
 /** How long a test waits for an event: far longer than it takes on a slow machine. */
-const PATIENCE_MS = 15_000
+const PATIENCE_MS = 30_000
 const LOOK_MS = 5
 
 /**
@@ -8,7 +8,7 @@ const LOOK_MS = 5
  */
 export const AMPLE_CHECK_TIMEOUT = '2s'
 
-/** Polls `look` and returns its first truthy value. @throws an error with `what` after 15 s. */
+/** Polls `look` and returns its first truthy value. @throws an error with `what` after 30 s. */
 export async function eventually<T>(
   look: () => T | Promise<T>,
   what: string,
@@ -23,7 +23,7 @@ export async function eventually<T>(
   }
 }
 
-/** Resolves with `promise`. @throws an error with `what` after 15 s. */
+/** Resolves with `promise`. @throws an error with `what` after 30 s. */
 export async function within<T>(promise: Promise<T>, what: string, patienceMs = PATIENCE_MS): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
