@@ -6,8 +6,8 @@ import type { ApiResponse } from '../../http/response.ts'
 const FILE = new URL('../../../../src/preflight/http/monitoring.html', import.meta.url)
 
 /**
- * The monitoring page. Its Content-Security-Policy allows only the script and the style in the file,
- * and requests only to this host.
+ * The monitoring page. Its Content-Security-Policy allows only the script and the style in the
+ * file, and requests only to this host.
  */
 export function monitoringPage(): ApiResponse {
   const html = readFileSync(FILE, 'utf8')

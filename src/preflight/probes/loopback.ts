@@ -12,8 +12,8 @@ const PATH = '/api/preflight/socket'
 const HEADER = 'x-wsproxy-preflight'
 
 /**
- * A WebSocket path that only this process can use, by a random secret. It makes a real upgrade on the
- * real listener, but has no door, takes no connection slot and is not counted.
+ * A WebSocket path that only this process can use, by a random secret. It makes a real upgrade on
+ * the real listener, but has no door, takes no connection slot and is not counted.
  */
 export class Loopback {
   readonly #secret = randomBytes(16).toString('hex')

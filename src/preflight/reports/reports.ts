@@ -88,8 +88,8 @@ export class Reports {
   }
 
   /**
-   * Lists reports. `next` is the position to continue from, undefined at the end. With a filter that
-   * matches rarely, a page may be empty and still have a `next`.
+   * Lists reports. `next` is the position to continue from, undefined at the end. With a filter
+   * that matches rarely, a page may be empty and still have a `next`.
    */
   async list({
     limit,
