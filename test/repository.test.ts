@@ -69,7 +69,10 @@ const SOURCES = TREE.filter((path) => path.startsWith('src/') && path.endsWith('
 const CODE = TREE.filter((path) => /\.(ts|mjs)$/.test(path))
 const IMPORTS = SOURCES.flatMap(importsOf)
 
-/** Each folder of `src`, and the folders that it may import beside itself. The consumer declares what it needs of any other. */
+/**
+ * Each folder of `src`, and the folders that it may import beside itself. The consumer declares
+ * what it needs of any other.
+ */
 const BASE = ['contract', 'config', 'platform', 'telemetry']
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   contract: [],

@@ -13,7 +13,9 @@ export interface TableOptions {
   readonly colours: boolean
 }
 
-/** Formats a report for a terminal: one line per check, its remediation below, and the verdict last. */
+/**
+ * Formats a report for a terminal: one line per check, its remediation below, and the verdict last.
+ */
 export function tableOf({ checks, durationMs }: Report, { width, colours }: TableOptions): string {
   const names = Math.max(5, ...checks.map(({ name }) => name.length))
   const indent = 6 + names + 2 + TIME_WIDTH + 2

@@ -59,7 +59,9 @@ export function parseDuration(text: string): number | undefined {
   )
 }
 
-/** Returns bytes for `64KB`, `10MiB` (a K is always 1024) or plain bytes; undefined for other text. */
+/**
+ * Returns bytes for `64KB`, `10MiB` (a K is always 1024) or plain bytes; undefined for other text.
+ */
 export function parseSize(text: string): number | undefined {
   const match = /^(\d+(?:\.\d+)?) ?(?:([KMG])i?)?B?$/i.exec(text)
   if (!match) return undefined
@@ -71,7 +73,9 @@ export function parseSize(text: string): number | undefined {
 const parseInteger = (text: string): number | undefined =>
   /^-?\d+$/.test(text) && Number.isSafeInteger(Number(text)) ? Number(text) : undefined
 
-/** Parses `host:port`, `[ipv6]:port` or `:port` (all addresses); returns undefined for other text. */
+/**
+ * Parses `host:port`, `[ipv6]:port` or `:port` (all addresses); returns undefined for other text.
+ */
 export function parseAddress(text: string): Address | undefined {
   const match = /^(?:\[([0-9a-f:.]+)\]|([^:\s]*)):(\d{1,5})$/i.exec(text)
   const port = Number(match?.[3])

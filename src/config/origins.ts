@@ -17,7 +17,9 @@ const ENTRY =
 /** Header values without a host, sent by sandboxed frames and by pages opened from disk. */
 const WITHOUT_HOST: ReadonlySet<string> = new Set(['null', 'file://'])
 
-/** Returns undefined when no `Origin` header could match, for instance because the host is invalid. */
+/**
+ * Returns undefined when no `Origin` header could match, for instance because the host is invalid.
+ */
 function parseOriginEntry(entry: string): OriginPattern | undefined {
   const [all, scheme, star, name, port = ''] = ENTRY.exec(entry) ?? []
   if (all === undefined || name === undefined || Number(port) > 65535) return undefined

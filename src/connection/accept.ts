@@ -161,7 +161,8 @@ export class Acceptor {
       await (topics.length === 1 ? join(topics[0]!) : Promise.all(topics.map(join)))
       return
     }
-    // The door sends the client an error for a topic that Redis forbids. The socket opens without it.
+    // The door sends the client an error for a topic that Redis forbids. The socket opens without
+    // it.
     const joinIfAllowed = (channels: readonly string[]) =>
       join(channels).catch((error: unknown) => {
         if (error instanceof RedisUnavailable) throw error

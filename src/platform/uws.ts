@@ -56,13 +56,13 @@ export const keepOpened = Array.prototype.fill.bind(lastOpened) as unknown as (w
  * was closed at once.
  *
  * In this version HttpResponse::cork() reads the state of the response after its callback. An
- * upgrade has shrunk that block in place by then, so the state lies in freed memory. If anything was
- * allocated there meanwhile, the new socket is closed at once (uWebSockets pull request 1929 has the
- * fix). So nothing in between may allocate outside the garbage-collected heap: no line of
- * JavaScript, which may be compiled just then, and no store of a property, which may change a hidden
- * class. That is why the callback and the open handler are bound built-in functions, and why there
- * is no user data.
- * Without the cork the answer takes two dozen packets and a handshake costs twice the CPU time.
+ * upgrade has shrunk that block in place by then, so the state lies in freed memory. If anything
+ * was allocated there meanwhile, the new socket is closed at once (uWebSockets pull request 1929
+ * has the fix). So nothing in between may allocate outside the garbage-collected heap: no line of
+ * JavaScript, which may be compiled just then, and no store of a property, which may change a
+ * hidden class. That is why the callback and the open handler are bound built-in functions, and
+ * why there is no user data. Without the cork the answer takes two dozen packets and a handshake
+ * costs twice the CPU time.
  */
 export function upgradeCorked(
   res: HttpResponse,

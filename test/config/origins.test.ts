@@ -44,7 +44,8 @@ describe('a list of origins', () => {
       '.test',
       'a..b',
       'https://*.[::1]',
-      // Valid characters, but not a host of a URL: invalid punycode, and IPv4 addresses out of range.
+      // Valid characters, but not a host of a URL: invalid punycode, and IPv4 addresses out of
+      // range.
       'xn--0',
       '*.xn--0',
       'https://a.xn--0.test:8443',

@@ -129,7 +129,10 @@ describe('while Redis has not confirmed', () => {
     atEnd(suite, () => redis.release())
   })
 
-  /** Sends an upgrade and waits until its token is checked and nothing but the subscription is missing. */
+  /**
+   * Sends an upgrade and waits until its token is checked and nothing but the subscription is
+   * missing.
+   */
   async function knock(session: string): Promise<RawSocket> {
     const token = await gateway.token(session)
     const raw = await RawSocket.open(gateway.http)

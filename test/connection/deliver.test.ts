@@ -26,7 +26,10 @@ describe('a message', () => {
     gateway = await gatewayFor(suite)
   })
 
-  /** Two sockets of a session get these frames for these messages: text for text, binary for Buffers. */
+  /**
+   * Two sockets of a session get these frames for these messages: text for text, binary for
+   * Buffers.
+   */
   async function assertForwarded(session: string, messages: readonly (string | Buffer)[]): Promise<void> {
     const clients = [await gateway.join(session), await gateway.join(session)]
     publishAll(gateway, session, messages)
@@ -341,7 +344,8 @@ describe('a client that stops reading', () => {
     const slow = clients.filter((_, i) => i % 2 === 0)
     const quick = clients.filter((_, i) => i % 2 === 1)
     for (const { socket } of slow) socket.pause()
-    // One after the other until the first of the slow ones is nearly full, then more than it has room for, all at once.
+    // One after the other until the first of the slow ones is nearly full, then more than it has
+    // room for, all at once.
     const sent = await publishUntil(gateway, 'turn', () => warnings(gateway).length > 0)
     for (const client of quick) await client.take(sent)
     await untilOpen(gateway, 8)

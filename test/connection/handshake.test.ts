@@ -145,7 +145,8 @@ describe('without Redis an upgrade', { skip: withoutRealRedis }, () => {
   it('refuses an upgrade with 500 when Redis forbids its channel, and serves all others', async () => {
     await eventually(() => gateway.agent.isReady, 'the agent to be back')
     const acl = (...rules: string[]) => gateway.agent.sendCommand(['ACL', 'SETUSER', 'default', ...rules])
-    // With the channels of the gateway itself: Redis cuts a connection that is subscribed to a forbidden one.
+    // With the channels of the gateway itself: Redis cuts a connection that is subscribed to a
+    // forbidden one.
     await acl('resetchannels', '&session:allowed*', '&wsproxy:*')
     try {
       const token = await gateway.token('forbidden')

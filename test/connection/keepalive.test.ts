@@ -26,7 +26,7 @@ describe('a peer', () => {
     const listener = await gateway.join('peer')
     let heard = 0
     listener.socket.on('ping', () => heard++)
-    // A pong that nobody asked for, or a frame: anything counts.
+    // An unsolicited pong or a frame: anything counts as a sign of life.
     const talk = setInterval(() => talker.write(clientFrame(heard % 2 ? OPCODE.pong : OPCODE.text, '1')), 50)
     try {
       for (const raw of [silent, silentToo]) {

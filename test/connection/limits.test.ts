@@ -5,7 +5,10 @@ import { originRule } from '../../src/config/origins.ts'
 import { admit, ConnectLimits, type ConnectLimitsOptions } from '../../src/connection/limits.ts'
 import { assertProperty } from '../support/property.ts'
 
-/** The textbook: tokens drip into a bucket, an event takes one out. Levels are in ms, so that nothing is rounded. */
+/**
+ * The textbook: tokens drip into a bucket, an event takes one out. Levels are in ms, so that
+ * nothing is rounded.
+ */
 class TokenBucket {
   readonly #intervalMs: number
   readonly #full: number

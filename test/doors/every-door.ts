@@ -20,7 +20,7 @@ export interface DoorUnderTest {
   readonly malformed: { readonly path: string; readonly status: number; readonly code: string }
   /** Settings it needs. */
   readonly env?: Record<string, string>
-  /** The frame before a close that the server starts, by its code; for others there is none. */
+  /** The frame before a close that the server starts, by its code; absent for other closes. */
   readonly goodbyes: Readonly<Record<number, RegExp>>
   readonly maxMessageBytes: number
   path(id: string): string

@@ -394,7 +394,8 @@ describe('a real Redis that is killed, restarted or stopped', { skip: withoutRea
       assert.equal(await status(`${gateway.http}/health`), 503)
       await lost(gateway)
       assert.ok((await timedRefusal(gateway.sessionUrl('hang'))).ms < REFUSAL_MS)
-      // The other connection is given up soon after; one that was not loses nothing when Redis goes on.
+      // The other connection is given up soon after; one that was not loses nothing when Redis goes
+      // on.
       const isLost = (line: Record<string, unknown>) => line.event === 'redis-lost' && line.link === 'subscriber'
       await eventually(() => gateway.log.some(isLost), 'the connection for messages to be given up')
     } finally {

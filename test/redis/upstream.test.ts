@@ -195,7 +195,7 @@ describe('upstream', () => {
   it('publishes unsent frames on the next connection when the last one ended with more waiting than fits', async () => {
     let asked = 0
     const { upstream, publish, refused } = start({
-      // Who asks again at each failure would never let anything else happen.
+      // Asking again at each failure would starve all other work.
       link: () => {
         if (++asked > 10_000) throw new Error('asked without end')
         return opened.link.state === 'ready' ? opened.link : undefined

@@ -19,7 +19,7 @@ const page = readFileSync(new URL('../../../../docs/reference/protocol.md', impo
 type Definition = { properties?: Record<string, { const?: string; enum?: string[]; not?: { enum: string[] } }> }
 const definition = (name: string) => schema.$defs[name] as Definition & { enum?: string[] }
 
-/** What git prints; undefined where there is none, or no such thing. */
+/** The output of a git command; undefined when it fails. */
 function git(...args: string[]): string | undefined {
   try {
     return execFileSync('git', args, { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })

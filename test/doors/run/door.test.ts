@@ -151,7 +151,10 @@ describe('the run door', () => {
     const unparseable = (run: string) =>
       gateway.log.filter(({ event, conn }) => event === 'unparseable' && (conn as { run: string }).run === run)
 
-    /** Resolves when the gateway has handled all that the client has sent: it answers protocol pings in order. */
+    /**
+     * Resolves when the gateway has handled all that the client has sent: it answers protocol pings
+     * in order.
+     */
     async function heard(client: TestClient): Promise<boolean> {
       const pong = new Promise((resolve) => client.socket.once('pong', resolve))
       client.socket.ping()

@@ -160,7 +160,8 @@ describe('a Redis that has to load its data first', { skip }, () => {
   let redis: RealRedis
   let gateway: TestGateway
   before(async () => {
-    // A ms a key, and ears for clients meanwhile: what takes a large data set minutes takes this one seconds.
+    // A ms a key, and ears for clients meanwhile: what takes a large data set minutes takes this
+    // one seconds.
     redis = await realRedisFor(suite, ['--key-load-delay', '1000', '--loading-process-events-interval-bytes', '1024'])
     gateway = await gatewayFor(suite, { redis, env: { ...NO_RESYNC, RUN_REDIS_MAX_RETRIES: '2' } })
   })

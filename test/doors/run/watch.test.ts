@@ -26,7 +26,7 @@ interface Read {
   over: boolean
 }
 
-/** Watches on a Redis that answers when it is told to, and all that they tell. */
+/** Watches on a Redis whose answers the test triggers, and all frames that they send. */
 class World {
   readonly topics: Topic[]
   readonly watches: RunWatches
@@ -58,7 +58,7 @@ class World {
     assert.equal(source.render(topic, EVENT, topic.channels[0]!, BATCH), undefined)
   }
 
-  /** Reads that nobody has answered. */
+  /** Reads without an answer. */
   get waiting(): Read[] {
     return this.reads.filter(({ over }) => !over)
   }
@@ -449,8 +449,9 @@ describe('the watch of a run', () => {
 })
 
 /**
- * One thing that happens to a run, its Redis or the way between. Redis carries a read out some time after it was asked (`serve`), and
- * its answer arrives some time after that (`answer`): events of changes may come before, between and behind.
+ * One event of a run, of its Redis or of the network between. Redis executes a read some time after
+ * it was sent (`serve`), and its answer arrives some time later (`answer`): events of changes may
+ * come before, between and after.
  */
 type Step =
   | { readonly do: 'change'; readonly to: number; readonly kind: 'hash' | 'gone' | 'other' }

@@ -24,7 +24,7 @@ describe('the flow signal', () => {
   const kept = (session: string) => gateway.agent.get(sessionFlow(session))
   const buffered = () => gateway.metric('wsproxy_buffer_utilization_bytes_sum')
 
-  /** What is told on the control channel of a session. */
+  /** Collects what is published on the control channel of a session. */
   async function told(session: string): Promise<string[]> {
     const states: string[] = []
     const subscriber = await gateway.redis.client()
@@ -32,7 +32,10 @@ describe('the flow signal', () => {
     return states
   }
 
-  /** A client that reads nothing, with something in its buffer; the kernel takes some megabytes first. */
+  /**
+   * A client that reads nothing, with something in its buffer; the kernel takes some megabytes
+   * first.
+   */
   async function joinStalled(session: string): Promise<RawSocket> {
     const client = await joinRaw(gateway, session)
     client.socket.pause()

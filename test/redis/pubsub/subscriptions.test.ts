@@ -7,7 +7,9 @@ import { assertProperty } from '../../support/property.ts'
 const CHANNELS = ['a', 'b', 'c', 'd', 'e']
 const MANY = 100
 
-/** Redis as the state must imagine it: what is subscribed there, and which commands are under way. */
+/**
+ * Redis as the state must imagine it: what is subscribed there, and which commands are under way.
+ */
 class Model {
   readonly subscriptions = new ChannelSubscriptions()
   readonly wanted = new Set<string>()

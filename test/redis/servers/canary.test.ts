@@ -9,7 +9,10 @@ import { eventually } from '../../support/wait.ts'
 
 /** A slow machine delivers a canary late: the timeout is far above the interval. */
 const QUICK = { REDIS_CANARY_INTERVAL: '100ms', REDIS_CANARY_TIMEOUT: '1500ms' }
-/** Far above client-output-buffer-limit, and little enough for a slow machine to read it through the proxy. */
+/**
+ * Far above client-output-buffer-limit, and little enough for a slow machine to read it through the
+ * proxy.
+ */
 const FLOOD_MB = 16
 const marker = (text: string) => JSON.stringify({ marker: text })
 
@@ -44,7 +47,8 @@ describe('a quiet fault of Redis', { skip: withoutRealRedis }, () => {
     await eventually(async () => (await ready()) === 503, '/ready to be 503')
     await eventually(async () => (await gateway.metric('wsproxy_redis_canaries_lost_total')) >= 1, 'the metric')
     assert.equal(await gateway.metric('wsproxy_redis_reconnects_total', { link: 'commands' }), 0)
-    // While the subscriber is not ready, the next connection is a healed one, and the last gap ends with it.
+    // While the subscriber is not ready, the next connection is a healed one, and the last gap ends
+    // with it.
     await eventually(() => !gateway.gateway.redisReady, 'the subscriber to be replaced')
     const back = Date.now()
     proxy.heal()

@@ -57,7 +57,7 @@ describe('with a Redis Cluster', { skip: withoutRealRedis }, () => {
     const [from, to] = [cluster.nodes[primaryOf(slot)]!, cluster.nodes[(primaryOf(slot) + 1) % 3]!]
     const first = await join(url, id)
     await migrateSlot(slot, from, to)
-    // Somebody whose token is in that slot, so that the gateway learns of the move.
+    // A client whose token is in that slot, so that the gateway learns of the move.
     const scout = Array.from({ length: 200_000 }, (_, i) => `scout-${i.toString(36)}`)
     await (await join(url, scout.find((each) => slotOf(sessionAuth(each)) === slot)!)).close()
     const second = await join(url, id)

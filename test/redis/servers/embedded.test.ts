@@ -69,7 +69,8 @@ describe('the embedded server', () => {
     const others = Object.values(networkInterfaces())
       .flatMap((each) => each ?? [])
       .filter(({ family, internal }) => family === 'IPv4' && !internal)
-    // All of 127.0.0.0/8 is this machine on Linux; one who listens on every address answers there too.
+    // All of 127.0.0.0/8 is this machine on Linux; one who listens on every address answers there
+    // too.
     const loopback = process.platform === 'linux' ? '127.0.0.2' : '::1'
     for (const { address } of [...others, { address: loopback }]) {
       const socket = connect(Number(new URL(server.url).port), address)

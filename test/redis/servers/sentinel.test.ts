@@ -38,7 +38,10 @@ describe('with Redis Sentinel', { skip: withoutRealRedis }, () => {
     return connect(`${gateway.ws}/a/ws/${session}`, { token: 't' })
   }
 
-  /** Every socket has one gap more, hears what the new master is told, and is heard there; and new ones are let in. */
+  /**
+   * Every socket gets one more gap, receives what is published on the new master and is heard
+   * there; new clients are admitted.
+   */
   async function assertServed(port: number, clients: Readonly<Record<string, TestClient>>): Promise<void> {
     const agent = agents.get(port)!
     for (const [session, client] of Object.entries(clients)) {
@@ -66,7 +69,8 @@ describe('with Redis Sentinel', { skip: withoutRealRedis }, () => {
       const now = await sentinels.master()
       return now === old ? undefined : now
     }, 'the fail-over')
-    // The old master lives on for seconds, with all its connections, while agents follow the Sentinels to the new one.
+    // The old master lives on for seconds, with all its connections, while agents follow the
+    // Sentinels to the new one.
     const published: Published[] = []
     await eventually(async () => {
       const text = numbered(published.length, '')

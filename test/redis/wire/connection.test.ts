@@ -169,7 +169,7 @@ describe('a connection to a server that misbehaves', () => {
     peer.removeAllListeners('data')
     peer.on('data', () => outcomes.push('arrived'))
     peer.end()
-    // As many turns as it takes to notice; in each of them somebody still gives a command.
+    // As many turns as the detection takes; in each of them a caller still submits a command.
     for (let turns = 0; ends.length === 0; turns++) {
       assert.ok(turns < 10_000, 'the end is noticed')
       const failed = (error: Error) => outcomes.push(error instanceof Unsent ? 'unsent' : 'unknown')
