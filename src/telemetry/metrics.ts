@@ -191,9 +191,9 @@ export class Metrics {
     this.#errors.inc({ type })
   }
 
-  /** Says where the values of `Readings` are read. Until then each of them is 0. */
-  register(readings: Readings): void {
-    this.#readings = readings
+  /** Says where values of `Readings` are read. A value that no part has registered is 0. */
+  register(readings: Partial<Readings>): void {
+    this.#readings = { ...this.#readings, ...readings }
   }
 
   /** Counts messages that did not reach their receiver. */
