@@ -215,6 +215,14 @@ describe('the files of src', () => {
   })
 })
 
+describe('the tests', () => {
+  it('start servers for a scope, so that each stops with its test or suite', () => {
+    const starts = /\b(start(Gateway|BareGateway|Redis|RealRedis|Balancer|Cluster|Sentinels)|(Tcp|Fault)Proxy\.to)\(/
+    for (const path of TREE.filter((each) => /^test\/.*\.test\.ts$/.test(each) && each !== 'test/repository.test.ts'))
+      assert.doesNotMatch(read(path), starts, `${path} starts a server without a scope`)
+  })
+})
+
 describe('the tree', () => {
   const TEXTS = TREE.filter((path) => !/\.(png|gif|ico|gz|woff2?)$/.test(path))
 

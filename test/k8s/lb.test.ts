@@ -5,10 +5,11 @@ import { after, before, describe, it } from 'node:test'
 import { WebSocket } from 'ws'
 import { parseDuration } from '../../src/config/kinds.ts'
 import { settings } from '../../src/config/table.ts'
-import { balancers, configurationOf, startBalancer, without } from '../support/balancer.ts'
+import { balancerFor, balancers, configurationOf, type RunningBalancer, without } from '../support/balancer.ts'
 import { connect, refused, TestClient } from '../support/client.ts'
-import { startGateway, type TestGateway } from '../support/gateway.ts'
-import { startRedis, type TestRedis } from '../support/redis.ts'
+import { gatewayFor, type TestGateway } from '../support/gateway.ts'
+import { redisFor, type TestRedis } from '../support/redis.ts'
+import { atEnd, scopeOf } from '../support/scope.ts'
 import { eventually, within } from '../support/wait.ts'
 
 const portOf = ({ http }: TestGateway): number => Number(new URL(http).port)
@@ -38,9 +39,10 @@ async function answerTo(url: string): Promise<{ status: number; headers: Incomin
 
 for (const balancer of balancers) {
   describe(`behind ${balancer.name}`, { skip: without(balancer) }, () => {
+    const suite = scopeOf(after)
     let redis: TestRedis
     let gateways: TestGateway[]
-    let front: Awaited<ReturnType<typeof startBalancer>>
+    let front: RunningBalancer
     const clients: TestClient[] = []
     const env = {
       TRUST_PROXY: balancer.trustProxy,
@@ -79,15 +81,12 @@ for (const balancer of balancers) {
     }
 
     before(async () => {
-      redis = await startRedis()
-      gateways = await Promise.all([0, 1].map(() => startGateway({ redis, env })))
-      front = await startBalancer(balancer, gateways.map(portOf))
-    })
-    after(async () => {
-      for (const { socket } of clients) socket.terminate()
-      await front?.stop()
-      await Promise.all((gateways ?? []).map((gateway) => gateway.stop()))
-      await redis?.stop()
+      redis = await redisFor(suite)
+      gateways = await Promise.all([0, 1].map(() => gatewayFor(suite, { redis, env })))
+      front = await balancerFor(suite, balancer, gateways.map(portOf))
+      atEnd(suite, () => {
+        for (const { socket } of clients) socket.terminate()
+      })
     })
 
     it('passes an upgrade, and frames in both directions', async () => {
@@ -154,12 +153,12 @@ for (const balancer of balancers) {
       assert.ok(parseDuration(settings.pingIntervalMs.default!)! < parseDuration(tunnel!)! / 2)
     })
 
-    it('keeps a quiet socket open while the gateway pings it, and cuts one that is not pinged', async () => {
-      const pinging = await startGateway({ redis, env: { ...env, PING_INTERVAL: '400ms', PONG_TIMEOUT: '5s' } })
+    it('keeps a quiet socket open while the gateway pings it, and cuts one that is not pinged', async (t) => {
+      const pinging = await gatewayFor(t, { redis, env: { ...env, PING_INTERVAL: '400ms', PONG_TIMEOUT: '5s' } })
       const short = (text: string) => text.replaceAll(/(_timeout|tunnel) 90s/g, '$1 2s')
       const ports = [portOf(pinging), portOf(pinging)]
-      const own = await startBalancer(balancer, ports, short)
-      const mute = await startBalancer(balancer, gateways.map(portOf), short)
+      const own = await balancerFor(t, balancer, ports, short)
+      const mute = await balancerFor(t, balancer, gateways.map(portOf), short)
       // The older one: when the other is cut, this has been quiet for longer.
       const quiet = await enter('quiet', {}, own.ws)
       const cut = await enter('cut', {}, mute.ws)
@@ -168,28 +167,23 @@ for (const balancer of balancers) {
       await gateways[0]!.agent.publish('session:quiet:down', '{"still":"here"}')
       await quiet.find({ still: 'here' })
       quiet.socket.terminate()
-      await Promise.all([own.stop(), mute.stop(), pinging.stop()])
     })
 
-    it('passes the 503 of a gateway for every upgrade while both instances have lost Redis', async () => {
-      const alone = await startRedis()
-      const own = await Promise.all([0, 1].map(() => startGateway({ redis: alone, env })))
-      const theirs = await startBalancer(balancer, own.map(portOf))
+    it('passes the 503 of a gateway for every upgrade while both instances have lost Redis', async (t) => {
+      const alone = await redisFor(t)
+      const own = await Promise.all([0, 1].map(() => gatewayFor(t, { redis: alone, env })))
+      const theirs = await balancerFor(t, balancer, own.map(portOf))
       const answers = new Set<string>()
-      try {
-        await alone.stop()
-        await eventually(() => own.every(({ gateway }) => !gateway.redisReady), 'both instances to lose Redis')
-        const ask = async (session: string) => {
-          const { status, headers, body } = await answerTo(`${theirs.http}/agent/ws/${session}`)
-          const code = /"code":"([^"]*)"/.exec(body)?.[1] ?? body
-          answers.add(`${status} ${code}, Retry-After ${headers['retry-after'] ? 'set' : 'missing'}`)
-        }
-        for (let i = 0; i < 20; i++) await ask(`away-${i}`)
-        await eventually(() => balancer.bothDown?.test(theirs.log()) ?? true, 'the health checks to notice')
-        for (let i = 0; i < 20; i++) await ask(`down-${i}`)
-      } finally {
-        await Promise.all([theirs.stop(), ...own.map((gateway) => gateway.stop())])
+      await alone.stop()
+      await eventually(() => own.every(({ gateway }) => !gateway.redisReady), 'both instances to lose Redis')
+      const ask = async (session: string) => {
+        const { status, headers, body } = await answerTo(`${theirs.http}/agent/ws/${session}`)
+        const code = /"code":"([^"]*)"/.exec(body)?.[1] ?? body
+        answers.add(`${status} ${code}, Retry-After ${headers['retry-after'] ? 'set' : 'missing'}`)
       }
+      for (let i = 0; i < 20; i++) await ask(`away-${i}`)
+      await eventually(() => balancer.bothDown?.test(theirs.log()) ?? true, 'the health checks to notice')
+      for (let i = 0; i < 20; i++) await ask(`down-${i}`)
       assert.deepEqual([...answers], ['503 redis-unavailable, Retry-After set'])
     })
 

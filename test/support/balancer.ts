@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { freePort } from './ports.ts'
 import { killAtExit } from './processes.ts'
+import { type Scope, stopAtEnd } from './scope.ts'
 import { eventually } from './wait.ts'
 
 const FOLDER = fileURLToPath(new URL('../../../k8s/lb/', import.meta.url))
@@ -59,11 +60,23 @@ function binaryOf(name: string): string | undefined {
 /** The shipped configuration. */
 export const configurationOf = ({ file }: Balancer): string => readFileSync(join(FOLDER, file), 'utf8')
 
+export interface RunningBalancer {
+  readonly http: string
+  readonly ws: string
+  /** All log lines so far. */
+  log(): string
+  stop(): Promise<void>
+}
+
 /**
  * Starts a balancer in front of two ports of 127.0.0.1. Its configuration is the shipped one, apart
  * from addresses, paths, limits, and what `rewrite` changes.
  */
-export async function startBalancer(balancer: Balancer, ports: readonly number[], rewrite = (text: string) => text) {
+async function startBalancer(
+  balancer: Balancer,
+  ports: readonly number[],
+  rewrite = (text: string) => text,
+): Promise<RunningBalancer> {
   const folder = mkdtempSync(join(tmpdir(), `wsproxy-${balancer.name}-`))
   const port = await freePort()
   const text = rewrite(configurationOf(balancer))
@@ -117,3 +130,7 @@ export async function startBalancer(balancer: Balancer, ports: readonly number[]
 }
 
 const temporary = (what: string): string => `\n  ${what}_temp_path temporary/${what};`
+
+/** A balancer that stops when the scope ends. */
+export const balancerFor = (scope: Scope, ...args: Parameters<typeof startBalancer>): Promise<RunningBalancer> =>
+  stopAtEnd(scope, startBalancer(...args))

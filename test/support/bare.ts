@@ -15,7 +15,7 @@ export interface BareGateway {
 }
 
 /** Starts a gateway in this process and does not wait for its Redis. */
-export function startBareGateway(redisUrl: string, env: Record<string, string> = {}): BareGateway {
+function startBareGateway(redisUrl: string, env: Record<string, string> = {}): BareGateway {
   const { config } = loadConfig({
     LISTEN_ADDR: '127.0.0.1:0',
     PREFLIGHT_CHECK_TIMEOUT: AMPLE_CHECK_TIMEOUT,

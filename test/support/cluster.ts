@@ -34,7 +34,7 @@ const ARGS = [
 /** Redis defaults the cluster port to the port plus 10,000, which another process may hold. */
 const startNode = async () => startRealRedis([...ARGS, '--cluster-port', String(await freePort())])
 
-export async function startCluster({ replicas = false } = {}): Promise<TestCluster> {
+async function startCluster({ replicas = false } = {}): Promise<TestCluster> {
   const nodes = await Promise.all(Array.from({ length: PRIMARIES * (replicas ? 2 : 1) }, startNode))
   const primaries = nodes.slice(0, PRIMARIES)
   const clients = await Promise.all(nodes.map((node) => node.client()))

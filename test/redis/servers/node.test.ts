@@ -4,17 +4,18 @@ import { parseTarget } from '../../../src/redis/client.ts'
 import { RedisNode } from '../../../src/redis/servers/node.ts'
 import { Metrics } from '../../../src/telemetry/metrics.ts'
 import { keptLog, total } from '../../support/link.ts'
-import { type Client, startRedis, type TestRedis } from '../../support/redis.ts'
+import { type Client, redisFor, type TestRedis } from '../../support/redis.ts'
+import { scopeOf } from '../../support/scope.ts'
 import { eventually } from '../../support/wait.ts'
 
 describe('a Redis node', () => {
+  const suite = scopeOf(after)
   let redis: TestRedis
   let agent: Client
   before(async () => {
-    redis = await startRedis()
+    redis = await redisFor(suite)
     agent = await redis.client()
   })
-  after(() => redis.stop())
 
   it('loses only the message whose listener throws, counts it, and keeps the connection', async () => {
     const messages: string[] = []
