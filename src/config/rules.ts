@@ -1,5 +1,6 @@
 import { isTopicRule } from '../contract/names.ts'
 import { parseAddress } from './kinds.ts'
+import { isNetwork } from './networks.ts'
 import { isOriginEntry } from './origins.ts'
 import type { Config } from './table.ts'
 
@@ -30,6 +31,7 @@ const invalidEntries = (
 const NO_ORIGIN = 'matches no origin; use https://app.example.org, a host, *.example.org, null, file:// or *'
 const NO_TOPIC = 'is not a topic: 1 to 64 of [a-z0-9_.-], with a * at the end for all names with that prefix'
 const NO_ADDRESS = 'is not host:port'
+const NO_NETWORK = 'is not a network; use 10.0.0.0/8, 2001:db8::/32 or an address'
 
 const isServer = (entry: string): boolean => parseAddress(entry) !== undefined && !entry.startsWith(':')
 
@@ -78,6 +80,9 @@ const RULES: readonly ConsistencyRule[] = [
   ),
   rule(['redisClusterNodes'], ({ redisClusterNodes }) =>
     invalidEntries('REDIS_CLUSTER_NODES', redisClusterNodes, isServer, NO_ADDRESS),
+  ),
+  rule(['trustProxyCidr'], ({ trustProxyCidr }) =>
+    invalidEntries('TRUST_PROXY_CIDR', trustProxyCidr, isNetwork, NO_NETWORK),
   ),
   rule(
     ['adminToken'],

@@ -25,10 +25,23 @@ const serverSettings = group('Server', {
     secret: true,
     description: 'Bearer token for admin endpoints, at least 16 characters. Unset: admin endpoints are disabled.',
   }),
-  trustProxy: oneOf(['none', 'x-forwarded-for', 'proxy-protocol'])('TRUST_PROXY', {
+  trustProxy: oneOf(['none', 'x-forwarded-for', 'forwarded', 'proxy-protocol'])('TRUST_PROXY', {
     default: 'none',
     description:
-      'Source of the client address: the TCP connection, the last entry of `X-Forwarded-For`, or PROXY protocol v2.',
+      'Source of the client address: the TCP connection, an entry of `X-Forwarded-For` or `Forwarded`, or PROXY ' +
+      'protocol v2. Limits count an IPv6 client by its /64.',
+  }),
+  trustProxyHops: integer('TRUST_PROXY_HOPS', {
+    default: '1',
+    minimum: '1',
+    maximum: '32',
+    unit: 'proxies',
+    description: 'Proxies in front that each append an entry to the header. 1: the last entry is the client.',
+  }),
+  trustProxyCidr: list('TRUST_PROXY_CIDR', {
+    default: '',
+    description:
+      'Networks of the proxies, as `10.0.0.0/8,...`. A peer outside counts by its own address. Empty: any peer is trusted.',
   }),
 })
 

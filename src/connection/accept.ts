@@ -1,6 +1,7 @@
 import { type Close, type Refusal, refusals } from '../contract/codes.ts'
+import { ClientAddresses, type TrustOptions } from '../http/client-address.ts'
 import { respond } from '../http/refuse.ts'
-import { clientAddress, listHeader } from '../http/request.ts'
+import { listHeader } from '../http/request.ts'
 import { RedisUnavailable } from '../platform/unavailable.ts'
 import { type HttpRequest, type HttpResponse, upgradeCorked, type us_socket_context_t } from '../platform/uws.ts'
 import type { Logger } from '../telemetry/log.ts'
@@ -14,9 +15,8 @@ import type { Admission, Door } from './door.ts'
 import type { ConnectLimits } from './limits.ts'
 import { clockMs } from './times.ts'
 
-interface AcceptOptions extends CheckOptions {
+interface AcceptOptions extends CheckOptions, TrustOptions {
   readonly handshakeTimeoutMs: number
-  readonly trustProxy: 'none' | 'x-forwarded-for' | 'proxy-protocol'
 }
 
 export interface AcceptParts {
@@ -62,11 +62,13 @@ interface Attempt {
 export class Acceptor {
   readonly #parts: AcceptParts
   readonly #checks: UpgradeChecks
+  readonly #addresses: ClientAddresses
   readonly #pending = new Set<Attempt>()
 
   constructor(parts: AcceptParts) {
     this.#parts = parts
     this.#checks = new UpgradeChecks(parts)
+    this.#addresses = new ClientAddresses(parts.options)
   }
 
   /**
@@ -79,7 +81,7 @@ export class Acceptor {
     let attempt: Attempt | undefined
     res.onAborted(() => attempt && this.#finish(attempt, 'aborted'))
     try {
-      const address = clientAddress(res, req, this.#parts.options.trustProxy)
+      const address = this.#addresses.of(res, req, startedAt).ip
       const verdict = this.#checks.verdict(door, req, address, startedAt)
       if (verdict.kind === 'refuse') return this.#refuseAtOnce(door, res, address, verdict.refusal, traced)
       const key = req.getHeader('sec-websocket-key')

@@ -1,4 +1,5 @@
 import { type Refusal, refusals } from '../contract/codes.ts'
+import { networkOf } from '../platform/address.ts'
 
 /**
  * The generic cell rate algorithm (ITU-T I.371). It admits the same events as a bucket of `burst`
@@ -36,7 +37,7 @@ interface Client {
 /**
  * Limits the number of sockets and the rate of upgrades, in all and per address. Each place that
  * was taken is given back exactly once: when the socket is gone, or when the upgrade is refused
- * after all.
+ * after all. An IPv6 address counts as its /64.
  */
 export class ConnectLimits {
   readonly #options: ConnectLimitsOptions
@@ -54,7 +55,8 @@ export class ConnectLimits {
   take(ip: string, now: number): Refusal | undefined {
     const { maxConnections, maxConnectionsPerIp, connectRate, connectRatePerIp } = this.#options
     if (this.#count >= maxConnections) return refusals['at-capacity']
-    const client = this.#clients.get(ip) ?? { ip, count: 0, fullAt: 0 }
+    const network = networkOf(ip)
+    const client = this.#clients.get(network) ?? { ip, count: 0, fullAt: 0 }
     if (maxConnectionsPerIp > 0 && client.count >= maxConnectionsPerIp) return refusals['address-limit']
     const byAddress = connectRatePerIp > 0 ? admit(client.fullAt, now, 1000 / connectRatePerIp, connectRatePerIp) : now
     if (byAddress === undefined) return refusals['connect-rate']
@@ -64,7 +66,7 @@ export class ConnectLimits {
     client.fullAt = byAddress
     client.count++
     this.#count++
-    this.#clients.set(ip, client)
+    this.#clients.set(network, client)
     return undefined
   }
 
@@ -73,13 +75,14 @@ export class ConnectLimits {
    * copy.
    */
   shared(ip: string): string {
-    return this.#clients.get(ip)?.ip ?? ip
+    const known = this.#clients.get(networkOf(ip))?.ip
+    return known === ip ? known : ip
   }
 
   /** Gives a place back. */
   give(ip: string): void {
     this.#count--
-    const client = this.#clients.get(ip)
+    const client = this.#clients.get(networkOf(ip))
     if (client) client.count--
   }
 

@@ -1,4 +1,4 @@
-import type { HttpRequest, HttpResponse } from '../platform/uws.ts'
+import type { HttpRequest } from '../platform/uws.ts'
 
 /**
  * Whether the headers are those of an upgrade (RFC 6455, section 4.2.1). uWebSockets.js only checks
@@ -25,22 +25,4 @@ export function listHeader(req: HttpRequest, name: string): string {
     if (key === name) lines.push(value)
   })
   return lines.join(',')
-}
-
-/**
- * The address of the client, taken from the proxy in front of the gateway only as far as
- * `trustProxy` says.
- */
-export function clientAddress(
-  res: HttpResponse,
-  req: HttpRequest,
-  trustProxy: 'none' | 'x-forwarded-for' | 'proxy-protocol',
-): string {
-  const direct = () => Buffer.from(res.getRemoteAddressAsText()).toString('latin1')
-  if (trustProxy === 'none') return direct()
-  if (trustProxy === 'proxy-protocol') {
-    return Buffer.from(res.getProxiedRemoteAddressAsText()).toString('latin1') || direct()
-  }
-  // The proxy in front of the gateway wrote the last entry; the client may have written all others.
-  return listHeader(req, 'x-forwarded-for').split(',').at(-1)?.trim() || direct()
 }

@@ -1,0 +1,76 @@
+import type { Config } from '../config/table.ts'
+import { networks, parseIp } from '../platform/address.ts'
+import type { HttpRequest, HttpResponse } from '../platform/uws.ts'
+import { listHeader } from './request.ts'
+
+export type TrustOptions = Pick<Config, 'trustProxy' | 'trustProxyHops' | 'trustProxyCidr'>
+
+/** The address that a request counts for. */
+export interface ClientAddress {
+  /** Canonical IP address. */
+  readonly ip: string
+  /**
+   * Whether the address is a client's. False: the peer is a proxy that `TRUST_PROXY` does not name,
+   * so its address stands for many clients, and no penalty may go by it.
+   */
+  readonly isClient: boolean
+  /** Whether the request has `X-Forwarded-For` or `Forwarded` although no proxy is trusted. */
+  readonly forwarded: boolean
+}
+
+/** How long a peer counts as a proxy after a request with `X-Forwarded-For` or `Forwarded`, in ms. */
+const PROXY_MS = 60_000
+/** The most peers that are remembered as proxies. */
+const MAX_PROXIES = 1000
+
+/** Finds the client address of each request, as far as the proxy in front is trusted with it. */
+export class ClientAddresses {
+  readonly #options: TrustOptions
+  readonly #trusts: (peer: string) => boolean
+  /** Until when each peer counts as a proxy, while `TRUST_PROXY` is `none`. */
+  readonly #proxies = new Map<string, number>()
+
+  constructor(options: TrustOptions) {
+    this.#options = options
+    this.#trusts = options.trustProxyCidr.length === 0 ? () => true : networks(options.trustProxyCidr)
+  }
+
+  /** Returns the address of a request at `now` (ms). It must run before the handler returns. */
+  of(res: HttpResponse, req: HttpRequest, now: number): ClientAddress {
+    const peer = canonical(res.getRemoteAddressAsText())
+    const { trustProxy } = this.#options
+    if (trustProxy === 'none') return this.#direct(peer, req, now)
+    const ip = this.#trusts(peer) ? this.#claimed(res, req, trustProxy) : undefined
+    return { ip: ip ?? peer, isClient: true, forwarded: false }
+  }
+
+  /** Returns what the proxy says, or undefined when that is not an IP address. */
+  #claimed(res: HttpResponse, req: HttpRequest, from: Exclude<TrustOptions['trustProxy'], 'none'>): string | undefined {
+    if (from === 'proxy-protocol') return canonical(res.getProxiedRemoteAddressAsText()) || undefined
+    // The last entry was written by the proxy in front of us, the one before it by the proxy in front
+    // of that. What lies before the trusted proxies are the client's own words. No address contains a
+    // comma, so a quote that a client leaves open cannot hide the entries behind it.
+    const entries = listHeader(req, from).split(',')
+    const entry = entries.at(-this.#options.trustProxyHops) ?? entries[0]!
+    return parseIp(from === 'forwarded' ? forIn(entry) : entry)
+  }
+
+  #direct(peer: string, req: HttpRequest, now: number): ClientAddress {
+    const forwarded = req.getHeader('x-forwarded-for') !== '' || req.getHeader('forwarded') !== ''
+    if (forwarded) {
+      this.#proxies.delete(peer)
+      this.#proxies.set(peer, now + PROXY_MS)
+      if (this.#proxies.size > MAX_PROXIES) this.#proxies.delete(this.#proxies.keys().next().value!)
+    }
+    return { ip: peer, isClient: (this.#proxies.get(peer) ?? now) <= now, forwarded }
+  }
+}
+
+/** The canonical form of an address that uWebSockets.js gives as text; '' for none. */
+function canonical(text: ArrayBuffer): string {
+  const latin1 = Buffer.from(text).toString('latin1')
+  return parseIp(latin1) ?? latin1
+}
+
+/** The `for` of an element of `Forwarded` (RFC 7239, section 4); '' when it has none. */
+const forIn = (element: string): string => /(?:^|;)\s*for="?([^";]*)/i.exec(element)?.[1] ?? ''
