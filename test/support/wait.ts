@@ -31,3 +31,8 @@ export async function within<T>(promise: Promise<T>, what: string, patienceMs = 
   })
   return Promise.race([promise, late]).finally(() => clearTimeout(timer))
 }
+
+/** Blocks this thread, and with it the event loop, without using the CPU. */
+export function blockThread(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
+}
