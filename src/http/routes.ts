@@ -3,6 +3,7 @@ import type { HttpRequest, HttpResponse, TemplatedApp } from '../platform/uws.ts
 import type { Admin } from './admin.ts'
 import { refused, respond } from './refuse.ts'
 import type { ApiResponse } from './response.ts'
+import { write } from './write.ts'
 
 /** A request, copied whole before the first await. */
 export interface ApiRequest {
@@ -158,17 +159,5 @@ function readBody(
       chunks.push(Buffer.from(chunk.slice(0)))
       if (isLast) resolve(Buffer.concat(chunks))
     })
-  })
-}
-
-function write(res: HttpResponse, { status, type, body, headers = {} }: ApiResponse, head: boolean): void {
-  res.cork(() => {
-    res.writeStatus(status).writeHeader('Content-Type', type)
-    for (const [name, value] of Object.entries({ 'Cache-Control': 'no-store', ...headers }))
-      res.writeHeader(name, value)
-    // Written as a header: with a length given to endWithoutBody, uWebSockets.js waits for that
-    // body and answers nothing more.
-    if (head) res.writeHeader('Content-Length', String(Buffer.byteLength(body))).endWithoutBody()
-    else res.end(body)
   })
 }

@@ -9,6 +9,8 @@ import { RawSocket } from '../support/raw.ts'
 import { eventually } from '../support/wait.ts'
 
 const TOKEN = 'correct-horse-battery'
+/** Far more than the kernel takes for a client that does not read. */
+const LARGE = Buffer.alloc(32 * 1024 * 1024, 'large')
 
 describe('a route', () => {
   const listeners = new Listeners()
@@ -38,6 +40,7 @@ describe('a route', () => {
       path: '/slow',
       answer: () => new Promise((resolve) => (release = () => resolve(json('200 OK', {})))),
     },
+    { method: 'GET', path: '/large', answer: () => ({ status: '200 OK', type: 'text/plain', body: LARGE }) },
     {
       method: 'GET',
       path: '/broken',
@@ -75,6 +78,49 @@ describe('a route', () => {
   }
   const post = (path: string, body: string, headers: Record<string, string> = {}) =>
     call(path, { method: 'POST', body, headers })
+
+  it('an endpoint sends the whole of a large answer to a client that reads late, and answers its next request', async () => {
+    const raw = await RawSocket.open(url)
+    raw.socket.pause()
+    raw.write('GET /large HTTP/1.1\r\nHost: x\r\n\r\n')
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    let bytes = 0
+    let text = ''
+    raw.socket.removeAllListeners('data').on('data', (chunk) => {
+      bytes += chunk.length
+      text = chunk.toString('latin1').slice(-300)
+    })
+    raw.socket.resume()
+    await eventually(() => bytes > LARGE.length, 'the whole answer')
+    raw.write('GET /things/next HTTP/1.1\r\nHost: x\r\n\r\n')
+    await eventually(() => text.includes('"id":"next"'), 'the answer to the next request')
+    raw.destroy()
+  })
+
+  it('an endpoint cuts a connection that asks again before it has read its last answer', async () => {
+    const raw = await RawSocket.open(url)
+    raw.socket.pause()
+    raw.write('GET /large HTTP/1.1\r\nHost: x\r\n\r\n')
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    raw.write('GET /things/next HTTP/1.1\r\nHost: x\r\n\r\n')
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    raw.socket.removeAllListeners('data').resume()
+    await raw.untilClosed()
+    assert.ok(raw.socket.bytesRead < LARGE.length, `${raw.socket.bytesRead} bytes came`)
+  })
+
+  it('an endpoint closes the connection after one in 256 answers to HEAD, and answers whole each time', async () => {
+    const raw = await RawSocket.open(url)
+    let answers = 0
+    while (!raw.ended && answers < 300) {
+      raw.write('HEAD /large HTTP/1.1\r\nHost: x\r\n\r\n')
+      answers++
+      await eventually(() => raw.ended || raw.text.split('\r\n\r\n').length > answers, 'the answer or the close')
+      if (/connection: close/i.test(raw.text)) await raw.untilClosed()
+    }
+    assert.ok(raw.ended && answers <= 256, `${answers} answers`)
+    assert.equal(raw.text.match(/content-length: 33554432/gi)?.length, answers)
+  })
 
   it('an endpoint gets the decoded parameters of its path, and the query', async () => {
     assert.deepEqual((await call('/things/a%20b%2Fc?q=1%262')).body, { id: 'a b/c', q: '1&2' })
