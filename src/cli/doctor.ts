@@ -1,5 +1,6 @@
 import { loadConfig } from '../config/load.ts'
 import type { Config } from '../config/table.ts'
+import { useKeyPrefix } from '../contract/names.ts'
 import type { Report } from '../preflight/check.ts'
 import { InvalidField, launchOf } from '../preflight/http/request.ts'
 import { loadPreflight, Preflight } from '../preflight/preflight.ts'
@@ -41,6 +42,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
 export async function doctor(options: DoctorOptions): Promise<void> {
   const launch = readLaunch(options)
   const { config } = loadConfig()
+  useKeyPrefix(config.redisKeyPrefix)
   const found = await findRedis(config)
   const log = new LastReason()
   const metrics = new Metrics()

@@ -10,7 +10,7 @@ import { asAgent } from './redis.ts'
  * subscribed to the session, so that the message is lost.
  */
 export async function publish(session: string, json: string): Promise<void> {
-  if (!isId(session)) throw new Misused(`"${session}" is not a session id: [A-Za-z0-9_.-], 1 to 128`)
+  if (!isId(session)) throw new Misused(`"${session}" is not a session id: 1 to 200 of [A-Za-z0-9_.~@=+:-]`)
   if (json !== '-') assertJson(json)
   const { config } = loadConfig()
   await asAgent(config, async (agent) => {

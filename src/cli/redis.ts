@@ -1,5 +1,6 @@
 import { createClient, createCluster } from 'redis'
 import type { Config } from '../config/table.ts'
+import { useKeyPrefix } from '../contract/names.ts'
 import { within } from '../platform/deadline.ts'
 import { parseTarget } from '../redis/client.ts'
 import { sentinelTarget } from '../redis/servers/sentinel.ts'
@@ -28,6 +29,7 @@ interface Opened {
  */
 export async function asAgent<T>(config: Config, use: (agent: Agent) => Promise<T>): Promise<T> {
   const { redisUrl, redisClusterNodes, redisSentinels } = config
+  useKeyPrefix(config.redisKeyPrefix)
   const template = parseTarget(redisUrl ?? `redis://127.0.0.1:${EMBEDDED_PORT}`)
   const [where, opening] =
     redisClusterNodes.length > 0

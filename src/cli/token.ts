@@ -10,7 +10,7 @@ const TOKEN_BYTES = 32
 
 /** Creates a token that lives for `ttl`, replaces the session's old one and prints it to stdout. */
 export async function create(session: string, options: { readonly ttl: string }): Promise<void> {
-  if (!isId(session)) throw new Misused(`"${session}" is not a session id: [A-Za-z0-9_.-], 1 to 128`)
+  if (!isId(session)) throw new Misused(`"${session}" is not a session id: 1 to 200 of [A-Za-z0-9_.~@=+:-]`)
   const ttlMs = Math.round(parseDuration(options.ttl) ?? 0)
   if (ttlMs <= 0) throw new Misused(`--ttl ${options.ttl} is not a duration: seconds, or 90s, 5m, 1h`)
   const token = randomBytes(TOKEN_BYTES).toString('base64url')

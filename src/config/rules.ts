@@ -1,4 +1,4 @@
-import { isTopicRule } from '../contract/names.ts'
+import { isKeyPrefix, isRunId, isTopicRule } from '../contract/names.ts'
 import { parseAddress } from './kinds.ts'
 import { isNetwork } from './networks.ts'
 import { isOriginEntry } from './origins.ts'
@@ -85,11 +85,32 @@ const RULES: readonly ConsistencyRule[] = [
     invalidEntries('TRUST_PROXY_CIDR', trustProxyCidr, isNetwork, NO_NETWORK),
   ),
   rule(
+    ['redisKeyPrefix'],
+    ({ redisKeyPrefix }) =>
+      !isKeyPrefix(redisKeyPrefix) &&
+      `REDIS_KEY_PREFIX: ${JSON.stringify(redisKeyPrefix)} must be 1 to 32 of [A-Za-z0-9_.-] and a colon, as staging:, and no first part of our own names (session:, run:, live:, ...)`,
+  ),
+  rule(
+    ['runKeyPrefix'],
+    ({ runKeyPrefix }) =>
+      runKeyPrefix !== '' &&
+      !isRunId(runKeyPrefix) &&
+      `RUN_KEY_PREFIX: ${JSON.stringify(runKeyPrefix)} must be 1 to 200 of [A-Za-z0-9_.~@=+;-]`,
+  ),
+  rule(
     ['adminToken'],
     ({ adminToken }) =>
       adminToken !== undefined &&
       !/^[\x21-\x7e]{16,}$/.test(adminToken) &&
       'ADMIN_TOKEN: must be at least 16 visible ASCII characters',
+  ),
+  rule(
+    ['nodeEnv', 'fleetSecret'],
+    ({ nodeEnv, fleetSecret }) =>
+      nodeEnv === 'production' &&
+      fleetSecret !== undefined &&
+      fleetSecret.split(/\s+/).some((each) => each !== '' && each.length < 32) &&
+      'FLEET_SECRET: each secret must have at least 32 characters when NODE_ENV=production',
   ),
   rule(
     ['pongTimeoutMs', 'pingIntervalMs'],

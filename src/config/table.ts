@@ -1,7 +1,8 @@
 import type { Setting } from './kinds.ts'
-import { address, boolean, duration, group, httpUrl, integer, list, oneOf, redisUrl, size, string } from './kinds.ts'
+import { address, boolean, duration, group, httpUrl, integer, list, oneOf, size, string } from './kinds.ts'
 import { liveSettings } from './live.ts'
 import { preflightSettings } from './preflight.ts'
+import { redisSettings } from './redis.ts'
 
 const serverSettings = group('Server', {
   nodeEnv: oneOf(['production', 'development', 'test'])('NODE_ENV', {
@@ -25,6 +26,13 @@ const serverSettings = group('Server', {
     secret: true,
     description: 'Bearer token for admin endpoints, at least 16 characters. Unset: admin endpoints are disabled.',
   }),
+  fleetSecret: string('FLEET_SECRET', {
+    default: undefined,
+    secret: true,
+    description:
+      'Secrets with which the instances sign their orders to each other, separated by white space: the first signs, ' +
+      'each verifies. At least 32 characters in production. Unset: a key made of `ADMIN_TOKEN`.',
+  }),
   trustProxy: oneOf(['none', 'x-forwarded-for', 'forwarded', 'proxy-protocol'])('TRUST_PROXY', {
     default: 'none',
     description:
@@ -42,53 +50,6 @@ const serverSettings = group('Server', {
     default: '',
     description:
       'Networks of the proxies, as `10.0.0.0/8,...`. A peer outside counts by its own address. Empty: any peer is trusted.',
-  }),
-})
-
-const redisSettings = group('Redis', {
-  redisUrl: redisUrl('REDIS_URL', {
-    default: undefined,
-    aliases: ['PREFLIGHT_REDIS_URL'],
-    secret: true,
-    description:
-      'Redis or Valkey, version 6 or later: `redis://[user:password@]host[:port][/db]` or `rediss://`. ' +
-      'Unset: an embedded server, except in production.',
-  }),
-  redisSentinels: list('REDIS_SENTINELS', {
-    default: '',
-    description: 'Sentinels that name the server, as `host:port,...`. Credentials and database come from `REDIS_URL`.',
-  }),
-  redisSentinelMaster: string('REDIS_SENTINEL_MASTER', {
-    default: 'mymaster',
-    description: 'Name of the master in the configuration of the Sentinels.',
-  }),
-  redisSentinelPassword: string('REDIS_SENTINEL_PASSWORD', {
-    default: undefined,
-    secret: true,
-    description: 'Password of the Sentinels themselves.',
-  }),
-  redisClusterNodes: list('REDIS_CLUSTER_NODES', {
-    default: '',
-    description: 'Some nodes of a Redis Cluster, as `host:port,...`. Credentials come from `REDIS_URL`.',
-  }),
-  redisShardedPubsub: boolean('REDIS_SHARDED_PUBSUB', {
-    default: 'false',
-    description: 'In a cluster (Redis 7): use SSUBSCRIBE and SPUBLISH for session channels. Agents must do the same.',
-  }),
-  redisCanaryIntervalMs: duration('REDIS_CANARY_INTERVAL', {
-    default: '2s',
-    description:
-      'How often the gateway publishes a canary message that must come back over its subscriber connection. 0: never.',
-  }),
-  redisCanaryTimeoutMs: duration('REDIS_CANARY_TIMEOUT', {
-    default: '6s',
-    minimum: '100ms',
-    description: 'How late a canary message may be before the subscriber connection is replaced.',
-  }),
-  redisSetKeyspaceEvents: boolean('REDIS_SET_KEYSPACE_EVENTS', {
-    default: 'false',
-    description:
-      'Add the events that the run door needs to `notify-keyspace-events`. With `false`, missing ones are only logged.',
   }),
 })
 
@@ -232,6 +193,10 @@ const runSettings = group('Run door', {
   runAuth: oneOf(['none', 'bearer'])('RUN_AUTH', {
     default: 'none',
     description: 'With `bearer`, the door requires the token in key `run:<id>:auth`, by the rules of session tokens.',
+  }),
+  runKeyPrefix: string('RUN_KEY_PREFIX', {
+    default: '',
+    description: 'Text with which every run id begins; the door refuses other ids. Empty: every hash may be a run.',
   }),
   runPingIntervalMs: duration('RUN_PING_INTERVAL', {
     default: '30s',

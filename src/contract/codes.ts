@@ -32,8 +32,7 @@ const define = <T extends Record<string, Omit<Refusal, 'kind' | 'code'>>>(table:
 export const refusals = define({
   'malformed-id': {
     status: '400 Bad Request',
-    message:
-      'An id in the path must be 1 to 128 letters, digits, underscores, dots or hyphens (in a run id also semicolons).',
+    message: 'An id in the path must be 1 to 200 of A-Z a-z 0-9 _ . ~ @ = + : - (in a run id ; instead of :).',
   },
   'malformed-request': { status: '400 Bad Request', message: 'Not a valid WebSocket upgrade request.' },
   'bad-request': { status: '400 Bad Request', message: 'The request is malformed.' },

@@ -1,43 +1,80 @@
 /** Ids, and the Redis names that are made from them. Names are built and parsed nowhere else. */
 
-const ID = /^[A-Za-z0-9_.-]{1,128}$/
+const ID = /^[A-Za-z0-9_.~@=+:-]{1,200}$/
 
 /**
- * Whether `text` may be an agent id or a session id. It has no `:` and no glob, so it cannot reach
- * into another name.
+ * Whether `text` may be a session id, an agent id or a campaign id. It has no glob and no brace.
+ * Each name of a session has a suffix of its own, so a `:` in an id cannot make it another name.
  */
 export const isId = (text: string): boolean => ID.test(text)
 
-/** Channel from an agent to the clients of a session. */
-export const sessionDown = (id: string): string => `session:${id}:down`
+/** First segments of the gateway's own paths. */
+const OWN_SEGMENTS: ReadonlySet<string> = new Set(
+  'live api admin dashboard health ready livez readyz metrics version'.split(' '),
+)
 
-/** Channel from the clients of a session to its agent. */
-export const sessionUp = (id: string): string => `session:${id}:up`
+/** Whether an agent id or a run id is also the first segment of one of the gateway's own paths. */
+export const isOwnSegment = (id: string): boolean => OWN_SEGMENTS.has(id)
 
-/** String key that holds the token with which a client enters a session. */
-export const sessionAuth = (id: string): string => `session:${id}:auth`
+const KEY_PREFIX = /^[A-Za-z0-9_.-]{1,32}:$/
+/** First parts of the names below. A prefix that is one of them could make one name another's. */
+const OWN_FIRST_PARTS: ReadonlySet<string> = new Set(
+  'session: run: live: wsproxy: cooldown: events: preflight: agent_events: project_index:'.split(' '),
+)
 
-/** String key that exists while a client of the session is slow. */
-export const sessionFlow = (id: string): string => `session:${id}:flow`
+/** Whether `text` may be `REDIS_KEY_PREFIX`. */
+export const isKeyPrefix = (text: string): boolean =>
+  text === '' || (KEY_PREFIX.test(text) && !OWN_FIRST_PARTS.has(text))
 
-/** Channel on which the gateway publishes changes of `sessionFlow`. */
-export const sessionControl = (id: string): string => `session:${id}:ctl`
-
-const RUN_ID = /^[A-Za-z0-9_.;-]{1,128}$/
-
-/** Whether `text` may be a run id: the key of the run's hash. */
-export const isRunId = (text: string): boolean => RUN_ID.test(text)
-
-/** String key that holds the token with which a client may see a run, where runs need tokens. */
-export const runAuth = (id: string): string => `run:${id}:auth`
+let prefix = ''
 
 /**
- * Channel on which Redis publishes changes of the key `id` of a database (keyspace notifications).
+ * Puts `REDIS_KEY_PREFIX` before every key and channel that this file makes from now on. A process
+ * has one prefix; the composition root sets it before it connects to Redis.
  */
-export const runEvents = (database: number, id: string): string => `__keyspace@${database}__:${id}`
+export const useKeyPrefix = (text: string): void => {
+  prefix = text
+}
+
+/** Channel from an agent to the clients of a session. */
+export const sessionDown = (id: string): string => `${prefix}session:${id}:down`
+
+/** Channel from the clients of a session to its agent. */
+export const sessionUp = (id: string): string => `${prefix}session:${id}:up`
+
+/** String key that holds the token with which a client enters a session. */
+export const sessionAuth = (id: string): string => `${prefix}session:${id}:auth`
+
+/** String key that exists while a client of the session is slow. */
+export const sessionFlow = (id: string): string => `${prefix}session:${id}:flow`
+
+/** Channel on which the gateway publishes changes of `sessionFlow`. */
+export const sessionControl = (id: string): string => `${prefix}session:${id}:ctl`
+
+const RUN_ID = /^[A-Za-z0-9_.~@=+;-]{1,200}$/
+
+/**
+ * Whether `text` may be a run id. It has no `:`, so the key of a run is no other name of this file.
+ */
+export const isRunId = (text: string): boolean => RUN_ID.test(text)
+
+/** Hash key of a run. */
+export const runKey = (id: string): string => prefix + id
+
+/** String key that holds the token with which a client may see a run, where runs need tokens. */
+export const runAuth = (id: string): string => `${prefix}run:${id}:auth`
+
+/** Channel on which Redis publishes changes of a key of a database (keyspace notifications). */
+export const keyEvents = (database: number, key: string): string => `__keyspace@${database}__:${key}`
+
+/** Channel on which Redis publishes changes of a run. */
+export const runEvents = (database: number, id: string): string => keyEvents(database, runKey(id))
+
+/** The key in the name of a channel of `keyEvents`. */
+const keyIn = (channel: string): string => channel.slice(channel.indexOf(':') + 1)
 
 /** The run id in the name of a channel of `runEvents`. */
-export const runOf = (channel: string): string => channel.slice(channel.indexOf(':') + 1)
+export const runOf = (channel: string): string => keyIn(channel).slice(prefix.length)
 
 const EVENT_TYPE = /^[a-z0-9_.-]{1,64}$/
 
@@ -45,23 +82,24 @@ const EVENT_TYPE = /^[a-z0-9_.-]{1,64}$/
 export const isEventType = (text: string): boolean => EVENT_TYPE.test(text)
 
 /** Key that exists while a campaign must not launch another event of this type. */
-export const cooldown = (eventType: string, campaignId: string): string => `cooldown:${eventType}:${campaignId}`
+export const cooldown = (eventType: string, campaignId: string): string =>
+  `${prefix}cooldown:${eventType}:${campaignId}`
 
 /** Hash of the event types that are switched off. */
-export const EVENTS_CONFIG = 'events:config'
+export const eventsConfig = (): string => `${prefix}events:config`
 
 /** Stream with one entry per preflight report. */
-export const PREFLIGHT_REPORTS = 'preflight:reports'
+export const preflightReports = (): string => `${prefix}preflight:reports`
 
 /**
  * Hash with the counts of the runs of one hour or day. The braces put it in the slot of the stream,
  * since one script writes both.
  */
 export const preflightCounts = (unit: 'hour' | 'day', number: number): string =>
-  `{${PREFLIGHT_REPORTS}}:${unit}:${number}`
+  `{${preflightReports()}}:${unit}:${number}`
 
 /** Hash from the id of each report of one day to its place in the stream. */
-export const preflightPlaces = (day: number): string => `{${PREFLIGHT_REPORTS}}:places:${day}`
+export const preflightPlaces = (day: number): string => `{${preflightReports()}}:places:${day}`
 
 /** A session id for a check: it has the rights of a session, and no client listens to it. */
 export const privateSession = (random: string): string => `preflight.${random}`
@@ -90,57 +128,58 @@ const OLDER: Readonly<Record<string, string>> = {
 }
 
 /** The channel on which agents publish to a topic. */
-export const liveChannel = (topic: string): string => LIVE + topic
+export const liveChannel = (topic: string): string => prefix + LIVE + topic
 
 /** All channels of a topic, its own first. */
 export const liveChannels = (topic: string): string[] => {
   const older = Object.hasOwn(OLDER, topic) ? OLDER[topic] : undefined
-  return older === undefined ? [liveChannel(topic)] : [liveChannel(topic), older]
+  return older === undefined ? [liveChannel(topic)] : [liveChannel(topic), prefix + older]
 }
 
 /** The name of the topic in a channel of `liveChannel`. */
-export const topicOf = (channel: string): string => channel.slice(LIVE.length)
+export const topicOf = (channel: string): string => channel.slice(prefix.length + LIVE.length)
 
 /** The kind of message on a channel of a live topic. */
 export type LiveKind = 'topic' | 'system' | 'agent' | 'project-index'
 
 /** `channel` is one of `liveChannels`, or matches its pattern. */
 export function liveKind(channel: string): LiveKind {
-  if (channel.startsWith(LIVE)) return 'topic'
-  if (channel.startsWith(AGENT_EVENTS)) return 'agent'
-  return channel === SYSTEM_EVENTS ? 'system' : 'project-index'
+  const at = prefix.length
+  if (channel.startsWith(LIVE, at)) return 'topic'
+  if (channel.startsWith(AGENT_EVENTS, at)) return 'agent'
+  return channel.startsWith(SYSTEM_EVENTS, at) ? 'system' : 'project-index'
 }
 
 /** The agent that a channel of agent events names. */
-export const agentOf = (channel: string): string => channel.slice(AGENT_EVENTS.length)
+export const agentOf = (channel: string): string => channel.slice(prefix.length + AGENT_EVENTS.length)
 
 /**
  * Channel on which the instances of the gateway send each other commands. Every instance listens.
  */
-export const liveBus = (): string => 'wsproxy:live'
+export const liveBus = (): string => `${prefix}wsproxy:live`
 
 /**
  * Channel on which one instance receives the answers to its commands. `instance` is up to 16
  * letters and digits.
  */
-export const liveAnswers = (instance: string): string => `wsproxy:live:${instance}`
+export const liveAnswers = (instance: string): string => `${prefix}wsproxy:live:${instance}`
 
-const LIVE_ANSWERS = /^wsproxy:live:[a-z0-9]{1,16}$/
+const INSTANCE = /^[a-z0-9]{1,16}$/
 
-/** Whether `channel` may be one of `liveAnswers`. Answers go to no other channel. */
-export const isLiveAnswers = (channel: string): boolean => LIVE_ANSWERS.test(channel)
+/** Whether `text` may be the name of an instance, from which `liveAnswers` makes a channel. */
+export const isInstance = (text: string): boolean => INSTANCE.test(text)
 
 /** Channel on which one instance publishes messages to itself, to test that Redis delivers. */
-export const redisCanary = (instance: string): string => `wsproxy:canary:${instance}`
+export const redisCanary = (instance: string): string => `${prefix}wsproxy:canary:${instance}`
 
 /** Whether `channel` is the `:down` or `:up` of a session. Those may be sharded. */
-export const isSessionChannel = (channel: string): boolean => channel.startsWith('session:')
+export const isSessionChannel = (channel: string): boolean => channel.startsWith('session:', prefix.length)
 
 /**
  * The name that decides on the server in a cluster: the events of a run come from the server of its
  * key.
  */
-export const slotKey = (name: string): string => (name.startsWith('__keyspace@') ? runOf(name) : name)
+export const slotKey = (name: string): string => (name.startsWith('__keyspace@') ? keyIn(name) : name)
 
 /** Whether a name that is subscribed is a pattern (Redis: PSUBSCRIBE). No id holds a `*`. */
 export const isPattern = (channel: string): boolean => channel.includes('*')

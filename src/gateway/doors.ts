@@ -1,6 +1,6 @@
 import type { Config } from '../config/table.ts'
 import { closes } from '../contract/codes.ts'
-import { sessionDown } from '../contract/names.ts'
+import { runKey, sessionDown } from '../contract/names.ts'
 import type { Checklist } from '../doors/run/checklist.ts'
 import { RunDoor } from '../doors/run/door.ts'
 import { RunWatches } from '../doors/run/watch.ts'
@@ -44,7 +44,7 @@ export function runDoor({ config, core, metrics, log }: DoorParts, checklist: Ch
   const watches = new RunWatches({
     options: { ...config, readTimeoutMs: RUN_READ_MS },
     checklist,
-    read: (runId) => core.redis.hashes.read(runId),
+    read: (runId) => core.redis.hashes.read(runKey(runId)),
     changed: (topic, frame) => core.delivery.fanOut(topic, frame),
     gaveUp: (topic) => {
       for (const member of topic.members.slice()) core.closer.end(member, closes.redisGone)

@@ -3,6 +3,7 @@ import type { Config } from '../config/table.ts'
 import type { Door } from '../connection/door.ts'
 import { drain } from '../connection/drain.ts'
 import { mount } from '../connection/mount.ts'
+import { useKeyPrefix } from '../contract/names.ts'
 import { type Checklist, weppChecklist } from '../doors/run/checklist.ts'
 import { FlowSignal } from '../doors/session/flow.ts'
 import { Admin } from '../http/admin.ts'
@@ -65,6 +66,7 @@ export class Gateway {
     const { config, redisUrl, log, tracing, checklist = weppChecklist } = options
     const metrics = this.#metrics
     this.#options = options
+    useKeyPrefix(config.redisKeyPrefix)
     this.#core = new Core({ config, redisUrl, metrics, log, tracing, draining: () => this.#draining })
     const parts = { config, core: this.#core, metrics, log }
     const flow = config.sessionFlowSignal ? new FlowSignal(this.#core.redis.flow) : undefined

@@ -5,6 +5,7 @@ import { Coordination } from '../doors/live/coordination.ts'
 import { LiveDoor } from '../doors/live/door.ts'
 import { unusableMessages } from '../doors/live/messages.ts'
 import { liveRoutes } from '../doors/live/routes.ts'
+import { BusSignature, busKeys } from '../doors/live/signature.ts'
 import { outcomes, readingsOf } from '../doors/live/stats.ts'
 import { StatusCache, type SystemHealth } from '../doors/live/status.ts'
 import { LiveTopics } from '../doors/live/topics.ts'
@@ -33,13 +34,15 @@ export function liveDoor({ config, core, metrics, log, draining, sessionsByAgent
     fanOut: (topic, frame) => delivery.fanOut(topic, frame),
     end: (connection, close) => closer.end(connection, close),
   })
+  const signature = new BusSignature(busKeys(config), instance)
   const bus = new LiveBus({
     instance,
+    signature,
     bindings,
     ready: () => redis.readyFor(liveBus()),
     publish: (channel, message) => redis.publish(channel, message),
     execute: (command) => executor.execute(command),
-    unusable: () => unusable('bus'),
+    unusable: (why) => unusable(`bus (${why})`),
   })
   const coordination = new Coordination(() => outcomes(metrics))
   const door = new LiveDoor({
@@ -73,6 +76,11 @@ export function liveDoor({ config, core, metrics, log, draining, sessionsByAgent
     }),
     metrics: config.metricsEnabled ? () => metrics.live.page() : undefined,
   })
+  if (!signature.enabled)
+    log.info(
+      { event: 'bus-off' },
+      'neither FLEET_SECRET nor ADMIN_TOKEN is set: orders between instances (broadcast, disconnect) are off',
+    )
   if (config.wsAuthToken !== undefined && !config.wsAuthRequired)
     log.warn({ event: 'live-door-open' }, 'WS_AUTH_TOKEN is set but not enforced: set WS_AUTH_REQUIRED=true')
   return { door, routes, stop: () => coordination.stop() }

@@ -1,5 +1,5 @@
 import type { Config } from '../config/table.ts'
-import { PREFLIGHT_REPORTS } from '../contract/names.ts'
+import { preflightReports } from '../contract/names.ts'
 import type { Admin } from '../http/admin.ts'
 import type { ApiResponse } from '../http/response.ts'
 import type { Route } from '../http/routes.ts'
@@ -68,7 +68,7 @@ export class Preflight {
     const { config, loaded, redis, redisUrl, metrics, log, sockets, notReadyReason, note } = parts
     this.#redis = new PreflightRedis(redis, config, redisUrl)
     this.loopback = new Loopback(config.listenAddr)
-    this.reports = new Reports((args) => redis.command(PREFLIGHT_REPORTS, args), config.preflightRetentionMs)
+    this.reports = new Reports((args) => redis.command(preflightReports(), args), config.preflightRetentionMs)
     this.#recorder = new Recorder({
       keep: (report) => this.reports.add(report, Date.now()),
       metrics,

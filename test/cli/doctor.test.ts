@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createServer } from 'node:net'
 import { after, before, describe, it } from 'node:test'
-import { PREFLIGHT_REPORTS, sessionAuth } from '../../src/contract/names.ts'
+import { preflightReports, sessionAuth } from '../../src/contract/names.ts'
 import type { Report } from '../../src/preflight/check.ts'
 import { killCommands, run, serve } from '../support/cli.ts'
 import { freePort } from '../support/ports.ts'
@@ -53,10 +53,10 @@ describe('wsproxy doctor', () => {
     assert.deepEqual([report.healthy, report.mode, report.triggeredBy], [true, 'full', 'doctor'])
     const keys = await agent.keys('*')
     assert.deepEqual(
-      keys.filter((key) => !key.includes(PREFLIGHT_REPORTS)),
+      keys.filter((key) => !key.includes(preflightReports())),
       [],
     )
-    assert.equal(await agent.xLen(PREFLIGHT_REPORTS), 1)
+    assert.equal(await agent.xLen(preflightReports()), 1)
   })
 
   it('doctor checks the given ids, prints a remedy, and exits with 1 when a check fails', async () => {

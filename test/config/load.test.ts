@@ -112,6 +112,7 @@ function sampleOf(key: keyof Config): [Record<string, string>, string, string] {
   if (key === 'redisShardedPubsub') return [{ REDIS_CLUSTER_NODES: 'a.example.org:1' }, 'true', 'false']
   if (key === 'preflightHttpDependencies') return [{}, 'http://a.example.org/', 'https://b.example.org/x']
   if (key === 'trustProxyCidr') return [{}, '10.0.0.0/8', '192.0.2.1']
+  if (key === 'redisKeyPrefix') return [{}, 'one:', 'other:']
   if (key === 'preflightRetentionMs') return [{}, '1d', '2d']
   if (env.endsWith('PONG_TIMEOUT')) return [{}, '70s', '80s']
   const [first, second] = choices

@@ -34,6 +34,15 @@ describe('settings that contradict each other', () => {
       'REDIS_URL',
       'database 0',
     ],
+    ['a key prefix without a colon', { REDIS_KEY_PREFIX: 'staging' }, 'REDIS_KEY_PREFIX', '"staging"', 'staging:'],
+    ['a key prefix that is one of our own names', { REDIS_KEY_PREFIX: 'session:' }, 'REDIS_KEY_PREFIX', 'session:'],
+    ['a run prefix that no run id can have', { RUN_KEY_PREFIX: 'run:' }, 'RUN_KEY_PREFIX', '"run:"'],
+    [
+      'a short fleet secret in production',
+      { NODE_ENV: 'production', REDIS_URL: 'redis://a', FLEET_SECRET: `${'x'.repeat(32)} ${'y'.repeat(31)}` },
+      'FLEET_SECRET',
+      '32 characters',
+    ],
     ['required authentication without a token', { WS_AUTH_REQUIRED: 'true' }, 'WS_AUTH_TOKEN', 'WS_AUTH_REQUIRED=true'],
   ] as [string, Record<string, string>, string, ...string[]][]) {
     it(`are reported: ${claim}`, () => assertProblem(env, new RegExp(`^${name}: `), ...says))

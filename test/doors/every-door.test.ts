@@ -3,7 +3,7 @@ import { everyDoor } from './every-door.ts'
 
 everyDoor('session', {
   door: 'session',
-  malformed: { path: '/agent-1/ws/a%3Ab', status: 400, code: 'malformed-id' },
+  malformed: { path: '/agent-1/ws/a%2Ab', status: 400, code: 'malformed-id' },
   goodbyes: { 1001: /^\{"type":"control","command":"goodbye",.*"reconnect_after_ms":\d+\}$/ },
   maxMessageBytes: 1024 * 1024,
   path: (id) => `/agent-1/ws/${id}`,
@@ -43,7 +43,7 @@ const locks = (bytes: number) =>
 
 everyDoor('run', {
   door: 'run',
-  malformed: { path: '/a%3Bb', status: 400, code: 'malformed-id' },
+  malformed: { path: '/a%3Ab', status: 400, code: 'malformed-id' },
   goodbyes: { 1001: HANGUP, 1003: HANGUP, 1008: HANGUP, 1009: HANGUP },
   maxMessageBytes: 64 * 1024,
   path: (id) => `/${id}`,

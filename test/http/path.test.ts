@@ -7,8 +7,10 @@ describe('a path pattern', () => {
   const run = new PathPattern('/:runId')
   const live = new PathPattern('/live', '/api/dashboard/ws/:view')
 
-  it('a pattern returns the parameters of a path in order and does not decode them', () => {
-    assert.deepEqual(session.match('/agent-1/ws/a%3Ab'), ['agent-1', 'a%3Ab'])
+  it('a pattern returns the parameters of a path in order, percent-decoded once', () => {
+    assert.deepEqual(session.match('/agent-1/ws/a%3Ab'), ['agent-1', 'a:b'])
+    assert.deepEqual(session.match('/a%2Fb/ws/%2525'), ['a/b', '%25'])
+    assert.deepEqual(run.match('/%E0%A4%A'), ['%E0%A4%A'])
     assert.deepEqual(run.match('/run;1'), ['run;1'])
     assert.deepEqual(live.match('/api/dashboard/ws/tasks'), ['tasks'])
   })
@@ -22,14 +24,21 @@ describe('a path pattern', () => {
     assert.deepEqual(session.match('//ws/'), ['', ''])
   })
 
+  it('a pattern forgives one slash at the end', () => {
+    assert.deepEqual(session.match('/agent-1/ws/a/'), ['agent-1', 'a'])
+    assert.deepEqual(run.match('/run-1/'), ['run-1'])
+    assert.deepEqual(live.match('/live/'), [])
+    assert.deepEqual(live.match('/api/dashboard/ws/tasks/'), ['tasks'])
+  })
+
   it('a pattern never matches the root path', () => {
-    assert.equal(run.match('/'), undefined)
+    for (const url of ['/', '//']) assert.equal(run.match(url), undefined)
   })
 
   it('a pattern matches no path with more, fewer or other segments', () => {
-    for (const url of ['/agent-1/ws/a/b', '/agent-1/ws', '/agent-1/xs/a', 'agent-1/ws/a', '/agent-1/ws/a/'])
+    for (const url of ['/agent-1/ws/a/b', '/agent-1/ws', '/agent-1/xs/a', 'agent-1/ws/a', '/agent-1/ws/a//'])
       assert.equal(session.match(url), undefined, url)
-    for (const url of ['/live/', '/lives', '/api/dashboard/ws', '/api/dashboardxws/tasks'])
+    for (const url of ['/live//', '/lives', '/api/dashboard/ws', '/api/dashboardxws/tasks'])
       assert.equal(live.match(url), undefined, url)
   })
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { PREFLIGHT_REPORTS, sessionAuth, sessionUp } from '../../src/contract/names.ts'
+import { preflightReports, sessionAuth, sessionUp } from '../../src/contract/names.ts'
 import type { Report } from '../../src/preflight/check.ts'
 import { killCommands, run } from '../support/cli.ts'
 import { clusterFor, type TestCluster } from '../support/cluster.ts'
@@ -49,7 +49,7 @@ describe('preflight checks of a cluster', { skip: withoutRealRedis }, () => {
           assert.equal(resultOf(report, name).status, 'pass', name)
         assert.match(report.redis.address!, /^cluster 127\.0\.0\.1:/)
       }
-      assert.ok((await client.xLen(PREFLIGHT_REPORTS)) >= 5)
+      assert.ok((await client.xLen(preflightReports())) >= 5)
     })
   }
 })

@@ -1,24 +1,20 @@
 import type { Bindings, Source } from '../../connection/bind.ts'
-import { isLiveAnswers, liveAnswers, liveBus } from '../../contract/names.ts'
+import { liveAnswers, liveBus } from '../../contract/names.ts'
 import { RedisUnavailable } from '../../platform/unavailable.ts'
 import { type BusCommand, commandIn } from './commands.ts'
-import { newCorrelationId } from './frames.ts'
+import type { BusSignature, Opened } from './signature.ts'
 
-interface BusRequest {
-  readonly id: string
-  /** Channel of the instance that sent the request. */
-  readonly answerTo: string
-  readonly command: BusCommand
-}
-
+/** What an instance says about one order, on the channel of the instance that sent it. */
 interface BusAnswer {
+  /** The nonce of the order. */
   readonly id: string
-  /** Sockets of the answering instance that the command concerned. */
+  /** Sockets of the answering instance that the order concerned. */
   readonly sockets: number
 }
 
 export interface BusParts {
   readonly instance: string
+  readonly signature: BusSignature
   readonly bindings: Bindings
   /** Whether the Redis server of the bus is ready, with all its channels. */
   readonly ready: () => boolean
@@ -26,8 +22,8 @@ export interface BusParts {
   readonly publish: (channel: string, message: string) => Promise<number>
   /** Executes a command on this instance; returns the number of sockets that it concerned. */
   readonly execute: (command: BusCommand) => number
-  /** Called for a message on the bus that is neither a request nor an answer. */
-  readonly unusable: () => void
+  /** Called for a message on the bus that is not executed or counted. */
+  readonly unusable: (why: string) => void
 }
 
 /** How long an instance waits for the answers of the others, in ms. */
@@ -38,7 +34,8 @@ interface Waiting {
   readonly what: BusCommand['what']
   /** Instances that received the request; undefined until Redis has answered the PUBLISH. */
   expected: number | undefined
-  answers: number
+  /** The instances that have answered: a second answer of one counts nothing. */
+  readonly answers: Set<string>
   sockets: number
   readonly done: () => void
 }
@@ -47,7 +44,7 @@ interface Waiting {
  * All instances have answered, or the one with the socket has: a socket is on one instance only.
  */
 const isSettled = ({ what, expected, answers, sockets }: Waiting): boolean =>
-  (expected !== undefined && answers >= expected) || (what === 'disconnect' && sockets > 0)
+  (expected !== undefined && answers.size >= expected) || (what === 'disconnect' && sockets > 0)
 
 /**
  * Sends commands to every instance of the gateway, through Redis. Each instance executes a command
@@ -81,19 +78,18 @@ export class LiveBus implements Source {
    * @throws RedisUnavailable when the command was not published.
    */
   async request(command: BusCommand): Promise<number> {
-    const { instance, bindings, publish, ready } = this.#parts
+    const { instance, bindings, publish, ready, signature } = this.#parts
+    const { text, nonce: id } = signature.sign(liveBus(), command)
     if (!ready()) throw new RedisUnavailable('this instance does not receive its own commands')
     await bindings.keep(this, liveAnswers(instance))
-    const id = newCorrelationId()
-    const request: BusRequest = { id, answerTo: liveAnswers(instance), command }
     let timer: NodeJS.Timeout | undefined
     const answered = new Promise<void>((done) => {
       timer = setTimeout(done, ANSWER_MS)
-      this.#waiting.set(id, { what: command.what, expected: undefined, answers: 0, sockets: 0, done })
+      this.#waiting.set(id, { what: command.what, expected: undefined, answers: new Set(), sockets: 0, done })
     })
     const waiting = this.#waiting.get(id)!
     try {
-      waiting.expected = await publish(liveBus(), JSON.stringify(request))
+      waiting.expected = await publish(liveBus(), text)
       if (!isSettled(waiting)) await answered
       return waiting.sockets
     } finally {
@@ -102,54 +98,49 @@ export class LiveBus implements Source {
     }
   }
 
-  /** Takes a message on the bus: a request of any instance, or an answer to one of ours. */
+  /**
+   * Takes a message on the bus: an order of any instance, or an answer to one of ours. Every program
+   * that may publish to Redis can write here, so only a signed message of a known shape counts.
+   */
   render(_: unknown, message: Buffer, channel: string): undefined {
-    const fields = fieldsIn(message)
-    const read = channel === liveBus() ? requestIn(fields) : answerIn(fields)
-    if (read === undefined) this.#parts.unusable()
-    else if ('command' in read) this.#execute(read)
-    else this.#count(read)
+    const opened = this.#parts.signature.open(channel, message)
+    if (opened.kind === 'rejected') this.#parts.unusable(opened.why)
+    else if (channel === liveBus()) this.#order(opened)
+    else this.#answer(opened)
   }
 
-  #execute({ id, answerTo, command }: BusRequest): void {
-    const answer: BusAnswer = { id, sockets: this.#parts.execute(command) }
+  #order({ from, nonce, body }: Opened): void {
+    const command = commandIn(body)
+    if (command === undefined) this.#parts.unusable('no such order')
+    else this.#execute(nonce, from, command)
+  }
+
+  #answer({ from, body }: Opened): void {
+    const answer = answerIn(body)
+    if (answer === undefined) this.#parts.unusable('no such answer')
+    else this.#count(from, answer)
+  }
+
+  /** An answer goes only to the channel for answers of the instance that has signed the order. */
+  #execute(id: string, from: string, command: BusCommand): void {
+    const { execute, publish, signature } = this.#parts
+    const answer: BusAnswer = { id, sockets: execute(command) }
     // The other instance stops waiting after a second, so a lost answer needs no retry.
-    this.#parts.publish(answerTo, JSON.stringify(answer)).catch(() => {})
+    const channel = liveAnswers(from)
+    publish(channel, signature.sign(channel, answer).text).catch(() => {})
   }
 
-  #count({ id, sockets }: BusAnswer): void {
+  #count(from: string, { id, sockets }: BusAnswer): void {
     const waiting = this.#waiting.get(id)
-    if (waiting === undefined) return
-    waiting.answers++
+    if (waiting === undefined || waiting.answers.has(from)) return
+    waiting.answers.add(from)
     waiting.sockets += sockets
     if (isSettled(waiting)) waiting.done()
   }
 }
 
-type Fields = Readonly<Record<string, unknown>>
-
-function fieldsIn(message: Buffer): Fields {
-  try {
-    return Object(JSON.parse(message.toString())) as Fields
-  } catch {
-    return {}
-  }
-}
-
-const isMessageId = (value: unknown): value is string =>
-  typeof value === 'string' && value.length > 0 && value.length <= MAX_ID
-
-/**
- * Every program that may publish to Redis can write here. So an answer goes only to channels that
- * are made for answers.
- */
-function requestIn({ id, answerTo, command: value }: Fields): BusRequest | undefined {
-  const command = commandIn(value)
-  if (!isMessageId(id) || typeof answerTo !== 'string' || !isLiveAnswers(answerTo)) return undefined
-  return command && { id, answerTo, command }
-}
-
-function answerIn({ id, sockets }: Fields): BusAnswer | undefined {
+function answerIn(value: unknown): BusAnswer | undefined {
+  const { id, sockets } = Object(value) as Record<string, unknown>
   const isCount = typeof sockets === 'number' && Number.isInteger(sockets) && sockets >= 0
-  return isMessageId(id) && isCount ? { id, sockets } : undefined
+  return typeof id === 'string' && id.length > 0 && id.length <= MAX_ID && isCount ? { id, sockets } : undefined
 }

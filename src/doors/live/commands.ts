@@ -27,13 +27,18 @@ export interface Disconnect {
 export type BusCommand = Broadcast | Disconnect
 
 const MAX_ID = 128
+/** Characters of an operator's reason; a close frame shows the first 123 bytes. */
+export const MAX_REASON = 1024
 
 /**
  * Returns the command in a value from Redis, or undefined when no instance would send that value.
  */
 export function commandIn(value: unknown): BusCommand | undefined {
   const { what, topic, type, data, correlationId, connectionId, reason } = Object(value) as Record<string, unknown>
-  if (what === 'disconnect') return isText(connectionId) && isText(reason) ? { what, connectionId, reason } : undefined
+  if (what === 'disconnect') {
+    const isSound = isText(connectionId) && connectionId.length <= MAX_ID && isText(reason)
+    return isSound && reason.length <= MAX_REASON ? { what, connectionId, reason } : undefined
+  }
   if (what !== 'broadcast' || !isText(topic) || !isText(type) || !isText(data) || !isText(correlationId))
     return undefined
   const isSound = isTopic(topic) && correlationId.length <= MAX_ID && isMessage(topic, type, data)

@@ -9,6 +9,7 @@ import { refused, withRedis } from '../../http/refuse.ts'
 import { type ApiResponse, json } from '../../http/response.ts'
 import { type ApiRequest, BadRequest, parseJson, type Route } from '../../http/routes.ts'
 import type { LiveBus } from './bus.ts'
+import { MAX_REASON } from './commands.ts'
 import { newCorrelationId, now } from './frames.ts'
 import { typeProblem } from './messages.ts'
 import { socketCounts } from './stats.ts'
@@ -187,7 +188,7 @@ async function disconnect(
   { bus }: LiveRouteParts,
   { params: [connectionId = ''], query }: ApiRequest,
 ): Promise<ApiResponse> {
-  const reason = query.get('reason') ?? ''
+  const reason = (query.get('reason') ?? '').slice(0, MAX_REASON)
   const found = await bus.request({ what: 'disconnect', connectionId, reason })
   if (found > 0) return json('200 OK', { success: true, connection_id: connectionId, reason, timestamp: now() })
   return refused({ ...refusals['not-found'], message: 'No live socket has this id.' })

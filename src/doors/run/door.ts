@@ -3,12 +3,13 @@ import type { Connection } from '../../connection/connection.ts'
 import type { Admission, Door } from '../../connection/door.ts'
 import type { Heartbeat } from '../../connection/times.ts'
 import { type Refusal, refusals } from '../../contract/codes.ts'
-import { isRunId, runAuth, runEvents } from '../../contract/names.ts'
+import { isOwnSegment, isRunId, runAuth, runEvents } from '../../contract/names.ts'
 import { PathPattern } from '../../http/path.ts'
 import type { DoorStats, Metrics } from '../../telemetry/metrics.ts'
 import type { RunWatches } from './watch.ts'
 
-interface RunOptions extends Pick<Config, 'maxMessageBytes' | 'runAuth' | 'runPingIntervalMs' | 'runPongTimeoutMs'> {
+interface RunOptions
+  extends Pick<Config, 'maxMessageBytes' | 'runAuth' | 'runKeyPrefix' | 'runPingIntervalMs' | 'runPongTimeoutMs'> {
   /** The database of the run hashes, which is part of the names of their keyspace channels. */
   readonly database: number
 }
@@ -41,10 +42,14 @@ export class RunDoor implements Door {
   readonly heartbeat: Heartbeat
   readonly stats: DoorStats
   readonly #parts: RunParts
+  /** Answers an id that does not begin with `RUN_KEY_PREFIX`, so that its key is not read. */
+  readonly #foreign: Refusal
 
   constructor(parts: RunParts) {
     const { options, metrics } = parts
     this.#parts = parts
+    const message = `A run id must begin with ${options.runKeyPrefix} (RUN_KEY_PREFIX).`
+    this.#foreign = { ...refusals['malformed-id'], message }
     this.stats = metrics.door(this.name)
     this.maxMessageBytes = options.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES
     this.heartbeat = {
@@ -57,6 +62,8 @@ export class RunDoor implements Door {
   admit([runId = '']: readonly string[]): Admission | Refusal {
     const { options, watches } = this.#parts
     if (!isRunId(runId)) return refusals['malformed-id']
+    if (isOwnSegment(runId)) return refusals['not-found']
+    if (!runId.startsWith(options.runKeyPrefix)) return this.#foreign
     const events = runEvents(options.database, runId)
     return {
       kind: 'admission',

@@ -6,7 +6,7 @@ import type { Admission, Door } from '../../connection/door.ts'
 import { rateOf } from '../../connection/limits.ts'
 import { clockMs, type IdleTimeout } from '../../connection/times.ts'
 import { type Close, closes, type FrameErrorCode, frameErrors, type Refusal, refusals } from '../../contract/codes.ts'
-import { isId, sessionAuth, sessionDown, sessionUp } from '../../contract/names.ts'
+import { isId, isOwnSegment, sessionAuth, sessionDown, sessionUp } from '../../contract/names.ts'
 import { PathPattern } from '../../http/path.ts'
 import type { DoorStats, Metrics } from '../../telemetry/metrics.ts'
 import type { FlowSignal } from './flow.ts'
@@ -98,6 +98,7 @@ export class SessionDoor implements Door, Source {
 
   admit([agentId = '', sessionId = '']: readonly string[]): Admission | Refusal {
     if (!isId(agentId) || !isId(sessionId)) return refusals['malformed-id']
+    if (isOwnSegment(agentId)) return refusals['not-found']
     const down = sessionDown(sessionId)
     return {
       kind: 'admission',

@@ -1,4 +1,4 @@
-import { EVENTS_CONFIG } from '../../contract/names.ts'
+import { eventsConfig } from '../../contract/names.ts'
 import { type Check, NO_EVENT_TYPE } from '../check.ts'
 
 const OFF = new Set(['false', '0'])
@@ -9,14 +9,14 @@ const check: Check = {
   appliesTo: 'all',
   async execute({ eventType }, signal, { redis }) {
     if (eventType === NO_EVENT_TYPE) return { status: 'skipped', message: 'no event type was given' }
-    const value = await redis.command(['HGET', EVENTS_CONFIG, eventType], signal)
+    const value = await redis.command(['HGET', eventsConfig(), eventType], signal)
     if (!OFF.has(String(value).trim().toLowerCase()))
       return { status: 'pass', message: `${eventType} is not switched off` }
     return {
       status: 'fail',
       message: `${eventType} is switched off`,
       details: { value: String(value) },
-      remediation: `Switch it on: redis-cli HSET ${EVENTS_CONFIG} ${eventType} true`,
+      remediation: `Switch it on: redis-cli HSET ${eventsConfig()} ${eventType} true`,
     }
   },
 }

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import {
   cooldown,
-  EVENTS_CONFIG,
+  eventsConfig,
   liveAnswers,
-  PREFLIGHT_REPORTS,
   preflightCounts,
+  preflightReports,
   privateSession,
   redisCanary,
   runAuth,
@@ -33,10 +33,10 @@ function forSessions(session: string, { shardedPubSub }: RedisUses): Need[] {
   const publish = shardedPubSub ? 'SPUBLISH' : 'PUBLISH'
   const key = sessionAuth(session)
   return [
-    { what: 'GET, DEL, EVAL on session:*:auth', for: 'tokens', args: ['EVAL', SCRIPT, '1', key] },
+    { what: `GET, DEL, EVAL on ${sessionAuth('*')}`, for: 'tokens', args: ['EVAL', SCRIPT, '1', key] },
     { what: 'EVALSHA', for: 'tokens', args: ['EVALSHA', '0'.repeat(40), '1', key] },
-    { what: `${publish} to session:*:up`, for: 'client frames', args: [publish, sessionUp(session), ''] },
-    { what: `${publish} to session:*:down`, for: 'wsproxy publish', args: [publish, sessionDown(session), ''] },
+    { what: `${publish} to ${sessionUp('*')}`, for: 'client frames', args: [publish, sessionUp(session), ''] },
+    { what: `${publish} to ${sessionDown('*')}`, for: 'wsproxy publish', args: [publish, sessionDown(session), ''] },
   ]
 }
 
@@ -46,9 +46,9 @@ function forFlow(session: string, { shardedPubSub }: RedisUses): Need[] {
   const key = sessionFlow(session)
   const purpose = 'the flow signal'
   return [
-    { what: 'GET, DEL, EVAL on session:*:flow', for: purpose, args: ['EVAL', SCRIPT, '1', key] },
-    { what: 'SET on session:*:flow', for: purpose, args: ['SET', key, '', 'XX', 'PX', '1'] },
-    { what: `${publish} to session:*:ctl`, for: purpose, args: [publish, sessionControl(session), ''] },
+    { what: `GET, DEL, EVAL on ${sessionFlow('*')}`, for: purpose, args: ['EVAL', SCRIPT, '1', key] },
+    { what: `SET on ${sessionFlow('*')}`, for: purpose, args: ['SET', key, '', 'XX', 'PX', '1'] },
+    { what: `${publish} to ${sessionControl('*')}`, for: purpose, args: [publish, sessionControl(session), ''] },
   ]
 }
 
@@ -58,17 +58,17 @@ function forFlow(session: string, { shardedPubSub }: RedisUses): Need[] {
  * the same pattern.
  */
 const forLive = (random: string): Need[] => [
-  { what: 'PUBLISH to wsproxy:live:*', for: 'the live bus', args: ['PUBLISH', liveAnswers(random), ''] },
+  { what: `PUBLISH to ${liveAnswers('*')}`, for: 'the live bus', args: ['PUBLISH', liveAnswers(random), ''] },
 ]
 
 const forCanary = (random: string): Need[] => [
-  { what: 'PUBLISH to wsproxy:canary:*', for: 'the canary', args: ['PUBLISH', redisCanary(random), ''] },
+  { what: `PUBLISH to ${redisCanary('*')}`, for: 'the canary', args: ['PUBLISH', redisCanary(random), ''] },
 ]
 
 const forRuns = (session: string, { runTokens }: RedisUses): Need[] => [
   { what: 'HGETALL on run ids', for: 'the run door', args: ['HGETALL', session] },
   ...(runTokens
-    ? [{ what: 'GET, DEL, EVAL on run:*:auth', for: 'run tokens', args: ['EVAL', SCRIPT, '1', runAuth(session)] }]
+    ? [{ what: `GET, DEL, EVAL on ${runAuth('*')}`, for: 'run tokens', args: ['EVAL', SCRIPT, '1', runAuth(session)] }]
     : []),
 ]
 
@@ -80,8 +80,8 @@ const forServers = ({ sentinels }: RedisUses): Need[] => [
 
 const forChecks = (session: string): Need[] => [
   { what: 'PUBSUB', for: 'the check agent-connection', args: ['PUBSUB', 'NUMSUB', sessionUp(session)] },
-  { what: 'HGET on events:config', for: 'checks', args: ['HGET', EVENTS_CONFIG, session] },
-  { what: 'PTTL on cooldown:*', for: 'checks', args: ['PTTL', cooldown('none', session)] },
+  { what: `HGET on ${eventsConfig()}`, for: 'checks', args: ['HGET', eventsConfig(), session] },
+  { what: `PTTL on ${cooldown('*', '*')}`, for: 'checks', args: ['PTTL', cooldown('none', session)] },
   { what: 'TIME', for: 'checks', args: ['TIME'] },
 ]
 
@@ -91,7 +91,7 @@ const forChecks = (session: string): Need[] => [
  */
 function forReports(): Need[] {
   const absent = preflightCounts('hour', 0)
-  const [counts, stream] = [`{${PREFLIGHT_REPORTS}}:*`, PREFLIGHT_REPORTS]
+  const [counts, stream] = [`{${preflightReports()}}:*`, preflightReports()]
   return [
     { what: `HGETALL on ${counts}`, for: 'reports', args: ['HGETALL', absent] },
     { what: `HINCRBY on ${counts}`, for: 'reports', args: ['HINCRBY', absent, 'f', 'x'] },

@@ -21,7 +21,7 @@ const text =
   (accepts: (text: string) => boolean, expected: string): Rule =>
   (value) =>
     typeof value === 'string' && accepts(value) ? undefined : expected
-const id = text(isId, 'must be 1 to 128 of [A-Za-z0-9_.-]')
+const id = text(isId, 'must be 1 to 200 of [A-Za-z0-9_.~@=+:-]')
 const short = text(
   (value) => value.length > 0 && value.length <= MAX_TEXT,
   `must be a string of 1 to ${MAX_TEXT} characters`,
@@ -33,7 +33,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   campaignId: id,
   agentId: id,
   sessionId: id,
-  runId: text(isRunId, 'must be 1 to 128 of [A-Za-z0-9_.;-]'),
+  runId: text(isRunId, 'must be 1 to 200 of [A-Za-z0-9_.~@=+;-]'),
   userId: short,
   triggeredBy: short,
   metadata: (value) =>

@@ -1,4 +1,4 @@
-import { PREFLIGHT_REPORTS, preflightCounts, preflightPlaces } from '../../contract/names.ts'
+import { preflightCounts, preflightPlaces, preflightReports } from '../../contract/names.ts'
 import { Script } from '../../redis/script.ts'
 import type { Report } from '../check.ts'
 import { pairsOf } from '../probes/reply.ts'
@@ -74,7 +74,7 @@ export class Reports {
     const createdAt = Date.parse(report.createdAt)
     const day = Math.floor(createdAt / DAY_MS)
     const keys = [
-      PREFLIGHT_REPORTS,
+      preflightReports(),
       preflightCounts('hour', Math.floor(createdAt / HOUR_MS)),
       preflightCounts('day', day),
       preflightPlaces(day),
@@ -134,7 +134,7 @@ export class Reports {
   }
 
   async #range(newest: string, oldest: string, count: number): Promise<unknown[]> {
-    const answer = await this.#command(['XREVRANGE', PREFLIGHT_REPORTS, newest, oldest, 'COUNT', String(count)])
+    const answer = await this.#command(['XREVRANGE', preflightReports(), newest, oldest, 'COUNT', String(count)])
     return answer as unknown[]
   }
 }

@@ -1,4 +1,5 @@
 import type { Config } from '../../config/table.ts'
+import { redisCanary } from '../../contract/names.ts'
 import type { Logger } from '../../telemetry/log.ts'
 import type { Metrics } from '../../telemetry/metrics.ts'
 import { RedisFeed } from '../pubsub/feed.ts'
@@ -235,7 +236,7 @@ export class RedisNode {
   #canaryRefused(error: Error): void {
     this.#parts.log.warn(
       { event: 'canary', reason: error.message },
-      'Redis forbids the channels wsproxy:canary:*: a subscriber connection that delivers nothing is not detected',
+      `Redis forbids the channels ${redisCanary('*')}: a subscriber connection that delivers nothing is not detected`,
     )
   }
 

@@ -4,6 +4,7 @@ import { Bindings, type Feed } from '../../../src/connection/bind.ts'
 import { liveAnswers, liveBus } from '../../../src/contract/names.ts'
 import { LiveBus } from '../../../src/doors/live/bus.ts'
 import type { BusCommand } from '../../../src/doors/live/commands.ts'
+import { BusSignature, busKeys } from '../../../src/doors/live/signature.ts'
 import { RedisUnavailable } from '../../../src/platform/unavailable.ts'
 import { VirtualClock } from '../../support/clock.ts'
 import { atEnd } from '../../support/scope.ts'
@@ -12,15 +13,21 @@ const DISCONNECT: BusCommand = { what: 'disconnect', connectionId: 'abcdef-1', r
 const BROADCAST: BusCommand = { what: 'broadcast', topic: 'a', type: 'b', data: '{}', correlationId: 'c' }
 const feed: Feed = { subscribe: async () => {}, unsubscribe: () => {} }
 
+const KEYS: readonly Buffer[] = [Buffer.from('a key of all instances')]
+const signatureOf = (instance: string, keys = KEYS, now?: () => number) => new BusSignature(keys, instance, now)
+/** An instance that is no part of the test, but has the key. */
+const other = signatureOf('other')
+
 /** Instances that hear each other at once. `deaf` more count as subscribers and never answer. */
 function instances(sockets: readonly number[], deaf = 0) {
   const commands: BusCommand[] = []
   const published: string[] = []
-  let unusable = 0
+  const unusable: string[] = []
   const buses: LiveBus[] = sockets.map(
     (count, i) =>
       new LiveBus({
         instance: `i${i}`,
+        signature: signatureOf(`i${i}`),
         ready: () => true,
         bindings: new Bindings(feed),
         publish: async (channel, message) => {
@@ -33,13 +40,11 @@ function instances(sockets: readonly number[], deaf = 0) {
           commands.push(command)
           return count
         },
-        unusable: () => unusable++,
+        unusable: (why) => void unusable.push(why),
       }),
   )
-  return { buses, commands, published, unusable: () => unusable }
+  return { buses, commands, published, unusable }
 }
-
-const REQUEST = { id: 'x', answerTo: liveAnswers('i0'), command: BROADCAST }
 
 describe('the bus between instances', () => {
   it('every instance executes a command once, and the caller gets the sum of their sockets', async () => {
@@ -71,56 +76,112 @@ describe('the bus between instances', () => {
     assert.equal(await buses[0]!.request(DISCONNECT), 1)
   })
 
-  it('the bus counts every malformed message as unusable and executes none of them', () => {
-    const requests = [
-      '',
-      '{',
-      '5',
-      'null',
-      '[]',
-      { command: null },
-      { ...REQUEST, id: '' },
-      { ...REQUEST, id: 'x'.repeat(129) },
-      { ...REQUEST, command: { what: 'shutdown' } },
-      { ...REQUEST, command: { ...BROADCAST, topic: 'no topic' } },
-      { ...REQUEST, command: { ...BROADCAST, type: 'pong' } },
-      { ...REQUEST, command: { ...BROADCAST, data: '{}, "type": "pong"' } },
-      { ...REQUEST, command: { ...BROADCAST, correlationId: 5 } },
-      { ...REQUEST, command: { ...DISCONNECT, connectionId: 5 } },
-      { ...REQUEST, command: { ...DISCONNECT, reason: undefined } },
+  it('the bus executes no order and counts no answer of another shape, signed or not', () => {
+    const orders = [
+      {},
+      5,
+      null,
+      [],
+      { what: 'shutdown' },
+      { ...BROADCAST, topic: 'no topic' },
+      { ...BROADCAST, type: 'pong' },
+      { ...BROADCAST, type: 'disconnect_notice' },
+      { ...BROADCAST, data: '{}, "type": "pong"' },
+      { ...BROADCAST, data: '}{' },
+      { ...BROADCAST, correlationId: 5 },
+      { ...DISCONNECT, connectionId: 5 },
+      { ...DISCONNECT, connectionId: 'x'.repeat(129) },
+      { ...DISCONNECT, reason: undefined },
+      { ...DISCONNECT, reason: 'x'.repeat(1025) },
     ]
-    const answers = [
-      '',
-      'null',
-      { id: 'x' },
-      { id: 'x', sockets: -1 },
-      { id: 5, sockets: 1 },
-      { id: 'x', sockets: '1' },
-    ]
-    const { buses, unusable, commands } = instances([1])
-    const say = (channel: string) => (message: unknown) =>
-      buses[0]!.render(undefined, Buffer.from(typeof message === 'string' ? message : JSON.stringify(message)), channel)
-    requests.forEach(say(liveBus()))
+    const answers = [{}, null, { id: 'x' }, { id: 'x', sockets: -1 }, { id: 5, sockets: 1 }, { id: 'x', sockets: '1' }]
+    const { buses, unusable, commands, published } = instances([1])
+    const say = (channel: string) => (body: unknown) => {
+      buses[0]!.render(undefined, Buffer.from(JSON.stringify(body)), channel)
+      buses[0]!.render(undefined, Buffer.from(other.sign(channel, body as object).text), channel)
+    }
+    orders.forEach(say(liveBus()))
     answers.forEach(say(liveAnswers('i0')))
-    assert.equal(unusable(), requests.length + answers.length)
-    assert.deepEqual(commands, [])
+    assert.equal(unusable.length, 2 * (orders.length + answers.length))
+    assert.deepEqual([commands, published], [[], []])
   })
 
-  it('the bus publishes answers to channels for answers only', () => {
+  it('the bus executes an order once, and answers on the channel of the instance that signed it', () => {
     const { buses, unusable, commands, published } = instances([1])
-    for (const answerTo of ['session:s1:down', 'live:agents', liveBus(), 'wsproxy:live:', 'wsproxy:live:a:b', 7]) {
-      buses[0]!.render(undefined, Buffer.from(JSON.stringify({ ...REQUEST, answerTo })), liveBus())
+    const order = Buffer.from(other.sign(liveBus(), { ...BROADCAST, answerTo: 'session:s1:down' }).text)
+    for (let i = 0; i < 3; i++) buses[0]!.render(undefined, order, liveBus())
+    assert.deepEqual([commands, published], [[BROADCAST], [liveAnswers('other')]])
+    assert.deepEqual(unusable, ['replayed', 'replayed'])
+  })
+
+  it('the bus counts one answer of each instance', async (t) => {
+    const clock = new VirtualClock()
+    atEnd(t, () => clock.restore())
+    let asked = ''
+    const bus = new LiveBus({
+      instance: 'i9',
+      signature: signatureOf('i9'),
+      ready: () => true,
+      bindings: new Bindings(feed),
+      publish: async (_, message) => {
+        asked = message
+        return 2
+      },
+      execute: () => 0,
+      unusable: () => {},
+    })
+    const sockets = bus.request(BROADCAST)
+    await clock.pass(0)
+    const { nonce } = JSON.parse(asked.slice(65))
+    const answer = () => other.sign(liveAnswers('i9'), { id: nonce, sockets: 4 }).text
+    for (let i = 0; i < 3; i++) bus.render(undefined, Buffer.from(answer()), liveAnswers('i9'))
+    await clock.pass(1000)
+    assert.equal(await sockets, 4)
+  })
+
+  it('the bus refuses a message that is old, early, of another key, of another channel or changed', () => {
+    let now = 1_000_000
+    const ours = signatureOf('a', KEYS, () => now)
+    const opened = (text: string, channel = liveBus()) => ours.open(channel, Buffer.from(text))
+    const why = (text: string, channel?: string) => {
+      const found = opened(text, channel)
+      return found.kind === 'rejected' ? found.why : found.kind
     }
-    assert.equal(unusable(), 6)
-    assert.deepEqual([commands, published], [[], []])
-    buses[0]!.render(undefined, Buffer.from(JSON.stringify(REQUEST)), liveBus())
-    assert.deepEqual([commands, published], [[BROADCAST], [liveAnswers('i0')]])
+    const { text } = signatureOf('b', KEYS, () => now).sign(liveBus(), BROADCAST)
+    assert.equal(why(text, liveAnswers('a')), 'wrong signature')
+    assert.equal(why(text.replace('"b"', '"c"')), 'wrong signature')
+    assert.equal(
+      why(signatureOf('b', [Buffer.from('another key')], () => now).sign(liveBus(), {}).text),
+      'wrong signature',
+    )
+    for (const bad of ['', '{', 'x'.repeat(65), text.slice(65), `${text.slice(0, 63)}.{}`])
+      assert.equal(why(bad), 'not signed', bad)
+    assert.equal(why(text), 'opened')
+    now += 30_000
+    assert.equal(why(text), 'replayed')
+    now += 1
+    assert.equal(why(text), 'too old or too new')
+    assert.equal(why(signatureOf('b', KEYS, () => now + 30_001).sign(liveBus(), {}).text), 'too old or too new')
+  })
+
+  it('the bus signs with the first of several secrets and verifies with each, so that they can be rotated', () => {
+    const [before, during, after] = ['old-secret', 'new-secret  old-secret', 'new-secret'].map((fleetSecret) =>
+      signatureOf('a', busKeys({ fleetSecret, adminToken: undefined })),
+    )
+    const knows = (reader: BusSignature, writer: BusSignature) =>
+      reader.open(liveBus(), Buffer.from(writer.sign(liveBus(), {}).text)).kind === 'opened'
+    assert.deepEqual([knows(during!, before!), knows(before!, during!)], [true, false])
+    assert.deepEqual([knows(after!, during!), knows(during!, after!)], [true, true])
+    assert.equal(busKeys({ fleetSecret: undefined, adminToken: undefined }).length, 0)
+    const token = busKeys({ fleetSecret: ' ', adminToken: 'an-admin-token-of-a-test' })
+    assert.deepEqual(token, busKeys({ fleetSecret: undefined, adminToken: 'an-admin-token-of-a-test' }))
   })
 
   it('a request throws RedisUnavailable while Redis is away and works once Redis is back', async () => {
     let away = true
     const bus = new LiveBus({
       instance: 'one',
+      signature: signatureOf('one'),
       ready: () => true,
       bindings: new Bindings({
         ...feed,

@@ -340,14 +340,16 @@ describe('the run door', () => {
     })
 
     for (const path of [
-      '/a%3Bb',
-      '/run%2E1',
-      '/%61',
+      '/a%2Fb',
+      '/run%252E1',
+      '/%',
+      '/a%3Ab',
       '/a:b',
+      '/%7Ba%7D',
       '/a*',
       '/a[b]',
       '/caf\u00e9',
-      `/${'x'.repeat(129)}`,
+      `/${'x'.repeat(201)}`,
       '/a%00',
     ]) {
       it(`refuses the run id of ${path.slice(0, 20)} with 400 and does not read it`, async () => {
@@ -643,6 +645,7 @@ describe('a run socket whose checklist changes during its upgrade', () => {
     const watches = { frame: () => frame, render: () => undefined } as unknown as RunWatches
     const options = {
       runAuth: 'none',
+      runKeyPrefix: '',
       database: 0,
       maxMessageBytes: 1,
       runPingIntervalMs: 1,

@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, afterEach, before, describe, it } from 'node:test'
 import { loadConfig } from '../../../src/config/load.ts'
-import { cooldown, EVENTS_CONFIG, sessionAuth, sessionUp } from '../../../src/contract/names.ts'
+import { cooldown, eventsConfig, sessionAuth, sessionUp } from '../../../src/contract/names.ts'
 import { Listeners } from '../../../src/platform/uws.ts'
 import type { CheckContext, CheckedGateway, Launch, Verdict } from '../../../src/preflight/check.ts'
 import { Loopback } from '../../../src/preflight/probes/loopback.ts'
@@ -128,14 +128,14 @@ describe('a check of Redis', () => {
     assert.equal(await of('none'), 'skipped')
     assert.equal(await of('mail'), 'pass')
     for (const off of ['false', '0', 'False']) {
-      await agent.hSet(EVENTS_CONFIG, 'mail', off)
+      await agent.hSet(eventsConfig(), 'mail', off)
       assert.equal(await of('mail'), 'fail', off)
     }
     for (const on of ['true', '1', '', 'no']) {
-      await agent.hSet(EVENTS_CONFIG, 'mail', on)
+      await agent.hSet(eventsConfig(), 'mail', on)
       assert.equal(await of('mail'), 'pass', on)
     }
-    await agent.hSet(EVENTS_CONFIG, 'sms', '0')
+    await agent.hSet(eventsConfig(), 'sms', '0')
     assert.equal(await of('mail'), 'pass')
   })
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { PREFLIGHT_REPORTS } from '../../../src/contract/names.ts'
+import { preflightReports } from '../../../src/contract/names.ts'
 import type { Check, Report } from '../../../src/preflight/check.ts'
 import { Readiness } from '../../../src/preflight/http/ready.ts'
 import { Runner } from '../../../src/preflight/runner.ts'
@@ -37,7 +37,7 @@ describe('/ready', () => {
     const shared = globalThis as { preflightBroken?: boolean }
     const is = (status: number) => eventually(async () => (await ready(gateway.http)).status === status, `${status}`)
     const kept = async () => {
-      const entries = await gateway.agent.xRange(PREFLIGHT_REPORTS, '-', '+')
+      const entries = await gateway.agent.xRange(preflightReports(), '-', '+')
       const reports = (entries ?? []).map(({ message }) => JSON.parse(message.report!) as Report)
       return reports.map(({ checks }) => checks.map(({ name, status }) => `${name} ${status}`).join())
     }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { after, before, describe, it } from 'node:test'
-import { EVENTS_CONFIG, PREFLIGHT_REPORTS } from '../../../src/contract/names.ts'
+import { eventsConfig, preflightReports } from '../../../src/contract/names.ts'
 import type { Report } from '../../../src/preflight/check.ts'
 import { gatewayFor, type TestGateway } from '../../support/gateway.ts'
 import { checkFolderFor, checkSource, resultOf } from '../../support/preflight.ts'
@@ -74,7 +74,7 @@ describe('the API of preflight checks', () => {
   })
 
   it('a run fails for an event that is switched off', async () => {
-    await agent.hSet(EVENTS_CONFIG, 'launch.mail', 'false')
+    await agent.hSet(eventsConfig(), 'launch.mail', 'false')
     const { status, body } = await run({ eventType: 'launch.mail' })
     assert.equal(status, 412)
     assert.match(
@@ -89,7 +89,7 @@ describe('the API of preflight checks', () => {
   })
 
   it('a hundred equal requests at the same time share one run', async () => {
-    const before = await agent.xLen(PREFLIGHT_REPORTS)
+    const before = await agent.xLen(preflightReports())
     const shared = globalThis as { preflightWork?: number; preflightHold?: Promise<void> }
     let release = () => {}
     shared.preflightHold = new Promise((resolve) => {
@@ -110,7 +110,7 @@ describe('the API of preflight checks', () => {
     assert.equal(new Set(answers.map(({ body }) => body.id)).size, 1)
     assert.equal(shared.preflightWork, 1)
     await recorded(answers[0]!.body.id)
-    assert.equal(await agent.xLen(PREFLIGHT_REPORTS), before + 1)
+    assert.equal(await agent.xLen(preflightReports()), before + 1)
   })
 
   it('an invalid run request gets 400 with the field, and no check runs', async () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, before, describe, it } from 'node:test'
-import { PREFLIGHT_REPORTS } from '../../../src/contract/names.ts'
+import { preflightReports } from '../../../src/contract/names.ts'
 import type { Report, Result } from '../../../src/preflight/check.ts'
 import { bucketsOf, DAY_MS, HOUR_MS, statsOf } from '../../../src/preflight/reports/counts.ts'
 import { Reports } from '../../../src/preflight/reports/reports.ts'
@@ -49,18 +49,18 @@ describe('the reports in Redis', () => {
 
   it('reports are entries of one stream, with their counts in the same slot of a cluster', async () => {
     await reports.add(newReport(), Date.now())
-    assert.equal(await client.xLen(PREFLIGHT_REPORTS), 1)
+    assert.equal(await client.xLen(preflightReports()), 1)
     const keys = (await client.keys('*')).sort()
     assert.equal(keys.length, 4)
-    for (const key of keys) assert.ok(key === PREFLIGHT_REPORTS || key.startsWith(`{${PREFLIGHT_REPORTS}}:`), key)
+    for (const key of keys) assert.ok(key === preflightReports() || key.startsWith(`{${preflightReports()}}:`), key)
     for (const key of keys.slice(1))
-      if (key !== PREFLIGHT_REPORTS) assert.ok((await client.ttl(key)) > RETENTION_MS / 1000)
+      if (key !== preflightReports()) assert.ok((await client.ttl(key)) > RETENTION_MS / 1000)
   })
 
   it('a report is stored once, however often the call is repeated', async () => {
     const report = newReport()
     for (let i = 0; i < 3; i++) await reports.add(report, Date.now())
-    assert.equal(await client.xLen(PREFLIGHT_REPORTS), 1)
+    assert.equal(await client.xLen(preflightReports()), 1)
     assert.equal((await stats(DAY_MS)).totalRuns, 1)
   })
 
@@ -103,7 +103,7 @@ describe('the reports in Redis', () => {
     const old = newReport()
     await reports.add(old, Date.now())
     await reports.add(newReport(), Date.now() + RETENTION_MS + 1000)
-    assert.equal(await client.xLen(PREFLIGHT_REPORTS), 0)
+    assert.equal(await client.xLen(preflightReports()), 0)
     assert.equal(await reports.find(old.id), undefined)
   })
 

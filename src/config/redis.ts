@@ -1,0 +1,55 @@
+import { boolean, duration, group, list, redisUrl, string } from './kinds.ts'
+
+/** The settings of Redis: where it is, and what the gateway does there. */
+export const redisSettings = group('Redis', {
+  redisUrl: redisUrl('REDIS_URL', {
+    default: undefined,
+    aliases: ['PREFLIGHT_REDIS_URL'],
+    secret: true,
+    description:
+      'Redis or Valkey, version 6 or later: `redis://[user:password@]host[:port][/db]` or `rediss://`. ' +
+      'Unset: an embedded server, except in production.',
+  }),
+  redisSentinels: list('REDIS_SENTINELS', {
+    default: '',
+    description: 'Sentinels that name the server, as `host:port,...`. Credentials and database come from `REDIS_URL`.',
+  }),
+  redisSentinelMaster: string('REDIS_SENTINEL_MASTER', {
+    default: 'mymaster',
+    description: 'Name of the master in the configuration of the Sentinels.',
+  }),
+  redisSentinelPassword: string('REDIS_SENTINEL_PASSWORD', {
+    default: undefined,
+    secret: true,
+    description: 'Password of the Sentinels themselves.',
+  }),
+  redisClusterNodes: list('REDIS_CLUSTER_NODES', {
+    default: '',
+    description: 'Some nodes of a Redis Cluster, as `host:port,...`. Credentials come from `REDIS_URL`.',
+  }),
+  redisKeyPrefix: string('REDIS_KEY_PREFIX', {
+    default: '',
+    description:
+      'Text before every key and channel of the gateway, as `staging:`: two environments on one Redis do not hear ' +
+      'each other. 1 to 32 of `[A-Za-z0-9_.-]` and a colon.',
+  }),
+  redisShardedPubsub: boolean('REDIS_SHARDED_PUBSUB', {
+    default: 'false',
+    description: 'In a cluster (Redis 7): use SSUBSCRIBE and SPUBLISH for session channels. Agents must do the same.',
+  }),
+  redisCanaryIntervalMs: duration('REDIS_CANARY_INTERVAL', {
+    default: '2s',
+    description:
+      'How often the gateway publishes a canary message that must come back over its subscriber connection. 0: never.',
+  }),
+  redisCanaryTimeoutMs: duration('REDIS_CANARY_TIMEOUT', {
+    default: '6s',
+    minimum: '100ms',
+    description: 'How late a canary message may be before the subscriber connection is replaced.',
+  }),
+  redisSetKeyspaceEvents: boolean('REDIS_SET_KEYSPACE_EVENTS', {
+    default: 'false',
+    description:
+      'Add the events that the run door needs to `notify-keyspace-events`. With `false`, missing ones are only logged.',
+  }),
+})
