@@ -5,7 +5,7 @@ import { VERSION } from '../platform/version.ts'
 import { createLogger } from '../telemetry/log.ts'
 import { startRedis } from './embedded.ts'
 
-/** The time to send the last traces at exit. */
+/** How long the exit waits for the last traces to be sent. */
 const TRACES_MS = 1000
 
 /** Runs the gateway until SIGTERM or SIGINT, drains it, and ends the process with status 0. */
@@ -23,7 +23,7 @@ export async function serve(): Promise<void> {
       ? undefined
       : await (await import('../telemetry/tracing.ts')).startTracing(otelExporterOtlpEndpoint)
   const gateway = new Gateway({ config, redisUrl: redis.url, log, tracing, preflight, ...(checklist && { checklist }) })
-  // An uncaught error must not close ten thousand sockets.
+  // A bug in one place must not close ten thousand sockets: count and log the error, and go on.
   for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
     process.on(event, (error: unknown) => {
       gateway.fault()

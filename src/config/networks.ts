@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 
-/** Whether the text is an address or a network of a list: `10.0.0.0/8`, `2001:db8::/32`, `127.0.0.1`. */
+/** Whether the text is an IP address or a network: `127.0.0.1`, `10.0.0.0/8`, `2001:db8::/32`. */
 export function isNetwork(text: string): boolean {
   const [ip = '', bits, ...rest] = text.split('/')
   const family = isIP(ip)

@@ -238,8 +238,8 @@ export class Connection {
   }
 
   /**
-   * The kernel has perhaps taken some of what was buffered. If so, the client has read, which is a
-   * sign of life.
+   * Updates `buffered` after uWebSockets.js reports a drain. Fewer unsent bytes mean that the
+   * client has read, which is a sign of life.
    */
   drained(): void {
     const before = this.buffered

@@ -18,12 +18,12 @@ export interface ClientAddress {
   readonly forwarded: boolean
 }
 
-/** How long a peer counts as a proxy after a request with `X-Forwarded-For` or `Forwarded`, in ms. */
+/** A peer counts as a proxy for this long after it sent `X-Forwarded-For` or `Forwarded`. */
 const PROXY_MS = 60_000
-/** The most peers that are remembered as proxies. */
+/** At most this many peers are remembered as proxies. */
 const MAX_PROXIES = 1000
 
-/** Finds the client address of each request, as far as the proxy in front is trusted with it. */
+/** Finds the client address of each request: the peer, or the address that a trusted proxy sent. */
 export class ClientAddresses {
   readonly #options: TrustOptions
   readonly #trusts: (peer: string) => boolean
@@ -44,12 +44,12 @@ export class ClientAddresses {
     return { ip: ip ?? peer, isClient: true, forwarded: false }
   }
 
-  /** Returns what the proxy says, or undefined when that is not an IP address. */
+  /** Returns the address that the proxy sent, or undefined when that is not an IP address. */
   #claimed(res: HttpResponse, req: HttpRequest, from: Exclude<TrustOptions['trustProxy'], 'none'>): string | undefined {
     if (from === 'proxy-protocol') return canonical(res.getProxiedRemoteAddressAsText()) || undefined
-    // The last entry was written by the proxy in front of us, the one before it by the proxy in front
-    // of that. What lies before the trusted proxies are the client's own words. No address contains a
-    // comma, so a quote that a client leaves open cannot hide the entries behind it.
+    // The proxy in front of us wrote the last entry, the proxy in front of that one the entry
+    // before. The client may have written any entry before those of the trusted proxies. No address
+    // contains a comma, so a quote that a client leaves open cannot hide the entries behind it.
     const entries = listHeader(req, from).split(',')
     const entry = entries.at(-this.#options.trustProxyHops) ?? entries[0]!
     return parseIp(from === 'forwarded' ? forIn(entry) : entry)

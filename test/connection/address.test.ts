@@ -14,7 +14,7 @@ describe('the client address', () => {
     redis = await redisFor(suite)
   })
 
-  /** How many of six sockets, each with one of these headers, open while an address may have two. */
+  /** How many of six sockets, each with one of these headers, open at two sockets per address. */
   async function open(scope: Scope, env: Record<string, string>, headers: (i: number) => Record<string, string>) {
     const gateway = await gatewayFor(scope, { redis, env: { MAX_CONNECTIONS_PER_IP: '2', ...env } })
     const sockets = await Promise.all(Array.from({ length: 6 }, (_, i) => knock(gateway, `address-${i}`, headers(i))))

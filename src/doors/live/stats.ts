@@ -5,7 +5,7 @@ import type { LiveReadings } from '../../telemetry/live.ts'
 import type { Metrics } from '../../telemetry/metrics.ts'
 import { type LiveTopics, nameOf } from './topics.ts'
 
-/** The open sockets of the live door, counted. */
+/** Counts of the open sockets of the live door. */
 export interface SocketCounts {
   readonly byType: Readonly<Record<string, number>>
   /** By topic. */
@@ -22,14 +22,14 @@ export function socketCounts(sockets: readonly Connection[], topics: Iterable<To
   return { byType, subscriptions, oldest }
 }
 
-/** Sums by name, sorted. */
+/** Adds up the counts of each name, sorted by name. */
 function tally(counts: Iterable<readonly [string, number]>): Record<string, number> {
   const sums = new Map<string, number>()
   for (const [name, count] of counts) sums.set(name, (sums.get(name) ?? 0) + count)
   return Object.fromEntries([...sums].sort())
 }
 
-/** The number of sockets that hold each topic. There are fewer topics than sockets to count. */
+/** Yields each topic with the number of sockets that hold it, without a loop over the sockets. */
 function* holders(topics: Iterable<Topic>): Iterable<[string, number]> {
   for (const topic of topics) yield [nameOf(topic), topic.members.length]
 }
@@ -37,8 +37,8 @@ function* holders(topics: Iterable<Topic>): Iterable<[string, number]> {
 const AUTH_DENIED = new Set(['credentials-missing', 'credentials-malformed', 'token-rejected'])
 
 /**
- * The outcomes of upgrades at all doors, and the frames that were sent or dropped. An upgrade that
- * the client gave up counts as neither accepted nor refused.
+ * Upgrades and frames at all doors since the start. An upgrade that the client aborted counts as
+ * neither accepted nor refused.
  */
 export async function outcomes(metrics: Metrics) {
   const upgrades = await metrics.connections.get()

@@ -1,4 +1,4 @@
-/** The state of the gateway and of what it depends on. */
+/** The state of the gateway and of its dependencies. */
 export interface SystemHealth {
   readonly overall_status: string
   readonly components: object
@@ -12,8 +12,8 @@ export interface StatusParts {
 }
 
 /**
- * How long an answer is kept, in ms. Many clients ask at once, and each reading looks at every
- * socket. The light preflight run behind `system_health` has a cache of its own.
+ * How long an answer is reused, in ms. Many clients ask at once, and each reading visits every
+ * socket. The light preflight run behind `system_health` has its own cache.
  */
 const MAX_AGE_MS = { agent_status: 1000, coordination_metrics: 1000, system_health: 250 }
 
@@ -32,7 +32,7 @@ export class StatusCache {
     }
   }
 
-  /** Resolves with undefined for an unknown `dataType`. @throws what the reading throws. */
+  /** Resolves with undefined for an unknown `dataType`. Rejects when the reading fails. */
   async of(dataType: string, now = performance.now()): Promise<object | undefined> {
     if (!Object.hasOwn(MAX_AGE_MS, dataType)) return undefined
     const type = dataType as DataType

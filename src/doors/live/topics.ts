@@ -14,10 +14,10 @@ const START: Readonly<Record<ClientType, readonly string[]>> = {
   system: ['system', 'alerts'],
 }
 
-/** The name of a topic of this door: its first channel is `live:<name>`. */
+/** The name that clients use for a topic of this door, whose first channel is `live:<name>`. */
 export const nameOf = ({ channels }: Topic): string => topicOf(channels[0]!)
 
-/** The view that a path names, or undefined. */
+/** The view with this name; undefined for any other name. */
 export const viewOf = (name: string): ClientType | undefined =>
   Object.hasOwn(START, name) ? (name as ClientType) : undefined
 
@@ -27,26 +27,27 @@ export interface Choice {
   readonly added: readonly string[]
   /** Names that are not topics here, unique and sorted. */
   readonly unknown: readonly string[]
-  /** Whether the limit left some topics out. */
+  /** Whether the limit of topics per socket left some out. */
   readonly over: boolean
 }
 
-/** The topics of this gateway, and which of them a client receives. */
+/** The topics that clients of this gateway may subscribe to. */
 export class LiveTopics {
   readonly #exact: ReadonlySet<string>
   readonly #prefixes: readonly string[]
-  readonly #most: number
+  readonly #maxPerSocket: number
   /** Names and patterns, built in or set by the operator, sorted. */
   readonly entries: readonly string[]
 
   /**
-   * @param extra names, or prefixes followed by `*`. @param most topics that one socket may hold.
+   * @param extra topics beside the built-in ones: names, or prefixes followed by `*`.
+   * @param maxPerSocket the number of topics that one socket may hold.
    */
-  constructor(extra: readonly string[], most: number) {
+  constructor(extra: readonly string[], maxPerSocket: number) {
     this.entries = [...new Set([...BUILT_IN, ...extra])].sort()
     this.#exact = new Set(this.entries.filter((entry) => !entry.endsWith('*')))
     this.#prefixes = this.entries.filter((entry) => entry.endsWith('*')).map((entry) => entry.slice(0, -1))
-    this.#most = most
+    this.#maxPerSocket = maxPerSocket
   }
 
   /** The entry that admits a well-formed name; undefined when the name is not a topic here. */
@@ -61,7 +62,7 @@ export class LiveTopics {
     const known = (name: string) => isTopic(name) && this.entryOf(name) !== undefined
     const all = new Set(asked)
     const wanted = [...all].filter((name) => known(name) && !held.includes(name))
-    const room = Math.max(0, this.#most - held.length)
+    const room = Math.max(0, this.#maxPerSocket - held.length)
     return {
       added: wanted.slice(0, room),
       unknown: [...all].filter((name) => !known(name)).sort(),
@@ -71,6 +72,6 @@ export class LiveTopics {
 
   /** The topics that a view starts with. */
   start(view: ClientType): readonly string[] {
-    return START[view].slice(0, this.#most)
+    return START[view].slice(0, this.#maxPerSocket)
   }
 }
