@@ -1,4 +1,5 @@
 import { loadConfig } from '../config/load.ts'
+import { bracketed, reachable } from '../platform/address.ts'
 import { CommandFailed } from './failure.ts'
 
 const PATIENCE_MS = 3000
@@ -9,7 +10,7 @@ const PATIENCE_MS = 3000
  */
 export async function health({ alive }: { alive: boolean }): Promise<void> {
   const { host, port } = loadConfig().config.listenAddr
-  const at = `http://${reachable(host)}:${port}/health`
+  const at = `http://${bracketed(reachable(host))}:${port}/health`
   const response = await fetch(at, { signal: AbortSignal.timeout(PATIENCE_MS) }).catch((error: Error) => {
     throw new CommandFailed(`no answer from ${at}: ${(error.cause as Error | undefined)?.message ?? error.message}`)
   })
@@ -17,7 +18,3 @@ export async function health({ alive }: { alive: boolean }): Promise<void> {
   if (!response.ok && !alive) throw new CommandFailed(`${response.status} ${body}`)
   console.log(body)
 }
-
-/** The address to connect to when the gateway listens on `host`: a wildcard includes loopback. */
-const reachable = (host: string): string =>
-  ({ '0.0.0.0': '127.0.0.1', '::': '[::1]' })[host] ?? (host.includes(':') ? `[${host}]` : host)

@@ -1,5 +1,6 @@
 import { loadConfig } from '../config/load.ts'
 import { loadChecklist } from '../doors/run/module.ts'
+import { bracketed } from '../platform/address.ts'
 import { within } from '../platform/deadline.ts'
 import { VERSION } from '../platform/version.ts'
 import { createLogger } from '../telemetry/log.ts'
@@ -45,7 +46,7 @@ export async function serve(): Promise<void> {
     const { port, adminPort } = gateway.listen()
     log.info({ event: 'listening', host, port, adminPort, version: VERSION, pid: process.pid }, 'wsproxy listens')
     if (config.nodeEnv === 'production') return
-    console.error(`wsproxy ${VERSION} listens on http://${host.includes(':') ? `[${host}]` : host}:${port}`)
+    console.error(`wsproxy ${VERSION} listens on http://${bracketed(host)}:${port}`)
     if (redis.embedded) console.error(`REDIS_URL is not set: started an embedded Redis for development at ${redis.url}`)
   } catch (error) {
     await gateway.stop()

@@ -1,6 +1,12 @@
 import { BlockList, isIP, isIPv4, isIPv6 } from 'node:net'
 
-/** IP addresses as proxies write them, in one canonical spelling. */
+/** IP addresses in one canonical spelling, and hosts as a URL writes them. */
+
+/** Returns the host as it stands before a port: an IPv6 address in brackets. */
+export const bracketed = (host: string): string => (host.includes(':') ? `[${host}]` : host)
+
+/** Returns the host to connect to when a server listens on `host`: a wildcard includes loopback. */
+export const reachable = (host: string): string => ({ '0.0.0.0': '127.0.0.1', '::': '::1' })[host] ?? host
 
 /**
  * Returns the canonical text of an IP address: IPv4 in decimals, IPv6 compressed and in lower case,

@@ -4,6 +4,7 @@ import { type IncomingMessage, request } from 'node:http'
 import type { Address } from '../../config/kinds.ts'
 import { refusals } from '../../contract/codes.ts'
 import { respond } from '../../http/refuse.ts'
+import { bracketed, reachable } from '../../platform/address.ts'
 import type { TemplatedApp } from '../../platform/uws.ts'
 
 /** RFC 6455, section 1.3. */
@@ -22,7 +23,7 @@ export class Loopback {
   #problem = 'nothing listens yet'
 
   constructor({ host }: Address) {
-    this.#host = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
+    this.#host = reachable(host)
   }
 
   /** Records the port on which the app of `mount` listens. */
@@ -78,7 +79,7 @@ export class Loopback {
       .digest('base64')
     if (response.headers['sec-websocket-accept'] !== expected)
       throw new Error('the Sec-WebSocket-Accept of its 101 does not match the key')
-    return `ws://${this.#host.includes(':') ? `[${this.#host}]` : this.#host}:${this.#port}`
+    return `ws://${bracketed(this.#host)}:${this.#port}`
   }
 }
 
@@ -104,10 +105,7 @@ export async function listenAlone(
     loopback.listening(listeners.listen(app, host, port))
     return { note: 'no gateway runs here, so a temporary listener was used', stop }
   } catch (error) {
-    const shown = host.includes(':') ? `[${host}]` : host
-    const running = await versionAt(
-      `http://${host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '[::1]' : shown}:${port}`,
-    )
+    const running = await versionAt(`http://${bracketed(reachable(host))}:${port}`)
     if (running === undefined) {
       stop()
       throw error
