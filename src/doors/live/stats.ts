@@ -1,6 +1,7 @@
 import type { Topic } from '../../connection/bind.ts'
 import type { Connection } from '../../connection/connection.ts'
 import type { Door } from '../../connection/door.ts'
+import { refusals } from '../../contract/codes.ts'
 import type { LiveReadings } from '../../telemetry/live.ts'
 import type { Metrics } from '../../telemetry/metrics.ts'
 import { type LiveTopics, nameOf } from './topics.ts'
@@ -34,7 +35,12 @@ function* holders(topics: Iterable<Topic>): Iterable<[string, number]> {
   for (const topic of topics) yield [nameOf(topic), topic.members.length]
 }
 
-const AUTH_DENIED = new Set(['credentials-missing', 'credentials-malformed', 'token-rejected'])
+/** The results of upgrades that count as denied for their credentials. */
+const AUTH_DENIED: ReadonlySet<string> = new Set(
+  [refusals['credentials-missing'], refusals['credentials-malformed'], refusals['token-rejected']].map(
+    ({ code }) => code,
+  ),
+)
 
 /**
  * Upgrades and frames at all doors since the start. An upgrade that the client aborted counts as
@@ -75,7 +81,7 @@ export async function readingsOf(
     bytesReceived: stats.bytesIn,
     connections: withResult((result) => result === 'accepted'),
     authDenied: withResult((result) => AUTH_DENIED.has(result)),
-    originDenied: withResult((result) => result === 'origin-not-allowed'),
+    originDenied: withResult((result) => result === refusals['origin-not-allowed'].code),
     disconnections: sum(closed.values.filter(({ labels }) => labels.door === name)),
     subscriptions: new Map(Object.entries(tally(entries))),
   }
