@@ -207,6 +207,17 @@ describe('the files of src', () => {
     }
   })
 
+  it('export no two types of one name, except that clients call the name of a topic a topic', () => {
+    const files = new Map<string, Set<string>>()
+    for (const path of SOURCES) {
+      for (const [, name] of read(path).matchAll(/^export (?:abstract )?(?:class|interface|type|enum) (\w+)/gm))
+        files.set(name!, (files.get(name!) ?? new Set()).add(path))
+    }
+    assert.ok(files.size > 150, `${files.size} types`)
+    const twice = [...files].filter(([, paths]) => paths.size > 1).map(([name, paths]) => [name, ...paths])
+    assert.deepEqual(twice, [['Topic', 'src/connection/bind.ts', 'src/contract/live/types.gen.ts']])
+  })
+
   it('build no Redis name outside the contract', () => {
     for (const path of SOURCES.filter((each) => !each.startsWith('src/contract/'))) {
       const text = read(path).replace(/\/\*[\s\S]*?\*\//g, '')
