@@ -74,7 +74,7 @@ const usersOf = (module) =>
 const tests = (names, env = {}) => {
   const all = readdirSync(join(root, 'dist/test'), { recursive: true })
     .filter((file) => file.endsWith('.test.js'))
-    .filter((file) => names.length === 0 || names.some((name) => file.includes(name)))
+    .filter((file) => names.length === 0 || names.some((name) => `test/${file}`.includes(name.replace(/\.ts$/, ''))))
     .map((file) => join('dist/test', file))
   if (all.length === 0) {
     console.error(`no test file has ${names.join(' or ')} in its path`)
