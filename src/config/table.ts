@@ -1,6 +1,7 @@
 import type { Setting } from './kinds.ts'
 import { address, boolean, duration, group, httpUrl, integer, list, oneOf, size, string } from './kinds.ts'
 import { liveSettings } from './live.ts'
+import { livenessSettings } from './liveness.ts'
 import { preflightSettings } from './preflight.ts'
 import { redisSettings } from './redis.ts'
 
@@ -90,6 +91,12 @@ const limitSettings = group('Limits', {
     unit: 'sockets',
     description: 'Sockets on this instance, all doors together.',
   }),
+  reservedConnections: integer('RESERVED_CONNECTIONS', {
+    default: undefined,
+    unit: 'sockets',
+    description:
+      'Places of `MAX_CONNECTIONS` that doors without credentials cannot take. Unset: a tenth of `MAX_CONNECTIONS`.',
+  }),
   maxConnectionsPerIp: integer('MAX_CONNECTIONS_PER_IP', {
     default: '0',
     unit: 'sockets',
@@ -101,9 +108,21 @@ const limitSettings = group('Limits', {
     description: 'Upgrades per second on this instance. 0: no limit.',
   }),
   connectRatePerIp: integer('CONNECT_RATE_PER_IP', {
+    default: '500',
+    unit: 'upgrades/s',
+    description: 'Upgrades per second from one client address; twice as many at once. 0: no limit.',
+  }),
+  refusedRatePerIp: integer('REFUSED_RATE_PER_IP', {
     default: '50',
     unit: 'upgrades/s',
-    description: 'Upgrades per second from one client address. 0: no limit.',
+    description:
+      'Refused upgrades per second from one client address; twice as many at once. Over it, the address gets 429 ' +
+      'before anything is looked at, so guesses of tokens are slow. 0: no limit.',
+  }),
+  refusedOpenMax: integer('REFUSED_OPEN_MAX', {
+    default: '1000',
+    unit: 'sockets',
+    description: 'Sockets at a time that are open only to be closed with a code (`LIVE_REFUSE=close`). Beyond: HTTP.',
   }),
   maxMessageBytes: size('MAX_MESSAGE_SIZE', {
     default: undefined,
@@ -125,37 +144,6 @@ const limitSettings = group('Limits', {
   upstreamBufferBytes: size('UPSTREAM_BUFFER_BYTES', {
     default: '64MiB',
     description: 'Bytes of client frames that are held or not yet confirmed by Redis, all sockets together.',
-  }),
-})
-
-const livenessSettings = group('Timeouts and shutdown', {
-  pingIntervalMs: duration('PING_INTERVAL', {
-    default: '25s',
-    minimum: '100ms',
-    description:
-      'A client that sends nothing for this long gets a protocol ping. The first ping comes earlier, at random.',
-  }),
-  pongTimeoutMs: duration('PONG_TIMEOUT', {
-    default: '50s',
-    minimum: '200ms',
-    description: 'A client that sends nothing, no pong either, for this long is closed with 4408.',
-  }),
-  slowCloseGraceMs: duration('SLOW_CLOSE_GRACE', {
-    default: '5s',
-    description: 'How long a client that was too slow may keep reading what is buffered before its socket is cut.',
-  }),
-  shutdownGracePeriodMs: duration('SHUTDOWN_GRACE_PERIOD', {
-    default: '30s',
-    minimum: '100ms',
-    description: 'Time from SIGTERM until the remaining sockets are cut.',
-  }),
-  drainWindowMs: duration('DRAIN_WINDOW', {
-    default: '10s',
-    description: 'Period over which a drain spreads its closes. It is shorter when there are few sockets.',
-  }),
-  drainDelayMs: duration('DRAIN_DELAY', {
-    default: '0',
-    description: 'Pause between `/ready` answering 503 and the listener closing, for load balancers to notice.',
   }),
 })
 

@@ -2,6 +2,7 @@ import { type Close, type Refusal, refusals } from '../contract/codes.ts'
 import { ClientAddresses, type TrustOptions } from '../http/client-address.ts'
 import { respond } from '../http/refuse.ts'
 import { listHeader } from '../http/request.ts'
+import { KeyedRate, rateOf } from '../platform/rate.ts'
 import { RedisUnavailable } from '../platform/unavailable.ts'
 import { type HttpRequest, type HttpResponse, upgradeCorked, type us_socket_context_t } from '../platform/uws.ts'
 import type { Logger } from '../telemetry/log.ts'
@@ -37,6 +38,10 @@ export interface AcceptParts {
   readonly opened: (connection: Connection) => void
 }
 
+/** Log lines a second, and at once, for the refusals of one code. */
+const REFUSED_LINES = 10
+const REFUSED_LINES_BURST = 100
+
 /** An upgrade that waits for Redis. */
 interface Attempt {
   readonly door: Door
@@ -64,6 +69,10 @@ export class Acceptor {
   readonly #checks: UpgradeChecks
   readonly #addresses: ClientAddresses
   readonly #pending = new Set<Attempt>()
+  /** The log lines of each refusal code. */
+  readonly #lines = new KeyedRate(rateOf(REFUSED_LINES, REFUSED_LINES_BURST))
+  /** Refusals without a line since the last line. */
+  #unlogged = 0
 
   constructor(parts: AcceptParts) {
     this.#parts = parts
@@ -81,8 +90,9 @@ export class Acceptor {
     let attempt: Attempt | undefined
     res.onAborted(() => attempt && this.#finish(attempt, 'aborted'))
     try {
-      const address = this.#addresses.of(res, req, startedAt).ip
-      const verdict = this.#checks.verdict(door, req, address, startedAt)
+      const client = this.#addresses.of(res, req, startedAt)
+      const address = client.ip
+      const verdict = this.#checks.verdict(door, req, client, startedAt)
       if (verdict.kind === 'refuse') return this.#refuseAtOnce(door, res, address, verdict.refusal, traced)
       const key = req.getHeader('sec-websocket-key')
       if (verdict.kind === 'close') {
@@ -207,6 +217,7 @@ export class Acceptor {
   #refuse(attempt: Attempt, refusal: Refusal, why?: string): void {
     if (attempt.over) return
     this.#finish(attempt, refusal.code)
+    this.#parts.limits.refused(attempt.address, refusal, performance.now())
     this.#logRefusal(attempt.door, attempt.address, refusal, why, attempt.admission.subject)
     respond(attempt.res, refusal)
   }
@@ -214,7 +225,7 @@ export class Acceptor {
   #refuseAtOnce(door: Door, res: HttpResponse, address: string, refusal: Refusal, traced?: SpanHandle): void {
     const { metrics } = this.#parts
     metrics.connections.inc({ door: door.name, result: refusal.code })
-    if (refusal === refusals['connect-rate']) metrics.rateLimited.connect++
+    if (refusal.code === 'connect-rate') metrics.rateLimited.connect++
     traced?.end(refusal.code)
     this.#logRefusal(door, address, refusal)
     respond(res, refusal)
@@ -232,11 +243,15 @@ export class Acceptor {
     new Connection(door, '', address, clockMs()).refuse(ws, close)
   }
 
+  /** Logs a refusal, or counts it for the next line: a flood of refusals must not flood the log. */
   #logRefusal(door: Door, remote: string, refusal: Refusal, why?: string, subject?: string): void {
     const { log } = this.#parts
     if (!log.isLevelEnabled('info')) return
+    if (!this.#lines.take(refusal.code, performance.now())) return void this.#unlogged++
     const conn = { door: door.name, [door.subjectName]: subject, remote }
-    log.info({ event: 'refused', conn, code: refusal.code, why }, 'connection refused')
+    const skipped = this.#unlogged === 0 ? undefined : this.#unlogged
+    this.#unlogged = 0
+    log.info({ event: 'refused', conn, code: refusal.code, why, skipped }, 'connection refused')
   }
 
   #fault(error: unknown): void {

@@ -1,5 +1,6 @@
 import { originRule } from '../config/origins.ts'
 import { type Close, type Refusal, refusals } from '../contract/codes.ts'
+import type { ClientAddress } from '../http/client-address.ts'
 import { isUpgrade, listHeader } from '../http/request.ts'
 import type { HttpRequest } from '../platform/uws.ts'
 import { type Credentials, offeredProtocol, readCredentials } from './auth.ts'
@@ -42,16 +43,23 @@ export class UpgradeChecks {
   }
 
   /**
-   * Runs the checks that need no Redis. Takes a place in the limits, except for the verdict
-   * `refuse`.
+   * Runs the checks that need no Redis, the rates of the address first: a refusal costs its sender a
+   * place in them. Takes a place in the limits, except for the verdict `refuse`.
    */
-  verdict(door: Door, req: HttpRequest, address: string, now: number): UpgradeVerdict {
+  verdict(door: Door, req: HttpRequest, client: ClientAddress, now: number): UpgradeVerdict {
+    const { limits } = this.#parts
+    const tooFast = limits.attempt(client, now)
+    if (tooFast) return refuse(tooFast)
     const checked = this.#checkRequest(door, req) ?? this.#admit(door, req)
-    const close = checked.kind === 'refuse' ? door.refusalAsClose?.(checked.refusal) : undefined
-    if (checked.kind === 'refuse' && close === undefined) return checked
-    const refusal = this.#parts.limits.take(address, now)
-    if (refusal) return { kind: 'refuse', refusal }
-    return checked.kind === 'refuse' ? { kind: 'close', refusal: checked.refusal, close: close! } : checked
+    if (checked.kind === 'proceed') {
+      const full = limits.take(client, now, needsCredentials(checked.admission))
+      return full ? refuse(full) : checked
+    }
+    limits.refused(client.ip, checked.refusal, now)
+    const close = door.refusalAsClose?.(checked.refusal)
+    if (close === undefined || !limits.takeRefused(now)) return checked
+    const full = limits.take(client, now, false)
+    return full ? refuse(full) : { kind: 'close', refusal: checked.refusal, close }
   }
 
   /** Returns undefined for a request that may go on. */
@@ -78,8 +86,7 @@ export class UpgradeChecks {
     const admission = door.admit(door.path.match(req.getUrl()) ?? [], query)
     if (admission.kind === 'refusal') return refuse(admission)
     const protocol = listHeader(req, 'sec-websocket-protocol')
-    const needsToken = admission.tokenKey !== undefined || admission.accepts !== undefined
-    const credentials: Credentials | Refusal = needsToken
+    const credentials: Credentials | Refusal = needsCredentials(admission)
       ? readCredentials(
           { authorization: req.getHeader('authorization'), protocol, query },
           this.#parts.options.authAllowQueryToken,
@@ -91,5 +98,7 @@ export class UpgradeChecks {
     return { kind: 'proceed', admission, credentials }
   }
 }
+
+const needsCredentials = ({ tokenKey, accepts }: Admission): boolean => tokenKey !== undefined || accepts !== undefined
 
 const refuse = (refusal: Refusal): Refused => ({ kind: 'refuse', refusal })

@@ -1,37 +1,43 @@
 import { type Refusal, refusals } from '../contract/codes.ts'
+import type { LimitName } from '../contract/reasons.ts'
+import type { ClientAddress } from '../http/client-address.ts'
 import { networkOf } from '../platform/address.ts'
+import { admit, KeyedRate, rateOf } from '../platform/rate.ts'
 
-/**
- * The generic cell rate algorithm (ITU-T I.371). It admits the same events as a bucket of `burst`
- * tokens that gains one every `intervalMs`, and needs one number: the time at which the bucket is
- * full again.
- * @returns that time after one more event at `now`, or undefined when the event is over the limit.
- */
-export function admit(fullAt: number, now: number, intervalMs: number, burst: number): number | undefined {
-  const next = Math.max(fullAt, now) + intervalMs
-  // The tolerance covers rounding: the sum of many intervals differs slightly from their product.
-  return next - now > (burst + 1e-3) * intervalMs ? undefined : next
-}
-
-/** A rate for `admit`, from events a second. 0 a second is no limit, and then `intervalMs` is 0. */
-export const rateOf = (perSecond: number, burst: number): { intervalMs: number; burst: number } => ({
-  intervalMs: perSecond === 0 ? 0 : 1000 / perSecond,
-  burst,
-})
+export { admit, rateOf }
 
 export interface ConnectLimitsOptions {
   readonly maxConnections: number
-  /** 0: no limit. The same holds for the two rates. */
+  /** Places that only clients with credentials get. Undefined: a tenth of `maxConnections`. */
+  readonly reservedConnections: number | undefined
+  /** 0: no limit. The same holds for the three rates. */
   readonly maxConnectionsPerIp: number
-  /** Upgrades a second, and the burst that may come at once. */
+  /** Upgrades a second on this instance; as many may come at once. */
   readonly connectRate: number
+  /** Upgrades a second from one address; twice as many may come at once. */
   readonly connectRatePerIp: number
+  /** Refused upgrades a second from one address; twice as many may come at once. */
+  readonly refusedRatePerIp: number
+  /** Sockets at a time that are open only because a close is their refusal. */
+  readonly refusedOpenMax: number
 }
 
-interface Client {
+/** How long uWebSockets.js waits for a client after the close frame, in ms. */
+const LINGER_MS = 4000
+
+/** A limit that an upgrade is over. */
+export interface Exceeded {
+  readonly limit: LimitName
+  readonly value: number
+  readonly refusal: Refusal
+}
+
+/** Called for each upgrade over a limit. `enforced` is false when it goes on because the address is a proxy's. */
+export type OnExceeded = (exceeded: Exceeded, client: ClientAddress, enforced: boolean) => void
+
+interface Places {
   readonly ip: string
   count: number
-  fullAt: number
 }
 
 /**
@@ -41,33 +47,86 @@ interface Client {
  */
 export class ConnectLimits {
   readonly #options: ConnectLimitsOptions
-  readonly #clients = new Map<string, Client>()
+  readonly #exceeded: ReturnType<typeof exceededOf>
+  readonly #onExceeded: OnExceeded
+  readonly #places = new Map<string, Places>()
+  readonly #attempts: KeyedRate
+  readonly #refused: KeyedRate
+  readonly #reserved: number
   #count = 0
+  /** Until when each socket that was opened only to be closed may linger, oldest first. */
+  readonly #refusedUntil: number[] = []
   #fullAt = 0
 
-  constructor(options: ConnectLimitsOptions) {
+  constructor(options: ConnectLimitsOptions, onExceeded: OnExceeded = () => {}) {
+    const { maxConnections, reservedConnections, connectRatePerIp, refusedRatePerIp } = options
     this.#options = options
+    this.#onExceeded = onExceeded
+    this.#reserved = reservedConnections ?? Math.floor(maxConnections / 10)
+    this.#exceeded = exceededOf(options, this.#reserved)
+    this.#attempts = new KeyedRate(rateOf(connectRatePerIp, 2 * connectRatePerIp))
+    this.#refused = new KeyedRate(rateOf(refusedRatePerIp, 2 * refusedRatePerIp))
   }
 
   /**
-   * Takes a place for a socket from `ip` at `now` (ms). Returns the refusal when no place is free.
+   * Counts an upgrade at `now` (ms), before anything else is asked about it. Returns the refusal
+   * when its address is over a rate. The address of a proxy stands for many clients, so such an
+   * upgrade goes on.
    */
-  take(ip: string, now: number): Refusal | undefined {
-    const { maxConnections, maxConnectionsPerIp, connectRate, connectRatePerIp } = this.#options
-    if (this.#count >= maxConnections) return refusals['at-capacity']
+  attempt(client: ClientAddress, now: number): Refusal | undefined {
+    const network = networkOf(client.ip)
+    const exceeded = !this.#refused.allows(network, now)
+      ? this.#exceeded.refusedRatePerIp
+      : this.#attempts.take(network, now)
+        ? undefined
+        : this.#exceeded.connectRatePerIp
+    if (exceeded === undefined) return undefined
+    this.#onExceeded(exceeded, client, client.isClient)
+    return client.isClient ? exceeded.refusal : undefined
+  }
+
+  /** Counts a refusal that is the client's own doing: a status of 4xx that is no limit. */
+  refused(ip: string, { status }: Refusal, now: number): void {
+    if (status.startsWith('4') && !status.startsWith('429')) this.#refused.take(networkOf(ip), now)
+  }
+
+  /**
+   * Takes a place for a socket at `now` (ms). Returns the refusal when no place is free.
+   * @param trusted whether the client has credentials; without, it gets no reserved place.
+   */
+  take(client: ClientAddress, now: number, trusted: boolean): Refusal | undefined {
+    const exceeded = this.#take(client.ip, now, trusted)
+    if (exceeded) this.#onExceeded(exceeded, client, true)
+    return exceeded?.refusal
+  }
+
+  #take(ip: string, now: number, trusted: boolean): Exceeded | undefined {
+    const { maxConnections, maxConnectionsPerIp, connectRate } = this.#options
+    if (this.#count >= maxConnections) return this.#exceeded.maxConnections
+    if (!trusted && this.#count >= maxConnections - this.#reserved) return this.#exceeded.reservedConnections
     const network = networkOf(ip)
-    const client = this.#clients.get(network) ?? { ip, count: 0, fullAt: 0 }
-    if (maxConnectionsPerIp > 0 && client.count >= maxConnectionsPerIp) return refusals['address-limit']
-    const byAddress = connectRatePerIp > 0 ? admit(client.fullAt, now, 1000 / connectRatePerIp, connectRatePerIp) : now
-    if (byAddress === undefined) return refusals['connect-rate']
-    const inAll = connectRate > 0 ? admit(this.#fullAt, now, 1000 / connectRate, connectRate) : now
-    if (inAll === undefined) return refusals['connect-rate']
-    this.#fullAt = inAll
-    client.fullAt = byAddress
-    client.count++
+    const places = this.#places.get(network) ?? { ip, count: 0 }
+    if (maxConnectionsPerIp > 0 && places.count >= maxConnectionsPerIp) return this.#exceeded.maxConnectionsPerIp
+    const fullAt = connectRate > 0 ? admit(this.#fullAt, now, 1000 / connectRate, connectRate) : now
+    if (fullAt === undefined) return this.#exceeded.connectRate
+    this.#fullAt = fullAt
+    places.count++
     this.#count++
-    this.#clients.set(network, client)
+    this.#places.set(network, places)
     return undefined
+  }
+
+  /**
+   * Takes a place among the sockets that are open only to be closed. Returns false when none is
+   * free. uWebSockets.js reports such a socket as closed at once, while its TCP connection waits for
+   * the client for up to `LINGER_MS`; so each place is taken for that long.
+   */
+  takeRefused(now: number): boolean {
+    const until = this.#refusedUntil
+    while (until.length > 0 && until[0]! <= now) until.shift()
+    if (until.length >= this.#options.refusedOpenMax) return false
+    until.push(now + LINGER_MS)
+    return true
   }
 
   /**
@@ -75,23 +134,72 @@ export class ConnectLimits {
    * copy.
    */
   shared(ip: string): string {
-    const known = this.#clients.get(networkOf(ip))?.ip
+    const known = this.#places.get(networkOf(ip))?.ip
     return known === ip ? known : ip
   }
 
   /** Gives a place back. */
   give(ip: string): void {
     this.#count--
-    const client = this.#clients.get(networkOf(ip))
-    if (client) client.count--
+    const network = networkOf(ip)
+    const places = this.#places.get(network)
+    if (places && --places.count === 0) this.#places.delete(network)
   }
 
-  /** Forgets the addresses that have no socket and whose bucket is full again. */
+  /** Forgets the addresses whose buckets are full again. */
   sweep(now: number): void {
-    for (const [ip, client] of this.#clients) if (client.count === 0 && client.fullAt <= now) this.#clients.delete(ip)
+    this.#attempts.sweep(now)
+    this.#refused.sweep(now)
   }
 
   get count(): number {
     return this.#count
+  }
+}
+
+/** Each limit with the refusal that names it, its value and its setting. Made once. */
+function exceededOf(options: ConnectLimitsOptions, reserved: number) {
+  const { maxConnections, maxConnectionsPerIp, connectRate, connectRatePerIp, refusedRatePerIp } = options
+  const exceeded = (limit: LimitName, value: number, refusal: Refusal, message: string): Exceeded =>
+    Object.freeze({ limit, value, refusal: Object.freeze({ ...refusal, message }) })
+  const { 'at-capacity': full, 'address-limit': crowded, 'connect-rate': fast } = refusals
+  return {
+    maxConnections: exceeded(
+      'MAX_CONNECTIONS',
+      maxConnections,
+      full,
+      `This instance is at capacity: MAX_CONNECTIONS is ${maxConnections}.`,
+    ),
+    reservedConnections: exceeded(
+      'RESERVED_CONNECTIONS',
+      reserved,
+      full,
+      `This instance is at capacity for clients without a token: RESERVED_CONNECTIONS keeps ${reserved} of ` +
+        `MAX_CONNECTIONS (${maxConnections}).`,
+    ),
+    maxConnectionsPerIp: exceeded(
+      'MAX_CONNECTIONS_PER_IP',
+      maxConnectionsPerIp,
+      crowded,
+      `Too many sockets from this address: MAX_CONNECTIONS_PER_IP is ${maxConnectionsPerIp}.`,
+    ),
+    connectRate: exceeded(
+      'CONNECT_RATE',
+      connectRate,
+      fast,
+      `Too many connection attempts on this instance: CONNECT_RATE is ${connectRate} a second.`,
+    ),
+    connectRatePerIp: exceeded(
+      'CONNECT_RATE_PER_IP',
+      connectRatePerIp,
+      fast,
+      `Too many connection attempts from this address: CONNECT_RATE_PER_IP is ${connectRatePerIp} a second.`,
+    ),
+    refusedRatePerIp: exceeded(
+      'REFUSED_RATE_PER_IP',
+      refusedRatePerIp,
+      fast,
+      `Too many refused connection attempts from this address: REFUSED_RATE_PER_IP is ${refusedRatePerIp} a second.`,
+    ),
   }
 }

@@ -42,3 +42,15 @@ export const GAP_REASONS = [
 
 /** Why messages may have been lost when their number is unknown. */
 export type GapReason = (typeof GAP_REASONS)[number]
+
+/** Label `limit` of `limit_refusals_total`: the setting of a limit on upgrades. A closed list. */
+export const LIMIT_NAMES = [
+  'MAX_CONNECTIONS',
+  'RESERVED_CONNECTIONS',
+  'MAX_CONNECTIONS_PER_IP',
+  'CONNECT_RATE',
+  'CONNECT_RATE_PER_IP',
+  'REFUSED_RATE_PER_IP',
+] as const
+
+export type LimitName = (typeof LIMIT_NAMES)[number]

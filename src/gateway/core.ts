@@ -5,6 +5,7 @@ import type { Connection } from '../connection/connection.ts'
 import { Delivery } from '../connection/deliver.ts'
 import { Closer } from '../connection/end.ts'
 import { Keepalive } from '../connection/keepalive.ts'
+import { LimitLog } from '../connection/limit-log.ts'
 import { ConnectLimits } from '../connection/limits.ts'
 import { Receiver } from '../connection/receive.ts'
 import { OpenSockets } from '../connection/sockets.ts'
@@ -53,6 +54,7 @@ export class Core {
   readonly acceptor: Acceptor
   readonly #keepalive: Keepalive
   readonly #limits: ConnectLimits
+  readonly #limitLog: LimitLog
   readonly #sweeping: NodeJS.Timeout
   #sweptAt = clockMs()
   /** Called when Redis, or a part of it, becomes ready: at the start and after each outage. */
@@ -64,7 +66,11 @@ export class Core {
     this.redis = this.#connect(parts)
     this.bindings = new Bindings(this.redis.feed)
     this.sockets = new OpenSockets(metrics, log)
-    this.#limits = new ConnectLimits(config)
+    this.#limitLog = new LimitLog(log)
+    this.#limits = new ConnectLimits(config, (exceeded, client, enforced) => {
+      if (enforced) metrics.limitRefusals.inc({ limit: exceeded.limit })
+      this.#limitLog.count(exceeded, client, enforced, clockMs())
+    })
     this.delivery = new Delivery(this.bindings, {
       maxBufferBytes: config.maxBufferBytes,
       metrics,
@@ -147,6 +153,7 @@ export class Core {
     const now = clockMs()
     this.#sweptAt = now
     this.#limits.sweep(now)
+    this.#limitLog.sweep(now)
     this.acceptor.sweep(now)
     this.#keepalive.sweep(now)
   }

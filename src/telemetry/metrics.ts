@@ -14,6 +14,7 @@ import {
   type ErrorType,
   GAP_REASONS,
   type GapReason,
+  LIMIT_NAMES,
   LOSS_REASONS,
   type LossReason,
 } from '../contract/reasons.ts'
@@ -69,6 +70,7 @@ export class Metrics {
     'Upgrades by outcome: accepted, aborted, or the refusal code',
     ['door', 'result'],
   )
+  readonly limitRefusals = this.#counter('limit_refusals_total', 'Upgrades that a limit refused', ['limit'])
   readonly disconnections = this.#counter('disconnections_total', 'Closed sockets by close code', ['door', 'code'])
   readonly #errors = this.#counter('errors_total', 'Faults by kind', ['type'])
   readonly backpressure = this.#counter(
@@ -181,6 +183,7 @@ export class Metrics {
    */
   #beginAtZero(): void {
     for (const reason of GAP_REASONS) this.#gaps.inc({ reason }, 0)
+    for (const limit of LIMIT_NAMES) this.limitRefusals.inc({ limit }, 0)
     for (const type of ERROR_TYPES) this.#errors.inc({ type }, 0)
     for (const stage of ['warning', 'full']) this.backpressure.inc({ stage }, 0)
     for (const link of REDIS_LINKS) this.redisReconnects.inc({ link }, 0)

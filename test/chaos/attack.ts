@@ -17,7 +17,7 @@ const AT_ONCE = 40
 const EACH = 5
 /** Memory is compared after this many inputs, when the process has warmed up. */
 const WARM_SHARE = 0.4
-const ENV = { LOG_LEVEL: 'fatal', CONNECT_RATE: '0', CONNECT_RATE_PER_IP: '0' }
+const ENV = { LOG_LEVEL: 'fatal', CONNECT_RATE: '0', CONNECT_RATE_PER_IP: '0', REFUSED_RATE_PER_IP: '0' }
 
 export interface Survival {
   readonly inputs: number

@@ -36,7 +36,7 @@ describe('loadConfig', () => {
       maxConnections: 50_000,
       maxConnectionsPerIp: 0,
       connectRate: 2000,
-      connectRatePerIp: 50,
+      connectRatePerIp: 500,
       upstreamBufferMessages: 1000,
       upstreamBufferBytes: 64 * MB,
       shutdownGracePeriodMs: 30_000,

@@ -2,7 +2,11 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { originRule } from '../../src/config/origins.ts'
-import { admit, ConnectLimits, type ConnectLimitsOptions } from '../../src/connection/limits.ts'
+import { ConnectLimits, type ConnectLimitsOptions, type OnExceeded } from '../../src/connection/limits.ts'
+import { refusals } from '../../src/contract/codes.ts'
+import { LIMIT_NAMES } from '../../src/contract/reasons.ts'
+import type { ClientAddress } from '../../src/http/client-address.ts'
+import { admit, KeyedRate } from '../../src/platform/rate.ts'
 import { assertProperty } from '../support/property.ts'
 
 /**
@@ -87,10 +91,22 @@ describe('a rate', () => {
   })
 })
 
+const OFF: ConnectLimitsOptions = {
+  maxConnections: 1000,
+  reservedConnections: 0,
+  maxConnectionsPerIp: 0,
+  connectRate: 0,
+  connectRatePerIp: 0,
+  refusedRatePerIp: 0,
+  refusedOpenMax: 1000,
+}
+const limits = (options: Partial<ConnectLimitsOptions>, onExceeded?: OnExceeded) =>
+  new ConnectLimits({ ...OFF, ...options }, onExceeded)
+const client = (ip: string, given: Partial<ClientAddress> = {}) => ({ ip, isClient: true, forwarded: false, ...given })
+
 describe('places', () => {
-  const limits = (options: Partial<ConnectLimitsOptions>) =>
-    new ConnectLimits({ maxConnections: 1000, maxConnectionsPerIp: 0, connectRate: 0, connectRatePerIp: 0, ...options })
-  const codes = (subject: ConnectLimits, ips: string[], now = 0) => ips.map((ip) => subject.take(ip, now)?.code ?? 'ok')
+  const codes = (subject: ConnectLimits, ips: string[], now = 0, trusted = true) =>
+    ips.map((ip) => subject.take(client(ip), now, trusted)?.code ?? 'ok')
 
   it('hands out MAX_CONNECTIONS places, and hands out again those that are given back', () => {
     const subject = limits({ maxConnections: 2 })
@@ -109,25 +125,39 @@ describe('places', () => {
     assert.deepEqual(codes(subject, ['a', 'b']), ['address-limit', 'ok'])
   })
 
-  it('takes no place for a refusal, and counts it against no rate', () => {
-    const subject = limits({ connectRate: 2, connectRatePerIp: 1 })
+  it('takes no place for a refusal, and counts it against no rate of the instance', () => {
+    const subject = limits({ connectRate: 2, maxConnectionsPerIp: 1 })
     assert.deepEqual(codes(subject, ['a', 'a', 'a', 'b', 'c', 'c']), [
-      ...['ok', 'connect-rate', 'connect-rate'],
+      ...['ok', 'address-limit', 'address-limit'],
       ...['ok', 'connect-rate', 'connect-rate'],
     ])
     assert.equal(subject.count, 2)
     assert.deepEqual(codes(subject, ['c'], 500), ['ok'], 'the refusals of c by the instance cost c nothing')
   })
 
-  it('keeps places and rates that have not recovered when it sweeps addresses', () => {
-    const subject = limits({ maxConnectionsPerIp: 1, connectRatePerIp: 1 })
-    subject.take('open', 0)
-    subject.take('gone', 0)
+  it('keeps places when it sweeps addresses', () => {
+    const subject = limits({ maxConnectionsPerIp: 1 })
+    subject.take(client('open'), 0, true)
+    subject.take(client('gone'), 0, true)
     subject.give('gone')
-    subject.sweep(999)
-    assert.deepEqual(codes(subject, ['open', 'gone'], 999), ['address-limit', 'connect-rate'])
     subject.sweep(5000)
     assert.deepEqual(codes(subject, ['open', 'gone'], 5000), ['address-limit', 'ok'])
+  })
+
+  it('keeps a tenth of the places, or RESERVED_CONNECTIONS, for clients with credentials', () => {
+    for (const [options, open] of [
+      [{ maxConnections: 20, reservedConnections: undefined }, 18],
+      [{ maxConnections: 20, reservedConnections: 5 }, 15],
+      [{ maxConnections: 20, reservedConnections: 0 }, 20],
+      [{ maxConnections: 2, reservedConnections: undefined }, 2],
+    ] as const) {
+      const subject = limits(options)
+      const strangers = codes(subject, Array(30).fill('a'), 0, false)
+      assert.equal(strangers.filter((code) => code === 'ok').length, open)
+      assert.equal(strangers.at(-1), 'at-capacity')
+      const known = codes(subject, Array(30).fill('b'))
+      assert.equal(known.filter((code) => code === 'ok').length, options.maxConnections - open)
+    }
   })
 
   it('counts places right after any sequence of taking and giving', () => {
@@ -150,6 +180,73 @@ describe('places', () => {
       }
     })
     assertProperty(property, { numRuns: 300 })
+  })
+})
+
+describe('the rates of an address', () => {
+  const attempts = (subject: ConnectLimits, ips: string[], now = 0) =>
+    ips.map((ip) => subject.attempt(client(ip), now)?.code ?? 'ok')
+
+  it('count each upgrade, whatever comes of it: twice the rate at once', () => {
+    const subject = limits({ connectRatePerIp: 1 })
+    assert.deepEqual(attempts(subject, ['a', 'a', 'a', 'b']), ['ok', 'ok', 'connect-rate', 'ok'])
+    subject.sweep(999)
+    assert.deepEqual(attempts(subject, ['a', 'a'], 1000), ['ok', 'connect-rate'])
+    subject.sweep(9000)
+    assert.deepEqual(attempts(subject, ['a', 'a', 'a'], 9000), ['ok', 'ok', 'connect-rate'])
+  })
+
+  it('count refusals that are the fault of the client, and then refuse before anything is looked at', () => {
+    const subject = limits({ refusedRatePerIp: 1 })
+    for (const name of ['redis-unavailable', 'draining', 'internal-error', 'address-limit', 'connect-rate'] as const)
+      for (let i = 0; i < 5; i++) subject.refused('a', refusals[name], 0)
+    assert.deepEqual(attempts(subject, ['a']), ['ok'])
+    for (let i = 0; i < 5; i++) subject.refused('a', refusals['credentials-missing'], 0)
+    assert.deepEqual(attempts(subject, ['a', 'b']), ['connect-rate', 'ok'])
+    assert.deepEqual(attempts(subject, ['a'], 1001), ['ok'], 'what was refused for the rate costs nothing')
+  })
+
+  it('let the address of a proxy pass, and say so', () => {
+    const heard: [string, boolean][] = []
+    const subject = limits({ connectRatePerIp: 1 }, ({ limit }, _, enforced) => heard.push([limit, enforced]))
+    const proxy = client('a', { isClient: false, forwarded: true })
+    for (let i = 0; i < 4; i++) assert.equal(subject.attempt(proxy, 0), undefined)
+    assert.deepEqual(heard, [
+      ['CONNECT_RATE_PER_IP', false],
+      ['CONNECT_RATE_PER_IP', false],
+    ])
+  })
+
+  it('are kept for a bounded number of addresses', () => {
+    const rate = new KeyedRate({ intervalMs: 1000, burst: 1 }, 10)
+    for (let i = 0; i < 1000; i++) rate.take(`address-${i}`, 0)
+    assert.equal(rate.size, 10)
+    assert.equal(rate.allows('address-999', 0), false)
+    rate.sweep(2000)
+    assert.equal(rate.size, 0)
+  })
+})
+
+describe('a refusal by a limit', () => {
+  it('names the limit, its value and its setting', () => {
+    const seen = new Map<string, string>()
+    const note: OnExceeded = ({ limit, value, refusal }) => {
+      assert.ok(refusal.message.includes(limit) && refusal.message.includes(` ${value}`), refusal.message)
+      seen.set(limit, refusal.message)
+    }
+    const each = (options: Partial<ConnectLimitsOptions>, trusted = true) => {
+      const subject = limits(options, note)
+      for (let i = 0; i < 30; i++) subject.refused('r', refusals['token-rejected'], 0)
+      subject.attempt(client('r'), 0)
+      for (let i = 0; i < 30; i++) if (!subject.attempt(client('a'), 0)) subject.take(client('a'), 0, trusted)
+    }
+    each({ maxConnections: 7 })
+    each({ maxConnections: 20, reservedConnections: 7 }, false)
+    each({ maxConnectionsPerIp: 7 })
+    each({ connectRate: 7 })
+    each({ connectRatePerIp: 7 })
+    each({ refusedRatePerIp: 7 })
+    assert.deepEqual([...seen.keys()].sort(), [...LIMIT_NAMES].sort())
   })
 })
 

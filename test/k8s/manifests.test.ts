@@ -227,6 +227,8 @@ describe('the manifests', () => {
     assert.equal(pods.metric.name, adapter.name.as)
     assert.ok(readFileSync(join(ROOT, 'docs/reference/metrics.md'), 'utf8').includes(`\`${pods.metric.name}\``))
     const limit = Number(find('ConfigMap').data.MAX_CONNECTIONS)
+    const perAddress = Number(find('ConfigMap').data.MAX_CONNECTIONS_PER_IP)
+    assert.ok(perAddress > 0 && perAddress <= limit / 10, 'one address cannot take all places')
     assert.ok(Number(pods.target.averageValue) <= limit / 2)
     const alerts = readFileSync(join(K8S, 'monitoring/alerts.yaml'), 'utf8')
     assert.ok(alerts.includes(`(wsproxy_active_connections) > ${limit * 0.8}"`))
