@@ -26,16 +26,11 @@ export interface LoadedPreflight {
 
 /**
  * Loads the check files and opens the sink for unhealthy reports.
- * @param contributed checks that come with the gateway's parts.
  * @throws ConfigError for a file that holds no valid check, and for a name that two checks share.
  */
-export async function loadPreflight(
-  config: Config,
-  log: Logger,
-  contributed: readonly Check[] = [],
-): Promise<LoadedPreflight> {
+export async function loadPreflight(config: Config, log: Logger): Promise<LoadedPreflight> {
   const { preflightChecksFolder: folder, sentryDsn } = config
-  const checks = await loadChecks([BUILT_IN, ...(folder === undefined ? [] : [folderUrl(folder)])], contributed)
+  const checks = await loadChecks([BUILT_IN, ...(folder === undefined ? [] : [folderUrl(folder)])])
   return { checks, sink: sentryDsn === undefined ? undefined : await openSentry(sentryDsn, log) }
 }
 

@@ -12,11 +12,11 @@ const MAX_NAME = 64
 const MAX_CHECKS = 200
 
 /**
- * Loads the default export of each `.js` and `.mjs` file in the folders. Returns these checks and
- * the contributed ones in the order in which they run.
+ * Loads the default export of each `.js` and `.mjs` file in the folders. Returns these checks in
+ * the order in which they run.
  * @throws ConfigError that names every file without a valid check and every name used twice.
  */
-export async function loadChecks(folders: readonly URL[], contributed: readonly Check[] = []): Promise<Check[]> {
+export async function loadChecks(folders: readonly URL[]): Promise<Check[]> {
   const problems: string[] = []
   const owners = new Map<string, string>()
   const checks: Check[] = []
@@ -29,7 +29,6 @@ export async function loadChecks(folders: readonly URL[], contributed: readonly 
     owners.set(name, from)
     return checks.push(check as Check)
   }
-  for (const check of contributed) add(check, 'the gateway')
   for (const { folder, file } of await filesOf(folders)) {
     const imported = await import(new URL(file, folder).href).catch((error: unknown) => {
       problems.push(`${file}: cannot be loaded: ${error instanceof Error ? error.message : String(error)}`)

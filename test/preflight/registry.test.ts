@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { ConfigError } from '../../src/config/load.ts'
 import { BUILT_IN, loadChecks } from '../../src/preflight/registry.ts'
-import { checkFolderFor, checkSource, newCheck } from '../support/preflight.ts'
+import { checkFolderFor, checkSource } from '../support/preflight.ts'
 import { scopeOf } from '../support/scope.ts'
 
 describe('the registry of checks', () => {
@@ -13,8 +13,8 @@ describe('the registry of checks', () => {
     folder = checkFolderFor(each)
   })
 
-  const problemsOf = async (...contributed: Parameters<typeof loadChecks>[1] & object[]): Promise<string[]> => {
-    const error: unknown = await loadChecks([folder.url], contributed as never).catch((each: unknown) => each)
+  const problemsOf = async (...others: URL[]): Promise<string[]> => {
+    const error: unknown = await loadChecks([...others, folder.url]).catch((each: unknown) => each)
     assert.ok(error instanceof ConfigError, String(error))
     return [...error.problems]
   }
@@ -29,12 +29,10 @@ describe('the registry of checks', () => {
   })
 
   it('the registry loads a file added to a folder and sorts checks in running order', async () => {
-    folder.add('late.js', checkSource('late', '', 20)).add('early.mjs', checkSource('early', '', 1))
+    folder.add('a.js', checkSource('late', '', 20)).add('b.mjs', checkSource('early', '', 1))
     folder.add('notes.txt', 'no check').add('early.js.map', '{}')
-    const names = (await loadChecks([folder.url], [newCheck('from-a-door', undefined, { priority: 5 })])).map(
-      ({ name }) => name,
-    )
-    assert.deepEqual(names, ['early', 'from-a-door', 'late'])
+    const names = (await loadChecks([folder.url])).map(({ name }) => name)
+    assert.deepEqual(names, ['early', 'late'])
   })
 
   it('the registry rejects two checks of one name and names both files', async () => {
@@ -42,9 +40,9 @@ describe('the registry of checks', () => {
     assert.deepEqual(await problemsOf(), ['b.js: the check "same" is also in a.js'])
   })
 
-  it('the registry rejects a file with the name of a contributed check', async () => {
-    folder.add('a.js', checkSource('same', ''))
-    assert.deepEqual(await problemsOf(newCheck('same')), ['a.js: the check "same" is also in the gateway'])
+  it('the registry rejects a file with the name of a check in another folder', async () => {
+    folder.add('a.js', checkSource('redis', ''))
+    assert.deepEqual(await problemsOf(BUILT_IN), ['a.js: the check "redis" is also in redis.js'])
   })
 
   it('the registry reports every invalid check file with its reason at once', async () => {
