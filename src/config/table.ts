@@ -131,6 +131,13 @@ const limitSettings = group('Limits', {
     maximum: '64MiB',
     description: 'Largest client frame. Unset: 1 MiB on the session door, 64 KiB on the run and live doors.',
   }),
+  jsonMaxDepth: integer('JSON_MAX_DEPTH', {
+    default: '128',
+    minimum: '4',
+    maximum: '1000',
+    unit: 'levels',
+    description: 'Objects and arrays within each other, in client frames and in what agents publish to the live door.',
+  }),
   maxBufferBytes: size('MAX_BUFFER_SIZE_BYTES', {
     default: '10MiB',
     minimum: '1KiB',

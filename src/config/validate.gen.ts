@@ -4,7 +4,7 @@ import type { ValidateFunction } from 'ajv'
 import * as module0 from './kinds.ts'
 
 export const validateSettings: ValidateFunction = validate10;
-const schema11 = {"$id":"settings","type":"object","properties":{"NODE_ENV":{"convert":{"kind":"choice","choices":["production","development","test"]},"default":"development"},"LISTEN_ADDR":{"convert":{"kind":"address"},"default":"127.0.0.1:8080"},"ADMIN_PORT":{"convert":{"kind":"integer","minimum":"1","maximum":"65535"}},"ADMIN_TOKEN":{"convert":{"kind":"string"}},"FLEET_SECRET":{"convert":{"kind":"string"}},"TRUST_PROXY":{"convert":{"kind":"choice","choices":["none","x-forwarded-for","forwarded","proxy-protocol"]},"default":"none"},"TRUST_PROXY_HOPS":{"convert":{"kind":"integer","minimum":"1","maximum":"32"},"default":"1"},"TRUST_PROXY_CIDR":{"convert":{"kind":"list"},"default":""},"REDIS_URL":{"convert":{"kind":"redisUrl"}},"REDIS_SENTINELS":{"convert":{"kind":"list"},"default":""},"REDIS_SENTINEL_MASTER":{"convert":{"kind":"string"},"default":"mymaster"},"REDIS_SENTINEL_PASSWORD":{"convert":{"kind":"string"}},"REDIS_CLUSTER_NODES":{"convert":{"kind":"list"},"default":""},"REDIS_KEY_PREFIX":{"convert":{"kind":"string"},"default":""},"REDIS_SHARDED_PUBSUB":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_CANARY_INTERVAL":{"convert":{"kind":"duration"},"default":"2s"},"REDIS_CANARY_TIMEOUT":{"convert":{"kind":"duration","minimum":"100ms"},"default":"6s"},"REDIS_SET_KEYSPACE_EVENTS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"HANDSHAKE_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms"},"default":"5s"},"AUTH_TOKEN_MODE":{"convert":{"kind":"choice","choices":["single-use","reusable"]},"default":"single-use"},"AUTH_RECONNECT_GRACE":{"convert":{"kind":"duration"},"default":"0"},"AUTH_ALLOW_QUERY_TOKEN":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"ALLOWED_ORIGINS":{"convert":{"kind":"list"},"default":""},"REQUIRE_ORIGIN":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"MAX_CONNECTIONS":{"convert":{"kind":"integer","minimum":"1"},"default":"50000"},"RESERVED_CONNECTIONS":{"convert":{"kind":"integer"}},"MAX_CONNECTIONS_PER_IP":{"convert":{"kind":"integer"},"default":"0"},"CONNECT_RATE":{"convert":{"kind":"integer"},"default":"2000"},"CONNECT_RATE_PER_IP":{"convert":{"kind":"integer"},"default":"500"},"REFUSED_RATE_PER_IP":{"convert":{"kind":"integer"},"default":"50"},"REFUSED_OPEN_MAX":{"convert":{"kind":"integer"},"default":"1000"},"MAX_MESSAGE_SIZE":{"convert":{"kind":"size","minimum":"1","maximum":"64MiB"}},"MAX_BUFFER_SIZE_BYTES":{"convert":{"kind":"size","minimum":"1KiB"},"default":"10MiB"},"UPSTREAM_BUFFER_MESSAGES":{"convert":{"kind":"integer"},"default":"1000"},"UPSTREAM_BUFFER_BYTES":{"convert":{"kind":"size"},"default":"64MiB"},"PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"25s"},"PONG_TIMEOUT":{"convert":{"kind":"duration","minimum":"200ms"},"default":"50s"},"SLOW_CLOSE_GRACE":{"convert":{"kind":"duration"},"default":"5s"},"SHUTDOWN_GRACE_PERIOD":{"convert":{"kind":"duration","minimum":"100ms"},"default":"30s"},"DRAIN_WINDOW":{"convert":{"kind":"duration"},"default":"10s"},"DRAIN_DELAY":{"convert":{"kind":"duration"},"default":"0"},"SESSION_UPSTREAM":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"SESSION_FLOW_SIGNAL":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"SESSION_RATE":{"convert":{"kind":"integer"},"default":"100"},"SESSION_RATE_BURST":{"convert":{"kind":"integer","minimum":"1"},"default":"200"},"SESSION_IDLE_TIMEOUT":{"convert":{"kind":"duration"},"default":"0"},"STREAM_END_TIMEOUT":{"convert":{"kind":"duration"},"default":"60s"},"RUN_AUTH":{"convert":{"kind":"choice","choices":["none","bearer"]},"default":"none"},"RUN_KEY_PREFIX":{"convert":{"kind":"string"},"default":""},"RUN_PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"30s"},"RUN_PONG_TIMEOUT":{"convert":{"kind":"duration","minimum":"200ms"},"default":"65s"},"RUN_RESYNC_INTERVAL":{"convert":{"kind":"duration"},"default":"30s"},"RUN_REDIS_MAX_RETRIES":{"convert":{"kind":"integer"},"default":"5"},"RUN_CHECKLIST_MODULE":{"convert":{"kind":"string"}},"LIVE_TOPICS":{"convert":{"kind":"list"},"default":""},"LIVE_MAX_SUBSCRIPTIONS":{"convert":{"kind":"integer","minimum":"1","maximum":"1000"},"default":"10"},"LIVE_RATE":{"convert":{"kind":"integer"},"default":"20"},"LIVE_RATE_BURST":{"convert":{"kind":"integer","minimum":"1"},"default":"40"},"LIVE_IDLE_TIMEOUT":{"convert":{"kind":"duration"},"default":"600s"},"LIVE_MAX_DROPS":{"convert":{"kind":"integer","minimum":"1"},"default":"5"},"LIVE_COMPRESSION":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"LIVE_REFUSE":{"convert":{"kind":"choice","choices":["close","http"]},"default":"close"},"WS_ALLOWED_ORIGINS":{"convert":{"kind":"list"}},"WS_AUTH_REQUIRED":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"WS_AUTH_TOKEN":{"convert":{"kind":"string"}},"LOG_LEVEL":{"convert":{"kind":"choice","choices":["trace","debug","info","warn","error","fatal","silent"]},"default":"info"},"METRICS_ENABLED":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"OTEL_EXPORTER_OTLP_ENDPOINT":{"convert":{"kind":"httpUrl"}},"PREFLIGHT_CHECK_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms","maximum":"2s"},"default":"500ms"},"PREFLIGHT_HTTP_DEPENDENCIES":{"convert":{"kind":"list"},"default":""},"PREFLIGHT_EVENT_TYPES":{"convert":{"kind":"list"},"default":""},"PREFLIGHT_RETENTION":{"convert":{"kind":"duration","minimum":"1h","maximum":"366d"},"default":"30d"},"PREFLIGHT_EXPECTED_RATE":{"convert":{"kind":"size"},"default":"16MiB"},"PREFLIGHT_CHECKS_FOLDER":{"convert":{"kind":"string"}},"SENTRY_DSN":{"convert":{"kind":"string"}}}};
+const schema11 = {"$id":"settings","type":"object","properties":{"NODE_ENV":{"convert":{"kind":"choice","choices":["production","development","test"]},"default":"development"},"LISTEN_ADDR":{"convert":{"kind":"address"},"default":"127.0.0.1:8080"},"ADMIN_PORT":{"convert":{"kind":"integer","minimum":"1","maximum":"65535"}},"ADMIN_TOKEN":{"convert":{"kind":"string"}},"FLEET_SECRET":{"convert":{"kind":"string"}},"TRUST_PROXY":{"convert":{"kind":"choice","choices":["none","x-forwarded-for","forwarded","proxy-protocol"]},"default":"none"},"TRUST_PROXY_HOPS":{"convert":{"kind":"integer","minimum":"1","maximum":"32"},"default":"1"},"TRUST_PROXY_CIDR":{"convert":{"kind":"list"},"default":""},"REDIS_URL":{"convert":{"kind":"redisUrl"}},"REDIS_SENTINELS":{"convert":{"kind":"list"},"default":""},"REDIS_SENTINEL_MASTER":{"convert":{"kind":"string"},"default":"mymaster"},"REDIS_SENTINEL_PASSWORD":{"convert":{"kind":"string"}},"REDIS_CLUSTER_NODES":{"convert":{"kind":"list"},"default":""},"REDIS_KEY_PREFIX":{"convert":{"kind":"string"},"default":""},"REDIS_SHARDED_PUBSUB":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_CANARY_INTERVAL":{"convert":{"kind":"duration"},"default":"2s"},"REDIS_CANARY_TIMEOUT":{"convert":{"kind":"duration","minimum":"100ms"},"default":"6s"},"REDIS_SET_KEYSPACE_EVENTS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"HANDSHAKE_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms"},"default":"5s"},"AUTH_TOKEN_MODE":{"convert":{"kind":"choice","choices":["single-use","reusable"]},"default":"single-use"},"AUTH_RECONNECT_GRACE":{"convert":{"kind":"duration"},"default":"0"},"AUTH_ALLOW_QUERY_TOKEN":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"ALLOWED_ORIGINS":{"convert":{"kind":"list"},"default":""},"REQUIRE_ORIGIN":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"MAX_CONNECTIONS":{"convert":{"kind":"integer","minimum":"1"},"default":"50000"},"RESERVED_CONNECTIONS":{"convert":{"kind":"integer"}},"MAX_CONNECTIONS_PER_IP":{"convert":{"kind":"integer"},"default":"0"},"CONNECT_RATE":{"convert":{"kind":"integer"},"default":"2000"},"CONNECT_RATE_PER_IP":{"convert":{"kind":"integer"},"default":"500"},"REFUSED_RATE_PER_IP":{"convert":{"kind":"integer"},"default":"50"},"REFUSED_OPEN_MAX":{"convert":{"kind":"integer"},"default":"1000"},"MAX_MESSAGE_SIZE":{"convert":{"kind":"size","minimum":"1","maximum":"64MiB"}},"JSON_MAX_DEPTH":{"convert":{"kind":"integer","minimum":"4","maximum":"1000"},"default":"128"},"MAX_BUFFER_SIZE_BYTES":{"convert":{"kind":"size","minimum":"1KiB"},"default":"10MiB"},"UPSTREAM_BUFFER_MESSAGES":{"convert":{"kind":"integer"},"default":"1000"},"UPSTREAM_BUFFER_BYTES":{"convert":{"kind":"size"},"default":"64MiB"},"PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"25s"},"PONG_TIMEOUT":{"convert":{"kind":"duration","minimum":"200ms"},"default":"50s"},"SLOW_CLOSE_GRACE":{"convert":{"kind":"duration"},"default":"5s"},"SHUTDOWN_GRACE_PERIOD":{"convert":{"kind":"duration","minimum":"100ms"},"default":"30s"},"DRAIN_WINDOW":{"convert":{"kind":"duration"},"default":"10s"},"DRAIN_DELAY":{"convert":{"kind":"duration"},"default":"0"},"SESSION_UPSTREAM":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"SESSION_FLOW_SIGNAL":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"SESSION_RATE":{"convert":{"kind":"integer"},"default":"100"},"SESSION_RATE_BURST":{"convert":{"kind":"integer","minimum":"1"},"default":"200"},"SESSION_IDLE_TIMEOUT":{"convert":{"kind":"duration"},"default":"0"},"STREAM_END_TIMEOUT":{"convert":{"kind":"duration"},"default":"60s"},"RUN_AUTH":{"convert":{"kind":"choice","choices":["none","bearer"]},"default":"none"},"RUN_KEY_PREFIX":{"convert":{"kind":"string"},"default":""},"RUN_PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"30s"},"RUN_PONG_TIMEOUT":{"convert":{"kind":"duration","minimum":"200ms"},"default":"65s"},"RUN_RESYNC_INTERVAL":{"convert":{"kind":"duration"},"default":"30s"},"RUN_REDIS_MAX_RETRIES":{"convert":{"kind":"integer"},"default":"5"},"RUN_CHECKLIST_MODULE":{"convert":{"kind":"string"}},"LIVE_TOPICS":{"convert":{"kind":"list"},"default":""},"LIVE_MAX_SUBSCRIPTIONS":{"convert":{"kind":"integer","minimum":"1","maximum":"1000"},"default":"10"},"LIVE_RATE":{"convert":{"kind":"integer"},"default":"20"},"LIVE_RATE_BURST":{"convert":{"kind":"integer","minimum":"1"},"default":"40"},"LIVE_IDLE_TIMEOUT":{"convert":{"kind":"duration"},"default":"600s"},"LIVE_MAX_DROPS":{"convert":{"kind":"integer","minimum":"1"},"default":"5"},"LIVE_COMPRESSION":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"LIVE_REFUSE":{"convert":{"kind":"choice","choices":["close","http"]},"default":"close"},"WS_ALLOWED_ORIGINS":{"convert":{"kind":"list"}},"WS_AUTH_REQUIRED":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"WS_AUTH_TOKEN":{"convert":{"kind":"string"}},"LOG_LEVEL":{"convert":{"kind":"choice","choices":["trace","debug","info","warn","error","fatal","silent"]},"default":"info"},"METRICS_ENABLED":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"OTEL_EXPORTER_OTLP_ENDPOINT":{"convert":{"kind":"httpUrl"}},"PREFLIGHT_CHECK_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms","maximum":"2s"},"default":"500ms"},"PREFLIGHT_HTTP_DEPENDENCIES":{"convert":{"kind":"list"},"default":""},"PREFLIGHT_EVENT_TYPES":{"convert":{"kind":"list"},"default":""},"PREFLIGHT_RETENTION":{"convert":{"kind":"duration","minimum":"1h","maximum":"366d"},"default":"30d"},"PREFLIGHT_EXPECTED_RATE":{"convert":{"kind":"size"},"default":"16MiB"},"PREFLIGHT_CHECKS_FOLDER":{"convert":{"kind":"string"}},"SENTRY_DSN":{"convert":{"kind":"string"}}}};
 const func2 = module0.convert;
 
 function validate10(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
@@ -86,6 +86,9 @@ data.REFUSED_RATE_PER_IP = "50";
 }
 if(data.REFUSED_OPEN_MAX === undefined){
 data.REFUSED_OPEN_MAX = "1000";
+}
+if(data.JSON_MAX_DEPTH === undefined){
+data.JSON_MAX_DEPTH = "128";
 }
 if(data.MAX_BUFFER_SIZE_BYTES === undefined){
 data.MAX_BUFFER_SIZE_BYTES = "10MiB";
@@ -660,9 +663,9 @@ else {
 data["MAX_MESSAGE_SIZE"] = result31.value;
 }
 }
-const result32 = func2(data.MAX_BUFFER_SIZE_BYTES, schema11.properties.MAX_BUFFER_SIZE_BYTES.convert);
+const result32 = func2(data.JSON_MAX_DEPTH, schema11.properties.JSON_MAX_DEPTH.convert);
 if(result32.problem !== undefined){
-const err32 = {instancePath:instancePath+"/MAX_BUFFER_SIZE_BYTES",schemaPath:"#/properties/MAX_BUFFER_SIZE_BYTES/convert",keyword:"convert",params:{},message:result32.problem};
+const err32 = {instancePath:instancePath+"/JSON_MAX_DEPTH",schemaPath:"#/properties/JSON_MAX_DEPTH/convert",keyword:"convert",params:{},message:result32.problem};
 if(vErrors === null){
 vErrors = [err32];
 }
@@ -672,11 +675,11 @@ vErrors.push(err32);
 errors++;
 }
 else {
-data["MAX_BUFFER_SIZE_BYTES"] = result32.value;
+data["JSON_MAX_DEPTH"] = result32.value;
 }
-const result33 = func2(data.UPSTREAM_BUFFER_MESSAGES, schema11.properties.UPSTREAM_BUFFER_MESSAGES.convert);
+const result33 = func2(data.MAX_BUFFER_SIZE_BYTES, schema11.properties.MAX_BUFFER_SIZE_BYTES.convert);
 if(result33.problem !== undefined){
-const err33 = {instancePath:instancePath+"/UPSTREAM_BUFFER_MESSAGES",schemaPath:"#/properties/UPSTREAM_BUFFER_MESSAGES/convert",keyword:"convert",params:{},message:result33.problem};
+const err33 = {instancePath:instancePath+"/MAX_BUFFER_SIZE_BYTES",schemaPath:"#/properties/MAX_BUFFER_SIZE_BYTES/convert",keyword:"convert",params:{},message:result33.problem};
 if(vErrors === null){
 vErrors = [err33];
 }
@@ -686,11 +689,11 @@ vErrors.push(err33);
 errors++;
 }
 else {
-data["UPSTREAM_BUFFER_MESSAGES"] = result33.value;
+data["MAX_BUFFER_SIZE_BYTES"] = result33.value;
 }
-const result34 = func2(data.UPSTREAM_BUFFER_BYTES, schema11.properties.UPSTREAM_BUFFER_BYTES.convert);
+const result34 = func2(data.UPSTREAM_BUFFER_MESSAGES, schema11.properties.UPSTREAM_BUFFER_MESSAGES.convert);
 if(result34.problem !== undefined){
-const err34 = {instancePath:instancePath+"/UPSTREAM_BUFFER_BYTES",schemaPath:"#/properties/UPSTREAM_BUFFER_BYTES/convert",keyword:"convert",params:{},message:result34.problem};
+const err34 = {instancePath:instancePath+"/UPSTREAM_BUFFER_MESSAGES",schemaPath:"#/properties/UPSTREAM_BUFFER_MESSAGES/convert",keyword:"convert",params:{},message:result34.problem};
 if(vErrors === null){
 vErrors = [err34];
 }
@@ -700,11 +703,11 @@ vErrors.push(err34);
 errors++;
 }
 else {
-data["UPSTREAM_BUFFER_BYTES"] = result34.value;
+data["UPSTREAM_BUFFER_MESSAGES"] = result34.value;
 }
-const result35 = func2(data.PING_INTERVAL, schema11.properties.PING_INTERVAL.convert);
+const result35 = func2(data.UPSTREAM_BUFFER_BYTES, schema11.properties.UPSTREAM_BUFFER_BYTES.convert);
 if(result35.problem !== undefined){
-const err35 = {instancePath:instancePath+"/PING_INTERVAL",schemaPath:"#/properties/PING_INTERVAL/convert",keyword:"convert",params:{},message:result35.problem};
+const err35 = {instancePath:instancePath+"/UPSTREAM_BUFFER_BYTES",schemaPath:"#/properties/UPSTREAM_BUFFER_BYTES/convert",keyword:"convert",params:{},message:result35.problem};
 if(vErrors === null){
 vErrors = [err35];
 }
@@ -714,11 +717,11 @@ vErrors.push(err35);
 errors++;
 }
 else {
-data["PING_INTERVAL"] = result35.value;
+data["UPSTREAM_BUFFER_BYTES"] = result35.value;
 }
-const result36 = func2(data.PONG_TIMEOUT, schema11.properties.PONG_TIMEOUT.convert);
+const result36 = func2(data.PING_INTERVAL, schema11.properties.PING_INTERVAL.convert);
 if(result36.problem !== undefined){
-const err36 = {instancePath:instancePath+"/PONG_TIMEOUT",schemaPath:"#/properties/PONG_TIMEOUT/convert",keyword:"convert",params:{},message:result36.problem};
+const err36 = {instancePath:instancePath+"/PING_INTERVAL",schemaPath:"#/properties/PING_INTERVAL/convert",keyword:"convert",params:{},message:result36.problem};
 if(vErrors === null){
 vErrors = [err36];
 }
@@ -728,11 +731,11 @@ vErrors.push(err36);
 errors++;
 }
 else {
-data["PONG_TIMEOUT"] = result36.value;
+data["PING_INTERVAL"] = result36.value;
 }
-const result37 = func2(data.SLOW_CLOSE_GRACE, schema11.properties.SLOW_CLOSE_GRACE.convert);
+const result37 = func2(data.PONG_TIMEOUT, schema11.properties.PONG_TIMEOUT.convert);
 if(result37.problem !== undefined){
-const err37 = {instancePath:instancePath+"/SLOW_CLOSE_GRACE",schemaPath:"#/properties/SLOW_CLOSE_GRACE/convert",keyword:"convert",params:{},message:result37.problem};
+const err37 = {instancePath:instancePath+"/PONG_TIMEOUT",schemaPath:"#/properties/PONG_TIMEOUT/convert",keyword:"convert",params:{},message:result37.problem};
 if(vErrors === null){
 vErrors = [err37];
 }
@@ -742,11 +745,11 @@ vErrors.push(err37);
 errors++;
 }
 else {
-data["SLOW_CLOSE_GRACE"] = result37.value;
+data["PONG_TIMEOUT"] = result37.value;
 }
-const result38 = func2(data.SHUTDOWN_GRACE_PERIOD, schema11.properties.SHUTDOWN_GRACE_PERIOD.convert);
+const result38 = func2(data.SLOW_CLOSE_GRACE, schema11.properties.SLOW_CLOSE_GRACE.convert);
 if(result38.problem !== undefined){
-const err38 = {instancePath:instancePath+"/SHUTDOWN_GRACE_PERIOD",schemaPath:"#/properties/SHUTDOWN_GRACE_PERIOD/convert",keyword:"convert",params:{},message:result38.problem};
+const err38 = {instancePath:instancePath+"/SLOW_CLOSE_GRACE",schemaPath:"#/properties/SLOW_CLOSE_GRACE/convert",keyword:"convert",params:{},message:result38.problem};
 if(vErrors === null){
 vErrors = [err38];
 }
@@ -756,11 +759,11 @@ vErrors.push(err38);
 errors++;
 }
 else {
-data["SHUTDOWN_GRACE_PERIOD"] = result38.value;
+data["SLOW_CLOSE_GRACE"] = result38.value;
 }
-const result39 = func2(data.DRAIN_WINDOW, schema11.properties.DRAIN_WINDOW.convert);
+const result39 = func2(data.SHUTDOWN_GRACE_PERIOD, schema11.properties.SHUTDOWN_GRACE_PERIOD.convert);
 if(result39.problem !== undefined){
-const err39 = {instancePath:instancePath+"/DRAIN_WINDOW",schemaPath:"#/properties/DRAIN_WINDOW/convert",keyword:"convert",params:{},message:result39.problem};
+const err39 = {instancePath:instancePath+"/SHUTDOWN_GRACE_PERIOD",schemaPath:"#/properties/SHUTDOWN_GRACE_PERIOD/convert",keyword:"convert",params:{},message:result39.problem};
 if(vErrors === null){
 vErrors = [err39];
 }
@@ -770,11 +773,11 @@ vErrors.push(err39);
 errors++;
 }
 else {
-data["DRAIN_WINDOW"] = result39.value;
+data["SHUTDOWN_GRACE_PERIOD"] = result39.value;
 }
-const result40 = func2(data.DRAIN_DELAY, schema11.properties.DRAIN_DELAY.convert);
+const result40 = func2(data.DRAIN_WINDOW, schema11.properties.DRAIN_WINDOW.convert);
 if(result40.problem !== undefined){
-const err40 = {instancePath:instancePath+"/DRAIN_DELAY",schemaPath:"#/properties/DRAIN_DELAY/convert",keyword:"convert",params:{},message:result40.problem};
+const err40 = {instancePath:instancePath+"/DRAIN_WINDOW",schemaPath:"#/properties/DRAIN_WINDOW/convert",keyword:"convert",params:{},message:result40.problem};
 if(vErrors === null){
 vErrors = [err40];
 }
@@ -784,11 +787,11 @@ vErrors.push(err40);
 errors++;
 }
 else {
-data["DRAIN_DELAY"] = result40.value;
+data["DRAIN_WINDOW"] = result40.value;
 }
-const result41 = func2(data.SESSION_UPSTREAM, schema11.properties.SESSION_UPSTREAM.convert);
+const result41 = func2(data.DRAIN_DELAY, schema11.properties.DRAIN_DELAY.convert);
 if(result41.problem !== undefined){
-const err41 = {instancePath:instancePath+"/SESSION_UPSTREAM",schemaPath:"#/properties/SESSION_UPSTREAM/convert",keyword:"convert",params:{},message:result41.problem};
+const err41 = {instancePath:instancePath+"/DRAIN_DELAY",schemaPath:"#/properties/DRAIN_DELAY/convert",keyword:"convert",params:{},message:result41.problem};
 if(vErrors === null){
 vErrors = [err41];
 }
@@ -798,11 +801,11 @@ vErrors.push(err41);
 errors++;
 }
 else {
-data["SESSION_UPSTREAM"] = result41.value;
+data["DRAIN_DELAY"] = result41.value;
 }
-const result42 = func2(data.SESSION_FLOW_SIGNAL, schema11.properties.SESSION_FLOW_SIGNAL.convert);
+const result42 = func2(data.SESSION_UPSTREAM, schema11.properties.SESSION_UPSTREAM.convert);
 if(result42.problem !== undefined){
-const err42 = {instancePath:instancePath+"/SESSION_FLOW_SIGNAL",schemaPath:"#/properties/SESSION_FLOW_SIGNAL/convert",keyword:"convert",params:{},message:result42.problem};
+const err42 = {instancePath:instancePath+"/SESSION_UPSTREAM",schemaPath:"#/properties/SESSION_UPSTREAM/convert",keyword:"convert",params:{},message:result42.problem};
 if(vErrors === null){
 vErrors = [err42];
 }
@@ -812,11 +815,11 @@ vErrors.push(err42);
 errors++;
 }
 else {
-data["SESSION_FLOW_SIGNAL"] = result42.value;
+data["SESSION_UPSTREAM"] = result42.value;
 }
-const result43 = func2(data.SESSION_RATE, schema11.properties.SESSION_RATE.convert);
+const result43 = func2(data.SESSION_FLOW_SIGNAL, schema11.properties.SESSION_FLOW_SIGNAL.convert);
 if(result43.problem !== undefined){
-const err43 = {instancePath:instancePath+"/SESSION_RATE",schemaPath:"#/properties/SESSION_RATE/convert",keyword:"convert",params:{},message:result43.problem};
+const err43 = {instancePath:instancePath+"/SESSION_FLOW_SIGNAL",schemaPath:"#/properties/SESSION_FLOW_SIGNAL/convert",keyword:"convert",params:{},message:result43.problem};
 if(vErrors === null){
 vErrors = [err43];
 }
@@ -826,11 +829,11 @@ vErrors.push(err43);
 errors++;
 }
 else {
-data["SESSION_RATE"] = result43.value;
+data["SESSION_FLOW_SIGNAL"] = result43.value;
 }
-const result44 = func2(data.SESSION_RATE_BURST, schema11.properties.SESSION_RATE_BURST.convert);
+const result44 = func2(data.SESSION_RATE, schema11.properties.SESSION_RATE.convert);
 if(result44.problem !== undefined){
-const err44 = {instancePath:instancePath+"/SESSION_RATE_BURST",schemaPath:"#/properties/SESSION_RATE_BURST/convert",keyword:"convert",params:{},message:result44.problem};
+const err44 = {instancePath:instancePath+"/SESSION_RATE",schemaPath:"#/properties/SESSION_RATE/convert",keyword:"convert",params:{},message:result44.problem};
 if(vErrors === null){
 vErrors = [err44];
 }
@@ -840,11 +843,11 @@ vErrors.push(err44);
 errors++;
 }
 else {
-data["SESSION_RATE_BURST"] = result44.value;
+data["SESSION_RATE"] = result44.value;
 }
-const result45 = func2(data.SESSION_IDLE_TIMEOUT, schema11.properties.SESSION_IDLE_TIMEOUT.convert);
+const result45 = func2(data.SESSION_RATE_BURST, schema11.properties.SESSION_RATE_BURST.convert);
 if(result45.problem !== undefined){
-const err45 = {instancePath:instancePath+"/SESSION_IDLE_TIMEOUT",schemaPath:"#/properties/SESSION_IDLE_TIMEOUT/convert",keyword:"convert",params:{},message:result45.problem};
+const err45 = {instancePath:instancePath+"/SESSION_RATE_BURST",schemaPath:"#/properties/SESSION_RATE_BURST/convert",keyword:"convert",params:{},message:result45.problem};
 if(vErrors === null){
 vErrors = [err45];
 }
@@ -854,11 +857,11 @@ vErrors.push(err45);
 errors++;
 }
 else {
-data["SESSION_IDLE_TIMEOUT"] = result45.value;
+data["SESSION_RATE_BURST"] = result45.value;
 }
-const result46 = func2(data.STREAM_END_TIMEOUT, schema11.properties.STREAM_END_TIMEOUT.convert);
+const result46 = func2(data.SESSION_IDLE_TIMEOUT, schema11.properties.SESSION_IDLE_TIMEOUT.convert);
 if(result46.problem !== undefined){
-const err46 = {instancePath:instancePath+"/STREAM_END_TIMEOUT",schemaPath:"#/properties/STREAM_END_TIMEOUT/convert",keyword:"convert",params:{},message:result46.problem};
+const err46 = {instancePath:instancePath+"/SESSION_IDLE_TIMEOUT",schemaPath:"#/properties/SESSION_IDLE_TIMEOUT/convert",keyword:"convert",params:{},message:result46.problem};
 if(vErrors === null){
 vErrors = [err46];
 }
@@ -868,11 +871,11 @@ vErrors.push(err46);
 errors++;
 }
 else {
-data["STREAM_END_TIMEOUT"] = result46.value;
+data["SESSION_IDLE_TIMEOUT"] = result46.value;
 }
-const result47 = func2(data.RUN_AUTH, schema11.properties.RUN_AUTH.convert);
+const result47 = func2(data.STREAM_END_TIMEOUT, schema11.properties.STREAM_END_TIMEOUT.convert);
 if(result47.problem !== undefined){
-const err47 = {instancePath:instancePath+"/RUN_AUTH",schemaPath:"#/properties/RUN_AUTH/convert",keyword:"convert",params:{},message:result47.problem};
+const err47 = {instancePath:instancePath+"/STREAM_END_TIMEOUT",schemaPath:"#/properties/STREAM_END_TIMEOUT/convert",keyword:"convert",params:{},message:result47.problem};
 if(vErrors === null){
 vErrors = [err47];
 }
@@ -882,11 +885,11 @@ vErrors.push(err47);
 errors++;
 }
 else {
-data["RUN_AUTH"] = result47.value;
+data["STREAM_END_TIMEOUT"] = result47.value;
 }
-const result48 = func2(data.RUN_KEY_PREFIX, schema11.properties.RUN_KEY_PREFIX.convert);
+const result48 = func2(data.RUN_AUTH, schema11.properties.RUN_AUTH.convert);
 if(result48.problem !== undefined){
-const err48 = {instancePath:instancePath+"/RUN_KEY_PREFIX",schemaPath:"#/properties/RUN_KEY_PREFIX/convert",keyword:"convert",params:{},message:result48.problem};
+const err48 = {instancePath:instancePath+"/RUN_AUTH",schemaPath:"#/properties/RUN_AUTH/convert",keyword:"convert",params:{},message:result48.problem};
 if(vErrors === null){
 vErrors = [err48];
 }
@@ -896,11 +899,11 @@ vErrors.push(err48);
 errors++;
 }
 else {
-data["RUN_KEY_PREFIX"] = result48.value;
+data["RUN_AUTH"] = result48.value;
 }
-const result49 = func2(data.RUN_PING_INTERVAL, schema11.properties.RUN_PING_INTERVAL.convert);
+const result49 = func2(data.RUN_KEY_PREFIX, schema11.properties.RUN_KEY_PREFIX.convert);
 if(result49.problem !== undefined){
-const err49 = {instancePath:instancePath+"/RUN_PING_INTERVAL",schemaPath:"#/properties/RUN_PING_INTERVAL/convert",keyword:"convert",params:{},message:result49.problem};
+const err49 = {instancePath:instancePath+"/RUN_KEY_PREFIX",schemaPath:"#/properties/RUN_KEY_PREFIX/convert",keyword:"convert",params:{},message:result49.problem};
 if(vErrors === null){
 vErrors = [err49];
 }
@@ -910,11 +913,11 @@ vErrors.push(err49);
 errors++;
 }
 else {
-data["RUN_PING_INTERVAL"] = result49.value;
+data["RUN_KEY_PREFIX"] = result49.value;
 }
-const result50 = func2(data.RUN_PONG_TIMEOUT, schema11.properties.RUN_PONG_TIMEOUT.convert);
+const result50 = func2(data.RUN_PING_INTERVAL, schema11.properties.RUN_PING_INTERVAL.convert);
 if(result50.problem !== undefined){
-const err50 = {instancePath:instancePath+"/RUN_PONG_TIMEOUT",schemaPath:"#/properties/RUN_PONG_TIMEOUT/convert",keyword:"convert",params:{},message:result50.problem};
+const err50 = {instancePath:instancePath+"/RUN_PING_INTERVAL",schemaPath:"#/properties/RUN_PING_INTERVAL/convert",keyword:"convert",params:{},message:result50.problem};
 if(vErrors === null){
 vErrors = [err50];
 }
@@ -924,11 +927,11 @@ vErrors.push(err50);
 errors++;
 }
 else {
-data["RUN_PONG_TIMEOUT"] = result50.value;
+data["RUN_PING_INTERVAL"] = result50.value;
 }
-const result51 = func2(data.RUN_RESYNC_INTERVAL, schema11.properties.RUN_RESYNC_INTERVAL.convert);
+const result51 = func2(data.RUN_PONG_TIMEOUT, schema11.properties.RUN_PONG_TIMEOUT.convert);
 if(result51.problem !== undefined){
-const err51 = {instancePath:instancePath+"/RUN_RESYNC_INTERVAL",schemaPath:"#/properties/RUN_RESYNC_INTERVAL/convert",keyword:"convert",params:{},message:result51.problem};
+const err51 = {instancePath:instancePath+"/RUN_PONG_TIMEOUT",schemaPath:"#/properties/RUN_PONG_TIMEOUT/convert",keyword:"convert",params:{},message:result51.problem};
 if(vErrors === null){
 vErrors = [err51];
 }
@@ -938,11 +941,11 @@ vErrors.push(err51);
 errors++;
 }
 else {
-data["RUN_RESYNC_INTERVAL"] = result51.value;
+data["RUN_PONG_TIMEOUT"] = result51.value;
 }
-const result52 = func2(data.RUN_REDIS_MAX_RETRIES, schema11.properties.RUN_REDIS_MAX_RETRIES.convert);
+const result52 = func2(data.RUN_RESYNC_INTERVAL, schema11.properties.RUN_RESYNC_INTERVAL.convert);
 if(result52.problem !== undefined){
-const err52 = {instancePath:instancePath+"/RUN_REDIS_MAX_RETRIES",schemaPath:"#/properties/RUN_REDIS_MAX_RETRIES/convert",keyword:"convert",params:{},message:result52.problem};
+const err52 = {instancePath:instancePath+"/RUN_RESYNC_INTERVAL",schemaPath:"#/properties/RUN_RESYNC_INTERVAL/convert",keyword:"convert",params:{},message:result52.problem};
 if(vErrors === null){
 vErrors = [err52];
 }
@@ -952,12 +955,11 @@ vErrors.push(err52);
 errors++;
 }
 else {
-data["RUN_REDIS_MAX_RETRIES"] = result52.value;
+data["RUN_RESYNC_INTERVAL"] = result52.value;
 }
-if(data.RUN_CHECKLIST_MODULE !== undefined){
-const result53 = func2(data.RUN_CHECKLIST_MODULE, schema11.properties.RUN_CHECKLIST_MODULE.convert);
+const result53 = func2(data.RUN_REDIS_MAX_RETRIES, schema11.properties.RUN_REDIS_MAX_RETRIES.convert);
 if(result53.problem !== undefined){
-const err53 = {instancePath:instancePath+"/RUN_CHECKLIST_MODULE",schemaPath:"#/properties/RUN_CHECKLIST_MODULE/convert",keyword:"convert",params:{},message:result53.problem};
+const err53 = {instancePath:instancePath+"/RUN_REDIS_MAX_RETRIES",schemaPath:"#/properties/RUN_REDIS_MAX_RETRIES/convert",keyword:"convert",params:{},message:result53.problem};
 if(vErrors === null){
 vErrors = [err53];
 }
@@ -967,12 +969,12 @@ vErrors.push(err53);
 errors++;
 }
 else {
-data["RUN_CHECKLIST_MODULE"] = result53.value;
+data["RUN_REDIS_MAX_RETRIES"] = result53.value;
 }
-}
-const result54 = func2(data.LIVE_TOPICS, schema11.properties.LIVE_TOPICS.convert);
+if(data.RUN_CHECKLIST_MODULE !== undefined){
+const result54 = func2(data.RUN_CHECKLIST_MODULE, schema11.properties.RUN_CHECKLIST_MODULE.convert);
 if(result54.problem !== undefined){
-const err54 = {instancePath:instancePath+"/LIVE_TOPICS",schemaPath:"#/properties/LIVE_TOPICS/convert",keyword:"convert",params:{},message:result54.problem};
+const err54 = {instancePath:instancePath+"/RUN_CHECKLIST_MODULE",schemaPath:"#/properties/RUN_CHECKLIST_MODULE/convert",keyword:"convert",params:{},message:result54.problem};
 if(vErrors === null){
 vErrors = [err54];
 }
@@ -982,11 +984,12 @@ vErrors.push(err54);
 errors++;
 }
 else {
-data["LIVE_TOPICS"] = result54.value;
+data["RUN_CHECKLIST_MODULE"] = result54.value;
 }
-const result55 = func2(data.LIVE_MAX_SUBSCRIPTIONS, schema11.properties.LIVE_MAX_SUBSCRIPTIONS.convert);
+}
+const result55 = func2(data.LIVE_TOPICS, schema11.properties.LIVE_TOPICS.convert);
 if(result55.problem !== undefined){
-const err55 = {instancePath:instancePath+"/LIVE_MAX_SUBSCRIPTIONS",schemaPath:"#/properties/LIVE_MAX_SUBSCRIPTIONS/convert",keyword:"convert",params:{},message:result55.problem};
+const err55 = {instancePath:instancePath+"/LIVE_TOPICS",schemaPath:"#/properties/LIVE_TOPICS/convert",keyword:"convert",params:{},message:result55.problem};
 if(vErrors === null){
 vErrors = [err55];
 }
@@ -996,11 +999,11 @@ vErrors.push(err55);
 errors++;
 }
 else {
-data["LIVE_MAX_SUBSCRIPTIONS"] = result55.value;
+data["LIVE_TOPICS"] = result55.value;
 }
-const result56 = func2(data.LIVE_RATE, schema11.properties.LIVE_RATE.convert);
+const result56 = func2(data.LIVE_MAX_SUBSCRIPTIONS, schema11.properties.LIVE_MAX_SUBSCRIPTIONS.convert);
 if(result56.problem !== undefined){
-const err56 = {instancePath:instancePath+"/LIVE_RATE",schemaPath:"#/properties/LIVE_RATE/convert",keyword:"convert",params:{},message:result56.problem};
+const err56 = {instancePath:instancePath+"/LIVE_MAX_SUBSCRIPTIONS",schemaPath:"#/properties/LIVE_MAX_SUBSCRIPTIONS/convert",keyword:"convert",params:{},message:result56.problem};
 if(vErrors === null){
 vErrors = [err56];
 }
@@ -1010,11 +1013,11 @@ vErrors.push(err56);
 errors++;
 }
 else {
-data["LIVE_RATE"] = result56.value;
+data["LIVE_MAX_SUBSCRIPTIONS"] = result56.value;
 }
-const result57 = func2(data.LIVE_RATE_BURST, schema11.properties.LIVE_RATE_BURST.convert);
+const result57 = func2(data.LIVE_RATE, schema11.properties.LIVE_RATE.convert);
 if(result57.problem !== undefined){
-const err57 = {instancePath:instancePath+"/LIVE_RATE_BURST",schemaPath:"#/properties/LIVE_RATE_BURST/convert",keyword:"convert",params:{},message:result57.problem};
+const err57 = {instancePath:instancePath+"/LIVE_RATE",schemaPath:"#/properties/LIVE_RATE/convert",keyword:"convert",params:{},message:result57.problem};
 if(vErrors === null){
 vErrors = [err57];
 }
@@ -1024,11 +1027,11 @@ vErrors.push(err57);
 errors++;
 }
 else {
-data["LIVE_RATE_BURST"] = result57.value;
+data["LIVE_RATE"] = result57.value;
 }
-const result58 = func2(data.LIVE_IDLE_TIMEOUT, schema11.properties.LIVE_IDLE_TIMEOUT.convert);
+const result58 = func2(data.LIVE_RATE_BURST, schema11.properties.LIVE_RATE_BURST.convert);
 if(result58.problem !== undefined){
-const err58 = {instancePath:instancePath+"/LIVE_IDLE_TIMEOUT",schemaPath:"#/properties/LIVE_IDLE_TIMEOUT/convert",keyword:"convert",params:{},message:result58.problem};
+const err58 = {instancePath:instancePath+"/LIVE_RATE_BURST",schemaPath:"#/properties/LIVE_RATE_BURST/convert",keyword:"convert",params:{},message:result58.problem};
 if(vErrors === null){
 vErrors = [err58];
 }
@@ -1038,11 +1041,11 @@ vErrors.push(err58);
 errors++;
 }
 else {
-data["LIVE_IDLE_TIMEOUT"] = result58.value;
+data["LIVE_RATE_BURST"] = result58.value;
 }
-const result59 = func2(data.LIVE_MAX_DROPS, schema11.properties.LIVE_MAX_DROPS.convert);
+const result59 = func2(data.LIVE_IDLE_TIMEOUT, schema11.properties.LIVE_IDLE_TIMEOUT.convert);
 if(result59.problem !== undefined){
-const err59 = {instancePath:instancePath+"/LIVE_MAX_DROPS",schemaPath:"#/properties/LIVE_MAX_DROPS/convert",keyword:"convert",params:{},message:result59.problem};
+const err59 = {instancePath:instancePath+"/LIVE_IDLE_TIMEOUT",schemaPath:"#/properties/LIVE_IDLE_TIMEOUT/convert",keyword:"convert",params:{},message:result59.problem};
 if(vErrors === null){
 vErrors = [err59];
 }
@@ -1052,11 +1055,11 @@ vErrors.push(err59);
 errors++;
 }
 else {
-data["LIVE_MAX_DROPS"] = result59.value;
+data["LIVE_IDLE_TIMEOUT"] = result59.value;
 }
-const result60 = func2(data.LIVE_COMPRESSION, schema11.properties.LIVE_COMPRESSION.convert);
+const result60 = func2(data.LIVE_MAX_DROPS, schema11.properties.LIVE_MAX_DROPS.convert);
 if(result60.problem !== undefined){
-const err60 = {instancePath:instancePath+"/LIVE_COMPRESSION",schemaPath:"#/properties/LIVE_COMPRESSION/convert",keyword:"convert",params:{},message:result60.problem};
+const err60 = {instancePath:instancePath+"/LIVE_MAX_DROPS",schemaPath:"#/properties/LIVE_MAX_DROPS/convert",keyword:"convert",params:{},message:result60.problem};
 if(vErrors === null){
 vErrors = [err60];
 }
@@ -1066,11 +1069,11 @@ vErrors.push(err60);
 errors++;
 }
 else {
-data["LIVE_COMPRESSION"] = result60.value;
+data["LIVE_MAX_DROPS"] = result60.value;
 }
-const result61 = func2(data.LIVE_REFUSE, schema11.properties.LIVE_REFUSE.convert);
+const result61 = func2(data.LIVE_COMPRESSION, schema11.properties.LIVE_COMPRESSION.convert);
 if(result61.problem !== undefined){
-const err61 = {instancePath:instancePath+"/LIVE_REFUSE",schemaPath:"#/properties/LIVE_REFUSE/convert",keyword:"convert",params:{},message:result61.problem};
+const err61 = {instancePath:instancePath+"/LIVE_COMPRESSION",schemaPath:"#/properties/LIVE_COMPRESSION/convert",keyword:"convert",params:{},message:result61.problem};
 if(vErrors === null){
 vErrors = [err61];
 }
@@ -1080,12 +1083,11 @@ vErrors.push(err61);
 errors++;
 }
 else {
-data["LIVE_REFUSE"] = result61.value;
+data["LIVE_COMPRESSION"] = result61.value;
 }
-if(data.WS_ALLOWED_ORIGINS !== undefined){
-const result62 = func2(data.WS_ALLOWED_ORIGINS, schema11.properties.WS_ALLOWED_ORIGINS.convert);
+const result62 = func2(data.LIVE_REFUSE, schema11.properties.LIVE_REFUSE.convert);
 if(result62.problem !== undefined){
-const err62 = {instancePath:instancePath+"/WS_ALLOWED_ORIGINS",schemaPath:"#/properties/WS_ALLOWED_ORIGINS/convert",keyword:"convert",params:{},message:result62.problem};
+const err62 = {instancePath:instancePath+"/LIVE_REFUSE",schemaPath:"#/properties/LIVE_REFUSE/convert",keyword:"convert",params:{},message:result62.problem};
 if(vErrors === null){
 vErrors = [err62];
 }
@@ -1095,12 +1097,12 @@ vErrors.push(err62);
 errors++;
 }
 else {
-data["WS_ALLOWED_ORIGINS"] = result62.value;
+data["LIVE_REFUSE"] = result62.value;
 }
-}
-const result63 = func2(data.WS_AUTH_REQUIRED, schema11.properties.WS_AUTH_REQUIRED.convert);
+if(data.WS_ALLOWED_ORIGINS !== undefined){
+const result63 = func2(data.WS_ALLOWED_ORIGINS, schema11.properties.WS_ALLOWED_ORIGINS.convert);
 if(result63.problem !== undefined){
-const err63 = {instancePath:instancePath+"/WS_AUTH_REQUIRED",schemaPath:"#/properties/WS_AUTH_REQUIRED/convert",keyword:"convert",params:{},message:result63.problem};
+const err63 = {instancePath:instancePath+"/WS_ALLOWED_ORIGINS",schemaPath:"#/properties/WS_ALLOWED_ORIGINS/convert",keyword:"convert",params:{},message:result63.problem};
 if(vErrors === null){
 vErrors = [err63];
 }
@@ -1110,12 +1112,12 @@ vErrors.push(err63);
 errors++;
 }
 else {
-data["WS_AUTH_REQUIRED"] = result63.value;
+data["WS_ALLOWED_ORIGINS"] = result63.value;
 }
-if(data.WS_AUTH_TOKEN !== undefined){
-const result64 = func2(data.WS_AUTH_TOKEN, schema11.properties.WS_AUTH_TOKEN.convert);
+}
+const result64 = func2(data.WS_AUTH_REQUIRED, schema11.properties.WS_AUTH_REQUIRED.convert);
 if(result64.problem !== undefined){
-const err64 = {instancePath:instancePath+"/WS_AUTH_TOKEN",schemaPath:"#/properties/WS_AUTH_TOKEN/convert",keyword:"convert",params:{},message:result64.problem};
+const err64 = {instancePath:instancePath+"/WS_AUTH_REQUIRED",schemaPath:"#/properties/WS_AUTH_REQUIRED/convert",keyword:"convert",params:{},message:result64.problem};
 if(vErrors === null){
 vErrors = [err64];
 }
@@ -1125,12 +1127,12 @@ vErrors.push(err64);
 errors++;
 }
 else {
-data["WS_AUTH_TOKEN"] = result64.value;
+data["WS_AUTH_REQUIRED"] = result64.value;
 }
-}
-const result65 = func2(data.LOG_LEVEL, schema11.properties.LOG_LEVEL.convert);
+if(data.WS_AUTH_TOKEN !== undefined){
+const result65 = func2(data.WS_AUTH_TOKEN, schema11.properties.WS_AUTH_TOKEN.convert);
 if(result65.problem !== undefined){
-const err65 = {instancePath:instancePath+"/LOG_LEVEL",schemaPath:"#/properties/LOG_LEVEL/convert",keyword:"convert",params:{},message:result65.problem};
+const err65 = {instancePath:instancePath+"/WS_AUTH_TOKEN",schemaPath:"#/properties/WS_AUTH_TOKEN/convert",keyword:"convert",params:{},message:result65.problem};
 if(vErrors === null){
 vErrors = [err65];
 }
@@ -1140,11 +1142,12 @@ vErrors.push(err65);
 errors++;
 }
 else {
-data["LOG_LEVEL"] = result65.value;
+data["WS_AUTH_TOKEN"] = result65.value;
 }
-const result66 = func2(data.METRICS_ENABLED, schema11.properties.METRICS_ENABLED.convert);
+}
+const result66 = func2(data.LOG_LEVEL, schema11.properties.LOG_LEVEL.convert);
 if(result66.problem !== undefined){
-const err66 = {instancePath:instancePath+"/METRICS_ENABLED",schemaPath:"#/properties/METRICS_ENABLED/convert",keyword:"convert",params:{},message:result66.problem};
+const err66 = {instancePath:instancePath+"/LOG_LEVEL",schemaPath:"#/properties/LOG_LEVEL/convert",keyword:"convert",params:{},message:result66.problem};
 if(vErrors === null){
 vErrors = [err66];
 }
@@ -1154,12 +1157,11 @@ vErrors.push(err66);
 errors++;
 }
 else {
-data["METRICS_ENABLED"] = result66.value;
+data["LOG_LEVEL"] = result66.value;
 }
-if(data.OTEL_EXPORTER_OTLP_ENDPOINT !== undefined){
-const result67 = func2(data.OTEL_EXPORTER_OTLP_ENDPOINT, schema11.properties.OTEL_EXPORTER_OTLP_ENDPOINT.convert);
+const result67 = func2(data.METRICS_ENABLED, schema11.properties.METRICS_ENABLED.convert);
 if(result67.problem !== undefined){
-const err67 = {instancePath:instancePath+"/OTEL_EXPORTER_OTLP_ENDPOINT",schemaPath:"#/properties/OTEL_EXPORTER_OTLP_ENDPOINT/convert",keyword:"convert",params:{},message:result67.problem};
+const err67 = {instancePath:instancePath+"/METRICS_ENABLED",schemaPath:"#/properties/METRICS_ENABLED/convert",keyword:"convert",params:{},message:result67.problem};
 if(vErrors === null){
 vErrors = [err67];
 }
@@ -1169,12 +1171,12 @@ vErrors.push(err67);
 errors++;
 }
 else {
-data["OTEL_EXPORTER_OTLP_ENDPOINT"] = result67.value;
+data["METRICS_ENABLED"] = result67.value;
 }
-}
-const result68 = func2(data.PREFLIGHT_CHECK_TIMEOUT, schema11.properties.PREFLIGHT_CHECK_TIMEOUT.convert);
+if(data.OTEL_EXPORTER_OTLP_ENDPOINT !== undefined){
+const result68 = func2(data.OTEL_EXPORTER_OTLP_ENDPOINT, schema11.properties.OTEL_EXPORTER_OTLP_ENDPOINT.convert);
 if(result68.problem !== undefined){
-const err68 = {instancePath:instancePath+"/PREFLIGHT_CHECK_TIMEOUT",schemaPath:"#/properties/PREFLIGHT_CHECK_TIMEOUT/convert",keyword:"convert",params:{},message:result68.problem};
+const err68 = {instancePath:instancePath+"/OTEL_EXPORTER_OTLP_ENDPOINT",schemaPath:"#/properties/OTEL_EXPORTER_OTLP_ENDPOINT/convert",keyword:"convert",params:{},message:result68.problem};
 if(vErrors === null){
 vErrors = [err68];
 }
@@ -1184,11 +1186,12 @@ vErrors.push(err68);
 errors++;
 }
 else {
-data["PREFLIGHT_CHECK_TIMEOUT"] = result68.value;
+data["OTEL_EXPORTER_OTLP_ENDPOINT"] = result68.value;
 }
-const result69 = func2(data.PREFLIGHT_HTTP_DEPENDENCIES, schema11.properties.PREFLIGHT_HTTP_DEPENDENCIES.convert);
+}
+const result69 = func2(data.PREFLIGHT_CHECK_TIMEOUT, schema11.properties.PREFLIGHT_CHECK_TIMEOUT.convert);
 if(result69.problem !== undefined){
-const err69 = {instancePath:instancePath+"/PREFLIGHT_HTTP_DEPENDENCIES",schemaPath:"#/properties/PREFLIGHT_HTTP_DEPENDENCIES/convert",keyword:"convert",params:{},message:result69.problem};
+const err69 = {instancePath:instancePath+"/PREFLIGHT_CHECK_TIMEOUT",schemaPath:"#/properties/PREFLIGHT_CHECK_TIMEOUT/convert",keyword:"convert",params:{},message:result69.problem};
 if(vErrors === null){
 vErrors = [err69];
 }
@@ -1198,11 +1201,11 @@ vErrors.push(err69);
 errors++;
 }
 else {
-data["PREFLIGHT_HTTP_DEPENDENCIES"] = result69.value;
+data["PREFLIGHT_CHECK_TIMEOUT"] = result69.value;
 }
-const result70 = func2(data.PREFLIGHT_EVENT_TYPES, schema11.properties.PREFLIGHT_EVENT_TYPES.convert);
+const result70 = func2(data.PREFLIGHT_HTTP_DEPENDENCIES, schema11.properties.PREFLIGHT_HTTP_DEPENDENCIES.convert);
 if(result70.problem !== undefined){
-const err70 = {instancePath:instancePath+"/PREFLIGHT_EVENT_TYPES",schemaPath:"#/properties/PREFLIGHT_EVENT_TYPES/convert",keyword:"convert",params:{},message:result70.problem};
+const err70 = {instancePath:instancePath+"/PREFLIGHT_HTTP_DEPENDENCIES",schemaPath:"#/properties/PREFLIGHT_HTTP_DEPENDENCIES/convert",keyword:"convert",params:{},message:result70.problem};
 if(vErrors === null){
 vErrors = [err70];
 }
@@ -1212,11 +1215,11 @@ vErrors.push(err70);
 errors++;
 }
 else {
-data["PREFLIGHT_EVENT_TYPES"] = result70.value;
+data["PREFLIGHT_HTTP_DEPENDENCIES"] = result70.value;
 }
-const result71 = func2(data.PREFLIGHT_RETENTION, schema11.properties.PREFLIGHT_RETENTION.convert);
+const result71 = func2(data.PREFLIGHT_EVENT_TYPES, schema11.properties.PREFLIGHT_EVENT_TYPES.convert);
 if(result71.problem !== undefined){
-const err71 = {instancePath:instancePath+"/PREFLIGHT_RETENTION",schemaPath:"#/properties/PREFLIGHT_RETENTION/convert",keyword:"convert",params:{},message:result71.problem};
+const err71 = {instancePath:instancePath+"/PREFLIGHT_EVENT_TYPES",schemaPath:"#/properties/PREFLIGHT_EVENT_TYPES/convert",keyword:"convert",params:{},message:result71.problem};
 if(vErrors === null){
 vErrors = [err71];
 }
@@ -1226,11 +1229,11 @@ vErrors.push(err71);
 errors++;
 }
 else {
-data["PREFLIGHT_RETENTION"] = result71.value;
+data["PREFLIGHT_EVENT_TYPES"] = result71.value;
 }
-const result72 = func2(data.PREFLIGHT_EXPECTED_RATE, schema11.properties.PREFLIGHT_EXPECTED_RATE.convert);
+const result72 = func2(data.PREFLIGHT_RETENTION, schema11.properties.PREFLIGHT_RETENTION.convert);
 if(result72.problem !== undefined){
-const err72 = {instancePath:instancePath+"/PREFLIGHT_EXPECTED_RATE",schemaPath:"#/properties/PREFLIGHT_EXPECTED_RATE/convert",keyword:"convert",params:{},message:result72.problem};
+const err72 = {instancePath:instancePath+"/PREFLIGHT_RETENTION",schemaPath:"#/properties/PREFLIGHT_RETENTION/convert",keyword:"convert",params:{},message:result72.problem};
 if(vErrors === null){
 vErrors = [err72];
 }
@@ -1240,12 +1243,11 @@ vErrors.push(err72);
 errors++;
 }
 else {
-data["PREFLIGHT_EXPECTED_RATE"] = result72.value;
+data["PREFLIGHT_RETENTION"] = result72.value;
 }
-if(data.PREFLIGHT_CHECKS_FOLDER !== undefined){
-const result73 = func2(data.PREFLIGHT_CHECKS_FOLDER, schema11.properties.PREFLIGHT_CHECKS_FOLDER.convert);
+const result73 = func2(data.PREFLIGHT_EXPECTED_RATE, schema11.properties.PREFLIGHT_EXPECTED_RATE.convert);
 if(result73.problem !== undefined){
-const err73 = {instancePath:instancePath+"/PREFLIGHT_CHECKS_FOLDER",schemaPath:"#/properties/PREFLIGHT_CHECKS_FOLDER/convert",keyword:"convert",params:{},message:result73.problem};
+const err73 = {instancePath:instancePath+"/PREFLIGHT_EXPECTED_RATE",schemaPath:"#/properties/PREFLIGHT_EXPECTED_RATE/convert",keyword:"convert",params:{},message:result73.problem};
 if(vErrors === null){
 vErrors = [err73];
 }
@@ -1255,13 +1257,12 @@ vErrors.push(err73);
 errors++;
 }
 else {
-data["PREFLIGHT_CHECKS_FOLDER"] = result73.value;
+data["PREFLIGHT_EXPECTED_RATE"] = result73.value;
 }
-}
-if(data.SENTRY_DSN !== undefined){
-const result74 = func2(data.SENTRY_DSN, schema11.properties.SENTRY_DSN.convert);
+if(data.PREFLIGHT_CHECKS_FOLDER !== undefined){
+const result74 = func2(data.PREFLIGHT_CHECKS_FOLDER, schema11.properties.PREFLIGHT_CHECKS_FOLDER.convert);
 if(result74.problem !== undefined){
-const err74 = {instancePath:instancePath+"/SENTRY_DSN",schemaPath:"#/properties/SENTRY_DSN/convert",keyword:"convert",params:{},message:result74.problem};
+const err74 = {instancePath:instancePath+"/PREFLIGHT_CHECKS_FOLDER",schemaPath:"#/properties/PREFLIGHT_CHECKS_FOLDER/convert",keyword:"convert",params:{},message:result74.problem};
 if(vErrors === null){
 vErrors = [err74];
 }
@@ -1271,17 +1272,33 @@ vErrors.push(err74);
 errors++;
 }
 else {
-data["SENTRY_DSN"] = result74.value;
+data["PREFLIGHT_CHECKS_FOLDER"] = result74.value;
 }
 }
-}
-else {
-const err75 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(data.SENTRY_DSN !== undefined){
+const result75 = func2(data.SENTRY_DSN, schema11.properties.SENTRY_DSN.convert);
+if(result75.problem !== undefined){
+const err75 = {instancePath:instancePath+"/SENTRY_DSN",schemaPath:"#/properties/SENTRY_DSN/convert",keyword:"convert",params:{},message:result75.problem};
 if(vErrors === null){
 vErrors = [err75];
 }
 else {
 vErrors.push(err75);
+}
+errors++;
+}
+else {
+data["SENTRY_DSN"] = result75.value;
+}
+}
+}
+else {
+const err76 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err76];
+}
+else {
+vErrors.push(err76);
 }
 errors++;
 }

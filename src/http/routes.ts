@@ -1,4 +1,5 @@
 import { type Refusal, refusals } from '../contract/codes.ts'
+import { jsonFault } from '../platform/json-scan.ts'
 import type { HttpRequest, HttpResponse, TemplatedApp } from '../platform/uws.ts'
 import type { Admin } from './admin.ts'
 import { refused, respond } from './refuse.ts'
@@ -45,13 +46,20 @@ export class BadRequest extends Error {
 const HEADERS = ['accept', 'authorization', 'content-type', 'cookie', 'origin', 'x-forwarded-proto'] as const
 const MAX_BODY_BYTES = 64 * 1024
 
-/** Parses the body as JSON. @throws BadRequest when it is not JSON. */
-export function parseJson({ body }: ApiRequest): unknown {
-  try {
-    return JSON.parse(body.toString('utf8'))
-  } catch {
-    throw new BadRequest('The body is not JSON.')
-  }
+/** The endpoints that parse a body expect flat objects. */
+const MAX_BODY_DEPTH = 32
+
+/** Checks that the body is JSON of at most this depth, without parsing it. @throws BadRequest */
+export function checkJson({ body }: ApiRequest, maxDepth: number): void {
+  const fault = jsonFault(body, maxDepth)
+  if (fault === 'too-deep') throw new BadRequest(`The body is nested deeper than ${maxDepth} levels.`)
+  if (fault !== undefined) throw new BadRequest('The body is not JSON.')
+}
+
+/** Parses the body as JSON. @throws BadRequest when it is not JSON, or nested deeper than 32. */
+export function parseJson(request: ApiRequest): unknown {
+  checkJson(request, MAX_BODY_DEPTH)
+  return JSON.parse(request.body.toString('utf8'))
 }
 
 /** Serves the routes. Other methods of their paths are refused with 405. */

@@ -2,6 +2,7 @@ import type { Bindings, Topic } from '../../connection/bind.ts'
 import type { Connection } from '../../connection/connection.ts'
 import { type Close, disconnectedBy } from '../../contract/codes.ts'
 import { isTopic, liveChannel } from '../../contract/names.ts'
+import { jsonFault, MAX_JSON_DEPTH } from '../../platform/json-scan.ts'
 import type { LiveCounts } from '../../telemetry/live.ts'
 import { serialOf } from '../../telemetry/log.ts'
 import { messageFrame } from './frames.ts'
@@ -47,13 +48,13 @@ export function commandIn(value: unknown): BusCommand | undefined {
 
 const isText = (value: unknown): value is string => typeof value === 'string'
 
-/** The data goes into a frame unchanged, so it must be JSON. */
+/**
+ * The data goes into a frame unchanged, so it must be JSON. The instance that sends the command has
+ * checked the depth against its own limit.
+ */
 function isMessage(topic: string, type: string, data: string): boolean {
-  try {
-    return typeProblem(type, topic, JSON.parse(data)) === undefined
-  } catch {
-    return false
-  }
+  const bytes = Buffer.from(data)
+  return jsonFault(bytes, MAX_JSON_DEPTH) === undefined && typeProblem(type, topic, () => bytes) === undefined
 }
 
 export interface ExecutorParts {
@@ -82,7 +83,7 @@ export class CommandExecutor {
     const { bindings, counts, fanOut } = this.#parts
     const topic = bindings.find(liveChannel(name))
     counts.lastFanout = topic?.members.length ?? 0
-    if (topic) fanOut(topic, messageFrame({ type, subscription: name, correlationId }, data))
+    if (topic) fanOut(topic, messageFrame({ type, subscription: name, correlationId }, Buffer.from(data)))
     return counts.lastFanout
   }
 

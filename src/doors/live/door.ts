@@ -17,7 +17,7 @@ import type { DoorStats, Metrics } from '../../telemetry/metrics.ts'
 import type { LiveBus } from './bus.ts'
 import { errorFrame, frameOf, listed, messageOf, now, shown } from './frames.ts'
 import { parseClientFrame } from './inbound.ts'
-import { messageFrom } from './messages.ts'
+import { type MessageLimits, messageFrom } from './messages.ts'
 import { SubscriptionRequests } from './requests.ts'
 import type { StatusCache } from './status.ts'
 import { type LiveTopics, nameOf, viewOf } from './topics.ts'
@@ -25,6 +25,8 @@ import { type LiveTopics, nameOf, viewOf } from './topics.ts'
 type LiveOptions = Pick<
   Config,
   | 'maxMessageBytes'
+  | 'maxBufferBytes'
+  | 'jsonMaxDepth'
   | 'liveRate'
   | 'liveRateBurst'
   | 'liveIdleTimeoutMs'
@@ -73,6 +75,7 @@ export class LiveDoor implements Door, Source {
   readonly stats: DoorStats
   readonly allowedOrigins?: readonly string[]
   readonly #parts: LiveParts
+  readonly #limits: MessageLimits
   readonly #requests: SubscriptionRequests
   readonly #accepts: ((token: string) => boolean) | undefined
 
@@ -82,6 +85,7 @@ export class LiveDoor implements Door, Source {
     this.stats = metrics.door(this.name)
     this.maxMessageBytes = options.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES
     this.maxForgivenBytes = this.maxMessageBytes * FORGIVEN_FACTOR
+    this.#limits = { maxBytes: options.maxBufferBytes, maxDepth: options.jsonMaxDepth }
     this.maxDrops = options.liveMaxDrops
     this.compressed = options.liveCompression
     this.rate = rateOf(options.liveRate, options.liveRateBurst)
@@ -138,7 +142,7 @@ export class LiveDoor implements Door, Source {
    */
   render(topic: Topic, payload: Buffer, channel: string): Buffer | undefined {
     const name = nameOf(topic)
-    const message = messageFrom(name, channel, payload)
+    const message = messageFrom(name, channel, payload, this.#limits)
     if (message === undefined) this.#parts.unusable(name)
     else if (this.compressed) this.#measure(message.frame)
     if (message?.recipients === undefined) return message?.frame
@@ -160,7 +164,7 @@ export class LiveDoor implements Door, Source {
 
   receive(connection: Connection, bytes: Buffer): void {
     connection.active(connection.lastFrameAt)
-    const parsed = parseClientFrame(bytes)
+    const parsed = parseClientFrame(bytes, this.#limits.maxDepth)
     if (parsed.kind === 'error') {
       const { code, message, correlationId, id } = parsed
       this.#counts.errorsSent++

@@ -35,11 +35,11 @@ export interface Label {
  * A message of a topic. `data` is JSON text and goes into the frame unchanged, so that its numbers
  * keep all their digits.
  */
-export function messageFrame({ type, subscription, agentId, correlationId }: Label, data: string): Buffer {
+export function messageFrame({ type, subscription, agentId, correlationId }: Label, data: Buffer): Buffer {
   const agent = agentId === undefined ? '' : `,"agent_id":${JSON.stringify(agentId)}`
-  const head = `{"type":${JSON.stringify(type)},"subscription":"${subscription}","data":`
+  const head = Buffer.from(`{"type":${JSON.stringify(type)},"subscription":"${subscription}","data":`)
   const id = JSON.stringify(correlationId ?? newCorrelationId())
-  return Buffer.from(`${head}${data}${agent},"timestamp":"${now()}","correlation_id":${id}}`)
+  return Buffer.concat([head, data, Buffer.from(`${agent},"timestamp":"${now()}","correlation_id":${id}}`)])
 }
 
 const MAX_SHOWN = 64

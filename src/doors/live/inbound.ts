@@ -2,6 +2,7 @@ import type { ValidateFunction } from 'ajv'
 import * as frames from '../../contract/live/rules.gen.ts'
 import { type Validator, validatorOf } from '../../contract/live/schema.ts'
 import type { ClientFrame, ErrorCode, RequestId } from '../../contract/live/types.gen.ts'
+import { jsonFault } from '../../platform/json-scan.ts'
 import { messageOf, shown } from './frames.ts'
 
 /**
@@ -35,13 +36,11 @@ function both(list: ValidateFunction, topic: ValidateFunction) {
 }
 
 /** Parses a text frame. It never throws, and keeps no reference to `bytes`. */
-export function parseClientFrame(bytes: Buffer): ParsedFrame {
-  let value: unknown
-  try {
-    value = JSON.parse(bytes.toString('utf8'))
-  } catch {
-    return { ...violation('', {}), message: 'Invalid JSON' }
-  }
+export function parseClientFrame(bytes: Buffer, maxDepth: number): ParsedFrame {
+  const fault = jsonFault(bytes, maxDepth)
+  if (fault === 'too-deep') return violation(`nested deeper than ${maxDepth} levels (JSON_MAX_DEPTH)`, {})
+  if (fault !== undefined) return { ...violation('', {}), message: 'Invalid JSON' }
+  const value: unknown = JSON.parse(bytes.toString('utf8'))
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return violation('must be object', {})
   const fields = value as Fields
   const { type } = fields

@@ -7,7 +7,7 @@ import { asyncApiText, CONTRACT_VERSION, schemaText } from '../../contract/live/
 import { isTopic } from '../../contract/names.ts'
 import { refused, withRedis } from '../../http/refuse.ts'
 import { type ApiResponse, json } from '../../http/response.ts'
-import { type ApiRequest, BadRequest, parseJson, type Route } from '../../http/routes.ts'
+import { type ApiRequest, BadRequest, checkJson, type Route } from '../../http/routes.ts'
 import type { LiveBus } from './bus.ts'
 import { MAX_REASON } from './commands.ts'
 import { newCorrelationId, now } from './frames.ts'
@@ -20,6 +20,7 @@ type PublicLimits = Pick<
   Config,
   | 'liveRate'
   | 'liveRateBurst'
+  | 'jsonMaxDepth'
   | 'liveMaxSubscriptions'
   | 'liveMaxDrops'
   | 'liveIdleTimeoutMs'
@@ -161,7 +162,7 @@ const contract = (): ApiResponse =>
     timestamp: now(),
   })
 
-async function broadcast({ bus, topics }: LiveRouteParts, request: ApiRequest): Promise<ApiResponse> {
+async function broadcast({ bus, topics, limits }: LiveRouteParts, request: ApiRequest): Promise<ApiResponse> {
   const subscription = request.query.get('subscription') ?? ''
   if (subscription === '') throw new BadRequest('subscription is missing', 'subscription')
   if (!isTopic(subscription) || topics.entryOf(subscription) === undefined) {
@@ -169,7 +170,8 @@ async function broadcast({ bus, topics }: LiveRouteParts, request: ApiRequest): 
     return json('200 OK', { success: false, error, valid_subscriptions: topics.entries, timestamp: now() })
   }
   const type = request.query.get('message_type') ?? `${subscription}_update`
-  const problem = typeProblem(type, subscription, parseJson(request))
+  checkJson(request, limits.jsonMaxDepth)
+  const problem = typeProblem(type, subscription, () => request.body)
   if (problem !== undefined) throw new BadRequest(`message_type ${problem}`, 'message_type')
   const correlationId = newCorrelationId()
   const data = request.body.toString('utf8')

@@ -5,11 +5,15 @@ import type { Heartbeat } from '../../connection/times.ts'
 import { type Refusal, refusals } from '../../contract/codes.ts'
 import { isOwnSegment, isRunId, runAuth, runEvents } from '../../contract/names.ts'
 import { PathPattern } from '../../http/path.ts'
+import { jsonFault } from '../../platform/json-scan.ts'
 import type { DoorStats, Metrics } from '../../telemetry/metrics.ts'
 import type { RunWatches } from './watch.ts'
 
 interface RunOptions
-  extends Pick<Config, 'maxMessageBytes' | 'runAuth' | 'runKeyPrefix' | 'runPingIntervalMs' | 'runPongTimeoutMs'> {
+  extends Pick<
+    Config,
+    'maxMessageBytes' | 'jsonMaxDepth' | 'runAuth' | 'runKeyPrefix' | 'runPingIntervalMs' | 'runPongTimeoutMs'
+  > {
   /** The database of the run hashes, which is part of the names of their keyspace channels. */
   readonly database: number
 }
@@ -89,11 +93,7 @@ export class RunDoor implements Door {
   }
 
   receive(connection: Connection, frame: Buffer): void {
-    try {
-      JSON.parse(frame.toString('utf8'))
-    } catch {
-      this.#parts.unparseable(connection)
-    }
+    if (jsonFault(frame, this.#parts.options.jsonMaxDepth) !== undefined) this.#parts.unparseable(connection)
   }
 
   /** Sends nothing: the existing page knows no error frames. */

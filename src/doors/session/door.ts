@@ -8,6 +8,8 @@ import { clockMs, type IdleTimeout } from '../../connection/times.ts'
 import { type Close, closes, type FrameErrorCode, frameErrors, type Refusal, refusals } from '../../contract/codes.ts'
 import { isId, isOwnSegment, sessionAuth, sessionDown, sessionUp } from '../../contract/names.ts'
 import { PathPattern } from '../../http/path.ts'
+import { lastOf, membersOf, namesOf, stringOf } from '../../platform/json-members.ts'
+import { jsonFault } from '../../platform/json-scan.ts'
 import type { DoorStats, Metrics } from '../../telemetry/metrics.ts'
 import type { FlowSignal } from './flow.ts'
 
@@ -29,6 +31,7 @@ interface Upstream {
 type SessionOptions = Pick<
   Config,
   | 'maxMessageBytes'
+  | 'jsonMaxDepth'
   | 'sessionUpstream'
   | 'sessionRate'
   | 'sessionRateBurst'
@@ -47,6 +50,11 @@ export interface SessionParts {
   readonly flow: FlowSignal | undefined
 }
 
+const PING = Buffer.from('ping')
+const ESCAPE = Buffer.from('\\u')
+const KIND = namesOf('type', 'command')
+/** Longer than the words that this door looks for. */
+const MAX_WORD = 16
 const STREAM_END = Buffer.from('"stream_end"')
 /**
  * Its end. A search jumps from one first byte to the next, and underscores are rarer than quotes.
@@ -118,21 +126,26 @@ export class SessionDoor implements Door, Source {
    */
   render(topic: Topic, message: Buffer, _: string, batch: Batch): Buffer {
     if (this.#afterStreamEnd !== undefined && message.length <= MAX_CONTROL_BYTES && batch.has(END)) {
-      if (message.includes(STREAM_END) && isControl(parse(message), 'stream_end'))
+      if (message.includes(STREAM_END) && this.#isStreamEnd(message))
         for (const member of topic.members) this.#streamEnded(member)
     }
     return message
   }
 
   receive(connection: Connection, frame: Buffer): void {
-    const value = parse(frame)
-    if (value === undefined) {
+    const { jsonMaxDepth } = this.#parts.options
+    const fault = jsonFault(frame, jsonMaxDepth)
+    if (fault !== undefined) {
       connection.active(connection.lastFrameAt)
-      return this.#refuse(connection, 'invalid-json')
+      const depth = `The frame is nested deeper than ${jsonMaxDepth} levels (JSON_MAX_DEPTH); it was not published.`
+      return this.#refuse(connection, 'invalid-json', fault === 'too-deep' ? depth : undefined)
     }
-    if (isObject(value) && value.type === 'ping') return this.#say(connection, { type: 'pong', timestamp: new Date() })
-    if (isControl(value, 'ping'))
-      return this.#say(connection, { type: 'control', command: 'pong', timestamp: new Date() })
+    if (mayContain(frame, PING)) {
+      const { type, command } = kindOf(frame)
+      if (type === 'ping') return this.#say(connection, { type: 'pong', timestamp: new Date() })
+      if (type === 'control' && command === 'ping')
+        return this.#say(connection, { type: 'control', command: 'pong', timestamp: new Date() })
+    }
     connection.active(connection.lastFrameAt)
     if (!this.#parts.options.sessionUpstream) return this.#refuse(connection, 'upstream-disabled')
     // The bytes belong to uWebSockets.js and are reused after this call. A copy from the pool is
@@ -164,6 +177,12 @@ export class SessionDoor implements Door, Source {
     this.#say(connection, { type: 'control', command: 'gap', from: new Date(from), to: new Date(to) })
   }
 
+  #isStreamEnd(message: Buffer): boolean {
+    if (jsonFault(message, this.#parts.options.jsonMaxDepth) !== undefined) return false
+    const { type, command } = kindOf(message)
+    return type === 'control' && command === 'stream_end'
+  }
+
   #streamEnded(connection: Connection): void {
     connection.setIdleTimeout(this.#afterStreamEnd!, clockMs())
   }
@@ -183,9 +202,9 @@ export class SessionDoor implements Door, Source {
     return this.#parts.upstream.publisher(sessionUp(connection.subject), (code) => this.#refuse(connection, code))
   }
 
-  #refuse(connection: Connection, code: FrameErrorCode): void {
+  #refuse(connection: Connection, code: FrameErrorCode, message: string = frameErrors[code]): void {
     if (code === 'invalid-json') this.#parts.metrics.lose('invalid')
-    this.#say(connection, { type: 'error', code, message: frameErrors[code] })
+    this.#say(connection, { type: 'error', code, message })
   }
 
   #say(connection: Connection, value: object): void {
@@ -199,16 +218,17 @@ const idleAfter = (afterMs: number, close: Close): IdleTimeout | undefined =>
 /** JSON writes dates as RFC 3339 in UTC. */
 const frameOf = (value: object): Buffer => Buffer.from(JSON.stringify(value))
 
-/** Returns undefined for a text that is not JSON. No JSON text has the value undefined. */
-function parse(frame: Buffer): unknown {
-  try {
-    return JSON.parse(frame.toString('utf8'))
-  } catch {
-    return undefined
-  }
+/** Below this size a look at the members is cheaper than two calls into the native search. */
+const SMALL_BYTES = 512
+
+/** Whether JSON may contain this word: as it stands, or with letters written as escapes. */
+const mayContain = (frame: Buffer, word: Buffer): boolean =>
+  frame.length < SMALL_BYTES || frame.includes(word) || frame.includes(ESCAPE)
+
+/** The type and the command of a frame that is JSON. */
+function kindOf(frame: Buffer): { type?: string | undefined; command?: string | undefined } {
+  const members = membersOf(frame, KIND)
+  if (members === undefined) return {}
+  const word = (name: string) => stringOf(frame, lastOf(members, name), MAX_WORD)
+  return { type: word('type'), command: word('command') }
 }
-
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null
-
-const isControl = (value: unknown, command: string): boolean =>
-  isObject(value) && value.type === 'control' && value.command === command

@@ -53,8 +53,14 @@ const BAD: Record<string, [unknown, string, string]> = {
     'protocol-violation',
     'Invalid message: data_type must be string',
   ],
-  'nested brackets': [nested(30_000), 'protocol-violation', 'Invalid message'],
-  'nested brackets that do not end': ['['.repeat(60_000), 'protocol-violation', 'Invalid JSON'],
+  'nested brackets': [nested(30_000), 'protocol-violation', 'Invalid message: nested deeper than 128 levels'],
+  'nested brackets that do not end': ['['.repeat(60_000), 'protocol-violation', 'Invalid message: nested deeper'],
+  'brackets within the limit that do not end': ['['.repeat(128), 'protocol-violation', 'Invalid JSON'],
+  'a ping with a member that is nested too deep': [
+    `{"type":"ping","x":${nested(128)}}`,
+    'protocol-violation',
+    'Invalid message: nested deeper than 128 levels (JSON_MAX_DEPTH)',
+  ],
   '100,000 brackets': [nested(50_000), 'message-too-large', 'Message too large'],
   'an unknown type': [{ type: 'get_status' }, 'unknown-type', 'Unknown message type: get_status'],
   'an unknown type with all characters': [{ type: SECRET }, 'unknown-type', `Unknown message type: ${SECRET}`],
@@ -162,7 +168,7 @@ describe('bad input at the live door', () => {
       .dictionary(keys, fc.oneof(fc.jsonValue(), types, fc.array(fc.string())))
       .map((value) => JSON.stringify(value))
     const property = fc.property(fc.oneof(json, frame, fc.string()), (text) => {
-      const inbound = parseClientFrame(Buffer.from(text))
+      const inbound = parseClientFrame(Buffer.from(text), 128)
       if (inbound.kind === 'frame') assert.match(inbound.frame.type, /^(ping|subscribe|unsubscribe|request_data)$/)
       else assert.match(inbound.message, /^(Invalid JSON|Invalid message|Unknown message type)/)
     })
@@ -252,7 +258,7 @@ describe('a live client that does not read', () => {
 
   it('an id of any shape in a list request is accepted and not echoed', async () => {
     const client = await live(gateway)
-    const deep = '['.repeat(20_000) + ']'.repeat(20_000)
+    const deep = nested(127)
     const list = (topics: string, type = 'subscribe') => `{"type":"${type}","subscriptions":${topics},"id":${deep}}`
     client.socket.send(list('["nope"]'))
     client.socket.send(list('["alerts","nope"]'))

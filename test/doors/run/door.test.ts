@@ -648,6 +648,7 @@ describe('a run socket whose checklist changes during its upgrade', () => {
       runKeyPrefix: '',
       database: 0,
       maxMessageBytes: 1,
+      jsonMaxDepth: 128,
       runPingIntervalMs: 1,
       runPongTimeoutMs: 2,
     } as const
