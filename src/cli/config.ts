@@ -16,7 +16,9 @@ export interface ConfigCommandOptions {
 /** Prints the effective settings and their sources with secrets masked, or writes the page. */
 export function config({ json, markdown }: ConfigCommandOptions): void {
   if (markdown !== undefined) return writePage(markdown === true ? PAGE : markdown)
-  const settings = describeSettings(loadConfig())
+  const loaded = loadConfig()
+  for (const notice of loaded.notices) console.error(notice)
+  const settings = describeSettings(loaded)
   if (json) return console.log(JSON.stringify(settings, null, 2))
   const width = (pick: (each: EffectiveSetting) => string) => Math.max(...settings.map((each) => pick(each).length))
   const names = width((each) => each.name)

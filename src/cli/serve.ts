@@ -11,11 +11,12 @@ const TRACES_MS = 1000
 
 /** Runs the gateway until SIGTERM or SIGINT, drains it, and ends the process with status 0. */
 export async function serve(): Promise<void> {
-  const { config } = loadConfig()
+  const { config, notices } = loadConfig()
   const { Gateway } = await import('../gateway/gateway.ts')
   const { loadPreflight } = await import('../preflight/preflight.ts')
   const checklist = config.runChecklistModule === undefined ? undefined : await loadChecklist(config.runChecklistModule)
   const log = createLogger(config.logLevel)
+  for (const notice of notices) log.warn({ event: 'setting' }, notice)
   const preflight = await loadPreflight(config, log)
   const redis = await startRedis(config)
   const { otelExporterOtlpEndpoint } = config

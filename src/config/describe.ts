@@ -1,3 +1,4 @@
+import { ALIASES, aliasesOf, WITHOUT_SETTING } from './aliases.ts'
 import type { Kind } from './kinds.ts'
 import type { Loaded } from './load.ts'
 import { type Config, settings } from './table.ts'
@@ -25,12 +26,12 @@ const TYPES: Partial<Record<Kind, string>> = { redisUrl: 'URL', httpUrl: 'URL' }
 /** All settings in the order of the table; without `loaded`, with their defaults. */
 export function describeSettings(loaded?: Loaded): EffectiveSetting[] {
   return Object.entries(settings).map(([key, setting]) => {
-    const { env, aliases, group, kind, choices, bounds, unit, secret, description } = setting
+    const { env, group, kind, choices, bounds, unit, secret, description } = setting
     const { minimum, maximum } = bounds
     const text = loaded?.given[env] ?? setting.default ?? ''
     return {
       name: env,
-      aliases,
+      aliases: aliasesOf(env).map(({ name }) => name),
       group,
       type: TYPES[kind] ?? kind,
       values: [...choices, minimum && `at least ${minimum}`, maximum && `at most ${maximum}`]
@@ -85,7 +86,30 @@ export function settingsPage(): string {
       '',
     ].join('\n'),
   )
-  return [PAGE_HEAD, ...sections].join('\n')
+  return [PAGE_HEAD.replace('SECRETS', secretNames()), ...sections, ...aliasSection()].join('\n')
+}
+
+const secretNames = (): string =>
+  Object.values(settings)
+    .filter(({ secret }) => secret)
+    .map(({ env }) => `\`${env}\``)
+    .join(', ')
+
+/** The names of other programs, so that a person who moves finds them on one page. */
+function aliasSection(): string[] {
+  const rows = ALIASES.map(({ program, name, of }) => `| ${program} | \`${name}\` | \`${of}\` |`)
+  return [
+    '## Names of other programs\n',
+    'They count where the setting itself is not set. `wsproxy config` shows which name gave the value.\n',
+    '| Program | Name | Setting |',
+    '|---|---|---|',
+    ...rows,
+    '',
+    `Accepted, and ignored with a warning: ${Object.keys(WITHOUT_SETTING)
+      .map((name) => `\`${name}\``)
+      .join(', ')}.`,
+    '',
+  ]
 }
 
 function pageRow({ name, aliases, type, values, unit, default: written, description }: EffectiveSetting): string {

@@ -13,14 +13,11 @@ interface Declaration<D extends string | undefined> extends Bounds {
   /** What an integer counts, for the reference page. */
   readonly unit?: string
   readonly secret?: boolean
-  /** Names that the predecessor of the run door used. The lowest precedence. */
-  readonly aliases?: readonly string[]
 }
 
 /** A setting without its group. */
 interface Declared<T> {
   readonly env: string
-  readonly aliases: readonly string[]
   readonly kind: Kind
   /** Empty: any value of the kind. */
   readonly choices: readonly string[]
@@ -98,11 +95,39 @@ function parseRedisUrl(text: string): string | undefined {
 const parseHttpUrl = (text: string): string | undefined =>
   URL.canParse(text) && /^https?:$/.test(new URL(text).protocol) ? text : undefined
 
+const BOOLEANS: Readonly<Record<string, boolean>> = {
+  ...{ true: true, yes: true, on: true, 1: true },
+  ...{ false: false, no: false, off: false, 0: false },
+}
+const parseBoolean = (text: string): boolean | undefined => BOOLEANS[text.toLowerCase()]
+
+const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
+type Level = (typeof LEVELS)[number]
+const LEVEL_WORDS: Readonly<Record<string, Level>> = {
+  warning: 'warn',
+  critical: 'fatal',
+  off: 'silent',
+  none: 'silent',
+}
+
+/**
+ * Parses a level in any case, or a list of directives as Rust programs read it
+ * (`info,wsproxy=debug`): the directive of wsproxy wins over the general one, and other targets do
+ * not count. Returns undefined when neither is there.
+ */
+function parseLevel(text: string): Level | undefined {
+  const directives = text.split(',').map((each) => each.trim().toLowerCase())
+  const own = directives.map((each) => /^wsproxy=(\w+)$/.exec(each)?.[1]).find((each) => each !== undefined)
+  const word = own ?? directives.find((each) => /^\w+$/.test(each)) ?? ''
+  return LEVELS.find((each) => each === word) ?? LEVEL_WORDS[word]
+}
+
 /** For each kind: how text is parsed, and what the text should have been where that fails. */
 const KINDS = {
   string: { parse: (text: string) => text, expected: 'text' },
   choice: { parse: (text: string) => text, expected: 'one of its choices' },
-  boolean: { parse: (text: string) => text === 'true', expected: 'true or false' },
+  boolean: { parse: parseBoolean, expected: 'true or false, 1 or 0, yes or no, on or off' },
+  level: { parse: parseLevel, expected: `one of ${LEVELS.join(', ')}` },
   integer: { parse: parseInteger, expected: 'an integer' },
   duration: { parse: parseDuration, expected: 'a duration such as 500ms, 5s, 1m30s or plain seconds' },
   size: { parse: parseSize, expected: 'a size such as 64KB, 10MiB or plain bytes' },
@@ -126,7 +151,7 @@ export interface Requirement extends Bounds {
 
 /** Converts the text of a setting. The generated validation calls it (`npm run generate`). */
 export function convert(text: string, { kind, choices, minimum = '0', maximum }: Requirement): Conversion {
-  if (choices?.includes(text) === false) return { problem: `must be one of ${choices.join(', ')}` }
+  if (kind === 'choice' && choices?.includes(text) === false) return { problem: `must be one of ${choices.join(', ')}` }
   const { parse, expected } = KINDS[kind]
   const value = parse(text)
   if (value === undefined) return { problem: `must be ${expected}` }
@@ -144,15 +169,16 @@ type Value<T, D> = D extends string ? T : T | undefined
 const declare =
   <T>(kind: Kind, choices: readonly string[] = []) =>
   <const D extends string | undefined>(env: string, declaration: Declaration<D>): Declared<Value<T, D>> => {
-    const { default: written, description, unit = PLAIN_UNITS[kind] ?? '', secret = false, aliases = [] } = declaration
+    const { default: written, description, unit = PLAIN_UNITS[kind] ?? '', secret = false } = declaration
     const { minimum, maximum } = declaration
     const bounds = { ...(minimum !== undefined && { minimum }), ...(maximum !== undefined && { maximum }) }
-    return { env, aliases, kind, choices, default: written, bounds, unit, description, secret }
+    return { env, kind, choices, default: written, bounds, unit, description, secret }
   }
 
 export const string = declare<string>('string')
 export const oneOf = <const T extends readonly string[]>(choices: T) => declare<T[number]>('choice', choices)
 export const boolean = declare<boolean>('boolean', ['true', 'false'])
+export const level = declare<Level>('level', LEVELS)
 export const integer = declare<number>('integer')
 /** In milliseconds. */
 export const duration = declare<number>('duration')

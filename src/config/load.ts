@@ -1,5 +1,6 @@
-import { CLIENT_TOKEN, environment } from './env.ts'
+import { environment } from './env.ts'
 import { problemsBetween } from './rules.ts'
+import { findTexts } from './sources.ts'
 import { type Config, settings } from './table.ts'
 import { validateSettings } from './validate.gen.ts'
 
@@ -15,13 +16,14 @@ export class ConfigError extends Error {
 
 export interface Loaded {
   readonly config: Config
-  /** The variable that each value came from, or `default`. */
+  /** The variables that each value came from, or `default`. */
   readonly sources: Readonly<Record<keyof Config, string>>
   /** The text of each setting that is set, by its name without the prefix. */
   readonly given: Readonly<Record<string, string>>
+  /** What is set and not used, or probably misspelt; one line each. */
+  readonly notices: readonly string[]
 }
 
-const PREFIX = 'WSPROXY_'
 const ENTRIES = Object.entries(settings) as [keyof Config, (typeof settings)[keyof Config]][]
 
 /**
@@ -30,14 +32,10 @@ const ENTRIES = Object.entries(settings) as [keyof Config, (typeof settings)[key
  * @throws ConfigError with all problems: bad values, unknown `WSPROXY_*` names, contradictions.
  */
 export function loadConfig(env: NodeJS.ProcessEnv = environment()): Loaded {
-  const problems = unknownNames(env)
-  const given: Record<string, string> = {}
-  const sources: Record<string, string> = {}
-  for (const [key, { env: name, aliases }] of ENTRIES) {
-    const source = [PREFIX + name, name, ...aliases].find((each) => env[each] !== undefined && env[each] !== '')
-    sources[key] = source ?? 'default'
-    if (source !== undefined) given[name] = env[source]!
-  }
+  const { given, from, problems, notices } = findTexts(
+    env,
+    ENTRIES.map(([, setting]) => setting),
+  )
   // The validation fills in the defaults and replaces each text with its value.
   const values: Record<string, unknown> = { ...given }
   validateSettings(values)
@@ -45,18 +43,15 @@ export function loadConfig(env: NodeJS.ProcessEnv = environment()): Loaded {
   for (const { instancePath, message } of validateSettings.errors ?? []) {
     const [key, { env: name, secret }] = ENTRIES.find(([, each]) => each.env === instancePath.slice(1))!
     invalid.add(key)
-    problems.push(`${name}: ${message}${secret ? '' : ` (it is ${JSON.stringify(given[name])})`}`)
+    problems.push(`${name}: ${message}${secret ? '' : ` (it is ${JSON.stringify(given[name])})`}${origin(name, from)}`)
   }
   const config = Object.freeze(Object.fromEntries(ENTRIES.map(([key, { env }]) => [key, values[env]])))
   problems.push(...problemsBetween(config as unknown as Config, invalid))
   if (problems.length > 0) throw new ConfigError(problems)
-  return { config: config as unknown as Config, sources: sources as Loaded['sources'], given }
+  const sources = Object.fromEntries(ENTRIES.map(([key, { env: name }]) => [key, from[name] ?? 'default']))
+  return { config: config as unknown as Config, sources: sources as Loaded['sources'], given, notices }
 }
 
-/** A problem for each name with our prefix that is no setting: it is probably misspelt. */
-function unknownNames(env: NodeJS.ProcessEnv): string[] {
-  const known = new Set([CLIENT_TOKEN, ...ENTRIES.map(([, each]) => PREFIX + each.env)])
-  return Object.keys(env)
-    .filter((name) => name.startsWith(PREFIX) && !known.has(name))
-    .map((name) => `${name}: no such setting ("wsproxy config --markdown -" lists all of them)`)
-}
+/** Names the variable where the text of a setting came from another name. */
+const origin = (name: string, from: Readonly<Record<string, string>>): string =>
+  from[name] === name || from[name] === undefined ? '' : `, from ${from[name]}`

@@ -1,14 +1,41 @@
-import { boolean, duration, group, list, redisUrl, string } from './kinds.ts'
+import { boolean, duration, group, integer, list, redisUrl, string } from './kinds.ts'
 
 /** The settings of Redis: where it is, and what the gateway does there. */
 export const redisSettings = group('Redis', {
   redisUrl: redisUrl('REDIS_URL', {
     default: undefined,
-    aliases: ['PREFLIGHT_REDIS_URL'],
     secret: true,
     description:
       'Redis or Valkey, version 6 or later: `redis://[user:password@]host[:port][/db]` or `rediss://`. ' +
       'Unset: an embedded server, except in production.',
+  }),
+  redisHost: string('REDIS_HOST', {
+    default: undefined,
+    description: 'Host of the Redis server, where `REDIS_URL` is not set.',
+  }),
+  redisPort: integer('REDIS_PORT', {
+    default: undefined,
+    minimum: '1',
+    maximum: '65535',
+    description: 'Port of the Redis server, where `REDIS_URL` is not set. Unset: 6379.',
+  }),
+  redisUsername: string('REDIS_USERNAME', {
+    default: undefined,
+    description: 'Redis user, where `REDIS_URL` names none.',
+  }),
+  redisPassword: string('REDIS_PASSWORD', {
+    default: undefined,
+    secret: true,
+    description: 'Password of the Redis user, where `REDIS_URL` has none.',
+  }),
+  redisDb: integer('REDIS_DB', {
+    default: undefined,
+    unit: 'database',
+    description: 'Number of the database, where `REDIS_URL` names none.',
+  }),
+  redisTls: boolean('REDIS_TLS', {
+    default: 'false',
+    description: 'Use TLS with `REDIS_HOST`. An address in `REDIS_URL` says it by `rediss://`.',
   }),
   redisSentinels: list('REDIS_SENTINELS', {
     default: '',

@@ -1,9 +1,12 @@
 import type { Setting } from './kinds.ts'
-import { address, boolean, duration, group, httpUrl, integer, list, oneOf, size, string } from './kinds.ts'
+import { address, boolean, duration, group, integer, list, oneOf, size, string } from './kinds.ts'
 import { liveSettings } from './live.ts'
 import { livenessSettings } from './liveness.ts'
 import { preflightSettings } from './preflight.ts'
 import { redisSettings } from './redis.ts'
+import { runSettings } from './run.ts'
+import { sessionSettings } from './session.ts'
+import { telemetrySettings } from './telemetry.ts'
 
 const serverSettings = group('Server', {
   nodeEnv: oneOf(['production', 'development', 'test'])('NODE_ENV', {
@@ -12,8 +15,16 @@ const serverSettings = group('Server', {
   }),
   listenAddr: address('LISTEN_ADDR', {
     default: '127.0.0.1:8080',
-    aliases: ['PREFLIGHT_LISTEN_ADDR'],
     description: 'Address and port of the listener (`host:port`; `:port` for all addresses).',
+  }),
+  port: integer('PORT', {
+    default: undefined,
+    maximum: '65535',
+    description: 'Port of the listener on all addresses, or on `HOST`, as platforms set it. `LISTEN_ADDR` wins.',
+  }),
+  host: string('HOST', {
+    default: undefined,
+    description: 'Address of the listener: an IP address or `localhost`. A host name is ignored. `LISTEN_ADDR` wins.',
   }),
   adminPort: integer('ADMIN_PORT', {
     default: undefined,
@@ -74,7 +85,6 @@ const connectSettings = group('Tokens and origins', {
   }),
   allowedOrigins: list('ALLOWED_ORIGINS', {
     default: '',
-    aliases: ['PREFLIGHT_ALLOWED_ORIGINS'],
     description:
       'Origins that may connect: `https://app.example.org`, hosts, `*.example.org`, `null`, `file://`. Empty or `*`: any.',
   }),
@@ -126,7 +136,6 @@ const limitSettings = group('Limits', {
   }),
   maxMessageBytes: size('MAX_MESSAGE_SIZE', {
     default: undefined,
-    aliases: ['PREFLIGHT_MAX_MESSAGE_SIZE'],
     minimum: '1',
     maximum: '64MiB',
     description: 'Largest client frame. Unset: 1 MiB on the session door, 64 KiB on the run and live doors.',
@@ -151,92 +160,6 @@ const limitSettings = group('Limits', {
   upstreamBufferBytes: size('UPSTREAM_BUFFER_BYTES', {
     default: '64MiB',
     description: 'Bytes of client frames that are held or not yet confirmed by Redis, all sockets together.',
-  }),
-})
-
-const sessionSettings = group('Session door', {
-  sessionUpstream: boolean('SESSION_UPSTREAM', {
-    default: 'true',
-    description: 'Publish client frames to `session:<id>:up`.',
-  }),
-  sessionFlowSignal: boolean('SESSION_FLOW_SIGNAL', {
-    default: 'false',
-    description: 'Report slow clients to agents: key `session:<id>:flow`, changes on channel `session:<id>:ctl`.',
-  }),
-  sessionRate: integer('SESSION_RATE', {
-    default: '100',
-    unit: 'frames/s',
-    description: 'Client frames per second and socket. 0: no limit.',
-  }),
-  sessionRateBurst: integer('SESSION_RATE_BURST', {
-    default: '200',
-    minimum: '1',
-    unit: 'frames',
-    description: 'Client frames that one socket may send at once.',
-  }),
-  sessionIdleTimeoutMs: duration('SESSION_IDLE_TIMEOUT', {
-    default: '0',
-    description: 'A socket without traffic in either direction for this long is closed with 4408. 0: never.',
-  }),
-  streamEndTimeoutMs: duration('STREAM_END_TIMEOUT', {
-    default: '60s',
-    description: 'A socket without traffic for this long after `stream_end` is closed with 1000. 0: never.',
-  }),
-})
-
-const runSettings = group('Run door', {
-  runAuth: oneOf(['none', 'bearer'])('RUN_AUTH', {
-    default: 'none',
-    description: 'With `bearer`, the door requires the token in key `run:<id>:auth`, by the rules of session tokens.',
-  }),
-  runKeyPrefix: string('RUN_KEY_PREFIX', {
-    default: '',
-    description: 'Text with which every run id begins; the door refuses other ids. Empty: every hash may be a run.',
-  }),
-  runPingIntervalMs: duration('RUN_PING_INTERVAL', {
-    default: '30s',
-    minimum: '100ms',
-    aliases: ['PREFLIGHT_PING_INTERVAL'],
-    description: 'How often a socket gets `{"type":"ping"}`. The first one comes earlier, at random.',
-  }),
-  runPongTimeoutMs: duration('RUN_PONG_TIMEOUT', {
-    default: '65s',
-    minimum: '200ms',
-    aliases: ['PREFLIGHT_PONG_TIMEOUT'],
-    description: 'A client that sends no frame for this long is closed with 4408. Protocol pongs do not count.',
-  }),
-  runResyncIntervalMs: duration('RUN_RESYNC_INTERVAL', {
-    default: '30s',
-    description: 'How often a run is read again without an event, in case Redis lost a notification. 0: never.',
-  }),
-  runRedisMaxRetries: integer('RUN_REDIS_MAX_RETRIES', {
-    default: '5',
-    unit: 'reads',
-    description: 'Consecutive failed reads of a run after which its sockets are closed with 1013. 0: never.',
-  }),
-  runChecklistModule: string('RUN_CHECKLIST_MODULE', {
-    default: undefined,
-    description:
-      'Path of a JavaScript module that replaces the checklist. Its default export is `{key: (fields: Map) => boolean}`.',
-  }),
-})
-
-const telemetrySettings = group('Logs, metrics and traces', {
-  logLevel: oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])('LOG_LEVEL', {
-    default: 'info',
-    aliases: ['PREFLIGHT_LOG_LEVEL'],
-    description: 'Lowest level that is logged. Logs are JSON lines on stdout.',
-  }),
-  metricsEnabled: boolean('METRICS_ENABLED', {
-    default: 'true',
-    aliases: ['PREFLIGHT_METRICS_ENABLED'],
-    description: 'Serve `/metrics`.',
-  }),
-  otelExporterOtlpEndpoint: httpUrl('OTEL_EXPORTER_OTLP_ENDPOINT', {
-    default: undefined,
-    secret: true,
-    description:
-      'Collector for traces (OTLP over HTTP, path `/v1/traces`): one span per handshake and client frame. Unset: off.',
   }),
 })
 

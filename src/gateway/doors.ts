@@ -18,9 +18,6 @@ export interface DoorParts {
   readonly log: Logger
 }
 
-/** Longest time that the read of a run may take. */
-const RUN_READ_MS = 500
-
 /**
  * Builds the session door and joins it to Redis. `flow` is undefined when the flow signal is off.
  */
@@ -42,7 +39,7 @@ export function sessionDoor({ config, core, metrics }: DoorParts, flow: FlowSign
 /** Builds the run door and its watches. `database` is the Redis database of the run hashes. */
 export function runDoor({ config, core, metrics, log }: DoorParts, checklist: Checklist, database: number): RunDoor {
   const watches = new RunWatches({
-    options: { ...config, readTimeoutMs: RUN_READ_MS },
+    options: config,
     checklist,
     read: (runId) => core.redis.hashes.read(runKey(runId)),
     changed: (topic, frame) => core.delivery.fanOut(topic, frame),

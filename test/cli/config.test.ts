@@ -31,6 +31,17 @@ describe('wsproxy config', () => {
     assert.deepEqual(find('REDIS_URL'), ['REDIS_URL', 'redis://user:***@127.0.0.1:6379', 'REDIS_URL'])
   })
 
+  it('config shows which name gave a value, and complains about names that are nearly ours', async () => {
+    const { status, stdout, complaints } = await run(['config'], {
+      env: { LIVE_WS_PORT: '9107', REDIS_HOST: 'cache', PREFLIGHT_REDIS_PASSWORD: 'hunter2', REDIS_ULR: 'redis://x' },
+    })
+    assert.equal(status, 0)
+    assert.match(stdout, /^LISTEN_ADDR +0\.0\.0\.0:9107 +LIVE_WS_PORT$/m)
+    assert.match(stdout, /^REDIS_URL +redis:\/\/:\*\*\*@cache:6379 +REDIS_HOST, PREFLIGHT_REDIS_PASSWORD$/m)
+    assert.deepEqual(complaints, ['REDIS_ULR: not a setting; did you mean REDIS_URL?'])
+    assert.doesNotMatch(stdout, /hunter/)
+  })
+
   it('config --json prints all settings as JSON', async () => {
     const { status, stdout } = await run(['config', '--json'], { env })
     assert.equal(status, 0)

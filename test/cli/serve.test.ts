@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect as connectTcp } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import { after, afterEach, before, describe, it } from 'node:test'
 import { sessionAuth, sessionDown } from '../../src/contract/names.ts'
 import { Command, killCommands, run, serve } from '../support/cli.ts'
@@ -65,6 +66,30 @@ describe('wsproxy serve', () => {
     assert.equal(stdout, '')
     assert.equal(complaints.length, 1)
     assert.match(complaints[0]!, /^REDIS_URL: /)
+  })
+
+  it('serve listens on all addresses at PORT, as platforms start it', async () => {
+    const port = await freePort()
+    const { command } = await serve({
+      LISTEN_ADDR: '',
+      PORT: String(port),
+      NODE_ENV: 'production',
+      REDIS_URL: redis.url,
+    })
+    await command.prints(new RegExp(`"host":"0\\.0\\.0\\.0","port":${port}`))
+    const address = Object.values(networkInterfaces())
+      .flat()
+      .find((each) => each?.family === 'IPv4' && !each.internal)?.address
+    await ready(`http://${address ?? '127.0.0.1'}:${port}`)
+  })
+
+  it('serve logs one warning for each variable that it does not use', async () => {
+    const { command } = await start({ PORT: '1', MAX_CONECTIONS: '5', REDIS_PORT: 'tcp://10.0.0.1:6379' })
+    const warnings = command.lines.filter((line) => line.includes('"event":"setting"'))
+    assert.deepEqual(
+      warnings.map((line) => JSON.parse(line).msg.split(':')[0]),
+      ['REDIS_PORT', 'PORT', 'MAX_CONECTIONS'],
+    )
   })
 
   it('serve exits with 1 and names the port when the port is taken', async () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { ALIASES } from '../../src/config/aliases.ts'
 import { settings } from '../../src/config/table.ts'
 
 const UNITS: Readonly<Record<string, string>> = { duration: 'Ms', size: 'Bytes' }
@@ -17,7 +18,7 @@ describe('the table of settings', () => {
   })
 
   it('gives no name to two settings', () => {
-    const names = Object.values(settings).flatMap(({ env, aliases }) => [env, ...aliases])
+    const names = [...Object.values(settings).map(({ env }) => env), ...ALIASES.map(({ name }) => name)]
     assert.deepEqual(names.toSorted(), [...new Set(names)].sort())
   })
 })

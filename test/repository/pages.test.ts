@@ -82,8 +82,13 @@ describe('the pages', () => {
   it('the pages name only settings that exist', async () => {
     const { settings } = await import('../../src/config/table.ts')
     /** The pattern of a prefixed name, and what the client reads. */
-    const OTHERS = new Set(['WSPROXY_X', 'WSPROXY_TOKEN'])
-    const known = new Set<string>(Object.values(settings).flatMap(({ env, aliases }) => [env, ...aliases]))
+    const OTHERS = new Set(['WSPROXY_X', 'WSPROXY_TOKEN', 'REDIS_ULR'])
+    const { ALIASES, WITHOUT_SETTING } = await import('../../src/config/aliases.ts')
+    const known = new Set<string>([
+      ...Object.values(settings).flatMap(({ env, secret }) => (secret ? [env, `${env}_FILE`] : [env])),
+      ...ALIASES.map(({ name }) => name),
+      ...Object.keys(WITHOUT_SETTING),
+    ])
     const text = PAGES.map(page).join('\n')
     for (const [, name] of text.matchAll(/`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)(?:=[^`]*)?`/g)) {
       assert.ok(known.has(name!.replace(/^WSPROXY_/, '')) || OTHERS.has(name!), name)

@@ -20,15 +20,13 @@ export interface WatchParts {
   readonly fault: (runId: string, error: Error) => void
 }
 
-export interface WatchOptions extends Pick<Config, 'runResyncIntervalMs' | 'runRedisMaxRetries'> {
-  /** Longest time that a read may take. */
-  readonly readTimeoutMs: number
-}
+export type WatchOptions = Pick<
+  Config,
+  'runResyncIntervalMs' | 'runRedisMaxRetries' | 'runRedisTimeoutMs' | 'runRedisRetryBaseMs' | 'runRedisRetryMaxMs'
+>
 
 /** Events within this time of the last read share one read. A single change is read at once. */
 const COALESCE_MS = 20
-const RETRY_BASE_MS = 250
-const RETRY_MAX_MS = 5000
 const NO_FIELDS: Fields = new Map()
 
 /**
@@ -89,7 +87,7 @@ class Watch {
     try {
       // A server that hangs answers no command and closes no connection. A late answer is ignored,
       // as it may be old.
-      const fields = await within(this.#parts.read(this.#runId), this.#parts.options.readTimeoutMs)
+      const fields = await within(this.#parts.read(this.#runId), this.#parts.options.runRedisTimeoutMs)
       if (this.#stopped) return
       this.#failures = 0
       if (fields === undefined) this.#fault(new Error('the key is not a hash'))
@@ -105,10 +103,11 @@ class Watch {
   }
 
   #next(): void {
-    const { runRedisMaxRetries, runResyncIntervalMs } = this.#parts.options
+    const { runRedisMaxRetries, runRedisRetryBaseMs, runRedisRetryMaxMs, runResyncIntervalMs } = this.#parts.options
     if (this.#failures > 0) {
       if (runRedisMaxRetries > 0 && this.#failures >= runRedisMaxRetries) return this.#parts.gaveUp(this.#topic)
-      return this.#schedule(Math.min(RETRY_MAX_MS, RETRY_BASE_MS * 2 ** this.#failures) * (0.75 + Math.random() / 4))
+      const delayMs = Math.min(runRedisRetryMaxMs, runRedisRetryBaseMs * 2 ** (this.#failures - 1))
+      return this.#schedule(delayMs * (0.75 + Math.random() / 4))
     }
     if (this.#again) return this.touch()
     if (runResyncIntervalMs > 0) this.#schedule(runResyncIntervalMs)

@@ -42,7 +42,14 @@ class World {
 
   constructor(clock: VirtualClock, options: Partial<WatchOptions> = {}, runs = ['run'], checklist?: object) {
     this.watches = new RunWatches({
-      options: { readTimeoutMs: READ_MS, runResyncIntervalMs: 0, runRedisMaxRetries: 0, ...options },
+      options: {
+        runRedisTimeoutMs: READ_MS,
+        runResyncIntervalMs: 0,
+        runRedisMaxRetries: 0,
+        runRedisRetryBaseMs: 500,
+        runRedisRetryMaxMs: 5000,
+        ...options,
+      },
       checklist: (checklist as never) ?? NO_RULES,
       read: (runId) => this.#read(runId, clock),
       changed: (_, frame) => this.frames.push(frame.toString()),

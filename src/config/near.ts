@@ -1,0 +1,44 @@
+/** Names of environment variables that are meant for us, or look so. */
+
+/** Shorter names are near to too many others: HOME is two letters away from HOST. */
+const MIN_LENGTH = 8
+const MAX_DISTANCE = 2
+
+/** Letters to add, to drop, to change, or to swap with their neighbour, to turn `a` into `b`. */
+export function editDistance(a: string, b: string): number {
+  let before: number[] = []
+  let last = Array.from({ length: b.length + 1 }, (_, j) => j)
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const changed = last[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)
+      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1] ? before[j - 2]! + 1 : Infinity
+      row.push(Math.min(changed, swapped, last[j]! + 1, row[j - 1]! + 1))
+    }
+    before = last
+    last = row
+  }
+  return last[b.length]!
+}
+
+/** The known name that is at most two letters away, the nearest first; undefined when none is. */
+export function nearest(name: string, known: Iterable<string>): string | undefined {
+  let found: string | undefined
+  let least = MAX_DISTANCE + 1
+  if (name.length < MIN_LENGTH) return undefined
+  for (const each of known) {
+    if (Math.abs(each.length - name.length) > MAX_DISTANCE) continue
+    const distance = editDistance(name, each)
+    if (distance < least) [found, least] = [each, distance]
+  }
+  return found
+}
+
+/**
+ * Whether Kubernetes set this variable for a Service (REDIS_PORT=tcp://10.0.0.1:6379,
+ * WSPROXY_SERVICE_HOST), which has nothing to do with a setting of that name.
+ */
+export const isServiceLink = (name: string, value: string): boolean =>
+  (/_PORT(_\d+_(TCP|UDP|SCTP))?$/.test(name) && /^(tcp|udp|sctp):\/\//.test(value)) ||
+  /_PORT_\d+_(TCP|UDP|SCTP)_(PROTO|PORT|ADDR)$/.test(name) ||
+  /_SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)$/.test(name)

@@ -1,0 +1,32 @@
+import { boolean, duration, group, integer } from './kinds.ts'
+
+/** The settings of the session door. */
+export const sessionSettings = group('Session door', {
+  sessionUpstream: boolean('SESSION_UPSTREAM', {
+    default: 'true',
+    description: 'Publish client frames to `session:<id>:up`.',
+  }),
+  sessionFlowSignal: boolean('SESSION_FLOW_SIGNAL', {
+    default: 'false',
+    description: 'Report slow clients to agents: key `session:<id>:flow`, changes on channel `session:<id>:ctl`.',
+  }),
+  sessionRate: integer('SESSION_RATE', {
+    default: '100',
+    unit: 'frames/s',
+    description: 'Client frames per second and socket. 0: no limit.',
+  }),
+  sessionRateBurst: integer('SESSION_RATE_BURST', {
+    default: '200',
+    minimum: '1',
+    unit: 'frames',
+    description: 'Client frames that one socket may send at once.',
+  }),
+  sessionIdleTimeoutMs: duration('SESSION_IDLE_TIMEOUT', {
+    default: '0',
+    description: 'A socket without traffic in either direction for this long is closed with 4408. 0: never.',
+  }),
+  streamEndTimeoutMs: duration('STREAM_END_TIMEOUT', {
+    default: '60s',
+    description: 'A socket without traffic for this long after `stream_end` is closed with 1000. 0: never.',
+  }),
+})

@@ -1,0 +1,20 @@
+import { boolean, group, httpUrl, level } from './kinds.ts'
+
+/** The settings of the logs, metrics and traces. */
+export const telemetrySettings = group('Logs, metrics and traces', {
+  logLevel: level('LOG_LEVEL', {
+    default: 'info',
+    description:
+      'Lowest level that is logged. Logs are JSON lines on stdout. Of `info,wsproxy=debug` the part of wsproxy counts.',
+  }),
+  metricsEnabled: boolean('METRICS_ENABLED', {
+    default: 'true',
+    description: 'Serve `/metrics`.',
+  }),
+  otelExporterOtlpEndpoint: httpUrl('OTEL_EXPORTER_OTLP_ENDPOINT', {
+    default: undefined,
+    secret: true,
+    description:
+      'Collector for traces (OTLP over HTTP, path `/v1/traces`): one span per handshake and client frame. Unset: off.',
+  }),
+})
