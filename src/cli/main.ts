@@ -47,6 +47,14 @@ token
   .option('--ttl <duration>', 'lifetime of the token: seconds, or 90s, 5m, 1h', '60s')
   .action(async (session, options) => (await import('./token.ts')).create(session, options))
 
+const redis = program.command('redis').description('the Redis of the gateway')
+redis
+  .command('acl')
+  .description('print the ACL SETUSER command for a user with the rights that the current settings need')
+  .option('--redis <version>', 'version of the server: 7, or 6 (6.2 and later), which has no selectors', '7')
+  .option('--user <name>', 'name of the user', 'wsproxy')
+  .action(async (options) => (await import('./redis-acl.ts')).redisAcl(options))
+
 program
   .command('doctor')
   .description(

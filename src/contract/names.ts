@@ -127,6 +127,9 @@ const OLDER: Readonly<Record<string, string>> = {
   project_index: PROJECT_INDEX,
 }
 
+/** All channels of `OLDER`. */
+export const olderChannels = (): string[] => Object.values(OLDER).map((each) => prefix + each)
+
 /** The channel on which agents publish to a topic. */
 export const liveChannel = (topic: string): string => prefix + LIVE + topic
 
@@ -171,6 +174,9 @@ export const isInstance = (text: string): boolean => INSTANCE.test(text)
 
 /** Channel on which one instance publishes messages to itself, to test that Redis delivers. */
 export const redisCanary = (instance: string): string => `${prefix}wsproxy:canary:${instance}`
+
+/** Hash that the gateway writes and deletes to find out which keyspace events Redis publishes. */
+export const keyspaceProbe = (random: string): string => `${prefix}wsproxy:probe:${random}`
 
 /** Whether `channel` is the `:down` or `:up` of a session. Those may be sharded. */
 export const isSessionChannel = (channel: string): boolean => channel.startsWith('session:', prefix.length)

@@ -63,6 +63,8 @@ export interface RedisUses {
   readonly canary: boolean
   /** SESSION_FLOW_SIGNAL is on. */
   readonly flowSignal: boolean
+  /** RUN_KEY_PREFIX. */
+  readonly runKeyPrefix: string
   /** RUN_AUTH is bearer. */
   readonly runTokens: boolean
 }

@@ -11,6 +11,7 @@ const COMMANDS = [
   ['token'],
   ['token', 'create'],
   ['config'],
+  ['redis', 'acl'],
 ]
 
 describe('wsproxy', () => {
@@ -69,8 +70,10 @@ describe('wsproxy', () => {
       ['publish', '', '{}'],
       ['publish', 's1', 'not JSON'],
       ['publish', 's1', ''],
-      ['token', 'create', 'a/b'],
+      ['token', 'create', 'a;b'],
       ['token', 'create', 'x'.repeat(201)],
+      ['redis', 'acl', '--redis', '5'],
+      ['redis', 'acl', '--user', 'a b'],
       ['token', 'create', 's1', '--ttl', 'soon'],
       ['token', 'create', 's1', '--ttl', '0'],
       ['token', 'create', 's1', '--ttl', '-5'],

@@ -8,9 +8,7 @@ import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { type BareGateway, bareGatewayFor } from '../support/bare.ts'
 import { connect, refused } from '../support/client.ts'
-import { sample } from '../support/gateway.ts'
 import { blocks } from '../support/operations.ts'
-import { page } from '../support/pages.ts'
 import { freePort } from '../support/ports.ts'
 import { redisFor, type TestRedis, withoutRealRedis } from '../support/redis.ts'
 import { atEnd, scopeOf } from '../support/scope.ts'
@@ -57,47 +55,6 @@ describe('the commands of the pages of operations', {
     await eventually(() => ['closed', 'refused', 'run-fault'].every(logged), 'the lines of the log')
     await run.close()
   }
-
-  it('give a user of Redis all the rights that the gateway needs: a session and a run work, and nothing is denied', async (t) => {
-    const [, rules] = /ACL SETUSER runbook-wsproxy on '>a-password' (.*)$/m.exec(page('docs/operations/redis.md'))!
-    const admin = await redis.client()
-    const words = rules!.replaceAll(/['\\]/g, '').split(' ')
-    await admin.sendCommand(['ACL', 'SETUSER', 'limited', 'on', '>secret', ...words])
-    const url = redis.url.replace('//', '//limited:secret@')
-    const own = bareGatewayFor(t, url, {
-      REDIS_CANARY_INTERVAL: '50ms',
-      SESSION_FLOW_SIGNAL: 'true',
-      REDIS_SET_KEYSPACE_EVENTS: 'true',
-    })
-    await eventually(() => own.gateway.redisReady, 'the gateway to reach Redis as that user')
-    for (const grace of ['one', 'two']) {
-      await admin.set(`session:${grace}:auth`, 'token')
-      const client = await connect(`${own.ws}/a/ws/${grace}`, { token: 'token' })
-      client.send({ type: 'ask' })
-      await admin.publish(`session:${grace}:down`, '{"n":1}')
-      await client.take(1)
-      await client.close()
-    }
-    const run = await connect(`${own.ws}/acl-run`)
-    await run.take(1)
-    await admin.hSet('acl-run', 'timestamps:build_channels', '100')
-    await run.take(2)
-    await run.close()
-    const scrape = async () => (await fetch(`${own.http}/metrics`)).text()
-    await eventually(
-      async () => sample(await scrape(), 'wsproxy_redis_canary_seconds_count') > 0,
-      'a canary to come back',
-    )
-    const text = await scrape()
-    assert.equal(sample(text, 'wsproxy_errors_total', { type: 'redis' }), 0)
-    const doctor = spawnSync(process.execPath, [join(ROOT, 'dist/src/cli/main.js'), 'doctor'], {
-      env: { REDIS_URL: url, MAX_CONNECTIONS: '100' },
-      encoding: 'utf8',
-    })
-    assert.equal(doctor.status, 0, doctor.stdout + doctor.stderr)
-    const denied = (await admin.sendCommand(['ACL', 'LOG'])) as unknown[]
-    assert.deepEqual(denied, [])
-  })
 
   const runnable = blocks('sh runnable')
   it('are many', () => assert.ok(runnable.length >= 25, `${runnable.length}`))

@@ -8,6 +8,7 @@ import {
   privateSession,
   redisCanary,
   runAuth,
+  runKey,
   sessionAuth,
   sessionControl,
   sessionDown,
@@ -65,8 +66,8 @@ const forCanary = (random: string): Need[] => [
   { what: `PUBLISH to ${redisCanary('*')}`, for: 'the canary', args: ['PUBLISH', redisCanary(random), ''] },
 ]
 
-const forRuns = (session: string, { runTokens }: RedisUses): Need[] => [
-  { what: 'HGETALL on run ids', for: 'the run door', args: ['HGETALL', session] },
+const forRuns = (session: string, { runTokens, runKeyPrefix }: RedisUses): Need[] => [
+  { what: 'HGETALL on run ids', for: 'the run door', args: ['HGETALL', runKey(runKeyPrefix + session)] },
   ...(runTokens
     ? [{ what: `GET, DEL, EVAL on ${runAuth('*')}`, for: 'run tokens', args: ['EVAL', SCRIPT, '1', runAuth(session)] }]
     : []),

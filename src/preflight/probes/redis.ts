@@ -29,6 +29,7 @@ export type RedisSettings = Pick<
   | 'redisCanaryIntervalMs'
   | 'sessionFlowSignal'
   | 'runAuth'
+  | 'runKeyPrefix'
 >
 
 /** Gives checks the gateway's own Redis connections: what works for a check works for a socket. */
@@ -45,6 +46,7 @@ export class PreflightRedis implements CheckedRedis {
       sentinels: settings.redisSentinels.length > 0,
       canary: settings.redisCanaryIntervalMs > 0,
       flowSignal: settings.sessionFlowSignal,
+      runKeyPrefix: settings.runKeyPrefix,
       runTokens: settings.runAuth === 'bearer',
     }
   }

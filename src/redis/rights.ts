@@ -1,0 +1,176 @@
+import type { Config } from '../config/table.ts'
+import {
+  cooldown,
+  eventsConfig,
+  isPattern,
+  keyEvents,
+  keyspaceProbe,
+  liveAnswers,
+  liveBus,
+  liveChannel,
+  olderChannels,
+  preflightReports,
+  privateSession,
+  redisCanary,
+  runAuth,
+  runEvents,
+  runKey,
+  sessionAuth,
+  sessionControl,
+  sessionDown,
+  sessionFlow,
+  sessionUp,
+} from '../contract/names.ts'
+
+/** The settings that decide what the gateway does in Redis. */
+export interface RightsOptions
+  extends Pick<
+    Config,
+    | 'redisClusterNodes'
+    | 'redisShardedPubsub'
+    | 'redisCanaryIntervalMs'
+    | 'sessionFlowSignal'
+    | 'runAuth'
+    | 'runKeyPrefix'
+  > {
+  readonly database: number
+}
+
+/** What one feature needs in Redis. Names are glob patterns, as in an ACL. */
+interface Right {
+  readonly feature: string
+  /** Commands without keys and channels. */
+  readonly commands?: readonly string[]
+  /** Commands on keys. */
+  readonly keys?: readonly KeyRight[]
+  /** Channels to subscribe; one with a `*` of its own is a pattern (PSUBSCRIBE). */
+  readonly subscribes?: readonly string[]
+  readonly patterns?: readonly string[]
+  readonly publishes?: readonly string[]
+}
+
+interface KeyRight {
+  readonly commands: string
+  readonly keys: readonly string[]
+  /** Redis 7 can allow reading alone. */
+  readonly readOnly?: true
+}
+
+const TOKEN = 'eval evalsha get del pttl pexpire type'
+
+/** One row for each feature. A new feature adds its own. */
+function rightsOf(options: RightsOptions): Right[] {
+  const { database, redisClusterNodes, redisShardedPubsub, runKeyPrefix } = options
+  const cluster = redisClusterNodes.length > 0
+  const own = privateSession('*')
+  const older = olderChannels()
+  return [
+    { feature: 'connections', commands: ['hello', 'ping', ...(database > 0 ? ['select'] : [])] },
+    { feature: 'the reason of a gap', commands: ['info'] },
+    { feature: 'refusing a demoted master', commands: ['role'] },
+    ...(cluster ? [{ feature: 'the slots of a cluster', commands: ['cluster|slots', 'asking'] }] : []),
+    { feature: 'tokens', keys: [{ commands: TOKEN, keys: [sessionAuth('*')] }] },
+    { feature: 'sessions', subscribes: [sessionDown('*')], publishes: [sessionUp('*')] },
+    ...(options.redisCanaryIntervalMs > 0
+      ? [{ feature: 'the canary', subscribes: [redisCanary('*')], publishes: [redisCanary('*')] }]
+      : []),
+    ...(options.sessionFlowSignal
+      ? [
+          {
+            feature: 'the flow signal',
+            keys: [{ commands: 'eval get set del pttl', keys: [sessionFlow('*')] }],
+            publishes: [sessionControl('*')],
+          },
+        ]
+      : []),
+    {
+      feature: 'runs',
+      keys: [{ commands: 'hgetall hlen exists', keys: [runKey(`${runKeyPrefix}*`)], readOnly: true }],
+      subscribes: [runEvents(database, `${runKeyPrefix}*`)],
+    },
+    ...(options.runAuth === 'bearer'
+      ? [{ feature: 'run tokens', keys: [{ commands: TOKEN, keys: [runAuth('*')] }] }]
+      : []),
+    {
+      feature: 'the probe of keyspace events',
+      keys: [{ commands: 'hset del pexpire', keys: [keyspaceProbe('*')] }],
+      subscribes: [keyEvents(database, keyspaceProbe('*'))],
+    },
+    {
+      feature: 'live topics',
+      subscribes: [liveChannel('*'), ...older.filter((each) => !isPattern(each))],
+      patterns: older.filter(isPattern),
+    },
+    {
+      feature: 'orders between instances',
+      subscribes: [liveBus(), liveAnswers('*')],
+      publishes: [liveBus(), liveAnswers('*')],
+    },
+    {
+      feature: 'checks',
+      commands: ['time', redisShardedPubsub ? 'pubsub|shardnumsub' : 'pubsub|numsub'],
+      keys: [
+        { commands: 'eval get set del exists', keys: [sessionAuth(own)] },
+        { commands: 'hget', keys: [eventsConfig()], readOnly: true },
+        { commands: 'pttl', keys: [cooldown('*', '*')], readOnly: true },
+      ],
+      publishes: [sessionDown(own)],
+    },
+    {
+      feature: 'reports',
+      keys: [
+        {
+          commands: 'eval evalsha hexists hget hgetall hset hincrby expire xadd xtrim xrevrange',
+          keys: [preflightReports(), `{${preflightReports()}}:*`],
+        },
+      ],
+    },
+  ]
+}
+
+const plus = (commands: readonly string[]): string => [...new Set(commands)].map((each) => `+${each}`).join(' ')
+const and = (channels: readonly string[]): string => [...new Set(channels)].map((each) => `&${each}`).join(' ')
+
+/**
+ * Returns the rules of `ACL SETUSER` that give a user exactly what the gateway does with these
+ * settings.
+ * @param version 7: each group of commands has its own keys and channels (selectors). 6 (6.2 or
+ * later) has no selectors: every command may use every key and channel of the list.
+ */
+export function aclRules(options: RightsOptions, version: 6 | 7): string[] {
+  const rights = rightsOf(options)
+  const commands = rights.flatMap((each) => each.commands ?? [])
+  const keys = rights.flatMap((each) => each.keys ?? [])
+  const subscribes = rights.flatMap((each) => each.subscribes ?? [])
+  const patterns = rights.flatMap((each) => each.patterns ?? [])
+  const publishes = rights.flatMap((each) => each.publishes ?? [])
+  const sharded = options.redisShardedPubsub
+  const hear = ['subscribe', 'unsubscribe', ...(sharded ? ['ssubscribe', 'sunsubscribe'] : [])]
+  const hearPatterns = ['psubscribe', 'punsubscribe']
+  const say = ['publish', ...(sharded ? ['spublish'] : [])]
+  const base = ['resetkeys', 'resetchannels', '-@all']
+  if (version === 7) {
+    const on = ({ commands: each, keys: names, readOnly }: KeyRight) =>
+      `(${plus(each.split(' '))} ${names.map((name) => `${readOnly ? '%R' : ''}~${name}`).join(' ')})`
+    // All channels of a command must be allowed by one selector, and the gateway subscribes
+    // channels of all kinds with one SUBSCRIBE.
+    return [
+      ...base,
+      ...plus(commands).split(' '),
+      `(${plus(hear)} ${and(subscribes)})`,
+      `(${plus(hearPatterns)} ${and(patterns)})`,
+      `(${plus(say)} ${and(publishes)})`,
+      ...keys.map(on),
+    ]
+  }
+  const all = [...commands, ...hear, ...hearPatterns, ...say, ...keys.flatMap((each) => each.commands.split(' '))]
+  const names = [...new Set(keys.flatMap((each) => each.keys))].map((each) => `~${each}`)
+  return [...base, ...plus(all).split(' '), ...names, ...and([...subscribes, ...patterns, ...publishes]).split(' ')]
+}
+
+/** Quotes a rule for a shell. */
+const quoted = (rule: string): string => (/^[\w@+:.-]+$/.test(rule) ? rule : `'${rule}'`)
+
+/** Returns the words after `redis-cli` that create the user, quoted for a shell. */
+export const aclCommand = (user: string, password: string, rules: readonly string[]): string =>
+  ['ACL', 'SETUSER', user, 'reset', 'on', `>${password}`, ...rules].map(quoted).join(' ')
