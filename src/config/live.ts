@@ -1,4 +1,4 @@
-import { boolean, duration, group, integer, list, oneOf, string } from './kinds.ts'
+import { boolean, duration, group, integer, list, oneOf, size, string } from './kinds.ts'
 
 /** The settings of the live door. */
 export const liveSettings = group('Live door', {
@@ -23,6 +23,10 @@ export const liveSettings = group('Live door', {
     minimum: '1',
     unit: 'frames',
     description: 'Client frames that one socket may send at once.',
+  }),
+  liveByteRateBytes: size('LIVE_BYTE_RATE', {
+    default: '512KiB',
+    description: 'Bytes of client frames per second and socket. Two seconds of it may come at once. 0: no limit.',
   }),
   liveIdleTimeoutMs: duration('LIVE_IDLE_TIMEOUT', {
     default: '600s',

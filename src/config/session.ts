@@ -1,4 +1,4 @@
-import { boolean, duration, group, integer } from './kinds.ts'
+import { boolean, duration, group, integer, size } from './kinds.ts'
 
 /** The settings of the session door. */
 export const sessionSettings = group('Session door', {
@@ -20,6 +20,10 @@ export const sessionSettings = group('Session door', {
     minimum: '1',
     unit: 'frames',
     description: 'Client frames that one socket may send at once.',
+  }),
+  sessionByteRateBytes: size('SESSION_BYTE_RATE', {
+    default: '8MiB',
+    description: 'Bytes of client frames per second and socket. Two seconds of it may come at once. 0: no limit.',
   }),
   sessionIdleTimeoutMs: duration('SESSION_IDLE_TIMEOUT', {
     default: '0',

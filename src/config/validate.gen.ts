@@ -4,7 +4,7 @@ import type { ValidateFunction } from 'ajv'
 import * as module0 from './kinds.ts'
 
 export const validateSettings: ValidateFunction = validate10;
-const schema11 = {"$id":"settings","type":"object","properties":{"NODE_ENV":{"convert":{"kind":"choice","choices":["production","development","test"]},"default":"development"},"LISTEN_ADDR":{"convert":{"kind":"address"},"default":"127.0.0.1:8080"},"PORT":{"convert":{"kind":"integer","maximum":"65535"}},"HOST":{"convert":{"kind":"string"}},"ADMIN_PORT":{"convert":{"kind":"integer","minimum":"1","maximum":"65535"}},"ADMIN_TOKEN":{"convert":{"kind":"string"}},"FLEET_SECRET":{"convert":{"kind":"string"}},"TRUST_PROXY":{"convert":{"kind":"choice","choices":["none","x-forwarded-for","forwarded","proxy-protocol"]},"default":"none"},"TRUST_PROXY_HOPS":{"convert":{"kind":"integer","minimum":"1","maximum":"32"},"default":"1"},"TRUST_PROXY_CIDR":{"convert":{"kind":"list"},"default":""},"REDIS_URL":{"convert":{"kind":"redisUrl"}},"REDIS_HOST":{"convert":{"kind":"string"}},"REDIS_PORT":{"convert":{"kind":"integer","minimum":"1","maximum":"65535"}},"REDIS_USERNAME":{"convert":{"kind":"string"}},"REDIS_PASSWORD":{"convert":{"kind":"string"}},"REDIS_DB":{"convert":{"kind":"integer"}},"REDIS_TLS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_SENTINELS":{"convert":{"kind":"list"},"default":""},"REDIS_SENTINEL_MASTER":{"convert":{"kind":"string"},"default":"mymaster"},"REDIS_SENTINEL_PASSWORD":{"convert":{"kind":"string"}},"REDIS_CLUSTER_NODES":{"convert":{"kind":"list"},"default":""},"REDIS_KEY_PREFIX":{"convert":{"kind":"string"},"default":""},"REDIS_SHARDED_PUBSUB":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_CANARY_INTERVAL":{"convert":{"kind":"duration"},"default":"2s"},"REDIS_CANARY_TIMEOUT":{"convert":{"kind":"duration","minimum":"100ms"},"default":"6s"},"REDIS_SET_KEYSPACE_EVENTS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"HANDSHAKE_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms"},"default":"5s"},"AUTH_TOKEN_MODE":{"convert":{"kind":"choice","choices":["single-use","reusable"]},"default":"single-use"},"AUTH_RECONNECT_GRACE":{"convert":{"kind":"duration"},"default":"0"},"AUTH_ALLOW_QUERY_TOKEN":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"ALLOWED_ORIGINS":{"convert":{"kind":"list"},"default":""},"REQUIRE_ORIGIN":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"MAX_CONNECTIONS":{"convert":{"kind":"integer","minimum":"1"},"default":"50000"},"RESERVED_CONNECTIONS":{"convert":{"kind":"integer"}},"MAX_CONNECTIONS_PER_IP":{"convert":{"kind":"integer"},"default":"0"},"CONNECT_RATE":{"convert":{"kind":"integer"},"default":"2000"},"CONNECT_RATE_PER_IP":{"convert":{"kind":"integer"},"default":"500"},"REFUSED_RATE_PER_IP":{"convert":{"kind":"integer"},"default":"50"},"REFUSED_OPEN_MAX":{"convert":{"kind":"integer"},"default":"1000"},"MAX_MESSAGE_SIZE":{"convert":{"kind":"size","minimum":"1","maximum":"64MiB"}},"JSON_MAX_DEPTH":{"convert":{"kind":"integer","minimum":"4","maximum":"1000"},"default":"128"},"MAX_BUFFER_SIZE_BYTES":{"convert":{"kind":"size","minimum":"1KiB"},"default":"10MiB"},"UPSTREAM_BUFFER_MESSAGES":{"convert":{"kind":"integer"},"default":"1000"},"UPSTREAM_BUFFER_BYTES":{"convert":{"kind":"size"},"default":"64MiB"},"PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"25s"},"PONG_TIMEOUT":{"convert":{"kind":"duration","minimum":"200ms"},"default":"50s"},"SLOW_CLOSE_GRACE":{"convert":{"kind":"duration"},"default":"5s"},"SHUTDOWN_GRACE_PERIOD":{"convert":{"kind":"duration","minimum":"100ms"},"default":"30s"},"DRAIN_WINDOW":{"convert":{"kind":"duration"},"default":"10s"},"DRAIN_DELAY":{"convert":{"kind":"duration"},"default":"0"},"SESSION_UPSTREAM":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"SESSION_FLOW_SIGNAL":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"SESSION_RATE":{"convert":{"kind":"integer"},"default":"100"},"SESSION_RATE_BURST":{"convert":{"kind":"integer","minimum":"1"},"default":"200"},"SESSION_IDLE_TIMEOUT":{"convert":{"kind":"duration"},"default":"0"},"STREAM_END_TIMEOUT":{"convert":{"kind":"duration"},"default":"60s"},"RUN_AUTH":{"convert":{"kind":"choice","choices":["none","bearer"]},"default":"none"},"RUN_KEY_PREFIX":{"convert":{"kind":"string"},"default":""},"RUN_PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"30s"},"RUN_PONG_TIMEOUT":{"convert":{"kind":"duration","minimum":"200ms"},"default":"65s"},"RUN_RESYNC_INTERVAL":{"convert":{"kind":"duration"},"default":"30s"},"RUN_REDIS_MAX_RETRIES":{"convert":{"kind":"integer"},"default":"5"},"RUN_REDIS_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms"},"default":"500ms"},"RUN_REDIS_RETRY_BASE":{"convert":{"kind":"duration","minimum":"1ms"},"default":"500ms"},"RUN_REDIS_RETRY_MAX":{"convert":{"kind":"duration","minimum":"1ms"},"default":"5s"},"RUN_CHECKLIST_MODULE":{"convert":{"kind":"string"}},"LIVE_TOPICS":{"convert":{"kind":"list"},"default":""},"LIVE_MAX_SUBSCRIPTIONS":{"convert":{"kind":"integer","minimum":"1","maximum":"1000"},"default":"10"},"LIVE_RATE":{"convert":{"kind":"integer"},"default":"20"},"LIVE_RATE_BURST":{"convert":{"kind":"integer","minimum":"1"},"default":"40"},"LIVE_IDLE_TIMEOUT":{"convert":{"kind":"duration"},"default":"600s"},"LIVE_MAX_DROPS":{"convert":{"kind":"integer","minimum":"1"},"default":"5"},"LIVE_COMPRESSION":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"LIVE_REFUSE":{"convert":{"kind":"choice","choices":["close","http"]},"default":"close"},"WS_ALLOWED_ORIGINS":{"convert":{"kind":"list"}},"WS_AUTH_REQUIRED":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"WS_AUTH_TOKEN":{"convert":{"kind":"string"}},"LOG_LEVEL":{"convert":{"kind":"level","choices":["trace","debug","info","warn","error","fatal","silent"]},"default":"info"},"METRICS_ENABLED":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"OTEL_EXPORTER_OTLP_ENDPOINT":{"convert":{"kind":"httpUrl"}},"PREFLIGHT_CHECK_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms","maximum":"2s"},"default":"500ms"},"PREFLIGHT_HTTP_DEPENDENCIES":{"convert":{"kind":"list"},"default":""},"PREFLIGHT_EVENT_TYPES":{"convert":{"kind":"list"},"default":""},"PREFLIGHT_RETENTION":{"convert":{"kind":"duration","minimum":"1h","maximum":"366d"},"default":"30d"},"PREFLIGHT_EXPECTED_RATE":{"convert":{"kind":"size"},"default":"16MiB"},"PREFLIGHT_CHECKS_FOLDER":{"convert":{"kind":"string"}},"SENTRY_DSN":{"convert":{"kind":"string"}}}};
+const schema11 = {"$id":"settings","type":"object","properties":{"NODE_ENV":{"convert":{"kind":"choice","choices":["production","development","test"]},"default":"development"},"LISTEN_ADDR":{"convert":{"kind":"address"},"default":"127.0.0.1:8080"},"PORT":{"convert":{"kind":"integer","maximum":"65535"}},"HOST":{"convert":{"kind":"string"}},"ADMIN_PORT":{"convert":{"kind":"integer","minimum":"1","maximum":"65535"}},"ADMIN_TOKEN":{"convert":{"kind":"string"}},"FLEET_SECRET":{"convert":{"kind":"string"}},"TRUST_PROXY":{"convert":{"kind":"choice","choices":["none","x-forwarded-for","forwarded","proxy-protocol"]},"default":"none"},"TRUST_PROXY_HOPS":{"convert":{"kind":"integer","minimum":"1","maximum":"32"},"default":"1"},"TRUST_PROXY_CIDR":{"convert":{"kind":"list"},"default":""},"REDIS_URL":{"convert":{"kind":"redisUrl"}},"REDIS_HOST":{"convert":{"kind":"string"}},"REDIS_PORT":{"convert":{"kind":"integer","minimum":"1","maximum":"65535"}},"REDIS_USERNAME":{"convert":{"kind":"string"}},"REDIS_PASSWORD":{"convert":{"kind":"string"}},"REDIS_DB":{"convert":{"kind":"integer"}},"REDIS_TLS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_SENTINELS":{"convert":{"kind":"list"},"default":""},"REDIS_SENTINEL_MASTER":{"convert":{"kind":"string"},"default":"mymaster"},"REDIS_SENTINEL_PASSWORD":{"convert":{"kind":"string"}},"REDIS_CLUSTER_NODES":{"convert":{"kind":"list"},"default":""},"REDIS_KEY_PREFIX":{"convert":{"kind":"string"},"default":""},"REDIS_SHARDED_PUBSUB":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_CANARY_INTERVAL":{"convert":{"kind":"duration"},"default":"2s"},"REDIS_CANARY_TIMEOUT":{"convert":{"kind":"duration","minimum":"100ms"},"default":"6s"},"REDIS_SET_KEYSPACE_EVENTS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"HANDSHAKE_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms"},"default":"5s"},"AUTH_TOKEN_MODE":{"convert":{"kind":"choice","choices":["single-use","reusable"]},"default":"single-use"},"AUTH_RECONNECT_GRACE":{"convert":{"kind":"duration"},"default":"0"},"AUTH_ALLOW_QUERY_TOKEN":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"ALLOWED_ORIGINS":{"convert":{"kind":"list"},"default":""},"REQUIRE_ORIGIN":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"MAX_CONNECTIONS":{"convert":{"kind":"integer","minimum":"1"},"default":"50000"},"RESERVED_CONNECTIONS":{"convert":{"kind":"integer"}},"MAX_CONNECTIONS_PER_IP":{"convert":{"kind":"integer"},"default":"0"},"CONNECT_RATE":{"convert":{"kind":"integer"},"default":"2000"},"CONNECT_RATE_PER_IP":{"convert":{"kind":"integer"},"default":"500"},"REFUSED_RATE_PER_IP":{"convert":{"kind":"integer"},"default":"50"},"REFUSED_OPEN_MAX":{"convert":{"kind":"integer"},"default":"1000"},"MAX_MESSAGE_SIZE":{"convert":{"kind":"size","minimum":"1","maximum":"64MiB"}},"JSON_MAX_DEPTH":{"convert":{"kind":"integer","minimum":"4","maximum":"1000"},"default":"128"},"MAX_BUFFER_SIZE_BYTES":{"convert":{"kind":"size","minimum":"1KiB"},"default":"10MiB"},"UPSTREAM_BUFFER_MESSAGES":{"convert":{"kind":"integer"},"default":"1000"},"UPSTREAM_BUFFER_BYTES":{"convert":{"kind":"size"},"default":"64MiB"},"PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"25s"},"PONG_TIMEOUT":{"convert":{"kind":"duration","minimum":"200ms"},"default":"50s"},"SLOW_CLOSE_GRACE":{"convert":{"kind":"duration"},"default":"5s"},"SHUTDOWN_GRACE_PERIOD":{"convert":{"kind":"duration","minimum":"100ms"},"default":"30s"},"DRAIN_WINDOW":{"convert":{"kind":"duration"},"default":"10s"},"DRAIN_DELAY":{"convert":{"kind":"duration"},"default":"0"},"SESSION_UPSTREAM":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"SESSION_FLOW_SIGNAL":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"SESSION_RATE":{"convert":{"kind":"integer"},"default":"100"},"SESSION_RATE_BURST":{"convert":{"kind":"integer","minimum":"1"},"default":"200"},"SESSION_BYTE_RATE":{"convert":{"kind":"size"},"default":"8MiB"},"SESSION_IDLE_TIMEOUT":{"convert":{"kind":"duration"},"default":"0"},"STREAM_END_TIMEOUT":{"convert":{"kind":"duration"},"default":"60s"},"RUN_AUTH":{"convert":{"kind":"choice","choices":["none","bearer"]},"default":"none"},"RUN_KEY_PREFIX":{"convert":{"kind":"string"},"default":""},"RUN_PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"30s"},"RUN_PONG_TIMEOUT":{"convert":{"kind":"duration","minimum":"200ms"},"default":"65s"},"RUN_RESYNC_INTERVAL":{"convert":{"kind":"duration"},"default":"30s"},"RUN_REDIS_MAX_RETRIES":{"convert":{"kind":"integer"},"default":"5"},"RUN_REDIS_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms"},"default":"500ms"},"RUN_REDIS_RETRY_BASE":{"convert":{"kind":"duration","minimum":"1ms"},"default":"500ms"},"RUN_REDIS_RETRY_MAX":{"convert":{"kind":"duration","minimum":"1ms"},"default":"5s"},"RUN_CHECKLIST_MODULE":{"convert":{"kind":"string"}},"LIVE_TOPICS":{"convert":{"kind":"list"},"default":""},"LIVE_MAX_SUBSCRIPTIONS":{"convert":{"kind":"integer","minimum":"1","maximum":"1000"},"default":"10"},"LIVE_RATE":{"convert":{"kind":"integer"},"default":"20"},"LIVE_RATE_BURST":{"convert":{"kind":"integer","minimum":"1"},"default":"40"},"LIVE_BYTE_RATE":{"convert":{"kind":"size"},"default":"512KiB"},"LIVE_IDLE_TIMEOUT":{"convert":{"kind":"duration"},"default":"600s"},"LIVE_MAX_DROPS":{"convert":{"kind":"integer","minimum":"1"},"default":"5"},"LIVE_COMPRESSION":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"LIVE_REFUSE":{"convert":{"kind":"choice","choices":["close","http"]},"default":"close"},"WS_ALLOWED_ORIGINS":{"convert":{"kind":"list"}},"WS_AUTH_REQUIRED":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"WS_AUTH_TOKEN":{"convert":{"kind":"string"}},"LOG_LEVEL":{"convert":{"kind":"level","choices":["trace","debug","info","warn","error","fatal","silent"]},"default":"info"},"METRICS_ENABLED":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"OTEL_EXPORTER_OTLP_ENDPOINT":{"convert":{"kind":"httpUrl"}},"PREFLIGHT_CHECK_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms","maximum":"2s"},"default":"500ms"},"PREFLIGHT_HTTP_DEPENDENCIES":{"convert":{"kind":"list"},"default":""},"PREFLIGHT_EVENT_TYPES":{"convert":{"kind":"list"},"default":""},"PREFLIGHT_RETENTION":{"convert":{"kind":"duration","minimum":"1h","maximum":"366d"},"default":"30d"},"PREFLIGHT_EXPECTED_RATE":{"convert":{"kind":"size"},"default":"16MiB"},"PREFLIGHT_CHECKS_FOLDER":{"convert":{"kind":"string"}},"SENTRY_DSN":{"convert":{"kind":"string"}}}};
 const func2 = module0.convert;
 
 function validate10(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
@@ -132,6 +132,9 @@ data.SESSION_RATE = "100";
 if(data.SESSION_RATE_BURST === undefined){
 data.SESSION_RATE_BURST = "200";
 }
+if(data.SESSION_BYTE_RATE === undefined){
+data.SESSION_BYTE_RATE = "8MiB";
+}
 if(data.SESSION_IDLE_TIMEOUT === undefined){
 data.SESSION_IDLE_TIMEOUT = "0";
 }
@@ -176,6 +179,9 @@ data.LIVE_RATE = "20";
 }
 if(data.LIVE_RATE_BURST === undefined){
 data.LIVE_RATE_BURST = "40";
+}
+if(data.LIVE_BYTE_RATE === undefined){
+data.LIVE_BYTE_RATE = "512KiB";
 }
 if(data.LIVE_IDLE_TIMEOUT === undefined){
 data.LIVE_IDLE_TIMEOUT = "600s";
@@ -997,9 +1003,9 @@ errors++;
 else {
 data["SESSION_RATE_BURST"] = result53.value;
 }
-const result54 = func2(data.SESSION_IDLE_TIMEOUT, schema11.properties.SESSION_IDLE_TIMEOUT.convert);
+const result54 = func2(data.SESSION_BYTE_RATE, schema11.properties.SESSION_BYTE_RATE.convert);
 if(result54.problem !== undefined){
-const err54 = {instancePath:instancePath+"/SESSION_IDLE_TIMEOUT",schemaPath:"#/properties/SESSION_IDLE_TIMEOUT/convert",keyword:"convert",params:{},message:result54.problem};
+const err54 = {instancePath:instancePath+"/SESSION_BYTE_RATE",schemaPath:"#/properties/SESSION_BYTE_RATE/convert",keyword:"convert",params:{},message:result54.problem};
 if(vErrors === null){
 vErrors = [err54];
 }
@@ -1009,11 +1015,11 @@ vErrors.push(err54);
 errors++;
 }
 else {
-data["SESSION_IDLE_TIMEOUT"] = result54.value;
+data["SESSION_BYTE_RATE"] = result54.value;
 }
-const result55 = func2(data.STREAM_END_TIMEOUT, schema11.properties.STREAM_END_TIMEOUT.convert);
+const result55 = func2(data.SESSION_IDLE_TIMEOUT, schema11.properties.SESSION_IDLE_TIMEOUT.convert);
 if(result55.problem !== undefined){
-const err55 = {instancePath:instancePath+"/STREAM_END_TIMEOUT",schemaPath:"#/properties/STREAM_END_TIMEOUT/convert",keyword:"convert",params:{},message:result55.problem};
+const err55 = {instancePath:instancePath+"/SESSION_IDLE_TIMEOUT",schemaPath:"#/properties/SESSION_IDLE_TIMEOUT/convert",keyword:"convert",params:{},message:result55.problem};
 if(vErrors === null){
 vErrors = [err55];
 }
@@ -1023,11 +1029,11 @@ vErrors.push(err55);
 errors++;
 }
 else {
-data["STREAM_END_TIMEOUT"] = result55.value;
+data["SESSION_IDLE_TIMEOUT"] = result55.value;
 }
-const result56 = func2(data.RUN_AUTH, schema11.properties.RUN_AUTH.convert);
+const result56 = func2(data.STREAM_END_TIMEOUT, schema11.properties.STREAM_END_TIMEOUT.convert);
 if(result56.problem !== undefined){
-const err56 = {instancePath:instancePath+"/RUN_AUTH",schemaPath:"#/properties/RUN_AUTH/convert",keyword:"convert",params:{},message:result56.problem};
+const err56 = {instancePath:instancePath+"/STREAM_END_TIMEOUT",schemaPath:"#/properties/STREAM_END_TIMEOUT/convert",keyword:"convert",params:{},message:result56.problem};
 if(vErrors === null){
 vErrors = [err56];
 }
@@ -1037,11 +1043,11 @@ vErrors.push(err56);
 errors++;
 }
 else {
-data["RUN_AUTH"] = result56.value;
+data["STREAM_END_TIMEOUT"] = result56.value;
 }
-const result57 = func2(data.RUN_KEY_PREFIX, schema11.properties.RUN_KEY_PREFIX.convert);
+const result57 = func2(data.RUN_AUTH, schema11.properties.RUN_AUTH.convert);
 if(result57.problem !== undefined){
-const err57 = {instancePath:instancePath+"/RUN_KEY_PREFIX",schemaPath:"#/properties/RUN_KEY_PREFIX/convert",keyword:"convert",params:{},message:result57.problem};
+const err57 = {instancePath:instancePath+"/RUN_AUTH",schemaPath:"#/properties/RUN_AUTH/convert",keyword:"convert",params:{},message:result57.problem};
 if(vErrors === null){
 vErrors = [err57];
 }
@@ -1051,11 +1057,11 @@ vErrors.push(err57);
 errors++;
 }
 else {
-data["RUN_KEY_PREFIX"] = result57.value;
+data["RUN_AUTH"] = result57.value;
 }
-const result58 = func2(data.RUN_PING_INTERVAL, schema11.properties.RUN_PING_INTERVAL.convert);
+const result58 = func2(data.RUN_KEY_PREFIX, schema11.properties.RUN_KEY_PREFIX.convert);
 if(result58.problem !== undefined){
-const err58 = {instancePath:instancePath+"/RUN_PING_INTERVAL",schemaPath:"#/properties/RUN_PING_INTERVAL/convert",keyword:"convert",params:{},message:result58.problem};
+const err58 = {instancePath:instancePath+"/RUN_KEY_PREFIX",schemaPath:"#/properties/RUN_KEY_PREFIX/convert",keyword:"convert",params:{},message:result58.problem};
 if(vErrors === null){
 vErrors = [err58];
 }
@@ -1065,11 +1071,11 @@ vErrors.push(err58);
 errors++;
 }
 else {
-data["RUN_PING_INTERVAL"] = result58.value;
+data["RUN_KEY_PREFIX"] = result58.value;
 }
-const result59 = func2(data.RUN_PONG_TIMEOUT, schema11.properties.RUN_PONG_TIMEOUT.convert);
+const result59 = func2(data.RUN_PING_INTERVAL, schema11.properties.RUN_PING_INTERVAL.convert);
 if(result59.problem !== undefined){
-const err59 = {instancePath:instancePath+"/RUN_PONG_TIMEOUT",schemaPath:"#/properties/RUN_PONG_TIMEOUT/convert",keyword:"convert",params:{},message:result59.problem};
+const err59 = {instancePath:instancePath+"/RUN_PING_INTERVAL",schemaPath:"#/properties/RUN_PING_INTERVAL/convert",keyword:"convert",params:{},message:result59.problem};
 if(vErrors === null){
 vErrors = [err59];
 }
@@ -1079,11 +1085,11 @@ vErrors.push(err59);
 errors++;
 }
 else {
-data["RUN_PONG_TIMEOUT"] = result59.value;
+data["RUN_PING_INTERVAL"] = result59.value;
 }
-const result60 = func2(data.RUN_RESYNC_INTERVAL, schema11.properties.RUN_RESYNC_INTERVAL.convert);
+const result60 = func2(data.RUN_PONG_TIMEOUT, schema11.properties.RUN_PONG_TIMEOUT.convert);
 if(result60.problem !== undefined){
-const err60 = {instancePath:instancePath+"/RUN_RESYNC_INTERVAL",schemaPath:"#/properties/RUN_RESYNC_INTERVAL/convert",keyword:"convert",params:{},message:result60.problem};
+const err60 = {instancePath:instancePath+"/RUN_PONG_TIMEOUT",schemaPath:"#/properties/RUN_PONG_TIMEOUT/convert",keyword:"convert",params:{},message:result60.problem};
 if(vErrors === null){
 vErrors = [err60];
 }
@@ -1093,11 +1099,11 @@ vErrors.push(err60);
 errors++;
 }
 else {
-data["RUN_RESYNC_INTERVAL"] = result60.value;
+data["RUN_PONG_TIMEOUT"] = result60.value;
 }
-const result61 = func2(data.RUN_REDIS_MAX_RETRIES, schema11.properties.RUN_REDIS_MAX_RETRIES.convert);
+const result61 = func2(data.RUN_RESYNC_INTERVAL, schema11.properties.RUN_RESYNC_INTERVAL.convert);
 if(result61.problem !== undefined){
-const err61 = {instancePath:instancePath+"/RUN_REDIS_MAX_RETRIES",schemaPath:"#/properties/RUN_REDIS_MAX_RETRIES/convert",keyword:"convert",params:{},message:result61.problem};
+const err61 = {instancePath:instancePath+"/RUN_RESYNC_INTERVAL",schemaPath:"#/properties/RUN_RESYNC_INTERVAL/convert",keyword:"convert",params:{},message:result61.problem};
 if(vErrors === null){
 vErrors = [err61];
 }
@@ -1107,11 +1113,11 @@ vErrors.push(err61);
 errors++;
 }
 else {
-data["RUN_REDIS_MAX_RETRIES"] = result61.value;
+data["RUN_RESYNC_INTERVAL"] = result61.value;
 }
-const result62 = func2(data.RUN_REDIS_TIMEOUT, schema11.properties.RUN_REDIS_TIMEOUT.convert);
+const result62 = func2(data.RUN_REDIS_MAX_RETRIES, schema11.properties.RUN_REDIS_MAX_RETRIES.convert);
 if(result62.problem !== undefined){
-const err62 = {instancePath:instancePath+"/RUN_REDIS_TIMEOUT",schemaPath:"#/properties/RUN_REDIS_TIMEOUT/convert",keyword:"convert",params:{},message:result62.problem};
+const err62 = {instancePath:instancePath+"/RUN_REDIS_MAX_RETRIES",schemaPath:"#/properties/RUN_REDIS_MAX_RETRIES/convert",keyword:"convert",params:{},message:result62.problem};
 if(vErrors === null){
 vErrors = [err62];
 }
@@ -1121,11 +1127,11 @@ vErrors.push(err62);
 errors++;
 }
 else {
-data["RUN_REDIS_TIMEOUT"] = result62.value;
+data["RUN_REDIS_MAX_RETRIES"] = result62.value;
 }
-const result63 = func2(data.RUN_REDIS_RETRY_BASE, schema11.properties.RUN_REDIS_RETRY_BASE.convert);
+const result63 = func2(data.RUN_REDIS_TIMEOUT, schema11.properties.RUN_REDIS_TIMEOUT.convert);
 if(result63.problem !== undefined){
-const err63 = {instancePath:instancePath+"/RUN_REDIS_RETRY_BASE",schemaPath:"#/properties/RUN_REDIS_RETRY_BASE/convert",keyword:"convert",params:{},message:result63.problem};
+const err63 = {instancePath:instancePath+"/RUN_REDIS_TIMEOUT",schemaPath:"#/properties/RUN_REDIS_TIMEOUT/convert",keyword:"convert",params:{},message:result63.problem};
 if(vErrors === null){
 vErrors = [err63];
 }
@@ -1135,11 +1141,11 @@ vErrors.push(err63);
 errors++;
 }
 else {
-data["RUN_REDIS_RETRY_BASE"] = result63.value;
+data["RUN_REDIS_TIMEOUT"] = result63.value;
 }
-const result64 = func2(data.RUN_REDIS_RETRY_MAX, schema11.properties.RUN_REDIS_RETRY_MAX.convert);
+const result64 = func2(data.RUN_REDIS_RETRY_BASE, schema11.properties.RUN_REDIS_RETRY_BASE.convert);
 if(result64.problem !== undefined){
-const err64 = {instancePath:instancePath+"/RUN_REDIS_RETRY_MAX",schemaPath:"#/properties/RUN_REDIS_RETRY_MAX/convert",keyword:"convert",params:{},message:result64.problem};
+const err64 = {instancePath:instancePath+"/RUN_REDIS_RETRY_BASE",schemaPath:"#/properties/RUN_REDIS_RETRY_BASE/convert",keyword:"convert",params:{},message:result64.problem};
 if(vErrors === null){
 vErrors = [err64];
 }
@@ -1149,12 +1155,11 @@ vErrors.push(err64);
 errors++;
 }
 else {
-data["RUN_REDIS_RETRY_MAX"] = result64.value;
+data["RUN_REDIS_RETRY_BASE"] = result64.value;
 }
-if(data.RUN_CHECKLIST_MODULE !== undefined){
-const result65 = func2(data.RUN_CHECKLIST_MODULE, schema11.properties.RUN_CHECKLIST_MODULE.convert);
+const result65 = func2(data.RUN_REDIS_RETRY_MAX, schema11.properties.RUN_REDIS_RETRY_MAX.convert);
 if(result65.problem !== undefined){
-const err65 = {instancePath:instancePath+"/RUN_CHECKLIST_MODULE",schemaPath:"#/properties/RUN_CHECKLIST_MODULE/convert",keyword:"convert",params:{},message:result65.problem};
+const err65 = {instancePath:instancePath+"/RUN_REDIS_RETRY_MAX",schemaPath:"#/properties/RUN_REDIS_RETRY_MAX/convert",keyword:"convert",params:{},message:result65.problem};
 if(vErrors === null){
 vErrors = [err65];
 }
@@ -1164,12 +1169,12 @@ vErrors.push(err65);
 errors++;
 }
 else {
-data["RUN_CHECKLIST_MODULE"] = result65.value;
+data["RUN_REDIS_RETRY_MAX"] = result65.value;
 }
-}
-const result66 = func2(data.LIVE_TOPICS, schema11.properties.LIVE_TOPICS.convert);
+if(data.RUN_CHECKLIST_MODULE !== undefined){
+const result66 = func2(data.RUN_CHECKLIST_MODULE, schema11.properties.RUN_CHECKLIST_MODULE.convert);
 if(result66.problem !== undefined){
-const err66 = {instancePath:instancePath+"/LIVE_TOPICS",schemaPath:"#/properties/LIVE_TOPICS/convert",keyword:"convert",params:{},message:result66.problem};
+const err66 = {instancePath:instancePath+"/RUN_CHECKLIST_MODULE",schemaPath:"#/properties/RUN_CHECKLIST_MODULE/convert",keyword:"convert",params:{},message:result66.problem};
 if(vErrors === null){
 vErrors = [err66];
 }
@@ -1179,11 +1184,12 @@ vErrors.push(err66);
 errors++;
 }
 else {
-data["LIVE_TOPICS"] = result66.value;
+data["RUN_CHECKLIST_MODULE"] = result66.value;
 }
-const result67 = func2(data.LIVE_MAX_SUBSCRIPTIONS, schema11.properties.LIVE_MAX_SUBSCRIPTIONS.convert);
+}
+const result67 = func2(data.LIVE_TOPICS, schema11.properties.LIVE_TOPICS.convert);
 if(result67.problem !== undefined){
-const err67 = {instancePath:instancePath+"/LIVE_MAX_SUBSCRIPTIONS",schemaPath:"#/properties/LIVE_MAX_SUBSCRIPTIONS/convert",keyword:"convert",params:{},message:result67.problem};
+const err67 = {instancePath:instancePath+"/LIVE_TOPICS",schemaPath:"#/properties/LIVE_TOPICS/convert",keyword:"convert",params:{},message:result67.problem};
 if(vErrors === null){
 vErrors = [err67];
 }
@@ -1193,11 +1199,11 @@ vErrors.push(err67);
 errors++;
 }
 else {
-data["LIVE_MAX_SUBSCRIPTIONS"] = result67.value;
+data["LIVE_TOPICS"] = result67.value;
 }
-const result68 = func2(data.LIVE_RATE, schema11.properties.LIVE_RATE.convert);
+const result68 = func2(data.LIVE_MAX_SUBSCRIPTIONS, schema11.properties.LIVE_MAX_SUBSCRIPTIONS.convert);
 if(result68.problem !== undefined){
-const err68 = {instancePath:instancePath+"/LIVE_RATE",schemaPath:"#/properties/LIVE_RATE/convert",keyword:"convert",params:{},message:result68.problem};
+const err68 = {instancePath:instancePath+"/LIVE_MAX_SUBSCRIPTIONS",schemaPath:"#/properties/LIVE_MAX_SUBSCRIPTIONS/convert",keyword:"convert",params:{},message:result68.problem};
 if(vErrors === null){
 vErrors = [err68];
 }
@@ -1207,11 +1213,11 @@ vErrors.push(err68);
 errors++;
 }
 else {
-data["LIVE_RATE"] = result68.value;
+data["LIVE_MAX_SUBSCRIPTIONS"] = result68.value;
 }
-const result69 = func2(data.LIVE_RATE_BURST, schema11.properties.LIVE_RATE_BURST.convert);
+const result69 = func2(data.LIVE_RATE, schema11.properties.LIVE_RATE.convert);
 if(result69.problem !== undefined){
-const err69 = {instancePath:instancePath+"/LIVE_RATE_BURST",schemaPath:"#/properties/LIVE_RATE_BURST/convert",keyword:"convert",params:{},message:result69.problem};
+const err69 = {instancePath:instancePath+"/LIVE_RATE",schemaPath:"#/properties/LIVE_RATE/convert",keyword:"convert",params:{},message:result69.problem};
 if(vErrors === null){
 vErrors = [err69];
 }
@@ -1221,11 +1227,11 @@ vErrors.push(err69);
 errors++;
 }
 else {
-data["LIVE_RATE_BURST"] = result69.value;
+data["LIVE_RATE"] = result69.value;
 }
-const result70 = func2(data.LIVE_IDLE_TIMEOUT, schema11.properties.LIVE_IDLE_TIMEOUT.convert);
+const result70 = func2(data.LIVE_RATE_BURST, schema11.properties.LIVE_RATE_BURST.convert);
 if(result70.problem !== undefined){
-const err70 = {instancePath:instancePath+"/LIVE_IDLE_TIMEOUT",schemaPath:"#/properties/LIVE_IDLE_TIMEOUT/convert",keyword:"convert",params:{},message:result70.problem};
+const err70 = {instancePath:instancePath+"/LIVE_RATE_BURST",schemaPath:"#/properties/LIVE_RATE_BURST/convert",keyword:"convert",params:{},message:result70.problem};
 if(vErrors === null){
 vErrors = [err70];
 }
@@ -1235,11 +1241,11 @@ vErrors.push(err70);
 errors++;
 }
 else {
-data["LIVE_IDLE_TIMEOUT"] = result70.value;
+data["LIVE_RATE_BURST"] = result70.value;
 }
-const result71 = func2(data.LIVE_MAX_DROPS, schema11.properties.LIVE_MAX_DROPS.convert);
+const result71 = func2(data.LIVE_BYTE_RATE, schema11.properties.LIVE_BYTE_RATE.convert);
 if(result71.problem !== undefined){
-const err71 = {instancePath:instancePath+"/LIVE_MAX_DROPS",schemaPath:"#/properties/LIVE_MAX_DROPS/convert",keyword:"convert",params:{},message:result71.problem};
+const err71 = {instancePath:instancePath+"/LIVE_BYTE_RATE",schemaPath:"#/properties/LIVE_BYTE_RATE/convert",keyword:"convert",params:{},message:result71.problem};
 if(vErrors === null){
 vErrors = [err71];
 }
@@ -1249,11 +1255,11 @@ vErrors.push(err71);
 errors++;
 }
 else {
-data["LIVE_MAX_DROPS"] = result71.value;
+data["LIVE_BYTE_RATE"] = result71.value;
 }
-const result72 = func2(data.LIVE_COMPRESSION, schema11.properties.LIVE_COMPRESSION.convert);
+const result72 = func2(data.LIVE_IDLE_TIMEOUT, schema11.properties.LIVE_IDLE_TIMEOUT.convert);
 if(result72.problem !== undefined){
-const err72 = {instancePath:instancePath+"/LIVE_COMPRESSION",schemaPath:"#/properties/LIVE_COMPRESSION/convert",keyword:"convert",params:{},message:result72.problem};
+const err72 = {instancePath:instancePath+"/LIVE_IDLE_TIMEOUT",schemaPath:"#/properties/LIVE_IDLE_TIMEOUT/convert",keyword:"convert",params:{},message:result72.problem};
 if(vErrors === null){
 vErrors = [err72];
 }
@@ -1263,11 +1269,11 @@ vErrors.push(err72);
 errors++;
 }
 else {
-data["LIVE_COMPRESSION"] = result72.value;
+data["LIVE_IDLE_TIMEOUT"] = result72.value;
 }
-const result73 = func2(data.LIVE_REFUSE, schema11.properties.LIVE_REFUSE.convert);
+const result73 = func2(data.LIVE_MAX_DROPS, schema11.properties.LIVE_MAX_DROPS.convert);
 if(result73.problem !== undefined){
-const err73 = {instancePath:instancePath+"/LIVE_REFUSE",schemaPath:"#/properties/LIVE_REFUSE/convert",keyword:"convert",params:{},message:result73.problem};
+const err73 = {instancePath:instancePath+"/LIVE_MAX_DROPS",schemaPath:"#/properties/LIVE_MAX_DROPS/convert",keyword:"convert",params:{},message:result73.problem};
 if(vErrors === null){
 vErrors = [err73];
 }
@@ -1277,12 +1283,11 @@ vErrors.push(err73);
 errors++;
 }
 else {
-data["LIVE_REFUSE"] = result73.value;
+data["LIVE_MAX_DROPS"] = result73.value;
 }
-if(data.WS_ALLOWED_ORIGINS !== undefined){
-const result74 = func2(data.WS_ALLOWED_ORIGINS, schema11.properties.WS_ALLOWED_ORIGINS.convert);
+const result74 = func2(data.LIVE_COMPRESSION, schema11.properties.LIVE_COMPRESSION.convert);
 if(result74.problem !== undefined){
-const err74 = {instancePath:instancePath+"/WS_ALLOWED_ORIGINS",schemaPath:"#/properties/WS_ALLOWED_ORIGINS/convert",keyword:"convert",params:{},message:result74.problem};
+const err74 = {instancePath:instancePath+"/LIVE_COMPRESSION",schemaPath:"#/properties/LIVE_COMPRESSION/convert",keyword:"convert",params:{},message:result74.problem};
 if(vErrors === null){
 vErrors = [err74];
 }
@@ -1292,12 +1297,11 @@ vErrors.push(err74);
 errors++;
 }
 else {
-data["WS_ALLOWED_ORIGINS"] = result74.value;
+data["LIVE_COMPRESSION"] = result74.value;
 }
-}
-const result75 = func2(data.WS_AUTH_REQUIRED, schema11.properties.WS_AUTH_REQUIRED.convert);
+const result75 = func2(data.LIVE_REFUSE, schema11.properties.LIVE_REFUSE.convert);
 if(result75.problem !== undefined){
-const err75 = {instancePath:instancePath+"/WS_AUTH_REQUIRED",schemaPath:"#/properties/WS_AUTH_REQUIRED/convert",keyword:"convert",params:{},message:result75.problem};
+const err75 = {instancePath:instancePath+"/LIVE_REFUSE",schemaPath:"#/properties/LIVE_REFUSE/convert",keyword:"convert",params:{},message:result75.problem};
 if(vErrors === null){
 vErrors = [err75];
 }
@@ -1307,12 +1311,12 @@ vErrors.push(err75);
 errors++;
 }
 else {
-data["WS_AUTH_REQUIRED"] = result75.value;
+data["LIVE_REFUSE"] = result75.value;
 }
-if(data.WS_AUTH_TOKEN !== undefined){
-const result76 = func2(data.WS_AUTH_TOKEN, schema11.properties.WS_AUTH_TOKEN.convert);
+if(data.WS_ALLOWED_ORIGINS !== undefined){
+const result76 = func2(data.WS_ALLOWED_ORIGINS, schema11.properties.WS_ALLOWED_ORIGINS.convert);
 if(result76.problem !== undefined){
-const err76 = {instancePath:instancePath+"/WS_AUTH_TOKEN",schemaPath:"#/properties/WS_AUTH_TOKEN/convert",keyword:"convert",params:{},message:result76.problem};
+const err76 = {instancePath:instancePath+"/WS_ALLOWED_ORIGINS",schemaPath:"#/properties/WS_ALLOWED_ORIGINS/convert",keyword:"convert",params:{},message:result76.problem};
 if(vErrors === null){
 vErrors = [err76];
 }
@@ -1322,12 +1326,12 @@ vErrors.push(err76);
 errors++;
 }
 else {
-data["WS_AUTH_TOKEN"] = result76.value;
+data["WS_ALLOWED_ORIGINS"] = result76.value;
 }
 }
-const result77 = func2(data.LOG_LEVEL, schema11.properties.LOG_LEVEL.convert);
+const result77 = func2(data.WS_AUTH_REQUIRED, schema11.properties.WS_AUTH_REQUIRED.convert);
 if(result77.problem !== undefined){
-const err77 = {instancePath:instancePath+"/LOG_LEVEL",schemaPath:"#/properties/LOG_LEVEL/convert",keyword:"convert",params:{},message:result77.problem};
+const err77 = {instancePath:instancePath+"/WS_AUTH_REQUIRED",schemaPath:"#/properties/WS_AUTH_REQUIRED/convert",keyword:"convert",params:{},message:result77.problem};
 if(vErrors === null){
 vErrors = [err77];
 }
@@ -1337,11 +1341,12 @@ vErrors.push(err77);
 errors++;
 }
 else {
-data["LOG_LEVEL"] = result77.value;
+data["WS_AUTH_REQUIRED"] = result77.value;
 }
-const result78 = func2(data.METRICS_ENABLED, schema11.properties.METRICS_ENABLED.convert);
+if(data.WS_AUTH_TOKEN !== undefined){
+const result78 = func2(data.WS_AUTH_TOKEN, schema11.properties.WS_AUTH_TOKEN.convert);
 if(result78.problem !== undefined){
-const err78 = {instancePath:instancePath+"/METRICS_ENABLED",schemaPath:"#/properties/METRICS_ENABLED/convert",keyword:"convert",params:{},message:result78.problem};
+const err78 = {instancePath:instancePath+"/WS_AUTH_TOKEN",schemaPath:"#/properties/WS_AUTH_TOKEN/convert",keyword:"convert",params:{},message:result78.problem};
 if(vErrors === null){
 vErrors = [err78];
 }
@@ -1351,12 +1356,12 @@ vErrors.push(err78);
 errors++;
 }
 else {
-data["METRICS_ENABLED"] = result78.value;
+data["WS_AUTH_TOKEN"] = result78.value;
 }
-if(data.OTEL_EXPORTER_OTLP_ENDPOINT !== undefined){
-const result79 = func2(data.OTEL_EXPORTER_OTLP_ENDPOINT, schema11.properties.OTEL_EXPORTER_OTLP_ENDPOINT.convert);
+}
+const result79 = func2(data.LOG_LEVEL, schema11.properties.LOG_LEVEL.convert);
 if(result79.problem !== undefined){
-const err79 = {instancePath:instancePath+"/OTEL_EXPORTER_OTLP_ENDPOINT",schemaPath:"#/properties/OTEL_EXPORTER_OTLP_ENDPOINT/convert",keyword:"convert",params:{},message:result79.problem};
+const err79 = {instancePath:instancePath+"/LOG_LEVEL",schemaPath:"#/properties/LOG_LEVEL/convert",keyword:"convert",params:{},message:result79.problem};
 if(vErrors === null){
 vErrors = [err79];
 }
@@ -1366,12 +1371,11 @@ vErrors.push(err79);
 errors++;
 }
 else {
-data["OTEL_EXPORTER_OTLP_ENDPOINT"] = result79.value;
+data["LOG_LEVEL"] = result79.value;
 }
-}
-const result80 = func2(data.PREFLIGHT_CHECK_TIMEOUT, schema11.properties.PREFLIGHT_CHECK_TIMEOUT.convert);
+const result80 = func2(data.METRICS_ENABLED, schema11.properties.METRICS_ENABLED.convert);
 if(result80.problem !== undefined){
-const err80 = {instancePath:instancePath+"/PREFLIGHT_CHECK_TIMEOUT",schemaPath:"#/properties/PREFLIGHT_CHECK_TIMEOUT/convert",keyword:"convert",params:{},message:result80.problem};
+const err80 = {instancePath:instancePath+"/METRICS_ENABLED",schemaPath:"#/properties/METRICS_ENABLED/convert",keyword:"convert",params:{},message:result80.problem};
 if(vErrors === null){
 vErrors = [err80];
 }
@@ -1381,11 +1385,12 @@ vErrors.push(err80);
 errors++;
 }
 else {
-data["PREFLIGHT_CHECK_TIMEOUT"] = result80.value;
+data["METRICS_ENABLED"] = result80.value;
 }
-const result81 = func2(data.PREFLIGHT_HTTP_DEPENDENCIES, schema11.properties.PREFLIGHT_HTTP_DEPENDENCIES.convert);
+if(data.OTEL_EXPORTER_OTLP_ENDPOINT !== undefined){
+const result81 = func2(data.OTEL_EXPORTER_OTLP_ENDPOINT, schema11.properties.OTEL_EXPORTER_OTLP_ENDPOINT.convert);
 if(result81.problem !== undefined){
-const err81 = {instancePath:instancePath+"/PREFLIGHT_HTTP_DEPENDENCIES",schemaPath:"#/properties/PREFLIGHT_HTTP_DEPENDENCIES/convert",keyword:"convert",params:{},message:result81.problem};
+const err81 = {instancePath:instancePath+"/OTEL_EXPORTER_OTLP_ENDPOINT",schemaPath:"#/properties/OTEL_EXPORTER_OTLP_ENDPOINT/convert",keyword:"convert",params:{},message:result81.problem};
 if(vErrors === null){
 vErrors = [err81];
 }
@@ -1395,11 +1400,12 @@ vErrors.push(err81);
 errors++;
 }
 else {
-data["PREFLIGHT_HTTP_DEPENDENCIES"] = result81.value;
+data["OTEL_EXPORTER_OTLP_ENDPOINT"] = result81.value;
 }
-const result82 = func2(data.PREFLIGHT_EVENT_TYPES, schema11.properties.PREFLIGHT_EVENT_TYPES.convert);
+}
+const result82 = func2(data.PREFLIGHT_CHECK_TIMEOUT, schema11.properties.PREFLIGHT_CHECK_TIMEOUT.convert);
 if(result82.problem !== undefined){
-const err82 = {instancePath:instancePath+"/PREFLIGHT_EVENT_TYPES",schemaPath:"#/properties/PREFLIGHT_EVENT_TYPES/convert",keyword:"convert",params:{},message:result82.problem};
+const err82 = {instancePath:instancePath+"/PREFLIGHT_CHECK_TIMEOUT",schemaPath:"#/properties/PREFLIGHT_CHECK_TIMEOUT/convert",keyword:"convert",params:{},message:result82.problem};
 if(vErrors === null){
 vErrors = [err82];
 }
@@ -1409,11 +1415,11 @@ vErrors.push(err82);
 errors++;
 }
 else {
-data["PREFLIGHT_EVENT_TYPES"] = result82.value;
+data["PREFLIGHT_CHECK_TIMEOUT"] = result82.value;
 }
-const result83 = func2(data.PREFLIGHT_RETENTION, schema11.properties.PREFLIGHT_RETENTION.convert);
+const result83 = func2(data.PREFLIGHT_HTTP_DEPENDENCIES, schema11.properties.PREFLIGHT_HTTP_DEPENDENCIES.convert);
 if(result83.problem !== undefined){
-const err83 = {instancePath:instancePath+"/PREFLIGHT_RETENTION",schemaPath:"#/properties/PREFLIGHT_RETENTION/convert",keyword:"convert",params:{},message:result83.problem};
+const err83 = {instancePath:instancePath+"/PREFLIGHT_HTTP_DEPENDENCIES",schemaPath:"#/properties/PREFLIGHT_HTTP_DEPENDENCIES/convert",keyword:"convert",params:{},message:result83.problem};
 if(vErrors === null){
 vErrors = [err83];
 }
@@ -1423,11 +1429,11 @@ vErrors.push(err83);
 errors++;
 }
 else {
-data["PREFLIGHT_RETENTION"] = result83.value;
+data["PREFLIGHT_HTTP_DEPENDENCIES"] = result83.value;
 }
-const result84 = func2(data.PREFLIGHT_EXPECTED_RATE, schema11.properties.PREFLIGHT_EXPECTED_RATE.convert);
+const result84 = func2(data.PREFLIGHT_EVENT_TYPES, schema11.properties.PREFLIGHT_EVENT_TYPES.convert);
 if(result84.problem !== undefined){
-const err84 = {instancePath:instancePath+"/PREFLIGHT_EXPECTED_RATE",schemaPath:"#/properties/PREFLIGHT_EXPECTED_RATE/convert",keyword:"convert",params:{},message:result84.problem};
+const err84 = {instancePath:instancePath+"/PREFLIGHT_EVENT_TYPES",schemaPath:"#/properties/PREFLIGHT_EVENT_TYPES/convert",keyword:"convert",params:{},message:result84.problem};
 if(vErrors === null){
 vErrors = [err84];
 }
@@ -1437,12 +1443,11 @@ vErrors.push(err84);
 errors++;
 }
 else {
-data["PREFLIGHT_EXPECTED_RATE"] = result84.value;
+data["PREFLIGHT_EVENT_TYPES"] = result84.value;
 }
-if(data.PREFLIGHT_CHECKS_FOLDER !== undefined){
-const result85 = func2(data.PREFLIGHT_CHECKS_FOLDER, schema11.properties.PREFLIGHT_CHECKS_FOLDER.convert);
+const result85 = func2(data.PREFLIGHT_RETENTION, schema11.properties.PREFLIGHT_RETENTION.convert);
 if(result85.problem !== undefined){
-const err85 = {instancePath:instancePath+"/PREFLIGHT_CHECKS_FOLDER",schemaPath:"#/properties/PREFLIGHT_CHECKS_FOLDER/convert",keyword:"convert",params:{},message:result85.problem};
+const err85 = {instancePath:instancePath+"/PREFLIGHT_RETENTION",schemaPath:"#/properties/PREFLIGHT_RETENTION/convert",keyword:"convert",params:{},message:result85.problem};
 if(vErrors === null){
 vErrors = [err85];
 }
@@ -1452,13 +1457,11 @@ vErrors.push(err85);
 errors++;
 }
 else {
-data["PREFLIGHT_CHECKS_FOLDER"] = result85.value;
+data["PREFLIGHT_RETENTION"] = result85.value;
 }
-}
-if(data.SENTRY_DSN !== undefined){
-const result86 = func2(data.SENTRY_DSN, schema11.properties.SENTRY_DSN.convert);
+const result86 = func2(data.PREFLIGHT_EXPECTED_RATE, schema11.properties.PREFLIGHT_EXPECTED_RATE.convert);
 if(result86.problem !== undefined){
-const err86 = {instancePath:instancePath+"/SENTRY_DSN",schemaPath:"#/properties/SENTRY_DSN/convert",keyword:"convert",params:{},message:result86.problem};
+const err86 = {instancePath:instancePath+"/PREFLIGHT_EXPECTED_RATE",schemaPath:"#/properties/PREFLIGHT_EXPECTED_RATE/convert",keyword:"convert",params:{},message:result86.problem};
 if(vErrors === null){
 vErrors = [err86];
 }
@@ -1468,17 +1471,48 @@ vErrors.push(err86);
 errors++;
 }
 else {
-data["SENTRY_DSN"] = result86.value;
+data["PREFLIGHT_EXPECTED_RATE"] = result86.value;
 }
-}
-}
-else {
-const err87 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(data.PREFLIGHT_CHECKS_FOLDER !== undefined){
+const result87 = func2(data.PREFLIGHT_CHECKS_FOLDER, schema11.properties.PREFLIGHT_CHECKS_FOLDER.convert);
+if(result87.problem !== undefined){
+const err87 = {instancePath:instancePath+"/PREFLIGHT_CHECKS_FOLDER",schemaPath:"#/properties/PREFLIGHT_CHECKS_FOLDER/convert",keyword:"convert",params:{},message:result87.problem};
 if(vErrors === null){
 vErrors = [err87];
 }
 else {
 vErrors.push(err87);
+}
+errors++;
+}
+else {
+data["PREFLIGHT_CHECKS_FOLDER"] = result87.value;
+}
+}
+if(data.SENTRY_DSN !== undefined){
+const result88 = func2(data.SENTRY_DSN, schema11.properties.SENTRY_DSN.convert);
+if(result88.problem !== undefined){
+const err88 = {instancePath:instancePath+"/SENTRY_DSN",schemaPath:"#/properties/SENTRY_DSN/convert",keyword:"convert",params:{},message:result88.problem};
+if(vErrors === null){
+vErrors = [err88];
+}
+else {
+vErrors.push(err88);
+}
+errors++;
+}
+else {
+data["SENTRY_DSN"] = result88.value;
+}
+}
+}
+else {
+const err89 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err89];
+}
+else {
+vErrors.push(err89);
 }
 errors++;
 }

@@ -38,6 +38,8 @@ export interface SocketDoor {
   readonly compressed?: boolean
   /** Client frames: one in `intervalMs` on average (0: no limit), `burst` at once. */
   readonly rate: { readonly intervalMs: number; readonly burst: number }
+  /** Bytes of client frames, in the same way, with a byte for a frame. Default: no limit. */
+  readonly byteRate?: { readonly intervalMs: number; readonly burst: number }
   readonly idleTimeout: IdleTimeout | undefined
   readonly heartbeat?: Heartbeat
   readonly stats: DoorStats
@@ -45,7 +47,7 @@ export interface SocketDoor {
   opened?(connection: Connection): void
   /** A client sent a text frame within size and rate. `frame` is only valid during the call. */
   receive(connection: Connection, frame: Buffer): void
-  /** A text frame was dropped for the rate. Called at most once in 5 s per socket. */
+  /** A text frame was dropped for one of the rates. Called at most once in 5 s per socket. */
   rateLimited(connection: Connection): void
   /** Called on each change of the level, never twice in a row with the same one. */
   onBackpressure?(connection: Connection, level: BackpressureLevel): void
@@ -137,8 +139,9 @@ export class Connection {
   pinged = false
   idleTimeout: IdleTimeout | undefined
 
-  /** State of the rate limit. Written by `Receiver`. */
+  /** State of the rate limits. Written by `Receiver`. */
   rateFullAt = 0
+  byteRateFullAt = 0
   rateNoticeAt = LONG_AGO
 
   framesIn = 0

@@ -4,8 +4,6 @@ import type { ClientAddress } from '../http/client-address.ts'
 import { networkOf } from '../platform/address.ts'
 import { admit, KeyedRate, rateOf } from '../platform/rate.ts'
 
-export { admit, rateOf }
-
 export interface ConnectLimitsOptions {
   readonly maxConnections: number
   /** Places that only clients with credentials get. Undefined: a tenth of `maxConnections`. */

@@ -1,8 +1,8 @@
 import { closes } from '../contract/codes.ts'
+import { admit } from '../platform/rate.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { type Connection, Phase } from './connection.ts'
 import type { Closer } from './end.ts'
-import { admit } from './limits.ts'
 import { clockMs } from './times.ts'
 
 /** A socket gets at most one notice of its rate limit in this time. */
@@ -37,7 +37,7 @@ export class Receiver {
     if (data.byteLength > (door.maxForgivenBytes ?? door.maxMessageBytes))
       return this.#reject(connection, 'messageTooBig')
     // Before the frame is parsed, so that a frame over the rate costs no more than this.
-    if (!this.#withinRate(connection, now)) return
+    if (!this.#withinRates(connection, data.byteLength, now)) return
     if (data.byteLength > door.maxMessageBytes) {
       this.#metrics.lose('oversize')
       return door.oversized?.(connection)
@@ -55,16 +55,25 @@ export class Receiver {
     this.#closer.end(connection, closes[close])
   }
 
-  #withinRate(connection: Connection, now: number): boolean {
-    const { intervalMs, burst } = connection.door.rate
-    if (intervalMs === 0) return true
-    const fullAt = admit(connection.rateFullAt, now, intervalMs, burst)
-    if (fullAt !== undefined) {
+  /** Asks both rates; 0 means that there is none. Notices a frame over one of them. */
+  #withinRates(connection: Connection, bytes: number, now: number): boolean {
+    const { rate, byteRate } = connection.door
+    if (rate.intervalMs > 0) {
+      const fullAt = admit(connection.rateFullAt, now, rate.intervalMs, rate.burst)
+      if (fullAt === undefined) return this.#overRate(connection, 'frame', now)
       connection.rateFullAt = fullAt
-      return true
     }
+    if (byteRate !== undefined && byteRate.intervalMs > 0) {
+      const fullAt = admit(connection.byteRateFullAt, now, byteRate.intervalMs, byteRate.burst, bytes)
+      if (fullAt === undefined) return this.#overRate(connection, 'bytes', now)
+      connection.byteRateFullAt = fullAt
+    }
+    return true
+  }
+
+  #overRate(connection: Connection, what: 'frame' | 'bytes', now: number): false {
     connection.door.stats.overRate++
-    this.#metrics.rateLimited.frame++
+    this.#metrics.rateLimited[what]++
     this.#metrics.lose('rate_limit')
     if (now - connection.rateNoticeAt >= RATE_NOTICE_MS) {
       connection.rateNoticeAt = now

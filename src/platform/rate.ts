@@ -2,10 +2,10 @@
  * The generic cell rate algorithm (ITU-T I.371). It admits the same events as a bucket of `burst`
  * tokens that gains one every `intervalMs`, and needs one number: the time at which the bucket is
  * full again.
- * @returns that time after one more event at `now`, or undefined when the event is over the limit.
+ * @returns that time after `events` more at `now`, or undefined when the event is over the limit.
  */
-export function admit(fullAt: number, now: number, intervalMs: number, burst: number): number | undefined {
-  const next = Math.max(fullAt, now) + intervalMs
+export function admit(fullAt: number, now: number, intervalMs: number, burst: number, events = 1): number | undefined {
+  const next = Math.max(fullAt, now) + intervalMs * events
   // The tolerance covers rounding: the sum of many intervals differs slightly from their product.
   return next - now > (burst + 1e-3) * intervalMs ? undefined : next
 }
@@ -64,3 +64,13 @@ export class KeyedRate {
     return admit(this.#fullAt.get(key) ?? 0, now, this.#rate.intervalMs, this.#rate.burst)
   }
 }
+
+/** So many seconds of a byte rate may come at once. */
+const BYTE_BURST_S = 2
+
+/**
+ * A rate of bytes for `admit`, which takes each byte for an event. `largestBytes`, the largest frame
+ * that is allowed, always fits the burst.
+ */
+export const byteRateOf = (bytesPerSecond: number, largestBytes: number): Rate =>
+  rateOf(bytesPerSecond, Math.max(bytesPerSecond * BYTE_BURST_S, largestBytes))

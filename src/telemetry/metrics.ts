@@ -79,7 +79,7 @@ export class Metrics {
     ['stage'],
   )
   /** Plain numbers: a client that floods raises them 100,000 times a second. */
-  readonly rateLimited = { connect: 0, frame: 0 }
+  readonly rateLimited = { connect: 0, frame: 0, bytes: 0 }
   readonly #lost = new Map<LossReason, number>(LOSS_REASONS.map((reason) => [reason, 0]))
   readonly #gaps = this.#counter('gaps_total', 'Intervals in which messages may have been lost', ['reason'])
   readonly redisReconnects = this.#counter(

@@ -29,6 +29,7 @@ describe('loadConfig', () => {
       maxMessageBytes: undefined,
       sessionRate: 100,
       sessionRateBurst: 200,
+      sessionByteRateBytes: 8 * 1024 * 1024,
       maxBufferBytes: 10 * MB,
       slowCloseGraceMs: 5000,
       pingIntervalMs: 25_000,

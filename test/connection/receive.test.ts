@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { sessionUp } from '../../src/contract/names.ts'
-import type { TestClient } from '../support/client.ts'
+import { connect, type TestClient } from '../support/client.ts'
 import { gatewayFor, type TestGateway } from '../support/gateway.ts'
 import { clientFrame, type RawSocket } from '../support/raw.ts'
 import { scopeOf } from '../support/scope.ts'
@@ -261,5 +261,62 @@ describe('a client that sends too fast', () => {
     raw.write(clientFrame(OPCODE.text, '"after"'))
     await eventually(() => of('control').includes('after'), 'the frame on :up')
     raw.destroy()
+  })
+})
+
+describe('the byte rate of a socket', () => {
+  const suite = scopeOf(after)
+  let gateway: TestGateway
+  before(async () => {
+    const rates = { SESSION_BYTE_RATE: '2KiB', LIVE_BYTE_RATE: '2KiB', SESSION_RATE: '0', LIVE_RATE: '0' }
+    gateway = await gatewayFor(suite, { env: { ...rates, MAX_MESSAGE_SIZE: '8KiB' } })
+  })
+  const overRate = () => gateway.metric('wsproxy_rate_limited_total', { what: 'bytes' })
+
+  it('takes one frame of the largest size at once, drops what follows with one notice, and frees up again', async () => {
+    const published: string[] = []
+    const subscriber = await gateway.redis.client()
+    await subscriber.subscribe(sessionUp('bytes'), (message) => published.push(message))
+    const [client, other] = [await gateway.join('bytes'), await gateway.join('others')]
+    const before = await overRate()
+    client.send(jsonOf(8192))
+    for (let n = 0; n < 5; n++) client.send(jsonOf(2000))
+    await eventually(async () => (await overRate()) - before === 5, 'five frames over the rate')
+    assert.deepEqual(published, [jsonOf(8192)])
+    await client.take(1)
+    assert.equal(client.values[0]?.code, 'rate-limited')
+    other.send('{"type":"ping"}')
+    await other.find({ type: 'pong' })
+    await eventually(() => {
+      client.send('"again"')
+      return published.includes('"again"')
+    }, 'the rate to admit a small frame')
+    assert.equal(client.frames.length, 1)
+    assert.equal(client.code, undefined)
+  })
+
+  it('holds at the live door, for frames over the size limit too', async () => {
+    const client = await connect(`${gateway.url}/live`)
+    await client.take(1)
+    const before = await overRate()
+    client.send('x'.repeat(4 * 8192))
+    client.send(jsonOf(2000))
+    await client.find({ code: 'rate-limited' })
+    assert.deepEqual(
+      client.values.map(({ code }) => code),
+      [undefined, 'message-too-large', 'rate-limited'],
+    )
+    assert.equal((await overRate()) - before, 1)
+  })
+
+  it('is none with 0', async (t) => {
+    const free = await gatewayFor(t, { env: { SESSION_BYTE_RATE: '0', SESSION_RATE: '0' } })
+    const published: string[] = []
+    const subscriber = await free.redis.client()
+    await subscriber.subscribe(sessionUp('free'), (message) => published.push(message))
+    const client = await free.join('free')
+    const large = jsonOf(1024 * 1024)
+    for (let n = 0; n < 40; n++) client.send(large)
+    await eventually(() => published.length === 40, 'all frames')
   })
 })

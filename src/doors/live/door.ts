@@ -3,13 +3,13 @@ import type { Config } from '../../config/table.ts'
 import type { Bindings, Source, Topic } from '../../connection/bind.ts'
 import type { Connection } from '../../connection/connection.ts'
 import type { Admission, Door } from '../../connection/door.ts'
-import { rateOf } from '../../connection/limits.ts'
 import { clockMs, type IdleTimeout } from '../../connection/times.ts'
 import { type Close, closes, idleClose, type Refusal, refusals } from '../../contract/codes.ts'
 import { CONTRACT_VERSION } from '../../contract/live/schema.ts'
 import type { ClientType, DataRequest, ErrorCode, Ping } from '../../contract/live/types.gen.ts'
 import { isTopic, liveBus, liveChannels } from '../../contract/names.ts'
 import { PathPattern } from '../../http/path.ts'
+import { byteRateOf, type Rate, rateOf } from '../../platform/rate.ts'
 import { sameSecret } from '../../platform/secrets.ts'
 import type { LiveCounts } from '../../telemetry/live.ts'
 import { connectionId, serialOf } from '../../telemetry/log.ts'
@@ -29,6 +29,7 @@ type LiveOptions = Pick<
   | 'jsonMaxDepth'
   | 'liveRate'
   | 'liveRateBurst'
+  | 'liveByteRateBytes'
   | 'liveIdleTimeoutMs'
   | 'liveMaxDrops'
   | 'liveCompression'
@@ -70,7 +71,8 @@ export class LiveDoor implements Door, Source {
   readonly maxForgivenBytes: number
   readonly maxDrops: number
   readonly compressed: boolean
-  readonly rate: { intervalMs: number; burst: number }
+  readonly rate: Rate
+  readonly byteRate: Rate
   readonly idleTimeout: IdleTimeout | undefined
   readonly stats: DoorStats
   readonly allowedOrigins?: readonly string[]
@@ -89,6 +91,7 @@ export class LiveDoor implements Door, Source {
     this.maxDrops = options.liveMaxDrops
     this.compressed = options.liveCompression
     this.rate = rateOf(options.liveRate, options.liveRateBurst)
+    this.byteRate = byteRateOf(options.liveByteRateBytes, this.maxForgivenBytes)
     this.idleTimeout =
       options.liveIdleTimeoutMs === 0 ? undefined : { afterMs: options.liveIdleTimeoutMs, close: idleClose }
     if (options.wsAllowedOrigins) this.allowedOrigins = options.wsAllowedOrigins

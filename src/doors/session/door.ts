@@ -3,13 +3,13 @@ import type { Config } from '../../config/table.ts'
 import type { Batch, Source, Topic } from '../../connection/bind.ts'
 import type { BackpressureLevel, Connection } from '../../connection/connection.ts'
 import type { Admission, Door } from '../../connection/door.ts'
-import { rateOf } from '../../connection/limits.ts'
 import { clockMs, type IdleTimeout } from '../../connection/times.ts'
 import { type Close, closes, type FrameErrorCode, frameErrors, type Refusal, refusals } from '../../contract/codes.ts'
 import { isId, isOwnSegment, sessionAuth, sessionDown, sessionUp } from '../../contract/names.ts'
 import { PathPattern } from '../../http/path.ts'
 import { lastOf, membersOf, namesOf, stringOf } from '../../platform/json-members.ts'
 import { jsonFault } from '../../platform/json-scan.ts'
+import { byteRateOf, type Rate, rateOf } from '../../platform/rate.ts'
 import type { DoorStats, Metrics } from '../../telemetry/metrics.ts'
 import type { FlowSignal } from './flow.ts'
 
@@ -35,6 +35,7 @@ type SessionOptions = Pick<
   | 'sessionUpstream'
   | 'sessionRate'
   | 'sessionRateBurst'
+  | 'sessionByteRateBytes'
   | 'sessionIdleTimeoutMs'
   | 'streamEndTimeoutMs'
 >
@@ -88,7 +89,8 @@ export class SessionDoor implements Door, Source {
   readonly subjectName = 'session'
   readonly path = new PathPattern('/:agentId/ws/:sessionId')
   readonly maxMessageBytes: number
-  readonly rate: { intervalMs: number; burst: number }
+  readonly rate: Rate
+  readonly byteRate: Rate
   readonly idleTimeout: IdleTimeout | undefined
   readonly stats: DoorStats
   readonly #parts: SessionParts
@@ -100,6 +102,7 @@ export class SessionDoor implements Door, Source {
     this.stats = metrics.door(this.name)
     this.maxMessageBytes = options.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES
     this.rate = rateOf(options.sessionRate, options.sessionRateBurst)
+    this.byteRate = byteRateOf(options.sessionByteRateBytes, this.maxMessageBytes)
     this.idleTimeout = idleAfter(options.sessionIdleTimeoutMs, closes.notHeard)
     this.#afterStreamEnd = idleAfter(options.streamEndTimeoutMs, closes.streamEnd)
   }
