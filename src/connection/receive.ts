@@ -55,7 +55,7 @@ export class Receiver {
     this.#closer.end(connection, closes[close])
   }
 
-  /** Asks both rates; 0 means that there is none. Notices a frame over one of them. */
+  /** Asks both rates; an interval of 0 is no limit. Notices a frame over one of them. */
   #withinRates(connection: Connection, bytes: number, now: number): boolean {
     const { rate, byteRate } = connection.door
     if (rate.intervalMs > 0) {

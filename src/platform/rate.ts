@@ -69,8 +69,8 @@ export class KeyedRate {
 const BYTE_BURST_S = 2
 
 /**
- * A rate of bytes for `admit`, which takes each byte for an event. `largestBytes`, the largest frame
- * that is allowed, always fits the burst.
+ * A rate of bytes for `admit`, which takes each byte for an event. The burst has room for
+ * `largestBytes`, the largest frame that is allowed.
  */
 export const byteRateOf = (bytesPerSecond: number, largestBytes: number): Rate =>
   rateOf(bytesPerSecond, Math.max(bytesPerSecond * BYTE_BURST_S, largestBytes))
