@@ -84,7 +84,7 @@ async function open(config: Config, redisUrl: string, metrics: Metrics, { logger
     notReadyReason: () => undefined,
     note: () => note,
   })
-  const listener = await listenAlone(preflight.loopback, config.listenAddr).catch((error: Error) => {
+  const listener = await listenAlone(preflight.loopback, config).catch((error: Error) => {
     preflight.loopback.notListening(error.message)
   })
   note = listener?.note ?? ''

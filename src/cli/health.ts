@@ -1,5 +1,6 @@
 import { loadConfig } from '../config/load.ts'
 import { bracketed, reachable } from '../platform/address.ts'
+import { askOwn } from '../platform/own.ts'
 import { CommandFailed } from './failure.ts'
 
 const PATIENCE_MS = 3000
@@ -9,12 +10,12 @@ const PATIENCE_MS = 3000
  * @throws CommandFailed when the gateway is unhealthy or does not answer within 3 s.
  */
 export async function health({ alive }: { alive: boolean }): Promise<void> {
-  const { host, port } = loadConfig().config.listenAddr
-  const at = `http://${bracketed(reachable(host))}:${port}/health`
-  const response = await fetch(at, { signal: AbortSignal.timeout(PATIENCE_MS) }).catch((error: Error) => {
-    throw new CommandFailed(`no answer from ${at}: ${(error.cause as Error | undefined)?.message ?? error.message}`)
+  const { listenAddr, tlsCert } = loadConfig().config
+  const { host, port } = listenAddr
+  const at = `${tlsCert === undefined ? 'http' : 'https'}://${bracketed(reachable(host))}:${port}/health`
+  const { status, body } = await askOwn(at, AbortSignal.timeout(PATIENCE_MS)).catch((error: Error) => {
+    throw new CommandFailed(`no answer from ${at}: ${error.message}`)
   })
-  const body = await response.text()
-  if (!response.ok && !alive) throw new CommandFailed(`${response.status} ${body}`)
+  if (status !== 200 && !alive) throw new CommandFailed(`${status} ${body}`)
   console.log(body)
 }

@@ -1,7 +1,9 @@
-import { loadConfig } from '../config/load.ts'
+import { ConfigError, loadConfig } from '../config/load.ts'
+import type { Config } from '../config/table.ts'
 import { loadChecklist } from '../doors/run/module.ts'
 import { bracketed } from '../platform/address.ts'
 import { within } from '../platform/deadline.ts'
+import { checkTls, tlsFiles } from '../platform/tls.ts'
 import { VERSION } from '../platform/version.ts'
 import { createLogger } from '../telemetry/log.ts'
 import { startRedis } from './embedded.ts'
@@ -12,6 +14,7 @@ const TRACES_MS = 1000
 /** Runs the gateway until SIGTERM or SIGINT, drains it, and ends the process with status 0. */
 export async function serve(): Promise<void> {
   const { config, notices } = loadConfig()
+  checkCertificate(config)
   const { Gateway } = await import('../gateway/gateway.ts')
   const { loadPreflight } = await import('../preflight/preflight.ts')
   const checklist = config.runChecklistModule === undefined ? undefined : await loadChecklist(config.runChecklistModule)
@@ -46,12 +49,26 @@ export async function serve(): Promise<void> {
   try {
     const { port, adminPort } = gateway.listen()
     log.info({ event: 'listening', host, port, adminPort, version: VERSION, pid: process.pid }, 'wsproxy listens')
+    if (config.nodeEnv === 'production' && config.tlsCert === undefined)
+      log.info({ event: 'no-tls' }, 'TLS_CERT is not set: TLS is left to the load balancer')
     if (config.nodeEnv === 'production') return
-    console.error(`wsproxy ${VERSION} listens on http://${bracketed(host)}:${port}`)
+    console.error(
+      `wsproxy ${VERSION} listens on ${config.tlsCert === undefined ? 'http' : 'https'}://${bracketed(host)}:${port}`,
+    )
     if (redis.embedded) console.error(`REDIS_URL is not set: started an embedded Redis for development at ${redis.url}`)
   } catch (error) {
     await gateway.stop()
     console.error((error as Error).message)
     await finish(1)
+  }
+}
+
+/** @throws ConfigError when the certificate and its key cannot be used. */
+function checkCertificate(config: Config): void {
+  const files = tlsFiles(config)
+  try {
+    if (files) checkTls(files)
+  } catch (error) {
+    throw new ConfigError([(error as Error).message])
   }
 }

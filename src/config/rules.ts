@@ -147,6 +147,19 @@ const RULES: readonly ConsistencyRule[] = [
   ),
   rule(['liveTopics'], ({ liveTopics }) => invalidEntries('LIVE_TOPICS', liveTopics, isTopicRule, NO_TOPIC)),
   rule(
+    ['tlsCert', 'tlsKey'],
+    ({ tlsCert, tlsKey }) =>
+      (tlsCert === undefined) !== (tlsKey === undefined) &&
+      `${tlsCert === undefined ? 'TLS_CERT' : 'TLS_KEY'}: must be set too; TLS needs both TLS_CERT and TLS_KEY`,
+  ),
+  rule(
+    ['tlsCert', 'trustProxy'],
+    ({ tlsCert, trustProxy }) =>
+      tlsCert !== undefined &&
+      trustProxy === 'proxy-protocol' &&
+      'TRUST_PROXY: proxy-protocol cannot be combined with TLS_CERT: the balancer sends its header before the TLS handshake',
+  ),
+  rule(
     ['wsAuthRequired', 'wsAuthToken'],
     ({ wsAuthRequired, wsAuthToken }) =>
       wsAuthRequired && wsAuthToken === undefined && 'WS_AUTH_TOKEN: must be set with WS_AUTH_REQUIRED=true',

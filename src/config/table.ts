@@ -26,6 +26,16 @@ const serverSettings = group('Server', {
     default: undefined,
     description: 'Address of the listener: an IP address or `localhost`. A host name is ignored. `LISTEN_ADDR` wins.',
   }),
+  tlsCert: string('TLS_CERT', {
+    default: undefined,
+    description:
+      'PEM file of the certificate and its chain: the listeners then answer `https://` and `wss://` only, from ' +
+      'TLS 1.2 on. Read again when it changes. Unset: TLS is left to the load balancer.',
+  }),
+  tlsKey: string('TLS_KEY', {
+    default: undefined,
+    description: 'PEM file of the private key of `TLS_CERT`, without a passphrase.',
+  }),
   adminPort: integer('ADMIN_PORT', {
     default: undefined,
     minimum: '1',

@@ -11,7 +11,8 @@ import { serveRest } from '../http/fallback.ts'
 import { about, type ProbeParts, probes } from '../http/probes.ts'
 import type { ApiResponse } from '../http/response.ts'
 import { type Route, serve } from '../http/routes.ts'
-import { Listeners } from '../platform/uws.ts'
+import { checkTls, type TlsFiles, tlsFiles, watchTls } from '../platform/tls.ts'
+import { Listeners, type TemplatedApp } from '../platform/uws.ts'
 import { VERSION } from '../platform/version.ts'
 import { type LoadedPreflight, Preflight } from '../preflight/preflight.ts'
 import type { RedisAccess } from '../preflight/probes/redis.ts'
@@ -57,7 +58,9 @@ export class Gateway {
   readonly #flow: FlowSignal | undefined
   readonly #preflight: Preflight
   readonly #admin: Admin
-  readonly #listeners = new Listeners()
+  readonly #listeners: Listeners
+  #routes: { probes: Route[]; rest: Route[] } | undefined
+  #unwatch = () => {}
   readonly #cut = new AbortController()
   #draining = false
   #stopped: Promise<void> | undefined
@@ -66,6 +69,7 @@ export class Gateway {
     const { config, redisUrl, log, tracing, checklist = weppChecklist } = options
     const metrics = this.#metrics
     this.#options = options
+    this.#listeners = new Listeners(tlsFiles(config))
     useKeyPrefix(config.redisKeyPrefix)
     this.#core = new Core({ config, redisUrl, metrics, log, tracing, draining: () => this.#draining })
     const parts = { config, core: this.#core, metrics, log }
@@ -103,22 +107,57 @@ export class Gateway {
   listen(): { port: number; adminPort: number | undefined } {
     const { config } = this.#options
     const { host, port } = config.listenAddr
+    const { app, adminApp } = this.#apps()
+    const listening = this.#listeners.listen(app, host, port, LISTENERS)
+    this.#preflight.loopback.listening(listening)
+    const adminPort = adminApp && this.#listeners.listen(adminApp, host, config.adminPort!)
+    const tls = tlsFiles(config)
+    if (tls) this.#unwatch = watchTls(tls, () => this.#renew(tls, listening, adminPort), this.#notRenewed)
+    return { port: listening, adminPort }
+  }
+
+  /** Makes the app of the doors, and that of the admin port when there is one, with all routes. */
+  #apps(): { app: TemplatedApp; adminApp: TemplatedApp | undefined } {
     const app = this.#listeners.app()
     for (const door of this.#doors) mount(app, door, this.#core)
     this.#preflight.mount(app)
-    const adminApp = config.adminPort === undefined ? app : this.#listeners.app()
+    const adminApp = this.#options.config.adminPort === undefined ? undefined : this.#listeners.app()
     const serving = { admin: this.#admin, fault: this.#fault }
-    const routes = this.#routes()
-    serve(app, routes.probes, serving)
-    serve(adminApp, routes.rest, serving)
+    this.#routes ??= this.#allRoutes()
+    serve(app, this.#routes.probes, serving)
+    serve(adminApp ?? app, this.#routes.rest, serving)
     serveRest(app, this.#doors, this.#countRefusal)
-    if (adminApp !== app) serveRest(adminApp, [], this.#countRefusal)
-    const listening = this.#listeners.listen(app, host, port, LISTENERS)
-    this.#preflight.loopback.listening(listening)
-    return {
-      port: listening,
-      adminPort: config.adminPort === undefined ? undefined : this.#listeners.listen(adminApp, host, config.adminPort),
-    }
+    if (adminApp) serveRest(adminApp, [], this.#countRefusal)
+    return { app, adminApp }
+  }
+
+  /**
+   * Takes the changed certificate into use: new apps listen on the same ports, then the old
+   * listeners close. Open sockets stay on the old apps.
+   */
+  #renew(tls: TlsFiles, port: number, adminPort: number | undefined): void {
+    if (this.#draining) return
+    const { host } = this.#options.config.listenAddr
+    const certificate = checkTls(tls)
+    const { app, adminApp } = this.#apps()
+    const closeOld = this.#listeners.succeed([
+      { app, host, port, listeners: LISTENERS },
+      ...(adminApp ? [{ app: adminApp, host, port: adminPort!, listeners: 1 }] : []),
+    ])
+    this.#options.log.info({ event: 'certificate-renewed', ...certificate }, 'the certificate was read again')
+    // As in a drain: connections still in the accept queue of the old listeners would be reset. One
+    // that comes between the last turn and the close still is; its client connects again.
+    void (async () => {
+      for (let turn = 0; turn < 3; turn++) await setImmediate()
+      closeOld()
+    })()
+  }
+
+  readonly #notRenewed = (error: Error): void => {
+    this.#options.log.warn(
+      { event: 'certificate-refused', reason: error.message },
+      'the changed certificate cannot be used; the old one stays',
+    )
   }
 
   /** Whether Redis is ready and all channels are subscribed. */
@@ -142,6 +181,7 @@ export class Gateway {
     const { redis, sockets, closer, acceptor } = this.#core
     const deadline = performance.now() + config.shutdownGracePeriodMs
     this.#draining = true
+    this.#unwatch()
     log.info({ event: 'drain-start', sockets: sockets.size }, 'draining')
     await this.#pause(config.drainDelayMs)
     // Closing the listener resets connections still in the accept queue: run three loop turns so
@@ -181,7 +221,7 @@ export class Gateway {
   }
 
   /** Returns the probes, and the other routes, which move to the admin port when there is one. */
-  #routes(): { probes: Route[]; rest: Route[] } {
+  #allRoutes(): { probes: Route[]; rest: Route[] } {
     const { redis, sockets } = this.#core
     const parts: ProbeParts = {
       pingRedis: (deadlineMs) => redis.ping(deadlineMs),

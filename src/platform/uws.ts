@@ -1,4 +1,5 @@
 import type { HttpResponse, TemplatedApp, us_listen_socket, us_socket_context_t, WebSocket } from 'uWebSockets.js'
+import type { TlsFiles } from './tls.ts'
 
 /**
  * The native WebSocket server. No other file imports it: its header limit must be set first, and an
@@ -100,9 +101,18 @@ function bind(app: TemplatedApp, host: string, port: number, options: number): u
 export class Listeners {
   readonly #apps: TemplatedApp[] = []
   readonly #sockets: us_listen_socket[] = []
+  readonly #tls: TlsFiles | undefined
 
+  /** With `tls`, each app answers `https://` and `wss://` only, from TLS 1.2 on. */
+  constructor(tls?: TlsFiles) {
+    this.#tls = tls
+  }
+
+  /** @throws Error when the certificate or the key cannot be used. */
   app(): TemplatedApp {
-    const app = uWS.App()
+    const app = this.#tls
+      ? uWS.SSLApp({ cert_file_name: this.#tls.cert, key_file_name: this.#tls.key, ssl_prefer_low_memory_usage: true })
+      : uWS.App()
     this.#apps.push(app)
     return app
   }
@@ -122,12 +132,30 @@ export class Listeners {
     const { LIBUS_LISTEN_EXCLUSIVE_PORT: exclusive } = uWS as unknown as { LIBUS_LISTEN_EXCLUSIVE_PORT: number }
     const alone = bind(app, host, port, exclusive)
     const bound = uWS.us_socket_local_port(alone)
-    if (listeners === 1) this.#sockets.push(alone)
+    if (listeners === 1 && !this.#tls) this.#sockets.push(alone)
     else {
       uWS.us_listen_socket_close(alone)
       for (let i = 0; i < listeners; i++) this.#sockets.push(bind(app, host, bound, SHARED_PORT))
     }
     return bound
+  }
+
+  /**
+   * Starts listeners beside those on the same ports, which must be shared. Returns a function that
+   * closes the older ones. @throws Error when a port cannot be shared; the older ones stay then.
+   */
+  succeed(apps: readonly { app: TemplatedApp; host: string; port: number; listeners: number }[]): () => void {
+    const old = this.#sockets.splice(0)
+    try {
+      for (const { app, host, port, listeners } of apps)
+        for (let i = 0; i < listeners; i++) this.#sockets.push(bind(app, host, port, SHARED_PORT))
+    } catch (error) {
+      this.#sockets.push(...old)
+      throw error
+    }
+    return () => {
+      for (const socket of old) uWS.us_listen_socket_close(socket)
+    }
   }
 
   /** Stops accepting; open connections stay. */

@@ -62,7 +62,7 @@ export class Preflight {
   constructor(parts: PreflightParts) {
     const { config, loaded, redis, redisUrl, metrics, log, sockets, notReadyReason, note } = parts
     this.#redis = new PreflightRedis(redis, config, redisUrl)
-    this.loopback = new Loopback(config.listenAddr)
+    this.loopback = new Loopback(config)
     this.reports = new Reports((args) => redis.command(preflightReports(), args), config.preflightRetentionMs)
     this.#recorder = new Recorder({
       keep: (report) => this.reports.add(report, Date.now()),

@@ -96,6 +96,8 @@ describe('loadConfig', () => {
 
       const empty = loadConfig({ [env]: plain, [`WSPROXY_${env}`]: '', ...own })
       assert.equal(empty.sources[key], env)
+      // TLS_CERT and TLS_KEY are set together or not at all.
+      if (env.startsWith('TLS_')) return assertProblem({ [env]: '', ...own }, `${env}: must be set`)
       const none = loadConfig({ [env]: '', ...own })
       assert.equal(none.sources[key], 'default')
       assert.deepEqual(none.config[key], loadConfig({ ...own }).config[key])
@@ -116,6 +118,8 @@ function sampleOf(key: keyof Config): [Record<string, string>, string, string] {
   if (key === 'redisKeyPrefix') return [{}, 'one:', 'other:']
   if (key === 'preflightRetentionMs') return [{}, '1d', '2d']
   if (env.endsWith('PONG_TIMEOUT')) return [{}, '70s', '80s']
+  if (key === 'tlsCert') return [{ TLS_KEY: 'key' }, 'one', 'other']
+  if (key === 'tlsKey') return [{ TLS_CERT: 'cert' }, 'one', 'other']
   if (key === 'port') return [{}, '1', '2']
   const [first, second] = choices
   if (first !== undefined && second !== undefined) return [{}, first, second]

@@ -1,11 +1,16 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
-import type { Address } from '../../config/kinds.ts'
+import { request as encryptedRequest } from 'node:https'
+import type { Config } from '../../config/table.ts'
 import { refusals } from '../../contract/codes.ts'
 import { respond } from '../../http/refuse.ts'
 import { bracketed, reachable } from '../../platform/address.ts'
+import { askOwn } from '../../platform/own.ts'
+import { tlsFiles } from '../../platform/tls.ts'
 import type { TemplatedApp } from '../../platform/uws.ts'
+
+type ListenOptions = Pick<Config, 'listenAddr' | 'tlsCert' | 'tlsKey'>
 
 /** RFC 6455, section 1.3. */
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
@@ -19,11 +24,13 @@ const HEADER = 'x-wsproxy-preflight'
 export class Loopback {
   readonly #secret = randomBytes(16).toString('hex')
   readonly #host: string
+  readonly #encrypted: boolean
   #port: number | undefined
   #problem = 'nothing listens yet'
 
-  constructor({ host }: Address) {
-    this.#host = reachable(host)
+  constructor({ listenAddr, tlsCert }: ListenOptions) {
+    this.#host = reachable(listenAddr.host)
+    this.#encrypted = tlsCert !== undefined
   }
 
   /** Records the port on which the app of `mount` listens. */
@@ -63,7 +70,9 @@ export class Loopback {
       'Sec-WebSocket-Key': key,
       [HEADER]: this.#secret,
     }
-    const sent = request({ host: this.#host, port: this.#port, path: PATH, headers, signal, agent: false })
+    const options = { host: this.#host, port: this.#port, path: PATH, headers, signal, agent: false as const }
+    // The certificate is for the public name of the gateway.
+    const sent = this.#encrypted ? encryptedRequest({ ...options, rejectUnauthorized: false }) : request(options)
     sent.end()
     const refused = once(sent, 'response').then(([response]) => {
       const { statusCode } = response as IncomingMessage
@@ -79,7 +88,7 @@ export class Loopback {
       .digest('base64')
     if (response.headers['sec-websocket-accept'] !== expected)
       throw new Error('the Sec-WebSocket-Accept of its 101 does not match the key')
-    return `ws://${bracketed(this.#host)}:${this.#port}`
+    return `${this.#encrypted ? 'wss' : 'ws'}://${bracketed(this.#host)}:${this.#port}`
   }
 }
 
@@ -88,13 +97,12 @@ export class Loopback {
  * proves that the port is free, or on a random port when a gateway already uses the configured one.
  * @throws when another program uses the configured port.
  */
-export async function listenAlone(
-  loopback: Loopback,
-  { host, port }: Address,
-): Promise<{ note: string; stop(): void }> {
+export async function listenAlone(loopback: Loopback, options: ListenOptions): Promise<{ note: string; stop(): void }> {
   // Imported late: if the native binary cannot be loaded, a check reports it.
   const { Listeners } = await import('../../platform/uws.ts')
-  const listeners = new Listeners()
+  const { host, port } = options.listenAddr
+  const tls = tlsFiles(options)
+  const listeners = new Listeners(tls)
   const app = listeners.app()
   loopback.mount(app)
   const stop = () => {
@@ -105,7 +113,7 @@ export async function listenAlone(
     loopback.listening(listeners.listen(app, host, port))
     return { note: 'no gateway runs here, so a temporary listener was used', stop }
   } catch (error) {
-    const running = await versionAt(`http://${bracketed(reachable(host))}:${port}`)
+    const running = await versionAt(`${tls ? 'https' : 'http'}://${bracketed(reachable(host))}:${port}`)
     if (running === undefined) {
       stop()
       throw error
@@ -123,13 +131,11 @@ const ASK_MS = 1000
 /** The version of the gateway at an address; undefined when no gateway answers there. */
 async function versionAt(address: string): Promise<string | undefined> {
   try {
-    const response = await fetch(`${address}/health`, { signal: AbortSignal.timeout(ASK_MS) })
-    const { status, connections } = (await response.json()) as Record<string, unknown>
+    const ask = async (path: string): Promise<Record<string, unknown>> =>
+      JSON.parse((await askOwn(address + path, AbortSignal.timeout(ASK_MS))).body)
+    const { status, connections } = await ask('/health')
     if (typeof status !== 'string' || typeof connections !== 'number') return undefined
-    const version = (await (await fetch(`${address}/version`, { signal: AbortSignal.timeout(ASK_MS) })).json()) as {
-      version?: string
-    }
-    return version.version ?? ''
+    return String((await ask('/version')).version ?? '')
   } catch {
     return undefined
   }

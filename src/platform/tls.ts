@@ -1,0 +1,88 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { readFileSync, statSync } from 'node:fs'
+import { createSecureContext } from 'node:tls'
+
+/** The certificate of the listener, and its renewal while the gateway runs. */
+
+/** Paths of PEM files. */
+export interface TlsFiles {
+  /** The certificate and its chain. */
+  readonly cert: string
+  readonly key: string
+}
+
+/** How often the files are looked at. A renewed certificate is in use this soon, in ms. */
+const LOOK_MS = 2000
+
+/** Returns the files of these settings, or undefined when TLS is off. */
+export const tlsFiles = (options: { tlsCert: string | undefined; tlsKey: string | undefined }): TlsFiles | undefined =>
+  options.tlsCert === undefined || options.tlsKey === undefined
+    ? undefined
+    : { cert: options.tlsCert, key: options.tlsKey }
+
+/**
+ * Reads both files. Returns the fingerprint and the last day of the certificate.
+ * @throws Error that names the setting and the file, when the two do not serve.
+ */
+export function checkTls({ cert, key }: TlsFiles): { fingerprint: string; validTo: string } {
+  const pair = { cert: read('TLS_CERT', cert), key: read('TLS_KEY', key) }
+  const certificate = parsed('TLS_CERT', cert, () => new X509Certificate(pair.cert))
+  const secret = parsed('TLS_KEY', key, () => createPrivateKey(pair.key))
+  if (!certificate.checkPrivateKey(secret))
+    throw new Error(`TLS_KEY: the key in ${JSON.stringify(key)} is not that of the certificate in TLS_CERT`)
+  // OpenSSL also rejects what it finds too weak.
+  parsed('TLS_CERT', cert, () => createSecureContext(pair))
+  return { fingerprint: certificate.fingerprint256, validTo: certificate.validTo }
+}
+
+function read(setting: string, path: string): Buffer {
+  try {
+    return readFileSync(path)
+  } catch (error) {
+    throw new Error(`${setting}: cannot read ${JSON.stringify(path)}: ${(error as Error).message}`)
+  }
+}
+
+function parsed<T>(setting: string, path: string, parse: () => T): T {
+  try {
+    return parse()
+  } catch (error) {
+    throw new Error(`${setting}: ${JSON.stringify(path)} is not usable: ${(error as Error).message}`)
+  }
+}
+
+/**
+ * Calls `changed` after either file has changed, and again every 2 s until it returns without an
+ * error. `failed` gets each error once. Returns a function that ends the watch.
+ */
+export function watchTls(files: TlsFiles, changed: () => void, failed: (error: Error) => void): () => void {
+  let seen = stamp(files)
+  let reported = ''
+  // Polled: events of the file system do not follow the links that Kubernetes replaces.
+  const timer = setInterval(() => {
+    const now = stamp(files)
+    if (now === seen) return
+    try {
+      changed()
+      seen = now
+      reported = ''
+    } catch (error) {
+      // The two files are replaced one after the other, so a pair that does not match is usual.
+      const { message } = error as Error
+      if (message !== reported) failed(error as Error)
+      reported = message
+    }
+  }, LOOK_MS)
+  timer.unref()
+  return () => clearInterval(timer)
+}
+
+/** A text that differs after a file was replaced or written. */
+function stamp({ cert, key }: TlsFiles): string {
+  return [cert, key]
+    .map((path) => {
+      const { ino, mtimeMs, size } = statSync(path, { throwIfNoEntry: false }) ?? {}
+      return `${ino} ${mtimeMs} ${size}`
+    })
+    .join()
+}
