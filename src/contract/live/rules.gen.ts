@@ -93,7 +93,7 @@ return errors === 0;
 validate65.evaluated = {"props":{"type":true,"client_time":true,"correlation_id":true},"dynamicProps":false,"dynamicItems":false};
 
 export const SubscribeList: ValidateFunction = validate66;
-const schema35 = {"description":"Adds topics. At most one error for the cap and one for unknown names, then one subscription_updated.","type":"object","properties":{"type":{"const":"subscribe"},"subscriptions":{"description":"Topics.","type":"array","items":{"type":"string"}},"correlation_id":{"$ref":"#/$defs/CorrelationId"}},"required":["type","subscriptions"]};
+const schema35 = {"description":"Adds topics. At most one error for the cap and one for unknown names, then one subscription_updated.","type":"object","properties":{"type":{"const":"subscribe"},"subscriptions":{"description":"Topics.","type":"array","maxItems":1000,"items":{"type":"string"}},"correlation_id":{"$ref":"#/$defs/CorrelationId"}},"required":["type","subscriptions"]};
 
 function validate66(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -130,6 +130,11 @@ let data1 = data.subscriptions;
 const _errs2 = errors;
 if(errors === _errs2){
 if(Array.isArray(data1)){
+if(data1.length > 1000){
+validate66.errors = [{instancePath:instancePath+"/subscriptions",schemaPath:"#/properties/subscriptions/maxItems",keyword:"maxItems",params:{limit: 1000},message:"must NOT have more than 1000 items"}];
+return false;
+}
+else {
 var valid1 = true;
 const len0 = data1.length;
 for(let i0=0; i0<len0; i0++){
@@ -141,6 +146,7 @@ return false;
 var valid1 = _errs4 === errors;
 if(!valid1){
 break;
+}
 }
 }
 }
@@ -307,7 +313,7 @@ return errors === 0;
 validate67.evaluated = {"props":{"type":true,"topic":true,"id":true,"correlation_id":true},"dynamicProps":false,"dynamicItems":false};
 
 export const UnsubscribeList: ValidateFunction = validate68;
-const schema40 = {"description":"Removes topics. At most one error for unknown names, then one subscription_updated.","type":"object","properties":{"type":{"const":"unsubscribe"},"subscriptions":{"description":"Topics.","type":"array","items":{"type":"string"}},"correlation_id":{"$ref":"#/$defs/CorrelationId"}},"required":["type","subscriptions"]};
+const schema40 = {"description":"Removes topics. At most one error for unknown names, then one subscription_updated.","type":"object","properties":{"type":{"const":"unsubscribe"},"subscriptions":{"description":"Topics.","type":"array","maxItems":1000,"items":{"type":"string"}},"correlation_id":{"$ref":"#/$defs/CorrelationId"}},"required":["type","subscriptions"]};
 
 function validate68(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -344,6 +350,11 @@ let data1 = data.subscriptions;
 const _errs2 = errors;
 if(errors === _errs2){
 if(Array.isArray(data1)){
+if(data1.length > 1000){
+validate68.errors = [{instancePath:instancePath+"/subscriptions",schemaPath:"#/properties/subscriptions/maxItems",keyword:"maxItems",params:{limit: 1000},message:"must NOT have more than 1000 items"}];
+return false;
+}
+else {
 var valid1 = true;
 const len0 = data1.length;
 for(let i0=0; i0<len0; i0++){
@@ -355,6 +366,7 @@ return false;
 var valid1 = _errs4 === errors;
 if(!valid1){
 break;
+}
 }
 }
 }
@@ -520,7 +532,7 @@ return errors === 0;
 validate69.evaluated = {"props":{"type":true,"topic":true,"id":true,"correlation_id":true},"dynamicProps":false,"dynamicItems":false};
 
 export const DataRequest: ValidateFunction = validate70;
-const schema45 = {"description":"Answered with data_response or data_error.","type":"object","properties":{"type":{"const":"request_data"},"data_type":{"description":"agent_status, coordination_metrics or system_health.","type":"string"},"params":{"description":"Reserved: nothing takes any yet.","type":["object","array","string","number","boolean","null"]},"correlation_id":{"$ref":"#/$defs/CorrelationId"}},"required":["type","data_type"]};
+const schema45 = {"description":"Answered with data_response or data_error.","type":"object","properties":{"type":{"const":"request_data"},"data_type":{"description":"agent_status, coordination_metrics or system_health.","type":"string"},"params":{"description":"Of agent_status: limit (1 to 1000, default 1000) and after, an agent id. Others are ignored.","type":["object","array","string","number","boolean","null"]},"correlation_id":{"$ref":"#/$defs/CorrelationId"}},"required":["type","data_type"]};
 
 function validate70(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;

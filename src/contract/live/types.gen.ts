@@ -80,6 +80,8 @@ export interface SubscribeList {
   type: 'subscribe'
   /**
    * Topics.
+   *
+   * @maxItems 1000
    */
   subscriptions: string[]
   correlation_id?: CorrelationId
@@ -100,6 +102,8 @@ export interface UnsubscribeList {
   type: 'unsubscribe'
   /**
    * Topics.
+   *
+   * @maxItems 1000
    */
   subscriptions: string[]
   correlation_id?: CorrelationId
@@ -123,7 +127,7 @@ export interface DataRequest {
    */
   data_type: string
   /**
-   * Reserved: nothing takes any yet.
+   * Of agent_status: limit (1 to 1000, default 1000) and after, an agent id. Others are ignored.
    */
   params?: {} | unknown[] | string | number | boolean | null
   correlation_id?: CorrelationId

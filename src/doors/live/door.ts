@@ -19,7 +19,7 @@ import { errorFrame, frameOf, listed, messageOf, now, shown } from './frames.ts'
 import { parseClientFrame } from './inbound.ts'
 import { type MessageLimits, messageFrom } from './messages.ts'
 import { SubscriptionRequests } from './requests.ts'
-import type { StatusCache } from './status.ts'
+import { pageOf, type StatusCache } from './status.ts'
 import { type LiveTopics, nameOf, viewOf } from './topics.ts'
 
 type LiveOptions = Pick<
@@ -226,14 +226,14 @@ export class LiveDoor implements Door, Source {
     this.#say(connection, frameOf({ type: 'pong', ...(echo !== undefined && { client_time: echo }) }, correlation_id))
   }
 
-  async #data(connection: Connection, { data_type: dataType, correlation_id }: DataRequest): Promise<void> {
+  async #data(connection: Connection, { data_type: dataType, params, correlation_id }: DataRequest): Promise<void> {
     const data_type = shown(dataType)
     const failed = (error: string) => frameOf({ type: 'data_error', data_type, error }, correlation_id)
     const frame = await this.#parts.status.of(dataType).then(
       (data) =>
         data === undefined
           ? failed(`Unknown data type: ${data_type}`)
-          : frameOf({ type: 'data_response', data_type, data: { ...data } }, correlation_id),
+          : frameOf({ type: 'data_response', data_type, data: { ...pageOf(data, params) } }, correlation_id),
       () => failed('Temporarily unavailable'),
     )
     this.#say(connection, frame)

@@ -45,7 +45,29 @@ export class StatusCache {
   }
 }
 
-function agentStatus(sessions: ReadonlyMap<string, number>): object {
-  const agents = [...sessions].sort().map(([agent_id, count]) => ({ agent_id, sessions: count }))
+interface AgentStatus {
+  /** Sorted by id. */
+  readonly agents: readonly { readonly agent_id: string; readonly sessions: number }[]
+  readonly summary: object
+}
+
+function agentStatus(sessions: ReadonlyMap<string, number>): AgentStatus {
+  const agents = [...sessions].map(([agent_id, count]) => ({ agent_id, sessions: count }))
+  agents.sort((a, b) => (a.agent_id < b.agent_id ? -1 : 1))
   return { agents, summary: { total: agents.length, active: agents.filter((each) => each.sessions > 0).length } }
+}
+
+/** The most agents of one answer. */
+const MAX_PAGE = 1000
+
+/** The part of a status that a client asked for. Only the list of agents has parts. */
+export function pageOf(data: object, params: unknown): object {
+  if (!('agents' in data)) return data
+  const { agents, ...rest } = data as AgentStatus
+  const { limit, after } = Object(params) as { readonly limit?: unknown; readonly after?: unknown }
+  const first = typeof after === 'string' ? agents.findIndex(({ agent_id }) => agent_id > after) : 0
+  const size = Number.isInteger(limit) ? Math.min(Math.max(limit as number, 1), MAX_PAGE) : MAX_PAGE
+  const page = first < 0 ? [] : agents.slice(first, first + size)
+  const hasMore = first >= 0 && first + size < agents.length
+  return { agents: page, ...rest, ...(hasMore && { next: page.at(-1)!.agent_id }) }
 }

@@ -31,6 +31,16 @@ const BAD: Record<string, [unknown, string, string]> = {
     'protocol-violation',
     'Invalid message: subscriptions.1 must be string, got a number',
   ],
+  'a list of more than 1,000 names': [
+    { type: 'subscribe', subscriptions: Array(1001).fill('system') },
+    'protocol-violation',
+    'Invalid message: subscriptions must NOT have more than 1000 items, got an array',
+  ],
+  'a longer list of names to leave': [
+    { type: 'unsubscribe', subscriptions: Array(9000).fill('x') },
+    'protocol-violation',
+    'Invalid message: subscriptions must NOT have more than 1000 items, got an array',
+  ],
   'neither list nor topic': [{ type: 'subscribe' }, 'protocol-violation', 'Invalid message: subscriptions is missing'],
   'a topic that is a list': [
     { type: 'subscribe', topic: ['a'] },
@@ -94,15 +104,15 @@ describe('bad input at the live door', () => {
     })
   }
 
-  it('10,000 topics in one frame get one error for the cap and one for unknown names', async () => {
+  it('1,000 topics in one frame get one error for the cap and one for unknown names', async () => {
     const client = await live(gateway, '/live?subscriptions=system')
-    const names = Array.from({ length: 10_000 }, (_, i) => i.toString(36))
+    const names = Array.from({ length: 1000 }, (_, i) => i.toString(36))
     client.send({ type: 'subscribe', subscriptions: names })
     await client.find({ type: 'subscription_updated' })
     const [error, updated] = client.values.slice(1)
-    assert.match(String(error?.message), /^Invalid subscription\(s\): 0, 1, 10, 100, .* and 9980 more$/)
+    assert.match(String(error?.message), /^Invalid subscription\(s\): 0, 1, 10, 11, .* and 980 more$/)
     assert.deepEqual(updated?.subscriptions, ['system'])
-    client.send({ type: 'subscribe', subscriptions: Array.from({ length: 5000 }, (_, i) => `build.${i}`) })
+    client.send({ type: 'subscribe', subscriptions: Array.from({ length: 1000 }, (_, i) => `build.${i}`) })
     const full = await eventually(
       () => client.values.filter(({ type }) => type === 'subscription_updated')[1],
       'the second',
