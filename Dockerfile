@@ -34,6 +34,7 @@ COPY package.json ./
 COPY --from=packages /app/node_modules node_modules
 COPY --from=compiled /app/dist/src dist/src
 COPY --from=compiled /app/src src
+COPY LICENSE NOTICE /licenses/
 # The gateway writes no file, so run it with a read-only root file system.
 ENV NODE_ENV=production LISTEN_ADDR=0.0.0.0:8080
 USER 65532:65532

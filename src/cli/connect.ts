@@ -35,10 +35,10 @@ export async function connect(url: string, options: ConnectOptions): Promise<voi
     input.on('line', (line) => line !== '' && socket.send(line))
     input.on('close', () => (process.stdin.isTTY || options.closeOnEof) && leave())
   })
-  socket.on('message', (data) => console.log(data.toString()))
+  socket.on('message', (data) => console.log(printable(data.toString())))
   try {
     const { code, reason } = await ended(socket)
-    console.error(`closed: ${code}${reason && ` ${reason}`}`)
+    console.error(`closed: ${code}${reason && ` ${printable(reason)}`}`)
     if (!userLeft && !NORMAL.has(code))
       throw new CommandFailed(`the connection ended abnormally, with close code ${code}`)
   } catch (error) {
@@ -50,17 +50,29 @@ export async function connect(url: string, options: ConnectOptions): Promise<voi
   }
 }
 
+/**
+ * Returns text of the server as one line that cannot steer the terminal: without control characters
+ * (C0 except the tab, DEL, C1), and with a space for each line break. JSON that an encoder wrote
+ * stays the same JSON: it holds line breaks only between its parts, and other C0 characters never.
+ */
+function printable(text: string): string {
+  return text.replace(/\r\n|[\r\n]/g, ' ').replace(CONTROL, '')
+}
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters to remove.
+const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g
+
 function ended(socket: WebSocket): Promise<{ code: number; reason: string }> {
   return new Promise((resolve, reject) => {
     socket.on('close', (code, reason) => resolve({ code, reason: reason.toString() }))
-    socket.on('error', (error) => reject(new CommandFailed(error.message)))
+    socket.on('error', (error) => reject(new CommandFailed(printable(error.message))))
     socket.on('unexpected-response', (_, response) => {
       let body = ''
       response.on('data', (chunk) => (body += chunk))
       response.on('end', () => {
         const wait = response.headers['retry-after']
         const after = wait === undefined ? '' : ` (Retry-After: ${wait})`
-        reject(new CommandFailed(`refused: ${response.statusCode} ${response.statusMessage}${after} ${body}`))
+        const answer = `${response.statusCode} ${response.statusMessage}${after} ${body}`
+        reject(new CommandFailed(`refused: ${printable(answer)}`))
       })
     })
   })

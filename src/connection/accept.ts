@@ -1,7 +1,7 @@
 import { type Close, type Refusal, refusals } from '../contract/codes.ts'
 import { ClientAddresses, type TrustOptions } from '../http/client-address.ts'
-import { respond } from '../http/refuse.ts'
-import { listHeader } from '../http/request.ts'
+import { respond, respondLater } from '../http/refuse.ts'
+import { ambiguity, listHeader } from '../http/request.ts'
 import { KeyedRate, rateOf } from '../platform/rate.ts'
 import { RedisUnavailable } from '../platform/unavailable.ts'
 import { type HttpRequest, type HttpResponse, upgradeCorked, type us_socket_context_t } from '../platform/uws.ts'
@@ -88,12 +88,20 @@ export class Acceptor {
     const startedAt = performance.now()
     const traced = this.#parts.tracing?.handshake(door.name, req.getHeader('traceparent'))
     let attempt: Attempt | undefined
-    res.onAborted(() => attempt && this.#finish(attempt, 'aborted'))
+    let isGone = false
+    res.onAborted(() => {
+      isGone = true
+      if (attempt) this.#finish(attempt, 'aborted')
+    })
     try {
       const client = this.#addresses.of(res, req, startedAt)
       const address = client.ip
       const verdict = this.#checks.verdict(door, req, client, startedAt)
-      if (verdict.kind === 'refuse') return this.#refuseAtOnce(door, res, address, verdict.refusal, traced)
+      if (verdict.kind === 'refuse') {
+        const answer = ambiguity(req) === undefined ? respond : respondLater
+        this.#refused(door, address, verdict.refusal, traced)
+        return answer(res, verdict.refusal, () => isGone)
+      }
       const key = req.getHeader('sec-websocket-key')
       if (verdict.kind === 'close') {
         const protocol = offeredProtocol(listHeader(req, 'sec-websocket-protocol'))
@@ -122,7 +130,8 @@ export class Acceptor {
       this.#pending.add(attempt)
     } catch (error) {
       this.#fault(error)
-      return this.#refuseAtOnce(door, res, '', refusals['internal-error'], traced)
+      this.#refused(door, '', refusals['internal-error'], traced)
+      return respond(res, refusals['internal-error'])
     }
     void this.#handshake(attempt)
   }
@@ -222,13 +231,13 @@ export class Acceptor {
     respond(attempt.res, refusal)
   }
 
-  #refuseAtOnce(door: Door, res: HttpResponse, address: string, refusal: Refusal, traced?: SpanHandle): void {
+  /** Counts and logs a refusal without an attempt. */
+  #refused(door: Door, address: string, refusal: Refusal, traced?: SpanHandle): void {
     const { metrics } = this.#parts
     metrics.connections.inc({ door: door.name, result: refusal.code })
     if (refusal.code === 'connect-rate') metrics.rateLimited.connect++
     traced?.end(refusal.code)
     this.#logRefusal(door, address, refusal)
-    respond(res, refusal)
   }
 
   /**

@@ -1,7 +1,7 @@
 import { originRule } from '../config/origins.ts'
 import { type Close, type Refusal, refusals } from '../contract/codes.ts'
 import type { ClientAddress } from '../http/client-address.ts'
-import { isUpgrade, listHeader } from '../http/request.ts'
+import { ambiguity, isUpgrade, listHeader } from '../http/request.ts'
 import type { HttpRequest } from '../platform/uws.ts'
 import { type Credentials, offeredProtocol, readCredentials } from './auth.ts'
 import type { Admission, Door } from './door.ts'
@@ -67,7 +67,7 @@ export class UpgradeChecks {
     const header = (name: string) => req.getHeader(name)
     if (this.#parts.draining()) return refuse(refusals.draining)
     if (header('sec-websocket-version') !== '13') return refuse(refusals['unsupported-version'])
-    if (!isUpgrade(req)) return refuse(refusals['malformed-request'])
+    if (!isUpgrade(req) || ambiguity(req)) return refuse(refusals['malformed-request'])
     if (!this.#originRule(door)(header('origin'))) return refuse(refusals['origin-not-allowed'])
     return undefined
   }

@@ -1,7 +1,7 @@
 import { type Refusal, refusals } from '../contract/codes.ts'
 import type { HttpRequest, TemplatedApp } from '../platform/uws.ts'
 import type { PathPattern } from './path.ts'
-import { respond } from './refuse.ts'
+import { refuseUnclear, respond } from './refuse.ts'
 
 /** A door, as far as a request that is no upgrade concerns it. */
 export interface Endpoint {
@@ -19,6 +19,7 @@ export function serveRest<D extends Endpoint>(
   counted: (door: D, refusal: Refusal) => void,
 ): void {
   app.any('/*', (res, req) => {
+    if (refuseUnclear(res, req)) return
     const url = req.getUrl()
     for (const door of doors) {
       const ids = door.path.match(url)

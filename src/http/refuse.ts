@@ -1,8 +1,10 @@
 import { type Refusal, refusals } from '../contract/codes.ts'
 import { DeadlinePassed, within } from '../platform/deadline.ts'
 import { RedisUnavailable } from '../platform/unavailable.ts'
-import type { HttpResponse } from '../platform/uws.ts'
+import type { HttpRequest, HttpResponse } from '../platform/uws.ts'
+import { ambiguity } from './request.ts'
 import { type ApiResponse, json } from './response.ts'
+import { writeAndClose } from './write.ts'
 
 /** The only writer of refusals: of upgrades, of HTTP calls, of preflight and of the live door. */
 
@@ -22,12 +24,31 @@ const retryAfterS = (): string => String(1 + Math.floor(Math.random() * MAX_RETR
 
 /** Writes a refusal and closes the connection after it. */
 export function respond(res: HttpResponse, refusal: Refusal): void {
-  const { status, type, body, headers = {} } = refused(refusal)
-  res.cork(() => {
-    res.writeStatus(status).writeHeader('Content-Type', type)
-    for (const [name, value] of Object.entries(headers)) res.writeHeader(name, value)
-    res.end(body, true)
+  writeAndClose(res, refused(refusal))
+}
+
+/**
+ * Refuses a request that is not clear about its end, after this turn of the event loop. Until then
+ * its answer is pending, and uWebSockets.js cuts a connection whose next request comes meanwhile.
+ * An answer at once would let it read what follows in the same bytes, also behind a close.
+ * @param isGone whether the connection has been cut; the caller owns `res.onAborted`.
+ */
+export function respondLater(res: HttpResponse, refusal: Refusal, isGone: () => boolean): void {
+  setImmediate(() => {
+    if (!isGone()) respond(res, refusal)
   })
+}
+
+/** Refuses a request that is not clear about its end; returns whether it was one. */
+export function refuseUnclear(res: HttpResponse, req: HttpRequest): boolean {
+  const message = ambiguity(req)
+  if (message === undefined) return false
+  let isGone = false
+  res.onAborted(() => {
+    isGone = true
+  })
+  respondLater(res, { ...refusals['bad-request'], message }, () => isGone)
+  return true
 }
 
 /**

@@ -26,3 +26,30 @@ export function listHeader(req: HttpRequest, name: string): string {
   })
   return lines.join(',')
 }
+
+/** What a request must not have twice, because a proxy in front may read the other one. */
+const SINGLE = ['host', 'content-length', 'transfer-encoding'] as const
+
+/**
+ * Returns why a proxy in front may see another end or another host in this request; undefined for a
+ * clear request. uWebSockets.js takes all of these: it reads the first line of a header and ignores
+ * what it does not know. A request like that is refused and its connection closed (RFC 9112,
+ * sections 3.2 and 6.3), so that what follows on it is never read as a request.
+ */
+export function ambiguity(req: HttpRequest): string | undefined {
+  const seen: Partial<Record<string, string>> = {}
+  let twice: string | undefined
+  req.forEach((key, value) => {
+    if (!(SINGLE as readonly string[]).includes(key)) return
+    if (seen[key] !== undefined) twice ??= key
+    seen[key] = value
+  })
+  const { 'content-length': length, 'transfer-encoding': encoding } = seen
+  if (twice !== undefined) return `The request has more than one ${twice} header.`
+  if (length !== undefined && encoding !== undefined)
+    return 'The request has both Content-Length and Transfer-Encoding.'
+  if (length !== undefined && !/^\d{1,15}$/.test(length)) return 'Content-Length is not a number.'
+  if (encoding !== undefined && encoding.toLowerCase() !== 'chunked')
+    return 'The only Transfer-Encoding that the gateway takes is chunked.'
+  return undefined
+}

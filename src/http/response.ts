@@ -6,6 +6,9 @@ export interface ApiResponse {
   readonly headers?: Readonly<Record<string, string>>
 }
 
+/** On every answer: a browser must not guess another type from the body. */
+export const NOSNIFF = { 'X-Content-Type-Options': 'nosniff' } as const
+
 export const json = (status: string, body: object, headers?: ApiResponse['headers']): ApiResponse => ({
   status,
   type: 'application/json',

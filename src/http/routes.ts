@@ -1,10 +1,11 @@
+import { setImmediate } from 'node:timers/promises'
 import { type Refusal, refusals } from '../contract/codes.ts'
 import { jsonFault } from '../platform/json-scan.ts'
 import type { HttpRequest, HttpResponse, TemplatedApp } from '../platform/uws.ts'
 import type { Admin } from './admin.ts'
-import { refused, respond } from './refuse.ts'
+import { refused, refuseUnclear, respond } from './refuse.ts'
 import type { ApiResponse } from './response.ts'
-import { write } from './write.ts'
+import { write, writeAndClose } from './write.ts'
 
 /** A request, copied whole before the first await. */
 export interface ApiRequest {
@@ -18,6 +19,8 @@ export interface ApiRequest {
   readonly body: Buffer
   /** The peer address of the TCP connection. */
   readonly address: string
+  /** Whether the end of the body is known from its chunks only. */
+  readonly chunked: boolean
 }
 
 /** One method of one path. */
@@ -72,6 +75,7 @@ export function serve(
     const here = routes.filter((route) => route.path === path)
     const allow = here.flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : [method])).join(', ')
     app.any(path, (res, req) => {
+      if (refuseUnclear(res, req)) return
       const method = req.getMethod().toUpperCase()
       const route = here.find((each) => each.method === (method === 'HEAD' ? 'GET' : method))
       if (!route) return respond(res, { ...refusals['method-not-allowed'], headers: { Allow: allow } })
@@ -109,6 +113,7 @@ function copy(res: HttpResponse, req: HttpRequest, method: string, path: string)
     headers: Object.fromEntries(HEADERS.map((name) => [name, req.getHeader(name)])) as ApiRequest['headers'],
     body: Buffer.alloc(0),
     address: Buffer.from(res.getRemoteAddressAsText()).toString('latin1'),
+    chunked: req.getHeader('transfer-encoding') !== '',
   }
 }
 
@@ -134,11 +139,17 @@ async function answer(
         : request.body
     if (aborted) return
     if (body === undefined) return respond(res, refusals['body-too-large'])
+    // uWebSockets.js takes junk between chunks, so a proxy in front may see another end of this
+    // body. While the answer is pending it reads nothing behind it, and then the connection closes.
+    if (request.chunked) await setImmediate()
+    if (aborted) return
     response = await route.answer({ ...request, body })
   } catch (error) {
     response = responseTo(error, fault)
   }
-  if (!aborted) write(res, response, request.method === 'HEAD')
+  if (aborted) return
+  if (request.chunked) writeAndClose(res, response)
+  else write(res, response, request.method === 'HEAD')
 }
 
 function responseTo(error: unknown, fault: (error: unknown) => void): ApiResponse {

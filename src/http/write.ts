@@ -1,5 +1,5 @@
 import type { HttpResponse } from '../platform/uws.ts'
-import type { ApiResponse } from './response.ts'
+import { type ApiResponse, NOSNIFF } from './response.ts'
 
 /**
  * One in this many answers to HEAD closes its connection. uWebSockets.js does not report whether
@@ -20,7 +20,7 @@ export function write(res: HttpResponse, { status, type, body, headers = {} }: A
   const closes = head && ++heads % HEADS_TO_CLOSE === 0
   res.cork(() => {
     res.writeStatus(status).writeHeader('Content-Type', type)
-    for (const [name, value] of Object.entries({ 'Cache-Control': 'no-store', ...headers }))
+    for (const [name, value] of Object.entries({ 'Cache-Control': 'no-store', ...NOSNIFF, ...headers }))
       res.writeHeader(name, value)
     if (closes) res.writeHeader('Connection', 'close').tryEnd('', bytes.length)
     // Written as a header: with a length given to endWithoutBody, uWebSockets.js waits for that
@@ -30,6 +30,15 @@ export function write(res: HttpResponse, { status, type, body, headers = {} }: A
       res.onWritable((offset) => res.tryEnd(bytes.subarray(offset), bytes.length)[0])
   })
   if (closes) closeSoon(res)
+}
+
+/** Writes an answer and closes the connection after it: nothing behind its request is read. */
+export function writeAndClose(res: HttpResponse, { status, type, body, headers = {} }: ApiResponse): void {
+  res.cork(() => {
+    res.writeStatus(status).writeHeader('Content-Type', type)
+    for (const [name, value] of Object.entries({ ...NOSNIFF, ...headers })) res.writeHeader(name, value)
+    res.end(body, true)
+  })
 }
 
 /** Closes when the headers have left: uWebSockets.js writes them at the end of this turn. */

@@ -45,6 +45,30 @@ describe('wsproxy connect', () => {
     assert.deepEqual(command.lines, sent)
   })
 
+  it('connect prints no control character of a frame, a close reason or a refusal, and one line a frame', async () => {
+    const command = await join('steers')
+    const hostile = '\u001b]0;owned\u0007\u001b[2J\u009b31m\u0000\b\u007f'
+    for (const each of [`a${hostile}b\tc`, '{"pretty":\r\n1,\n"n":2}', '"é😀"'])
+      await gateway.agent.publish(sessionDown('steers'), each)
+    await eventually(() => command.lines.length === 3, 'the lines')
+    assert.deepEqual(command.lines, ['a]0;owned[2J31mb\tc', '{"pretty": 1, "n":2}', '"é😀"'])
+    command.signal('SIGINT')
+    await command.status()
+  })
+
+  it('connect prints no control character of the server that refuses it or closes', async () => {
+    const server = createServer((socket) => {
+      socket.once('data', () => socket.end('HTTP/1.1 403 No\u001b[1m\r\nContent-Length: 9\r\n\r\n\u001b[2J\nfake'))
+    }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    const { status, stderr } = await run(['connect', `ws://127.0.0.1:${port}/a/ws/b`, '--token', 'x'])
+    server.close()
+    assert.equal(status, 1)
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: the characters that must not come.
+    assert.doesNotMatch(stderr, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/)
+  })
+
   it('connect sends each non-empty line of stdin as a frame', async () => {
     const heard = await listen('sends')
     const command = await join('sends')

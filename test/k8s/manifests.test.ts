@@ -14,6 +14,7 @@ import { build, documents, type Resource } from '../support/kustomize.ts'
 import { freePort } from '../support/ports.ts'
 import { redisFor, type TestRedis } from '../support/redis.ts'
 import { scopeOf } from '../support/scope.ts'
+import { sentinelExample, withoutExample } from '../support/sentinel-example.ts'
 import { eventually } from '../support/wait.ts'
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
@@ -210,6 +211,41 @@ describe('the manifests', () => {
     assert.ok(config.drainWindowMs <= config.shutdownGracePeriodMs / 2)
     const { readinessProbe } = container()
     assert.ok(preStopMs >= readinessProbe.periodSeconds * readinessProbe.failureThreshold * 1000)
+  })
+
+  it('let a pod end within the 30 s that many platforms give', () => {
+    assert.ok(pod().terminationGracePeriodSeconds <= 30)
+  })
+
+  it('let out what the configured features need, and each only to its peers', () => {
+    const rules: { to?: unknown[]; ports: { port: number }[] }[] = find('NetworkPolicy').spec.egress
+    for (const { to = [] } of rules) assert.ok(to.length > 0, 'a rule without peers lets out to every address')
+    for (const each of find('NetworkPolicy').spec.ingress) assert.ok(each.from.length > 0)
+    const open = new Set(rules.flatMap(({ ports }) => ports.map(({ port }) => port)))
+    const [secret] = documents(join(K8S, 'base/secret.example.yaml'))
+    const dev = find('Secret', 'wsproxy', built.get('overlays/dev')!)
+    const values = { ...find('ConfigMap').data, ...secret!.stringData } as Record<string, string>
+    const urls = Object.values({ ...values, dev: dev.stringData.REDIS_URL }).filter((text) => /^rediss?:/.test(text))
+    assert.equal(urls.length, 2)
+    for (const url of urls) assert.ok(open.has(Number(new URL(url).port || 6379)), url)
+    const { ports } = find('StatefulSet', 'redis', built.get('redis-sentinel')!).spec.template.spec.containers[1]
+    for (const { containerPort } of ports) assert.ok(open.has(containerPort), `${containerPort}`)
+    const text = readFileSync(join(K8S, 'base/networkpolicy.yaml'), 'utf8')
+    const reaching = ['httpUrl', 'redisUrl']
+    const named = Object.values(settings).filter(({ env, kind }) => reaching.includes(kind) || env === 'SENTRY_DSN')
+    for (const { env } of named) assert.ok(text.includes(env), env)
+  })
+
+  it('of the Sentinel example take commands with the password only', { skip: withoutExample() }, async (t) => {
+    const { data } = find('ConfigMap', 'redis-sentinel', built.get('redis-sentinel')!)
+    const { password, redis: ask, sentinel, commandLines } = await sentinelExample(t, data)
+    await eventually(() => /NOAUTH/.test(ask(['PING'])), 'the server to ask for the password')
+    assert.match(ask(['PING'], password), /PONG/)
+    assert.equal(ask(['CONFIG', 'GET', 'masterauth'], password), `masterauth\n${password}\n`)
+    await eventually(() => /NOAUTH/.test(sentinel(['PING'])), 'the Sentinel to ask for the password')
+    const state = () => sentinel(['SENTINEL', 'MASTER', 'wsproxy'], password)
+    await eventually(() => /\nflags\nmaster\n/.test(state()) && /\nrole-reported\nmaster\n/.test(state()), 'its master')
+    for (const line of commandLines()) assert.ok(line.includes('redis-server') && !line.includes(password), line)
   })
 
   it('run the image without root, without writes and without a Kubernetes token', () => {

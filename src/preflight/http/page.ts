@@ -31,7 +31,6 @@ export function monitoringPage(): ApiResponse {
     body: html,
     headers: {
       'Content-Security-Policy': policy.join('; '),
-      'X-Content-Type-Options': 'nosniff',
       'Referrer-Policy': 'no-referrer',
       Vary: 'Accept',
     },
