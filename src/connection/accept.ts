@@ -3,7 +3,7 @@ import { ClientAddresses, type TrustOptions } from '../http/client-address.ts'
 import { respond, respondLater } from '../http/refuse.ts'
 import { ambiguity, listHeader } from '../http/request.ts'
 import { KeyedRate, rateOf } from '../platform/rate.ts'
-import { RedisUnavailable } from '../platform/unavailable.ts'
+import { RedisForbids, RedisUnavailable } from '../platform/unavailable.ts'
 import { type HttpRequest, type HttpResponse, upgradeCorked, type us_socket_context_t } from '../platform/uws.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -33,6 +33,11 @@ export interface AcceptParts {
    * command of an upgrade.
    */
   readonly redisReady: (channel: string) => boolean
+  /**
+   * Whether Redis may forbid this channel. Then it is subscribed before the token is spent, so that
+   * a forbidden channel costs no token.
+   */
+  readonly channelSuspect: (channel: string) => boolean
   readonly draining: () => boolean
   /** Called when the upgrade is complete. */
   readonly opened: (connection: Connection) => void
@@ -151,29 +156,39 @@ export class Acceptor {
   }
 
   async #handshake(attempt: Attempt): Promise<void> {
-    const { door, admission, credentials, address } = attempt
+    const { tokenKey, redisChannel } = attempt.admission
     try {
-      if (admission.tokenKey !== undefined) {
-        const verdict = await this.#parts.tokens.redeem(admission.tokenKey, credentials.token)
+      const bindFirst = tokenKey !== undefined && this.#parts.channelSuspect(redisChannel)
+      if (bindFirst) await this.#bind(attempt)
+      if (attempt.over) return
+      if (tokenKey !== undefined) {
+        const verdict = await this.#parts.tokens.redeem(tokenKey, attempt.credentials.token)
         if (attempt.over) return
         if (verdict !== 'ok') return this.#refuse(attempt, refusals['token-rejected'], WHY[verdict])
       }
-      const { subject, doorState } = admission
-      const connection = new Connection(door, subject, address, clockMs(), doorState, attempt.traced?.context)
-      attempt.connection = connection
-      admission.onBound?.(connection)
-      const joined = this.#join(connection, admission)
-      await (admission.ready === undefined ? joined : Promise.all([joined, admission.ready()]))
+      if (!bindFirst) await this.#bind(attempt)
       if (attempt.over) return
       // So much was published during the upgrade that the buffer is full.
-      if (connection.phase !== Phase.accepting) return this.#refuse(attempt, refusals['at-capacity'])
+      if (attempt.connection!.phase !== Phase.accepting) return this.#refuse(attempt, refusals['at-capacity'])
       this.#complete(attempt)
     } catch (error) {
       if (attempt.over) return
       if (error instanceof RedisUnavailable) return this.#refuse(attempt, refusals['redis-unavailable'], error.message)
+      if (error instanceof RedisForbids) return this.#refuse(attempt, refusals.forbidden, error.message)
       this.#fault(error)
       this.#refuse(attempt, refusals['internal-error'])
     }
+  }
+
+  /** Makes the connection and joins its topics. Resolves when Redis has confirmed them. */
+  #bind(attempt: Attempt): Promise<unknown> {
+    const { door, admission, address } = attempt
+    const { subject, doorState } = admission
+    const connection = new Connection(door, subject, address, clockMs(), doorState, attempt.traced?.context)
+    attempt.connection = connection
+    admission.onBound?.(connection)
+    const joined = this.#join(connection, admission)
+    return admission.ready === undefined ? joined : Promise.all([joined, admission.ready()])
   }
 
   /**

@@ -55,6 +55,10 @@ export const refusals = define({
   'admin-disabled': { status: '403 Forbidden', message: 'Admin calls are disabled: ADMIN_TOKEN is not set.' },
   'token-rejected': { status: '403 Forbidden', message: 'The token is wrong, used or expired.' },
   'origin-not-allowed': { status: '403 Forbidden', message: 'This origin is not allowed to connect.' },
+  forbidden: {
+    status: '403 Forbidden',
+    message: 'The Redis user of this gateway may not subscribe to a channel of this path.',
+  },
   'not-found': { status: '404 Not Found', message: 'No such path.' },
   'method-not-allowed': { status: '405 Method Not Allowed', message: 'Method not allowed.' },
   'body-too-large': { status: '413 Content Too Large', message: 'The body is too large.' },

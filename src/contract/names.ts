@@ -187,5 +187,9 @@ export const isSessionChannel = (channel: string): boolean => channel.startsWith
  */
 export const slotKey = (name: string): string => (name.startsWith('__keyspace@') ? keyIn(name) : name)
 
+/** The kind of a channel. An ACL of Redis has a pattern for each. */
+export const channelKind = (channel: string): 'session' | 'run' | 'other' =>
+  isSessionChannel(channel) ? 'session' : channel.startsWith('__keyspace@') ? 'run' : 'other'
+
 /** Whether a name that is subscribed is a pattern (Redis: PSUBSCRIBE). No id holds a `*`. */
 export const isPattern = (channel: string): boolean => channel.includes('*')

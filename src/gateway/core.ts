@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import type { Config } from '../config/table.ts'
 import { Acceptor } from '../connection/accept.ts'
 import { Bindings } from '../connection/bind.ts'
@@ -11,7 +12,8 @@ import { Receiver } from '../connection/receive.ts'
 import { OpenSockets } from '../connection/sockets.ts'
 import { clockMs } from '../connection/times.ts'
 import { closes } from '../contract/codes.ts'
-import { RedisClient } from '../redis/client.ts'
+import { privateSession, runEvents, sessionDown } from '../contract/names.ts'
+import { parseTarget, RedisClient } from '../redis/client.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Tracing } from '../telemetry/tracing.ts'
@@ -92,6 +94,7 @@ export class Core {
       log,
       tracing,
       redisReady: (channel) => this.redis.readyFor(channel),
+      channelSuspect: (channel) => this.redis.suspects(channel),
       draining,
       opened: (connection) => this.closer.runGuarded(connection, this.#opened),
     })
@@ -118,6 +121,7 @@ export class Core {
       options: {
         ...config,
         url: redisUrl,
+        trials: trialsOf(config, parseTarget(redisUrl).database),
         afterTokenMs: config.authTokenMode === 'reusable' ? -1 : config.authReconnectGraceMs,
       },
       metrics,
@@ -161,4 +165,10 @@ export class Core {
   *#bufferedBytes(): Iterable<number> {
     for (const { ws } of this.sockets) if (ws) yield ws.getBufferedAmount()
   }
+}
+
+/** One channel of each kind that costs a client a token, of a session that no client uses. */
+const trialsOf = ({ runAuth, runKeyPrefix }: Config, database: number): string[] => {
+  const own = privateSession(randomBytes(8).toString('hex'))
+  return [sessionDown(own), ...(runAuth === 'bearer' ? [runEvents(database, runKeyPrefix + own)] : [])]
 }

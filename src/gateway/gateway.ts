@@ -260,6 +260,7 @@ export class Gateway {
  */
 const redisAccess = ({ redis, bindings }: Core): RedisAccess => ({
   command: (key, args) => redis.command(key, args),
+  forbidden: (channels) => redis.forbidden(channels),
   everyNode: (args) => redis.everyNode(args),
   listen(channel, heard) {
     const render = () => {

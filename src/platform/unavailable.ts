@@ -5,3 +5,11 @@
 export class RedisUnavailable extends Error {
   override readonly name = 'RedisUnavailable'
 }
+
+/**
+ * The Redis user may not subscribe a channel. A client then gets the refusal `forbidden`. The
+ * message names the channel, for the log.
+ */
+export class RedisForbids extends Error {
+  override readonly name = 'RedisForbids'
+}

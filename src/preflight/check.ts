@@ -47,6 +47,8 @@ export interface CheckedRedis {
   command(args: readonly string[], signal: AbortSignal): Promise<unknown>
   /** Sends the command to every node that stores data. One reply a node. */
   everyNode(args: readonly string[], signal: AbortSignal): Promise<readonly unknown[]>
+  /** Returns those of the channels that the Redis user may not subscribe. */
+  forbidden(channels: readonly string[], signal: AbortSignal): Promise<string[]>
   /** The number of subscribers of the channel, summed over all nodes. */
   subscribers(channel: string, signal: AbortSignal): Promise<number>
   /** Publishes to a private channel and resolves when its own subscription receives the message. */
@@ -63,6 +65,8 @@ export interface RedisUses {
   readonly canary: boolean
   /** SESSION_FLOW_SIGNAL is on. */
   readonly flowSignal: boolean
+  /** The number of the database, which is part of the names of keyspace channels. */
+  readonly database: number
   /** RUN_KEY_PREFIX. */
   readonly runKeyPrefix: string
   /** RUN_AUTH is bearer. */

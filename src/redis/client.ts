@@ -9,7 +9,8 @@ import { RedisFlow } from './flow.ts'
 import { RedisHashes } from './hashes.ts'
 import { Cluster } from './servers/cluster.ts'
 import type { Link } from './servers/link.ts'
-import type { NodeOptions, RedisNode } from './servers/node.ts'
+import type { RedisNode } from './servers/node.ts'
+import type { NodeOptions } from './servers/node-options.ts'
 import { sentinelTarget } from './servers/sentinel.ts'
 import {
   type KeyCommand,
@@ -121,6 +122,16 @@ export class RedisClient {
   /** Whether the server of this channel or key is ready. */
   readyFor(name: string): boolean {
     return this.#nodeFor(name)?.ready ?? false
+  }
+
+  /** Whether Redis may refuse to subscribe this channel: it has lately refused one of its kind. */
+  suspects(channel: string): boolean {
+    return this.#nodeFor(channel)?.feed.suspects(channel) === true
+  }
+
+  /** Returns the channels that the Redis user may not subscribe. @throws RedisUnavailable */
+  async forbidden(channels: readonly string[]): Promise<string[]> {
+    return (await Promise.all(channels.map((each) => this.#topology.nodeOf(each).forbidden([each])))).flat()
   }
 
   /**

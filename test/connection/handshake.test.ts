@@ -142,7 +142,7 @@ describe('without Redis an upgrade', { skip: withoutRealRedis }, () => {
     await assertServes('after-restart')
   })
 
-  it('refuses an upgrade with 500 when Redis forbids its channel, and serves all others', async () => {
+  it('refuses an upgrade with 403 when Redis forbids its channel, and serves all others', async () => {
     await eventually(() => gateway.agent.isReady, 'the agent to be back')
     const acl = (...rules: string[]) => gateway.agent.sendCommand(['ACL', 'SETUSER', 'default', ...rules])
     // With the channels of the gateway itself: Redis cuts a connection that is subscribed to a
@@ -150,7 +150,13 @@ describe('without Redis an upgrade', { skip: withoutRealRedis }, () => {
     await acl('resetchannels', '&session:allowed*', '&wsproxy:*')
     try {
       const token = await gateway.token('forbidden')
-      await assertRefused(gateway, upgradeRequest('/a/ws/forbidden', withToken(token)), REFUSED.internal)
+      await assertRefused(gateway, upgradeRequest('/a/ws/forbidden', withToken(token)), REFUSED.forbidden)
+      // The first refusal has shown that the channels of sessions may be forbidden.
+      const next = await gateway.token('forbidden')
+      await assertRefused(gateway, upgradeRequest('/a/ws/forbidden', withToken(next)), REFUSED.forbidden)
+      assert.equal(await gateway.agent.exists(sessionAuth('forbidden')), 1, 'the second token is not spent')
+      const line = gateway.log.find(({ event }) => event === 'redis-forbids')
+      assert.equal(line?.channel, 'session:forbidden:down')
       await assertServes('allowed')
     } finally {
       await acl('allchannels')

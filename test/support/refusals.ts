@@ -29,6 +29,7 @@ export const REFUSED = {
   connectRate: { status: 429, code: 'connect-rate', retryAfter: true },
   addressLimit: { status: 429, code: 'address-limit', retryAfter: true },
   internal: { status: 500, code: 'internal-error' },
+  forbidden: { status: 403, code: 'forbidden' },
   redisUnavailable: { status: 503, code: 'redis-unavailable', retryAfter: true },
   atCapacity: { status: 503, code: 'at-capacity', retryAfter: true },
   draining: { status: 503, code: 'draining', retryAfter: true },

@@ -1,3 +1,4 @@
+import { sessionDown } from '../../contract/names.ts'
 import type { Check } from '../check.ts'
 
 const check: Check = {
@@ -9,11 +10,14 @@ const check: Check = {
     try {
       await redis.echo(signal)
     } catch (error) {
+      const { name, message } = error as Error
+      const why =
+        name === 'RedisForbids' ? `Redis forbids SUBSCRIBE on ${sessionDown('*')} (the session door)` : message
       return {
         status: 'fail',
-        message: `a published message did not come back: ${(error as Error).message}`,
+        message: `a published message did not come back: ${why}`,
         remediation:
-          'Check that Redis runs and that its user may PUBLISH to and SUBSCRIBE session:* (ACL LOG shows what was refused).',
+          'Check that Redis runs and that its user may PUBLISH to and SUBSCRIBE session channels: wsproxy redis acl prints its rights.',
       }
     }
     const ms = Math.round((performance.now() - startedAt) * 100) / 100

@@ -88,7 +88,13 @@ export class Readiness {
 export function readyAnswer(ready: Ready): ApiResponse {
   if ('reason' in ready) return notReady({ reason: ready.reason })
   const { report } = ready
-  if (report.healthy) return json('200 OK', { status: 'ready' })
+  // A door that Redis forbids is out of order although the instance is ready for the others.
+  const degraded = report.checks.filter(({ name, status }) => name === 'redis-channels' && status === 'warn')
+  if (report.healthy)
+    return json('200 OK', {
+      status: 'ready',
+      ...(degraded.length > 0 && { degraded: degraded.map(({ name, message }) => ({ name, message })) }),
+    })
   const failed = report.checks.filter(({ status }) => status === 'fail')
   return notReady({
     reason: 'preflight',

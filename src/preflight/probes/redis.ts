@@ -10,6 +10,8 @@ export interface RedisAccess {
    * Sends a command to the server of `key`. @throws RedisUnavailable, or an error reply of Redis.
    */
   command(key: string, args: readonly string[]): Promise<unknown>
+  /** Returns those of the channels that the Redis user may not subscribe. @throws as `command`. */
+  forbidden(channels: readonly string[]): Promise<string[]>
   /** Sends a command to every server that stores data. @throws as `command`. */
   everyNode(args: readonly string[]): Promise<readonly unknown[]>
   /**
@@ -46,6 +48,7 @@ export class PreflightRedis implements CheckedRedis {
       sentinels: settings.redisSentinels.length > 0,
       canary: settings.redisCanaryIntervalMs > 0,
       flowSignal: settings.sessionFlowSignal,
+      database: Number(new URL(url).pathname.slice(1)),
       runKeyPrefix: settings.runKeyPrefix,
       runTokens: settings.runAuth === 'bearer',
     }
@@ -57,6 +60,10 @@ export class PreflightRedis implements CheckedRedis {
 
   everyNode(args: readonly string[], signal: AbortSignal): Promise<readonly unknown[]> {
     return before(signal, this.#access.everyNode(args))
+  }
+
+  forbidden(channels: readonly string[], signal: AbortSignal): Promise<string[]> {
+    return before(signal, this.#access.forbidden(channels))
   }
 
   async subscribers(channel: string, signal: AbortSignal): Promise<number> {

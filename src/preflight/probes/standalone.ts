@@ -8,7 +8,7 @@ import type { RedisAccess } from './redis.ts'
  * (`wsproxy doctor`). Changes no setting of Redis. The caller closes `client`.
  */
 export function openStandalone(
-  options: Omit<RedisOptions, 'redisSetKeyspaceEvents'>,
+  options: Omit<RedisOptions, 'redisSetKeyspaceEvents' | 'trials'>,
   metrics: Metrics,
   log: Logger,
 ): { client: RedisClient; access: RedisAccess } {
@@ -24,6 +24,7 @@ export function openStandalone(
   })
   const access: RedisAccess = {
     command: (key, args) => client.command(key, args),
+    forbidden: (channels) => client.forbidden(channels),
     everyNode: (args) => client.everyNode(args),
     listen(channel, heard) {
       listeners.set(channel, heard)

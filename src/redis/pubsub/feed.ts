@@ -1,7 +1,8 @@
-import { RedisUnavailable } from '../../platform/unavailable.ts'
+import { channelKind } from '../../contract/names.ts'
+import { RedisForbids, RedisUnavailable } from '../../platform/unavailable.ts'
 import type { Logger } from '../../telemetry/log.ts'
 import type { Metrics } from '../../telemetry/metrics.ts'
-import { isMoved, isReply } from '../wire/errors.ts'
+import { isForbidden, isMoved, isReply } from '../wire/errors.ts'
 import { type Group, groups } from './groups.ts'
 import { ChannelSubscriptions, type PendingCommands } from './subscriptions.ts'
 
@@ -46,6 +47,11 @@ export class RedisFeed {
   readonly #waiting = new Map<string, Confirmation>()
   #client: SubscribingConnection | undefined
   #scheduled = false
+  /**
+   * Kinds of channels of which Redis has refused one. It may still allow others of the kind, so
+   * only a trial that succeeds clears it.
+   */
+  readonly #suspected = new Set<string>()
 
   constructor(options: FeedOptions) {
     this.#options = options
@@ -62,6 +68,36 @@ export class RedisFeed {
 
   isConfirmed(channel: string): boolean {
     return this.#subscriptions.isConfirmed(channel)
+  }
+
+  /** Whether Redis has lately refused a channel of this kind, so that it may refuse this one. */
+  suspects(channel: string): boolean {
+    return this.#suspected.size > 0 && this.#suspected.has(channelKind(channel))
+  }
+
+  /**
+   * Finds out on a new connection which of these channels Redis refuses, before a client needs one
+   * of their kind. Leaves no subscription. @throws when the connection is lost.
+   */
+  async tryOn(client: SubscribingConnection, channels: readonly string[]): Promise<string[]> {
+    const answers = await Promise.all(channels.map((channel) => this.#try(client, channel)))
+    return channels.filter((_, i) => answers[i])
+  }
+
+  async #try(client: SubscribingConnection, channel: string): Promise<boolean> {
+    const [group] = groups([channel], this.#options.sharded)
+    try {
+      await client.subscribe(group!)
+      this.#suspected.delete(channelKind(channel))
+      // Sent in the same turn, so a subscription that the feed sends later is behind it.
+      if (!this.#subscriptions.isWanted(channel)) await client.unsubscribe(group!)
+      return false
+    } catch (error) {
+      if (!isReply(error)) throw error
+      if (!isForbidden(error)) return false
+      this.#suspected.add(channelKind(channel))
+      return true
+    }
   }
 
   /**
@@ -199,12 +235,14 @@ export class RedisFeed {
 
   #refused(channel: string, error: Error): void {
     this.#options.metrics.error('redis')
-    this.#options.log.error(
-      { err: error },
-      'Redis refused a subscription: check the channel permissions of its user (ACL LOG)',
-    )
+    const hint = 'wsproxy redis acl prints the rights that the user needs; ACL LOG shows what was refused'
+    this.#options.log.error({ event: 'redis-forbids', err: error, channel, hint }, 'Redis refused a subscription')
     this.#subscriptions.refused(channel)
-    this.#reject(channel, () => error)
+    const forbids = isForbidden(error)
+    if (forbids) this.#suspected.add(channelKind(channel))
+    this.#reject(channel, () =>
+      forbids ? new RedisForbids(`Redis forbids SUBSCRIBE ${channel}: ${error.message}`, { cause: error }) : error,
+    )
     this.#options.refused(channel)
   }
 

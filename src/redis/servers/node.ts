@@ -1,40 +1,15 @@
-import type { Config } from '../../config/table.ts'
 import { redisCanary } from '../../contract/names.ts'
-import type { Logger } from '../../telemetry/log.ts'
-import type { Metrics } from '../../telemetry/metrics.ts'
+import { RedisForbids } from '../../platform/unavailable.ts'
 import { RedisFeed } from '../pubsub/feed.ts'
 import { SubscriberConnection } from '../pubsub/subscriber.ts'
 import { RedisConnection, type Target } from '../wire/connection.ts'
-import { isReply } from '../wire/errors.ts'
 import type { OnMessage } from '../wire/resp.ts'
 import { Canary } from './canary.ts'
 import { type Gap, OpenGap } from './gap.ts'
 import { checkKeyspaceEvents } from './keyspace.ts'
 import { addressOf, Link } from './link.ts'
+import type { NodeParts } from './node-options.ts'
 import { OutputLimit } from './output-limit.ts'
-
-export type NodeOptions = Pick<
-  Config,
-  'redisSetKeyspaceEvents' | 'redisShardedPubsub' | 'redisCanaryIntervalMs' | 'redisCanaryTimeoutMs'
->
-
-export interface NodeParts {
-  readonly options: NodeOptions
-  /**
-   * Where the server is. Called before each attempt to connect, since a fail-over may have moved
-   * it.
-   */
-  readonly target: () => Promise<Target>
-  readonly metrics: Metrics
-  readonly log: Logger
-  readonly message: OnMessage
-  /** Redis refused to subscribe this channel. */
-  readonly refused: (channel: string) => void
-  /** `ready` may have changed. */
-  readonly changed: (node: RedisNode) => void
-  /** Redis said that a slot is elsewhere. Resolves when the topology knows where. */
-  readonly moved: () => Promise<void>
-}
 
 /**
  * So far behind the last canary, the output buffer was full when Redis closed the connection. A
@@ -48,7 +23,7 @@ export class RedisNode {
   readonly feed: RedisFeed
   readonly commands: Link
   readonly subscriber: Link<SubscriberConnection>
-  readonly #parts: NodeParts
+  readonly #parts: NodeParts<RedisNode>
   readonly #canary: Canary
   readonly #gap = new OpenGap()
   /** Channels taken over from another server and not confirmed here yet. */
@@ -59,7 +34,7 @@ export class RedisNode {
   #behind = false
   readonly #outputLimit = new OutputLimit()
 
-  constructor(parts: NodeParts) {
+  constructor(parts: NodeParts<RedisNode>) {
     this.#parts = parts
     this.#canary = this.#newCanary()
     this.feed = this.#newFeed()
@@ -126,6 +101,11 @@ export class RedisNode {
     this.#canary.stop()
     this.commands.close()
     this.subscriber.close()
+  }
+
+  /** Returns the channels that the Redis user may not subscribe. @throws RedisUnavailable */
+  forbidden(channels: readonly string[]): Promise<string[]> {
+    return this.feed.tryOn(this.subscriber.client, channels)
   }
 
   #newCanary(): Canary {
@@ -214,6 +194,7 @@ export class RedisNode {
     // far behind.
     const overLimit = (await this.#outputLimit.hit(client)) ?? (this.#behind && this.commands.state === 'ready')
     if (overLimit) this.#gap.correctReason('redis_down', 'redis_output_limit')
+    await this.feed.tryOn(client, this.#parts.options.trials ?? [])
     const startedAt = Date.now()
     await this.feed.attach(client)
     await this.#startCanary(startedAt)
@@ -228,7 +209,7 @@ export class RedisNode {
     } catch (error) {
       this.feed.unsubscribe(this.#canary.channel)
       this.#canary.aliveAt = 0
-      if (!isReply(error)) throw error
+      if (!(error instanceof RedisForbids)) throw error
       this.#canaryRefused(error)
     }
   }

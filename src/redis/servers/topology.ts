@@ -1,5 +1,6 @@
 import type { RedisConnection, Target } from '../wire/connection.ts'
-import { type NodeParts, RedisNode } from './node.ts'
+import { RedisNode } from './node.ts'
+import type { NodeParts } from './node-options.ts'
 
 /** The servers, and which of them has a key or channel. */
 export interface Topology {
@@ -98,7 +99,7 @@ export class OneServer implements Topology {
 
 /** Returns a factory of servers that differ only in their address. */
 export const nodeFactory =
-  (parts: Omit<NodeParts, 'target'>): NodeFactory =>
+  (parts: Omit<NodeParts<RedisNode>, 'target'>): NodeFactory =>
   (target) =>
     new RedisNode({ ...parts, target })
 

@@ -31,5 +31,8 @@ export const isUnable = (error: unknown): boolean =>
  */
 export const cannotSave = (error: unknown): boolean => isReply(error) && /^MISCONF\b/.test(error.message)
 
+/** The ACL of Redis does not let its user do this. */
+export const isForbidden = (error: unknown): boolean => isReply(error) && /^NOPERM\b/.test(error.message)
+
 /** Redis answered with this error. Any other error means that no answer arrived. */
 export const isReply = (error: unknown): error is ErrorReply => error instanceof ErrorReply

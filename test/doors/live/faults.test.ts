@@ -58,12 +58,12 @@ describe('the live door and a Redis that fails', { skip: withoutRealRedis }, () 
     await client.close()
   })
 
-  it('upgrades are refused with 500 while Redis forbids the bus, since commands would not reach the socket', async (t) => {
+  it('upgrades are refused with 403 while Redis forbids the bus, since commands would not reach the socket', async (t) => {
     const admin = await redis.client()
     await admin.sendCommand(['ACL', 'SETUSER', 'busless', 'on', '>pw', '+@all', '~*', 'resetchannels', '&live:*'])
     const own = bareGatewayFor(t, redis.url.replace('//', '//busless:pw@'), { ...ENV, CONNECT_RATE_PER_IP: '0' })
     await eventually(() => own.gateway.redisReady, 'the gateway to be ready')
-    assert.equal((await refused(`${own.ws}/live?subscriptions=news`)).code, 'internal-error')
+    assert.equal((await refused(`${own.ws}/live?subscriptions=news`)).code, 'forbidden')
     await admin.sendCommand(['ACL', 'SETUSER', 'busless', 'allchannels'])
     const client = await live({ url: own.ws }, '/live?subscriptions=news')
     await client.close()

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, before, describe, it } from 'node:test'
 import fc from 'fast-check'
-import { RedisUnavailable } from '../../../src/platform/unavailable.ts'
+import { RedisForbids, RedisUnavailable } from '../../../src/platform/unavailable.ts'
 import { RedisFeed } from '../../../src/redis/pubsub/feed.ts'
 import { SubscriberConnection } from '../../../src/redis/pubsub/subscriber.ts'
 import type { Target } from '../../../src/redis/wire/connection.ts'
@@ -235,10 +235,17 @@ describe('the feed', () => {
       agent.sendCommand(['ACL', 'SETUSER', 'limited', 'on', '>pw', '+@all', '~*', 'resetchannels', '&allowed-*']),
     )
 
-    it("rejects subscribe with Redis' own error for a forbidden channel, and the feed stays usable", async () => {
+    it("rejects subscribe with RedisForbids, which names the channel and has Redis' own error as its cause, and the feed stays usable", async () => {
       const { feed, metrics } = await startFeed({ url: url() })
       const refused = feed.subscribe('forbidden')
-      await within(assert.rejects(refused, isReply), 'the refusal')
+      await within(
+        assert.rejects(refused, (error: Error) => {
+          assert.match(error.message, /^Redis forbids SUBSCRIBE forbidden: NOPERM /)
+          return error instanceof RedisForbids && isReply(error.cause)
+        }),
+        'the refusal',
+      )
+      assert.ok(feed.suspects('another'))
       feed.unsubscribe('forbidden')
       await within(feed.subscribe('allowed-1'), 'the confirmation')
       assert.equal(feed.channels, 1)

@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { run } from '../support/cli.ts'
+import { connect, refused } from '../support/client.ts'
+import { gatewayFor } from '../support/gateway.ts'
+import { type Client, type RealRedis, realRedisFor, withoutRealRedis } from '../support/redis.ts'
+import { scopeOf } from '../support/scope.ts'
+import { eventually } from '../support/wait.ts'
+
+describe('a Redis user without some channels', { skip: withoutRealRedis }, () => {
+  const suite = scopeOf(after)
+  let redis: RealRedis
+  let admin: Client
+  before(async () => {
+    redis = await realRedisFor(suite)
+    admin = await redis.client()
+  })
+
+  const limit = (...channels: string[]) =>
+    admin.sendCommand(['ACL', 'SETUSER', 'limited', 'on', '>pw', '~*', '+@all', 'resetchannels', ...channels])
+  const limited = () => ({ ...redis, url: redis.url.replace('//', '//limited:pw@'), client: () => redis.client() })
+
+  it('gets 403 at the doors whose channels are forbidden, and doctor and /ready name door and channel', async (t) => {
+    await limit('&session:*', '&wsproxy:canary:*')
+    const gateway = await gatewayFor(t, { redis: limited() })
+    await (await gateway.join('s1')).close()
+    for (const path of ['/run-1', '/live']) {
+      const { status, code, message } = await refused(gateway.url + path)
+      assert.deepEqual([status, code], [403, 'forbidden'], path)
+      assert.match(message, /Redis user of this gateway may not subscribe/)
+    }
+    assert.equal(await gateway.metric('wsproxy_errors_total', { type: 'internal' }), 0)
+    const channels = gateway.log.filter(({ event }) => event === 'redis-forbids').map(({ channel }) => channel)
+    for (const channel of ['__keyspace@0__:run-1', 'wsproxy:live']) assert.ok(channels.includes(channel), channel)
+    const ready = await fetch(`${gateway.http}/ready`)
+    const { degraded } = (await ready.json()) as { degraded: { message: string }[] }
+    const { stdout, status } = await run(['doctor', '--json'], {
+      env: { REDIS_URL: limited().url, MAX_CONNECTIONS: '100' },
+    })
+    const found = (JSON.parse(stdout) as { checks: { name: string; message: string }[] }).checks
+    const doctor = found.find(({ name }) => name === 'redis-channels')!.message
+    for (const said of [degraded[0]!.message, doctor]) {
+      for (const each of [
+        '__keyspace@0__:* (the run door)',
+        'live:* (the live door)',
+        'agent_events:* (the live door)',
+        'wsproxy:live (the live door and its orders)',
+      ])
+        assert.ok(said.includes(each), `${each} in ${said}`)
+      assert.doesNotMatch(said, /session|canary/)
+    }
+    assert.deepEqual([ready.status, status], [200, 0])
+  })
+
+  it('keeps the single-use token of a session whose channel is forbidden, from the first upgrade on', async (t) => {
+    await limit('&live:*', '&wsproxy:*')
+    const gateway = await gatewayFor(t, { redis: limited() })
+    const token = await gateway.token('s2')
+    for (let i = 0; i < 3; i++) {
+      assert.equal((await refused(gateway.sessionUrl('s2'), { token })).code, 'forbidden')
+      assert.equal(await admin.exists('session:s2:auth'), 1)
+    }
+    const ready = await fetch(`${gateway.http}/ready`)
+    assert.equal(ready.status, 503)
+    assert.match(await ready.text(), /session:\*:down \(the session door\)/)
+    // The right comes back without a new connection.
+    await limit('allchannels')
+    await eventually(async () => (await fetch(`${gateway.http}/ready`)).status === 200, 'the gateway to be ready')
+    const wrong = await refused(gateway.sessionUrl('s2'), { token: 'wrong' })
+    assert.equal(wrong.code, 'token-rejected')
+    await (await connect(gateway.sessionUrl('s2'), { token })).close()
+  })
+})
