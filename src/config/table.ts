@@ -158,9 +158,23 @@ const limitSettings = group('Limits', {
     description: 'Objects and arrays within each other, in client frames and in what agents publish to the live door.',
   }),
   maxBufferBytes: size('MAX_BUFFER_SIZE_BYTES', {
-    default: '10MiB',
+    default: '1MiB',
     minimum: '1KiB',
     description: 'Unsent bytes per socket. A warning is logged at 80 %; a socket that exceeds it is closed with 1008.',
+  }),
+  maxDownMessageBytes: size('MAX_DOWN_MESSAGE_BYTES', {
+    default: '10MiB',
+    minimum: '1KiB',
+    maximum: '512MiB',
+    description:
+      'Largest message from Redis. A socket that has nothing waiting takes one of this size. A larger one is dropped.',
+  }),
+  maxBufferedBytes: size('MAX_BUFFERED_BYTES', {
+    default: undefined,
+    minimum: '1KiB',
+    description:
+      'Unsent bytes of all sockets together. Past it the largest go first, with 1008. ' +
+      'Unset: 25 % of the memory of the cgroup, or of the machine.',
   }),
   upstreamBufferMessages: integer('UPSTREAM_BUFFER_MESSAGES', {
     default: '1000',

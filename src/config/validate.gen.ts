@@ -4,7 +4,7 @@ import type { ValidateFunction } from 'ajv'
 import * as module0 from './kinds.ts'
 
 export const validateSettings: ValidateFunction = validate10;
-const schema11 = {"$id":"settings","type":"object","properties":{"NODE_ENV":{"convert":{"kind":"choice","choices":["production","development","test"]},"default":"development"},"LISTEN_ADDR":{"convert":{"kind":"address"},"default":"127.0.0.1:8080"},"PORT":{"convert":{"kind":"integer","maximum":"65535"}},"HOST":{"convert":{"kind":"string"}},"TLS_CERT":{"convert":{"kind":"string"}},"TLS_KEY":{"convert":{"kind":"string"}},"ADMIN_PORT":{"convert":{"kind":"integer","minimum":"1","maximum":"65535"}},"ADMIN_TOKEN":{"convert":{"kind":"string"}},"FLEET_SECRET":{"convert":{"kind":"string"}},"TRUST_PROXY":{"convert":{"kind":"choice","choices":["none","x-forwarded-for","forwarded","proxy-protocol"]},"default":"none"},"TRUST_PROXY_HOPS":{"convert":{"kind":"integer","minimum":"1","maximum":"32"},"default":"1"},"TRUST_PROXY_CIDR":{"convert":{"kind":"list"},"default":""},"REDIS_URL":{"convert":{"kind":"redisUrl"}},"REDIS_HOST":{"convert":{"kind":"string"}},"REDIS_PORT":{"convert":{"kind":"integer","minimum":"1","maximum":"65535"}},"REDIS_USERNAME":{"convert":{"kind":"string"}},"REDIS_PASSWORD":{"convert":{"kind":"string"}},"REDIS_DB":{"convert":{"kind":"integer"}},"REDIS_TLS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_SENTINELS":{"convert":{"kind":"list"},"default":""},"REDIS_SENTINEL_MASTER":{"convert":{"kind":"string"},"default":"mymaster"},"REDIS_SENTINEL_PASSWORD":{"convert":{"kind":"string"}},"REDIS_CLUSTER_NODES":{"convert":{"kind":"list"},"default":""},"REDIS_KEY_PREFIX":{"convert":{"kind":"string"},"default":""},"REDIS_SHARDED_PUBSUB":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_CANARY_INTERVAL":{"convert":{"kind":"duration"},"default":"2s"},"REDIS_CANARY_TIMEOUT":{"convert":{"kind":"duration","minimum":"100ms"},"default":"6s"},"REDIS_SET_KEYSPACE_EVENTS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"HANDSHAKE_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms"},"default":"5s"},"AUTH_TOKEN_MODE":{"convert":{"kind":"choice","choices":["single-use","reusable"]},"default":"single-use"},"AUTH_RECONNECT_GRACE":{"convert":{"kind":"duration"},"default":"0"},"AUTH_ALLOW_QUERY_TOKEN":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"ALLOWED_ORIGINS":{"convert":{"kind":"list"},"default":""},"REQUIRE_ORIGIN":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"MAX_CONNECTIONS":{"convert":{"kind":"integer","minimum":"1"},"default":"50000"},"RESERVED_CONNECTIONS":{"convert":{"kind":"integer"}},"MAX_CONNECTIONS_PER_IP":{"convert":{"kind":"integer"},"default":"0"},"CONNECT_RATE":{"convert":{"kind":"integer"},"default":"2000"},"CONNECT_RATE_PER_IP":{"convert":{"kind":"integer"},"default":"500"},"REFUSED_RATE_PER_IP":{"convert":{"kind":"integer"},"default":"50"},"REFUSED_OPEN_MAX":{"convert":{"kind":"integer"},"default":"1000"},"MAX_MESSAGE_SIZE":{"convert":{"kind":"size","minimum":"1","maximum":"64MiB"}},"JSON_MAX_DEPTH":{"convert":{"kind":"integer","minimum":"4","maximum":"1000"},"default":"128"},"MAX_BUFFER_SIZE_BYTES":{"convert":{"kind":"size","minimum":"1KiB"},"default":"10MiB"},"UPSTREAM_BUFFER_MESSAGES":{"convert":{"kind":"integer"},"default":"1000"},"UPSTREAM_BUFFER_BYTES":{"convert":{"kind":"size"},"default":"64MiB"},"PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"25s"},"PONG_TIMEOUT":{"convert":{"kind":"duration","minimum":"200ms"},"default":"50s"},"SLOW_CLOSE_GRACE":{"convert":{"kind":"duration"},"default":"5s"},"SHUTDOWN_GRACE_PERIOD":{"convert":{"kind":"duration","minimum":"100ms"},"default":"30s"},"DRAIN_WINDOW":{"convert":{"kind":"duration"},"default":"10s"},"DRAIN_DELAY":{"convert":{"kind":"duration"},"default":"0"},"SESSION_UPSTREAM":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"SESSION_FLOW_SIGNAL":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"SESSION_RATE":{"convert":{"kind":"integer"},"default":"100"},"SESSION_RATE_BURST":{"convert":{"kind":"integer","minimum":"1"},"default":"200"},"SESSION_BYTE_RATE":{"convert":{"kind":"size"},"default":"8MiB"},"SESSION_IDLE_TIMEOUT":{"convert":{"kind":"duration"},"default":"0"},"STREAM_END_TIMEOUT":{"convert":{"kind":"duration"},"default":"60s"},"RUN_AUTH":{"convert":{"kind":"choice","choices":["none","bearer"]},"default":"none"},"RUN_KEY_PREFIX":{"convert":{"kind":"string"},"default":""},"RUN_PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"30s"},"RUN_PONG_TIMEOUT":{"convert":{"kind":"duration","minimum":"200ms"},"default":"65s"},"RUN_RESYNC_INTERVAL":{"convert":{"kind":"duration"},"default":"30s"},"RUN_REDIS_MAX_RETRIES":{"convert":{"kind":"integer"},"default":"5"},"RUN_REDIS_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms"},"default":"500ms"},"RUN_REDIS_RETRY_BASE":{"convert":{"kind":"duration","minimum":"1ms"},"default":"500ms"},"RUN_REDIS_RETRY_MAX":{"convert":{"kind":"duration","minimum":"1ms"},"default":"5s"},"RUN_CHECKLIST_MODULE":{"convert":{"kind":"string"}},"LIVE_TOPICS":{"convert":{"kind":"list"},"default":""},"LIVE_MAX_SUBSCRIPTIONS":{"convert":{"kind":"integer","minimum":"1","maximum":"1000"},"default":"10"},"LIVE_RATE":{"convert":{"kind":"integer"},"default":"20"},"LIVE_RATE_BURST":{"convert":{"kind":"integer","minimum":"1"},"default":"40"},"LIVE_BYTE_RATE":{"convert":{"kind":"size"},"default":"512KiB"},"LIVE_IDLE_TIMEOUT":{"convert":{"kind":"duration"},"default":"600s"},"LIVE_MAX_DROPS":{"convert":{"kind":"integer","minimum":"1"},"default":"5"},"LIVE_COMPRESSION":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"LIVE_REFUSE":{"convert":{"kind":"choice","choices":["close","http"]},"default":"close"},"WS_ALLOWED_ORIGINS":{"convert":{"kind":"list"}},"WS_AUTH_REQUIRED":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"WS_AUTH_TOKEN":{"convert":{"kind":"string"}},"LOG_LEVEL":{"convert":{"kind":"level","choices":["trace","debug","info","warn","error","fatal","silent"]},"default":"info"},"METRICS_ENABLED":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"OTEL_EXPORTER_OTLP_ENDPOINT":{"convert":{"kind":"httpUrl"}},"PREFLIGHT_CHECK_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms","maximum":"2s"},"default":"500ms"},"PREFLIGHT_HTTP_DEPENDENCIES":{"convert":{"kind":"list"},"default":""},"PREFLIGHT_EVENT_TYPES":{"convert":{"kind":"list"},"default":""},"PREFLIGHT_RETENTION":{"convert":{"kind":"duration","minimum":"1h","maximum":"366d"},"default":"30d"},"PREFLIGHT_EXPECTED_RATE":{"convert":{"kind":"size"},"default":"16MiB"},"PREFLIGHT_CHECKS_FOLDER":{"convert":{"kind":"string"}},"SENTRY_DSN":{"convert":{"kind":"string"}}}};
+const schema11 = {"$id":"settings","type":"object","properties":{"NODE_ENV":{"convert":{"kind":"choice","choices":["production","development","test"]},"default":"development"},"LISTEN_ADDR":{"convert":{"kind":"address"},"default":"127.0.0.1:8080"},"PORT":{"convert":{"kind":"integer","maximum":"65535"}},"HOST":{"convert":{"kind":"string"}},"TLS_CERT":{"convert":{"kind":"string"}},"TLS_KEY":{"convert":{"kind":"string"}},"ADMIN_PORT":{"convert":{"kind":"integer","minimum":"1","maximum":"65535"}},"ADMIN_TOKEN":{"convert":{"kind":"string"}},"FLEET_SECRET":{"convert":{"kind":"string"}},"TRUST_PROXY":{"convert":{"kind":"choice","choices":["none","x-forwarded-for","forwarded","proxy-protocol"]},"default":"none"},"TRUST_PROXY_HOPS":{"convert":{"kind":"integer","minimum":"1","maximum":"32"},"default":"1"},"TRUST_PROXY_CIDR":{"convert":{"kind":"list"},"default":""},"REDIS_URL":{"convert":{"kind":"redisUrl"}},"REDIS_HOST":{"convert":{"kind":"string"}},"REDIS_PORT":{"convert":{"kind":"integer","minimum":"1","maximum":"65535"}},"REDIS_USERNAME":{"convert":{"kind":"string"}},"REDIS_PASSWORD":{"convert":{"kind":"string"}},"REDIS_DB":{"convert":{"kind":"integer"}},"REDIS_TLS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_SENTINELS":{"convert":{"kind":"list"},"default":""},"REDIS_SENTINEL_MASTER":{"convert":{"kind":"string"},"default":"mymaster"},"REDIS_SENTINEL_PASSWORD":{"convert":{"kind":"string"}},"REDIS_CLUSTER_NODES":{"convert":{"kind":"list"},"default":""},"REDIS_KEY_PREFIX":{"convert":{"kind":"string"},"default":""},"REDIS_SHARDED_PUBSUB":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_CANARY_INTERVAL":{"convert":{"kind":"duration"},"default":"2s"},"REDIS_CANARY_TIMEOUT":{"convert":{"kind":"duration","minimum":"100ms"},"default":"6s"},"REDIS_SET_KEYSPACE_EVENTS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"HANDSHAKE_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms"},"default":"5s"},"AUTH_TOKEN_MODE":{"convert":{"kind":"choice","choices":["single-use","reusable"]},"default":"single-use"},"AUTH_RECONNECT_GRACE":{"convert":{"kind":"duration"},"default":"0"},"AUTH_ALLOW_QUERY_TOKEN":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"ALLOWED_ORIGINS":{"convert":{"kind":"list"},"default":""},"REQUIRE_ORIGIN":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"MAX_CONNECTIONS":{"convert":{"kind":"integer","minimum":"1"},"default":"50000"},"RESERVED_CONNECTIONS":{"convert":{"kind":"integer"}},"MAX_CONNECTIONS_PER_IP":{"convert":{"kind":"integer"},"default":"0"},"CONNECT_RATE":{"convert":{"kind":"integer"},"default":"2000"},"CONNECT_RATE_PER_IP":{"convert":{"kind":"integer"},"default":"500"},"REFUSED_RATE_PER_IP":{"convert":{"kind":"integer"},"default":"50"},"REFUSED_OPEN_MAX":{"convert":{"kind":"integer"},"default":"1000"},"MAX_MESSAGE_SIZE":{"convert":{"kind":"size","minimum":"1","maximum":"64MiB"}},"JSON_MAX_DEPTH":{"convert":{"kind":"integer","minimum":"4","maximum":"1000"},"default":"128"},"MAX_BUFFER_SIZE_BYTES":{"convert":{"kind":"size","minimum":"1KiB"},"default":"1MiB"},"MAX_DOWN_MESSAGE_BYTES":{"convert":{"kind":"size","minimum":"1KiB","maximum":"512MiB"},"default":"10MiB"},"MAX_BUFFERED_BYTES":{"convert":{"kind":"size","minimum":"1KiB"}},"UPSTREAM_BUFFER_MESSAGES":{"convert":{"kind":"integer"},"default":"1000"},"UPSTREAM_BUFFER_BYTES":{"convert":{"kind":"size"},"default":"64MiB"},"PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"25s"},"PONG_TIMEOUT":{"convert":{"kind":"duration","minimum":"200ms"},"default":"50s"},"SLOW_CLOSE_GRACE":{"convert":{"kind":"duration"},"default":"5s"},"SHUTDOWN_GRACE_PERIOD":{"convert":{"kind":"duration","minimum":"100ms"},"default":"30s"},"DRAIN_WINDOW":{"convert":{"kind":"duration"},"default":"10s"},"DRAIN_DELAY":{"convert":{"kind":"duration"},"default":"0"},"SESSION_UPSTREAM":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"SESSION_FLOW_SIGNAL":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"SESSION_RATE":{"convert":{"kind":"integer"},"default":"100"},"SESSION_RATE_BURST":{"convert":{"kind":"integer","minimum":"1"},"default":"200"},"SESSION_BYTE_RATE":{"convert":{"kind":"size"},"default":"8MiB"},"SESSION_IDLE_TIMEOUT":{"convert":{"kind":"duration"},"default":"0"},"STREAM_END_TIMEOUT":{"convert":{"kind":"duration"},"default":"60s"},"RUN_AUTH":{"convert":{"kind":"choice","choices":["none","bearer"]},"default":"none"},"RUN_KEY_PREFIX":{"convert":{"kind":"string"},"default":""},"RUN_PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"30s"},"RUN_PONG_TIMEOUT":{"convert":{"kind":"duration","minimum":"200ms"},"default":"65s"},"RUN_RESYNC_INTERVAL":{"convert":{"kind":"duration"},"default":"30s"},"RUN_REDIS_MAX_RETRIES":{"convert":{"kind":"integer"},"default":"5"},"RUN_REDIS_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms"},"default":"500ms"},"RUN_REDIS_RETRY_BASE":{"convert":{"kind":"duration","minimum":"1ms"},"default":"500ms"},"RUN_REDIS_RETRY_MAX":{"convert":{"kind":"duration","minimum":"1ms"},"default":"5s"},"RUN_CHECKLIST_MODULE":{"convert":{"kind":"string"}},"LIVE_TOPICS":{"convert":{"kind":"list"},"default":""},"LIVE_MAX_SUBSCRIPTIONS":{"convert":{"kind":"integer","minimum":"1","maximum":"1000"},"default":"10"},"LIVE_RATE":{"convert":{"kind":"integer"},"default":"20"},"LIVE_RATE_BURST":{"convert":{"kind":"integer","minimum":"1"},"default":"40"},"LIVE_BYTE_RATE":{"convert":{"kind":"size"},"default":"512KiB"},"LIVE_IDLE_TIMEOUT":{"convert":{"kind":"duration"},"default":"600s"},"LIVE_MAX_DROPS":{"convert":{"kind":"integer","minimum":"1"},"default":"5"},"LIVE_COMPRESSION":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"LIVE_REFUSE":{"convert":{"kind":"choice","choices":["close","http"]},"default":"close"},"WS_ALLOWED_ORIGINS":{"convert":{"kind":"list"}},"WS_AUTH_REQUIRED":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"WS_AUTH_TOKEN":{"convert":{"kind":"string"}},"LOG_LEVEL":{"convert":{"kind":"level","choices":["trace","debug","info","warn","error","fatal","silent"]},"default":"info"},"METRICS_ENABLED":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"OTEL_EXPORTER_OTLP_ENDPOINT":{"convert":{"kind":"httpUrl"}},"PREFLIGHT_CHECK_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms","maximum":"2s"},"default":"500ms"},"PREFLIGHT_HTTP_DEPENDENCIES":{"convert":{"kind":"list"},"default":""},"PREFLIGHT_EVENT_TYPES":{"convert":{"kind":"list"},"default":""},"PREFLIGHT_RETENTION":{"convert":{"kind":"duration","minimum":"1h","maximum":"366d"},"default":"30d"},"PREFLIGHT_EXPECTED_RATE":{"convert":{"kind":"size"},"default":"16MiB"},"PREFLIGHT_CHECKS_FOLDER":{"convert":{"kind":"string"}},"SENTRY_DSN":{"convert":{"kind":"string"}}}};
 const func2 = module0.convert;
 
 function validate10(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
@@ -94,7 +94,10 @@ if(data.JSON_MAX_DEPTH === undefined){
 data.JSON_MAX_DEPTH = "128";
 }
 if(data.MAX_BUFFER_SIZE_BYTES === undefined){
-data.MAX_BUFFER_SIZE_BYTES = "10MiB";
+data.MAX_BUFFER_SIZE_BYTES = "1MiB";
+}
+if(data.MAX_DOWN_MESSAGE_BYTES === undefined){
+data.MAX_DOWN_MESSAGE_BYTES = "10MiB";
 }
 if(data.UPSTREAM_BUFFER_MESSAGES === undefined){
 data.UPSTREAM_BUFFER_MESSAGES = "1000";
@@ -867,9 +870,9 @@ errors++;
 else {
 data["MAX_BUFFER_SIZE_BYTES"] = result43.value;
 }
-const result44 = func2(data.UPSTREAM_BUFFER_MESSAGES, schema11.properties.UPSTREAM_BUFFER_MESSAGES.convert);
+const result44 = func2(data.MAX_DOWN_MESSAGE_BYTES, schema11.properties.MAX_DOWN_MESSAGE_BYTES.convert);
 if(result44.problem !== undefined){
-const err44 = {instancePath:instancePath+"/UPSTREAM_BUFFER_MESSAGES",schemaPath:"#/properties/UPSTREAM_BUFFER_MESSAGES/convert",keyword:"convert",params:{},message:result44.problem};
+const err44 = {instancePath:instancePath+"/MAX_DOWN_MESSAGE_BYTES",schemaPath:"#/properties/MAX_DOWN_MESSAGE_BYTES/convert",keyword:"convert",params:{},message:result44.problem};
 if(vErrors === null){
 vErrors = [err44];
 }
@@ -879,11 +882,12 @@ vErrors.push(err44);
 errors++;
 }
 else {
-data["UPSTREAM_BUFFER_MESSAGES"] = result44.value;
+data["MAX_DOWN_MESSAGE_BYTES"] = result44.value;
 }
-const result45 = func2(data.UPSTREAM_BUFFER_BYTES, schema11.properties.UPSTREAM_BUFFER_BYTES.convert);
+if(data.MAX_BUFFERED_BYTES !== undefined){
+const result45 = func2(data.MAX_BUFFERED_BYTES, schema11.properties.MAX_BUFFERED_BYTES.convert);
 if(result45.problem !== undefined){
-const err45 = {instancePath:instancePath+"/UPSTREAM_BUFFER_BYTES",schemaPath:"#/properties/UPSTREAM_BUFFER_BYTES/convert",keyword:"convert",params:{},message:result45.problem};
+const err45 = {instancePath:instancePath+"/MAX_BUFFERED_BYTES",schemaPath:"#/properties/MAX_BUFFERED_BYTES/convert",keyword:"convert",params:{},message:result45.problem};
 if(vErrors === null){
 vErrors = [err45];
 }
@@ -893,11 +897,12 @@ vErrors.push(err45);
 errors++;
 }
 else {
-data["UPSTREAM_BUFFER_BYTES"] = result45.value;
+data["MAX_BUFFERED_BYTES"] = result45.value;
 }
-const result46 = func2(data.PING_INTERVAL, schema11.properties.PING_INTERVAL.convert);
+}
+const result46 = func2(data.UPSTREAM_BUFFER_MESSAGES, schema11.properties.UPSTREAM_BUFFER_MESSAGES.convert);
 if(result46.problem !== undefined){
-const err46 = {instancePath:instancePath+"/PING_INTERVAL",schemaPath:"#/properties/PING_INTERVAL/convert",keyword:"convert",params:{},message:result46.problem};
+const err46 = {instancePath:instancePath+"/UPSTREAM_BUFFER_MESSAGES",schemaPath:"#/properties/UPSTREAM_BUFFER_MESSAGES/convert",keyword:"convert",params:{},message:result46.problem};
 if(vErrors === null){
 vErrors = [err46];
 }
@@ -907,11 +912,11 @@ vErrors.push(err46);
 errors++;
 }
 else {
-data["PING_INTERVAL"] = result46.value;
+data["UPSTREAM_BUFFER_MESSAGES"] = result46.value;
 }
-const result47 = func2(data.PONG_TIMEOUT, schema11.properties.PONG_TIMEOUT.convert);
+const result47 = func2(data.UPSTREAM_BUFFER_BYTES, schema11.properties.UPSTREAM_BUFFER_BYTES.convert);
 if(result47.problem !== undefined){
-const err47 = {instancePath:instancePath+"/PONG_TIMEOUT",schemaPath:"#/properties/PONG_TIMEOUT/convert",keyword:"convert",params:{},message:result47.problem};
+const err47 = {instancePath:instancePath+"/UPSTREAM_BUFFER_BYTES",schemaPath:"#/properties/UPSTREAM_BUFFER_BYTES/convert",keyword:"convert",params:{},message:result47.problem};
 if(vErrors === null){
 vErrors = [err47];
 }
@@ -921,11 +926,11 @@ vErrors.push(err47);
 errors++;
 }
 else {
-data["PONG_TIMEOUT"] = result47.value;
+data["UPSTREAM_BUFFER_BYTES"] = result47.value;
 }
-const result48 = func2(data.SLOW_CLOSE_GRACE, schema11.properties.SLOW_CLOSE_GRACE.convert);
+const result48 = func2(data.PING_INTERVAL, schema11.properties.PING_INTERVAL.convert);
 if(result48.problem !== undefined){
-const err48 = {instancePath:instancePath+"/SLOW_CLOSE_GRACE",schemaPath:"#/properties/SLOW_CLOSE_GRACE/convert",keyword:"convert",params:{},message:result48.problem};
+const err48 = {instancePath:instancePath+"/PING_INTERVAL",schemaPath:"#/properties/PING_INTERVAL/convert",keyword:"convert",params:{},message:result48.problem};
 if(vErrors === null){
 vErrors = [err48];
 }
@@ -935,11 +940,11 @@ vErrors.push(err48);
 errors++;
 }
 else {
-data["SLOW_CLOSE_GRACE"] = result48.value;
+data["PING_INTERVAL"] = result48.value;
 }
-const result49 = func2(data.SHUTDOWN_GRACE_PERIOD, schema11.properties.SHUTDOWN_GRACE_PERIOD.convert);
+const result49 = func2(data.PONG_TIMEOUT, schema11.properties.PONG_TIMEOUT.convert);
 if(result49.problem !== undefined){
-const err49 = {instancePath:instancePath+"/SHUTDOWN_GRACE_PERIOD",schemaPath:"#/properties/SHUTDOWN_GRACE_PERIOD/convert",keyword:"convert",params:{},message:result49.problem};
+const err49 = {instancePath:instancePath+"/PONG_TIMEOUT",schemaPath:"#/properties/PONG_TIMEOUT/convert",keyword:"convert",params:{},message:result49.problem};
 if(vErrors === null){
 vErrors = [err49];
 }
@@ -949,11 +954,11 @@ vErrors.push(err49);
 errors++;
 }
 else {
-data["SHUTDOWN_GRACE_PERIOD"] = result49.value;
+data["PONG_TIMEOUT"] = result49.value;
 }
-const result50 = func2(data.DRAIN_WINDOW, schema11.properties.DRAIN_WINDOW.convert);
+const result50 = func2(data.SLOW_CLOSE_GRACE, schema11.properties.SLOW_CLOSE_GRACE.convert);
 if(result50.problem !== undefined){
-const err50 = {instancePath:instancePath+"/DRAIN_WINDOW",schemaPath:"#/properties/DRAIN_WINDOW/convert",keyword:"convert",params:{},message:result50.problem};
+const err50 = {instancePath:instancePath+"/SLOW_CLOSE_GRACE",schemaPath:"#/properties/SLOW_CLOSE_GRACE/convert",keyword:"convert",params:{},message:result50.problem};
 if(vErrors === null){
 vErrors = [err50];
 }
@@ -963,11 +968,11 @@ vErrors.push(err50);
 errors++;
 }
 else {
-data["DRAIN_WINDOW"] = result50.value;
+data["SLOW_CLOSE_GRACE"] = result50.value;
 }
-const result51 = func2(data.DRAIN_DELAY, schema11.properties.DRAIN_DELAY.convert);
+const result51 = func2(data.SHUTDOWN_GRACE_PERIOD, schema11.properties.SHUTDOWN_GRACE_PERIOD.convert);
 if(result51.problem !== undefined){
-const err51 = {instancePath:instancePath+"/DRAIN_DELAY",schemaPath:"#/properties/DRAIN_DELAY/convert",keyword:"convert",params:{},message:result51.problem};
+const err51 = {instancePath:instancePath+"/SHUTDOWN_GRACE_PERIOD",schemaPath:"#/properties/SHUTDOWN_GRACE_PERIOD/convert",keyword:"convert",params:{},message:result51.problem};
 if(vErrors === null){
 vErrors = [err51];
 }
@@ -977,11 +982,11 @@ vErrors.push(err51);
 errors++;
 }
 else {
-data["DRAIN_DELAY"] = result51.value;
+data["SHUTDOWN_GRACE_PERIOD"] = result51.value;
 }
-const result52 = func2(data.SESSION_UPSTREAM, schema11.properties.SESSION_UPSTREAM.convert);
+const result52 = func2(data.DRAIN_WINDOW, schema11.properties.DRAIN_WINDOW.convert);
 if(result52.problem !== undefined){
-const err52 = {instancePath:instancePath+"/SESSION_UPSTREAM",schemaPath:"#/properties/SESSION_UPSTREAM/convert",keyword:"convert",params:{},message:result52.problem};
+const err52 = {instancePath:instancePath+"/DRAIN_WINDOW",schemaPath:"#/properties/DRAIN_WINDOW/convert",keyword:"convert",params:{},message:result52.problem};
 if(vErrors === null){
 vErrors = [err52];
 }
@@ -991,11 +996,11 @@ vErrors.push(err52);
 errors++;
 }
 else {
-data["SESSION_UPSTREAM"] = result52.value;
+data["DRAIN_WINDOW"] = result52.value;
 }
-const result53 = func2(data.SESSION_FLOW_SIGNAL, schema11.properties.SESSION_FLOW_SIGNAL.convert);
+const result53 = func2(data.DRAIN_DELAY, schema11.properties.DRAIN_DELAY.convert);
 if(result53.problem !== undefined){
-const err53 = {instancePath:instancePath+"/SESSION_FLOW_SIGNAL",schemaPath:"#/properties/SESSION_FLOW_SIGNAL/convert",keyword:"convert",params:{},message:result53.problem};
+const err53 = {instancePath:instancePath+"/DRAIN_DELAY",schemaPath:"#/properties/DRAIN_DELAY/convert",keyword:"convert",params:{},message:result53.problem};
 if(vErrors === null){
 vErrors = [err53];
 }
@@ -1005,11 +1010,11 @@ vErrors.push(err53);
 errors++;
 }
 else {
-data["SESSION_FLOW_SIGNAL"] = result53.value;
+data["DRAIN_DELAY"] = result53.value;
 }
-const result54 = func2(data.SESSION_RATE, schema11.properties.SESSION_RATE.convert);
+const result54 = func2(data.SESSION_UPSTREAM, schema11.properties.SESSION_UPSTREAM.convert);
 if(result54.problem !== undefined){
-const err54 = {instancePath:instancePath+"/SESSION_RATE",schemaPath:"#/properties/SESSION_RATE/convert",keyword:"convert",params:{},message:result54.problem};
+const err54 = {instancePath:instancePath+"/SESSION_UPSTREAM",schemaPath:"#/properties/SESSION_UPSTREAM/convert",keyword:"convert",params:{},message:result54.problem};
 if(vErrors === null){
 vErrors = [err54];
 }
@@ -1019,11 +1024,11 @@ vErrors.push(err54);
 errors++;
 }
 else {
-data["SESSION_RATE"] = result54.value;
+data["SESSION_UPSTREAM"] = result54.value;
 }
-const result55 = func2(data.SESSION_RATE_BURST, schema11.properties.SESSION_RATE_BURST.convert);
+const result55 = func2(data.SESSION_FLOW_SIGNAL, schema11.properties.SESSION_FLOW_SIGNAL.convert);
 if(result55.problem !== undefined){
-const err55 = {instancePath:instancePath+"/SESSION_RATE_BURST",schemaPath:"#/properties/SESSION_RATE_BURST/convert",keyword:"convert",params:{},message:result55.problem};
+const err55 = {instancePath:instancePath+"/SESSION_FLOW_SIGNAL",schemaPath:"#/properties/SESSION_FLOW_SIGNAL/convert",keyword:"convert",params:{},message:result55.problem};
 if(vErrors === null){
 vErrors = [err55];
 }
@@ -1033,11 +1038,11 @@ vErrors.push(err55);
 errors++;
 }
 else {
-data["SESSION_RATE_BURST"] = result55.value;
+data["SESSION_FLOW_SIGNAL"] = result55.value;
 }
-const result56 = func2(data.SESSION_BYTE_RATE, schema11.properties.SESSION_BYTE_RATE.convert);
+const result56 = func2(data.SESSION_RATE, schema11.properties.SESSION_RATE.convert);
 if(result56.problem !== undefined){
-const err56 = {instancePath:instancePath+"/SESSION_BYTE_RATE",schemaPath:"#/properties/SESSION_BYTE_RATE/convert",keyword:"convert",params:{},message:result56.problem};
+const err56 = {instancePath:instancePath+"/SESSION_RATE",schemaPath:"#/properties/SESSION_RATE/convert",keyword:"convert",params:{},message:result56.problem};
 if(vErrors === null){
 vErrors = [err56];
 }
@@ -1047,11 +1052,11 @@ vErrors.push(err56);
 errors++;
 }
 else {
-data["SESSION_BYTE_RATE"] = result56.value;
+data["SESSION_RATE"] = result56.value;
 }
-const result57 = func2(data.SESSION_IDLE_TIMEOUT, schema11.properties.SESSION_IDLE_TIMEOUT.convert);
+const result57 = func2(data.SESSION_RATE_BURST, schema11.properties.SESSION_RATE_BURST.convert);
 if(result57.problem !== undefined){
-const err57 = {instancePath:instancePath+"/SESSION_IDLE_TIMEOUT",schemaPath:"#/properties/SESSION_IDLE_TIMEOUT/convert",keyword:"convert",params:{},message:result57.problem};
+const err57 = {instancePath:instancePath+"/SESSION_RATE_BURST",schemaPath:"#/properties/SESSION_RATE_BURST/convert",keyword:"convert",params:{},message:result57.problem};
 if(vErrors === null){
 vErrors = [err57];
 }
@@ -1061,11 +1066,11 @@ vErrors.push(err57);
 errors++;
 }
 else {
-data["SESSION_IDLE_TIMEOUT"] = result57.value;
+data["SESSION_RATE_BURST"] = result57.value;
 }
-const result58 = func2(data.STREAM_END_TIMEOUT, schema11.properties.STREAM_END_TIMEOUT.convert);
+const result58 = func2(data.SESSION_BYTE_RATE, schema11.properties.SESSION_BYTE_RATE.convert);
 if(result58.problem !== undefined){
-const err58 = {instancePath:instancePath+"/STREAM_END_TIMEOUT",schemaPath:"#/properties/STREAM_END_TIMEOUT/convert",keyword:"convert",params:{},message:result58.problem};
+const err58 = {instancePath:instancePath+"/SESSION_BYTE_RATE",schemaPath:"#/properties/SESSION_BYTE_RATE/convert",keyword:"convert",params:{},message:result58.problem};
 if(vErrors === null){
 vErrors = [err58];
 }
@@ -1075,11 +1080,11 @@ vErrors.push(err58);
 errors++;
 }
 else {
-data["STREAM_END_TIMEOUT"] = result58.value;
+data["SESSION_BYTE_RATE"] = result58.value;
 }
-const result59 = func2(data.RUN_AUTH, schema11.properties.RUN_AUTH.convert);
+const result59 = func2(data.SESSION_IDLE_TIMEOUT, schema11.properties.SESSION_IDLE_TIMEOUT.convert);
 if(result59.problem !== undefined){
-const err59 = {instancePath:instancePath+"/RUN_AUTH",schemaPath:"#/properties/RUN_AUTH/convert",keyword:"convert",params:{},message:result59.problem};
+const err59 = {instancePath:instancePath+"/SESSION_IDLE_TIMEOUT",schemaPath:"#/properties/SESSION_IDLE_TIMEOUT/convert",keyword:"convert",params:{},message:result59.problem};
 if(vErrors === null){
 vErrors = [err59];
 }
@@ -1089,11 +1094,11 @@ vErrors.push(err59);
 errors++;
 }
 else {
-data["RUN_AUTH"] = result59.value;
+data["SESSION_IDLE_TIMEOUT"] = result59.value;
 }
-const result60 = func2(data.RUN_KEY_PREFIX, schema11.properties.RUN_KEY_PREFIX.convert);
+const result60 = func2(data.STREAM_END_TIMEOUT, schema11.properties.STREAM_END_TIMEOUT.convert);
 if(result60.problem !== undefined){
-const err60 = {instancePath:instancePath+"/RUN_KEY_PREFIX",schemaPath:"#/properties/RUN_KEY_PREFIX/convert",keyword:"convert",params:{},message:result60.problem};
+const err60 = {instancePath:instancePath+"/STREAM_END_TIMEOUT",schemaPath:"#/properties/STREAM_END_TIMEOUT/convert",keyword:"convert",params:{},message:result60.problem};
 if(vErrors === null){
 vErrors = [err60];
 }
@@ -1103,11 +1108,11 @@ vErrors.push(err60);
 errors++;
 }
 else {
-data["RUN_KEY_PREFIX"] = result60.value;
+data["STREAM_END_TIMEOUT"] = result60.value;
 }
-const result61 = func2(data.RUN_PING_INTERVAL, schema11.properties.RUN_PING_INTERVAL.convert);
+const result61 = func2(data.RUN_AUTH, schema11.properties.RUN_AUTH.convert);
 if(result61.problem !== undefined){
-const err61 = {instancePath:instancePath+"/RUN_PING_INTERVAL",schemaPath:"#/properties/RUN_PING_INTERVAL/convert",keyword:"convert",params:{},message:result61.problem};
+const err61 = {instancePath:instancePath+"/RUN_AUTH",schemaPath:"#/properties/RUN_AUTH/convert",keyword:"convert",params:{},message:result61.problem};
 if(vErrors === null){
 vErrors = [err61];
 }
@@ -1117,11 +1122,11 @@ vErrors.push(err61);
 errors++;
 }
 else {
-data["RUN_PING_INTERVAL"] = result61.value;
+data["RUN_AUTH"] = result61.value;
 }
-const result62 = func2(data.RUN_PONG_TIMEOUT, schema11.properties.RUN_PONG_TIMEOUT.convert);
+const result62 = func2(data.RUN_KEY_PREFIX, schema11.properties.RUN_KEY_PREFIX.convert);
 if(result62.problem !== undefined){
-const err62 = {instancePath:instancePath+"/RUN_PONG_TIMEOUT",schemaPath:"#/properties/RUN_PONG_TIMEOUT/convert",keyword:"convert",params:{},message:result62.problem};
+const err62 = {instancePath:instancePath+"/RUN_KEY_PREFIX",schemaPath:"#/properties/RUN_KEY_PREFIX/convert",keyword:"convert",params:{},message:result62.problem};
 if(vErrors === null){
 vErrors = [err62];
 }
@@ -1131,11 +1136,11 @@ vErrors.push(err62);
 errors++;
 }
 else {
-data["RUN_PONG_TIMEOUT"] = result62.value;
+data["RUN_KEY_PREFIX"] = result62.value;
 }
-const result63 = func2(data.RUN_RESYNC_INTERVAL, schema11.properties.RUN_RESYNC_INTERVAL.convert);
+const result63 = func2(data.RUN_PING_INTERVAL, schema11.properties.RUN_PING_INTERVAL.convert);
 if(result63.problem !== undefined){
-const err63 = {instancePath:instancePath+"/RUN_RESYNC_INTERVAL",schemaPath:"#/properties/RUN_RESYNC_INTERVAL/convert",keyword:"convert",params:{},message:result63.problem};
+const err63 = {instancePath:instancePath+"/RUN_PING_INTERVAL",schemaPath:"#/properties/RUN_PING_INTERVAL/convert",keyword:"convert",params:{},message:result63.problem};
 if(vErrors === null){
 vErrors = [err63];
 }
@@ -1145,11 +1150,11 @@ vErrors.push(err63);
 errors++;
 }
 else {
-data["RUN_RESYNC_INTERVAL"] = result63.value;
+data["RUN_PING_INTERVAL"] = result63.value;
 }
-const result64 = func2(data.RUN_REDIS_MAX_RETRIES, schema11.properties.RUN_REDIS_MAX_RETRIES.convert);
+const result64 = func2(data.RUN_PONG_TIMEOUT, schema11.properties.RUN_PONG_TIMEOUT.convert);
 if(result64.problem !== undefined){
-const err64 = {instancePath:instancePath+"/RUN_REDIS_MAX_RETRIES",schemaPath:"#/properties/RUN_REDIS_MAX_RETRIES/convert",keyword:"convert",params:{},message:result64.problem};
+const err64 = {instancePath:instancePath+"/RUN_PONG_TIMEOUT",schemaPath:"#/properties/RUN_PONG_TIMEOUT/convert",keyword:"convert",params:{},message:result64.problem};
 if(vErrors === null){
 vErrors = [err64];
 }
@@ -1159,11 +1164,11 @@ vErrors.push(err64);
 errors++;
 }
 else {
-data["RUN_REDIS_MAX_RETRIES"] = result64.value;
+data["RUN_PONG_TIMEOUT"] = result64.value;
 }
-const result65 = func2(data.RUN_REDIS_TIMEOUT, schema11.properties.RUN_REDIS_TIMEOUT.convert);
+const result65 = func2(data.RUN_RESYNC_INTERVAL, schema11.properties.RUN_RESYNC_INTERVAL.convert);
 if(result65.problem !== undefined){
-const err65 = {instancePath:instancePath+"/RUN_REDIS_TIMEOUT",schemaPath:"#/properties/RUN_REDIS_TIMEOUT/convert",keyword:"convert",params:{},message:result65.problem};
+const err65 = {instancePath:instancePath+"/RUN_RESYNC_INTERVAL",schemaPath:"#/properties/RUN_RESYNC_INTERVAL/convert",keyword:"convert",params:{},message:result65.problem};
 if(vErrors === null){
 vErrors = [err65];
 }
@@ -1173,11 +1178,11 @@ vErrors.push(err65);
 errors++;
 }
 else {
-data["RUN_REDIS_TIMEOUT"] = result65.value;
+data["RUN_RESYNC_INTERVAL"] = result65.value;
 }
-const result66 = func2(data.RUN_REDIS_RETRY_BASE, schema11.properties.RUN_REDIS_RETRY_BASE.convert);
+const result66 = func2(data.RUN_REDIS_MAX_RETRIES, schema11.properties.RUN_REDIS_MAX_RETRIES.convert);
 if(result66.problem !== undefined){
-const err66 = {instancePath:instancePath+"/RUN_REDIS_RETRY_BASE",schemaPath:"#/properties/RUN_REDIS_RETRY_BASE/convert",keyword:"convert",params:{},message:result66.problem};
+const err66 = {instancePath:instancePath+"/RUN_REDIS_MAX_RETRIES",schemaPath:"#/properties/RUN_REDIS_MAX_RETRIES/convert",keyword:"convert",params:{},message:result66.problem};
 if(vErrors === null){
 vErrors = [err66];
 }
@@ -1187,11 +1192,11 @@ vErrors.push(err66);
 errors++;
 }
 else {
-data["RUN_REDIS_RETRY_BASE"] = result66.value;
+data["RUN_REDIS_MAX_RETRIES"] = result66.value;
 }
-const result67 = func2(data.RUN_REDIS_RETRY_MAX, schema11.properties.RUN_REDIS_RETRY_MAX.convert);
+const result67 = func2(data.RUN_REDIS_TIMEOUT, schema11.properties.RUN_REDIS_TIMEOUT.convert);
 if(result67.problem !== undefined){
-const err67 = {instancePath:instancePath+"/RUN_REDIS_RETRY_MAX",schemaPath:"#/properties/RUN_REDIS_RETRY_MAX/convert",keyword:"convert",params:{},message:result67.problem};
+const err67 = {instancePath:instancePath+"/RUN_REDIS_TIMEOUT",schemaPath:"#/properties/RUN_REDIS_TIMEOUT/convert",keyword:"convert",params:{},message:result67.problem};
 if(vErrors === null){
 vErrors = [err67];
 }
@@ -1201,12 +1206,11 @@ vErrors.push(err67);
 errors++;
 }
 else {
-data["RUN_REDIS_RETRY_MAX"] = result67.value;
+data["RUN_REDIS_TIMEOUT"] = result67.value;
 }
-if(data.RUN_CHECKLIST_MODULE !== undefined){
-const result68 = func2(data.RUN_CHECKLIST_MODULE, schema11.properties.RUN_CHECKLIST_MODULE.convert);
+const result68 = func2(data.RUN_REDIS_RETRY_BASE, schema11.properties.RUN_REDIS_RETRY_BASE.convert);
 if(result68.problem !== undefined){
-const err68 = {instancePath:instancePath+"/RUN_CHECKLIST_MODULE",schemaPath:"#/properties/RUN_CHECKLIST_MODULE/convert",keyword:"convert",params:{},message:result68.problem};
+const err68 = {instancePath:instancePath+"/RUN_REDIS_RETRY_BASE",schemaPath:"#/properties/RUN_REDIS_RETRY_BASE/convert",keyword:"convert",params:{},message:result68.problem};
 if(vErrors === null){
 vErrors = [err68];
 }
@@ -1216,12 +1220,11 @@ vErrors.push(err68);
 errors++;
 }
 else {
-data["RUN_CHECKLIST_MODULE"] = result68.value;
+data["RUN_REDIS_RETRY_BASE"] = result68.value;
 }
-}
-const result69 = func2(data.LIVE_TOPICS, schema11.properties.LIVE_TOPICS.convert);
+const result69 = func2(data.RUN_REDIS_RETRY_MAX, schema11.properties.RUN_REDIS_RETRY_MAX.convert);
 if(result69.problem !== undefined){
-const err69 = {instancePath:instancePath+"/LIVE_TOPICS",schemaPath:"#/properties/LIVE_TOPICS/convert",keyword:"convert",params:{},message:result69.problem};
+const err69 = {instancePath:instancePath+"/RUN_REDIS_RETRY_MAX",schemaPath:"#/properties/RUN_REDIS_RETRY_MAX/convert",keyword:"convert",params:{},message:result69.problem};
 if(vErrors === null){
 vErrors = [err69];
 }
@@ -1231,11 +1234,12 @@ vErrors.push(err69);
 errors++;
 }
 else {
-data["LIVE_TOPICS"] = result69.value;
+data["RUN_REDIS_RETRY_MAX"] = result69.value;
 }
-const result70 = func2(data.LIVE_MAX_SUBSCRIPTIONS, schema11.properties.LIVE_MAX_SUBSCRIPTIONS.convert);
+if(data.RUN_CHECKLIST_MODULE !== undefined){
+const result70 = func2(data.RUN_CHECKLIST_MODULE, schema11.properties.RUN_CHECKLIST_MODULE.convert);
 if(result70.problem !== undefined){
-const err70 = {instancePath:instancePath+"/LIVE_MAX_SUBSCRIPTIONS",schemaPath:"#/properties/LIVE_MAX_SUBSCRIPTIONS/convert",keyword:"convert",params:{},message:result70.problem};
+const err70 = {instancePath:instancePath+"/RUN_CHECKLIST_MODULE",schemaPath:"#/properties/RUN_CHECKLIST_MODULE/convert",keyword:"convert",params:{},message:result70.problem};
 if(vErrors === null){
 vErrors = [err70];
 }
@@ -1245,11 +1249,12 @@ vErrors.push(err70);
 errors++;
 }
 else {
-data["LIVE_MAX_SUBSCRIPTIONS"] = result70.value;
+data["RUN_CHECKLIST_MODULE"] = result70.value;
 }
-const result71 = func2(data.LIVE_RATE, schema11.properties.LIVE_RATE.convert);
+}
+const result71 = func2(data.LIVE_TOPICS, schema11.properties.LIVE_TOPICS.convert);
 if(result71.problem !== undefined){
-const err71 = {instancePath:instancePath+"/LIVE_RATE",schemaPath:"#/properties/LIVE_RATE/convert",keyword:"convert",params:{},message:result71.problem};
+const err71 = {instancePath:instancePath+"/LIVE_TOPICS",schemaPath:"#/properties/LIVE_TOPICS/convert",keyword:"convert",params:{},message:result71.problem};
 if(vErrors === null){
 vErrors = [err71];
 }
@@ -1259,11 +1264,11 @@ vErrors.push(err71);
 errors++;
 }
 else {
-data["LIVE_RATE"] = result71.value;
+data["LIVE_TOPICS"] = result71.value;
 }
-const result72 = func2(data.LIVE_RATE_BURST, schema11.properties.LIVE_RATE_BURST.convert);
+const result72 = func2(data.LIVE_MAX_SUBSCRIPTIONS, schema11.properties.LIVE_MAX_SUBSCRIPTIONS.convert);
 if(result72.problem !== undefined){
-const err72 = {instancePath:instancePath+"/LIVE_RATE_BURST",schemaPath:"#/properties/LIVE_RATE_BURST/convert",keyword:"convert",params:{},message:result72.problem};
+const err72 = {instancePath:instancePath+"/LIVE_MAX_SUBSCRIPTIONS",schemaPath:"#/properties/LIVE_MAX_SUBSCRIPTIONS/convert",keyword:"convert",params:{},message:result72.problem};
 if(vErrors === null){
 vErrors = [err72];
 }
@@ -1273,11 +1278,11 @@ vErrors.push(err72);
 errors++;
 }
 else {
-data["LIVE_RATE_BURST"] = result72.value;
+data["LIVE_MAX_SUBSCRIPTIONS"] = result72.value;
 }
-const result73 = func2(data.LIVE_BYTE_RATE, schema11.properties.LIVE_BYTE_RATE.convert);
+const result73 = func2(data.LIVE_RATE, schema11.properties.LIVE_RATE.convert);
 if(result73.problem !== undefined){
-const err73 = {instancePath:instancePath+"/LIVE_BYTE_RATE",schemaPath:"#/properties/LIVE_BYTE_RATE/convert",keyword:"convert",params:{},message:result73.problem};
+const err73 = {instancePath:instancePath+"/LIVE_RATE",schemaPath:"#/properties/LIVE_RATE/convert",keyword:"convert",params:{},message:result73.problem};
 if(vErrors === null){
 vErrors = [err73];
 }
@@ -1287,11 +1292,11 @@ vErrors.push(err73);
 errors++;
 }
 else {
-data["LIVE_BYTE_RATE"] = result73.value;
+data["LIVE_RATE"] = result73.value;
 }
-const result74 = func2(data.LIVE_IDLE_TIMEOUT, schema11.properties.LIVE_IDLE_TIMEOUT.convert);
+const result74 = func2(data.LIVE_RATE_BURST, schema11.properties.LIVE_RATE_BURST.convert);
 if(result74.problem !== undefined){
-const err74 = {instancePath:instancePath+"/LIVE_IDLE_TIMEOUT",schemaPath:"#/properties/LIVE_IDLE_TIMEOUT/convert",keyword:"convert",params:{},message:result74.problem};
+const err74 = {instancePath:instancePath+"/LIVE_RATE_BURST",schemaPath:"#/properties/LIVE_RATE_BURST/convert",keyword:"convert",params:{},message:result74.problem};
 if(vErrors === null){
 vErrors = [err74];
 }
@@ -1301,11 +1306,11 @@ vErrors.push(err74);
 errors++;
 }
 else {
-data["LIVE_IDLE_TIMEOUT"] = result74.value;
+data["LIVE_RATE_BURST"] = result74.value;
 }
-const result75 = func2(data.LIVE_MAX_DROPS, schema11.properties.LIVE_MAX_DROPS.convert);
+const result75 = func2(data.LIVE_BYTE_RATE, schema11.properties.LIVE_BYTE_RATE.convert);
 if(result75.problem !== undefined){
-const err75 = {instancePath:instancePath+"/LIVE_MAX_DROPS",schemaPath:"#/properties/LIVE_MAX_DROPS/convert",keyword:"convert",params:{},message:result75.problem};
+const err75 = {instancePath:instancePath+"/LIVE_BYTE_RATE",schemaPath:"#/properties/LIVE_BYTE_RATE/convert",keyword:"convert",params:{},message:result75.problem};
 if(vErrors === null){
 vErrors = [err75];
 }
@@ -1315,11 +1320,11 @@ vErrors.push(err75);
 errors++;
 }
 else {
-data["LIVE_MAX_DROPS"] = result75.value;
+data["LIVE_BYTE_RATE"] = result75.value;
 }
-const result76 = func2(data.LIVE_COMPRESSION, schema11.properties.LIVE_COMPRESSION.convert);
+const result76 = func2(data.LIVE_IDLE_TIMEOUT, schema11.properties.LIVE_IDLE_TIMEOUT.convert);
 if(result76.problem !== undefined){
-const err76 = {instancePath:instancePath+"/LIVE_COMPRESSION",schemaPath:"#/properties/LIVE_COMPRESSION/convert",keyword:"convert",params:{},message:result76.problem};
+const err76 = {instancePath:instancePath+"/LIVE_IDLE_TIMEOUT",schemaPath:"#/properties/LIVE_IDLE_TIMEOUT/convert",keyword:"convert",params:{},message:result76.problem};
 if(vErrors === null){
 vErrors = [err76];
 }
@@ -1329,11 +1334,11 @@ vErrors.push(err76);
 errors++;
 }
 else {
-data["LIVE_COMPRESSION"] = result76.value;
+data["LIVE_IDLE_TIMEOUT"] = result76.value;
 }
-const result77 = func2(data.LIVE_REFUSE, schema11.properties.LIVE_REFUSE.convert);
+const result77 = func2(data.LIVE_MAX_DROPS, schema11.properties.LIVE_MAX_DROPS.convert);
 if(result77.problem !== undefined){
-const err77 = {instancePath:instancePath+"/LIVE_REFUSE",schemaPath:"#/properties/LIVE_REFUSE/convert",keyword:"convert",params:{},message:result77.problem};
+const err77 = {instancePath:instancePath+"/LIVE_MAX_DROPS",schemaPath:"#/properties/LIVE_MAX_DROPS/convert",keyword:"convert",params:{},message:result77.problem};
 if(vErrors === null){
 vErrors = [err77];
 }
@@ -1343,12 +1348,11 @@ vErrors.push(err77);
 errors++;
 }
 else {
-data["LIVE_REFUSE"] = result77.value;
+data["LIVE_MAX_DROPS"] = result77.value;
 }
-if(data.WS_ALLOWED_ORIGINS !== undefined){
-const result78 = func2(data.WS_ALLOWED_ORIGINS, schema11.properties.WS_ALLOWED_ORIGINS.convert);
+const result78 = func2(data.LIVE_COMPRESSION, schema11.properties.LIVE_COMPRESSION.convert);
 if(result78.problem !== undefined){
-const err78 = {instancePath:instancePath+"/WS_ALLOWED_ORIGINS",schemaPath:"#/properties/WS_ALLOWED_ORIGINS/convert",keyword:"convert",params:{},message:result78.problem};
+const err78 = {instancePath:instancePath+"/LIVE_COMPRESSION",schemaPath:"#/properties/LIVE_COMPRESSION/convert",keyword:"convert",params:{},message:result78.problem};
 if(vErrors === null){
 vErrors = [err78];
 }
@@ -1358,12 +1362,11 @@ vErrors.push(err78);
 errors++;
 }
 else {
-data["WS_ALLOWED_ORIGINS"] = result78.value;
+data["LIVE_COMPRESSION"] = result78.value;
 }
-}
-const result79 = func2(data.WS_AUTH_REQUIRED, schema11.properties.WS_AUTH_REQUIRED.convert);
+const result79 = func2(data.LIVE_REFUSE, schema11.properties.LIVE_REFUSE.convert);
 if(result79.problem !== undefined){
-const err79 = {instancePath:instancePath+"/WS_AUTH_REQUIRED",schemaPath:"#/properties/WS_AUTH_REQUIRED/convert",keyword:"convert",params:{},message:result79.problem};
+const err79 = {instancePath:instancePath+"/LIVE_REFUSE",schemaPath:"#/properties/LIVE_REFUSE/convert",keyword:"convert",params:{},message:result79.problem};
 if(vErrors === null){
 vErrors = [err79];
 }
@@ -1373,12 +1376,12 @@ vErrors.push(err79);
 errors++;
 }
 else {
-data["WS_AUTH_REQUIRED"] = result79.value;
+data["LIVE_REFUSE"] = result79.value;
 }
-if(data.WS_AUTH_TOKEN !== undefined){
-const result80 = func2(data.WS_AUTH_TOKEN, schema11.properties.WS_AUTH_TOKEN.convert);
+if(data.WS_ALLOWED_ORIGINS !== undefined){
+const result80 = func2(data.WS_ALLOWED_ORIGINS, schema11.properties.WS_ALLOWED_ORIGINS.convert);
 if(result80.problem !== undefined){
-const err80 = {instancePath:instancePath+"/WS_AUTH_TOKEN",schemaPath:"#/properties/WS_AUTH_TOKEN/convert",keyword:"convert",params:{},message:result80.problem};
+const err80 = {instancePath:instancePath+"/WS_ALLOWED_ORIGINS",schemaPath:"#/properties/WS_ALLOWED_ORIGINS/convert",keyword:"convert",params:{},message:result80.problem};
 if(vErrors === null){
 vErrors = [err80];
 }
@@ -1388,12 +1391,12 @@ vErrors.push(err80);
 errors++;
 }
 else {
-data["WS_AUTH_TOKEN"] = result80.value;
+data["WS_ALLOWED_ORIGINS"] = result80.value;
 }
 }
-const result81 = func2(data.LOG_LEVEL, schema11.properties.LOG_LEVEL.convert);
+const result81 = func2(data.WS_AUTH_REQUIRED, schema11.properties.WS_AUTH_REQUIRED.convert);
 if(result81.problem !== undefined){
-const err81 = {instancePath:instancePath+"/LOG_LEVEL",schemaPath:"#/properties/LOG_LEVEL/convert",keyword:"convert",params:{},message:result81.problem};
+const err81 = {instancePath:instancePath+"/WS_AUTH_REQUIRED",schemaPath:"#/properties/WS_AUTH_REQUIRED/convert",keyword:"convert",params:{},message:result81.problem};
 if(vErrors === null){
 vErrors = [err81];
 }
@@ -1403,11 +1406,12 @@ vErrors.push(err81);
 errors++;
 }
 else {
-data["LOG_LEVEL"] = result81.value;
+data["WS_AUTH_REQUIRED"] = result81.value;
 }
-const result82 = func2(data.METRICS_ENABLED, schema11.properties.METRICS_ENABLED.convert);
+if(data.WS_AUTH_TOKEN !== undefined){
+const result82 = func2(data.WS_AUTH_TOKEN, schema11.properties.WS_AUTH_TOKEN.convert);
 if(result82.problem !== undefined){
-const err82 = {instancePath:instancePath+"/METRICS_ENABLED",schemaPath:"#/properties/METRICS_ENABLED/convert",keyword:"convert",params:{},message:result82.problem};
+const err82 = {instancePath:instancePath+"/WS_AUTH_TOKEN",schemaPath:"#/properties/WS_AUTH_TOKEN/convert",keyword:"convert",params:{},message:result82.problem};
 if(vErrors === null){
 vErrors = [err82];
 }
@@ -1417,12 +1421,12 @@ vErrors.push(err82);
 errors++;
 }
 else {
-data["METRICS_ENABLED"] = result82.value;
+data["WS_AUTH_TOKEN"] = result82.value;
 }
-if(data.OTEL_EXPORTER_OTLP_ENDPOINT !== undefined){
-const result83 = func2(data.OTEL_EXPORTER_OTLP_ENDPOINT, schema11.properties.OTEL_EXPORTER_OTLP_ENDPOINT.convert);
+}
+const result83 = func2(data.LOG_LEVEL, schema11.properties.LOG_LEVEL.convert);
 if(result83.problem !== undefined){
-const err83 = {instancePath:instancePath+"/OTEL_EXPORTER_OTLP_ENDPOINT",schemaPath:"#/properties/OTEL_EXPORTER_OTLP_ENDPOINT/convert",keyword:"convert",params:{},message:result83.problem};
+const err83 = {instancePath:instancePath+"/LOG_LEVEL",schemaPath:"#/properties/LOG_LEVEL/convert",keyword:"convert",params:{},message:result83.problem};
 if(vErrors === null){
 vErrors = [err83];
 }
@@ -1432,12 +1436,11 @@ vErrors.push(err83);
 errors++;
 }
 else {
-data["OTEL_EXPORTER_OTLP_ENDPOINT"] = result83.value;
+data["LOG_LEVEL"] = result83.value;
 }
-}
-const result84 = func2(data.PREFLIGHT_CHECK_TIMEOUT, schema11.properties.PREFLIGHT_CHECK_TIMEOUT.convert);
+const result84 = func2(data.METRICS_ENABLED, schema11.properties.METRICS_ENABLED.convert);
 if(result84.problem !== undefined){
-const err84 = {instancePath:instancePath+"/PREFLIGHT_CHECK_TIMEOUT",schemaPath:"#/properties/PREFLIGHT_CHECK_TIMEOUT/convert",keyword:"convert",params:{},message:result84.problem};
+const err84 = {instancePath:instancePath+"/METRICS_ENABLED",schemaPath:"#/properties/METRICS_ENABLED/convert",keyword:"convert",params:{},message:result84.problem};
 if(vErrors === null){
 vErrors = [err84];
 }
@@ -1447,11 +1450,12 @@ vErrors.push(err84);
 errors++;
 }
 else {
-data["PREFLIGHT_CHECK_TIMEOUT"] = result84.value;
+data["METRICS_ENABLED"] = result84.value;
 }
-const result85 = func2(data.PREFLIGHT_HTTP_DEPENDENCIES, schema11.properties.PREFLIGHT_HTTP_DEPENDENCIES.convert);
+if(data.OTEL_EXPORTER_OTLP_ENDPOINT !== undefined){
+const result85 = func2(data.OTEL_EXPORTER_OTLP_ENDPOINT, schema11.properties.OTEL_EXPORTER_OTLP_ENDPOINT.convert);
 if(result85.problem !== undefined){
-const err85 = {instancePath:instancePath+"/PREFLIGHT_HTTP_DEPENDENCIES",schemaPath:"#/properties/PREFLIGHT_HTTP_DEPENDENCIES/convert",keyword:"convert",params:{},message:result85.problem};
+const err85 = {instancePath:instancePath+"/OTEL_EXPORTER_OTLP_ENDPOINT",schemaPath:"#/properties/OTEL_EXPORTER_OTLP_ENDPOINT/convert",keyword:"convert",params:{},message:result85.problem};
 if(vErrors === null){
 vErrors = [err85];
 }
@@ -1461,11 +1465,12 @@ vErrors.push(err85);
 errors++;
 }
 else {
-data["PREFLIGHT_HTTP_DEPENDENCIES"] = result85.value;
+data["OTEL_EXPORTER_OTLP_ENDPOINT"] = result85.value;
 }
-const result86 = func2(data.PREFLIGHT_EVENT_TYPES, schema11.properties.PREFLIGHT_EVENT_TYPES.convert);
+}
+const result86 = func2(data.PREFLIGHT_CHECK_TIMEOUT, schema11.properties.PREFLIGHT_CHECK_TIMEOUT.convert);
 if(result86.problem !== undefined){
-const err86 = {instancePath:instancePath+"/PREFLIGHT_EVENT_TYPES",schemaPath:"#/properties/PREFLIGHT_EVENT_TYPES/convert",keyword:"convert",params:{},message:result86.problem};
+const err86 = {instancePath:instancePath+"/PREFLIGHT_CHECK_TIMEOUT",schemaPath:"#/properties/PREFLIGHT_CHECK_TIMEOUT/convert",keyword:"convert",params:{},message:result86.problem};
 if(vErrors === null){
 vErrors = [err86];
 }
@@ -1475,11 +1480,11 @@ vErrors.push(err86);
 errors++;
 }
 else {
-data["PREFLIGHT_EVENT_TYPES"] = result86.value;
+data["PREFLIGHT_CHECK_TIMEOUT"] = result86.value;
 }
-const result87 = func2(data.PREFLIGHT_RETENTION, schema11.properties.PREFLIGHT_RETENTION.convert);
+const result87 = func2(data.PREFLIGHT_HTTP_DEPENDENCIES, schema11.properties.PREFLIGHT_HTTP_DEPENDENCIES.convert);
 if(result87.problem !== undefined){
-const err87 = {instancePath:instancePath+"/PREFLIGHT_RETENTION",schemaPath:"#/properties/PREFLIGHT_RETENTION/convert",keyword:"convert",params:{},message:result87.problem};
+const err87 = {instancePath:instancePath+"/PREFLIGHT_HTTP_DEPENDENCIES",schemaPath:"#/properties/PREFLIGHT_HTTP_DEPENDENCIES/convert",keyword:"convert",params:{},message:result87.problem};
 if(vErrors === null){
 vErrors = [err87];
 }
@@ -1489,11 +1494,11 @@ vErrors.push(err87);
 errors++;
 }
 else {
-data["PREFLIGHT_RETENTION"] = result87.value;
+data["PREFLIGHT_HTTP_DEPENDENCIES"] = result87.value;
 }
-const result88 = func2(data.PREFLIGHT_EXPECTED_RATE, schema11.properties.PREFLIGHT_EXPECTED_RATE.convert);
+const result88 = func2(data.PREFLIGHT_EVENT_TYPES, schema11.properties.PREFLIGHT_EVENT_TYPES.convert);
 if(result88.problem !== undefined){
-const err88 = {instancePath:instancePath+"/PREFLIGHT_EXPECTED_RATE",schemaPath:"#/properties/PREFLIGHT_EXPECTED_RATE/convert",keyword:"convert",params:{},message:result88.problem};
+const err88 = {instancePath:instancePath+"/PREFLIGHT_EVENT_TYPES",schemaPath:"#/properties/PREFLIGHT_EVENT_TYPES/convert",keyword:"convert",params:{},message:result88.problem};
 if(vErrors === null){
 vErrors = [err88];
 }
@@ -1503,12 +1508,11 @@ vErrors.push(err88);
 errors++;
 }
 else {
-data["PREFLIGHT_EXPECTED_RATE"] = result88.value;
+data["PREFLIGHT_EVENT_TYPES"] = result88.value;
 }
-if(data.PREFLIGHT_CHECKS_FOLDER !== undefined){
-const result89 = func2(data.PREFLIGHT_CHECKS_FOLDER, schema11.properties.PREFLIGHT_CHECKS_FOLDER.convert);
+const result89 = func2(data.PREFLIGHT_RETENTION, schema11.properties.PREFLIGHT_RETENTION.convert);
 if(result89.problem !== undefined){
-const err89 = {instancePath:instancePath+"/PREFLIGHT_CHECKS_FOLDER",schemaPath:"#/properties/PREFLIGHT_CHECKS_FOLDER/convert",keyword:"convert",params:{},message:result89.problem};
+const err89 = {instancePath:instancePath+"/PREFLIGHT_RETENTION",schemaPath:"#/properties/PREFLIGHT_RETENTION/convert",keyword:"convert",params:{},message:result89.problem};
 if(vErrors === null){
 vErrors = [err89];
 }
@@ -1518,13 +1522,11 @@ vErrors.push(err89);
 errors++;
 }
 else {
-data["PREFLIGHT_CHECKS_FOLDER"] = result89.value;
+data["PREFLIGHT_RETENTION"] = result89.value;
 }
-}
-if(data.SENTRY_DSN !== undefined){
-const result90 = func2(data.SENTRY_DSN, schema11.properties.SENTRY_DSN.convert);
+const result90 = func2(data.PREFLIGHT_EXPECTED_RATE, schema11.properties.PREFLIGHT_EXPECTED_RATE.convert);
 if(result90.problem !== undefined){
-const err90 = {instancePath:instancePath+"/SENTRY_DSN",schemaPath:"#/properties/SENTRY_DSN/convert",keyword:"convert",params:{},message:result90.problem};
+const err90 = {instancePath:instancePath+"/PREFLIGHT_EXPECTED_RATE",schemaPath:"#/properties/PREFLIGHT_EXPECTED_RATE/convert",keyword:"convert",params:{},message:result90.problem};
 if(vErrors === null){
 vErrors = [err90];
 }
@@ -1534,17 +1536,48 @@ vErrors.push(err90);
 errors++;
 }
 else {
-data["SENTRY_DSN"] = result90.value;
+data["PREFLIGHT_EXPECTED_RATE"] = result90.value;
 }
-}
-}
-else {
-const err91 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(data.PREFLIGHT_CHECKS_FOLDER !== undefined){
+const result91 = func2(data.PREFLIGHT_CHECKS_FOLDER, schema11.properties.PREFLIGHT_CHECKS_FOLDER.convert);
+if(result91.problem !== undefined){
+const err91 = {instancePath:instancePath+"/PREFLIGHT_CHECKS_FOLDER",schemaPath:"#/properties/PREFLIGHT_CHECKS_FOLDER/convert",keyword:"convert",params:{},message:result91.problem};
 if(vErrors === null){
 vErrors = [err91];
 }
 else {
 vErrors.push(err91);
+}
+errors++;
+}
+else {
+data["PREFLIGHT_CHECKS_FOLDER"] = result91.value;
+}
+}
+if(data.SENTRY_DSN !== undefined){
+const result92 = func2(data.SENTRY_DSN, schema11.properties.SENTRY_DSN.convert);
+if(result92.problem !== undefined){
+const err92 = {instancePath:instancePath+"/SENTRY_DSN",schemaPath:"#/properties/SENTRY_DSN/convert",keyword:"convert",params:{},message:result92.problem};
+if(vErrors === null){
+vErrors = [err92];
+}
+else {
+vErrors.push(err92);
+}
+errors++;
+}
+else {
+data["SENTRY_DSN"] = result92.value;
+}
+}
+}
+else {
+const err93 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err93];
+}
+else {
+vErrors.push(err93);
 }
 errors++;
 }

@@ -37,6 +37,8 @@ export interface Source {
   confirmed?(topic: Topic): void
   /** The last member has left. The topic is not used again. */
   released?(topic: Topic): void
+  /** A message of the topic was dropped because it is larger than any socket takes. */
+  tooLarge?(topic: Topic): void
   /** Redis forbids a channel of the topic. Default: the members of the topic are closed. */
   refused?(topic: Topic): void
 }

@@ -200,6 +200,7 @@ export class Connection {
   gone(): void {
     this.phase = Phase.closed
     this.ws = undefined
+    this.buffered = 0
   }
 
   #attach(ws: Socket): void {
@@ -217,15 +218,15 @@ export class Connection {
   }
 
   /**
-   * Writes one frame if the unsent bytes stay within `maxBytes`. The bound is checked before
-   * uWebSockets.js gets the frame, so it is never passed. Only an open socket may be written to,
-   * with or without a cork.
+   * Writes one frame if nothing waits, or if the unsent bytes stay within `maxBytes` with it. The
+   * bound is checked before uWebSockets.js gets the frame, so it is never passed. Only an open
+   * socket may be written to, with or without a cork.
    */
   write(frame: Buffer | string, binary: boolean, maxBytes: number): Written {
     const ws = this.ws!
     const length = typeof frame === 'string' ? Buffer.byteLength(frame) : frame.length
     if (this.buffered > 0) this.buffered = ws.getBufferedAmount()
-    if (this.buffered + length > maxBytes) {
+    if (this.buffered > 0 && this.buffered + length > maxBytes) {
       this.consecutiveDrops++
       return Written.full
     }
@@ -247,7 +248,7 @@ export class Connection {
   drained(): void {
     const before = this.buffered
     this.buffered = this.ws!.getBufferedAmount()
-    if (this.buffered < before) this.lastSeenAt = clockMs()
+    if (this.buffered < before) this.heard(clockMs())
   }
 
   /** The client gave a sign of life. */

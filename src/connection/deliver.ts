@@ -1,8 +1,10 @@
 import { isUtf8 } from 'node:buffer'
 import type { Logger } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import { LineSampler } from '../telemetry/sampler.ts'
 import type { Batch, Bindings, Topic } from './bind.ts'
 import { type Connection, Phase, Written } from './connection.ts'
+import type { UnsentBytes } from './unsent.ts'
 
 /**
  * Bytes that may wait for one socket within one tick; past it they are written at once, so that a
@@ -21,6 +23,10 @@ const LEVEL = { low: 0.25, high: 0.5, warning: 0.8 }
 export interface DeliverOptions {
   /** Unsent bytes per socket, in user space. */
   readonly maxBufferBytes: number
+  /** A larger message from Redis is sent to no socket. */
+  readonly maxDownBytes: number
+  /** Keeps the sum of all unsent bytes, and closes sockets when it is too large. */
+  readonly unsent: UnsentBytes
   readonly metrics: Metrics
   readonly log: Logger
   /**
@@ -48,6 +54,7 @@ export class Delivery {
   #tickMs = 0
   #sent = 0
   #corked: Connection | undefined
+  readonly #largeLines = new LineSampler()
   readonly #flushTick = () => this.#flushAll()
   readonly #writeCorked = () => this.#writePending(this.#corked!)
 
@@ -67,6 +74,7 @@ export class Delivery {
     this.#options.metrics.received.redis++
     const topic = this.#bindings.find(wanted)
     if (topic === undefined) return
+    if (message.length > this.#options.maxDownBytes) return this.#tooLarge(topic, channel, message.length)
     const frame = topic.source.render(topic, message, channel, batch)
     if (frame !== undefined) this.fanOut(topic, frame, frame === message && batch.ascii)
   }
@@ -78,14 +86,15 @@ export class Delivery {
   fanOut(topic: Topic, frame: Buffer, ascii = false): void {
     const { members } = topic
     const text = ascii || isUtf8(frame)
-    // Backwards: a member whose buffer proves to be full leaves during the loop, and the last
-    // member takes its place.
-    for (let i = members.length - 1; i >= 0; i--) {
+    let isLarge = false
+    for (let i = 0; i < members.length; i++) {
       const member = members[i]!
       if (!text) member.hasSentBinary = true
-      this.enqueue(member, frame)
+      if (this.#push(member, frame)) isLarge = true
       member.active(this.#tickMs)
     }
+    // Not in the loop above: a write may close any member, which changes the list.
+    if (isLarge) for (const member of members.slice()) if (member.pendingBytes > MAX_TICK_BYTES) this.flush(member)
   }
 
   /**
@@ -93,14 +102,19 @@ export class Delivery {
    * is closing or gone.
    */
   enqueue(connection: Connection, frame: Buffer): void {
-    if (connection.phase > Phase.open) return
+    if (this.#push(connection, frame)) this.flush(connection)
+  }
+
+  /** Returns whether so much waits in this tick that it must be written at once. */
+  #push(connection: Connection, frame: Buffer): boolean {
+    if (connection.phase > Phase.open) return false
     if (connection.pending === undefined) {
       connection.pending = frame
       if (this.#dirty.push(connection) === 1) this.#startTick()
     } else if (connection.morePending === undefined) connection.morePending = [frame]
     else connection.morePending.push(frame)
     connection.pendingBytes += frame.length
-    if (connection.pendingBytes > MAX_TICK_BYTES) this.flush(connection)
+    return connection.pendingBytes > MAX_TICK_BYTES
   }
 
   /**
@@ -108,31 +122,43 @@ export class Delivery {
    * until the socket is open.
    */
   flush(connection: Connection): void {
-    if (connection.phase === Phase.accepting && connection.pendingBytes > this.#options.maxBufferBytes)
+    const { phase, pending, morePending, pendingBytes } = connection
+    // One frame alone fits every socket.
+    if (phase === Phase.accepting && morePending !== undefined && pendingBytes > this.#options.maxBufferBytes)
       this.#full(connection)
-    if (connection.phase !== Phase.open || connection.pending === undefined) return
-    if (connection.morePending === undefined) this.#writePending(connection)
+    if (phase !== Phase.open || pending === undefined) return
+    if (morePending === undefined) this.#writePending(connection)
     else {
       this.#corked = connection
       connection.ws!.cork(this.#writeCorked)
       this.#corked = undefined
     }
     if (connection.buffered > this.#highBytes) this.#raiseLevel(connection)
+    this.#options.unsent.relieve()
+  }
+
+  /** The most that waits for a socket, apart from one message that found nothing waiting. */
+  get maxUnsentBytes(): number {
+    return this.#options.maxBufferBytes + LAST_BYTES
   }
 
   /** Writes the frame that goes before the close, even if the buffer is full. */
   last(connection: Connection, frame: Buffer): void {
-    this.#write(connection, frame, this.#options.maxBufferBytes + LAST_BYTES)
+    this.#write(connection, frame, this.maxUnsentBytes)
   }
 
-  /** The kernel has taken some of what was buffered for this socket. */
+  /** The kernel has taken some of what was buffered for this socket, or a pong has joined it. */
   drained(connection: Connection): void {
+    const before = connection.buffered
     connection.drained()
+    this.#options.unsent.changed(before, connection.buffered)
     if (connection.buffered <= this.#lowBytes) this.#lowerLevel(connection)
+    this.#options.unsent.relieve()
   }
 
-  /** Drops what waits for a socket that is gone. */
-  forget(connection: Connection): void {
+  /** Drops what waits for a socket that is gone. `unsent`: bytes that the kernel had not taken. */
+  forget(connection: Connection, unsent: number): void {
+    this.#options.unsent.changed(unsent, 0)
     connection.pending = undefined
     connection.morePending = undefined
     this.#lowerLevel(connection)
@@ -186,12 +212,25 @@ export class Delivery {
   /** Returns false when the buffer is full. */
   #write(connection: Connection, frame: Buffer, maxBytes = this.#options.maxBufferBytes): boolean {
     const binary = connection.hasSentBinary && !isUtf8(frame)
-    if (connection.write(frame, binary, maxBytes) === Written.full) return false
+    const before = connection.buffered
+    const written = connection.write(frame, binary, maxBytes)
+    if (connection.buffered !== before) this.#options.unsent.changed(before, connection.buffered)
+    if (written === Written.full) return false
     const { stats } = connection.door
     this.#sent++
     stats.framesOut++
     stats.bytesOut += frame.length
     return true
+  }
+
+  #tooLarge(topic: Topic, channel: string, bytes: number): void {
+    const { metrics, log, maxDownBytes } = this.#options
+    metrics.lose('oversize_down')
+    topic.source.tooLarge?.(topic)
+    const skipped = this.#largeLines.take(channel)
+    if (skipped === undefined) return
+    const detail = { event: 'message-too-large', channel, bytes, maxBytes: maxDownBytes, skipped }
+    log.warn(detail, 'a message from Redis is larger than MAX_DOWN_MESSAGE_BYTES and was sent to no socket')
   }
 
   #full(connection: Connection): void {

@@ -85,8 +85,9 @@ export class Closer {
   /** The socket is gone, whichever side began. uWebSockets.js allows no call on it after this. */
   closed(connection: Connection, code: number): void {
     const { sockets, bindings, delivery, limits } = this.#parts
+    const unsent = connection.buffered
     connection.gone()
-    delivery.forget(connection)
+    delivery.forget(connection, unsent)
     bindings.leaveAll(connection)
     limits.give(connection.address)
     // A socket that was only completed to be closed was never among the open ones.

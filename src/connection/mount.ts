@@ -9,6 +9,7 @@ import {
 } from '../platform/uws.ts'
 import type { Acceptor } from './accept.ts'
 import type { Connection, Socket } from './connection.ts'
+import type { Delivery } from './deliver.ts'
 import type { Door } from './door.ts'
 import type { Closer } from './end.ts'
 import type { Receiver } from './receive.ts'
@@ -18,30 +19,38 @@ export interface Stages {
   readonly acceptor: Acceptor
   readonly receiver: Receiver
   readonly closer: Closer
+  readonly delivery: Delivery
 }
 
 /**
  * A client frame of up to this many times the limit is still read, so that its client gets the
- * close 1009. Beyond it uWebSockets.js cuts the connection.
+ * close 1009. Beyond it uWebSockets.js cuts the connection. An unfinished frame holds memory up to
+ * this size.
  */
-const READ_FACTOR = 8
+const READ_FACTOR = 2
 
 /** Serves a door on its routes: passes each event of uWebSockets.js to its stage. */
-export function mount(app: TemplatedApp, door: Door, { acceptor, receiver, closer }: Stages): void {
+export function mount(app: TemplatedApp, door: Door, { acceptor, receiver, closer, delivery }: Stages): void {
   const of = (ws: WebSocket<unknown>): Connection => (ws as Socket).connection
   const behavior: WebSocketBehavior<unknown> = {
     compression: door.compressed ? SHARED_COMPRESSOR : DISABLED,
-    maxPayloadLength: door.maxMessageBytes * READ_FACTOR,
-    // keepalive.ts closes silent sockets with a code, and deliver.ts bounds the buffer before a
-    // frame gets here.
+    maxPayloadLength: door.maxForgivenBytes ?? door.maxMessageBytes * READ_FACTOR,
+    // keepalive.ts closes silent sockets with a code.
     idleTimeout: 0,
     sendPingsAutomatically: false,
-    maxBackpressure: 0,
+    // deliver.ts bounds the buffer before a frame gets here. This bounds the pongs, which the
+    // library sends by itself.
+    maxBackpressure: delivery.maxUnsentBytes,
     upgrade: (res, req, context) => acceptor.upgrade(door, res, req, context),
     open: keepOpened,
     message: (ws, data, binary) =>
       closer.runGuarded(of(ws), (connection) => receiver.message(connection, data, binary)),
-    ping: (ws) => receiver.heard(of(ws)),
+    ping: (ws) =>
+      closer.runGuarded(of(ws), (connection) => {
+        receiver.heard(connection)
+        // Its pong may wait.
+        closer.drained(connection)
+      }),
     pong: (ws) => receiver.heard(of(ws)),
     drain: (ws) => closer.runGuarded(of(ws), (connection) => closer.drained(connection)),
     // A socket without a connection was closed during its own upgrade.

@@ -29,6 +29,7 @@ export class OpenSockets implements Iterable<Connection> {
   add(connection: Connection): void {
     this.#all.add(connection)
     connection.door.stats.active++
+    this.#metrics.buffered.observe(0, 1)
     if (this.#log.isLevelEnabled('info'))
       this.#log.connection(connection).info({ event: 'accepted' }, 'connection accepted')
   }
@@ -41,6 +42,7 @@ export class OpenSockets implements Iterable<Connection> {
     if (!this.#all.delete(connection)) return false
     const { door, closing } = connection
     door.stats.active--
+    this.#metrics.buffered.observe(0, -1)
     const shown = closing?.code ?? code
     this.#metrics.disconnections.inc({ door: door.name, code: closeLabel(shown) })
     if (this.#log.isLevelEnabled('info')) this.#logClose(connection, shown)

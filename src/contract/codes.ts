@@ -163,4 +163,5 @@ export const liveErrors = Object.freeze({
   'unknown-topic': 'Invalid subscription(s)',
   'too-many-subscriptions': 'Too many subscriptions',
   forbidden: 'Not allowed',
+  'message-lost': 'A message was too large and was not sent',
 }) satisfies Readonly<Record<ErrorCode, string>>

@@ -23,6 +23,7 @@ export const LOSS_REASONS = [
   'upstream_uncertain',
   'rate_limit',
   'oversize',
+  'oversize_down',
   'invalid',
   'drain',
   'closing',

@@ -11,8 +11,10 @@ import { ConnectLimits } from '../connection/limits.ts'
 import { Receiver } from '../connection/receive.ts'
 import { OpenSockets } from '../connection/sockets.ts'
 import { clockMs } from '../connection/times.ts'
+import { UnsentBytes } from '../connection/unsent.ts'
 import { closes } from '../contract/codes.ts'
 import { privateSession, runEvents, sessionDown } from '../contract/names.ts'
+import { availableMemory } from '../platform/memory.ts'
 import { parseTarget, RedisClient } from '../redis/client.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -33,6 +35,9 @@ export interface CoreParts {
  * that `affects` names.
  */
 export type GapListener = (from: number, to: number, affects: (channel: string) => boolean) => void
+
+/** The default of MAX_BUFFERED_BYTES, as a share of the memory. */
+const BUFFERED_SHARE = 0.25
 
 /**
  * Interval of the sweep over all sockets, and so the precision of each timeout of a socket and of a
@@ -73,8 +78,12 @@ export class Core {
       if (enforced) metrics.limitRefusals.inc({ limit: exceeded.limit })
       this.#limitLog.count(exceeded, client, enforced, clockMs())
     })
+    const maxBytes = config.maxBufferedBytes ?? availableMemory() * BUFFERED_SHARE
+    const unsent = new UnsentBytes({ maxBytes, sockets: this.sockets, closer: () => this.closer, metrics, log })
     this.delivery = new Delivery(this.bindings, {
       maxBufferBytes: config.maxBufferBytes,
+      maxDownBytes: config.maxDownMessageBytes,
+      unsent,
       metrics,
       log,
       tooSlow: (connection) => this.closer.end(connection, closes.tooSlow),
@@ -102,7 +111,6 @@ export class Core {
     metrics.register({
       channels: () => this.redis.feed.channels,
       held: () => this.redis.upstream.held,
-      bufferedBytes: () => this.#bufferedBytes(),
     })
   }
 
@@ -160,10 +168,6 @@ export class Core {
     this.#limitLog.sweep(now)
     this.acceptor.sweep(now)
     this.#keepalive.sweep(now)
-  }
-
-  *#bufferedBytes(): Iterable<number> {
-    for (const { ws } of this.sockets) if (ws) yield ws.getBufferedAmount()
   }
 }
 

@@ -9,16 +9,13 @@ export class FixedHistogram {
   readonly name: string
   readonly help: string
   readonly #bounds: readonly number[]
-  readonly #collect: ((histogram: FixedHistogram) => void) | undefined
   readonly #counts: number[]
   #sum = 0
 
-  /** `collect` is called at each scrape, before the values are read. */
-  constructor(name: string, help: string, bounds: readonly number[], collect?: (histogram: FixedHistogram) => void) {
+  constructor(name: string, help: string, bounds: readonly number[]) {
     this.name = name
     this.help = help
     this.#bounds = bounds
-    this.#collect = collect
     this.#counts = new Array(bounds.length + 1).fill(0)
   }
 
@@ -30,9 +27,14 @@ export class FixedHistogram {
     this.#sum += value * times
   }
 
+  /** One of the counted values was `from` and now is `to`. */
+  move(from: number, to: number): void {
+    this.observe(from, -1)
+    this.observe(to, 1)
+  }
+
   async get() {
     const { name, help, type, aggregator } = this
-    this.#collect?.(this)
     let below = 0
     const values = [...this.#bounds, '+Inf'].map((le, i) => {
       below += this.#counts[i]!
@@ -43,10 +45,5 @@ export class FixedHistogram {
       { metricName: `${name}_count`, labels: {}, value: below },
     ]
     return { name, help, type, aggregator, values: [...values, ...totals] }
-  }
-
-  reset(): void {
-    this.#counts.fill(0)
-    this.#sum = 0
   }
 }

@@ -39,8 +39,6 @@ export interface DoorStats {
 
 /** Values that other parts of the gateway keep. The registry reads them at each scrape. */
 export interface Readings {
-  /** Unsent bytes of each open socket. */
-  readonly bufferedBytes: () => Iterable<number>
   /** Channels that Redis has confirmed. */
   readonly channels: () => number
   /** Client frames held until Redis is back. */
@@ -63,7 +61,7 @@ export class Metrics {
   readonly live = new LiveMetrics(this.registry)
   readonly #doors = new Map<string, DoorStats>()
   readonly #delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS })
-  #readings: Readings = { bufferedBytes: () => [], channels: () => 0, held: () => 0 }
+  #readings: Readings = { channels: () => 0, held: () => 0 }
 
   readonly connections = this.#counter(
     'connections_total',
@@ -131,15 +129,14 @@ export class Metrics {
     'From the arrival of a message from Redis to its hand-over to the socket',
     SECONDS,
   )
-  readonly #bufferUtilization = new FixedHistogram(
+  /** Changed when bytes of a socket begin or cease to wait, so that a scrape asks no socket. */
+  readonly buffered = new FixedHistogram(
     `${PREFIX}buffer_utilization_bytes`,
     'Unsent bytes of the open sockets, at this moment',
     BYTES,
-    (histogram) => {
-      histogram.reset()
-      for (const bytes of this.#readings.bufferedBytes()) histogram.observe(bytes, 1)
-    },
   )
+  /** Sockets closed because all together held too many unsent bytes. */
+  budgetCloses = 0
 
   constructor() {
     this.registry.registerMetric(this.latency as unknown as Metric)
@@ -164,6 +161,9 @@ export class Metrics {
     this.#scraped('lost_messages_total', 'Messages that did not reach their receiver', ['reason'], () =>
       [...this.#lost].map(([reason, count]) => [{ reason }, count]),
     )
+    this.#scraped('buffer_budget_closes_total', 'Sockets closed because MAX_BUFFERED_BYTES was exceeded', [], () => [
+      [{}, this.budgetCloses],
+    ])
     this.#gauge('active_connections', 'Open sockets', ['door'], (gauge) => {
       for (const [door, { active }] of this.#doors) gauge.set({ door }, active)
     })
@@ -173,7 +173,7 @@ export class Metrics {
     this.#gauge('upstream_held_messages', 'Client frames held until Redis is back', [], (gauge) =>
       gauge.set(this.#readings.held()),
     )
-    this.registry.registerMetric(this.#bufferUtilization as unknown as Metric)
+    this.registry.registerMetric(this.buffered as unknown as Metric)
     this.#eventLoopDelay()
   }
 

@@ -66,16 +66,21 @@ describe('the metrics', () => {
   })
 
   it('report the present fill of the buffers, with one value per socket', async () => {
-    let unsent = [0, 0, 2000, 3 * 1024 ** 2]
-    metrics.register({ bufferedBytes: () => unsent })
+    for (let i = 0; i < 4; i++) metrics.buffered.observe(0, 1)
+    metrics.buffered.move(0, 2000)
+    metrics.buffered.move(0, 5)
+    metrics.buffered.move(5, 3 * 1024 ** 2)
     for (let i = 0; i < 2; i++) {
       const text = await page()
       assert.equal(sample(text, 'wsproxy_buffer_utilization_bytes_bucket', { le: '0' }), 2)
       assert.equal(sample(text, 'wsproxy_buffer_utilization_bytes_bucket', { le: '16384' }), 3)
       assert.equal(sample(text, 'wsproxy_buffer_utilization_bytes_count'), 4)
     }
-    unsent = []
+    assert.equal(sample(await page(), 'wsproxy_buffer_utilization_bytes_sum'), 2000 + 3 * 1024 ** 2)
+    for (const unsent of [2000, 3 * 1024 ** 2]) metrics.buffered.move(unsent, 0)
+    metrics.buffered.observe(0, -4)
     assert.equal(sample(await page(), 'wsproxy_buffer_utilization_bytes_count'), 0)
+    assert.equal(sample(await page(), 'wsproxy_buffer_utilization_bytes_sum'), 0)
   })
 
   it('read the values of other parts at each scrape', async () => {

@@ -61,6 +61,7 @@ export type ErrorCode =
   | 'unknown-topic'
   | 'too-many-subscriptions'
   | 'forbidden'
+  | 'message-lost'
 
 /**
  * Answered with pong. Other fields are ignored.

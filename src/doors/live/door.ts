@@ -25,7 +25,7 @@ import { type LiveTopics, nameOf, viewOf } from './topics.ts'
 type LiveOptions = Pick<
   Config,
   | 'maxMessageBytes'
-  | 'maxBufferBytes'
+  | 'maxDownMessageBytes'
   | 'jsonMaxDepth'
   | 'liveRate'
   | 'liveRateBurst'
@@ -56,7 +56,7 @@ export interface LiveParts {
 }
 
 /** A frame of up to this many times the limit is dropped with an error frame; the socket stays. */
-const FORGIVEN_FACTOR = 4
+const FORGIVEN_FACTOR = 8
 
 /**
  * `GET /live`: many topics over one socket, under a versioned contract. Its frames are documented
@@ -87,7 +87,7 @@ export class LiveDoor implements Door, Source {
     this.stats = metrics.door(this.name)
     this.maxMessageBytes = options.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES
     this.maxForgivenBytes = this.maxMessageBytes * FORGIVEN_FACTOR
-    this.#limits = { maxBytes: options.maxBufferBytes, maxDepth: options.jsonMaxDepth }
+    this.#limits = { maxBytes: options.maxDownMessageBytes, maxDepth: options.jsonMaxDepth }
     this.maxDrops = options.liveMaxDrops
     this.compressed = options.liveCompression
     this.rate = rateOf(options.liveRate, options.liveRateBurst)
@@ -156,6 +156,10 @@ export class LiveDoor implements Door, Source {
       this.#parts.enqueue(member, message.frame)
     }
     return undefined
+  }
+
+  tooLarge(topic: Topic): void {
+    for (const member of topic.members.slice()) this.#refuse(member, 'message-lost', nameOf(topic))
   }
 
   refused(topic: Topic): void {

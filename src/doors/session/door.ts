@@ -6,6 +6,8 @@ import type { Admission, Door } from '../../connection/door.ts'
 import { clockMs, type IdleTimeout } from '../../connection/times.ts'
 import { type Close, closes, type FrameErrorCode, frameErrors, type Refusal, refusals } from '../../contract/codes.ts'
 import { isId, isOwnSegment, sessionAuth, sessionDown, sessionUp } from '../../contract/names.ts'
+import type { LossReason } from '../../contract/reasons.ts'
+
 import { PathPattern } from '../../http/path.ts'
 import { lastOf, membersOf, namesOf, stringOf } from '../../platform/json-members.ts'
 import { jsonFault } from '../../platform/json-scan.ts'
@@ -175,9 +177,15 @@ export class SessionDoor implements Door, Source {
 
   /**
    * Sends a frame that says that messages between two moments (ms since the epoch) may be missing.
+   * It names the reason where one message is known to be missing.
    */
-  gap(connection: Connection, from: number, to: number): void {
-    this.#say(connection, { type: 'control', command: 'gap', from: new Date(from), to: new Date(to) })
+  gap(connection: Connection, from: number, to: number, reason?: LossReason): void {
+    this.#say(connection, { type: 'control', command: 'gap', from: new Date(from), to: new Date(to), reason })
+  }
+
+  tooLarge(topic: Topic): void {
+    const now = Date.now()
+    for (const member of topic.members.slice()) this.gap(member, now, now, 'oversize_down')
   }
 
   #isStreamEnd(message: Buffer): boolean {

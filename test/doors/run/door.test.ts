@@ -3,6 +3,7 @@ import { after, afterEach, before, describe, it } from 'node:test'
 import { Bindings } from '../../../src/connection/bind.ts'
 import { Connection, type Socket } from '../../../src/connection/connection.ts'
 import { Delivery } from '../../../src/connection/deliver.ts'
+import { UnsentBytes } from '../../../src/connection/unsent.ts'
 import { runAuth, runEvents, sessionAuth } from '../../../src/contract/names.ts'
 import { RunDoor } from '../../../src/doors/run/door.ts'
 import type { RunWatches } from '../../../src/doors/run/watch.ts'
@@ -654,7 +655,9 @@ describe('a run socket whose checklist changes during its upgrade', () => {
     } as const
     const bindings = new Bindings({ subscribe: async () => {}, unsubscribe: () => {} })
     const { log } = keptLog()
-    const delivery = new Delivery(bindings, { maxBufferBytes: 1024 ** 2, metrics, log, tooSlow: () => assert.fail() })
+    const unsent = new UnsentBytes({ maxBytes: 1024 ** 2, sockets: [], closer: () => assert.fail(), metrics, log })
+    const limits = { maxBufferBytes: 1024 ** 2, maxDownBytes: 1024 ** 2 }
+    const delivery = new Delivery(bindings, { ...limits, unsent, metrics, log, tooSlow: () => assert.fail() })
     const enqueue = (connection: Connection, each: Buffer) => delivery.enqueue(connection, each)
     const door = new RunDoor({ options, metrics, watches, enqueue, unparseable: () => {} })
     const connection = new Connection(door, 'early', '127.0.0.1', 0)

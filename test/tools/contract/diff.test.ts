@@ -233,7 +233,7 @@ describe('npm run contract:diff', () => {
         propertiesOf(contract, 'Pong').extra = { type: 'string' }
         contract.version = to
       }
-      const [raisedEnough, not] = [write('a.json', minor('1.1.0')), write('b.json', minor('1.0.1'))]
+      const [raisedEnough, not] = [write('a.json', minor('2.1.0')), write('b.json', minor('2.0.1'))]
       assert.deepEqual(await diff(old, raisedEnough), {
         code: 0,
         stdout: 'minor: Pong.extra: is new\nminor\n',
@@ -241,7 +241,7 @@ describe('npm run contract:diff', () => {
       })
       const refused = await diff(old, not)
       assert.equal(refused.code, 1)
-      assert.match(refused.stderr, /minor change.*from 1\.0\.0 to 1\.0\.1/)
+      assert.match(refused.stderr, /minor change.*from 2\.0\.0 to 2\.0\.1/)
       assert.equal((await diff(old)).code, 2)
       assert.equal((await diff(old, join(folder, 'none.json'))).code, 2)
     } finally {
