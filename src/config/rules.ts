@@ -1,4 +1,4 @@
-import { isKeyPrefix, isRunId, isTopicRule } from '../contract/names.ts'
+import { isKeyPrefix, isOwnSegment, isRunId, isTopicRule } from '../contract/names.ts'
 import { parseAddress } from './kinds.ts'
 import { isNetwork } from './networks.ts'
 import { isOriginEntry } from './origins.ts'
@@ -96,6 +96,12 @@ const RULES: readonly ConsistencyRule[] = [
       runKeyPrefix !== '' &&
       !isRunId(runKeyPrefix) &&
       `RUN_KEY_PREFIX: ${JSON.stringify(runKeyPrefix)} must be 1 to 200 of [A-Za-z0-9_.~@=+;-]`,
+  ),
+  rule(
+    ['runPath'],
+    ({ runPath }) =>
+      (!/^\/([A-Za-z0-9_.-]+\/)?$/.test(runPath) || isOwnSegment(runPath.slice(1, -1))) &&
+      `RUN_PATH: ${JSON.stringify(runPath)} must be / or one segment such as /runs/, and no path of the gateway`,
   ),
   rule(
     ['adminToken'],

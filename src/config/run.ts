@@ -1,7 +1,15 @@
-import { duration, group, integer, oneOf, string } from './kinds.ts'
+import { boolean, duration, group, integer, oneOf, string } from './kinds.ts'
 
 /** The settings of the run door. */
 export const runSettings = group('Run door', {
+  runDoor: boolean('RUN_DOOR', {
+    default: 'true',
+    description: 'Serve the run door. With `false` no path is a run, and keyspace notifications are not checked.',
+  }),
+  runPath: string('RUN_PATH', {
+    default: '/',
+    description: 'Path before the id of a run: `/`, or one segment such as `/runs/`.',
+  }),
   runAuth: oneOf(['none', 'bearer'])('RUN_AUTH', {
     default: 'none',
     description: 'With `bearer`, the door requires the token in key `run:<id>:auth`, by the rules of session tokens.',

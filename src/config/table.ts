@@ -36,6 +36,10 @@ const serverSettings = group('Server', {
     default: undefined,
     description: 'PEM file of the private key of `TLS_CERT`, without a passphrase.',
   }),
+  landingPage: boolean('LANDING_PAGE', {
+    default: 'true',
+    description: 'Serve the page at `/` that says what runs here. With `false` it answers 404.',
+  }),
   adminPort: integer('ADMIN_PORT', {
     default: undefined,
     minimum: '1',

@@ -12,7 +12,7 @@ import { type Credentials, offeredProtocol, type TokenStore, WHY } from './auth.
 import type { Bindings } from './bind.ts'
 import { type CheckOptions, UpgradeChecks } from './checks.ts'
 import { Connection, Phase, type Socket } from './connection.ts'
-import type { Admission, Door } from './door.ts'
+import { type Admission, type Door, NO_DOOR } from './door.ts'
 import type { ConnectLimits } from './limits.ts'
 import { clockMs } from './times.ts'
 
@@ -139,6 +139,14 @@ export class Acceptor {
       return respond(res, refusals['internal-error'])
     }
     void this.#handshake(attempt)
+  }
+
+  /** Refuses an upgrade on a path that no door has. */
+  unknown(res: HttpResponse, req: HttpRequest, refusal: Refusal): void {
+    const { ip } = this.#addresses.of(res, req, performance.now())
+    this.#parts.metrics.connections.inc({ door: NO_DOOR.name, result: refusal.code })
+    this.#logRefusal(NO_DOOR, ip, refusal, undefined, req.getUrl().slice(0, 100))
+    respond(res, refusal)
   }
 
   /** Refuses the attempts that have waited for Redis for too long. The core calls it regularly. */
@@ -268,7 +276,13 @@ export class Acceptor {
   }
 
   /** Logs a refusal, or counts it for the next line: a flood of refusals must not flood the log. */
-  #logRefusal(door: Door, remote: string, refusal: Refusal, why?: string, subject?: string): void {
+  #logRefusal(
+    door: Pick<Door, 'name' | 'subjectName'>,
+    remote: string,
+    refusal: Refusal,
+    why?: string,
+    subject?: string,
+  ): void {
     const { log } = this.#parts
     if (!log.isLevelEnabled('info')) return
     if (!this.#lines.take(refusal.code, performance.now())) return void this.#unlogged++

@@ -50,3 +50,6 @@ export interface Admission {
    */
   readonly onBound?: (connection: Connection) => void
 }
+
+/** Stands for the door of a path that no door has, in logs and metrics. */
+export const NO_DOOR = { name: 'none', subjectName: 'path' }

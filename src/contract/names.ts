@@ -10,7 +10,7 @@ export const isId = (text: string): boolean => ID.test(text)
 
 /** First segments of the gateway's own paths. */
 const OWN_SEGMENTS: ReadonlySet<string> = new Set(
-  'live api admin dashboard health ready livez readyz metrics version'.split(' '),
+  'live api admin dashboard health ready livez readyz metrics version socket.io'.split(' '),
 )
 
 /** Whether an agent id or a run id is also the first segment of one of the gateway's own paths. */

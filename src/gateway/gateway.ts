@@ -7,7 +7,8 @@ import { useKeyPrefix } from '../contract/names.ts'
 import { type Checklist, weppChecklist } from '../doors/run/checklist.ts'
 import { FlowSignal } from '../doors/session/flow.ts'
 import { Admin } from '../http/admin.ts'
-import { serveRest } from '../http/fallback.ts'
+import { type Rest, serveRest } from '../http/fallback.ts'
+import { landing } from '../http/landing.ts'
 import { about, type ProbeParts, probes } from '../http/probes.ts'
 import type { ApiResponse } from '../http/response.ts'
 import { type Route, serve } from '../http/routes.ts'
@@ -87,7 +88,7 @@ export class Gateway {
     })
     this.#core.onReady.push(() => this.#preflight.redisBack())
     const session = sessionDoor(parts, this.#flow)
-    const run = runDoor(parts, checklist, databaseOf(redisUrl))
+    const run = config.runDoor ? [runDoor(parts, checklist, databaseOf(redisUrl))] : []
     const draining = () => this.#draining
     this.#live = liveDoor({
       ...parts,
@@ -97,7 +98,7 @@ export class Gateway {
     })
     // The first door whose path matches gets the request: `/live` could be the path of a run as
     // well.
-    this.#doors = [this.#live.door, session, run]
+    this.#doors = [this.#live.door, session, ...run]
   }
 
   /**
@@ -126,8 +127,9 @@ export class Gateway {
     this.#routes ??= this.#allRoutes()
     serve(app, this.#routes.probes, serving)
     serve(adminApp ?? app, this.#routes.rest, serving)
-    serveRest(app, this.#doors, this.#countRefusal)
-    if (adminApp) serveRest(adminApp, [], this.#countRefusal)
+    const unknown: Rest<Door>['unknown'] = (...request) => this.#core.acceptor.unknown(...request)
+    serveRest(app, this.#doors, { counted: this.#countRefusal, unknown })
+    if (adminApp) serveRest(adminApp, [], { counted: this.#countRefusal, unknown })
     return { app, adminApp }
   }
 
@@ -231,7 +233,9 @@ export class Gateway {
       metrics: this.#options.config.metricsEnabled ? () => this.#page() : undefined,
     }
     const rest = [...about(parts), ...this.#preflight.routes(this.#admin), ...this.#live.routes]
-    return { probes: probes(parts), rest }
+    const { landingPage, runDoor, runPath, tlsCert } = this.#options.config
+    const options = { encrypted: tlsCert !== undefined, runPath: runDoor ? runPath : undefined, livePath: '/live' }
+    return { probes: [...probes(parts), ...(landingPage ? [landing(options)] : [])], rest }
   }
 
   async #page(): Promise<ApiResponse> {

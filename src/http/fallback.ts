@@ -1,5 +1,6 @@
 import { type Refusal, refusals } from '../contract/codes.ts'
-import type { HttpRequest, TemplatedApp } from '../platform/uws.ts'
+import type { HttpRequest, HttpResponse, TemplatedApp } from '../platform/uws.ts'
+import { mistyped, notFoundAt } from './hints.ts'
 import type { PathPattern } from './path.ts'
 import { refuseUnclear, respond } from './refuse.ts'
 
@@ -9,18 +10,30 @@ export interface Endpoint {
   readonly admit: (ids: readonly string[]) => { readonly kind: 'admission' } | Refusal
 }
 
+/** What happens with requests that no other route takes. */
+export interface Rest<D> {
+  /** Called with each refusal of a door. */
+  readonly counted: (door: D, refusal: Refusal) => void
+  /** Refuses an upgrade on a path that no door has. */
+  readonly unknown: (res: HttpResponse, req: HttpRequest, refusal: Refusal) => void
+}
+
 /**
  * Answers every request that no other route takes: 404 for an unknown path, and for the path of a
- * door the reason why the request is no upgrade. `counted` is called with each refusal of a door.
+ * door the reason why the request is no upgrade. A plain GET of a path that looks like a mistyped
+ * endpoint gets 404 with the right one.
  */
 export function serveRest<D extends Endpoint>(
   app: TemplatedApp,
   doors: readonly D[],
-  counted: (door: D, refusal: Refusal) => void,
+  { counted, unknown }: Rest<D>,
 ): void {
   app.any('/*', (res, req) => {
     if (refuseUnclear(res, req)) return
     const url = req.getUrl()
+    const isUpgrade = req.getHeader('upgrade') !== ''
+    const typo = isUpgrade || req.getMethod() !== 'get' ? undefined : mistyped(url)
+    if (typo) return respond(res, typo)
     for (const door of doors) {
       const ids = door.path.match(url)
       if (ids === undefined) continue
@@ -28,7 +41,8 @@ export function serveRest<D extends Endpoint>(
       counted(door, refusal)
       return respond(res, refusal)
     }
-    respond(res, refusals['not-found'])
+    if (isUpgrade) unknown(res, req, notFoundAt(url))
+    else respond(res, notFoundAt(url))
   })
 }
 

@@ -37,7 +37,10 @@ export function probes(parts: ProbeParts): Route[] {
         uptime_seconds: Math.round((Date.now() - startedAt) / 1000),
       })
     }),
+    get('/livez', () => json('200 OK', { status: 'alive' })),
     get('/ready', parts.ready),
+    // The name that Kubernetes gives it.
+    get('/readyz', parts.ready),
   ]
 }
 

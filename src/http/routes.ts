@@ -46,7 +46,7 @@ export class BadRequest extends Error {
   }
 }
 
-const HEADERS = ['accept', 'authorization', 'content-type', 'cookie', 'origin', 'x-forwarded-proto'] as const
+const HEADERS = ['accept', 'authorization', 'content-type', 'cookie', 'host', 'origin', 'x-forwarded-proto'] as const
 const MAX_BODY_BYTES = 64 * 1024
 
 /** The endpoints that parse a body expect flat objects. */

@@ -75,6 +75,8 @@ export interface RedisUses {
 
 /** What checks need of the gateway. */
 export interface CheckedGateway {
+  /** Whether the run door is served, which needs keyspace notifications. */
+  readonly runDoor: boolean
   readonly limits: Limits
   readonly httpDependencies: readonly string[]
   /** The number of open sockets. */

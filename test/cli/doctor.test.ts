@@ -126,7 +126,7 @@ describe('wsproxy doctor', () => {
 
   it('doctor exits with 2 and names an invalid argument or an invalid check file', async (t) => {
     for (const [args, pattern] of [
-      [['--session', 'a:b'], /^--session: must be/],
+      [['--session', 'a/b'], /^--session: must be/],
       [['--run', 'a/b'], /^--run: must be/],
       [['--event-type', 'A B'], /^--event-type: must be/],
       [['--campaign', ''], /^--campaign: must be/],

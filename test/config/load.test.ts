@@ -122,6 +122,7 @@ function sampleOf(key: keyof Config): [Record<string, string>, string, string] {
   if (env.endsWith('PONG_TIMEOUT')) return [{}, '70s', '80s']
   if (key === 'tlsCert') return [{ TLS_KEY: 'key' }, 'one', 'other']
   if (key === 'tlsKey') return [{ TLS_CERT: 'cert' }, 'one', 'other']
+  if (key === 'runPath') return [{}, '/a/', '/b/']
   if (key === 'port') return [{}, '1', '2']
   const [first, second] = choices
   if (first !== undefined && second !== undefined) return [{}, first, second]

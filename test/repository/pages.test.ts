@@ -145,12 +145,13 @@ describe('the pages', () => {
   })
 
   it('http-api.md lists every path with its method and right, and no other', async () => {
+    const { landing } = await import('../../src/http/landing.ts')
     const { about, probes } = await import('../../src/http/probes.ts')
     const { routes } = await import('../../src/preflight/http/routes.ts')
     const { liveRoutes } = await import('../../src/doors/live/routes.ts')
     /** Only the routes are read here; none of them is called. */
     const parts = { metrics: async () => '' } as never
-    const real = [...probes(parts), ...about(parts), ...routes({} as never), ...liveRoutes(parts)]
+    const real = [...probes(parts), landing({} as never), ...about(parts), ...routes({} as never), ...liveRoutes(parts)]
     const rows = tableRows(part('docs/reference/http-api.md', 'paths'))
     assert.deepEqual(
       rows.map(([call, admin]) => [call, admin === 'yes']),

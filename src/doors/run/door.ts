@@ -4,6 +4,7 @@ import type { Admission, Door } from '../../connection/door.ts'
 import type { Heartbeat } from '../../connection/times.ts'
 import { type Refusal, refusals } from '../../contract/codes.ts'
 import { isOwnSegment, isRunId, runAuth, runEvents } from '../../contract/names.ts'
+import { notFoundAt } from '../../http/hints.ts'
 import { PathPattern } from '../../http/path.ts'
 import { jsonFault } from '../../platform/json-scan.ts'
 import type { DoorStats, Metrics } from '../../telemetry/metrics.ts'
@@ -12,7 +13,13 @@ import type { RunWatches } from './watch.ts'
 interface RunOptions
   extends Pick<
     Config,
-    'maxMessageBytes' | 'jsonMaxDepth' | 'runAuth' | 'runKeyPrefix' | 'runPingIntervalMs' | 'runPongTimeoutMs'
+    | 'maxMessageBytes'
+    | 'jsonMaxDepth'
+    | 'runAuth'
+    | 'runKeyPrefix'
+    | 'runPath'
+    | 'runPingIntervalMs'
+    | 'runPongTimeoutMs'
   > {
   /** The database of the run hashes, which is part of the names of their keyspace channels. */
   readonly database: number
@@ -33,13 +40,13 @@ export interface RunParts {
 const RATE = { intervalMs: 50, burst: 40 }
 
 /**
- * `GET /{runId}`: sends the checklist of a run whenever it changes. A client frame is only a sign
- * of life.
+ * `GET /{runId}`, below `RUN_PATH`: sends the checklist of a run whenever it changes. A client
+ * frame is only a sign of life.
  */
 export class RunDoor implements Door {
   readonly name = 'run'
   readonly subjectName = 'run'
-  readonly path = new PathPattern('/:runId')
+  readonly path: PathPattern
   readonly rate = RATE
   readonly idleTimeout = undefined
   readonly maxMessageBytes: number
@@ -54,6 +61,7 @@ export class RunDoor implements Door {
     this.#parts = parts
     const message = `A run id must begin with ${options.runKeyPrefix} (RUN_KEY_PREFIX).`
     this.#foreign = { ...refusals['malformed-id'], message }
+    this.path = options.runPath === '/' ? new PathPattern('/:runId') : new PathPattern(`${options.runPath}:runId`)
     this.stats = metrics.door(this.name)
     this.maxMessageBytes = options.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES
     this.heartbeat = {
@@ -66,7 +74,7 @@ export class RunDoor implements Door {
   admit([runId = '']: readonly string[]): Admission | Refusal {
     const { options, watches } = this.#parts
     if (!isRunId(runId)) return refusals['malformed-id']
-    if (isOwnSegment(runId)) return refusals['not-found']
+    if (options.runPath === '/' && isOwnSegment(runId)) return notFoundAt(`/${runId}`)
     if (!runId.startsWith(options.runKeyPrefix)) return this.#foreign
     const events = runEvents(options.database, runId)
     return {

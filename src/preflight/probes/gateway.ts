@@ -15,6 +15,7 @@ export function checkedGateway(
 ): CheckedGateway {
   const { maxConnections, maxBufferBytes, preflightExpectedRateBytes, preflightHttpDependencies } = config
   return {
+    runDoor: config.runDoor,
     limits: { maxConnections, maxBufferBytes, expectedBytesPerSecond: preflightExpectedRateBytes },
     httpDependencies: preflightHttpDependencies,
     sockets,

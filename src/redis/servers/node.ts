@@ -143,7 +143,10 @@ export class RedisNode {
       log,
       name: 'commands',
       open: (to, name) => new RedisConnection(to, name),
-      prepare: (client) => checkKeyspaceEvents(client, { set: options.redisSetKeyspaceEvents, metrics, log }),
+      prepare: async (client) => {
+        if (!options.runDoor) return
+        await checkKeyspaceEvents(client, { set: options.redisSetKeyspaceEvents, metrics, log })
+      },
       ready: () => this.#linkReady(this.subscriber),
       lost: () => changed(this),
     })

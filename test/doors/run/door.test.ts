@@ -647,6 +647,7 @@ describe('a run socket whose checklist changes during its upgrade', () => {
     const options = {
       runAuth: 'none',
       runKeyPrefix: '',
+      runPath: '/',
       database: 0,
       maxMessageBytes: 1,
       jsonMaxDepth: 128,

@@ -23,6 +23,7 @@ describe('a Redis node', () => {
     const { log, lines } = keptLog()
     const node = new RedisNode({
       options: {
+        runDoor: true,
         redisSetKeyspaceEvents: false,
         redisShardedPubsub: false,
         redisCanaryIntervalMs: 0,
