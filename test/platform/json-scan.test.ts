@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { kindAt, lastOf, membersOf, namesOf, stringOf } from '../../src/platform/json-members.ts'
 import { jsonFault, MAX_JSON_DEPTH } from '../../src/platform/json-scan.ts'
+import { corpusOf } from '../fuzz/corpus.ts'
 import { assertProperty } from '../support/property.ts'
 
 /** What `JSON.parse` says, as every door asked it before there was a scan. */
@@ -84,8 +84,7 @@ describe('the scan of JSON', () => {
   })
 
   it('agrees with JSON.parse on the corpus', () => {
-    const lines = readFileSync(new URL('../../../test/fixtures/corpus/json.txt', import.meta.url), 'latin1')
-    for (const line of lines.split('\n')) assertSame(Buffer.from(JSON.parse(`"${line}"`), 'latin1'))
+    for (const input of corpusOf('json')) assertSame(input)
   })
 
   it('finds each special byte of a long string wherever it stands, at each alignment', () => {
