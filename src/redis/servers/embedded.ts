@@ -24,7 +24,9 @@ export async function startEmbeddedRedis(port = 0): Promise<EmbeddedRedis> {
   state.notifyKeyspaceEvents = 'AKE'
   const resp = new Resp2Server({ server: state, executor: createRedisCommandExecutor({ compatibility }) })
   const open = new Set<Socket>()
-  resp.server.on('connection', (socket: Socket) => {
+  // Before the listener of the library, which parses what arrives.
+  resp.server.prependListener('connection', (socket: Socket) => {
+    cutHttp(socket)
     socket.setNoDelay(true)
     open.add(socket)
     socket.once('close', () => open.delete(socket))
@@ -41,5 +43,29 @@ export async function startEmbeddedRedis(port = 0): Promise<EmbeddedRedis> {
       for (const socket of open) socket.destroy()
       await closed
     },
+  }
+}
+
+/** Bytes of the last chunk that may be the beginning of a line of HTTP. */
+const TAIL = 8
+
+/**
+ * Destroys a connection that speaks HTTP, as Redis does, before its body is parsed as commands: a
+ * page of any site can make a browser post to loopback. A connection that begins with `*` speaks
+ * RESP, which no browser sends first, and is not looked at again.
+ */
+function cutHttp(socket: Socket): void {
+  const push = socket.push.bind(socket)
+  let tail = '\n'
+  socket.push = (chunk: Buffer | null, encoding?: BufferEncoding): boolean => {
+    if (chunk === null) return push(chunk, encoding)
+    const text = tail + chunk.toString('latin1')
+    if (text.startsWith('\n*')) socket.push = push
+    else if (/\n(POST |Host:)/i.test(text)) {
+      socket.destroy()
+      return false
+    }
+    tail = text.slice(-TAIL)
+    return push(chunk, encoding)
   }
 }

@@ -26,39 +26,53 @@ export interface KeyspaceCheck {
   readonly log: Logger
 }
 
-/**
- * Checks the flags and, with `set`, adds the missing ones. A server that forbids CONFIG is not an
- * error: then the flags are unknown.
- * @throws when the connection is lost.
- */
-export async function checkKeyspaceEvents(
-  client: RedisConnection,
-  { set, metrics, log }: KeyspaceCheck,
-): Promise<void> {
-  let missing = ''
-  try {
-    const [, flags = ''] = await client.sendCommand<string[]>(['CONFIG', 'GET', SETTING])
-    missing = missingFlags(flags)
-    metrics.keyspaceMissing.set(missing === '' ? 0 : 1)
-    if (missing === '') return
-    if (set) {
-      await client.sendCommand(['CONFIG', 'SET', SETTING, flags + missing])
-      metrics.keyspaceMissing.set(0)
+/** Watches the flags of one server: another program may change them at any time. */
+export class KeyspaceFlags {
+  readonly #parts: KeyspaceCheck
+  /** What was logged last. The same state is not logged again. */
+  #logged = ''
+
+  constructor(parts: KeyspaceCheck) {
+    this.#parts = parts
+  }
+
+  /**
+   * Checks the flags and, with `set`, adds the missing ones. A server that forbids CONFIG is not an
+   * error: then the flags are unknown.
+   * @throws when the connection is lost.
+   */
+  async check(client: RedisConnection): Promise<void> {
+    const { set, metrics } = this.#parts
+    let missing = ''
+    try {
+      const [, flags = ''] = await client.sendCommand<string[]>(['CONFIG', 'GET', SETTING])
+      missing = missingFlags(flags)
+      metrics.keyspaceMissing.set(missing === '' ? 0 : 1)
+      if (missing === '') {
+        this.#logged = ''
+        return
+      }
+      if (set) {
+        await client.sendCommand(['CONFIG', 'SET', SETTING, flags + missing])
+        metrics.keyspaceMissing.set(0)
+      }
+      const done = set ? 'added' : 'until it is set, runs are only read every RUN_RESYNC_INTERVAL'
+      this.#log('warn', { flags, missing }, `notify-keyspace-events lacks ${missing}: ${done}`)
+      // Flags that were added and are gone again are news.
+      if (set) this.#logged = ''
+    } catch (error) {
+      if (!isReply(error)) throw error
+      const { message: reason } = error
+      if (missing === '')
+        return this.#log('info', { reason }, 'Redis forbids CONFIG GET notify-keyspace-events: its flags are unknown')
+      const lacks = `notify-keyspace-events lacks ${missing}, and Redis forbids CONFIG SET: set it in redis.conf`
+      this.#log('warn', { missing, reason }, lacks)
     }
-    const done = set ? 'added' : 'until it is set, runs are only read every RUN_RESYNC_INTERVAL'
-    log.warn({ event: 'keyspace-events', flags, missing }, `notify-keyspace-events lacks ${missing}: ${done}`)
-  } catch (error) {
-    if (!isReply(error)) throw error
-    if (missing !== '') {
-      log.warn(
-        { event: 'keyspace-events', missing, reason: error.message },
-        `notify-keyspace-events lacks ${missing}, and Redis forbids CONFIG SET: set it in redis.conf`,
-      )
-      return
-    }
-    log.info(
-      { event: 'keyspace-events', reason: error.message },
-      'Redis forbids CONFIG GET notify-keyspace-events: its flags are unknown',
-    )
+  }
+
+  #log(level: 'info' | 'warn', fields: object, message: string): void {
+    if (message === this.#logged) return
+    this.#logged = message
+    this.#parts.log[level]({ event: 'keyspace-events', ...fields }, message)
   }
 }

@@ -6,7 +6,12 @@ import type { OnMessage } from '../wire/resp.ts'
 
 export type NodeOptions = Pick<
   Config,
-  'runDoor' | 'redisSetKeyspaceEvents' | 'redisShardedPubsub' | 'redisCanaryIntervalMs' | 'redisCanaryTimeoutMs'
+  | 'runDoor'
+  | 'redisSetKeyspaceEvents'
+  | 'runResyncIntervalMs'
+  | 'redisShardedPubsub'
+  | 'redisCanaryIntervalMs'
+  | 'redisCanaryTimeoutMs'
 > & {
   /** Channels that are tried on each new connection: one of each kind that needs a token. */
   readonly trials?: readonly string[]

@@ -6,7 +6,7 @@ import { RedisConnection, type Target } from '../wire/connection.ts'
 import type { OnMessage } from '../wire/resp.ts'
 import { Canary } from './canary.ts'
 import { type Gap, OpenGap } from './gap.ts'
-import { checkKeyspaceEvents } from './keyspace.ts'
+import { KeyspaceFlags } from './keyspace.ts'
 import { addressOf, Link } from './link.ts'
 import type { NodeParts } from './node-options.ts'
 import { OutputLimit } from './output-limit.ts'
@@ -26,6 +26,8 @@ export class RedisNode {
   readonly #parts: NodeParts<RedisNode>
   readonly #canary: Canary
   readonly #gap = new OpenGap()
+  readonly #flags: KeyspaceFlags
+  #flagsTimer: NodeJS.Timeout | undefined
   /** Channels taken over from another server and not confirmed here yet. */
   readonly #adopted = new Set<string>()
   /** Payload bytes received in all, and their number when the last canary was published. */
@@ -37,6 +39,10 @@ export class RedisNode {
   constructor(parts: NodeParts<RedisNode>) {
     this.#parts = parts
     this.#canary = this.#newCanary()
+    const { options, metrics, log } = parts
+    this.#flags = new KeyspaceFlags({ set: options.redisSetKeyspaceEvents, metrics, log })
+    if (options.runDoor && options.runResyncIntervalMs > 0)
+      this.#flagsTimer = setInterval(() => this.#checkFlags(), options.runResyncIntervalMs)
     this.feed = this.#newFeed()
     this.commands = this.#newCommandLink()
     this.subscriber = this.#newSubscriberLink()
@@ -99,6 +105,7 @@ export class RedisNode {
 
   close(): void {
     this.#canary.stop()
+    clearInterval(this.#flagsTimer)
     this.commands.close()
     this.subscriber.close()
   }
@@ -106,6 +113,12 @@ export class RedisNode {
   /** Returns the channels that the Redis user may not subscribe. @throws RedisUnavailable */
   forbidden(channels: readonly string[]): Promise<string[]> {
     return this.feed.tryOn(this.subscriber.client, channels)
+  }
+
+  /** Another program may have changed the flags. Runs are read again at the same interval. */
+  #checkFlags(): void {
+    // A lost connection checks them again when it is back.
+    if (this.commands.state === 'ready') this.#flags.check(this.commands.client).catch(() => {})
   }
 
   #newCanary(): Canary {
@@ -136,7 +149,7 @@ export class RedisNode {
   }
 
   #newCommandLink(): Link {
-    const { options, target, metrics, log, changed } = this.#parts
+    const { target, metrics, log, changed } = this.#parts
     return new Link({
       target,
       metrics,
@@ -144,8 +157,7 @@ export class RedisNode {
       name: 'commands',
       open: (to, name) => new RedisConnection(to, name),
       prepare: async (client) => {
-        if (!options.runDoor) return
-        await checkKeyspaceEvents(client, { set: options.redisSetKeyspaceEvents, metrics, log })
+        if (this.#parts.options.runDoor) await this.#flags.check(client)
       },
       ready: () => this.#linkReady(this.subscriber),
       lost: () => changed(this),

@@ -83,6 +83,35 @@ describe('the embedded server', () => {
     }
   })
 
+  it('the embedded server executes nothing that a browser posts, however the request is cut', async () => {
+    const port = Number(new URL(server.url).port)
+    const body = 'SET planted yes\r\n'
+    const requests = [
+      `POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+      `PUT / HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n${body}`,
+      `\r\npost /\r\n${body}`,
+    ]
+    for (const request of requests) {
+      for (const at of [request.length, 1, 3, 18]) {
+        const socket = connect(port, '127.0.0.1')
+        socket.on('error', () => {})
+        await once(socket, 'connect')
+        socket.setNoDelay(true)
+        const closed = once(socket, 'close')
+        socket.write(request.slice(0, at))
+        await new Promise((resolve) => setImmediate(resolve))
+        socket.write(request.slice(at))
+        socket.resume()
+        await within(closed, 'the end of the connection')
+      }
+    }
+    const one = await client()
+    assert.equal(await one.get('planted'), null)
+    await one.set('text', '\r\nHost: is only text here\r\nPOST this')
+    assert.match(String(await one.get('text')), /Host:/)
+    one.destroy()
+  })
+
   it('sends keyspace events from the embedded server', async () => {
     const [writer, subscriber] = [await client(), await client()]
     const events: string[] = []

@@ -67,6 +67,26 @@ describe('notify-keyspace-events', { skip: withoutRealRedis }, () => {
     return `redis://${name}:secret@127.0.0.1:${redis.port}`
   }
 
+  it('looks at the keyspace flags again with every re-sync, and adds what another program took away', async () => {
+    const [watching, setting] = [
+      await start({ RUN_RESYNC_INTERVAL: '100ms' }),
+      await start({ RUN_RESYNC_INTERVAL: '100ms', REDIS_SET_KEYSPACE_EVENTS: 'true' }),
+    ]
+    for (let round = 0; round < 2; round++) {
+      await setFlags('Ex')
+      await eventually(async () => missingFlags(await currentFlags()) === '', 'the flags to be added again')
+      await eventually(async () => (await missing(watching)) === 0, 'the gauge to follow')
+      assert.equal(await missing(setting), 0)
+    }
+    await setting.stop()
+    await setFlags('Ex')
+    await eventually(async () => (await missing(watching)) === 1, 'the gauge to say that flags are missing')
+    const warned = lines(watching).length
+    await setFlags('AKE')
+    await eventually(async () => (await missing(watching)) === 0, 'the gauge to say that none is missing')
+    assert.equal(lines(watching).length, warned)
+  })
+
   it('logs nothing when notify-keyspace-events has every flag needed', async () => {
     const started = await start()
     assert.deepEqual(lines(started), [])

@@ -28,6 +28,7 @@ describe('a Redis node', () => {
         redisShardedPubsub: false,
         redisCanaryIntervalMs: 0,
         redisCanaryTimeoutMs: 0,
+        runResyncIntervalMs: 0,
       },
       target: async () => parseTarget(redis.url),
       metrics,
