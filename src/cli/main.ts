@@ -1,11 +1,23 @@
 #!/usr/bin/env -S node --max-semi-space-size=4
 import { Command, CommanderError } from 'commander'
+import { environment } from '../config/env.ts'
 import { ConfigError } from '../config/load.ts'
+import { secretsIn } from '../config/secrets.ts'
+import { protect, redact } from '../platform/redact.ts'
 import { CommandFailed, Misused } from './failure.ts'
 
 /** Exit status: 0 done, 1 a failure at run time, 2 bad arguments or a bad configuration. */
 const FAILED = 1
 const MISUSED = 2
+
+protect(secretsIn(environment()))
+const printError = process.stderr.write.bind(process.stderr) as (
+  text: string | Uint8Array,
+  ...rest: unknown[]
+) => boolean
+// Every error that any part of the program prints passes here.
+process.stderr.write = ((text: string | Uint8Array, ...rest: unknown[]) =>
+  printError(typeof text === 'string' ? redact(text) : text, ...rest)) as typeof process.stderr.write
 
 const program = new Command('wsproxy')
   .description('A WebSocket gateway in front of Redis. Settings come from environment variables: see "wsproxy config".')

@@ -2,6 +2,7 @@ import { isKeyPrefix, isOwnSegment, isRunId, isTopicRule } from '../contract/nam
 import { parseAddress } from './kinds.ts'
 import { isNetwork } from './networks.ts'
 import { isOriginEntry } from './origins.ts'
+import { weakness } from './strength.ts'
 import type { Config } from './table.ts'
 
 /** What settings must fulfil beyond their kind, mostly in relation to each other. */
@@ -39,6 +40,20 @@ function isPlainHttpUrl(text: string): boolean {
   const url = URL.canParse(text) ? new URL(text) : undefined
   return url !== undefined && /^https?:$/.test(url.protocol) && url.username === '' && url.password === ''
 }
+
+/** A line for each token that is too easy to guess. The tokens are not repeated. */
+const weakTokens = (tokens: Readonly<Record<string, string | undefined>>): string[] =>
+  Object.entries(tokens).flatMap(([name, value]) => {
+    const problem = value
+      ?.split(/\s+/)
+      .filter((each) => each !== '')
+      .map(weakness)
+      .find((each) => each !== undefined)
+    return problem === undefined ? [] : [`${name}: ${problem} when NODE_ENV=production; use openssl rand -hex 32`]
+  })
+
+/** Whether one of these secrets has fewer than 32 characters. */
+const isShortList = (secrets = ''): boolean => secrets.split(/\s+/).some((each) => each !== '' && each.length < 32)
 
 const RULES: readonly ConsistencyRule[] = [
   rule(
@@ -114,9 +129,19 @@ const RULES: readonly ConsistencyRule[] = [
     ['nodeEnv', 'fleetSecret'],
     ({ nodeEnv, fleetSecret }) =>
       nodeEnv === 'production' &&
-      fleetSecret !== undefined &&
-      fleetSecret.split(/\s+/).some((each) => each !== '' && each.length < 32) &&
+      isShortList(fleetSecret) &&
       'FLEET_SECRET: each secret must have at least 32 characters when NODE_ENV=production',
+  ),
+  rule(
+    ['nodeEnv', 'adminToken', 'wsAuthToken', 'fleetSecret'],
+    ({ nodeEnv, adminToken, wsAuthToken, fleetSecret }) =>
+      nodeEnv === 'production' &&
+      weakTokens({
+        ADMIN_TOKEN: adminToken,
+        WS_AUTH_TOKEN: wsAuthToken,
+        // The rule above has reported a short one.
+        FLEET_SECRET: isShortList(fleetSecret) ? undefined : fleetSecret,
+      }),
   ),
   rule(
     ['pongTimeoutMs', 'pingIntervalMs'],

@@ -1,5 +1,5 @@
 import { type Close, type Refusal, refusals } from '../contract/codes.ts'
-import { ClientAddresses, type TrustOptions } from '../http/client-address.ts'
+import type { ClientAddresses } from '../http/client-address.ts'
 import { respond, respondLater } from '../http/refuse.ts'
 import { ambiguity, listHeader } from '../http/request.ts'
 import { KeyedRate, rateOf } from '../platform/rate.ts'
@@ -16,7 +16,7 @@ import { type Admission, type Door, NO_DOOR } from './door.ts'
 import type { ConnectLimits } from './limits.ts'
 import { clockMs } from './times.ts'
 
-interface AcceptOptions extends CheckOptions, TrustOptions {
+interface AcceptOptions extends CheckOptions {
   readonly handshakeTimeoutMs: number
 }
 
@@ -24,6 +24,7 @@ export interface AcceptParts {
   readonly options: AcceptOptions
   readonly tokens: TokenStore
   readonly bindings: Bindings
+  readonly addresses: ClientAddresses
   readonly limits: ConnectLimits
   readonly metrics: Metrics
   readonly log: Logger
@@ -72,7 +73,6 @@ interface Attempt {
 export class Acceptor {
   readonly #parts: AcceptParts
   readonly #checks: UpgradeChecks
-  readonly #addresses: ClientAddresses
   readonly #pending = new Set<Attempt>()
   /** The log lines of each refusal code. */
   readonly #lines = new KeyedRate(rateOf(REFUSED_LINES, REFUSED_LINES_BURST))
@@ -82,7 +82,6 @@ export class Acceptor {
   constructor(parts: AcceptParts) {
     this.#parts = parts
     this.#checks = new UpgradeChecks(parts)
-    this.#addresses = new ClientAddresses(parts.options)
   }
 
   /**
@@ -99,7 +98,7 @@ export class Acceptor {
       if (attempt) this.#finish(attempt, 'aborted')
     })
     try {
-      const client = this.#addresses.of(res, req, startedAt)
+      const client = this.#parts.addresses.of(res, req, startedAt)
       const address = client.ip
       const verdict = this.#checks.verdict(door, req, client, startedAt)
       if (verdict.kind === 'refuse') {
@@ -143,7 +142,7 @@ export class Acceptor {
 
   /** Refuses an upgrade on a path that no door has. */
   unknown(res: HttpResponse, req: HttpRequest, refusal: Refusal): void {
-    const { ip } = this.#addresses.of(res, req, performance.now())
+    const { ip } = this.#parts.addresses.of(res, req, performance.now())
     this.#parts.metrics.connections.inc({ door: NO_DOOR.name, result: refusal.code })
     this.#logRefusal(NO_DOOR, ip, refusal, undefined, req.getUrl().slice(0, 100))
     respond(res, refusal)

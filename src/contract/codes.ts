@@ -52,6 +52,11 @@ export const refusals = define({
     headers: { 'WWW-Authenticate': 'Bearer' },
   },
   'admin-rejected': { status: '403 Forbidden', message: 'The admin token is wrong.' },
+  'admin-limited': {
+    status: '429 Too Many Requests',
+    message: 'Too many wrong admin tokens came from this address. Wait a minute.',
+    retryAfter: true,
+  },
   'admin-disabled': { status: '403 Forbidden', message: 'Admin calls are disabled: ADMIN_TOKEN is not set.' },
   'token-rejected': { status: '403 Forbidden', message: 'The token is wrong, used or expired.' },
   'origin-not-allowed': { status: '403 Forbidden', message: 'This origin is not allowed to connect.' },

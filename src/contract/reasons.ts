@@ -55,3 +55,7 @@ export const LIMIT_NAMES = [
 ] as const
 
 export type LimitName = (typeof LIMIT_NAMES)[number]
+
+/** Label `result` of `admin_calls_total`: how a request with an admin token ended. */
+export const ADMIN_RESULTS = ['accepted', 'rejected', 'limited'] as const
+export type AdminResult = (typeof ADMIN_RESULTS)[number]

@@ -14,6 +14,7 @@ import { clockMs } from '../connection/times.ts'
 import { UnsentBytes } from '../connection/unsent.ts'
 import { closes } from '../contract/codes.ts'
 import { privateSession, runEvents, sessionDown } from '../contract/names.ts'
+import { ClientAddresses } from '../http/client-address.ts'
 import { availableMemory } from '../platform/memory.ts'
 import { parseTarget, RedisClient } from '../redis/client.ts'
 import type { Logger } from '../telemetry/log.ts'
@@ -60,6 +61,7 @@ export class Core {
   readonly receiver: Receiver
   readonly acceptor: Acceptor
   readonly #keepalive: Keepalive
+  readonly addresses: ClientAddresses
   readonly #limits: ConnectLimits
   readonly #limitLog: LimitLog
   readonly #sweeping: NodeJS.Timeout
@@ -73,6 +75,7 @@ export class Core {
     this.redis = this.#connect(parts)
     this.bindings = new Bindings(this.redis.feed)
     this.sockets = new OpenSockets(metrics, log)
+    this.addresses = new ClientAddresses(config)
     this.#limitLog = new LimitLog(log)
     this.#limits = new ConnectLimits(config, (exceeded, client, enforced) => {
       if (enforced) metrics.limitRefusals.inc({ limit: exceeded.limit })
@@ -98,6 +101,7 @@ export class Core {
       options: config,
       tokens: this.redis.tokens,
       bindings,
+      addresses: this.addresses,
       limits,
       metrics,
       log,

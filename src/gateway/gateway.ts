@@ -6,12 +6,12 @@ import { mount } from '../connection/mount.ts'
 import { useKeyPrefix } from '../contract/names.ts'
 import { type Checklist, weppChecklist } from '../doors/run/checklist.ts'
 import { FlowSignal } from '../doors/session/flow.ts'
-import { Admin } from '../http/admin.ts'
+import type { AdminRequest } from '../http/admin.ts'
 import { type Rest, serveRest } from '../http/fallback.ts'
 import { landing } from '../http/landing.ts'
 import { about, type ProbeParts, probes } from '../http/probes.ts'
 import type { ApiResponse } from '../http/response.ts'
-import { type Route, serve } from '../http/routes.ts'
+import { type Route, type Serving, serve } from '../http/routes.ts'
 import { checkTls, type TlsFiles, tlsFiles, watchTls } from '../platform/tls.ts'
 import { Listeners, type TemplatedApp } from '../platform/uws.ts'
 import { VERSION } from '../platform/version.ts'
@@ -23,6 +23,7 @@ import type { Tracing } from '../telemetry/tracing.ts'
 import { Core } from './core.ts'
 import { runDoor, sessionDoor } from './doors.ts'
 import { liveDoor } from './live.ts'
+import { operators } from './operators.ts'
 
 export interface GatewayOptions {
   readonly config: Config
@@ -58,7 +59,7 @@ export class Gateway {
   readonly #live: ReturnType<typeof liveDoor>
   readonly #flow: FlowSignal | undefined
   readonly #preflight: Preflight
-  readonly #admin: Admin
+  readonly #admin: ReturnType<typeof operators>
   readonly #listeners: Listeners
   #routes: { probes: Route[]; rest: Route[] } | undefined
   #unwatch = () => {}
@@ -77,7 +78,7 @@ export class Gateway {
     const flow = config.sessionFlowSignal ? new FlowSignal(this.#core.redis.flow) : undefined
     if (flow) this.#core.onReady.push(() => flow.retry())
     this.#flow = flow
-    this.#admin = new Admin(config.adminToken)
+    this.#admin = operators(config.adminToken, metrics, log)
     this.#preflight = new Preflight({
       ...parts,
       loaded: options.preflight ?? { checks: [] },
@@ -95,6 +96,7 @@ export class Gateway {
       draining,
       sessionsByAgent: () => session.countByAgent(this.#core.sockets),
       health: () => this.#preflight.health(),
+      isOperator: (request) => !config.wsAuthRequired || this.#admin.authorize(request) === undefined,
     })
     // The first door whose path matches gets the request: `/live` could be the path of a run as
     // well.
@@ -123,7 +125,12 @@ export class Gateway {
     for (const door of this.#doors) mount(app, door, this.#core)
     this.#preflight.mount(app)
     const adminApp = this.#options.config.adminPort === undefined ? undefined : this.#listeners.app()
-    const serving = { admin: this.#admin, fault: this.#fault }
+    const serving: Serving = {
+      admin: this.#admin,
+      addresses: this.#core.addresses,
+      fault: this.#fault,
+      acted: (action) => this.#options.log.info({ event: 'admin-action', ...action }, 'an operator made a call'),
+    }
     this.#routes ??= this.#allRoutes()
     serve(app, this.#routes.probes, serving)
     serve(adminApp ?? app, this.#routes.rest, serving)
@@ -227,7 +234,8 @@ export class Gateway {
     const { redis, sockets } = this.#core
     const parts: ProbeParts = {
       pingRedis: (deadlineMs) => redis.ping(deadlineMs),
-      ready: () => this.#preflight.ready(),
+      ready: (detailed) => this.#preflight.ready(detailed),
+      isOperator: (request) => this.#isOperator(request),
       sockets: () => sockets.size,
       version: { name: 'wsproxy', version: VERSION, node: process.version },
       metrics: this.#options.config.metricsEnabled ? () => this.#page() : undefined,
@@ -236,6 +244,16 @@ export class Gateway {
     const { landingPage, runDoor, runPath, tlsCert } = this.#options.config
     const options = { encrypted: tlsCert !== undefined, runPath: runDoor ? runPath : undefined, livePath: '/live' }
     return { probes: [...probes(parts), ...(landingPage ? [landing(options)] : [])], rest }
+  }
+
+  /**
+   * Whether details are for this caller: it has the admin token, or this is a gateway for
+   * development that has neither that token nor a port for operators.
+   */
+  #isOperator(request: AdminRequest): boolean {
+    const { adminToken, adminPort, nodeEnv } = this.#options.config
+    if (adminToken !== undefined) return this.#admin.authorize(request) === undefined
+    return adminPort === undefined && nodeEnv !== 'production'
   }
 
   async #page(): Promise<ApiResponse> {

@@ -9,6 +9,7 @@ import { BusSignature, busKeys } from '../doors/live/signature.ts'
 import { outcomes, readingsOf } from '../doors/live/stats.ts'
 import { StatusCache, type SystemHealth } from '../doors/live/status.ts'
 import { LiveTopics } from '../doors/live/topics.ts'
+import type { AdminRequest } from '../http/admin.ts'
 import { HEALTHY_MS } from '../http/probes.ts'
 import { instance } from '../telemetry/log.ts'
 import type { DoorParts } from './doors.ts'
@@ -17,12 +18,14 @@ export interface LiveWiring extends DoorParts {
   readonly draining: () => boolean
   /** The number of open session sockets of each agent. */
   readonly sessionsByAgent: () => ReadonlyMap<string, number>
+  /** Whether topics are for this caller. */
+  readonly isOperator: (request: AdminRequest) => boolean
   /** Answers `system_health`. */
   readonly health: () => SystemHealth | Promise<SystemHealth>
 }
 
 /** The live door, its HTTP endpoints, and `stop` for its timers. */
-export function liveDoor({ config, core, metrics, log, draining, sessionsByAgent, health }: LiveWiring) {
+export function liveDoor({ config, core, metrics, log, draining, sessionsByAgent, health, isOperator }: LiveWiring) {
   const { redis, bindings, delivery, closer } = core
   const topics = new LiveTopics(config.liveTopics, config.liveMaxSubscriptions)
   const sockets = () => [...core.sockets].filter(({ door: { name } }) => name === LiveDoor.NAME)
@@ -69,6 +72,7 @@ export function liveDoor({ config, core, metrics, log, draining, sessionsByAgent
     accepted: async () => (await readings()).connections,
     pingRedis: () => redis.ping(HEALTHY_MS),
     draining,
+    isOperator,
     backgroundTasks: () => ({
       socket_sweep: core.sweeping,
       bus: redis.feed.isConfirmed(liveBus()),

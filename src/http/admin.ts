@@ -1,11 +1,24 @@
 import { createHmac } from 'node:crypto'
 import { type Refusal, refusals } from '../contract/codes.ts'
+import type { AdminResult } from '../contract/reasons.ts'
+import { networkOf } from '../platform/address.ts'
+import { KeyedRate } from '../platform/rate.ts'
 import { bearerToken, sameSecret } from '../platform/secrets.ts'
+import type { ClientAddress } from './client-address.ts'
 
 /** Name of the cookie that a browser receives for the token. */
 export const ADMIN_COOKIE = 'wsproxy_admin'
 /** How long a sign-in lasts, in seconds. */
 export const ADMIN_COOKIE_S = 12 * 3600
+
+/** Wrong tokens of one address: ten at once, then one in 6 s. */
+const GUESSES = { intervalMs: 6000, burst: 10 }
+
+/** The parts of a request that an admin call is checked by. */
+export interface AdminRequest {
+  readonly headers: Readonly<Record<string, string>>
+  readonly client: ClientAddress
+}
 
 /**
  * Checks admin calls: they need `ADMIN_TOKEN`, or the cookie of a sign-in. Without a token admin
@@ -13,9 +26,49 @@ export const ADMIN_COOKIE_S = 12 * 3600
  */
 export class Admin {
   readonly #token: string | undefined
+  readonly #guesses = new KeyedRate(GUESSES)
+  readonly #heard: (result: AdminResult, address: string) => void
 
-  constructor(token: string | undefined) {
+  /** @param heard is called for each request that brings a token. */
+  constructor(token: string | undefined, heard: (result: AdminResult, address: string) => void = () => {}) {
     this.#token = token
+    this.#heard = heard
+  }
+
+  /**
+   * Returns the refusal of a request, or undefined when it may make admin calls. An address with
+   * too many wrong tokens is refused whatever it sends, since any answer would be a guess more.
+   */
+  authorize({ headers, client }: AdminRequest, now = performance.now()): Refusal | undefined {
+    return this.#limited(client, bearerToken(headers.authorization ?? '') !== undefined, now, () => this.check(headers))
+  }
+
+  /**
+   * Checks a token that a client typed, with the same limit. Returns the refusal, or undefined when
+   * the token is right.
+   */
+  signIn(token: string, client: ClientAddress, now = performance.now()): Refusal | undefined {
+    if (this.#token === undefined) return refusals['admin-disabled']
+    return this.#limited(client, true, now, () => (this.accepts(token) ? undefined : refusals['admin-rejected']))
+  }
+
+  #limited(
+    client: ClientAddress,
+    isGuess: boolean,
+    now: number,
+    check: () => Refusal | undefined,
+  ): Refusal | undefined {
+    if (!isGuess || this.#token === undefined) return check()
+    const network = networkOf(client.ip)
+    this.#guesses.sweep(now)
+    if (client.isClient && !this.#guesses.allows(network, now)) {
+      this.#heard('limited', client.ip)
+      return refusals['admin-limited']
+    }
+    const refusal = check()
+    if (refusal !== undefined) this.#guesses.take(network, now)
+    this.#heard(refusal === undefined ? 'accepted' : 'rejected', client.ip)
+    return refusal
   }
 
   /**

@@ -1,3 +1,4 @@
+import type { AdminRequest } from './admin.ts'
 import { type ApiResponse, json } from './response.ts'
 import type { Route } from './routes.ts'
 
@@ -8,8 +9,9 @@ export interface ProbeParts {
    * `deadlineMs`.
    */
   readonly pingRedis: (deadlineMs: number) => Promise<number | undefined>
-  /** Answers whether upgrades are accepted. */
-  readonly ready: () => Promise<ApiResponse>
+  /** Answers whether upgrades are accepted, in detail for operators only. */
+  readonly ready: (detailed: boolean) => Promise<ApiResponse>
+  readonly isOperator: (request: AdminRequest) => boolean
   readonly sockets: () => number
   readonly version: Readonly<Record<string, string>>
   /** Undefined when metrics are not served. */
@@ -26,6 +28,7 @@ const get = (path: string, answer: Route['answer']): Route => ({ method: 'GET', 
  */
 export function probes(parts: ProbeParts): Route[] {
   const startedAt = Date.now()
+  const ready: Route['answer'] = (request) => parts.ready(parts.isOperator(request))
   return [
     get('/health', async () => {
       const redisMs = await parts.pingRedis(HEALTHY_MS)
@@ -38,9 +41,9 @@ export function probes(parts: ProbeParts): Route[] {
       })
     }),
     get('/livez', () => json('200 OK', { status: 'alive' })),
-    get('/ready', parts.ready),
+    get('/ready', ready),
     // The name that Kubernetes gives it.
-    get('/readyz', parts.ready),
+    get('/readyz', ready),
   ]
 }
 

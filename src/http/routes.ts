@@ -3,6 +3,7 @@ import { type Refusal, refusals } from '../contract/codes.ts'
 import { jsonFault } from '../platform/json-scan.ts'
 import type { HttpRequest, HttpResponse, TemplatedApp } from '../platform/uws.ts'
 import type { Admin } from './admin.ts'
+import type { ClientAddress, ClientAddresses } from './client-address.ts'
 import { refused, refuseUnclear, respond } from './refuse.ts'
 import type { ApiResponse } from './response.ts'
 import { write, writeAndClose } from './write.ts'
@@ -17,8 +18,7 @@ export interface ApiRequest {
   readonly headers: Readonly<Record<(typeof HEADERS)[number], string>>
   /** Empty for GET and HEAD. */
   readonly body: Buffer
-  /** The peer address of the TCP connection. */
-  readonly address: string
+  readonly client: ClientAddress
   /** Whether the end of the body is known from its chunks only. */
   readonly chunked: boolean
 }
@@ -31,6 +31,8 @@ export interface Route {
   readonly path: string
   /** Needs admin rights. A request without them is refused before its body is read. */
   readonly admin?: true
+  /** A POST must be application/json even without a cookie. */
+  readonly json?: true
   /** Default 64 KiB. A larger body is refused with 413. */
   readonly maxBodyBytes?: number
   readonly answer: (request: ApiRequest) => ApiResponse | Promise<ApiResponse>
@@ -65,12 +67,26 @@ export function parseJson(request: ApiRequest): unknown {
   return JSON.parse(request.body.toString('utf8'))
 }
 
+/** What all routes share. */
+export interface Serving {
+  readonly admin: Admin
+  readonly addresses: ClientAddresses
+  readonly fault: (error: unknown) => void
+  /** Called with each finished POST that an operator made. */
+  readonly acted: (action: AdminAction) => void
+}
+
+interface AdminAction {
+  readonly path: string
+  /** Whether the operator sent the token, or the cookie of a sign-in. */
+  readonly actor: 'token' | 'cookie'
+  readonly address: string
+  readonly status: number
+}
+
 /** Serves the routes. Other methods of their paths are refused with 405. */
-export function serve(
-  app: TemplatedApp,
-  routes: readonly Route[],
-  { admin, fault }: { admin: Admin; fault: (error: unknown) => void },
-): void {
+export function serve(app: TemplatedApp, routes: readonly Route[], serving: Serving): void {
+  const { admin, addresses } = serving
   for (const path of new Set(routes.map((route) => route.path))) {
     const here = routes.filter((route) => route.path === path)
     const allow = here.flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : [method])).join(', ')
@@ -81,30 +97,39 @@ export function serve(
       if (!route) return respond(res, { ...refusals['method-not-allowed'], headers: { Allow: allow } })
       let request: ApiRequest | undefined
       try {
-        request = copy(res, req, method, path)
+        request = copy(res, req, method, path, addresses)
       } catch {
         return respond(res, { ...refusals['bad-request'], message: 'The path is not valid percent-encoding.' })
       }
-      const refusal = (route.admin && admin.check(request.headers)) ?? forged(request)
+      const refusal = (route.admin && admin.authorize(request)) ?? forged(request, route)
       if (refusal) return respond(res, refusal)
-      void answer(res, route, request, fault)
+      void answer(res, route, request, serving)
     })
   }
 }
 
 /**
- * CSRF guard: with a cookie, a POST must be application/json. A page of another origin cannot send
- * that without a CORS preflight (Fetch standard, CORS-safelisted request headers), which the
- * gateway does not answer. A request with Authorization is exempt.
+ * CSRF guard: a POST with a cookie, or of a route that says so, must be application/json. A page of
+ * another origin cannot send that without a CORS preflight (Fetch standard, CORS-safelisted request
+ * headers), which the gateway does not answer. A request with Authorization is exempt.
  */
-function forged({ method, headers }: ApiRequest): Refusal | undefined {
-  if (method !== 'POST' || headers.cookie === '' || headers.authorization !== '') return undefined
+function forged({ method, headers }: ApiRequest, { json }: Route): Refusal | undefined {
+  if (method !== 'POST' || headers.authorization !== '' || (headers.cookie === '' && !json)) return undefined
   if (/^application\/json\b/i.test(headers['content-type'])) return undefined
-  return { ...refusals['bad-request'], message: 'A POST with a cookie must have the Content-Type application/json.' }
+  return {
+    ...refusals['bad-request'],
+    message: 'A POST with a cookie, and a sign-out, must have the Content-Type application/json.',
+  }
 }
 
 /** @throws URIError when a part of the path cannot be decoded. */
-function copy(res: HttpResponse, req: HttpRequest, method: string, path: string): ApiRequest {
+function copy(
+  res: HttpResponse,
+  req: HttpRequest,
+  method: string,
+  path: string,
+  addresses: ClientAddresses,
+): ApiRequest {
   const params = path.match(/:\w+/g) ?? []
   return {
     method,
@@ -112,17 +137,12 @@ function copy(res: HttpResponse, req: HttpRequest, method: string, path: string)
     query: new URLSearchParams(req.getQuery() ?? ''),
     headers: Object.fromEntries(HEADERS.map((name) => [name, req.getHeader(name)])) as ApiRequest['headers'],
     body: Buffer.alloc(0),
-    address: Buffer.from(res.getRemoteAddressAsText()).toString('latin1'),
+    client: addresses.of(res, req, performance.now()),
     chunked: req.getHeader('transfer-encoding') !== '',
   }
 }
 
-async function answer(
-  res: HttpResponse,
-  route: Route,
-  request: ApiRequest,
-  fault: (error: unknown) => void,
-): Promise<void> {
+async function answer(res: HttpResponse, route: Route, request: ApiRequest, { fault, acted }: Serving): Promise<void> {
   let aborted = false
   let gone = () => {}
   res.onAborted(() => {
@@ -147,9 +167,20 @@ async function answer(
   } catch (error) {
     response = responseTo(error, fault)
   }
+  if (route.admin && route.method === 'POST') acted(actionOf(request, route, response))
   if (aborted) return
   if (request.chunked) writeAndClose(res, response)
   else write(res, response, request.method === 'HEAD')
+}
+
+function actionOf({ params, headers, client }: ApiRequest, { path }: Route, { status }: ApiResponse): AdminAction {
+  let part = 0
+  return {
+    path: path.replace(/:\w+/g, () => params[part++] ?? ''),
+    actor: headers.authorization === '' ? 'cookie' : 'token',
+    address: client.ip,
+    status: Number.parseInt(status, 10),
+  }
 }
 
 function responseTo(error: unknown, fault: (error: unknown) => void): ApiResponse {

@@ -133,3 +133,25 @@ export interface Report extends Launch {
   /** An RFC 3339 time in UTC. */
   readonly createdAt: string
 }
+
+const STATUSES: ReadonlySet<unknown> = new Set(['pass', 'warn', 'fail', 'skipped'])
+
+/**
+ * Whether a value has what every reader of a report uses. Any program may write to the stream of
+ * reports.
+ */
+export function isReport(value: unknown): value is Report {
+  const isObject = (each: unknown): each is Record<string, unknown> =>
+    typeof each === 'object' && each !== null && !Array.isArray(each)
+  if (!isObject(value)) return false
+  const { id, eventType, mode, healthy, hasWarnings, checks, durationMs, createdAt } = value
+  return (
+    [id, eventType, mode, createdAt].every((each) => typeof each === 'string') &&
+    !Number.isNaN(Date.parse(createdAt as string)) &&
+    typeof healthy === 'boolean' &&
+    typeof hasWarnings === 'boolean' &&
+    typeof durationMs === 'number' &&
+    Array.isArray(checks) &&
+    checks.every((check) => isObject(check) && typeof check.name === 'string' && STATUSES.has(check.status))
+  )
+}

@@ -102,9 +102,9 @@ export class Preflight {
     return this.#runner.run(launch, triggeredBy)
   }
 
-  /** The response of `/ready`. */
-  async ready(): Promise<ApiResponse> {
-    return readyAnswer(await this.#readiness.ask())
+  /** The response of `/ready`; `detailed` for operators only. */
+  async ready(detailed: boolean): Promise<ApiResponse> {
+    return readyAnswer(await this.#readiness.ask(), detailed)
   }
 
   /** The health of the gateway as the live door reports it. */

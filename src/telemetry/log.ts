@@ -1,4 +1,5 @@
 import { type DestinationStream, destination, type Logger as Pino, pino, stdTimeFunctions } from 'pino'
+import { redact } from '../platform/redact.ts'
 
 /** The fields of a socket in each of its log lines. */
 interface LoggedConnection {
@@ -29,7 +30,13 @@ export interface Logger extends Pino {
 export function createLogger(level: string, to?: DestinationStream): Logger {
   const out = to ?? destination({ dest: 1, sync: false })
   const root = pino(
-    { level, timestamp: stdTimeFunctions.isoTime, base: null, formatters: { level: (label) => ({ level: label }) } },
+    {
+      level,
+      timestamp: stdTimeFunctions.isoTime,
+      base: null,
+      formatters: { level: (label) => ({ level: label }) },
+      hooks: { streamWrite: redact },
+    },
     out,
   )
   return Object.assign(root, {

@@ -10,6 +10,7 @@ import {
 } from 'prom-client'
 import { upgradeResults } from '../contract/codes.ts'
 import {
+  ADMIN_RESULTS,
   ERROR_TYPES,
   type ErrorType,
   GAP_REASONS,
@@ -69,6 +70,7 @@ export class Metrics {
     ['door', 'result'],
   )
   readonly limitRefusals = this.#counter('limit_refusals_total', 'Upgrades that a limit refused', ['limit'])
+  readonly adminCalls = this.#counter('admin_calls_total', 'Requests with an admin token', ['result'])
   readonly disconnections = this.#counter('disconnections_total', 'Closed sockets by close code', ['door', 'code'])
   readonly #errors = this.#counter('errors_total', 'Faults by kind', ['type'])
   readonly backpressure = this.#counter(
@@ -183,6 +185,7 @@ export class Metrics {
    */
   #beginAtZero(): void {
     for (const reason of GAP_REASONS) this.#gaps.inc({ reason }, 0)
+    for (const result of ADMIN_RESULTS) this.adminCalls.inc({ result }, 0)
     for (const limit of LIMIT_NAMES) this.limitRefusals.inc({ limit }, 0)
     for (const type of ERROR_TYPES) this.#errors.inc({ type }, 0)
     for (const stage of ['warning', 'full']) this.backpressure.inc({ stage }, 0)

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { Admin } from '../../src/http/admin.ts'
+import { ClientAddresses } from '../../src/http/client-address.ts'
 import { json } from '../../src/http/response.ts'
 import { type ApiRequest, BadRequest, parseJson, type Route, serve } from '../../src/http/routes.ts'
 import { Listeners } from '../../src/platform/uws.ts'
@@ -59,7 +60,8 @@ describe('a route', () => {
   before(async () => {
     const port = await freePort()
     const app = listeners.app()
-    serve(app, routes, { admin: new Admin(TOKEN), fault: (error) => faults.push(error) })
+    const addresses = new ClientAddresses({ trustProxy: 'none', trustProxyHops: 1, trustProxyCidr: [] })
+    serve(app, routes, { admin: new Admin(TOKEN), addresses, fault: (error) => faults.push(error), acted: () => {} })
     listeners.listen(app, '127.0.0.1', port)
     url = `http://127.0.0.1:${port}`
   })

@@ -41,6 +41,8 @@ export interface LiveRouteParts {
   /** Resolves with the round trip in ms, or with undefined when Redis does not answer in time. */
   readonly pingRedis: () => Promise<number | undefined>
   readonly draining: () => boolean
+  /** Whether topics are for this caller: everyone while the door is open, else operators. */
+  readonly isOperator: (request: ApiRequest) => boolean
   /** What runs beside the requests, by name, each measured at this moment. */
   readonly backgroundTasks: () => Readonly<Record<string, boolean>>
   /** Undefined when metrics are not served. */
@@ -69,8 +71,8 @@ export function liveRoutes(parts: LiveRouteParts): Route[] {
   })
   const { metrics } = parts
   return [
-    get('/stats', () => stats(parts)),
-    get('/health', () => health(parts)),
+    get('/stats', (request) => stats(parts, parts.isOperator(request))),
+    get('/health', (request) => health(parts, parts.isOperator(request))),
     get('/limits', () => limits(parts)),
     get('/contract', contract),
     get('/contract/schema', () => ({ status: '200 OK', type: 'application/schema+json', body: schemaText })),
@@ -95,24 +97,24 @@ const page = (body: string): ApiResponse => ({
   body,
 })
 
-async function websocketStats({ sockets, held, accepted, backgroundTasks }: LiveRouteParts) {
+async function websocketStats({ sockets, held, accepted, backgroundTasks }: LiveRouteParts, detailed: boolean) {
   const open = sockets()
   const { byType, subscriptions, oldest } = socketCounts(open, held())
   return {
     total_connections: await accepted(),
     connections_by_type: byType,
-    subscription_counts: subscriptions,
+    ...(detailed && { subscription_counts: subscriptions }),
     active_connections: open.length,
     oldest_connection: oldest,
     background_tasks_running: Object.values(backgroundTasks()).every(Boolean),
   }
 }
 
-async function stats(parts: LiveRouteParts): Promise<ApiResponse> {
+async function stats(parts: LiveRouteParts, detailed: boolean): Promise<ApiResponse> {
   return json('200 OK', {
-    websocket_stats: await websocketStats(parts),
+    websocket_stats: await websocketStats(parts, detailed),
     endpoints: ENDPOINTS,
-    subscription_types: parts.topics.entries,
+    ...(detailed && { subscription_types: parts.topics.entries }),
     last_updated: now(),
   })
 }
@@ -123,14 +125,14 @@ async function stats(parts: LiveRouteParts): Promise<ApiResponse> {
  */
 const POINTS = { redis: 60, accepting: 40 }
 
-async function health(parts: LiveRouteParts): Promise<ApiResponse> {
+async function health(parts: LiveRouteParts, detailed: boolean): Promise<ApiResponse> {
   const pingMs = await parts.pingRedis()
   const draining = parts.draining()
   const score = (pingMs === undefined ? 0 : POINTS.redis) + (draining ? 0 : POINTS.accepting)
   return json('200 OK', {
     websocket_manager: { status: draining ? 'draining' : 'healthy' },
     background_tasks: parts.backgroundTasks(),
-    connection_stats: await websocketStats(parts),
+    connection_stats: await websocketStats(parts, detailed),
     redis_connectivity: pingMs === undefined ? { status: 'down' } : { status: 'up', ping_ms: pingMs },
     overall_health: { score, status: score === 100 ? 'healthy' : score >= POINTS.redis ? 'degraded' : 'unhealthy' },
     timestamp: now(),

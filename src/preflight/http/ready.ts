@@ -84,8 +84,12 @@ export class Readiness {
   }
 }
 
-/** The response for a load balancer. A 503 names what is wrong. */
-export function readyAnswer(ready: Ready): ApiResponse {
+/**
+ * The response for a load balancer. A 503 names what is wrong.
+ * @param detailed whether the caller is an operator. Messages hold addresses and names, so only the
+ * names of failed checks are for strangers.
+ */
+export function readyAnswer(ready: Ready, detailed: boolean): ApiResponse {
   if ('reason' in ready) return notReady({ reason: ready.reason })
   const { report } = ready
   // A door that Redis forbids is out of order although the instance is ready for the others.
@@ -98,7 +102,7 @@ export function readyAnswer(ready: Ready): ApiResponse {
   const failed = report.checks.filter(({ status }) => status === 'fail')
   return notReady({
     reason: 'preflight',
-    failed: failed.map(({ name, message, remediation }) => ({ name, message, remediation })),
+    failed: failed.map(({ name, message, remediation }) => (detailed ? { name, message, remediation } : { name })),
     checked_at: report.createdAt,
   })
 }

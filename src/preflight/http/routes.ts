@@ -82,9 +82,9 @@ function pageRoutes(admin: Admin, reports: Reports): Route[] {
     {
       method: 'GET',
       path: '/admin/monitoring',
-      answer: ({ headers }) => {
-        if (!headers.accept.includes('application/json')) return page
-        const refusal = admin.check(headers)
+      answer: (request) => {
+        if (!request.headers.accept.includes('application/json')) return page
+        const refusal = admin.authorize(request)
         return refusal ? refused(refusal) : withRedis(recent)
       },
     },
@@ -94,7 +94,8 @@ function pageRoutes(admin: Admin, reports: Reports): Route[] {
       maxBodyBytes: MAX_BODY_BYTES,
       answer: (request) => signIn(admin, request),
     },
-    { method: 'POST', path: '/admin/sign-out', answer: ({ headers }) => cookieResponse('', 0, headers) },
+    // A form of another site gets no cookie sent (SameSite), and the answer could still remove it.
+    { method: 'POST', path: '/admin/sign-out', json: true, answer: ({ headers }) => cookieResponse('', 0, headers) },
   ]
 }
 
@@ -108,10 +109,8 @@ async function statsFor(windowMs: number, reports: Reports): Promise<Stats> {
 function signIn(admin: Admin, request: ApiRequest): ApiResponse {
   const { token } = (parseJson(request) ?? {}) as { token?: unknown }
   if (typeof token !== 'string') throw new BadRequest('token: must be a string', 'token')
-  // Differs from `accepts`: it also says whether admin calls are disabled.
-  const refusal = admin.check({ authorization: `Bearer ${token}` })
-  if (admin.accepts(token)) return cookieResponse(admin.grant(), ADMIN_COOKIE_S, request.headers)
-  return refused(refusal?.code === 'admin-disabled' ? refusal : refusals['admin-rejected'])
+  const refusal = admin.signIn(token, request.client)
+  return refusal ? refused(refusal) : cookieResponse(admin.grant(), ADMIN_COOKIE_S, request.headers)
 }
 
 /** Sets the admin cookie, or clears it when its lifetime is 0 s. */

@@ -1,6 +1,6 @@
 import { preflightCounts, preflightPlaces, preflightReports } from '../../contract/names.ts'
 import { Script } from '../../redis/script.ts'
-import type { Report } from '../check.ts'
+import { isReport, type Report } from '../check.ts'
 import { pairsOf } from '../probes/reply.ts'
 import { type Count, countsOf, DAY_MS, HOUR_MS } from './counts.ts'
 
@@ -147,7 +147,8 @@ function entryOf(entry: unknown): { at: string; fields: ReadonlyMap<string, stri
 /** The report of an entry; undefined for an entry that another program wrote. */
 function reportIn(fields: ReadonlyMap<string, string>): Report | undefined {
   try {
-    return JSON.parse(fields.get('report') ?? '')
+    const value: unknown = JSON.parse(fields.get('report') ?? '')
+    return isReport(value) ? value : undefined
   } catch {
     return undefined
   }

@@ -262,7 +262,8 @@ describe('the API of preflight checks', () => {
       (await signIn({ token: TOKEN }, { 'X-Forwarded-Proto': 'https' })).headers.get('set-cookie')!,
       /; Secure$/,
     )
-    const out = await fetch(`${gateway.http}/admin/sign-out`, { method: 'POST' })
+    const json = { 'Content-Type': 'application/json' }
+    const out = await fetch(`${gateway.http}/admin/sign-out`, { method: 'POST', headers: json })
     assert.match(out.headers.get('set-cookie')!, /^wsproxy_admin=; .*Max-Age=0/)
     for (const [body, status] of [
       [{ token: 'another-token-altogether' }, 403],

@@ -1,0 +1,24 @@
+/** Values that stand in our examples, or that people type instead of a token. */
+const PLACEHOLDERS: ReadonlySet<string> = new Set([
+  'change-me-to-32-random-characters',
+  'at-least-16-characters',
+  'correct-horse-battery',
+  'correct-horse-battery-staple',
+  'replace-this-with-a-secret',
+  'changeme-changeme',
+  'your-secret-token-here',
+])
+const MIN_CHARACTERS = 16
+const MIN_DIFFERENT = 6
+
+/**
+ * Returns what makes a token too easy to guess for production, without the token itself; undefined
+ * when nothing does.
+ */
+export function weakness(token: string): string | undefined {
+  if (token.length < MIN_CHARACTERS) return `must have at least ${MIN_CHARACTERS} characters (it has ${token.length})`
+  const different = new Set(token).size
+  if (different < MIN_DIFFERENT) return `must have at least ${MIN_DIFFERENT} different characters (it has ${different})`
+  if (PLACEHOLDERS.has(token.toLowerCase())) return 'must not be the value of an example'
+  return undefined
+}

@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { inspect } from 'node:util'
+import fc from 'fast-check'
+import { protect, redact } from '../../src/platform/redact.ts'
+import { createLogger } from '../../src/telemetry/log.ts'
+import { assertProperty } from '../support/property.ts'
+
+const HOSTILE = [
+  'plain-secret-of-a-test',
+  'plain-secret-of-a-test-and-more',
+  `a.*+?^${'{}'}()|[]\\/-b`,
+  '$&$1$`',
+  'two\nlines\tand "quotes"',
+  "it's 'quoted'",
+  'p@ss/w:rd#?&=%41 +x',
+  'ünï-çødé-🔑',
+  '\\u0041\\n',
+]
+
+describe('a known secret', () => {
+  protect(HOSTILE)
+
+  it('is replaced in every form in which it may be written', () => {
+    for (const secret of HOSTILE) {
+      const forms = {
+        raw: secret,
+        json: JSON.stringify({ secret }),
+        'json in json': JSON.stringify({ message: JSON.stringify({ secret }) }),
+        'a JSON line of an error': JSON.stringify({
+          err: { message: `bad ${secret}`, stack: inspect(new Error(secret)) },
+        }),
+        inspected: inspect({ secret }),
+        component: encodeURIComponent(secret),
+        form: new URLSearchParams({ secret }).toString(),
+        url: Object.assign(new URL('redis://user@host:1/0'), { password: secret }).href,
+        base64: Buffer.from(secret).toString('base64'),
+      }
+      for (const [form, text] of Object.entries(forms)) {
+        const shown = redact(`before ${text} after`)
+        assert.ok(shown.startsWith('before ') && shown.endsWith(' after') && shown.includes('***'), `${form}: ${shown}`)
+        assert.ok(!shown.includes(secret), `${form}: ${shown}`)
+      }
+    }
+  })
+
+  it('is replaced whole when another secret is how it begins', () => {
+    assert.equal(redact('x plain-secret-of-a-test-and-more y'), 'x *** y')
+    assert.equal(redact('x plain-secret-of-a-test y'), 'x *** y')
+  })
+
+  it('leaves lines of the log JSON, with the secret in a message, a field, an error and its cause', () => {
+    const lines: string[] = []
+    const log = createLogger('info', { write: (line: string) => void lines.push(line) })
+    for (const secret of HOSTILE) {
+      log.info({ field: secret, deep: { list: [secret] } }, `text ${secret}`)
+      log.error({ err: new Error(`bad ${secret}`, { cause: new Error(secret) }) }, secret)
+    }
+    for (const line of lines) {
+      const text = JSON.stringify(JSON.parse(line))
+      for (const secret of HOSTILE) assert.ok(!text.includes(JSON.stringify(secret).slice(1, -1)), text)
+    }
+  })
+
+  it('is replaced whatever it is made of', () => {
+    const property = fc.property(fc.string({ minLength: 8, maxLength: 40, unit: 'binary' }), (text) => {
+      const secret = text.trim()
+      fc.pre(secret.length >= 8 && Buffer.from(secret).toString() === secret && !'before  after'.includes(secret))
+      protect([secret])
+      assert.ok(!redact(`<${secret}>`).includes(secret))
+      assert.ok(redact(JSON.stringify([secret])).includes('***'))
+    })
+    assertProperty(property, { numRuns: 50 })
+  })
+})
