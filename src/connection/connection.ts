@@ -105,10 +105,7 @@ export class Connection {
   pending: Buffer | undefined
   morePending: Buffer[] | undefined
   pendingBytes = 0
-  /**
-   * Whether the level of backpressure is `high`, and whether the log has a warning of it. Written
-   * by `Delivery`.
-   */
+  /** Whether backpressure is `high`, and whether the log has a warning. Written by `Delivery`. */
   isSlow = false
   hasWarned = false
   /**
@@ -128,9 +125,7 @@ export class Connection {
   lastSeenAt!: number
   /** Of the last client frame. */
   lastFrameAt!: number
-  /**
-   * Of the last message from Redis, and of the last client frame that the door counts as activity.
-   */
+  /** Of the last message from Redis, and of the last frame that the door counts as activity. */
   lastActivityAt!: number
   lastHeartbeatAt!: number
   /** When the keep-alive sweep has to look at this socket next. */
@@ -143,6 +138,12 @@ export class Connection {
   rateFullAt = 0
   byteRateFullAt = 0
   rateNoticeAt = LONG_AGO
+  /** Pings and pongs of the client have the same rate, counted apart. */
+  controlFullAt = 0
+  /** When the client first and last was over its rate without a pause, and how many frames were. */
+  overSince = LONG_AGO
+  overAt = LONG_AGO
+  overFrames = 0
 
   framesIn = 0
   framesOut = 0

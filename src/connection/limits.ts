@@ -33,6 +33,16 @@ export interface Exceeded {
 /** Called for each upgrade over a limit. `enforced` is false when it goes on because the address is a proxy's. */
 export type OnExceeded = (exceeded: Exceeded, client: ClientAddress, enforced: boolean) => void
 
+/** How long an address is refused after a flood, in ms. */
+const PAUSE_MS = 10_000
+/** Addresses that are paused at a time. */
+const MAX_PAUSED = 10_000
+
+const PAUSED: Refusal = Object.freeze({
+  ...refusals['connect-rate'],
+  message: `A socket from this address sent too many frames: upgrades are refused for ${PAUSE_MS / 1000} s.`,
+})
+
 interface Places {
   readonly ip: string
   count: number
@@ -51,6 +61,8 @@ export class ConnectLimits {
   readonly #attempts: KeyedRate
   readonly #refused: KeyedRate
   readonly #reserved: number
+  /** Until when addresses that flooded are refused. */
+  readonly #pausedUntil = new Map<string, number>()
   #count = 0
   /** Until when each socket that was opened only to be closed may linger, oldest first. */
   readonly #refusedUntil: number[] = []
@@ -73,6 +85,7 @@ export class ConnectLimits {
    */
   attempt(client: ClientAddress, now: number): Refusal | undefined {
     const network = networkOf(client.ip)
+    if (client.isClient && (this.#pausedUntil.get(network) ?? 0) > now) return PAUSED
     const exceeded = !this.#refused.allows(network, now)
       ? this.#exceeded.refusedRatePerIp
       : this.#attempts.take(network, now)
@@ -81,6 +94,11 @@ export class ConnectLimits {
     if (exceeded === undefined) return undefined
     this.#onExceeded(exceeded, client, client.isClient)
     return client.isClient ? exceeded.refusal : undefined
+  }
+
+  /** Refuses the upgrades of an address for a while after a flood from it. */
+  pause(ip: string, now: number): void {
+    if (this.#pausedUntil.size < MAX_PAUSED) this.#pausedUntil.set(networkOf(ip), now + PAUSE_MS)
   }
 
   /** Counts a refusal that is the client's own doing: a status of 4xx that is no limit. */
@@ -148,6 +166,7 @@ export class ConnectLimits {
   sweep(now: number): void {
     this.#attempts.sweep(now)
     this.#refused.sweep(now)
+    for (const [network, until] of this.#pausedUntil) if (until <= now) this.#pausedUntil.delete(network)
   }
 
   get count(): number {

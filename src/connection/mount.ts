@@ -1,4 +1,5 @@
 import {
+  DEDICATED_DECOMPRESSOR,
   DISABLED,
   forgetOpened,
   keepOpened,
@@ -33,7 +34,9 @@ const READ_FACTOR = 2
 export function mount(app: TemplatedApp, door: Door, { acceptor, receiver, closer, delivery }: Stages): void {
   const of = (ws: WebSocket<unknown>): Connection => (ws as Socket).connection
   const behavior: WebSocketBehavior<unknown> = {
-    compression: door.compressed ? SHARED_COMPRESSOR : DISABLED,
+    // Safari and iOS keep their compression context even when the server forbids it (RFC 7692), so
+    // each socket has a decompressor of its own.
+    compression: door.compressed ? SHARED_COMPRESSOR | DEDICATED_DECOMPRESSOR : DISABLED,
     maxPayloadLength: door.maxForgivenBytes ?? door.maxMessageBytes * READ_FACTOR,
     // keepalive.ts closes silent sockets with a code.
     idleTimeout: 0,

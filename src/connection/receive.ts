@@ -7,6 +7,12 @@ import { clockMs } from './times.ts'
 
 /** A socket gets at most one notice of its rate limit in this time. */
 export const RATE_NOTICE_MS = 5000
+/** A socket that is over its rate for this long is closed. */
+const FLOOD_MS = 5000
+/** A pause of this length ends a flood. */
+const FLOOD_GAP_MS = 1000
+/** So many frames over the rate in one flood close the socket at once: each costs a call. */
+const FLOOD_FRAMES = 10_000
 
 /**
  * Passes client frames to their door. It checks kind, size and rate, which work alike for all
@@ -15,10 +21,13 @@ export const RATE_NOTICE_MS = 5000
 export class Receiver {
   readonly #closer: Closer
   readonly #metrics: Metrics
+  readonly #flooded: (address: string, now: number) => void
 
-  constructor(closer: Closer, metrics: Metrics) {
+  /** `flooded` is called with the address of a socket that is closed for a flood. */
+  constructor(closer: Closer, metrics: Metrics, flooded: (address: string, now: number) => void) {
     this.#closer = closer
     this.#metrics = metrics
+    this.#flooded = flooded
   }
 
   /**
@@ -45,9 +54,29 @@ export class Receiver {
     door.receive(connection, Buffer.from(data))
   }
 
-  /** The client sent a ping or a pong. */
+  /** The client sent a ping or a pong, which has the rate of messages, counted apart. */
   heard(connection: Connection): void {
-    connection.heard(clockMs())
+    if (connection.phase !== Phase.open) return
+    const now = clockMs()
+    connection.heard(now)
+    const { intervalMs, burst } = connection.door.rate
+    if (intervalMs === 0) return
+    const fullAt = admit(connection.controlFullAt, now, intervalMs, burst)
+    if (fullAt === undefined) this.#flood(connection, now)
+    else connection.controlFullAt = fullAt
+  }
+
+  /** Ends a socket that has been over its rate for `FLOOD_MS`, or by `FLOOD_FRAMES`. */
+  #flood(connection: Connection, now: number): void {
+    if (now - connection.overAt > FLOOD_GAP_MS) {
+      connection.overSince = now
+      connection.overFrames = 0
+    }
+    connection.overAt = now
+    connection.overFrames++
+    if (now - connection.overSince < FLOOD_MS && connection.overFrames < FLOOD_FRAMES) return
+    this.#flooded(connection.address, now)
+    this.#closer.end(connection, closes.flooding)
   }
 
   #reject(connection: Connection, close: 'binaryFrame' | 'messageTooBig'): void {
@@ -79,6 +108,7 @@ export class Receiver {
       connection.rateNoticeAt = now
       connection.door.rateLimited(connection)
     }
+    this.#flood(connection, now)
     return false
   }
 }

@@ -110,6 +110,7 @@ export const closes = Object.freeze({
   draining: { code: 1001, reason: 'draining', notice: 'draining', reconnect: true },
   binaryFrame: { code: 1003, reason: 'text frames only', notice: 'binary-frame', reconnect: false },
   tooSlow: { code: 1008, reason: 'client too slow', notice: 'backpressure', reconnect: true },
+  flooding: { code: 1008, reason: 'too many frames', notice: 'rate-limited', reconnect: true },
   messageTooBig: { code: 1009, reason: 'message too big', notice: 'message-too-large', reconnect: false },
   internalError: { code: 1011, reason: 'internal error', notice: 'internal-error', reconnect: true },
   redisGone: { code: 1013, reason: 'redis is away, try again later', notice: 'redis-unavailable', reconnect: true },

@@ -96,7 +96,7 @@ export class Core {
     const { slowCloseGraceMs } = config
     this.closer = new Closer({ slowCloseGraceMs, sockets, bindings, delivery, limits, metrics, log })
     this.#keepalive = new Keepalive({ options: config, sockets, delivery, closer: this.closer })
-    this.receiver = new Receiver(this.closer, metrics)
+    this.receiver = new Receiver(this.closer, metrics, (address, now) => limits.pause(address, now))
     this.acceptor = new Acceptor({
       options: config,
       tokens: this.redis.tokens,

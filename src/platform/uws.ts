@@ -45,7 +45,10 @@ class NativeBinaryError extends Error {
 const uWS = await load()
 
 /** Kinds of compression (RFC 7692). */
-export const { DISABLED, SHARED_COMPRESSOR } = uWS as unknown as Record<'DISABLED' | 'SHARED_COMPRESSOR', number>
+export const { DISABLED, SHARED_COMPRESSOR, DEDICATED_DECOMPRESSOR } = uWS as unknown as Record<
+  'DISABLED' | 'SHARED_COMPRESSOR' | 'DEDICATED_DECOMPRESSOR',
+  number
+>
 
 const lastOpened: unknown[] = [undefined]
 

@@ -5,6 +5,7 @@ import { kindAt, lastOf, type Member, type Members, membersOf, namesOf, stringOf
 import { jsonFault } from '../../platform/json-scan.ts'
 import type { Logger } from '../../telemetry/log.ts'
 import type { Metrics } from '../../telemetry/metrics.ts'
+import { LineSampler } from '../../telemetry/sampler.ts'
 import { envelopeFrame } from './envelope.ts'
 import { messageFrame } from './frames.ts'
 
@@ -76,11 +77,14 @@ export function typeProblem(type: string, topic: string, data: () => Buffer | un
  * logged.
  */
 export function unusableMessages(metrics: Metrics, log: Logger): (topic: string) => void {
+  const lines = new LineSampler()
   return (topic) => {
     metrics.live.counts.unusable++
     metrics.lose('invalid')
+    const skipped = lines.take(topic)
+    if (skipped === undefined) return
     log.warn(
-      { event: 'unusable-message', topic },
+      { event: 'unusable-message', topic, skipped },
       'a message from Redis is not a JSON object, or not fit for its channel',
     )
   }
