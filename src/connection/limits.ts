@@ -34,7 +34,7 @@ export interface Exceeded {
 export type OnExceeded = (exceeded: Exceeded, client: ClientAddress, enforced: boolean) => void
 
 /** How long an address is refused after a flood, in ms. */
-const PAUSE_MS = 10_000
+const PAUSE_MS = 2000
 /** Addresses that are paused at a time. */
 const MAX_PAUSED = 10_000
 

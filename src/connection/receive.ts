@@ -62,19 +62,22 @@ export class Receiver {
     const { intervalMs, burst } = connection.door.rate
     if (intervalMs === 0) return
     const fullAt = admit(connection.controlFullAt, now, intervalMs, burst)
-    if (fullAt === undefined) this.#flood(connection, now)
+    if (fullAt === undefined) this.#flood(connection, now, FLOOD_FRAMES / 10)
     else connection.controlFullAt = fullAt
   }
 
-  /** Ends a socket that has been over its rate for `FLOOD_MS`, or by `FLOOD_FRAMES`. */
-  #flood(connection: Connection, now: number): void {
+  /**
+   * Ends a socket that has been over its rate for `FLOOD_MS`, or by `maxFrames`. A ping costs far
+   * more than a message that is dropped: the library writes a pong for each.
+   */
+  #flood(connection: Connection, now: number, maxFrames = FLOOD_FRAMES): void {
     if (now - connection.overAt > FLOOD_GAP_MS) {
       connection.overSince = now
       connection.overFrames = 0
     }
     connection.overAt = now
     connection.overFrames++
-    if (now - connection.overSince < FLOOD_MS && connection.overFrames < FLOOD_FRAMES) return
+    if (now - connection.overSince < FLOOD_MS && connection.overFrames < maxFrames) return
     this.#flooded(connection.address, now)
     this.#closer.end(connection, closes.flooding)
   }
