@@ -98,6 +98,9 @@ describe('the table of timers that close a socket', () => {
     'REDIS_CANARY_INTERVAL',
     'REDIS_CANARY_TIMEOUT',
     'RUN_PING_INTERVAL',
+    'RUN_REDIS_RETRY_BASE',
+    'RUN_REDIS_RETRY_MAX',
+    'RUN_REDIS_TIMEOUT',
     'RUN_RESYNC_INTERVAL',
   ]
 

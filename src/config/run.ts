@@ -19,7 +19,7 @@ export const runSettings = group('Run door', {
     description: 'Text with which every run id begins; the door refuses other ids. Empty: every hash may be a run.',
   }),
   runPingIntervalMs: duration('RUN_PING_INTERVAL', {
-    default: '30s',
+    default: '5s',
     minimum: '100ms',
     description: 'How often a socket gets `{"type":"ping"}`. The first one comes earlier, at random.',
   }),

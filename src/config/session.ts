@@ -1,4 +1,4 @@
-import { boolean, duration, group, integer, size } from './kinds.ts'
+import { boolean, duration, group, integer, oneOf, size } from './kinds.ts'
 
 /** The settings of the session door. */
 export const sessionSettings = group('Session door', {
@@ -6,17 +6,21 @@ export const sessionSettings = group('Session door', {
     default: 'true',
     description: 'Publish client frames to `session:<id>:up`.',
   }),
+  sessionBinary: oneOf(['refuse', 'pass'])('SESSION_BINARY', {
+    default: 'refuse',
+    description: '`pass`: binary client frames are published as they are. `refuse`: they close the socket with 1003.',
+  }),
   sessionFlowSignal: boolean('SESSION_FLOW_SIGNAL', {
     default: 'false',
     description: 'Report slow clients to agents: key `session:<id>:flow`, changes on channel `session:<id>:ctl`.',
   }),
   sessionRate: integer('SESSION_RATE', {
-    default: '100',
+    default: '1000',
     unit: 'frames/s',
     description: 'Client frames per second and socket. 0: no limit.',
   }),
   sessionRateBurst: integer('SESSION_RATE_BURST', {
-    default: '200',
+    default: '2000',
     minimum: '1',
     unit: 'frames',
     description: 'Client frames that one socket may send at once.',

@@ -47,6 +47,8 @@ export interface SocketDoor {
   opened?(connection: Connection): void
   /** A client sent a text frame within size and rate. `frame` is only valid during the call. */
   receive(connection: Connection, frame: Buffer): void
+  /** The same for a binary frame. A door without it closes the socket for one. */
+  receiveBinary?(connection: Connection, frame: Buffer): void
   /** A text frame was dropped for one of the rates. Called at most once in 5 s per socket. */
   rateLimited(connection: Connection): void
   /** Called on each change of the level, never twice in a row with the same one. */

@@ -42,7 +42,7 @@ export class Receiver {
     const { door } = connection
     door.stats.framesIn++
     door.stats.bytesIn += data.byteLength
-    if (isBinary) return this.#reject(connection, 'binaryFrame')
+    if (isBinary && !door.receiveBinary) return this.#reject(connection, 'binaryFrame')
     if (data.byteLength > (door.maxForgivenBytes ?? door.maxMessageBytes))
       return this.#reject(connection, 'messageTooBig')
     // Before the frame is parsed, so that a frame over the rate costs no more than this.
@@ -51,6 +51,7 @@ export class Receiver {
       this.#metrics.lose('oversize')
       return door.oversized?.(connection)
     }
+    if (isBinary) return door.receiveBinary?.(connection, Buffer.from(data))
     door.receive(connection, Buffer.from(data))
   }
 

@@ -29,17 +29,20 @@ const get = (path: string, answer: Route['answer']): Route => ({ method: 'GET', 
 export function probes(parts: ProbeParts): Route[] {
   const startedAt = Date.now()
   const ready: Route['answer'] = (request) => parts.ready(parts.isOperator(request))
+  const health = async () => {
+    const redisMs = await parts.pingRedis(HEALTHY_MS)
+    const healthy = redisMs !== undefined
+    return json(healthy ? '200 OK' : '503 Service Unavailable', {
+      status: healthy ? 'healthy' : 'unhealthy',
+      redis: healthy ? { status: 'up', ping_ms: redisMs } : { status: 'down' },
+      connections: parts.sockets(),
+      uptime_seconds: Math.round((Date.now() - startedAt) / 1000),
+    })
+  }
   return [
-    get('/health', async () => {
-      const redisMs = await parts.pingRedis(HEALTHY_MS)
-      const healthy = redisMs !== undefined
-      return json(healthy ? '200 OK' : '503 Service Unavailable', {
-        status: healthy ? 'healthy' : 'unhealthy',
-        redis: healthy ? { status: 'up', ping_ms: redisMs } : { status: 'down' },
-        connections: parts.sockets(),
-        uptime_seconds: Math.round((Date.now() - startedAt) / 1000),
-      })
-    }),
+    get('/health', health),
+    // Some monitors ask by POST.
+    { method: 'POST', path: '/health', answer: health },
     get('/livez', () => json('200 OK', { status: 'alive' })),
     get('/ready', ready),
     // The name that Kubernetes gives it.

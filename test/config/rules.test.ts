@@ -13,7 +13,7 @@ describe('settings that contradict each other', () => {
       'AUTH_RECONNECT_GRACE',
     ],
     ['a pong timeout of one ping interval', { PONG_TIMEOUT: '25s' }, 'PONG_TIMEOUT', 'PING_INTERVAL'],
-    ['the same for runs', { RUN_PONG_TIMEOUT: '30s' }, 'RUN_PONG_TIMEOUT', 'RUN_PING_INTERVAL'],
+    ['the same for runs', { RUN_PONG_TIMEOUT: '5s' }, 'RUN_PONG_TIMEOUT', 'RUN_PING_INTERVAL'],
     ['a drain delay of the whole grace period', { DRAIN_DELAY: '30s' }, 'DRAIN_DELAY', 'SHUTDOWN_GRACE_PERIOD'],
     ['two listeners on one port', { LISTEN_ADDR: ':9000', ADMIN_PORT: '9000' }, 'ADMIN_PORT', 'LISTEN_ADDR'],
     [

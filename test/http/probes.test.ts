@@ -87,9 +87,18 @@ describe('the HTTP surface', () => {
     }
   })
 
+  it('POST /health answers as GET', async () => {
+    const { status, body } = await get(`${gateway.http}/health`, { method: 'POST' })
+    assert.equal(status, 200)
+    assert.equal(body.status, 'healthy')
+    const answer = await get(`${gateway.http}/health`, { method: 'PUT' })
+    assertRefusal(answer, 405, 'method-not-allowed')
+    assert.equal(answer.headers.get('allow'), 'GET, HEAD, POST')
+  })
+
   it('other methods are refused with 405 and the methods that are allowed', async () => {
     for (const method of ['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']) {
-      for (const path of ['/health', '/ready', '/version', '/metrics']) {
+      for (const path of ['/livez', '/ready', '/version', '/metrics']) {
         const answer = await get(`${gateway.http}${path}`, { method })
         assertRefusal(answer, 405, 'method-not-allowed')
         assert.equal(answer.headers.get('allow'), 'GET, HEAD')
@@ -102,7 +111,7 @@ describe('the HTTP surface', () => {
 
   it('a GET with a body is answered, and the connection stays usable', async () => {
     assertRefusal(
-      await get(`${gateway.http}/health`, { method: 'POST', body: 'x'.repeat(100_000) }),
+      await get(`${gateway.http}/version`, { method: 'POST', body: 'x'.repeat(100_000) }),
       405,
       'method-not-allowed',
     )

@@ -115,17 +115,26 @@ const SHARED_UPSTREAM = [
   'init_sbs_map',
   'build_climate',
 ] as const
-const MODEL_UPSTREAM: ReadonlyMap<string, readonly string[]> = new Map([
-  ['M1', ['build_polaris', 'build_rusle']],
-  ['M3', ['build_landuse', 'build_rangeland_cover', 'build_soils']],
+/** The upstream of the model M1, by soil policy. A policy that is not here makes the key false. */
+const M1_UPSTREAM: ReadonlyMap<string, readonly string[]> = new Map([
+  ['', ['build_polaris', 'build_rusle']],
+  ['statsgo_kffact_1995_cog2025_v1', []],
 ])
+const M3_UPSTREAM = ['build_landuse', 'build_rangeland_cover', 'build_soils'] as const
+
+/** The upstream of the model that is chosen; undefined when it is not known. */
+function modelUpstream(fields: Fields): readonly string[] | undefined {
+  const model = fields.get('postfire_debris_flow:model') || 'M1'
+  if (model === 'M1') return M1_UPSTREAM.get(fields.get('postfire_debris_flow:soil_policy') ?? '')
+  return model === 'M3' ? M3_UPSTREAM : undefined
+}
 
 /**
- * Needs a known model and a completion stamp above zero. Each upstream field that exists must be
- * above zero and older.
+ * Needs a known model, for M1 a known soil policy, and a completion stamp above zero. Each upstream
+ * field that exists must be above zero and older.
  */
 const postfire: Rule = (fields) => {
-  const ofModel = MODEL_UPSTREAM.get(fields.get('postfire_debris_flow:model') || 'M1')
+  const ofModel = modelUpstream(fields)
   const done = ts('run_postfire_debris_flow')(fields)
   if (ofModel === undefined || done === undefined || done <= 0n) return false
   return [...SHARED_UPSTREAM, ...ofModel].every((name) => {

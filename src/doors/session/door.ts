@@ -35,6 +35,7 @@ type SessionOptions = Pick<
   | 'maxMessageBytes'
   | 'jsonMaxDepth'
   | 'sessionUpstream'
+  | 'sessionBinary'
   | 'sessionRate'
   | 'sessionRateBurst'
   | 'sessionByteRateBytes'
@@ -54,6 +55,8 @@ export interface SessionParts {
 }
 
 const PING = Buffer.from('ping')
+/** A longer frame is more than a ping. */
+const MAX_PING_BYTES = 256
 const ESCAPE = Buffer.from('\\u')
 const KIND = namesOf('type', 'command')
 /** Longer than the words that this door looks for. */
@@ -94,6 +97,7 @@ export class SessionDoor implements Door, Source {
   readonly rate: Rate
   readonly byteRate: Rate
   readonly idleTimeout: IdleTimeout | undefined
+  readonly receiveBinary?: (connection: Connection, frame: Buffer) => void
   readonly stats: DoorStats
   readonly #parts: SessionParts
   readonly #afterStreamEnd: IdleTimeout | undefined
@@ -101,6 +105,7 @@ export class SessionDoor implements Door, Source {
   constructor(parts: SessionParts) {
     const { options, metrics } = parts
     this.#parts = parts
+    if (options.sessionBinary === 'pass') this.receiveBinary = (connection, frame) => this.#publish(connection, frame)
     this.stats = metrics.door(this.name)
     this.maxMessageBytes = options.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES
     this.rate = rateOf(options.sessionRate, options.sessionRateBurst)
@@ -145,12 +150,12 @@ export class SessionDoor implements Door, Source {
       const depth = `The frame is nested deeper than ${jsonMaxDepth} levels (JSON_MAX_DEPTH); it was not published.`
       return this.#refuse(connection, 'invalid-json', fault === 'too-deep' ? depth : undefined)
     }
-    if (mayContain(frame, PING)) {
-      const { type, command } = kindOf(frame)
-      if (type === 'ping') return this.#say(connection, { type: 'pong', timestamp: new Date() })
-      if (type === 'control' && command === 'ping')
-        return this.#say(connection, { type: 'control', command: 'pong', timestamp: new Date() })
-    }
+    const pong = pongFor(frame)
+    if (pong) return this.#say(connection, { ...pong, timestamp: new Date() })
+    this.#publish(connection, frame)
+  }
+
+  #publish(connection: Connection, frame: Buffer): void {
     connection.active(connection.lastFrameAt)
     if (!this.#parts.options.sessionUpstream) return this.#refuse(connection, 'upstream-disabled')
     // The bytes belong to uWebSockets.js and are reused after this call. A copy from the pool is
@@ -235,6 +240,21 @@ const SMALL_BYTES = 512
 /** Whether JSON may contain this word: as it stands, or with letters written as escapes. */
 const mayContain = (frame: Buffer, word: Buffer): boolean =>
   frame.length < SMALL_BYTES || frame.includes(word) || frame.includes(ESCAPE)
+
+/**
+ * The answer to a ping that has no other member, without its time; undefined for other frames. A
+ * ping with more members is the agent's: programs send one to time the whole way.
+ */
+function pongFor(frame: Buffer): object | undefined {
+  if (frame.length > MAX_PING_BYTES || !mayContain(frame, PING)) return undefined
+  const value: unknown = JSON.parse(frame.toString('utf8'))
+  if (typeof value !== 'object' || value === null) return undefined
+  const { type, command } = value as Record<string, unknown>
+  const count = Object.keys(value).length
+  if (type === 'ping' && count === 1) return { type: 'pong' }
+  if (type === 'control' && command === 'ping' && count === 2) return { type, command: 'pong' }
+  return undefined
+}
 
 /** The type and the command of a frame that is JSON. */
 function kindOf(frame: Buffer): { type?: string | undefined; command?: string | undefined } {

@@ -33,6 +33,30 @@ describe('the wepp checklist', () => {
     })
   }
 
+  const POLICY = 'statsgo_kffact_1995_cog2025_v1'
+  for (const [model, policy, field, expected] of [
+    ['', undefined, 'build_polaris', false],
+    ['', '', 'build_polaris', false],
+    ['', POLICY, 'build_polaris', true],
+    ['M1', POLICY, 'build_rusle', true],
+    ['M1', POLICY, 'build_climate', false],
+    ['M1', 'other', 'none', false],
+    ['', 'other', 'none', false],
+    ['M3', 'other', 'none', true],
+    ['M3', POLICY, 'build_soils', false],
+    ['M2', POLICY, 'none', false],
+  ] as const) {
+    it(`postfire with model ${model}, soil policy ${policy} and garbage in ${field} is ${expected}`, () => {
+      const hash = {
+        'timestamps:run_postfire_debris_flow': '200',
+        'postfire_debris_flow:model': model,
+        ...(policy !== undefined && { 'postfire_debris_flow:soil_policy': policy }),
+        [`timestamps:${field}`]: 'x',
+      }
+      assert.equal(JSON.parse(render(hash)).checklist.postfire_debris_flow, expected)
+    })
+  }
+
   const steps = Object.keys(weppChecklist)
   const known = [
     ...new Set(examples.flatMap(({ hash }) => Object.keys(hash))),

@@ -97,6 +97,9 @@ describe('the session door', () => {
         '{"text":"\\u00e9\\ud83d\\ude00\\ud800 \\u0000 \\/"}',
         '"é 😀 \u2028 \u2029 \u007f \ufffe"',
         '{"type":"Ping"}',
+        '{"type":"ping","id":7}',
+        '{"type":"ping","timestamp":null}',
+        '{"type":"control","command":"ping","id":7}',
         '{"type":["ping"]}',
         '{"type":"pong"}',
         '"ping"',
@@ -177,7 +180,7 @@ describe('the session door', () => {
     const startedAt = Date.now()
     const pings = [
       ...['{"type":"ping"}', '{"type":"control","command":"ping"}'],
-      ...[' {"command" : "ping", "type":"control", "id":7}\n', '{"type":"ping","timestamp":1,"extra":{}}'],
+      ...[' {"command" : "ping", "type":"control"}\n', '{"type":"\\u0070ing"}'],
     ]
     for (const ping of pings) client.send(ping)
     assert.deepEqual(await settle(client, () => heard('ping')), [])
@@ -194,6 +197,28 @@ describe('the session door', () => {
       assert.ok(Math.abs(Date.parse(String(timestamp)) - startedAt) < 3_600_000)
     }
     assert.deepEqual(neighbour.frames, [])
+  })
+
+  it('takes 500 frames that a client sends at once, with the default rate', async () => {
+    const client = await gateway.join('burst')
+    for (let n = 0; n < 500; n++) client.send({ n })
+    await eventually(() => heard('burst').length === 500, 'all frames on :up')
+    assert.deepEqual(client.frames, [])
+  })
+
+  it('publishes binary frames as they are with SESSION_BINARY=pass, and sends them back as binary', async (t) => {
+    const { join, agent, redis } = await gatewayFor(t, { env: { SESSION_BINARY: 'pass' } })
+    const up: Buffer[] = []
+    await (await redis.client()).subscribe('session:voice:up', (frame) => up.push(frame), true)
+    const client = await join('voice')
+    const sound = Buffer.from([0, 255, 254, 1, 128])
+    client.socket.send(sound)
+    client.send({ text: 'between' })
+    client.socket.send(Buffer.alloc(0))
+    await eventually(() => up.length === 3, 'the frames on :up')
+    assert.deepEqual(up, [sound, Buffer.from('{"text":"between"}'), Buffer.alloc(0)])
+    await agent.publish('session:voice:down', sound)
+    assert.deepEqual(await client.take(1), [sound])
   })
 
   it('writes no payload to the log, not even that of a frame it refuses', async () => {
