@@ -63,7 +63,7 @@ const serverSettings = group('Server', {
     default: 'none',
     description:
       'Source of the client address: the TCP connection, an entry of `X-Forwarded-For` or `Forwarded`, or PROXY ' +
-      'protocol v2. Limits count an IPv6 client by its /64.',
+      'protocol v2 (Linux only). Limits count an IPv6 client by its /64.',
   }),
   trustProxyHops: integer('TRUST_PROXY_HOPS', {
     default: '1',

@@ -1,7 +1,7 @@
 import { type Close, type Refusal, refusals } from '../contract/codes.ts'
 import type { ClientAddresses } from '../http/client-address.ts'
 import { respond, respondLater } from '../http/refuse.ts'
-import { ambiguity, listHeader } from '../http/request.ts'
+import { ambiguity, hasProxyHeader, listHeader } from '../http/request.ts'
 import { KeyedRate, rateOf } from '../platform/rate.ts'
 import { RedisForbids, RedisUnavailable } from '../platform/unavailable.ts'
 import { type HttpRequest, type HttpResponse, upgradeCorked, type us_socket_context_t } from '../platform/uws.ts'
@@ -100,11 +100,11 @@ export class Acceptor {
     try {
       const client = this.#parts.addresses.of(res, req, startedAt)
       const address = client.ip
-      const verdict = this.#checks.verdict(door, req, client, startedAt)
+      const unclear = ambiguity(req) !== undefined || (this.#parts.addresses.relayed && hasProxyHeader(res))
+      const verdict = this.#checks.verdict(door, req, client, startedAt, unclear)
       if (verdict.kind === 'refuse') {
-        const answer = ambiguity(req) === undefined ? respond : respondLater
         this.#refused(door, address, verdict.refusal, traced)
-        return answer(res, verdict.refusal, () => isGone)
+        return (unclear ? respondLater : respond)(res, verdict.refusal, () => isGone)
       }
       const key = req.getHeader('sec-websocket-key')
       if (verdict.kind === 'close') {

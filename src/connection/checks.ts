@@ -1,7 +1,7 @@
 import { originRule } from '../config/origins.ts'
 import { type Close, type Refusal, refusals } from '../contract/codes.ts'
 import type { ClientAddress } from '../http/client-address.ts'
-import { ambiguity, isUpgrade, listHeader } from '../http/request.ts'
+import { isUpgrade, listHeader } from '../http/request.ts'
 import type { HttpRequest } from '../platform/uws.ts'
 import { type Credentials, offeredProtocol, readCredentials } from './auth.ts'
 import type { Admission, Door } from './door.ts'
@@ -45,12 +45,13 @@ export class UpgradeChecks {
   /**
    * Runs the checks that need no Redis, the rates of the address first: a refusal costs its sender a
    * place in them. Takes a place in the limits, except for the verdict `refuse`.
+   * @param unclear whether a proxy in front may see another request than the gateway.
    */
-  verdict(door: Door, req: HttpRequest, client: ClientAddress, now: number): UpgradeVerdict {
+  verdict(door: Door, req: HttpRequest, client: ClientAddress, now: number, unclear: boolean): UpgradeVerdict {
     const { limits } = this.#parts
     const tooFast = limits.attempt(client, now)
     if (tooFast) return refuse(tooFast)
-    const checked = this.#checkRequest(door, req) ?? this.#admit(door, req)
+    const checked = this.#checkRequest(door, req, unclear) ?? this.#admit(door, req)
     if (checked.kind === 'proceed') {
       const full = limits.take(client, now, needsCredentials(checked.admission))
       return full ? refuse(full) : checked
@@ -63,11 +64,11 @@ export class UpgradeChecks {
   }
 
   /** Returns undefined for a request that may go on. */
-  #checkRequest(door: Door, req: HttpRequest): Refused | undefined {
+  #checkRequest(door: Door, req: HttpRequest, unclear: boolean): Refused | undefined {
     const header = (name: string) => req.getHeader(name)
     if (this.#parts.draining()) return refuse(refusals.draining)
     if (header('sec-websocket-version') !== '13') return refuse(refusals['unsupported-version'])
-    if (!isUpgrade(req) || ambiguity(req)) return refuse(refusals['malformed-request'])
+    if (unclear || !isUpgrade(req)) return refuse(refusals['malformed-request'])
     if (!this.#originRule(door)(header('origin'))) return refuse(refusals['origin-not-allowed'])
     return undefined
   }

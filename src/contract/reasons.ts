@@ -59,3 +59,19 @@ export type LimitName = (typeof LIMIT_NAMES)[number]
 /** Label `result` of `admin_calls_total`: how a request with an admin token ended. */
 export const ADMIN_RESULTS = ['accepted', 'rejected', 'limited'] as const
 export type AdminResult = (typeof ADMIN_RESULTS)[number]
+
+/** Label `result` of `proxy_headers_total`: what a connection began with. */
+export const PROXY_HEADERS = [
+  /** A header with the address of a client. */
+  'accepted',
+  /** A header without one: a health check of the proxy itself. */
+  'local',
+  /** No header: the peer is the client. */
+  'missing',
+  /** A header that cannot be read; the connection was cut. */
+  'malformed',
+  /** The peer is not in `TRUST_PROXY_CIDR`; whatever it sends is data. */
+  'untrusted',
+] as const
+
+export type ProxyHeaderResult = (typeof PROXY_HEADERS)[number]

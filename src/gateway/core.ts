@@ -14,7 +14,7 @@ import { clockMs } from '../connection/times.ts'
 import { UnsentBytes } from '../connection/unsent.ts'
 import { closes } from '../contract/codes.ts'
 import { privateSession, runEvents, sessionDown } from '../contract/names.ts'
-import { ClientAddresses } from '../http/client-address.ts'
+import { ClientAddresses, type ClientOf } from '../http/client-address.ts'
 import { availableMemory } from '../platform/memory.ts'
 import { parseTarget, RedisClient } from '../redis/client.ts'
 import type { Logger } from '../telemetry/log.ts'
@@ -29,6 +29,8 @@ export interface CoreParts {
   /** Undefined: tracing is off. */
   readonly tracing?: Tracing | undefined
   readonly draining: () => boolean
+  /** Set with TRUST_PROXY=proxy-protocol: the relay knows the clients. */
+  readonly clientOf?: ClientOf | undefined
 }
 
 /**
@@ -71,11 +73,11 @@ export class Core {
   readonly onGap: GapListener[] = []
 
   constructor(parts: CoreParts) {
-    const { config, metrics, log, tracing, draining } = parts
+    const { config, metrics, log, tracing, draining, clientOf } = parts
     this.redis = this.#connect(parts)
     this.bindings = new Bindings(this.redis.feed)
     this.sockets = new OpenSockets(metrics, log)
-    this.addresses = new ClientAddresses(config)
+    this.addresses = new ClientAddresses(config, clientOf)
     this.#limitLog = new LimitLog(log)
     this.#limits = new ConnectLimits(config, (exceeded, client, enforced) => {
       if (enforced) metrics.limitRefusals.inc({ limit: exceeded.limit })

@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
+import type { Address } from '../config/kinds.ts'
 import type { Config } from '../config/table.ts'
 import type { Door } from '../connection/door.ts'
 import { drain } from '../connection/drain.ts'
@@ -12,11 +13,11 @@ import { landing } from '../http/landing.ts'
 import { about, type ProbeParts, probes } from '../http/probes.ts'
 import type { ApiResponse } from '../http/response.ts'
 import { type Route, type Serving, serve } from '../http/routes.ts'
+import type { ProxyRelay } from '../platform/proxy-relay.ts'
 import { checkTls, type TlsFiles, tlsFiles, watchTls } from '../platform/tls.ts'
 import { Listeners, type TemplatedApp } from '../platform/uws.ts'
 import { VERSION } from '../platform/version.ts'
 import { type LoadedPreflight, Preflight } from '../preflight/preflight.ts'
-import type { RedisAccess } from '../preflight/probes/redis.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { Metrics } from '../telemetry/metrics.ts'
 import type { Tracing } from '../telemetry/tracing.ts'
@@ -24,6 +25,8 @@ import { Core } from './core.ts'
 import { runDoor, sessionDoor } from './doors.ts'
 import { liveDoor } from './live.ts'
 import { operators } from './operators.ts'
+import { redisAccess } from './redis-access.ts'
+import { listenOn, proxyRelay } from './relay.ts'
 
 export interface GatewayOptions {
   readonly config: Config
@@ -61,6 +64,9 @@ export class Gateway {
   readonly #preflight: Preflight
   readonly #admin: ReturnType<typeof operators>
   readonly #listeners: Listeners
+  /** Set with TRUST_PROXY=proxy-protocol: it takes the clients; the doors are on loopback. */
+  readonly #relay: ProxyRelay | undefined
+  #inner: Address | undefined
   #routes: { probes: Route[]; rest: Route[] } | undefined
   #unwatch = () => {}
   readonly #cut = new AbortController()
@@ -73,7 +79,10 @@ export class Gateway {
     this.#options = options
     this.#listeners = new Listeners(tlsFiles(config))
     useKeyPrefix(config.redisKeyPrefix)
-    this.#core = new Core({ config, redisUrl, metrics, log, tracing, draining: () => this.#draining })
+    const relay = proxyRelay(config, metrics, log)
+    this.#relay = relay
+    const clientOf = relay && ((peer: string) => relay.clientOf(peer))
+    this.#core = new Core({ config, redisUrl, metrics, log, tracing, draining: () => this.#draining, clientOf })
     const parts = { config, core: this.#core, metrics, log }
     const flow = config.sessionFlowSignal ? new FlowSignal(this.#core.redis.flow) : undefined
     if (flow) this.#core.onReady.push(() => flow.retry())
@@ -109,13 +118,14 @@ export class Gateway {
    */
   listen(): { port: number; adminPort: number | undefined } {
     const { config } = this.#options
-    const { host, port } = config.listenAddr
+    const { host } = config.listenAddr
     const { app, adminApp } = this.#apps()
-    const listening = this.#listeners.listen(app, host, port, LISTENERS)
+    const { port: listening, inner } = listenOn(this.#listeners, this.#relay, app, config.listenAddr, LISTENERS)
+    this.#inner = inner
     this.#preflight.loopback.listening(listening)
     const adminPort = adminApp && this.#listeners.listen(adminApp, host, config.adminPort!)
     const tls = tlsFiles(config)
-    if (tls) this.#unwatch = watchTls(tls, () => this.#renew(tls, listening, adminPort), this.#notRenewed)
+    if (tls) this.#unwatch = watchTls(tls, () => this.#renew(tls, adminPort), this.#notRenewed)
     return { port: listening, adminPort }
   }
 
@@ -144,13 +154,13 @@ export class Gateway {
    * Takes the changed certificate into use: new apps listen on the same ports, then the old
    * listeners close. Open sockets stay on the old apps.
    */
-  #renew(tls: TlsFiles, port: number, adminPort: number | undefined): void {
+  #renew(tls: TlsFiles, adminPort: number | undefined): void {
     if (this.#draining) return
     const { host } = this.#options.config.listenAddr
     const certificate = checkTls(tls)
     const { app, adminApp } = this.#apps()
     const closeOld = this.#listeners.succeed([
-      { app, host, port, listeners: LISTENERS },
+      { app, ...this.#inner!, listeners: LISTENERS },
       ...(adminApp ? [{ app: adminApp, host, port: adminPort!, listeners: 1 }] : []),
     ])
     this.#options.log.info({ event: 'certificate-renewed', ...certificate }, 'the certificate was read again')
@@ -193,6 +203,7 @@ export class Gateway {
     this.#unwatch()
     log.info({ event: 'drain-start', sockets: sockets.size }, 'draining')
     await this.#pause(config.drainDelayMs)
+    await this.#relay?.close()
     // Closing the listener resets connections still in the accept queue: run three loop turns so
     // that they are accepted, read, and refused with 503.
     for (let turn = 0; turn < 3; turn++) await setImmediate()
@@ -213,6 +224,7 @@ export class Gateway {
     this.#live.stop()
     redis.close()
     this.#listeners.stop()
+    await this.#relay?.stop()
     this.#metrics.stop()
     log.info({ event: 'drain-end', cut }, 'drained')
   }
@@ -275,24 +287,6 @@ export class Gateway {
     this.#metrics.connections.inc({ door: door.name, result: refusal.code })
   }
 }
-
-/**
- * Gives the checks the Redis connections of the gateway, and topics that have a listener and no
- * sockets.
- */
-const redisAccess = ({ redis, bindings }: Core): RedisAccess => ({
-  command: (key, args) => redis.command(key, args),
-  forbidden: (channels) => redis.forbidden(channels),
-  everyNode: (args) => redis.everyNode(args),
-  listen(channel, heard) {
-    const render = () => {
-      heard()
-      return undefined
-    }
-    return bindings.keep({ render }, channel)
-  },
-  unlisten: (channel) => bindings.unkeep(channel),
-})
 
 /** The database number in the path of a Redis URL. Default: 0. */
 const databaseOf = (redisUrl: string): number => Number(new URL(redisUrl).pathname.slice(1))

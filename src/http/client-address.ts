@@ -5,6 +5,9 @@ import { listHeader } from './request.ts'
 
 export type TrustOptions = Pick<Config, 'trustProxy' | 'trustProxyHops' | 'trustProxyCidr'>
 
+/** The client behind a loopback address of the relay; undefined for another peer. */
+export type ClientOf = (peer: string) => string | undefined
+
 /** The address that a request counts for. */
 export interface ClientAddress {
   /** Canonical IP address. */
@@ -30,9 +33,18 @@ export class ClientAddresses {
   /** Until when each peer counts as a proxy, while `TRUST_PROXY` is `none`. */
   readonly #proxies = new Map<string, number>()
 
-  constructor(options: TrustOptions) {
+  readonly #clientOf: ClientOf | undefined
+
+  /** @param clientOf set with `TRUST_PROXY=proxy-protocol`: the relay knows the clients. */
+  constructor(options: TrustOptions, clientOf?: ClientOf) {
     this.#options = options
+    this.#clientOf = clientOf
     this.#trusts = options.trustProxyCidr.length === 0 ? () => true : networks(options.trustProxyCidr)
+  }
+
+  /** Whether a relay has removed the PROXY header of each connection. */
+  get relayed(): boolean {
+    return this.#clientOf !== undefined
   }
 
   /** Returns the address of a request at `now` (ms). It must run before the handler returns. */
@@ -40,13 +52,14 @@ export class ClientAddresses {
     const peer = canonical(res.getRemoteAddressAsText())
     const { trustProxy } = this.#options
     if (trustProxy === 'none') return this.#direct(peer, req, now)
-    const ip = this.#trusts(peer) ? this.#claimed(res, req, trustProxy) : undefined
+    // The relay has looked at TRUST_PROXY_CIDR already.
+    if (trustProxy === 'proxy-protocol') return { ip: this.#clientOf?.(peer) ?? peer, isClient: true, forwarded: false }
+    const ip = this.#trusts(peer) ? this.#claimed(req, trustProxy) : undefined
     return { ip: ip ?? peer, isClient: true, forwarded: false }
   }
 
   /** Returns the address that the proxy sent, or undefined when that is not an IP address. */
-  #claimed(res: HttpResponse, req: HttpRequest, from: Exclude<TrustOptions['trustProxy'], 'none'>): string | undefined {
-    if (from === 'proxy-protocol') return canonical(res.getProxiedRemoteAddressAsText()) || undefined
+  #claimed(req: HttpRequest, from: 'x-forwarded-for' | 'forwarded'): string | undefined {
     // The proxy in front of us wrote the last entry, the proxy in front of that one the entry
     // before. The client may have written any entry before those of the trusted proxies. No address
     // contains a comma, so a quote that a client leaves open cannot hide the entries behind it.

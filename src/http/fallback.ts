@@ -29,7 +29,7 @@ export function serveRest<D extends Endpoint>(
   { counted, unknown }: Rest<D>,
 ): void {
   app.any('/*', (res, req) => {
-    if (refuseUnclear(res, req)) return
+    if (refuseUnclear(res, req, false)) return
     const url = req.getUrl()
     const isUpgrade = req.getHeader('upgrade') !== ''
     const typo = isUpgrade || req.getMethod() !== 'get' ? undefined : mistyped(url)

@@ -2,7 +2,7 @@ import { type Refusal, refusals } from '../contract/codes.ts'
 import { DeadlinePassed, within } from '../platform/deadline.ts'
 import { RedisUnavailable } from '../platform/unavailable.ts'
 import type { HttpRequest, HttpResponse } from '../platform/uws.ts'
-import { ambiguity } from './request.ts'
+import { ambiguity, hasProxyHeader } from './request.ts'
 import { type ApiResponse, json } from './response.ts'
 import { writeAndClose } from './write.ts'
 
@@ -39,9 +39,12 @@ export function respondLater(res: HttpResponse, refusal: Refusal, isGone: () => 
   })
 }
 
-/** Refuses a request that is not clear about its end; returns whether it was one. */
-export function refuseUnclear(res: HttpResponse, req: HttpRequest): boolean {
-  const message = ambiguity(req)
+/**
+ * Refuses a request that is not clear about its end, and with `relayed` one behind a PROXY header
+ * that the relay did not remove: it came from a client. Returns whether it was one of these.
+ */
+export function refuseUnclear(res: HttpResponse, req: HttpRequest, relayed: boolean): boolean {
+  const message = ambiguity(req) ?? (relayed && hasProxyHeader(res) ? 'Unexpected PROXY header.' : undefined)
   if (message === undefined) return false
   let isGone = false
   res.onAborted(() => {

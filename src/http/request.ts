@@ -1,4 +1,4 @@
-import type { HttpRequest } from '../platform/uws.ts'
+import type { HttpRequest, HttpResponse } from '../platform/uws.ts'
 
 /**
  * Whether the headers are those of an upgrade (RFC 6455, section 4.2.1). uWebSockets.js only checks
@@ -53,3 +53,6 @@ export function ambiguity(req: HttpRequest): string | undefined {
     return 'The only Transfer-Encoding that the gateway takes is chunked.'
   return undefined
 }
+
+/** Whether uWebSockets.js has found a PROXY header on this connection. */
+export const hasProxyHeader = (res: HttpResponse): boolean => res.getProxiedRemoteAddressAsText().byteLength > 0

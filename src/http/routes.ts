@@ -91,7 +91,7 @@ export function serve(app: TemplatedApp, routes: readonly Route[], serving: Serv
     const here = routes.filter((route) => route.path === path)
     const allow = here.flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : [method])).join(', ')
     app.any(path, (res, req) => {
-      if (refuseUnclear(res, req)) return
+      if (refuseUnclear(res, req, addresses.relayed)) return
       const method = req.getMethod().toUpperCase()
       const route = here.find((each) => each.method === (method === 'HEAD' ? 'GET' : method))
       if (!route) return respond(res, { ...refusals['method-not-allowed'], headers: { Allow: allow } })

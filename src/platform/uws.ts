@@ -144,6 +144,18 @@ export class Listeners {
   }
 
   /**
+   * Returns a port that no other process uses, for a listener that is not one of uWebSockets.js.
+   * @throws Error when `port` is taken.
+   */
+  freePort(app: TemplatedApp, host: string, port: number): number {
+    const { LIBUS_LISTEN_EXCLUSIVE_PORT: exclusive } = uWS as unknown as { LIBUS_LISTEN_EXCLUSIVE_PORT: number }
+    const tried = bind(app, host, port, exclusive)
+    const free = uWS.us_socket_local_port(tried)
+    uWS.us_listen_socket_close(tried)
+    return free
+  }
+
+  /**
    * Starts listeners beside those on the same ports, which must be shared. Returns a function that
    * closes the older ones. @throws Error when a port cannot be shared; the older ones stay then.
    */

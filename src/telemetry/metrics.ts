@@ -18,6 +18,7 @@ import {
   LIMIT_NAMES,
   LOSS_REASONS,
   type LossReason,
+  PROXY_HEADERS,
 } from '../contract/reasons.ts'
 import { FixedHistogram } from './histogram.ts'
 import { LiveMetrics } from './live.ts'
@@ -71,6 +72,7 @@ export class Metrics {
   )
   readonly limitRefusals = this.#counter('limit_refusals_total', 'Upgrades that a limit refused', ['limit'])
   readonly adminCalls = this.#counter('admin_calls_total', 'Requests with an admin token', ['result'])
+  readonly proxyHeaders = this.#counter('proxy_headers_total', 'Connections by their PROXY header', ['result'])
   readonly disconnections = this.#counter('disconnections_total', 'Closed sockets by close code', ['door', 'code'])
   readonly #errors = this.#counter('errors_total', 'Faults by kind', ['type'])
   readonly backpressure = this.#counter(
@@ -186,6 +188,7 @@ export class Metrics {
   #beginAtZero(): void {
     for (const reason of GAP_REASONS) this.#gaps.inc({ reason }, 0)
     for (const result of ADMIN_RESULTS) this.adminCalls.inc({ result }, 0)
+    for (const result of PROXY_HEADERS) this.proxyHeaders.inc({ result }, 0)
     for (const limit of LIMIT_NAMES) this.limitRefusals.inc({ limit }, 0)
     for (const type of ERROR_TYPES) this.#errors.inc({ type }, 0)
     for (const stage of ['warning', 'full']) this.backpressure.inc({ stage }, 0)
