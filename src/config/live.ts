@@ -48,6 +48,12 @@ export const liveSettings = group('Live door', {
       '`close`: a refused client is upgraded and closed with 4401 or 4403, codes that a browser shows to the page. ' +
       '`http`: the upgrade is answered with 401 or 403.',
   }),
+  liveStart: oneOf(['view', 'none'])('LIVE_START', {
+    default: 'view',
+    description:
+      '`view`: a socket starts with `connection_established` and the topics of its view. `none`: it gets nothing that ' +
+      'it has not asked for.',
+  }),
   wsAllowedOrigins: list('WS_ALLOWED_ORIGINS', {
     default: undefined,
     description: 'Origins of the live door. Unset: `ALLOWED_ORIGINS`.',

@@ -48,7 +48,7 @@ describe('two environments on one Redis', { skip: withoutRealRedis }, () => {
     const broadcast = `${staging!.http}/api/dashboard/websocket/broadcast?subscription=agents`
     const order = await fetch(broadcast, { ...POST, body: '{"n":3}' })
     assert.equal(((await order.json()) as { clients_reached: number }).clients_reached, 1)
-    await lives[1].find({ type: 'agents_update' })
+    await lives[1].find({ type: 'agent_update' })
     await agent.publish('live:agents', '{"type":"last","data":1}')
     await lives[0].find({ type: 'last' })
     assert.equal(lives[0].frames.length, 2, 'nothing of staging came before')

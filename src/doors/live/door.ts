@@ -34,6 +34,7 @@ type LiveOptions = Pick<
   | 'liveMaxDrops'
   | 'liveCompression'
   | 'liveRefuse'
+  | 'liveStart'
   | 'wsAllowedOrigins'
   | 'wsAuthRequired'
   | 'wsAuthToken'
@@ -111,12 +112,15 @@ export class LiveDoor implements Door, Source {
     const view = viewOf(name)
     if (view === undefined) return refusals['not-found']
     const parameters = new URLSearchParams(query)
-    const list = (parameters.get('subscriptions') ?? '').split(',').filter((each) => each !== '')
-    const { topics, bus } = this.#parts
+    const list = (parameters.get('subscriptions') ?? '').split(',').flatMap((each) => each.trim() || [])
+    const { topics, bus, options } = this.#parts
+    const isSilent = options.liveStart === 'none'
     const { added, unknown, over } =
-      list.length > 0 ? topics.choose(list, [], isTopic) : { added: topics.start(view), unknown: [], over: false }
+      list.length > 0
+        ? topics.choose(list, [], isTopic)
+        : { added: isSilent ? [] : topics.start(view), unknown: [], over: false }
     const onBound = (connection: Connection) => {
-      this.#established(connection, view, [...added].sort(), parameters.get('initialized') === '1')
+      if (!isSilent) this.#established(connection, view, [...added].sort(), parameters.get('initialized') === '1')
       if (over) this.#refuse(connection, 'too-many-subscriptions')
       if (unknown.length > 0) this.#refuse(connection, 'unknown-topic', listed(unknown))
     }

@@ -8,6 +8,7 @@ import type { Metrics } from '../../telemetry/metrics.ts'
 import { LineSampler } from '../../telemetry/sampler.ts'
 import { envelopeFrame } from './envelope.ts'
 import { messageFrame } from './frames.ts'
+import { updateOf } from './topics.ts'
 
 /** A message of a topic, as a frame. */
 export interface Message {
@@ -128,7 +129,7 @@ function ofTopic(topic: string, payload: Buffer): Message | undefined {
   if (members === undefined) return undefined
   const problem = envelopeProblem(topic, payload, members)
   if (problem === 'unusable') return undefined
-  if (problem === 'plain') return toAll(messageFrame({ type: `${topic}_update`, subscription: topic }, payload))
+  if (problem === 'plain') return toAll(messageFrame({ type: updateOf(topic), subscription: topic }, payload))
   return toAll(envelopeFrame(topic, payload, members))
 }
 

@@ -13,7 +13,7 @@ import { MAX_REASON } from './commands.ts'
 import { newCorrelationId, now } from './frames.ts'
 import { typeProblem } from './messages.ts'
 import { socketCounts } from './stats.ts'
-import type { LiveTopics } from './topics.ts'
+import { type LiveTopics, updateOf } from './topics.ts'
 
 /** The settings that `/limits` reports. */
 type PublicLimits = Pick<
@@ -164,14 +164,15 @@ const contract = (): ApiResponse =>
     timestamp: now(),
   })
 
-async function broadcast({ bus, topics, limits }: LiveRouteParts, request: ApiRequest): Promise<ApiResponse> {
+async function broadcast({ bus, topics, limits }: LiveRouteParts, given: ApiRequest): Promise<ApiResponse> {
+  const request = given.body.length === 0 ? { ...given, body: Buffer.from('{}') } : given
   const subscription = request.query.get('subscription') ?? ''
   if (subscription === '') throw new BadRequest('subscription is missing', 'subscription')
   if (!isTopic(subscription) || topics.entryOf(subscription) === undefined) {
     const error = `Invalid subscription: ${subscription}`
     return json('200 OK', { success: false, error, valid_subscriptions: topics.entries, timestamp: now() })
   }
-  const type = request.query.get('message_type') ?? `${subscription}_update`
+  const type = request.query.get('message_type') ?? updateOf(subscription)
   checkJson(request, limits.jsonMaxDepth)
   const problem = typeProblem(type, subscription, () => request.body)
   if (problem !== undefined) throw new BadRequest(`message_type ${problem}`, 'message_type')

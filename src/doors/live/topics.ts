@@ -14,6 +14,12 @@ const START: Readonly<Record<ClientType, readonly string[]>> = {
   system: ['system', 'alerts'],
 }
 
+/** Types that older clients know in the singular. */
+const UPDATES: Readonly<Record<string, string>> = { agents: 'agent_update', tasks: 'task_update' }
+
+/** The type of a frame of this topic whose agent names none. */
+export const updateOf = (topic: string): string => (Object.hasOwn(UPDATES, topic) ? UPDATES[topic]! : `${topic}_update`)
+
 /** The name that clients use for a topic of this door, whose first channel is `live:<name>`. */
 export const nameOf = ({ channels }: Topic): string => topicOf(channels[0]!)
 
