@@ -5,7 +5,7 @@ import { Command } from '../support/cli.ts'
 import { connect as connectClient } from '../support/client.ts'
 import { sample } from '../support/gateway.ts'
 import { freePort } from '../support/ports.ts'
-import { startRealRedis } from '../support/redis.ts'
+import { PATIENT, startRealRedis } from '../support/redis.ts'
 import { eventually, within } from '../support/wait.ts'
 import { numbered } from './account.ts'
 import { type Garbage, garbage } from './garbage.ts'
@@ -46,7 +46,7 @@ export async function attack(seed: number, inputs: number): Promise<Survival> {
   const command = new Command(['serve'], {
     env: { ...ENV, REDIS_URL: redis.url, LISTEN_ADDR: `127.0.0.1:${port}` },
   })
-  const agent = await createClient({ url: redis.url }).connect()
+  const agent = await createClient({ url: redis.url, commandOptions: PATIENT }).connect()
   try {
     const ready = () => fetch(`${http}/ready`).then(({ ok }) => ok)
     await eventually(() => ready().catch(() => false), 'the gateway')

@@ -1,6 +1,7 @@
 import { createClient } from 'redis'
 import { sessionDown, sessionUp } from '../../src/contract/names.ts'
 import type { TestClient } from '../support/client.ts'
+import { PATIENT } from '../support/redis.ts'
 import { eventually, within } from '../support/wait.ts'
 import { accountDown, accountUp, type Interval, numbered, type Published, type Witness } from './account.ts'
 
@@ -157,5 +158,5 @@ const witnessOf = ({ name, client, openedAt, sent }: Socket): Witness => ({
 
 function newAgent(url: string) {
   const socket = { reconnectStrategy: () => 20 }
-  return createClient({ url, disableOfflineQueue: true, socket }).on('error', () => {})
+  return createClient({ url, disableOfflineQueue: true, socket, commandOptions: PATIENT }).on('error', () => {})
 }

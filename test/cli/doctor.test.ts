@@ -38,7 +38,9 @@ describe('wsproxy doctor', () => {
     const lines = stdout.split('\n')
     assert.equal(lines[0], `Redis: ${redis.url} (REDIS_URL)`)
     for (const line of lines) assert.ok(line.length <= 80, line)
-    for (const name of ['native-binary', 'redis', 'redis-pubsub', 'websocket', 'token-store', 'open-files', 'capacity'])
+    // The check of Redis warns when its answer takes 100 ms, as it may on a loaded machine.
+    assert.match(stdout, /^(ok {2}|WARN) {2}redis +[\d.]+ ms {2}\S/m)
+    for (const name of ['native-binary', 'redis-pubsub', 'websocket', 'token-store', 'open-files', 'capacity'])
       assert.match(stdout, new RegExp(`^ok    ${name} +[\\d.]+ ms  \\S`, 'm'))
     assert.match(stdout, /^skip {2}session-token +- {2}no session was given$/m)
     assert.match(stdout, /no gateway runs here/)

@@ -142,7 +142,9 @@ describe('without Redis an upgrade', { skip: withoutRealRedis }, () => {
     await assertServes('after-restart')
   })
 
-  it('refuses an upgrade with 403 when Redis forbids its channel, and serves all others', async () => {
+  it('refuses an upgrade with 403 when Redis forbids its channel, and serves all others', async (t) => {
+    // An upgrade must not run into its timeout before Redis refuses the channel.
+    const patient = await gatewayFor(t, { redis, env: { HANDSHAKE_TIMEOUT: '60s' } })
     await eventually(() => gateway.agent.isReady, 'the agent to be back')
     const acl = (...rules: string[]) => gateway.agent.sendCommand(['ACL', 'SETUSER', 'default', ...rules])
     // With the channels of the gateway itself: Redis cuts a connection that is subscribed to a
@@ -150,12 +152,12 @@ describe('without Redis an upgrade', { skip: withoutRealRedis }, () => {
     await acl('resetchannels', '&session:allowed*', '&wsproxy:*')
     try {
       const token = await gateway.token('forbidden')
-      await assertRefused(gateway, upgradeRequest('/a/ws/forbidden', withToken(token)), REFUSED.forbidden)
+      await assertRefused(patient, upgradeRequest('/a/ws/forbidden', withToken(token)), REFUSED.forbidden)
       // The first refusal has shown that the channels of sessions may be forbidden.
       const next = await gateway.token('forbidden')
-      await assertRefused(gateway, upgradeRequest('/a/ws/forbidden', withToken(next)), REFUSED.forbidden)
+      await assertRefused(patient, upgradeRequest('/a/ws/forbidden', withToken(next)), REFUSED.forbidden)
       assert.equal(await gateway.agent.exists(sessionAuth('forbidden')), 1, 'the second token is not spent')
-      const line = gateway.log.find(({ event }) => event === 'redis-forbids')
+      const line = patient.log.find(({ event }) => event === 'redis-forbids')
       assert.equal(line?.channel, 'session:forbidden:down')
       await assertServes('allowed')
     } finally {

@@ -46,9 +46,11 @@ export class TestClient {
 
   /** Waits for the first `count` frames. @throws when the socket closes before. */
   async take(count: number): Promise<(string | Buffer)[]> {
-    await eventually(
-      () => this.frames.length >= count || this.code !== undefined,
-      `${count} frames (${this.frames.length} came)`,
+    await eventually(() => this.frames.length >= count || this.code !== undefined, `${count} frames`).catch(
+      (error: Error) => {
+        const last = String(this.frames.at(-1)).slice(0, 200)
+        throw new Error(`${error.message}: ${this.frames.length} came, the last one ${last}`)
+      },
     )
     if (this.frames.length < count)
       throw new Error(`closed with ${this.code} after ${this.frames.length} of ${count} frames`)

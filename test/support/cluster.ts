@@ -1,6 +1,6 @@
 import { createCluster } from 'redis'
 import { freePort } from './ports.ts'
-import { type RealRedis, startRealRedis } from './redis.ts'
+import { PATIENT, type RealRedis, startRealRedis } from './redis.ts'
 import { type Scope, stopAtEnd } from './scope.ts'
 import { eventually } from './wait.ts'
 
@@ -16,7 +16,11 @@ export interface TestCluster {
 
 export type ClusterClient = ReturnType<typeof newClient>
 const newClient = (ports: readonly number[]) =>
-  createCluster({ rootNodes: ports.map((port) => ({ url: `redis://127.0.0.1:${port}` })), RESP: 3 })
+  createCluster({
+    rootNodes: ports.map((port) => ({ url: `redis://127.0.0.1:${port}` })),
+    RESP: 3,
+    commandOptions: PATIENT,
+  })
 
 const PRIMARIES = 3
 const SLOTS = 16384

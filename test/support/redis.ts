@@ -27,7 +27,13 @@ export interface RealRedis extends TestRedis {
 }
 
 export type Client = ReturnType<typeof newClient>
-const newClient = (url: string) => createClient({ url })
+
+/**
+ * For every client of node-redis in tests. By default it drops a command that has waited for 5 s to
+ * be sent, so on a loaded machine a test published fewer messages than it expected.
+ */
+export const PATIENT = { timeout: 60_000 }
+const newClient = (url: string) => createClient({ url, commandOptions: PATIENT })
 
 const BINARY = ['redis-server', 'valkey-server'].find((name) => {
   try {

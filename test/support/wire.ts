@@ -85,7 +85,10 @@ export async function untilOpen(gateway: TestGateway, count: number): Promise<vo
 
 /** Publishes to a session's clients without waiting for Redis. */
 export const publish = (gateway: TestGateway, session: string, message: string | Buffer): void =>
-  void gateway.agent.publish(sessionDown(session), message as string).catch(() => {})
+  void gateway.agent.publish(sessionDown(session), message as string).catch((error: Error) => {
+    // A Redis that the test has stopped loses the message. Any other error fails the test.
+    if (gateway.agent.isReady) throw error
+  })
 
 /** The number of Redis connections that are subscribed to a channel. */
 export async function listeners(gateway: TestGateway, channel: string): Promise<number> {
