@@ -83,8 +83,8 @@ const tests = (names, env = {}) => {
     console.error(`no test file has ${names.join(' or ')} in its path`)
     process.exit(2)
   }
-  // Ends a test file that hangs. Not --test-force-exit: with it a file exits before its last results
-  // have passed the pipe, and they are missing from the report (nodejs/node issue 64833).
+  // Ends a test file that hangs. Not --test-force-exit: with it a file exits before its last
+  // results have passed the pipe, and the report lacks them (nodejs/node issue 64833).
   const flags = ['--enable-source-maps', '--test', `--test-timeout=${FILE_TIMEOUT_MS}`, `--test-concurrency=${AT_ONCE}`]
   run(process.execPath, [...flags, ...all], { env })
 }
