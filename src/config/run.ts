@@ -32,6 +32,11 @@ export const runSettings = group('Run door', {
     default: '30s',
     description: 'How often a run is read again without an event, in case Redis lost a notification. 0: never.',
   }),
+  runMaxFields: integer('RUN_MAX_FIELDS', {
+    default: '20000',
+    unit: 'fields',
+    description: 'A hash with more fields is not read, and its run is shown as empty. 0: no limit.',
+  }),
   runRedisMaxRetries: integer('RUN_REDIS_MAX_RETRIES', {
     default: '5',
     unit: 'reads',

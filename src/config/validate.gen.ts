@@ -4,7 +4,7 @@ import type { ValidateFunction } from 'ajv'
 import * as module0 from './kinds.ts'
 
 export const validateSettings: ValidateFunction = validate10;
-const schema11 = {"$id":"settings","type":"object","properties":{"NODE_ENV":{"convert":{"kind":"choice","choices":["production","development","test"]},"default":"development"},"LISTEN_ADDR":{"convert":{"kind":"address"},"default":"127.0.0.1:8080"},"PORT":{"convert":{"kind":"integer","maximum":"65535"}},"HOST":{"convert":{"kind":"string"}},"TLS_CERT":{"convert":{"kind":"string"}},"TLS_KEY":{"convert":{"kind":"string"}},"LANDING_PAGE":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"ADMIN_PORT":{"convert":{"kind":"integer","minimum":"1","maximum":"65535"}},"ADMIN_TOKEN":{"convert":{"kind":"string"}},"FLEET_SECRET":{"convert":{"kind":"string"}},"TRUST_PROXY":{"convert":{"kind":"choice","choices":["none","x-forwarded-for","forwarded","proxy-protocol"]},"default":"none"},"TRUST_PROXY_HOPS":{"convert":{"kind":"integer","minimum":"1","maximum":"32"},"default":"1"},"TRUST_PROXY_CIDR":{"convert":{"kind":"list"},"default":""},"REDIS_URL":{"convert":{"kind":"redisUrl"}},"REDIS_HOST":{"convert":{"kind":"string"}},"REDIS_PORT":{"convert":{"kind":"integer","minimum":"1","maximum":"65535"}},"REDIS_USERNAME":{"convert":{"kind":"string"}},"REDIS_PASSWORD":{"convert":{"kind":"string"}},"REDIS_DB":{"convert":{"kind":"integer"}},"REDIS_TLS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_SENTINELS":{"convert":{"kind":"list"},"default":""},"REDIS_SENTINEL_MASTER":{"convert":{"kind":"string"},"default":"mymaster"},"REDIS_SENTINEL_PASSWORD":{"convert":{"kind":"string"}},"REDIS_CLUSTER_NODES":{"convert":{"kind":"list"},"default":""},"REDIS_KEY_PREFIX":{"convert":{"kind":"string"},"default":""},"REDIS_SHARDED_PUBSUB":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_CANARY_INTERVAL":{"convert":{"kind":"duration"},"default":"2s"},"REDIS_CANARY_TIMEOUT":{"convert":{"kind":"duration","minimum":"100ms"},"default":"6s"},"REDIS_SET_KEYSPACE_EVENTS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"HANDSHAKE_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms"},"default":"5s"},"AUTH_TOKEN_MODE":{"convert":{"kind":"choice","choices":["single-use","reusable"]},"default":"single-use"},"AUTH_RECONNECT_GRACE":{"convert":{"kind":"duration"},"default":"0"},"AUTH_ALLOW_QUERY_TOKEN":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"ALLOWED_ORIGINS":{"convert":{"kind":"list"},"default":""},"REQUIRE_ORIGIN":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"MAX_CONNECTIONS":{"convert":{"kind":"integer","minimum":"1"},"default":"50000"},"RESERVED_CONNECTIONS":{"convert":{"kind":"integer"}},"MAX_CONNECTIONS_PER_IP":{"convert":{"kind":"integer"},"default":"0"},"CONNECT_RATE":{"convert":{"kind":"integer"},"default":"2000"},"CONNECT_RATE_PER_IP":{"convert":{"kind":"integer"},"default":"500"},"REFUSED_RATE_PER_IP":{"convert":{"kind":"integer"},"default":"50"},"REFUSED_OPEN_MAX":{"convert":{"kind":"integer"},"default":"1000"},"MAX_MESSAGE_SIZE":{"convert":{"kind":"size","minimum":"1","maximum":"64MiB"}},"JSON_MAX_DEPTH":{"convert":{"kind":"integer","minimum":"4","maximum":"1000"},"default":"128"},"MAX_BUFFER_SIZE_BYTES":{"convert":{"kind":"size","minimum":"1KiB"},"default":"1MiB"},"MAX_DOWN_MESSAGE_BYTES":{"convert":{"kind":"size","minimum":"1KiB","maximum":"512MiB"},"default":"10MiB"},"MAX_BUFFERED_BYTES":{"convert":{"kind":"size","minimum":"1KiB"}},"UPSTREAM_BUFFER_MESSAGES":{"convert":{"kind":"integer"},"default":"1000"},"UPSTREAM_BUFFER_BYTES":{"convert":{"kind":"size"},"default":"64MiB"},"PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"25s"},"PONG_TIMEOUT":{"convert":{"kind":"duration","minimum":"200ms"},"default":"50s"},"SLOW_CLOSE_GRACE":{"convert":{"kind":"duration"},"default":"5s"},"SHUTDOWN_GRACE_PERIOD":{"convert":{"kind":"duration","minimum":"100ms"},"default":"30s"},"DRAIN_WINDOW":{"convert":{"kind":"duration"},"default":"10s"},"DRAIN_DELAY":{"convert":{"kind":"duration"},"default":"0"},"SESSION_UPSTREAM":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"SESSION_BINARY":{"convert":{"kind":"choice","choices":["refuse","pass"]},"default":"refuse"},"SESSION_FLOW_SIGNAL":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"SESSION_RATE":{"convert":{"kind":"integer"},"default":"1000"},"SESSION_RATE_BURST":{"convert":{"kind":"integer","minimum":"1"},"default":"2000"},"SESSION_BYTE_RATE":{"convert":{"kind":"size"},"default":"8MiB"},"SESSION_IDLE_TIMEOUT":{"convert":{"kind":"duration"},"default":"0"},"STREAM_END_TIMEOUT":{"convert":{"kind":"duration"},"default":"60s"},"RUN_DOOR":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"RUN_PATH":{"convert":{"kind":"string"},"default":"/"},"RUN_AUTH":{"convert":{"kind":"choice","choices":["none","bearer"]},"default":"none"},"RUN_KEY_PREFIX":{"convert":{"kind":"string"},"default":""},"RUN_PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"5s"},"RUN_PONG_TIMEOUT":{"convert":{"kind":"duration","minimum":"200ms"},"default":"65s"},"RUN_RESYNC_INTERVAL":{"convert":{"kind":"duration"},"default":"30s"},"RUN_REDIS_MAX_RETRIES":{"convert":{"kind":"integer"},"default":"5"},"RUN_REDIS_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms"},"default":"500ms"},"RUN_REDIS_RETRY_BASE":{"convert":{"kind":"duration","minimum":"1ms"},"default":"500ms"},"RUN_REDIS_RETRY_MAX":{"convert":{"kind":"duration","minimum":"1ms"},"default":"5s"},"RUN_CHECKLIST_MODULE":{"convert":{"kind":"string"}},"LIVE_TOPICS":{"convert":{"kind":"list"},"default":""},"LIVE_MAX_SUBSCRIPTIONS":{"convert":{"kind":"integer","minimum":"1","maximum":"1000"},"default":"10"},"LIVE_RATE":{"convert":{"kind":"integer"},"default":"20"},"LIVE_RATE_BURST":{"convert":{"kind":"integer","minimum":"1"},"default":"40"},"LIVE_BYTE_RATE":{"convert":{"kind":"size"},"default":"512KiB"},"LIVE_IDLE_TIMEOUT":{"convert":{"kind":"duration"},"default":"600s"},"LIVE_MAX_DROPS":{"convert":{"kind":"integer","minimum":"1"},"default":"5"},"LIVE_COMPRESSION":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"LIVE_REFUSE":{"convert":{"kind":"choice","choices":["close","http"]},"default":"close"},"LIVE_START":{"convert":{"kind":"choice","choices":["view","none"]},"default":"view"},"WS_ALLOWED_ORIGINS":{"convert":{"kind":"list"}},"WS_AUTH_REQUIRED":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"WS_AUTH_TOKEN":{"convert":{"kind":"string"}},"LOG_LEVEL":{"convert":{"kind":"level","choices":["trace","debug","info","warn","error","fatal","silent"]},"default":"info"},"METRICS_ENABLED":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"OTEL_EXPORTER_OTLP_ENDPOINT":{"convert":{"kind":"httpUrl"}},"PREFLIGHT_CHECK_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms","maximum":"2s"},"default":"500ms"},"PREFLIGHT_HTTP_DEPENDENCIES":{"convert":{"kind":"list"},"default":""},"PREFLIGHT_EVENT_TYPES":{"convert":{"kind":"list"},"default":""},"PREFLIGHT_RETENTION":{"convert":{"kind":"duration","minimum":"1h","maximum":"366d"},"default":"30d"},"PREFLIGHT_EXPECTED_RATE":{"convert":{"kind":"size"},"default":"16MiB"},"PREFLIGHT_CHECKS_FOLDER":{"convert":{"kind":"string"}},"SENTRY_DSN":{"convert":{"kind":"string"}}}};
+const schema11 = {"$id":"settings","type":"object","properties":{"NODE_ENV":{"convert":{"kind":"choice","choices":["production","development","test"]},"default":"development"},"LISTEN_ADDR":{"convert":{"kind":"address"},"default":"127.0.0.1:8080"},"PORT":{"convert":{"kind":"integer","maximum":"65535"}},"HOST":{"convert":{"kind":"string"}},"TLS_CERT":{"convert":{"kind":"string"}},"TLS_KEY":{"convert":{"kind":"string"}},"LANDING_PAGE":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"ADMIN_PORT":{"convert":{"kind":"integer","minimum":"1","maximum":"65535"}},"ADMIN_TOKEN":{"convert":{"kind":"string"}},"FLEET_SECRET":{"convert":{"kind":"string"}},"TRUST_PROXY":{"convert":{"kind":"choice","choices":["none","x-forwarded-for","forwarded","proxy-protocol"]},"default":"none"},"TRUST_PROXY_HOPS":{"convert":{"kind":"integer","minimum":"1","maximum":"32"},"default":"1"},"TRUST_PROXY_CIDR":{"convert":{"kind":"list"},"default":""},"REDIS_URL":{"convert":{"kind":"redisUrl"}},"REDIS_HOST":{"convert":{"kind":"string"}},"REDIS_PORT":{"convert":{"kind":"integer","minimum":"1","maximum":"65535"}},"REDIS_USERNAME":{"convert":{"kind":"string"}},"REDIS_PASSWORD":{"convert":{"kind":"string"}},"REDIS_DB":{"convert":{"kind":"integer"}},"REDIS_TLS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_SENTINELS":{"convert":{"kind":"list"},"default":""},"REDIS_SENTINEL_MASTER":{"convert":{"kind":"string"},"default":"mymaster"},"REDIS_SENTINEL_PASSWORD":{"convert":{"kind":"string"}},"REDIS_CLUSTER_NODES":{"convert":{"kind":"list"},"default":""},"REDIS_KEY_PREFIX":{"convert":{"kind":"string"},"default":""},"REDIS_SHARDED_PUBSUB":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_CANARY_INTERVAL":{"convert":{"kind":"duration"},"default":"2s"},"REDIS_CANARY_TIMEOUT":{"convert":{"kind":"duration","minimum":"100ms"},"default":"6s"},"REDIS_SET_KEYSPACE_EVENTS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"HANDSHAKE_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms"},"default":"5s"},"AUTH_TOKEN_MODE":{"convert":{"kind":"choice","choices":["single-use","reusable"]},"default":"single-use"},"AUTH_RECONNECT_GRACE":{"convert":{"kind":"duration"},"default":"0"},"AUTH_ALLOW_QUERY_TOKEN":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"ALLOWED_ORIGINS":{"convert":{"kind":"list"},"default":""},"REQUIRE_ORIGIN":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"MAX_CONNECTIONS":{"convert":{"kind":"integer","minimum":"1"},"default":"50000"},"RESERVED_CONNECTIONS":{"convert":{"kind":"integer"}},"MAX_CONNECTIONS_PER_IP":{"convert":{"kind":"integer"},"default":"0"},"CONNECT_RATE":{"convert":{"kind":"integer"},"default":"2000"},"CONNECT_RATE_PER_IP":{"convert":{"kind":"integer"},"default":"500"},"REFUSED_RATE_PER_IP":{"convert":{"kind":"integer"},"default":"50"},"REFUSED_OPEN_MAX":{"convert":{"kind":"integer"},"default":"1000"},"MAX_MESSAGE_SIZE":{"convert":{"kind":"size","minimum":"1","maximum":"64MiB"}},"JSON_MAX_DEPTH":{"convert":{"kind":"integer","minimum":"4","maximum":"1000"},"default":"128"},"MAX_BUFFER_SIZE_BYTES":{"convert":{"kind":"size","minimum":"1KiB"},"default":"1MiB"},"MAX_DOWN_MESSAGE_BYTES":{"convert":{"kind":"size","minimum":"1KiB","maximum":"512MiB"},"default":"10MiB"},"MAX_BUFFERED_BYTES":{"convert":{"kind":"size","minimum":"1KiB"}},"UPSTREAM_BUFFER_MESSAGES":{"convert":{"kind":"integer"},"default":"1000"},"UPSTREAM_BUFFER_BYTES":{"convert":{"kind":"size"},"default":"64MiB"},"PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"25s"},"PONG_TIMEOUT":{"convert":{"kind":"duration","minimum":"200ms"},"default":"50s"},"SLOW_CLOSE_GRACE":{"convert":{"kind":"duration"},"default":"5s"},"SHUTDOWN_GRACE_PERIOD":{"convert":{"kind":"duration","minimum":"100ms"},"default":"30s"},"DRAIN_WINDOW":{"convert":{"kind":"duration"},"default":"10s"},"DRAIN_DELAY":{"convert":{"kind":"duration"},"default":"0"},"SESSION_UPSTREAM":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"SESSION_BINARY":{"convert":{"kind":"choice","choices":["refuse","pass"]},"default":"refuse"},"SESSION_FLOW_SIGNAL":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"SESSION_RATE":{"convert":{"kind":"integer"},"default":"1000"},"SESSION_RATE_BURST":{"convert":{"kind":"integer","minimum":"1"},"default":"2000"},"SESSION_BYTE_RATE":{"convert":{"kind":"size"},"default":"8MiB"},"SESSION_IDLE_TIMEOUT":{"convert":{"kind":"duration"},"default":"0"},"STREAM_END_TIMEOUT":{"convert":{"kind":"duration"},"default":"60s"},"RUN_DOOR":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"RUN_PATH":{"convert":{"kind":"string"},"default":"/"},"RUN_AUTH":{"convert":{"kind":"choice","choices":["none","bearer"]},"default":"none"},"RUN_KEY_PREFIX":{"convert":{"kind":"string"},"default":""},"RUN_PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"5s"},"RUN_PONG_TIMEOUT":{"convert":{"kind":"duration","minimum":"200ms"},"default":"65s"},"RUN_RESYNC_INTERVAL":{"convert":{"kind":"duration"},"default":"30s"},"RUN_MAX_FIELDS":{"convert":{"kind":"integer"},"default":"20000"},"RUN_REDIS_MAX_RETRIES":{"convert":{"kind":"integer"},"default":"5"},"RUN_REDIS_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms"},"default":"500ms"},"RUN_REDIS_RETRY_BASE":{"convert":{"kind":"duration","minimum":"1ms"},"default":"500ms"},"RUN_REDIS_RETRY_MAX":{"convert":{"kind":"duration","minimum":"1ms"},"default":"5s"},"RUN_CHECKLIST_MODULE":{"convert":{"kind":"string"}},"LIVE_TOPICS":{"convert":{"kind":"list"},"default":""},"LIVE_MAX_SUBSCRIPTIONS":{"convert":{"kind":"integer","minimum":"1","maximum":"1000"},"default":"10"},"LIVE_RATE":{"convert":{"kind":"integer"},"default":"20"},"LIVE_RATE_BURST":{"convert":{"kind":"integer","minimum":"1"},"default":"40"},"LIVE_BYTE_RATE":{"convert":{"kind":"size"},"default":"512KiB"},"LIVE_IDLE_TIMEOUT":{"convert":{"kind":"duration"},"default":"600s"},"LIVE_MAX_DROPS":{"convert":{"kind":"integer","minimum":"1"},"default":"5"},"LIVE_COMPRESSION":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"LIVE_REFUSE":{"convert":{"kind":"choice","choices":["close","http"]},"default":"close"},"LIVE_START":{"convert":{"kind":"choice","choices":["view","none"]},"default":"view"},"WS_ALLOWED_ORIGINS":{"convert":{"kind":"list"}},"WS_AUTH_REQUIRED":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"WS_AUTH_TOKEN":{"convert":{"kind":"string"}},"LOG_LEVEL":{"convert":{"kind":"level","choices":["trace","debug","info","warn","error","fatal","silent"]},"default":"info"},"METRICS_ENABLED":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"OTEL_EXPORTER_OTLP_ENDPOINT":{"convert":{"kind":"httpUrl"}},"PREFLIGHT_CHECK_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms","maximum":"2s"},"default":"500ms"},"PREFLIGHT_HTTP_DEPENDENCIES":{"convert":{"kind":"list"},"default":""},"PREFLIGHT_EVENT_TYPES":{"convert":{"kind":"list"},"default":""},"PREFLIGHT_RETENTION":{"convert":{"kind":"duration","minimum":"1h","maximum":"366d"},"default":"30d"},"PREFLIGHT_EXPECTED_RATE":{"convert":{"kind":"size"},"default":"16MiB"},"PREFLIGHT_CHECKS_FOLDER":{"convert":{"kind":"string"}},"SENTRY_DSN":{"convert":{"kind":"string"}}}};
 const func2 = module0.convert;
 
 function validate10(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
@@ -170,6 +170,9 @@ data.RUN_PONG_TIMEOUT = "65s";
 }
 if(data.RUN_RESYNC_INTERVAL === undefined){
 data.RUN_RESYNC_INTERVAL = "30s";
+}
+if(data.RUN_MAX_FIELDS === undefined){
+data.RUN_MAX_FIELDS = "20000";
 }
 if(data.RUN_REDIS_MAX_RETRIES === undefined){
 data.RUN_REDIS_MAX_RETRIES = "5";
@@ -1251,9 +1254,9 @@ errors++;
 else {
 data["RUN_RESYNC_INTERVAL"] = result69.value;
 }
-const result70 = func2(data.RUN_REDIS_MAX_RETRIES, schema11.properties.RUN_REDIS_MAX_RETRIES.convert);
+const result70 = func2(data.RUN_MAX_FIELDS, schema11.properties.RUN_MAX_FIELDS.convert);
 if(result70.problem !== undefined){
-const err70 = {instancePath:instancePath+"/RUN_REDIS_MAX_RETRIES",schemaPath:"#/properties/RUN_REDIS_MAX_RETRIES/convert",keyword:"convert",params:{},message:result70.problem};
+const err70 = {instancePath:instancePath+"/RUN_MAX_FIELDS",schemaPath:"#/properties/RUN_MAX_FIELDS/convert",keyword:"convert",params:{},message:result70.problem};
 if(vErrors === null){
 vErrors = [err70];
 }
@@ -1263,11 +1266,11 @@ vErrors.push(err70);
 errors++;
 }
 else {
-data["RUN_REDIS_MAX_RETRIES"] = result70.value;
+data["RUN_MAX_FIELDS"] = result70.value;
 }
-const result71 = func2(data.RUN_REDIS_TIMEOUT, schema11.properties.RUN_REDIS_TIMEOUT.convert);
+const result71 = func2(data.RUN_REDIS_MAX_RETRIES, schema11.properties.RUN_REDIS_MAX_RETRIES.convert);
 if(result71.problem !== undefined){
-const err71 = {instancePath:instancePath+"/RUN_REDIS_TIMEOUT",schemaPath:"#/properties/RUN_REDIS_TIMEOUT/convert",keyword:"convert",params:{},message:result71.problem};
+const err71 = {instancePath:instancePath+"/RUN_REDIS_MAX_RETRIES",schemaPath:"#/properties/RUN_REDIS_MAX_RETRIES/convert",keyword:"convert",params:{},message:result71.problem};
 if(vErrors === null){
 vErrors = [err71];
 }
@@ -1277,11 +1280,11 @@ vErrors.push(err71);
 errors++;
 }
 else {
-data["RUN_REDIS_TIMEOUT"] = result71.value;
+data["RUN_REDIS_MAX_RETRIES"] = result71.value;
 }
-const result72 = func2(data.RUN_REDIS_RETRY_BASE, schema11.properties.RUN_REDIS_RETRY_BASE.convert);
+const result72 = func2(data.RUN_REDIS_TIMEOUT, schema11.properties.RUN_REDIS_TIMEOUT.convert);
 if(result72.problem !== undefined){
-const err72 = {instancePath:instancePath+"/RUN_REDIS_RETRY_BASE",schemaPath:"#/properties/RUN_REDIS_RETRY_BASE/convert",keyword:"convert",params:{},message:result72.problem};
+const err72 = {instancePath:instancePath+"/RUN_REDIS_TIMEOUT",schemaPath:"#/properties/RUN_REDIS_TIMEOUT/convert",keyword:"convert",params:{},message:result72.problem};
 if(vErrors === null){
 vErrors = [err72];
 }
@@ -1291,11 +1294,11 @@ vErrors.push(err72);
 errors++;
 }
 else {
-data["RUN_REDIS_RETRY_BASE"] = result72.value;
+data["RUN_REDIS_TIMEOUT"] = result72.value;
 }
-const result73 = func2(data.RUN_REDIS_RETRY_MAX, schema11.properties.RUN_REDIS_RETRY_MAX.convert);
+const result73 = func2(data.RUN_REDIS_RETRY_BASE, schema11.properties.RUN_REDIS_RETRY_BASE.convert);
 if(result73.problem !== undefined){
-const err73 = {instancePath:instancePath+"/RUN_REDIS_RETRY_MAX",schemaPath:"#/properties/RUN_REDIS_RETRY_MAX/convert",keyword:"convert",params:{},message:result73.problem};
+const err73 = {instancePath:instancePath+"/RUN_REDIS_RETRY_BASE",schemaPath:"#/properties/RUN_REDIS_RETRY_BASE/convert",keyword:"convert",params:{},message:result73.problem};
 if(vErrors === null){
 vErrors = [err73];
 }
@@ -1305,12 +1308,11 @@ vErrors.push(err73);
 errors++;
 }
 else {
-data["RUN_REDIS_RETRY_MAX"] = result73.value;
+data["RUN_REDIS_RETRY_BASE"] = result73.value;
 }
-if(data.RUN_CHECKLIST_MODULE !== undefined){
-const result74 = func2(data.RUN_CHECKLIST_MODULE, schema11.properties.RUN_CHECKLIST_MODULE.convert);
+const result74 = func2(data.RUN_REDIS_RETRY_MAX, schema11.properties.RUN_REDIS_RETRY_MAX.convert);
 if(result74.problem !== undefined){
-const err74 = {instancePath:instancePath+"/RUN_CHECKLIST_MODULE",schemaPath:"#/properties/RUN_CHECKLIST_MODULE/convert",keyword:"convert",params:{},message:result74.problem};
+const err74 = {instancePath:instancePath+"/RUN_REDIS_RETRY_MAX",schemaPath:"#/properties/RUN_REDIS_RETRY_MAX/convert",keyword:"convert",params:{},message:result74.problem};
 if(vErrors === null){
 vErrors = [err74];
 }
@@ -1320,12 +1322,12 @@ vErrors.push(err74);
 errors++;
 }
 else {
-data["RUN_CHECKLIST_MODULE"] = result74.value;
+data["RUN_REDIS_RETRY_MAX"] = result74.value;
 }
-}
-const result75 = func2(data.LIVE_TOPICS, schema11.properties.LIVE_TOPICS.convert);
+if(data.RUN_CHECKLIST_MODULE !== undefined){
+const result75 = func2(data.RUN_CHECKLIST_MODULE, schema11.properties.RUN_CHECKLIST_MODULE.convert);
 if(result75.problem !== undefined){
-const err75 = {instancePath:instancePath+"/LIVE_TOPICS",schemaPath:"#/properties/LIVE_TOPICS/convert",keyword:"convert",params:{},message:result75.problem};
+const err75 = {instancePath:instancePath+"/RUN_CHECKLIST_MODULE",schemaPath:"#/properties/RUN_CHECKLIST_MODULE/convert",keyword:"convert",params:{},message:result75.problem};
 if(vErrors === null){
 vErrors = [err75];
 }
@@ -1335,11 +1337,12 @@ vErrors.push(err75);
 errors++;
 }
 else {
-data["LIVE_TOPICS"] = result75.value;
+data["RUN_CHECKLIST_MODULE"] = result75.value;
 }
-const result76 = func2(data.LIVE_MAX_SUBSCRIPTIONS, schema11.properties.LIVE_MAX_SUBSCRIPTIONS.convert);
+}
+const result76 = func2(data.LIVE_TOPICS, schema11.properties.LIVE_TOPICS.convert);
 if(result76.problem !== undefined){
-const err76 = {instancePath:instancePath+"/LIVE_MAX_SUBSCRIPTIONS",schemaPath:"#/properties/LIVE_MAX_SUBSCRIPTIONS/convert",keyword:"convert",params:{},message:result76.problem};
+const err76 = {instancePath:instancePath+"/LIVE_TOPICS",schemaPath:"#/properties/LIVE_TOPICS/convert",keyword:"convert",params:{},message:result76.problem};
 if(vErrors === null){
 vErrors = [err76];
 }
@@ -1349,11 +1352,11 @@ vErrors.push(err76);
 errors++;
 }
 else {
-data["LIVE_MAX_SUBSCRIPTIONS"] = result76.value;
+data["LIVE_TOPICS"] = result76.value;
 }
-const result77 = func2(data.LIVE_RATE, schema11.properties.LIVE_RATE.convert);
+const result77 = func2(data.LIVE_MAX_SUBSCRIPTIONS, schema11.properties.LIVE_MAX_SUBSCRIPTIONS.convert);
 if(result77.problem !== undefined){
-const err77 = {instancePath:instancePath+"/LIVE_RATE",schemaPath:"#/properties/LIVE_RATE/convert",keyword:"convert",params:{},message:result77.problem};
+const err77 = {instancePath:instancePath+"/LIVE_MAX_SUBSCRIPTIONS",schemaPath:"#/properties/LIVE_MAX_SUBSCRIPTIONS/convert",keyword:"convert",params:{},message:result77.problem};
 if(vErrors === null){
 vErrors = [err77];
 }
@@ -1363,11 +1366,11 @@ vErrors.push(err77);
 errors++;
 }
 else {
-data["LIVE_RATE"] = result77.value;
+data["LIVE_MAX_SUBSCRIPTIONS"] = result77.value;
 }
-const result78 = func2(data.LIVE_RATE_BURST, schema11.properties.LIVE_RATE_BURST.convert);
+const result78 = func2(data.LIVE_RATE, schema11.properties.LIVE_RATE.convert);
 if(result78.problem !== undefined){
-const err78 = {instancePath:instancePath+"/LIVE_RATE_BURST",schemaPath:"#/properties/LIVE_RATE_BURST/convert",keyword:"convert",params:{},message:result78.problem};
+const err78 = {instancePath:instancePath+"/LIVE_RATE",schemaPath:"#/properties/LIVE_RATE/convert",keyword:"convert",params:{},message:result78.problem};
 if(vErrors === null){
 vErrors = [err78];
 }
@@ -1377,11 +1380,11 @@ vErrors.push(err78);
 errors++;
 }
 else {
-data["LIVE_RATE_BURST"] = result78.value;
+data["LIVE_RATE"] = result78.value;
 }
-const result79 = func2(data.LIVE_BYTE_RATE, schema11.properties.LIVE_BYTE_RATE.convert);
+const result79 = func2(data.LIVE_RATE_BURST, schema11.properties.LIVE_RATE_BURST.convert);
 if(result79.problem !== undefined){
-const err79 = {instancePath:instancePath+"/LIVE_BYTE_RATE",schemaPath:"#/properties/LIVE_BYTE_RATE/convert",keyword:"convert",params:{},message:result79.problem};
+const err79 = {instancePath:instancePath+"/LIVE_RATE_BURST",schemaPath:"#/properties/LIVE_RATE_BURST/convert",keyword:"convert",params:{},message:result79.problem};
 if(vErrors === null){
 vErrors = [err79];
 }
@@ -1391,11 +1394,11 @@ vErrors.push(err79);
 errors++;
 }
 else {
-data["LIVE_BYTE_RATE"] = result79.value;
+data["LIVE_RATE_BURST"] = result79.value;
 }
-const result80 = func2(data.LIVE_IDLE_TIMEOUT, schema11.properties.LIVE_IDLE_TIMEOUT.convert);
+const result80 = func2(data.LIVE_BYTE_RATE, schema11.properties.LIVE_BYTE_RATE.convert);
 if(result80.problem !== undefined){
-const err80 = {instancePath:instancePath+"/LIVE_IDLE_TIMEOUT",schemaPath:"#/properties/LIVE_IDLE_TIMEOUT/convert",keyword:"convert",params:{},message:result80.problem};
+const err80 = {instancePath:instancePath+"/LIVE_BYTE_RATE",schemaPath:"#/properties/LIVE_BYTE_RATE/convert",keyword:"convert",params:{},message:result80.problem};
 if(vErrors === null){
 vErrors = [err80];
 }
@@ -1405,11 +1408,11 @@ vErrors.push(err80);
 errors++;
 }
 else {
-data["LIVE_IDLE_TIMEOUT"] = result80.value;
+data["LIVE_BYTE_RATE"] = result80.value;
 }
-const result81 = func2(data.LIVE_MAX_DROPS, schema11.properties.LIVE_MAX_DROPS.convert);
+const result81 = func2(data.LIVE_IDLE_TIMEOUT, schema11.properties.LIVE_IDLE_TIMEOUT.convert);
 if(result81.problem !== undefined){
-const err81 = {instancePath:instancePath+"/LIVE_MAX_DROPS",schemaPath:"#/properties/LIVE_MAX_DROPS/convert",keyword:"convert",params:{},message:result81.problem};
+const err81 = {instancePath:instancePath+"/LIVE_IDLE_TIMEOUT",schemaPath:"#/properties/LIVE_IDLE_TIMEOUT/convert",keyword:"convert",params:{},message:result81.problem};
 if(vErrors === null){
 vErrors = [err81];
 }
@@ -1419,11 +1422,11 @@ vErrors.push(err81);
 errors++;
 }
 else {
-data["LIVE_MAX_DROPS"] = result81.value;
+data["LIVE_IDLE_TIMEOUT"] = result81.value;
 }
-const result82 = func2(data.LIVE_COMPRESSION, schema11.properties.LIVE_COMPRESSION.convert);
+const result82 = func2(data.LIVE_MAX_DROPS, schema11.properties.LIVE_MAX_DROPS.convert);
 if(result82.problem !== undefined){
-const err82 = {instancePath:instancePath+"/LIVE_COMPRESSION",schemaPath:"#/properties/LIVE_COMPRESSION/convert",keyword:"convert",params:{},message:result82.problem};
+const err82 = {instancePath:instancePath+"/LIVE_MAX_DROPS",schemaPath:"#/properties/LIVE_MAX_DROPS/convert",keyword:"convert",params:{},message:result82.problem};
 if(vErrors === null){
 vErrors = [err82];
 }
@@ -1433,11 +1436,11 @@ vErrors.push(err82);
 errors++;
 }
 else {
-data["LIVE_COMPRESSION"] = result82.value;
+data["LIVE_MAX_DROPS"] = result82.value;
 }
-const result83 = func2(data.LIVE_REFUSE, schema11.properties.LIVE_REFUSE.convert);
+const result83 = func2(data.LIVE_COMPRESSION, schema11.properties.LIVE_COMPRESSION.convert);
 if(result83.problem !== undefined){
-const err83 = {instancePath:instancePath+"/LIVE_REFUSE",schemaPath:"#/properties/LIVE_REFUSE/convert",keyword:"convert",params:{},message:result83.problem};
+const err83 = {instancePath:instancePath+"/LIVE_COMPRESSION",schemaPath:"#/properties/LIVE_COMPRESSION/convert",keyword:"convert",params:{},message:result83.problem};
 if(vErrors === null){
 vErrors = [err83];
 }
@@ -1447,11 +1450,11 @@ vErrors.push(err83);
 errors++;
 }
 else {
-data["LIVE_REFUSE"] = result83.value;
+data["LIVE_COMPRESSION"] = result83.value;
 }
-const result84 = func2(data.LIVE_START, schema11.properties.LIVE_START.convert);
+const result84 = func2(data.LIVE_REFUSE, schema11.properties.LIVE_REFUSE.convert);
 if(result84.problem !== undefined){
-const err84 = {instancePath:instancePath+"/LIVE_START",schemaPath:"#/properties/LIVE_START/convert",keyword:"convert",params:{},message:result84.problem};
+const err84 = {instancePath:instancePath+"/LIVE_REFUSE",schemaPath:"#/properties/LIVE_REFUSE/convert",keyword:"convert",params:{},message:result84.problem};
 if(vErrors === null){
 vErrors = [err84];
 }
@@ -1461,12 +1464,11 @@ vErrors.push(err84);
 errors++;
 }
 else {
-data["LIVE_START"] = result84.value;
+data["LIVE_REFUSE"] = result84.value;
 }
-if(data.WS_ALLOWED_ORIGINS !== undefined){
-const result85 = func2(data.WS_ALLOWED_ORIGINS, schema11.properties.WS_ALLOWED_ORIGINS.convert);
+const result85 = func2(data.LIVE_START, schema11.properties.LIVE_START.convert);
 if(result85.problem !== undefined){
-const err85 = {instancePath:instancePath+"/WS_ALLOWED_ORIGINS",schemaPath:"#/properties/WS_ALLOWED_ORIGINS/convert",keyword:"convert",params:{},message:result85.problem};
+const err85 = {instancePath:instancePath+"/LIVE_START",schemaPath:"#/properties/LIVE_START/convert",keyword:"convert",params:{},message:result85.problem};
 if(vErrors === null){
 vErrors = [err85];
 }
@@ -1476,12 +1478,12 @@ vErrors.push(err85);
 errors++;
 }
 else {
-data["WS_ALLOWED_ORIGINS"] = result85.value;
+data["LIVE_START"] = result85.value;
 }
-}
-const result86 = func2(data.WS_AUTH_REQUIRED, schema11.properties.WS_AUTH_REQUIRED.convert);
+if(data.WS_ALLOWED_ORIGINS !== undefined){
+const result86 = func2(data.WS_ALLOWED_ORIGINS, schema11.properties.WS_ALLOWED_ORIGINS.convert);
 if(result86.problem !== undefined){
-const err86 = {instancePath:instancePath+"/WS_AUTH_REQUIRED",schemaPath:"#/properties/WS_AUTH_REQUIRED/convert",keyword:"convert",params:{},message:result86.problem};
+const err86 = {instancePath:instancePath+"/WS_ALLOWED_ORIGINS",schemaPath:"#/properties/WS_ALLOWED_ORIGINS/convert",keyword:"convert",params:{},message:result86.problem};
 if(vErrors === null){
 vErrors = [err86];
 }
@@ -1491,12 +1493,12 @@ vErrors.push(err86);
 errors++;
 }
 else {
-data["WS_AUTH_REQUIRED"] = result86.value;
+data["WS_ALLOWED_ORIGINS"] = result86.value;
 }
-if(data.WS_AUTH_TOKEN !== undefined){
-const result87 = func2(data.WS_AUTH_TOKEN, schema11.properties.WS_AUTH_TOKEN.convert);
+}
+const result87 = func2(data.WS_AUTH_REQUIRED, schema11.properties.WS_AUTH_REQUIRED.convert);
 if(result87.problem !== undefined){
-const err87 = {instancePath:instancePath+"/WS_AUTH_TOKEN",schemaPath:"#/properties/WS_AUTH_TOKEN/convert",keyword:"convert",params:{},message:result87.problem};
+const err87 = {instancePath:instancePath+"/WS_AUTH_REQUIRED",schemaPath:"#/properties/WS_AUTH_REQUIRED/convert",keyword:"convert",params:{},message:result87.problem};
 if(vErrors === null){
 vErrors = [err87];
 }
@@ -1506,12 +1508,12 @@ vErrors.push(err87);
 errors++;
 }
 else {
-data["WS_AUTH_TOKEN"] = result87.value;
+data["WS_AUTH_REQUIRED"] = result87.value;
 }
-}
-const result88 = func2(data.LOG_LEVEL, schema11.properties.LOG_LEVEL.convert);
+if(data.WS_AUTH_TOKEN !== undefined){
+const result88 = func2(data.WS_AUTH_TOKEN, schema11.properties.WS_AUTH_TOKEN.convert);
 if(result88.problem !== undefined){
-const err88 = {instancePath:instancePath+"/LOG_LEVEL",schemaPath:"#/properties/LOG_LEVEL/convert",keyword:"convert",params:{},message:result88.problem};
+const err88 = {instancePath:instancePath+"/WS_AUTH_TOKEN",schemaPath:"#/properties/WS_AUTH_TOKEN/convert",keyword:"convert",params:{},message:result88.problem};
 if(vErrors === null){
 vErrors = [err88];
 }
@@ -1521,11 +1523,12 @@ vErrors.push(err88);
 errors++;
 }
 else {
-data["LOG_LEVEL"] = result88.value;
+data["WS_AUTH_TOKEN"] = result88.value;
 }
-const result89 = func2(data.METRICS_ENABLED, schema11.properties.METRICS_ENABLED.convert);
+}
+const result89 = func2(data.LOG_LEVEL, schema11.properties.LOG_LEVEL.convert);
 if(result89.problem !== undefined){
-const err89 = {instancePath:instancePath+"/METRICS_ENABLED",schemaPath:"#/properties/METRICS_ENABLED/convert",keyword:"convert",params:{},message:result89.problem};
+const err89 = {instancePath:instancePath+"/LOG_LEVEL",schemaPath:"#/properties/LOG_LEVEL/convert",keyword:"convert",params:{},message:result89.problem};
 if(vErrors === null){
 vErrors = [err89];
 }
@@ -1535,12 +1538,11 @@ vErrors.push(err89);
 errors++;
 }
 else {
-data["METRICS_ENABLED"] = result89.value;
+data["LOG_LEVEL"] = result89.value;
 }
-if(data.OTEL_EXPORTER_OTLP_ENDPOINT !== undefined){
-const result90 = func2(data.OTEL_EXPORTER_OTLP_ENDPOINT, schema11.properties.OTEL_EXPORTER_OTLP_ENDPOINT.convert);
+const result90 = func2(data.METRICS_ENABLED, schema11.properties.METRICS_ENABLED.convert);
 if(result90.problem !== undefined){
-const err90 = {instancePath:instancePath+"/OTEL_EXPORTER_OTLP_ENDPOINT",schemaPath:"#/properties/OTEL_EXPORTER_OTLP_ENDPOINT/convert",keyword:"convert",params:{},message:result90.problem};
+const err90 = {instancePath:instancePath+"/METRICS_ENABLED",schemaPath:"#/properties/METRICS_ENABLED/convert",keyword:"convert",params:{},message:result90.problem};
 if(vErrors === null){
 vErrors = [err90];
 }
@@ -1550,12 +1552,12 @@ vErrors.push(err90);
 errors++;
 }
 else {
-data["OTEL_EXPORTER_OTLP_ENDPOINT"] = result90.value;
+data["METRICS_ENABLED"] = result90.value;
 }
-}
-const result91 = func2(data.PREFLIGHT_CHECK_TIMEOUT, schema11.properties.PREFLIGHT_CHECK_TIMEOUT.convert);
+if(data.OTEL_EXPORTER_OTLP_ENDPOINT !== undefined){
+const result91 = func2(data.OTEL_EXPORTER_OTLP_ENDPOINT, schema11.properties.OTEL_EXPORTER_OTLP_ENDPOINT.convert);
 if(result91.problem !== undefined){
-const err91 = {instancePath:instancePath+"/PREFLIGHT_CHECK_TIMEOUT",schemaPath:"#/properties/PREFLIGHT_CHECK_TIMEOUT/convert",keyword:"convert",params:{},message:result91.problem};
+const err91 = {instancePath:instancePath+"/OTEL_EXPORTER_OTLP_ENDPOINT",schemaPath:"#/properties/OTEL_EXPORTER_OTLP_ENDPOINT/convert",keyword:"convert",params:{},message:result91.problem};
 if(vErrors === null){
 vErrors = [err91];
 }
@@ -1565,11 +1567,12 @@ vErrors.push(err91);
 errors++;
 }
 else {
-data["PREFLIGHT_CHECK_TIMEOUT"] = result91.value;
+data["OTEL_EXPORTER_OTLP_ENDPOINT"] = result91.value;
 }
-const result92 = func2(data.PREFLIGHT_HTTP_DEPENDENCIES, schema11.properties.PREFLIGHT_HTTP_DEPENDENCIES.convert);
+}
+const result92 = func2(data.PREFLIGHT_CHECK_TIMEOUT, schema11.properties.PREFLIGHT_CHECK_TIMEOUT.convert);
 if(result92.problem !== undefined){
-const err92 = {instancePath:instancePath+"/PREFLIGHT_HTTP_DEPENDENCIES",schemaPath:"#/properties/PREFLIGHT_HTTP_DEPENDENCIES/convert",keyword:"convert",params:{},message:result92.problem};
+const err92 = {instancePath:instancePath+"/PREFLIGHT_CHECK_TIMEOUT",schemaPath:"#/properties/PREFLIGHT_CHECK_TIMEOUT/convert",keyword:"convert",params:{},message:result92.problem};
 if(vErrors === null){
 vErrors = [err92];
 }
@@ -1579,11 +1582,11 @@ vErrors.push(err92);
 errors++;
 }
 else {
-data["PREFLIGHT_HTTP_DEPENDENCIES"] = result92.value;
+data["PREFLIGHT_CHECK_TIMEOUT"] = result92.value;
 }
-const result93 = func2(data.PREFLIGHT_EVENT_TYPES, schema11.properties.PREFLIGHT_EVENT_TYPES.convert);
+const result93 = func2(data.PREFLIGHT_HTTP_DEPENDENCIES, schema11.properties.PREFLIGHT_HTTP_DEPENDENCIES.convert);
 if(result93.problem !== undefined){
-const err93 = {instancePath:instancePath+"/PREFLIGHT_EVENT_TYPES",schemaPath:"#/properties/PREFLIGHT_EVENT_TYPES/convert",keyword:"convert",params:{},message:result93.problem};
+const err93 = {instancePath:instancePath+"/PREFLIGHT_HTTP_DEPENDENCIES",schemaPath:"#/properties/PREFLIGHT_HTTP_DEPENDENCIES/convert",keyword:"convert",params:{},message:result93.problem};
 if(vErrors === null){
 vErrors = [err93];
 }
@@ -1593,11 +1596,11 @@ vErrors.push(err93);
 errors++;
 }
 else {
-data["PREFLIGHT_EVENT_TYPES"] = result93.value;
+data["PREFLIGHT_HTTP_DEPENDENCIES"] = result93.value;
 }
-const result94 = func2(data.PREFLIGHT_RETENTION, schema11.properties.PREFLIGHT_RETENTION.convert);
+const result94 = func2(data.PREFLIGHT_EVENT_TYPES, schema11.properties.PREFLIGHT_EVENT_TYPES.convert);
 if(result94.problem !== undefined){
-const err94 = {instancePath:instancePath+"/PREFLIGHT_RETENTION",schemaPath:"#/properties/PREFLIGHT_RETENTION/convert",keyword:"convert",params:{},message:result94.problem};
+const err94 = {instancePath:instancePath+"/PREFLIGHT_EVENT_TYPES",schemaPath:"#/properties/PREFLIGHT_EVENT_TYPES/convert",keyword:"convert",params:{},message:result94.problem};
 if(vErrors === null){
 vErrors = [err94];
 }
@@ -1607,11 +1610,11 @@ vErrors.push(err94);
 errors++;
 }
 else {
-data["PREFLIGHT_RETENTION"] = result94.value;
+data["PREFLIGHT_EVENT_TYPES"] = result94.value;
 }
-const result95 = func2(data.PREFLIGHT_EXPECTED_RATE, schema11.properties.PREFLIGHT_EXPECTED_RATE.convert);
+const result95 = func2(data.PREFLIGHT_RETENTION, schema11.properties.PREFLIGHT_RETENTION.convert);
 if(result95.problem !== undefined){
-const err95 = {instancePath:instancePath+"/PREFLIGHT_EXPECTED_RATE",schemaPath:"#/properties/PREFLIGHT_EXPECTED_RATE/convert",keyword:"convert",params:{},message:result95.problem};
+const err95 = {instancePath:instancePath+"/PREFLIGHT_RETENTION",schemaPath:"#/properties/PREFLIGHT_RETENTION/convert",keyword:"convert",params:{},message:result95.problem};
 if(vErrors === null){
 vErrors = [err95];
 }
@@ -1621,12 +1624,11 @@ vErrors.push(err95);
 errors++;
 }
 else {
-data["PREFLIGHT_EXPECTED_RATE"] = result95.value;
+data["PREFLIGHT_RETENTION"] = result95.value;
 }
-if(data.PREFLIGHT_CHECKS_FOLDER !== undefined){
-const result96 = func2(data.PREFLIGHT_CHECKS_FOLDER, schema11.properties.PREFLIGHT_CHECKS_FOLDER.convert);
+const result96 = func2(data.PREFLIGHT_EXPECTED_RATE, schema11.properties.PREFLIGHT_EXPECTED_RATE.convert);
 if(result96.problem !== undefined){
-const err96 = {instancePath:instancePath+"/PREFLIGHT_CHECKS_FOLDER",schemaPath:"#/properties/PREFLIGHT_CHECKS_FOLDER/convert",keyword:"convert",params:{},message:result96.problem};
+const err96 = {instancePath:instancePath+"/PREFLIGHT_EXPECTED_RATE",schemaPath:"#/properties/PREFLIGHT_EXPECTED_RATE/convert",keyword:"convert",params:{},message:result96.problem};
 if(vErrors === null){
 vErrors = [err96];
 }
@@ -1636,13 +1638,12 @@ vErrors.push(err96);
 errors++;
 }
 else {
-data["PREFLIGHT_CHECKS_FOLDER"] = result96.value;
+data["PREFLIGHT_EXPECTED_RATE"] = result96.value;
 }
-}
-if(data.SENTRY_DSN !== undefined){
-const result97 = func2(data.SENTRY_DSN, schema11.properties.SENTRY_DSN.convert);
+if(data.PREFLIGHT_CHECKS_FOLDER !== undefined){
+const result97 = func2(data.PREFLIGHT_CHECKS_FOLDER, schema11.properties.PREFLIGHT_CHECKS_FOLDER.convert);
 if(result97.problem !== undefined){
-const err97 = {instancePath:instancePath+"/SENTRY_DSN",schemaPath:"#/properties/SENTRY_DSN/convert",keyword:"convert",params:{},message:result97.problem};
+const err97 = {instancePath:instancePath+"/PREFLIGHT_CHECKS_FOLDER",schemaPath:"#/properties/PREFLIGHT_CHECKS_FOLDER/convert",keyword:"convert",params:{},message:result97.problem};
 if(vErrors === null){
 vErrors = [err97];
 }
@@ -1652,17 +1653,33 @@ vErrors.push(err97);
 errors++;
 }
 else {
-data["SENTRY_DSN"] = result97.value;
+data["PREFLIGHT_CHECKS_FOLDER"] = result97.value;
 }
 }
-}
-else {
-const err98 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(data.SENTRY_DSN !== undefined){
+const result98 = func2(data.SENTRY_DSN, schema11.properties.SENTRY_DSN.convert);
+if(result98.problem !== undefined){
+const err98 = {instancePath:instancePath+"/SENTRY_DSN",schemaPath:"#/properties/SENTRY_DSN/convert",keyword:"convert",params:{},message:result98.problem};
 if(vErrors === null){
 vErrors = [err98];
 }
 else {
 vErrors.push(err98);
+}
+errors++;
+}
+else {
+data["SENTRY_DSN"] = result98.value;
+}
+}
+}
+else {
+const err99 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err99];
+}
+else {
+vErrors.push(err99);
 }
 errors++;
 }

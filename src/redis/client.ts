@@ -38,6 +38,7 @@ export interface RedisOptions
       | 'redisClusterNodes'
       | 'upstreamBufferMessages'
       | 'upstreamBufferBytes'
+      | 'runMaxFields'
     > {
   /**
    * Address, credentials and database. With Sentinels or a cluster, only what all servers have in
@@ -100,7 +101,7 @@ export class RedisClient {
     this.feed = this.#topology.feed
     const at: RunAtKey = (key, command) => this.#at(key, command)
     this.tokens = new RedisTokens(at, options.afterTokenMs, randomBytes(16).toString('hex'))
-    this.hashes = new RedisHashes(at)
+    this.hashes = new RedisHashes(at, options.runMaxFields)
     this.flow = new RedisFlow(at, options.redisShardedPubsub, metrics)
     this.upstream = new RedisUpstream({
       link: (channel) => this.#linkFor(channel),
@@ -154,10 +155,7 @@ export class RedisClient {
     return answered(this.#at(key, (client) => client.sendCommand(args)))
   }
 
-  /**
-   * Runs a command on every server that has keys. @throws as `command`, also when only one server
-   * does not answer.
-   */
+  /** Runs a command on every server that has keys. @throws as `command`, also if only one fails. */
   async everyNode(args: readonly string[]): Promise<unknown[]> {
     const nodes = [...this.#topology.nodes]
     if (nodes.length === 0) throw new RedisUnavailable('no server of the cluster is known yet')

@@ -94,8 +94,13 @@ class Watch {
       this.#show(fields ?? NO_FIELDS)
     } catch (error) {
       if (this.#stopped) return
-      this.#failures++
       this.#fault(error as Error)
+      // Redis is there, so another try changes nothing: the run counts as empty until its hash is
+      // smaller.
+      if ((error as Error).name === 'TooManyFields') {
+        this.#failures = 0
+        this.#show(NO_FIELDS)
+      } else this.#failures++
     } finally {
       this.#reading = false
     }

@@ -25,3 +25,26 @@ describe('RUN_KEY_PREFIX', () => {
     await run.close()
   })
 })
+
+describe('RUN_MAX_FIELDS', () => {
+  const suite = scopeOf(after)
+
+  it('a hash with more fields is shown as empty without being read, and other runs go on', async () => {
+    const gateway = await gatewayFor(suite, { env: { RUN_MAX_FIELDS: '100', RUN_RESYNC_INTERVAL: '0' } })
+    const fields = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`f${i}`, 'x']))
+    await gateway.agent.hSet('huge', { ...fields(100), last_modified: '7' })
+    const reads = (await hashReads(gateway.agent)).done
+    const huge = await connect(`${gateway.url}/huge`)
+    const [first] = await huge.take(1)
+    assert.doesNotMatch(String(first), /"last_modified":7/)
+    assert.equal((await hashReads(gateway.agent)).done, reads)
+    const line = gateway.log.find(({ event }) => event === 'run-fault')
+    assert.match(String(line?.reason), /101 fields, and RUN_MAX_FIELDS is 100/)
+    const other = await connect(`${gateway.url}/other`)
+    await gateway.agent.hSet('other', 'last_modified', '8')
+    await other.find({ last_modified: 8 })
+    await gateway.agent.hDel('huge', 'f0')
+    await huge.find({ last_modified: 7 })
+    for (const client of [huge, other]) await client.close()
+  })
+})
