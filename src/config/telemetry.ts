@@ -1,4 +1,4 @@
-import { boolean, group, httpUrl, level } from './kinds.ts'
+import { boolean, group, httpUrl, level, list } from './kinds.ts'
 
 /** The settings of the logs, metrics and traces. */
 export const telemetrySettings = group('Logs, metrics and traces', {
@@ -10,6 +10,12 @@ export const telemetrySettings = group('Logs, metrics and traces', {
   metricsEnabled: boolean('METRICS_ENABLED', {
     default: 'true',
     description: 'Serve `/metrics`.',
+  }),
+  metricsAliases: list('METRICS_ALIASES', {
+    default: '',
+    description:
+      'Older programs whose series `/metrics` adds under their names: `preflight2`, `preflight`. Their values are ' +
+      'those of the run door.',
   }),
   otelExporterOtlpEndpoint: httpUrl('OTEL_EXPORTER_OTLP_ENDPOINT', {
     default: undefined,

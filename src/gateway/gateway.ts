@@ -18,6 +18,7 @@ import { checkTls, type TlsFiles, tlsFiles, watchTls } from '../platform/tls.ts'
 import { Listeners, type TemplatedApp } from '../platform/uws.ts'
 import { VERSION } from '../platform/version.ts'
 import { type LoadedPreflight, Preflight } from '../preflight/preflight.ts'
+import { withAliases } from '../telemetry/aliases.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { Metrics } from '../telemetry/metrics.ts'
 import type { Tracing } from '../telemetry/tracing.ts'
@@ -270,7 +271,11 @@ export class Gateway {
 
   async #page(): Promise<ApiResponse> {
     const { registry } = this.#metrics
-    return { status: '200 OK', type: registry.contentType, body: await registry.metrics() }
+    return {
+      status: '200 OK',
+      type: registry.contentType,
+      body: withAliases(await registry.metrics(), this.#options.config.metricsAliases),
+    }
   }
 
   /** Counts an unexpected error that the process caught outside the gateway. */
