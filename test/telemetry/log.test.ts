@@ -147,7 +147,7 @@ describe('the log of a gateway', () => {
     }
     await refused(url, { headers: { 'Sec-WebSocket-Protocol': `wsproxy.v1, bearer.${encoded}` } })
     await refused(url, { headers: { Authorization: `Basic ${TOKEN}` } })
-    await refused(`${url}x:${TOKEN}`, { token: TOKEN })
+    await refused(`${url}x;${TOKEN}`, { token: TOKEN })
     await eventually(() => gateway.log.filter(({ event }) => event === 'refused').length >= 5, 'the refusals')
     const all = JSON.stringify(gateway.log)
     for (const secret of [TOKEN, encoded, PAYLOAD]) assert.ok(!all.includes(secret), secret)

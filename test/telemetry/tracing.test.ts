@@ -133,7 +133,7 @@ describe('traces', () => {
       `00-${TRACE}-${PARENT}`,
       'nonsense',
     ]
-    for (const traceparent of bad) await refused(`${gateway.ws}/~/ws/s1`, { headers: { traceparent } })
+    for (const traceparent of bad) await refused(`${gateway.ws}/a;b/ws/s1`, { headers: { traceparent } })
     const spans = await eventually(() => {
       const found = receiver.spans.filter((each) => attribute(each, 'wsproxy.result') === 'malformed-id')
       return found.length === bad.length ? found : undefined
