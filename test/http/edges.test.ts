@@ -95,7 +95,7 @@ describe('the headers of answers', () => {
 
   it('every answer has nosniff, and every page a Content-Security-Policy', async () => {
     let pages = 0
-    for (const path of [...PATHS, ...MORE, '/monitoring', '/preflight', '/admin/monitoring', '/admin/preflight']) {
+    for (const path of ['/', ...PATHS, ...MORE, '/monitoring', '/preflight', '/admin/monitoring', '/admin/preflight']) {
       for (const method of ['GET', 'HEAD', 'POST', 'PUT']) {
         const headers = { Accept: 'text/html' }
         const answer = await fetch(`${gateway.http}${path}`, { method, headers, redirect: 'manual' })

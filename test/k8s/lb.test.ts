@@ -8,6 +8,7 @@ import { settings } from '../../src/config/table.ts'
 import { balancerFor, balancers, configurationOf, type RunningBalancer, without } from '../support/balancer.ts'
 import { connect, refused, TestClient } from '../support/client.ts'
 import { gatewayFor, type TestGateway } from '../support/gateway.ts'
+import { RawSocket, upgradeRequest } from '../support/raw.ts'
 import { redisFor, type TestRedis } from '../support/redis.ts'
 import { atEnd, scopeOf } from '../support/scope.ts'
 import { eventually, within } from '../support/wait.ts'
@@ -185,6 +186,91 @@ for (const balancer of balancers) {
       await eventually(() => balancer.bothDown?.test(theirs.log()) ?? true, 'the health checks to notice')
       for (let i = 0; i < 20; i++) await ask(`down-${i}`)
       assert.deepEqual([...answers], ['503 redis-unavailable, Retry-After set'])
+    })
+
+    it('opens 300 clients that come at once, with the default settings of the gateway', async (t) => {
+      const limits = { CONNECT_RATE: '2000', CONNECT_RATE_PER_IP: '500', REFUSED_RATE_PER_IP: '50' }
+      const own = await Promise.all([0, 1].map(() => gatewayFor(t, { redis, env: { ...env, ...limits } })))
+      const crowd = await balancerFor(t, balancer, own.map(portOf))
+      const all = await Promise.all(Array.from({ length: 300 }, (_, i) => connect(`${crowd.ws}/crowd-${i}`)))
+      assert.equal(all.filter(({ code }) => code === undefined).length, 300)
+      for (const { socket } of all) socket.terminate()
+    })
+
+    it('does not pass on what is for operators', async () => {
+      const paths = ['/metrics', '/version', '/admin/monitoring', '/admin', '/api/preflight/reports', '/api/admin/x']
+      for (const path of [...paths, '/metrics/', '/version?x=1', '//metrics', '/./version', '/a/../metrics']) {
+        const raw = await RawSocket.open(front.http)
+        raw.write(`GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`)
+        await raw.untilClosed()
+        assert.doesNotMatch(raw.text, /^HTTP\/1\.1 200|"node":"v|# HELP/, path)
+      }
+      assert.equal((await fetch(`${gateways[0]!.http}/metrics`)).status, 200)
+    })
+
+    it('passes an upgrade whose bytes come in two segments, wherever they are cut', async () => {
+      const request = upgradeRequest('/cut-run')
+      const end = request.indexOf('\r\n') + 12
+      const statuses = await Promise.all(
+        Array.from({ length: end }, async (_, i) => {
+          const raw = await RawSocket.open(front.http)
+          raw.socket.setNoDelay(true)
+          raw.write(request.slice(0, i + 1))
+          await new Promise((resolve) => setTimeout(resolve, 60))
+          raw.write(request.slice(i + 1))
+          const status = await raw.status()
+          raw.destroy()
+          return status
+        }),
+      )
+      assert.deepEqual([...new Set(statuses)], [101])
+    })
+
+    it('passes requests in absolute form, pipelined ones, and with nginx those of HTTP/1.0', async () => {
+      for (const [request, answers] of [
+        ['GET http://x/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n', 1],
+        // HAProxy passes the version on, and the native library answers 505.
+        ['GET /health HTTP/1.0\r\nHost: x\r\n\r\n', balancer.name === 'nginx' ? 1 : undefined],
+        [
+          `${'GET /health HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(2)}GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`,
+          3,
+        ],
+      ] as const) {
+        const raw = await RawSocket.open(front.http)
+        raw.write(request)
+        await raw.untilClosed()
+        assert.equal(raw.text.match(/HTTP\/1\.[01] 200/g)?.length, answers, request)
+      }
+    })
+
+    it('lets no second request through behind an ambiguous one', async () => {
+      const smuggled = 'GET /health HTTP/1.1\r\nHost: x\r\n\r\n'
+      const chunks = '7\r\n{"a":1}\r\n0\r\n\r\n'
+      for (const [headers, rest] of [
+        ['Content-Length: 7\r\nContent-Length: 60', '{"a":1}'],
+        ['Content-Length: 7\r\nTransfer-Encoding: chunked', chunks],
+        ['Transfer-Encoding: xchunked', chunks],
+        ['Transfer-Encoding: chunked, gzip', chunks],
+        ['Transfer-Encoding: identity\r\nTransfer-Encoding: chunked', chunks],
+        ['Transfer-Encoding: chunked', '7\r\n{"a":1}XX0\r\n\r\n'],
+        ['Host: y', ''],
+      ]) {
+        const raw = await RawSocket.open(front.http)
+        raw.write(`POST /ready HTTP/1.1\r\nHost: x\r\n${headers}\r\n\r\n${rest}${smuggled}`)
+        await eventually(() => raw.ended || raw.text.includes('\r\n\r\n'), 'an answer')
+        await new Promise((resolve) => setTimeout(resolve, 100))
+        assert.doesNotMatch(raw.text, /"uptime_seconds"/, headers)
+        raw.destroy()
+      }
+    })
+
+    it('an old process ends within its bound, although a socket is open', async (t) => {
+      const bounded = (text: string) => text.replace(/(worker_shutdown_timeout|hard-stop-after) 10m/, '$1 1s')
+      assert.notEqual(bounded(configurationOf(balancer)), configurationOf(balancer))
+      const old = await balancerFor(t, balancer, gateways.map(portOf), bounded)
+      const client = await connect(`${old.ws}/old-run`)
+      await within(old.signal(balancer.graceful), 'the end of the process')
+      await eventually(() => client.code !== undefined, 'the close of the socket')
     })
 
     it('sends the clients of a draining instance to the other one, and fails no upgrade meanwhile', async () => {

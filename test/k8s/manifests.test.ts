@@ -158,7 +158,7 @@ describe('the manifests', () => {
     const targets = [1, 2].map((i) => `gateway-${i}:${environment.ADMIN_PORT}`)
     assert.deepEqual(scrapes[0].static_configs[0].targets, targets)
     assert.match(readFileSync(join(K8S, 'lb/haproxy.cfg'), 'utf8'), /server gateway-1 gateway-1:8080\n/)
-    assert.equal(environment.TRUST_PROXY, 'proxy-protocol')
+    assert.equal(environment.TRUST_PROXY, 'x-forwarded-for')
   })
 
   it('name the ports that the gateway listens on, and Services that select its pods', () => {

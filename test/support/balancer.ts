@@ -17,6 +17,8 @@ export interface Balancer {
   readonly file: string
   /** The TRUST_PROXY that gateways behind it need. */
   readonly trustProxy: string
+  /** Ends it once its open connections have gone, as the old processes end after a reload. */
+  readonly graceful: NodeJS.Signals
   /** Matches its log once its health checks have marked both instances as down. */
   readonly bothDown?: RegExp
   /** The arguments to run in the foreground with the configuration in a folder. */
@@ -28,12 +30,14 @@ export const balancers: readonly Balancer[] = [
     name: 'nginx',
     file: 'nginx.conf',
     trustProxy: 'x-forwarded-for',
+    graceful: 'SIGQUIT',
     args: (folder) => ['-p', folder, '-c', 'nginx.conf', '-g', 'daemon off; pid nginx.pid; error_log stderr;'],
   },
   {
     name: 'haproxy',
     file: 'haproxy.cfg',
-    trustProxy: 'proxy-protocol',
+    trustProxy: 'x-forwarded-for',
+    graceful: 'SIGUSR1',
     bothDown: /gateway-1 is DOWN.*gateway-2 is DOWN|gateway-2 is DOWN.*gateway-1 is DOWN/s,
     args: (folder) => ['-db', '-f', join(folder, 'haproxy.cfg')],
   },
@@ -65,6 +69,8 @@ export interface RunningBalancer {
   readonly ws: string
   /** All log lines so far. */
   log(): string
+  /** Sends a signal and resolves when the process has ended. */
+  signal(signal: NodeJS.Signals): Promise<void>
   stop(): Promise<void>
 }
 
@@ -91,7 +97,7 @@ async function startBalancer(
     // These limits are for a container; a test machine may allow fewer open files.
     .replace('worker_rlimit_nofile 131072;', '')
     .replace('worker_connections 65536;', 'worker_connections 1024;')
-    .replace('maxconn 100000', 'maxconn 400')
+    .replace('maxconn 100000', 'maxconn 700')
   mkdirSync(join(folder, 'temporary'))
   writeFileSync(join(folder, balancer.file), text)
   const child: ChildProcess = killAtExit(
@@ -109,12 +115,14 @@ async function startBalancer(
       ({ ok }) => ok,
       () => false,
     )
+  const signal = async (name: NodeJS.Signals) => {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    const exited = once(child, 'exit')
+    child.kill(name)
+    await exited
+  }
   const stop = async () => {
-    if (child.exitCode === null && child.signalCode === null) {
-      const exited = once(child, 'exit')
-      child.kill('SIGTERM')
-      await exited
-    }
+    await signal('SIGTERM')
     rmSync(folder, { recursive: true, force: true })
   }
   await eventually(async () => child.exitCode !== null || answers(), `${balancer.name} to answer`).catch(
@@ -126,7 +134,7 @@ async function startBalancer(
   if (child.exitCode !== null) throw new Error(`${balancer.name} ended with ${child.exitCode}: ${said}`)
   const accessLog = join(folder, 'access.log')
   const log = () => (existsSync(accessLog) ? readFileSync(accessLog, 'utf8') : said)
-  return { http, ws: `ws://127.0.0.1:${port}`, stop, log }
+  return { http, ws: `ws://127.0.0.1:${port}`, stop, signal, log }
 }
 
 const temporary = (what: string): string => `\n  ${what}_temp_path temporary/${what};`
