@@ -10,7 +10,7 @@ import { scopeOf } from '../../support/scope.ts'
 import { eventually, within } from '../../support/wait.ts'
 
 /** No read but for a reason: what a test counts is what it has caused. */
-const NO_RESYNC = { RUN_RESYNC_INTERVAL: '0' }
+const NO_RESYNC = { RUN_PING_INTERVAL: '30s', RUN_RESYNC_INTERVAL: '0' }
 const skip = withoutRealRedis
 
 const fault = (gateway: TestGateway, run: string) =>
