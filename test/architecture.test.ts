@@ -16,7 +16,14 @@ const part = (name: string): string => {
 }
 
 /** Refusals that no upgrade gets: those of admin calls and of request bodies. */
-const NOT_OF_UPGRADES = ['bad-request', 'body-too-large', 'admin-required', 'admin-rejected', 'admin-disabled']
+const NOT_OF_UPGRADES = [
+  'bad-request',
+  'body-too-large',
+  'admin-required',
+  'admin-rejected',
+  'admin-disabled',
+  'admin-limited',
+]
 
 describe('the architecture page', () => {
   it('shows every refusal of an upgrade with its status, and none that does not exist', () => {

@@ -220,7 +220,7 @@ describe('wsproxy serve', () => {
   })
 
   it('serve delivers accepted messages to a slow client before the goodbye', async () => {
-    const { command, ws } = await start(LONG)
+    const { command, ws } = await start({ ...LONG, MAX_BUFFER_SIZE_BYTES: '10MiB' })
     const client = await join(ws, 'slow')
     client.socket.pause()
     const message = JSON.stringify({ text: 'x'.repeat(100_000) })

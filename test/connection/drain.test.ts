@@ -7,12 +7,16 @@ import { eventually, within } from '../support/wait.ts'
 import { publish, untilOpen } from '../support/wire.ts'
 
 const KiB = 1024
+const ROOMY = { MAX_BUFFER_SIZE_BYTES: '10MiB' }
 
 describe('a drain', () => {
   const goodbyes = (client: TestClient) =>
     client.frames.map((frame) => JSON.parse(String(frame))).filter(({ command }) => command === 'goodbye')
 
-  /** A socket that stops reading while more waits for it in the gateway than the kernel takes. */
+  /**
+   * A socket that stops reading while more waits for it in the gateway than the kernel takes. The
+   * gateway needs `ROOMY`: with the default buffer the socket would be closed for its backlog.
+   */
   async function joinAndStall(gateway: TestGateway, session: string): Promise<{ client: TestClient; sent: string[] }> {
     const client = await gateway.join(session)
     client.socket.pause()
@@ -51,7 +55,7 @@ describe('a drain', () => {
   })
 
   it('delivers what was accepted before the goodbye of a drain, to a client that reads late as well', async (t) => {
-    const gateway = await gatewayFor(t, { env: { SLOW_CLOSE_GRACE: '60s', SHUTDOWN_GRACE_PERIOD: '60s' } })
+    const gateway = await gatewayFor(t, { env: { ...ROOMY, SLOW_CLOSE_GRACE: '60s', SHUTDOWN_GRACE_PERIOD: '60s' } })
     const { client, sent } = await joinAndStall(gateway, 'late')
     const quick = await gateway.join('quick')
     const stopped = gateway.gateway.stop()
@@ -111,7 +115,7 @@ describe('a drain', () => {
   })
 
   it('cuts a client that does not read after SHUTDOWN_GRACE_PERIOD in a drain', async (t) => {
-    const gateway = await gatewayFor(t, { env: { SLOW_CLOSE_GRACE: '60s', SHUTDOWN_GRACE_PERIOD: '500ms' } })
+    const gateway = await gatewayFor(t, { env: { ...ROOMY, SLOW_CLOSE_GRACE: '60s', SHUTDOWN_GRACE_PERIOD: '500ms' } })
     const { client, sent } = await joinAndStall(gateway, 'straggler')
     await within(gateway.gateway.stop(), 'the end of the drain')
     assert.equal(gateway.log.find(({ event }) => event === 'drain-end')?.cut, 1)
@@ -121,7 +125,7 @@ describe('a drain', () => {
   })
 
   it('waits in a drain for a client that reads late, longer than SLOW_CLOSE_GRACE', async (t) => {
-    const gateway = await gatewayFor(t, { env: { SLOW_CLOSE_GRACE: '100ms', SHUTDOWN_GRACE_PERIOD: '1h' } })
+    const gateway = await gatewayFor(t, { env: { ...ROOMY, SLOW_CLOSE_GRACE: '100ms', SHUTDOWN_GRACE_PERIOD: '1h' } })
     const { client, sent } = await joinAndStall(gateway, 'late')
     const stopped = gateway.gateway.stop()
     const startedAt = performance.now()
@@ -134,8 +138,8 @@ describe('a drain', () => {
 
   it('ends a drain at a second stop, whatever it waits for', async (t) => {
     const waits: Record<string, string>[] = [
-      { SLOW_CLOSE_GRACE: '1h', SHUTDOWN_GRACE_PERIOD: '1h' },
-      { DRAIN_DELAY: '30m', SHUTDOWN_GRACE_PERIOD: '1h' },
+      { ...ROOMY, SLOW_CLOSE_GRACE: '1h', SHUTDOWN_GRACE_PERIOD: '1h' },
+      { ...ROOMY, DRAIN_DELAY: '30m', SHUTDOWN_GRACE_PERIOD: '1h' },
     ]
     for (const env of waits) {
       const gateway = await gatewayFor(t, { env })

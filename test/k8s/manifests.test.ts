@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -136,7 +137,12 @@ describe('the manifests', () => {
     const [secret] = documents(join(K8S, 'base/secret.example.yaml'))
     const all = { ...find('ConfigMap').data, ...secret!.stringData }
     for (const name of Object.keys(all)) assert.ok(NAMES.has(name), name)
-    const { config } = loadConfig({ NODE_ENV: 'production', ...all })
+    assert.throws(
+      () => loadConfig({ NODE_ENV: 'production', ...all }),
+      /ADMIN_TOKEN: must not be the value of an example/,
+    )
+    const ADMIN_TOKEN = randomBytes(32).toString('hex')
+    const { config } = loadConfig({ NODE_ENV: 'production', ...all, ADMIN_TOKEN })
     assert.equal(config.adminPort, 9100)
     const dev = built.get('overlays/dev')!
     loadConfig({

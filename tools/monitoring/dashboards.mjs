@@ -103,6 +103,20 @@ const doors = {
         [rate('wsproxy_rate_limited_total', 'what'), '{{what}}'],
       ]),
     ],
+    'Refused and cut': [
+      perSecond('Upgrades refused by a limit', 'Which setting refuses how many?', [
+        [rate('wsproxy_limit_refusals_total', 'limit'), '{{limit}}'],
+      ]),
+      perSecond('Admin tokens', 'How many requests bring a right or a wrong admin token?', [
+        [rate('wsproxy_admin_calls_total', 'result'), '{{result}}'],
+      ]),
+      perSecond('PROXY headers', 'What do connections begin with, with TRUST_PROXY=proxy-protocol?', [
+        [rate('wsproxy_proxy_headers_total', 'result'), '{{result}}'],
+      ]),
+      perSecond('Closed for the budget', 'How many sockets are closed because all hold more than MAX_BUFFERED_BYTES?', [
+        [rate('wsproxy_buffer_budget_closes_total'), 'closed'],
+      ]),
+    ],
   },
 }
 
