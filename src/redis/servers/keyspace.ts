@@ -73,6 +73,8 @@ export class KeyspaceFlags {
   #log(level: 'info' | 'warn', fields: object, message: string): void {
     if (message === this.#logged) return
     this.#logged = message
-    this.#parts.log[level]({ event: 'keyspace-events', ...fields }, message)
+    const { log } = this.#parts
+    if (level === 'warn') log.warn({ event: 'keyspace-events', ...fields }, message)
+    else log.info({ event: 'keyspace-events', ...fields }, message)
   }
 }
