@@ -6,6 +6,9 @@ import { clientFrame, RawSocket, upgradeRequest } from '../support/raw.ts'
 import { eventually } from '../support/wait.ts'
 import { closeOf, joinRaw, OPCODE } from '../support/wire.ts'
 
+/** More than the burst of a session, what refills meanwhile, and the 10,000 over the rate that close a socket. */
+const FLOOD = 16_000
+
 describe('a client that floods', () => {
   for (const [what, opcode] of [
     ['messages', OPCODE.text],
@@ -15,7 +18,7 @@ describe('a client that floods', () => {
     it(`with ${what} is closed with 1008, and its address pauses`, async (t) => {
       const gateway = await gatewayFor(t)
       const raw = await joinRaw(gateway, 'flood')
-      raw.write(Buffer.concat(Array.from({ length: 12_000 }, () => clientFrame(opcode, '1'))))
+      raw.write(Buffer.concat(Array.from({ length: FLOOD }, () => clientFrame(opcode, '1'))))
       await raw.untilClosed()
       assert.equal(closeOf(raw), 1008)
       const { status, code } = await refused(gateway.sessionUrl('flood'), { token: await gateway.token('flood') })
@@ -46,7 +49,7 @@ describe('a client that floods', () => {
     const raw = await RawSocket.open(gateway.http)
     raw.write(upgradeRequest('/live', { 'X-Forwarded-For': '192.0.2.1' }))
     await eventually(() => raw.text.includes('101'), 'the upgrade')
-    raw.write(Buffer.concat(Array.from({ length: 12_000 }, () => clientFrame(OPCODE.text, '1'))))
+    raw.write(Buffer.concat(Array.from({ length: FLOOD }, () => clientFrame(OPCODE.text, '1'))))
     await raw.untilClosed()
     const other = await gateway.join('other')
     await other.close()
