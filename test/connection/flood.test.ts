@@ -6,7 +6,7 @@ import { clientFrame, RawSocket, upgradeRequest } from '../support/raw.ts'
 import { eventually } from '../support/wait.ts'
 import { closeOf, joinRaw, OPCODE } from '../support/wire.ts'
 
-/** More than the burst of a session, what refills meanwhile, and the 10,000 over the rate that close a socket. */
+/** The burst of a session, what refills meanwhile, and 10,000 over the rate, which close it. */
 const FLOOD = 16_000
 
 describe('a client that floods', () => {
