@@ -1,7 +1,7 @@
 import { type Close, type Refusal, refusals } from '../contract/codes.ts'
 import type { ClientAddresses } from '../http/client-address.ts'
 import { respond, respondLater } from '../http/refuse.ts'
-import { ambiguity, hasProxyHeader, listHeader } from '../http/request.ts'
+import { hasProxyHeader, listHeader, readLines } from '../http/request.ts'
 import { KeyedRate, rateOf } from '../platform/rate.ts'
 import { RedisForbids, RedisUnavailable } from '../platform/unavailable.ts'
 import { type HttpRequest, type HttpResponse, upgradeCorked, type us_socket_context_t } from '../platform/uws.ts'
@@ -100,17 +100,17 @@ export class Acceptor {
     try {
       const client = this.#parts.addresses.of(res, req, startedAt)
       const address = client.ip
-      const unclear = ambiguity(req) !== undefined || (this.#parts.addresses.relayed && hasProxyHeader(res))
-      const verdict = this.#checks.verdict(door, req, client, startedAt, unclear)
+      const { ambiguity, protocol } = readLines(req)
+      const unclear = ambiguity !== undefined || (this.#parts.addresses.relayed && hasProxyHeader(res))
+      const verdict = this.#checks.verdict(door, req, client, startedAt, { unclear, protocol })
       if (verdict.kind === 'refuse') {
         this.#refused(door, address, verdict.refusal, traced)
         return (unclear ? respondLater : respond)(res, verdict.refusal, () => isGone)
       }
       const key = req.getHeader('sec-websocket-key')
       if (verdict.kind === 'close') {
-        const protocol = offeredProtocol(listHeader(req, 'sec-websocket-protocol'))
         traced?.end(verdict.refusal.code)
-        const complete = () => upgradeCorked(res, key, protocol, '', context)
+        const complete = () => upgradeCorked(res, key, offeredProtocol(protocol), '', context)
         return this.#closeAtOnce(door, address, verdict.refusal, verdict.close, complete)
       }
       const extensions = door.compressed ? listHeader(req, 'sec-websocket-extensions') : ''

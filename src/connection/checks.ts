@@ -1,7 +1,7 @@
 import { originRule } from '../config/origins.ts'
 import { type Close, type Refusal, refusals } from '../contract/codes.ts'
 import type { ClientAddress } from '../http/client-address.ts'
-import { isUpgrade, listHeader } from '../http/request.ts'
+import { isUpgrade } from '../http/request.ts'
 import type { HttpRequest } from '../platform/uws.ts'
 import { type Credentials, offeredProtocol, readCredentials } from './auth.ts'
 import type { Admission, Door } from './door.ts'
@@ -31,6 +31,14 @@ export type UpgradeVerdict =
    */
   | { readonly kind: 'close'; readonly refusal: Refusal; readonly close: Close }
 
+/** What `accept` has read of the header lines. */
+interface UpgradeLines {
+  /** Whether a proxy in front may see another request than the gateway. */
+  readonly unclear: boolean
+  /** All lines of Sec-WebSocket-Protocol. */
+  readonly protocol: string
+}
+
 type Refused = Extract<UpgradeVerdict, { kind: 'refuse' }>
 
 /** The checks of an upgrade request that need no Redis. */
@@ -45,13 +53,12 @@ export class UpgradeChecks {
   /**
    * Runs the checks that need no Redis, the rates of the address first: a refusal costs its sender a
    * place in them. Takes a place in the limits, except for the verdict `refuse`.
-   * @param unclear whether a proxy in front may see another request than the gateway.
    */
-  verdict(door: Door, req: HttpRequest, client: ClientAddress, now: number, unclear: boolean): UpgradeVerdict {
+  verdict(door: Door, req: HttpRequest, client: ClientAddress, now: number, lines: UpgradeLines): UpgradeVerdict {
     const { limits } = this.#parts
     const tooFast = limits.attempt(client, now)
     if (tooFast) return refuse(tooFast)
-    const checked = this.#checkRequest(door, req, unclear) ?? this.#admit(door, req)
+    const checked = this.#checkRequest(door, req, lines.unclear) ?? this.#admit(door, req, lines.protocol)
     if (checked.kind === 'proceed') {
       const full = limits.take(client, now, needsCredentials(checked.admission))
       return full ? refuse(full) : checked
@@ -82,11 +89,10 @@ export class UpgradeChecks {
   }
 
   /** Reads path, query and credentials. */
-  #admit(door: Door, req: HttpRequest): Extract<UpgradeVerdict, { kind: 'proceed' | 'refuse' }> {
+  #admit(door: Door, req: HttpRequest, protocol: string): Extract<UpgradeVerdict, { kind: 'proceed' | 'refuse' }> {
     const query = req.getQuery() ?? ''
     const admission = door.admit(door.path.match(req.getUrl()) ?? [], query)
     if (admission.kind === 'refusal') return refuse(admission)
-    const protocol = listHeader(req, 'sec-websocket-protocol')
     const credentials: Credentials | Refusal = needsCredentials(admission)
       ? readCredentials(
           { authorization: req.getHeader('authorization'), protocol, query },

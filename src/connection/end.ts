@@ -95,8 +95,8 @@ export class Closer {
   }
 
   /**
-   * Closes the TCP connection. Messages that were accepted and not taken by the kernel are lost:
-   * how many, nothing counts.
+   * Closes the TCP connection. Accepted messages that the kernel has not taken are lost. Their
+   * number is unknown, so this counts a gap and not the messages.
    */
   cut(connection: Connection): void {
     if (!connection.ws) return

@@ -27,9 +27,6 @@ export function listHeader(req: HttpRequest, name: string): string {
   return lines.join(',')
 }
 
-/** What a request must not have twice, because a proxy in front may read the other one. */
-const SINGLE = ['host', 'content-length', 'transfer-encoding'] as const
-
 /**
  * Returns why a proxy in front may see another end or another host in this request; undefined for a
  * clear request. uWebSockets.js takes all of these: it reads the first line of a header and ignores
@@ -37,14 +34,50 @@ const SINGLE = ['host', 'content-length', 'transfer-encoding'] as const
  * sections 3.2 and 6.3), so that what follows on it is never read as a request.
  */
 export function ambiguity(req: HttpRequest): string | undefined {
-  const seen: Partial<Record<string, string>> = {}
+  return readLines(req).ambiguity
+}
+
+/**
+ * What one walk over the header lines finds. A walk makes two strings a line, so an upgrade makes
+ * only one.
+ */
+interface HeaderLines {
+  /** As `ambiguity` returns it. */
+  readonly ambiguity: string | undefined
+  /** All lines of Sec-WebSocket-Protocol, joined. */
+  readonly protocol: string
+}
+
+/** Walks over the header lines once. */
+export function readLines(req: HttpRequest): HeaderLines {
+  let host: string | undefined
+  let length: string | undefined
+  let encoding: string | undefined
   let twice: string | undefined
+  let protocol = ''
   req.forEach((key, value) => {
-    if (!(SINGLE as readonly string[]).includes(key)) return
-    if (seen[key] !== undefined) twice ??= key
-    seen[key] = value
+    switch (key) {
+      case 'host':
+        if (host !== undefined) twice ??= key
+        host = value
+        break
+      case 'content-length':
+        if (length !== undefined) twice ??= key
+        length = value
+        break
+      case 'transfer-encoding':
+        if (encoding !== undefined) twice ??= key
+        encoding = value
+        break
+      case 'sec-websocket-protocol':
+        protocol = protocol === '' ? value : `${protocol},${value}`
+        break
+    }
   })
-  const { 'content-length': length, 'transfer-encoding': encoding } = seen
+  return { ambiguity: whyAmbiguous(twice, length, encoding), protocol }
+}
+
+function whyAmbiguous(twice?: string, length?: string, encoding?: string): string | undefined {
   if (twice !== undefined) return `The request has more than one ${twice} header.`
   if (length !== undefined && encoding !== undefined)
     return 'The request has both Content-Length and Transfer-Encoding.'

@@ -1,4 +1,5 @@
 import calculateSlot from 'cluster-key-slot'
+import { bracketed } from '../platform/address.ts'
 
 /** Slots of a Redis Cluster. */
 export const SLOT_COUNT = 16384
@@ -30,6 +31,3 @@ export function parseSlots(reply: unknown, askedHost: string): SlotRange[] {
     address: `${bracketed(host || askedHost)}:${port}`,
   }))
 }
-
-/** An IPv6 address stands in brackets before a port. */
-const bracketed = (host: string): string => (host.includes(':') ? `[${host}]` : host)

@@ -52,7 +52,7 @@ export interface LiveParts {
   readonly enqueue: (connection: Connection, frame: Buffer) => void
   /** Runs work for a socket; an error in it ends that socket and nothing else. */
   readonly guard: (connection: Connection, work: () => void) => void
-  /** Called for a message from Redis that is not fit for its topic. */
+  /** Called for a message from Redis that breaks the rules of its topic; it is dropped. */
   readonly unusable: (topic: string) => void
 }
 
@@ -102,9 +102,9 @@ export class LiveDoor implements Door, Source {
       bindings,
       topics,
       source: this,
-      refusing: () => this.#counts.errorsSent++,
+      countError: () => this.#counts.errorsSent++,
       guard: parts.guard,
-      say: (connection, frame) => this.#say(connection, frame),
+      send: (connection, frame) => this.#send(connection, frame),
     })
   }
 
@@ -145,7 +145,8 @@ export class LiveDoor implements Door, Source {
   }
 
   /**
-   * Returns one frame for all sockets that hold the topic. A message for some of them is sent here.
+   * Returns one frame for all sockets that hold the topic. A message with recipients is enqueued
+   * here, for those sockets only, and undefined is returned.
    */
   render(topic: Topic, payload: Buffer, channel: string): Buffer | undefined {
     const name = nameOf(topic)
@@ -179,7 +180,7 @@ export class LiveDoor implements Door, Source {
     if (parsed.kind === 'error') {
       const { code, message, correlationId, id } = parsed
       this.#counts.errorsSent++
-      return this.#say(connection, errorFrame(code, message, correlationId, id))
+      return this.#send(connection, errorFrame(code, message, correlationId, id))
     }
     const { frame } = parsed
     if (frame.type === 'ping') this.#pong(connection, frame)
@@ -206,8 +207,8 @@ export class LiveDoor implements Door, Source {
   }
 
   /**
-   * uWebSockets.js compresses for each socket and does not report the size. So the size is measured
-   * here, once a message.
+   * uWebSockets.js compresses for each socket and does not report the size, so compress each
+   * message once more to measure it.
    */
   #measure(frame: Buffer): void {
     this.#counts.plainBytes += frame.length
@@ -221,17 +222,17 @@ export class LiveDoor implements Door, Source {
   #established(connection: Connection, view: ClientType, subscriptions: string[], initialized: boolean): void {
     const ids = { connection_id: connectionId(connection.serial), server_time: now() }
     const version = { contract_version: CONTRACT_VERSION }
-    this.#say(connection, frameOf({ type: 'connection_established', ...ids, subscriptions, ...version }))
+    this.#send(connection, frameOf({ type: 'connection_established', ...ids, subscriptions, ...version }))
     if (!initialized) return
     const connection_info = { ...ids, client_type: view }
-    this.#say(connection, frameOf({ type: 'dashboard_initialized', subscriptions, ...version, connection_info }))
+    this.#send(connection, frameOf({ type: 'dashboard_initialized', subscriptions, ...version, connection_info }))
   }
 
   #pong(connection: Connection, { client_time: time, correlation_id }: Ping): void {
     // Only scalars are echoed: an object may be nested too deep for JSON.stringify.
     const echo =
       time === null || typeof time !== 'object' ? (time as string | number | boolean | null | undefined) : undefined
-    this.#say(connection, frameOf({ type: 'pong', ...(echo !== undefined && { client_time: echo }) }, correlation_id))
+    this.#send(connection, frameOf({ type: 'pong', ...(echo !== undefined && { client_time: echo }) }, correlation_id))
   }
 
   async #data(connection: Connection, { data_type: dataType, params, correlation_id }: DataRequest): Promise<void> {
@@ -244,15 +245,15 @@ export class LiveDoor implements Door, Source {
           : frameOf({ type: 'data_response', data_type, data: { ...pageOf(data, params) } }, correlation_id),
       () => failed('Temporarily unavailable'),
     )
-    this.#say(connection, frame)
+    this.#send(connection, frame)
   }
 
   #refuse(connection: Connection, code: ErrorCode, about = ''): void {
     this.#counts.errorsSent++
-    this.#say(connection, errorFrame(code, messageOf(code, about)))
+    this.#send(connection, errorFrame(code, messageOf(code, about)))
   }
 
-  #say(connection: Connection, frame: Buffer): void {
+  #send(connection: Connection, frame: Buffer): void {
     this.#parts.enqueue(connection, frame)
   }
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { liveErrors } from '../../contract/codes.ts'
 import type { ErrorCode, RequestId, ServerFrame } from '../../contract/live/types.gen.ts'
 
-/** Makes the frames of the live door. Each has a timestamp and a correlation id. */
+/** Builds the frames of the live door. Each has a timestamp and a correlation id. */
 
 type Without<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never
 /** A frame of the contract, without the fields that every frame has. */
@@ -13,17 +13,17 @@ export const now = (): string => new Date().toISOString()
 
 export const newCorrelationId = (): string => randomUUID()
 
-/** A frame for one socket. An answer takes the correlation id of its request, if that had one. */
+/** Builds a frame for one socket. An answer repeats the correlation id of its request, if any. */
 export const frameOf = (draft: Draft, correlationId = newCorrelationId()): Buffer =>
   Buffer.from(JSON.stringify({ ...draft, timestamp: now(), correlation_id: correlationId }))
 
-/** The message of an error: the words of its code, then what it is about. */
+/** The message of an error frame: the text of its code, then the value that caused it. */
 export const messageOf = (code: ErrorCode, about = ''): string => liveErrors[code] + (about === '' ? '' : `: ${about}`)
 
 export const errorFrame = (code: ErrorCode, message: string, correlationId?: string, id?: RequestId): Buffer =>
   frameOf({ type: 'error', code, message, ...(id !== undefined && { id }) }, correlationId)
 
-/** The fields of a topic's message beside its data. */
+/** The fields of a topic's message, apart from its data. */
 export interface Label {
   readonly type: string
   readonly subscription: string
@@ -32,8 +32,8 @@ export interface Label {
 }
 
 /**
- * A message of a topic. `data` is JSON text and goes into the frame unchanged, so that its numbers
- * keep all their digits.
+ * Builds a message of a topic. `data` is JSON text and goes into the frame unchanged, so that its
+ * numbers keep all their digits.
  */
 export function messageFrame({ type, subscription, agentId, correlationId }: Label, data: Buffer): Buffer {
   const agent = agentId === undefined ? '' : `,"agent_id":${JSON.stringify(agentId)}`
@@ -45,10 +45,10 @@ export function messageFrame({ type, subscription, agentId, correlationId }: Lab
 const MAX_SHOWN = 64
 const MAX_NAMES = 20
 
-/** A word of a client, cut to the length that an answer repeats. */
+/** Text from a client, truncated for an answer that repeats it. */
 export const shown = (text: string): string => (text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text)
 
-/** Words of a client, cut to the number that an answer repeats. */
+/** Names from a client, of which an answer repeats the first 20. */
 export function listed(names: readonly string[]): string {
   const more = names.length - MAX_NAMES
   return names.slice(0, MAX_NAMES).map(shown).join(', ') + (more > 0 ? ` and ${more} more` : '')

@@ -15,11 +15,11 @@ export interface RequestParts {
   readonly bindings: Bindings
   readonly source: Source
   readonly topics: LiveTopics
-  readonly say: (connection: Connection, frame: Buffer) => void
+  readonly send: (connection: Connection, frame: Buffer) => void
   /** Runs work for a socket; an error in it ends that socket and nothing else. */
   readonly guard: (connection: Connection, work: () => void) => void
   /** Counts an error frame. */
-  readonly refusing: () => void
+  readonly countError: () => void
 }
 
 type Request = SubscribeList | SubscribeTopic | UnsubscribeList | UnsubscribeTopic
@@ -37,7 +37,7 @@ export class SubscriptionRequests {
   readonly #parts: RequestParts
   /** Topics that Redis does not let the gateway listen to. */
   readonly #forbidden = new WeakSet<Topic>()
-  /** The last answer that waits, for each socket that has one. */
+  /** The newest answer that still waits, by socket. */
   readonly #waiting = new Map<Connection, Promise<void>>()
 
   constructor(parts: RequestParts) {
@@ -56,14 +56,14 @@ export class SubscriptionRequests {
   forbidden(connection: Connection, topic: Topic): void {
     this.#forbidden.add(topic)
     if (this.#waiting.has(connection)) return
-    this.#parts.refusing()
-    this.#parts.say(connection, errorFrame('forbidden', messageOf('forbidden', nameOf(topic))))
+    this.#parts.countError()
+    this.#parts.send(connection, errorFrame('forbidden', messageOf('forbidden', nameOf(topic))))
   }
 
   #add(connection: Connection, request: SubscribeList | SubscribeTopic): void {
     const { topics, bindings, source } = this.#parts
     const names = namesIn(request)
-    // Redis may still forbid a topic that another request has asked for a moment before.
+    // Redis may still forbid a topic that an earlier request of this socket has subscribed.
     const held = connection.topics.filter((topic) => names.includes(nameOf(topic)))
     const { added, unknown, over } = topics.choose(names, heldBy(connection), isTopic)
     const forbidden: string[] = []
@@ -94,23 +94,23 @@ export class SubscriptionRequests {
     })
   }
 
-  /** Sends the frames when Redis has confirmed, and the answer before this one is sent. */
+  /** Sends the frames once Redis has confirmed the topics and the previous answer has gone out. */
   #answer(connection: Connection, confirmed: Promise<unknown>[], frames: () => Buffer[]): void {
     const before = this.#waiting.get(connection)
-    const say = () => {
-      for (const frame of frames()) this.#parts.say(connection, frame)
+    const send = () => {
+      for (const frame of frames()) this.#parts.send(connection, frame)
     }
-    if (before === undefined && confirmed.length === 0) return say()
+    if (before === undefined && confirmed.length === 0) return send()
     const answered = Promise.all([before, ...confirmed]).then(() => {
       if (this.#waiting.get(connection) === answered) this.#waiting.delete(connection)
-      this.#parts.guard(connection, say)
+      this.#parts.guard(connection, send)
     })
     this.#waiting.set(connection, answered)
   }
 
   #error(request: Request, code: 'too-many-subscriptions' | 'unknown-topic' | 'forbidden', about: string): Buffer {
     const id = 'subscriptions' in request ? undefined : request.id
-    this.#parts.refusing()
+    this.#parts.countError()
     return errorFrame(code, messageOf(code, about), request.correlation_id, id)
   }
 }

@@ -69,6 +69,12 @@ export class Canary {
     clearInterval(this.#timer)
   }
 
+  /** Stops where Redis forbids the channel. Then only the pings show what has arrived. */
+  abandon(): void {
+    this.stop()
+    this.aliveAt = 0
+  }
+
   received(payload: string): void {
     if (payload !== String(this.#number) || this.#back) return
     this.#back = true
@@ -98,9 +104,7 @@ export class Canary {
       .catch((error) => {
         this.#back = true
         if (!isReply(error)) return
-        this.stop()
-        // Without a canary, only the pings show what has arrived.
-        this.aliveAt = 0
+        this.abandon()
         this.#options.refused(error)
       })
   }

@@ -223,7 +223,7 @@ export class RedisNode {
       this.#canary.start(aliveAt)
     } catch (error) {
       this.feed.unsubscribe(this.#canary.channel)
-      this.#canary.aliveAt = 0
+      this.#canary.abandon()
       if (!(error instanceof RedisForbids)) throw error
       this.#canaryRefused(error)
     }
