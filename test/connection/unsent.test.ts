@@ -77,7 +77,7 @@ describe('the unsent bytes of all sockets', () => {
 })
 
 describe('a message that is larger than MAX_DOWN_MESSAGE_BYTES', () => {
-  it('goes to no socket, closes none, and is told to each of its session as a gap with that reason', async (t) => {
+  it('goes to no socket, closes none, and sends each socket of its session a gap with that reason', async (t) => {
     const gateway = await gatewayFor(t, { env: { MAX_DOWN_MESSAGE_BYTES: '1KiB' } })
     const clients = [await gateway.join('large'), await gateway.join('large')]
     for (const message of ['x'.repeat(1024), 'y'.repeat(1025), 'y'.repeat(2000), 'after'])
@@ -97,7 +97,7 @@ describe('a message that is larger than MAX_DOWN_MESSAGE_BYTES', () => {
     )
   })
 
-  it('is told to live sockets of its topic as the error message-lost', async (t) => {
+  it('sends live sockets of its topic the error message-lost', async (t) => {
     const gateway = await gatewayFor(t, { env: { MAX_DOWN_MESSAGE_BYTES: '1KiB' } })
     const client = await live(gateway, '/live?subscriptions=system')
     await gateway.agent.publish(liveChannels('system')[0]!, JSON.stringify({ a: 'x'.repeat(2000) }))
