@@ -4,6 +4,8 @@ import { environment } from '../config/env.ts'
 import { ConfigError } from '../config/load.ts'
 import { secretsIn } from '../config/secrets.ts'
 import { protect, redact } from '../platform/redact.ts'
+import { VERSION } from '../platform/version.ts'
+import { addExamples } from './examples.ts'
 import { CommandFailed, Misused } from './failure.ts'
 
 /** Exit status: 0 done, 1 a failure at run time, 2 bad arguments or a bad configuration. */
@@ -21,6 +23,7 @@ process.stderr.write = ((text: string | Uint8Array, ...rest: unknown[]) =>
 
 const program = new Command('wsproxy')
   .description('A WebSocket gateway in front of Redis. Settings come from environment variables: see "wsproxy config".')
+  .version(VERSION, '-V, --version', 'print the version')
   .showHelpAfterError('run with --help for usage')
   .exitOverride()
 
@@ -90,6 +93,14 @@ program
   .option('--json', 'as JSON')
   .option('--markdown [file]', 'write the reference page (docs/reference/settings.md); - prints it')
   .action(async (options) => (await import('./config.ts')).config(options))
+
+program
+  .command('completion')
+  .description('print the script that completes commands and options in a shell')
+  .argument('<shell>', 'bash, zsh or fish')
+  .action(async (shell) => (await import('./completion.ts')).completion(program, shell))
+
+addExamples(program)
 
 // A closed pipe ("| head") is not a fault.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

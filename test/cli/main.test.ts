@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { after, describe, it } from 'node:test'
 import { killCommands, run } from '../support/cli.ts'
 
@@ -12,6 +13,7 @@ const COMMANDS = [
   ['token', 'create'],
   ['config'],
   ['redis', 'acl'],
+  ['completion'],
 ]
 
 describe('wsproxy', () => {
@@ -23,13 +25,22 @@ describe('wsproxy', () => {
       const name = ['wsproxy', ...(COMMANDS[at - 1] ?? [])].join(' ')
       assert.equal(status, 0, name)
       assert.match(stdout, new RegExp(`^Usage: ${name}\\b`))
+      assert.match(stdout, /\nExamples:\n( {2}.*wsproxy .*\n)+$/, name)
       assert.equal(stderr, '')
+    }
+  })
+
+  it('wsproxy --version prints the version of the package', async () => {
+    const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'))
+    for (const option of ['--version', '-V']) {
+      const { status, stdout, stderr } = await run([option])
+      assert.deepEqual([status, stdout, stderr], [0, `${version}\n`, ''])
     }
   })
 
   it('the help of wsproxy names every command', async () => {
     const { stdout } = await run(['--help'])
-    const named = [...stdout.matchAll(/^ {2}([a-z]+) .*$/gm)].map(([, name]) => name!)
+    const named = [...stdout.split('Examples:')[0]!.matchAll(/^ {2}([a-z]+) .*$/gm)].map(([, name]) => name!)
     assert.deepEqual(new Set(named), new Set([...COMMANDS.map(([name]) => name), 'help']))
   })
 
@@ -74,6 +85,7 @@ describe('wsproxy', () => {
       ['token', 'create', 'x'.repeat(201)],
       ['redis', 'acl', '--redis', '5'],
       ['redis', 'acl', '--user', 'a b'],
+      ['completion', 'tcsh'],
       ['token', 'create', 's1', '--ttl', 'soon'],
       ['token', 'create', 's1', '--ttl', '0'],
       ['token', 'create', 's1', '--ttl', '-5'],

@@ -1,0 +1,32 @@
+import type { Command } from 'commander'
+
+/** Command lines that --help shows, by the words of the command. Every command has at least one. */
+const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
+  '': ['wsproxy serve', 'wsproxy token create s1 --ttl 5m', 'wsproxy connect ws://127.0.0.1:8080/agent-1/ws/s1'],
+  serve: ['wsproxy serve', 'LISTEN_ADDR=127.0.0.1:8081 wsproxy serve', 'REDIS_URL=redis://10.0.0.5:6379 wsproxy serve'],
+  health: ['wsproxy health', 'LISTEN_ADDR=:9000 wsproxy health --alive'],
+  connect: [
+    'wsproxy connect ws://127.0.0.1:8080/agent-1/ws/s1 --token "$(wsproxy token create s1)"',
+    'wsproxy connect ws://127.0.0.1:8080/run-1',
+    'wsproxy connect wss://gateway.example.org/live --origin https://app.example.org',
+  ],
+  publish: [`wsproxy publish s1 '{"type":"token","text":"hello"}'`, 'tail -f events.jsonl | wsproxy publish s1 -'],
+  token: ['wsproxy token create s1 --ttl 5m'],
+  'token create': ['wsproxy token create s1', 'wsproxy token create s1 --ttl 5m'],
+  redis: ['wsproxy redis acl'],
+  'redis acl': ['wsproxy redis acl', 'wsproxy redis acl --redis 6 --user gateway'],
+  doctor: ['wsproxy doctor', 'wsproxy doctor --session s1 --agent agent-1', 'wsproxy doctor --json'],
+  config: ['wsproxy config', 'wsproxy config --json', 'wsproxy config --markdown -'],
+  completion: [
+    'source <(wsproxy completion bash)',
+    'source <(wsproxy completion zsh)',
+    'wsproxy completion fish > ~/.config/fish/completions/wsproxy.fish',
+  ],
+}
+
+/** Adds the examples to --help of the program and of each command below it. */
+export function addExamples(command: Command, path: readonly string[] = []): void {
+  const lines = EXAMPLES[path.join(' ')]
+  if (lines) command.addHelpText('after', ['', 'Examples:', ...lines.map((line) => `  ${line}`)].join('\n'))
+  for (const each of command.commands) addExamples(each, [...path, each.name()])
+}
