@@ -1,6 +1,6 @@
 import { createClient } from 'redis'
 
-const url = process.env.REDIS_URL ?? 'redis://127.0.0.1:16379'
+const url = process.env.REDIS_URL
 const connect = () => createClient({ url }).on('error', console.error).connect()
 const [redis, subscriber] = await Promise.all([connect(), connect()])
 const send = (frame) => redis.publish('session:s1:down', JSON.stringify(frame))

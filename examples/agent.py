@@ -1,6 +1,6 @@
 import json, os, secrets, redis
 
-server = redis.Redis.from_url(os.environ.get("REDIS_URL", "redis://127.0.0.1:16379"), decode_responses=True)
+server = redis.Redis.from_url(os.environ["REDIS_URL"], decode_responses=True)
 subscriber = server.pubsub(ignore_subscribe_messages=True)
 subscriber.subscribe("session:s1:up")
 server.set("session:s1:auth", token := secrets.token_urlsafe(32), ex=60)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # An agent made of redis-cli: it prints a token, then answers each frame that a client sends.
 set -eu
-cli() { redis-cli -u "${REDIS_URL:-redis://127.0.0.1:16379}" "$@"; }
+cli() { redis-cli -u "$REDIS_URL" "$@"; }
 
 token=$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')
 cli SET session:s1:auth "$token" EX 60 > /dev/null

@@ -118,7 +118,7 @@ const gateway = new Gateway({ config, redisUrl: redis.url, log: createLogger('si
 const { port } = gateway.listen()
 // The gateway refuses upgrades until it has Redis, and this client does not try again.
 while (!gateway.redisReady) await pause(10)
-say('redis', `${redis.url} (embedded)`)
+say('redis', `redis://${redis.address} (embedded)`)
 say('gateway', `ws://127.0.0.1:${port}`)
 const agent = await startAgent(redis.url)
 const url = `ws://127.0.0.1:${port}/agent-1/ws/${SESSION}`

@@ -1,7 +1,7 @@
 /**
  * What the k6 scripts share: a backend's part (tokens and messages in Redis) and a client's (a WebSocket). Run with k6 1.x (k6 2 has no `k6/experimental/redis`):
  *
- *   k6 run -e URL=ws://127.0.0.1:8080 -e METRICS=http://127.0.0.1:8080/metrics -e REDIS=redis://127.0.0.1:16379 bench/k6/smoke.js
+ *   k6 run -e URL=ws://127.0.0.1:8080 -e METRICS=http://127.0.0.1:8080/metrics -e REDIS="$(npm run -s wsproxy -- redis-url)" bench/k6/smoke.js
  */
 import redis from 'k6/experimental/redis'
 import http from 'k6/http'
@@ -10,7 +10,7 @@ import ws from 'k6/ws'
 
 export const URL = __ENV.URL || 'ws://127.0.0.1:8080'
 const METRICS = __ENV.METRICS || 'http://127.0.0.1:8080/metrics'
-const client = new redis.Client(__ENV.REDIS || 'redis://127.0.0.1:16379')
+const client = new redis.Client(__ENV.REDIS)
 
 export const delivered = new Counter('delivered')
 export const delivery = new Trend('delivery', true)

@@ -1,49 +1,87 @@
 import type { Config } from '../config/table.ts'
+import { protect } from '../platform/redact.ts'
 import { parseTarget } from '../redis/client.ts'
 import { askOnce } from '../redis/servers/ask.ts'
+import { announce, announced } from './embedded-file.ts'
 
-/** The preferred port of the embedded server, where the other commands look for it. */
+/** The preferred port of the embedded server, where the other commands look first. */
 export const EMBEDDED_PORT = 16379
 
-/** Returns the configured Redis, or starts an embedded one when none is configured. */
-export async function startRedis(
-  config: Config,
-): Promise<{ url: string; embedded: boolean; close: () => Promise<void> }> {
-  const elsewhere = config.redisSentinels.length + config.redisClusterNodes.length > 0
-  if (config.redisUrl !== undefined || elsewhere) {
-    // With Sentinels or a cluster, only the credentials and the database of this URL are used.
-    return { url: config.redisUrl ?? 'redis://localhost', embedded: false, close: async () => {} }
-  }
-  // Loaded lazily: it brings a Lua engine and 30 MB.
+interface UsedRedis {
+  readonly url: string
+  readonly close: () => Promise<void>
+}
+
+/** Whether any setting says where Redis is. */
+export const isConfigured = ({ redisUrl, redisSentinels, redisClusterNodes }: Config): boolean =>
+  redisUrl !== undefined || redisSentinels.length + redisClusterNodes.length > 0
+
+/** With Sentinels or a cluster, only the credentials and the database of this URL are used. */
+const configured = ({ redisUrl = 'redis://localhost' }: Config): UsedRedis => ({ url: redisUrl, close: async () => {} })
+
+/** Loaded lazily: it brings a Lua engine and 30 MB. */
+async function startEmbedded(port: number) {
   const { startEmbeddedRedis } = await import('../redis/servers/embedded.ts')
-  const server = await startEmbeddedRedis(EMBEDDED_PORT).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'EADDRINUSE') return startEmbeddedRedis()
+  const server = await startEmbeddedRedis(port)
+  protect([new URL(server.url).password])
+  return server
+}
+
+/**
+ * Returns the configured Redis, or starts an embedded one when none is configured, and stores its
+ * URL for the other commands. `embedded` is its address.
+ * @throws CommandFailed when the URL cannot be stored.
+ */
+export async function startRedis(config: Config): Promise<UsedRedis & { readonly embedded?: string }> {
+  if (isConfigured(config)) return configured(config)
+  const server = await startEmbedded(EMBEDDED_PORT).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'EADDRINUSE') return startEmbedded(0)
     throw error
   })
-  return { url: server.url, embedded: true, close: server.close }
+  let forget = () => {}
+  try {
+    forget = announce(server.url)
+  } catch (error) {
+    await server.close()
+    throw error
+  }
+  const close = async () => {
+    forget()
+    await server.close()
+  }
+  return { url: server.url, embedded: server.address, close }
+}
+
+/** Returns the URL of the embedded Redis of a running gateway of this user, with its password. */
+export async function runningEmbedded(): Promise<string | undefined> {
+  for (const url of announced(EMBEDDED_PORT)) {
+    protect([new URL(url).password])
+    const answers = await askOnce(parseTarget(url), ['PING']).then(
+      () => true,
+      () => false,
+    )
+    if (answers) return url
+  }
+  return undefined
 }
 
 /**
  * Returns the configured Redis. When none is configured, returns the embedded Redis of a running
  * gateway, or starts an embedded one.
  */
-export async function findRedis(config: Config): Promise<{ url: string; source: string; close: () => Promise<void> }> {
-  const development = `redis://127.0.0.1:${EMBEDDED_PORT}`
-  const sources = { REDIS_CLUSTER_NODES: config.redisClusterNodes, REDIS_SENTINELS: config.redisSentinels }
-  const [source] = Object.entries(sources).find(([, nodes]) => nodes.length > 0) ?? ['REDIS_URL']
-  if (config.redisUrl !== undefined || source !== 'REDIS_URL') {
-    return { url: config.redisUrl ?? 'redis://localhost', source, close: async () => {} }
+export async function findRedis(config: Config): Promise<UsedRedis & { readonly source: string }> {
+  if (isConfigured(config)) {
+    const sources = { REDIS_CLUSTER_NODES: config.redisClusterNodes, REDIS_SENTINELS: config.redisSentinels }
+    const [source] = Object.entries(sources).find(([, nodes]) => nodes.length > 0) ?? ['REDIS_URL']
+    return { ...configured(config), source }
   }
-  const running = await askOnce(parseTarget(development), ['PING']).then(
-    () => true,
-    () => false,
-  )
-  if (running)
+  const running = await runningEmbedded()
+  if (running !== undefined)
     return {
-      url: development,
+      url: running,
       source: 'REDIS_URL is not set: the embedded Redis of the running gateway',
       close: async () => {},
     }
-  const { url, close } = await startRedis(config)
+  const { url, close } = await startEmbedded(0)
   return { url, source: 'REDIS_URL is not set: an embedded Redis, started for this command', close }
 }

@@ -15,6 +15,7 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   'token create': ['wsproxy token create s1', 'wsproxy token create s1 --ttl 5m'],
   redis: ['wsproxy redis acl'],
   'redis acl': ['wsproxy redis acl', 'wsproxy redis acl --redis 6 --user gateway'],
+  'redis-url': ['redis-cli -u "$(wsproxy redis-url)" PING', 'REDIS_URL="$(wsproxy redis-url)" node agent.mjs'],
   doctor: ['wsproxy doctor', 'wsproxy doctor --session s1 --agent agent-1', 'wsproxy doctor --json'],
   config: ['wsproxy config', 'wsproxy config --json', 'wsproxy config --markdown -'],
   completion: [

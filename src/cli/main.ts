@@ -71,6 +71,11 @@ redis
   .action(async (options) => (await import('./redis-acl.ts')).redisAcl(options))
 
 program
+  .command('redis-url')
+  .description('print the URL of Redis with its password: REDIS_URL, or the embedded Redis of a running gateway')
+  .action(async () => (await import('./redis-url.ts')).redisUrl())
+
+program
   .command('doctor')
   .description(
     'check whether the gateway and its dependencies are ready to launch, and print a remedy for each failure',

@@ -5,7 +5,7 @@ import { within } from '../platform/deadline.ts'
 import { parseTarget } from '../redis/client.ts'
 import { sentinelTarget } from '../redis/servers/sentinel.ts'
 import type { Target } from '../redis/wire/connection.ts'
-import { EMBEDDED_PORT } from './embedded.ts'
+import { EMBEDDED_PORT, isConfigured, runningEmbedded } from './embedded.ts'
 import { CommandFailed } from './failure.ts'
 
 const CONNECT_TIMEOUT_MS = 3000
@@ -30,7 +30,8 @@ interface Opened {
 export async function asAgent<T>(config: Config, use: (agent: Agent) => Promise<T>): Promise<T> {
   const { redisUrl, redisClusterNodes, redisSentinels } = config
   useKeyPrefix(config.redisKeyPrefix)
-  const template = parseTarget(redisUrl ?? `redis://127.0.0.1:${EMBEDDED_PORT}`)
+  const embedded = isConfigured(config) ? undefined : await runningEmbedded()
+  const template = parseTarget(redisUrl ?? embedded ?? `redis://127.0.0.1:${EMBEDDED_PORT}`)
   const [where, opening] =
     redisClusterNodes.length > 0
       ? [`in the cluster of ${redisClusterNodes.join(', ')}`, openCluster(config, template)]
@@ -38,8 +39,7 @@ export async function asAgent<T>(config: Config, use: (agent: Agent) => Promise<
         ? [`behind the Sentinels ${redisSentinels.join(', ')}`, masterOf(config, template).then(openServer)]
         : [`at ${template.host}:${template.port}`, openServer(template)]
   const { agent, close } = await opening.catch((cause: Error) => {
-    const isUnset = redisUrl === undefined && redisClusterNodes.length + redisSentinels.length === 0
-    const hint = isUnset ? '; run "npm start" or set REDIS_URL' : ''
+    const hint = isConfigured(config) ? '' : '; run "npm start" or set REDIS_URL'
     throw new CommandFailed(`no Redis ${where} (${cause.message})${hint}`)
   })
   return use(agent).finally(close)

@@ -55,7 +55,11 @@ export async function serve(): Promise<void> {
     console.error(
       `wsproxy ${VERSION} listens on ${config.tlsCert === undefined ? 'http' : 'https'}://${bracketed(host)}:${port}`,
     )
-    if (redis.embedded) console.error(`REDIS_URL is not set: started an embedded Redis for development at ${redis.url}`)
+    if (redis.embedded !== undefined)
+      console.error(
+        `REDIS_URL is not set: started an embedded Redis for development at redis://${redis.embedded}; ` +
+          '"wsproxy redis-url" prints its URL with the password',
+      )
   } catch (error) {
     await gateway.stop()
     console.error((error as Error).message)

@@ -14,6 +14,7 @@ const COMMANDS = [
   ['config'],
   ['redis', 'acl'],
   ['completion'],
+  ['redis-url'],
 ]
 
 describe('wsproxy', () => {
@@ -40,7 +41,7 @@ describe('wsproxy', () => {
 
   it('the help of wsproxy names every command', async () => {
     const { stdout } = await run(['--help'])
-    const named = [...stdout.split('Examples:')[0]!.matchAll(/^ {2}([a-z]+) .*$/gm)].map(([, name]) => name!)
+    const named = [...stdout.split('Examples:')[0]!.matchAll(/^ {2}([a-z-]+) .*$/gm)].map(([, name]) => name!)
     assert.deepEqual(new Set(named), new Set([...COMMANDS.map(([name]) => name), 'help']))
   })
 

@@ -129,7 +129,7 @@ describe('the pages', () => {
       .split(/^(?=\w+\n? *\.command\()|^(?=const \w+ = \w+\.command\()/m)
       .filter((text) => text.includes('.command(') && text.includes('.action('))
       .flatMap((text) => {
-        const [, parent, name] = /^(\w+)\s*\.command\('(\w+)'\)/.exec(text)!
+        const [, parent, name] = /^(\w+)\s*\.command\('([\w-]+)'\)/.exec(text)!
         const values = [...text.matchAll(/\.argument\(\s*'([^']+)'/g)].map(([, value]) => ` ${value}`)
         const command = `${parent === 'program' ? '' : `${parent} `}${name}${values.join('')}`
         const options = [...text.matchAll(/\.option\(\s*'([^']+)'/g)].map(([, option]) => `${command} ${option}`)

@@ -50,7 +50,7 @@ export const withoutRealRedis: string | false = BINARY ? false : 'needs redis-se
 /** Starts a real server where one is installed, else the embedded one. */
 export async function startRedis(): Promise<TestRedis> {
   if (BINARY) return startRealRedis()
-  const server = await startEmbeddedRedis()
+  const server = await startEmbeddedRedis(0, '')
   const clients = new Clients(server.url)
   let stopped: Promise<void> | undefined
   const stop = () => {

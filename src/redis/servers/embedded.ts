@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import type { AddressInfo, Socket } from 'node:net'
 import {
   createRedisCommandExecutor,
@@ -8,19 +9,28 @@ import {
 
 /** A Redis-compatible server inside this process, for development and demos. */
 export interface EmbeddedRedis {
+  /** With the password, which is another one at each start. */
   readonly url: string
+  /** `host:port`, for messages. */
+  readonly address: string
   close(): Promise<void>
 }
 
 /**
- * Starts an embedded server on loopback, with keyspace events on. Built from the parts of
- * js-redis-server, because its own start function listens on every interface without a password,
- * waits 40 ms for Nagle's algorithm, and does not close while a client is connected.
+ * Starts an embedded server on loopback, with keyspace events on and a random password: other users
+ * of this machine reach loopback, too. Built from the parts of js-redis-server, because its own
+ * start function listens on every interface without a password, waits 40 ms for Nagle's algorithm,
+ * and does not close while a client is connected.
  * @param port 0: any free port. Rejects with EADDRINUSE when the port is taken.
+ * @param password Default: 48 random characters. Empty: none, for tests that dial by port.
  */
-export async function startEmbeddedRedis(port = 0): Promise<EmbeddedRedis> {
+export async function startEmbeddedRedis(port = 0, password = newPassword()): Promise<EmbeddedRedis> {
   const compatibility = resolveCompatibilityProfile('redis-7.0')
-  const state = new RedisServerState({ databaseCount: 16, compatibility })
+  const state = new RedisServerState({
+    databaseCount: 16,
+    compatibility,
+    ...(password !== '' && { requirepass: password }),
+  })
   state.notifyKeyspaceEvents = 'AKE'
   const resp = new Resp2Server({ server: state, executor: createRedisCommandExecutor({ compatibility }) })
   const open = new Set<Socket>()
@@ -36,8 +46,10 @@ export async function startEmbeddedRedis(port = 0): Promise<EmbeddedRedis> {
     resp.server.listen(port, '127.0.0.1', resolve)
   })
   const { port: taken } = resp.server.address() as AddressInfo
+  const address = `127.0.0.1:${taken}`
   return {
-    url: `redis://127.0.0.1:${taken}`,
+    url: password === '' ? `redis://${address}` : `redis://:${password}@${address}`,
+    address,
     close: async () => {
       const closed = resp.close()
       for (const socket of open) socket.destroy()
@@ -45,6 +57,8 @@ export async function startEmbeddedRedis(port = 0): Promise<EmbeddedRedis> {
     },
   }
 }
+
+const newPassword = (): string => randomBytes(24).toString('hex')
 
 /** Bytes of the last chunk that may be the beginning of a line of HTTP. */
 const TAIL = 8
