@@ -54,6 +54,14 @@ export const liveSettings = group('Live door', {
       '`view`: a socket starts with `connection_established` and the topics of its view. `none`: it gets nothing that ' +
       'it has not asked for.',
   }),
+  livePath: string('LIVE_PATH', {
+    default: '/live',
+    description: 'Path of the live door: `/`, or one segment such as `/live`. The older names stay.',
+  }),
+  liveUnknownType: oneOf(['unknown-type', 'protocol-violation'])('LIVE_UNKNOWN_TYPE', {
+    default: 'unknown-type',
+    description: 'Code of the `error` frame that answers a client frame of an unknown type.',
+  }),
   wsAllowedOrigins: list('WS_ALLOWED_ORIGINS', {
     default: undefined,
     description: 'Origins of the live door. Unset: `ALLOWED_ORIGINS`.',

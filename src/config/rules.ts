@@ -124,6 +124,13 @@ const RULES: readonly ConsistencyRule[] = [
       `RUN_PATH: ${JSON.stringify(runPath)} must be / or one segment such as /runs/, and no path of the gateway`,
   ),
   rule(
+    ['livePath'],
+    ({ livePath }) =>
+      livePath !== '/live' &&
+      (!/^\/([A-Za-z0-9_.-]+)?$/.test(livePath) || isOwnSegment(livePath.slice(1))) &&
+      `LIVE_PATH: ${JSON.stringify(livePath)} must be / or one segment such as /live, and no other path of the gateway`,
+  ),
+  rule(
     ['adminToken'],
     ({ adminToken }) =>
       adminToken !== undefined &&

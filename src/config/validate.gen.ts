@@ -4,7 +4,7 @@ import type { ValidateFunction } from 'ajv'
 import * as module0 from './kinds.ts'
 
 export const validateSettings: ValidateFunction = validate10;
-const schema11 = {"$id":"settings","type":"object","properties":{"NODE_ENV":{"convert":{"kind":"choice","choices":["production","development","test"]},"default":"development"},"LISTEN_ADDR":{"convert":{"kind":"address"},"default":"127.0.0.1:8080"},"PORT":{"convert":{"kind":"integer","maximum":"65535"}},"HOST":{"convert":{"kind":"string"}},"TLS_CERT":{"convert":{"kind":"string"}},"TLS_KEY":{"convert":{"kind":"string"}},"LANDING_PAGE":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"ADMIN_PORT":{"convert":{"kind":"integer","minimum":"1","maximum":"65535"}},"ADMIN_TOKEN":{"convert":{"kind":"string"}},"FLEET_SECRET":{"convert":{"kind":"string"}},"TRUST_PROXY":{"convert":{"kind":"choice","choices":["none","x-forwarded-for","forwarded","proxy-protocol"]},"default":"none"},"TRUST_PROXY_HOPS":{"convert":{"kind":"integer","minimum":"1","maximum":"32"},"default":"1"},"TRUST_PROXY_CIDR":{"convert":{"kind":"list"},"default":""},"REDIS_URL":{"convert":{"kind":"redisUrl"}},"REDIS_HOST":{"convert":{"kind":"string"}},"REDIS_PORT":{"convert":{"kind":"integer","minimum":"1","maximum":"65535"}},"REDIS_USERNAME":{"convert":{"kind":"string"}},"REDIS_PASSWORD":{"convert":{"kind":"string"}},"REDIS_DB":{"convert":{"kind":"integer"}},"REDIS_TLS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_SENTINELS":{"convert":{"kind":"list"},"default":""},"REDIS_SENTINEL_MASTER":{"convert":{"kind":"string"},"default":"mymaster"},"REDIS_SENTINEL_PASSWORD":{"convert":{"kind":"string"}},"REDIS_CLUSTER_NODES":{"convert":{"kind":"list"},"default":""},"REDIS_KEY_PREFIX":{"convert":{"kind":"string"},"default":""},"REDIS_SHARDED_PUBSUB":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_CANARY_INTERVAL":{"convert":{"kind":"duration"},"default":"2s"},"REDIS_CANARY_TIMEOUT":{"convert":{"kind":"duration","minimum":"100ms"},"default":"6s"},"REDIS_SET_KEYSPACE_EVENTS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"HANDSHAKE_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms"},"default":"5s"},"AUTH_TOKEN_MODE":{"convert":{"kind":"choice","choices":["single-use","reusable"]},"default":"single-use"},"AUTH_RECONNECT_GRACE":{"convert":{"kind":"duration"},"default":"0"},"AUTH_ALLOW_QUERY_TOKEN":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"ALLOWED_ORIGINS":{"convert":{"kind":"list"},"default":""},"REQUIRE_ORIGIN":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"MAX_CONNECTIONS":{"convert":{"kind":"integer","minimum":"1"},"default":"50000"},"RESERVED_CONNECTIONS":{"convert":{"kind":"integer"}},"MAX_CONNECTIONS_PER_IP":{"convert":{"kind":"integer"},"default":"0"},"CONNECT_RATE":{"convert":{"kind":"integer"},"default":"2000"},"CONNECT_RATE_PER_IP":{"convert":{"kind":"integer"},"default":"500"},"REFUSED_RATE_PER_IP":{"convert":{"kind":"integer"},"default":"50"},"REFUSED_OPEN_MAX":{"convert":{"kind":"integer"},"default":"1000"},"MAX_MESSAGE_SIZE":{"convert":{"kind":"size","minimum":"1","maximum":"64MiB"}},"JSON_MAX_DEPTH":{"convert":{"kind":"integer","minimum":"4","maximum":"1000"},"default":"128"},"MAX_BUFFER_SIZE_BYTES":{"convert":{"kind":"size","minimum":"1KiB"},"default":"1MiB"},"MAX_DOWN_MESSAGE_BYTES":{"convert":{"kind":"size","minimum":"1KiB","maximum":"512MiB"},"default":"10MiB"},"MAX_BUFFERED_BYTES":{"convert":{"kind":"size","minimum":"1KiB"}},"UPSTREAM_BUFFER_MESSAGES":{"convert":{"kind":"integer"},"default":"1000"},"UPSTREAM_BUFFER_BYTES":{"convert":{"kind":"size"},"default":"64MiB"},"PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"25s"},"PONG_TIMEOUT":{"convert":{"kind":"duration","minimum":"200ms"},"default":"50s"},"SLOW_CLOSE_GRACE":{"convert":{"kind":"duration"},"default":"5s"},"SHUTDOWN_GRACE_PERIOD":{"convert":{"kind":"duration","minimum":"100ms"},"default":"30s"},"DRAIN_WINDOW":{"convert":{"kind":"duration"},"default":"10s"},"DRAIN_DELAY":{"convert":{"kind":"duration"},"default":"0"},"SESSION_UPSTREAM":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"SESSION_BINARY":{"convert":{"kind":"choice","choices":["refuse","pass"]},"default":"refuse"},"SESSION_FLOW_SIGNAL":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"SESSION_RATE":{"convert":{"kind":"integer"},"default":"1000"},"SESSION_RATE_BURST":{"convert":{"kind":"integer","minimum":"1"},"default":"2000"},"SESSION_BYTE_RATE":{"convert":{"kind":"size"},"default":"8MiB"},"SESSION_IDLE_TIMEOUT":{"convert":{"kind":"duration"},"default":"0"},"STREAM_END_TIMEOUT":{"convert":{"kind":"duration"},"default":"60s"},"RUN_DOOR":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"RUN_PATH":{"convert":{"kind":"string"},"default":"/"},"RUN_AUTH":{"convert":{"kind":"choice","choices":["none","bearer"]},"default":"none"},"RUN_KEY_PREFIX":{"convert":{"kind":"string"},"default":""},"RUN_PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"5s"},"RUN_PONG_TIMEOUT":{"convert":{"kind":"duration","minimum":"200ms"},"default":"65s"},"RUN_RESYNC_INTERVAL":{"convert":{"kind":"duration"},"default":"30s"},"RUN_MAX_FIELDS":{"convert":{"kind":"integer"},"default":"20000"},"RUN_REDIS_MAX_RETRIES":{"convert":{"kind":"integer"},"default":"5"},"RUN_REDIS_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms"},"default":"500ms"},"RUN_REDIS_RETRY_BASE":{"convert":{"kind":"duration","minimum":"1ms"},"default":"500ms"},"RUN_REDIS_RETRY_MAX":{"convert":{"kind":"duration","minimum":"1ms"},"default":"5s"},"RUN_CHECKLIST_MODULE":{"convert":{"kind":"string"}},"LIVE_TOPICS":{"convert":{"kind":"list"},"default":""},"LIVE_MAX_SUBSCRIPTIONS":{"convert":{"kind":"integer","minimum":"1","maximum":"1000"},"default":"10"},"LIVE_RATE":{"convert":{"kind":"integer"},"default":"20"},"LIVE_RATE_BURST":{"convert":{"kind":"integer","minimum":"1"},"default":"40"},"LIVE_BYTE_RATE":{"convert":{"kind":"size"},"default":"512KiB"},"LIVE_IDLE_TIMEOUT":{"convert":{"kind":"duration"},"default":"600s"},"LIVE_MAX_DROPS":{"convert":{"kind":"integer","minimum":"1"},"default":"5"},"LIVE_COMPRESSION":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"LIVE_REFUSE":{"convert":{"kind":"choice","choices":["close","http"]},"default":"close"},"LIVE_START":{"convert":{"kind":"choice","choices":["view","none"]},"default":"view"},"WS_ALLOWED_ORIGINS":{"convert":{"kind":"list"}},"WS_AUTH_REQUIRED":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"WS_AUTH_TOKEN":{"convert":{"kind":"string"}},"LOG_LEVEL":{"convert":{"kind":"level","choices":["trace","debug","info","warn","error","fatal","silent"]},"default":"info"},"METRICS_ENABLED":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"METRICS_ALIASES":{"convert":{"kind":"list"},"default":""},"OTEL_EXPORTER_OTLP_ENDPOINT":{"convert":{"kind":"httpUrl"}},"PREFLIGHT_CHECK_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms","maximum":"2s"},"default":"500ms"},"PREFLIGHT_HTTP_DEPENDENCIES":{"convert":{"kind":"list"},"default":""},"PREFLIGHT_EVENT_TYPES":{"convert":{"kind":"list"},"default":""},"PREFLIGHT_RETENTION":{"convert":{"kind":"duration","minimum":"1h","maximum":"366d"},"default":"30d"},"PREFLIGHT_EXPECTED_RATE":{"convert":{"kind":"size"},"default":"16MiB"},"PREFLIGHT_CHECKS_FOLDER":{"convert":{"kind":"string"}},"SENTRY_DSN":{"convert":{"kind":"string"}}}};
+const schema11 = {"$id":"settings","type":"object","properties":{"NODE_ENV":{"convert":{"kind":"choice","choices":["production","development","test"]},"default":"development"},"LISTEN_ADDR":{"convert":{"kind":"address"},"default":"127.0.0.1:8080"},"PORT":{"convert":{"kind":"integer","maximum":"65535"}},"HOST":{"convert":{"kind":"string"}},"TLS_CERT":{"convert":{"kind":"string"}},"TLS_KEY":{"convert":{"kind":"string"}},"LANDING_PAGE":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"ADMIN_PORT":{"convert":{"kind":"integer","minimum":"1","maximum":"65535"}},"ADMIN_TOKEN":{"convert":{"kind":"string"}},"FLEET_SECRET":{"convert":{"kind":"string"}},"TRUST_PROXY":{"convert":{"kind":"choice","choices":["none","x-forwarded-for","forwarded","proxy-protocol"]},"default":"none"},"TRUST_PROXY_HOPS":{"convert":{"kind":"integer","minimum":"1","maximum":"32"},"default":"1"},"TRUST_PROXY_CIDR":{"convert":{"kind":"list"},"default":""},"REDIS_URL":{"convert":{"kind":"redisUrl"}},"REDIS_HOST":{"convert":{"kind":"string"}},"REDIS_PORT":{"convert":{"kind":"integer","minimum":"1","maximum":"65535"}},"REDIS_USERNAME":{"convert":{"kind":"string"}},"REDIS_PASSWORD":{"convert":{"kind":"string"}},"REDIS_DB":{"convert":{"kind":"integer"}},"REDIS_TLS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_SENTINELS":{"convert":{"kind":"list"},"default":""},"REDIS_SENTINEL_MASTER":{"convert":{"kind":"string"},"default":"mymaster"},"REDIS_SENTINEL_PASSWORD":{"convert":{"kind":"string"}},"REDIS_CLUSTER_NODES":{"convert":{"kind":"list"},"default":""},"REDIS_KEY_PREFIX":{"convert":{"kind":"string"},"default":""},"REDIS_SHARDED_PUBSUB":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_CANARY_INTERVAL":{"convert":{"kind":"duration"},"default":"2s"},"REDIS_CANARY_TIMEOUT":{"convert":{"kind":"duration","minimum":"100ms"},"default":"6s"},"REDIS_SET_KEYSPACE_EVENTS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"HANDSHAKE_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms"},"default":"5s"},"AUTH_TOKEN_MODE":{"convert":{"kind":"choice","choices":["single-use","reusable"]},"default":"single-use"},"AUTH_RECONNECT_GRACE":{"convert":{"kind":"duration"},"default":"0"},"AUTH_ALLOW_QUERY_TOKEN":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"ALLOWED_ORIGINS":{"convert":{"kind":"list"},"default":""},"REQUIRE_ORIGIN":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"MAX_CONNECTIONS":{"convert":{"kind":"integer","minimum":"1"},"default":"50000"},"RESERVED_CONNECTIONS":{"convert":{"kind":"integer"}},"MAX_CONNECTIONS_PER_IP":{"convert":{"kind":"integer"},"default":"0"},"CONNECT_RATE":{"convert":{"kind":"integer"},"default":"2000"},"CONNECT_RATE_PER_IP":{"convert":{"kind":"integer"},"default":"500"},"REFUSED_RATE_PER_IP":{"convert":{"kind":"integer"},"default":"50"},"REFUSED_OPEN_MAX":{"convert":{"kind":"integer"},"default":"1000"},"MAX_MESSAGE_SIZE":{"convert":{"kind":"size","minimum":"1","maximum":"64MiB"}},"JSON_MAX_DEPTH":{"convert":{"kind":"integer","minimum":"4","maximum":"1000"},"default":"128"},"MAX_BUFFER_SIZE_BYTES":{"convert":{"kind":"size","minimum":"1KiB"},"default":"1MiB"},"MAX_DOWN_MESSAGE_BYTES":{"convert":{"kind":"size","minimum":"1KiB","maximum":"512MiB"},"default":"10MiB"},"MAX_BUFFERED_BYTES":{"convert":{"kind":"size","minimum":"1KiB"}},"UPSTREAM_BUFFER_MESSAGES":{"convert":{"kind":"integer"},"default":"1000"},"UPSTREAM_BUFFER_BYTES":{"convert":{"kind":"size"},"default":"64MiB"},"PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"25s"},"PONG_TIMEOUT":{"convert":{"kind":"duration","minimum":"200ms"},"default":"50s"},"SLOW_CLOSE_GRACE":{"convert":{"kind":"duration"},"default":"5s"},"SHUTDOWN_GRACE_PERIOD":{"convert":{"kind":"duration","minimum":"100ms"},"default":"30s"},"DRAIN_WINDOW":{"convert":{"kind":"duration"},"default":"10s"},"DRAIN_DELAY":{"convert":{"kind":"duration"},"default":"0"},"SESSION_UPSTREAM":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"SESSION_BINARY":{"convert":{"kind":"choice","choices":["refuse","pass"]},"default":"refuse"},"SESSION_FLOW_SIGNAL":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"SESSION_RATE":{"convert":{"kind":"integer"},"default":"1000"},"SESSION_RATE_BURST":{"convert":{"kind":"integer","minimum":"1"},"default":"2000"},"SESSION_BYTE_RATE":{"convert":{"kind":"size"},"default":"8MiB"},"SESSION_IDLE_TIMEOUT":{"convert":{"kind":"duration"},"default":"0"},"STREAM_END_TIMEOUT":{"convert":{"kind":"duration"},"default":"60s"},"RUN_DOOR":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"RUN_PATH":{"convert":{"kind":"string"},"default":"/"},"RUN_AUTH":{"convert":{"kind":"choice","choices":["none","bearer"]},"default":"none"},"RUN_KEY_PREFIX":{"convert":{"kind":"string"},"default":""},"RUN_PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"5s"},"RUN_PONG_TIMEOUT":{"convert":{"kind":"duration","minimum":"200ms"},"default":"65s"},"RUN_RESYNC_INTERVAL":{"convert":{"kind":"duration"},"default":"30s"},"RUN_MAX_FIELDS":{"convert":{"kind":"integer"},"default":"20000"},"RUN_REDIS_MAX_RETRIES":{"convert":{"kind":"integer"},"default":"5"},"RUN_REDIS_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms"},"default":"500ms"},"RUN_REDIS_RETRY_BASE":{"convert":{"kind":"duration","minimum":"1ms"},"default":"500ms"},"RUN_REDIS_RETRY_MAX":{"convert":{"kind":"duration","minimum":"1ms"},"default":"5s"},"RUN_CHECKLIST_MODULE":{"convert":{"kind":"string"}},"LIVE_TOPICS":{"convert":{"kind":"list"},"default":""},"LIVE_MAX_SUBSCRIPTIONS":{"convert":{"kind":"integer","minimum":"1","maximum":"1000"},"default":"10"},"LIVE_RATE":{"convert":{"kind":"integer"},"default":"20"},"LIVE_RATE_BURST":{"convert":{"kind":"integer","minimum":"1"},"default":"40"},"LIVE_BYTE_RATE":{"convert":{"kind":"size"},"default":"512KiB"},"LIVE_IDLE_TIMEOUT":{"convert":{"kind":"duration"},"default":"600s"},"LIVE_MAX_DROPS":{"convert":{"kind":"integer","minimum":"1"},"default":"5"},"LIVE_COMPRESSION":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"LIVE_REFUSE":{"convert":{"kind":"choice","choices":["close","http"]},"default":"close"},"LIVE_START":{"convert":{"kind":"choice","choices":["view","none"]},"default":"view"},"LIVE_PATH":{"convert":{"kind":"string"},"default":"/live"},"LIVE_UNKNOWN_TYPE":{"convert":{"kind":"choice","choices":["unknown-type","protocol-violation"]},"default":"unknown-type"},"WS_ALLOWED_ORIGINS":{"convert":{"kind":"list"}},"WS_AUTH_REQUIRED":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"WS_AUTH_TOKEN":{"convert":{"kind":"string"}},"LOG_LEVEL":{"convert":{"kind":"level","choices":["trace","debug","info","warn","error","fatal","silent"]},"default":"info"},"METRICS_ENABLED":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"METRICS_ALIASES":{"convert":{"kind":"list"},"default":""},"OTEL_EXPORTER_OTLP_ENDPOINT":{"convert":{"kind":"httpUrl"}},"PREFLIGHT_CHECK_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms","maximum":"2s"},"default":"500ms"},"PREFLIGHT_HTTP_DEPENDENCIES":{"convert":{"kind":"list"},"default":""},"PREFLIGHT_EVENT_TYPES":{"convert":{"kind":"list"},"default":""},"PREFLIGHT_RETENTION":{"convert":{"kind":"duration","minimum":"1h","maximum":"366d"},"default":"30d"},"PREFLIGHT_EXPECTED_RATE":{"convert":{"kind":"size"},"default":"16MiB"},"PREFLIGHT_CHECKS_FOLDER":{"convert":{"kind":"string"}},"SENTRY_DSN":{"convert":{"kind":"string"}}}};
 const func2 = module0.convert;
 
 function validate10(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
@@ -215,6 +215,12 @@ data.LIVE_REFUSE = "close";
 }
 if(data.LIVE_START === undefined){
 data.LIVE_START = "view";
+}
+if(data.LIVE_PATH === undefined){
+data.LIVE_PATH = "/live";
+}
+if(data.LIVE_UNKNOWN_TYPE === undefined){
+data.LIVE_UNKNOWN_TYPE = "unknown-type";
 }
 if(data.WS_AUTH_REQUIRED === undefined){
 data.WS_AUTH_REQUIRED = "false";
@@ -1483,10 +1489,9 @@ errors++;
 else {
 data["LIVE_START"] = result85.value;
 }
-if(data.WS_ALLOWED_ORIGINS !== undefined){
-const result86 = func2(data.WS_ALLOWED_ORIGINS, schema11.properties.WS_ALLOWED_ORIGINS.convert);
+const result86 = func2(data.LIVE_PATH, schema11.properties.LIVE_PATH.convert);
 if(result86.problem !== undefined){
-const err86 = {instancePath:instancePath+"/WS_ALLOWED_ORIGINS",schemaPath:"#/properties/WS_ALLOWED_ORIGINS/convert",keyword:"convert",params:{},message:result86.problem};
+const err86 = {instancePath:instancePath+"/LIVE_PATH",schemaPath:"#/properties/LIVE_PATH/convert",keyword:"convert",params:{},message:result86.problem};
 if(vErrors === null){
 vErrors = [err86];
 }
@@ -1496,12 +1501,11 @@ vErrors.push(err86);
 errors++;
 }
 else {
-data["WS_ALLOWED_ORIGINS"] = result86.value;
+data["LIVE_PATH"] = result86.value;
 }
-}
-const result87 = func2(data.WS_AUTH_REQUIRED, schema11.properties.WS_AUTH_REQUIRED.convert);
+const result87 = func2(data.LIVE_UNKNOWN_TYPE, schema11.properties.LIVE_UNKNOWN_TYPE.convert);
 if(result87.problem !== undefined){
-const err87 = {instancePath:instancePath+"/WS_AUTH_REQUIRED",schemaPath:"#/properties/WS_AUTH_REQUIRED/convert",keyword:"convert",params:{},message:result87.problem};
+const err87 = {instancePath:instancePath+"/LIVE_UNKNOWN_TYPE",schemaPath:"#/properties/LIVE_UNKNOWN_TYPE/convert",keyword:"convert",params:{},message:result87.problem};
 if(vErrors === null){
 vErrors = [err87];
 }
@@ -1511,12 +1515,12 @@ vErrors.push(err87);
 errors++;
 }
 else {
-data["WS_AUTH_REQUIRED"] = result87.value;
+data["LIVE_UNKNOWN_TYPE"] = result87.value;
 }
-if(data.WS_AUTH_TOKEN !== undefined){
-const result88 = func2(data.WS_AUTH_TOKEN, schema11.properties.WS_AUTH_TOKEN.convert);
+if(data.WS_ALLOWED_ORIGINS !== undefined){
+const result88 = func2(data.WS_ALLOWED_ORIGINS, schema11.properties.WS_ALLOWED_ORIGINS.convert);
 if(result88.problem !== undefined){
-const err88 = {instancePath:instancePath+"/WS_AUTH_TOKEN",schemaPath:"#/properties/WS_AUTH_TOKEN/convert",keyword:"convert",params:{},message:result88.problem};
+const err88 = {instancePath:instancePath+"/WS_ALLOWED_ORIGINS",schemaPath:"#/properties/WS_ALLOWED_ORIGINS/convert",keyword:"convert",params:{},message:result88.problem};
 if(vErrors === null){
 vErrors = [err88];
 }
@@ -1526,12 +1530,12 @@ vErrors.push(err88);
 errors++;
 }
 else {
-data["WS_AUTH_TOKEN"] = result88.value;
+data["WS_ALLOWED_ORIGINS"] = result88.value;
 }
 }
-const result89 = func2(data.LOG_LEVEL, schema11.properties.LOG_LEVEL.convert);
+const result89 = func2(data.WS_AUTH_REQUIRED, schema11.properties.WS_AUTH_REQUIRED.convert);
 if(result89.problem !== undefined){
-const err89 = {instancePath:instancePath+"/LOG_LEVEL",schemaPath:"#/properties/LOG_LEVEL/convert",keyword:"convert",params:{},message:result89.problem};
+const err89 = {instancePath:instancePath+"/WS_AUTH_REQUIRED",schemaPath:"#/properties/WS_AUTH_REQUIRED/convert",keyword:"convert",params:{},message:result89.problem};
 if(vErrors === null){
 vErrors = [err89];
 }
@@ -1541,11 +1545,12 @@ vErrors.push(err89);
 errors++;
 }
 else {
-data["LOG_LEVEL"] = result89.value;
+data["WS_AUTH_REQUIRED"] = result89.value;
 }
-const result90 = func2(data.METRICS_ENABLED, schema11.properties.METRICS_ENABLED.convert);
+if(data.WS_AUTH_TOKEN !== undefined){
+const result90 = func2(data.WS_AUTH_TOKEN, schema11.properties.WS_AUTH_TOKEN.convert);
 if(result90.problem !== undefined){
-const err90 = {instancePath:instancePath+"/METRICS_ENABLED",schemaPath:"#/properties/METRICS_ENABLED/convert",keyword:"convert",params:{},message:result90.problem};
+const err90 = {instancePath:instancePath+"/WS_AUTH_TOKEN",schemaPath:"#/properties/WS_AUTH_TOKEN/convert",keyword:"convert",params:{},message:result90.problem};
 if(vErrors === null){
 vErrors = [err90];
 }
@@ -1555,11 +1560,12 @@ vErrors.push(err90);
 errors++;
 }
 else {
-data["METRICS_ENABLED"] = result90.value;
+data["WS_AUTH_TOKEN"] = result90.value;
 }
-const result91 = func2(data.METRICS_ALIASES, schema11.properties.METRICS_ALIASES.convert);
+}
+const result91 = func2(data.LOG_LEVEL, schema11.properties.LOG_LEVEL.convert);
 if(result91.problem !== undefined){
-const err91 = {instancePath:instancePath+"/METRICS_ALIASES",schemaPath:"#/properties/METRICS_ALIASES/convert",keyword:"convert",params:{},message:result91.problem};
+const err91 = {instancePath:instancePath+"/LOG_LEVEL",schemaPath:"#/properties/LOG_LEVEL/convert",keyword:"convert",params:{},message:result91.problem};
 if(vErrors === null){
 vErrors = [err91];
 }
@@ -1569,12 +1575,11 @@ vErrors.push(err91);
 errors++;
 }
 else {
-data["METRICS_ALIASES"] = result91.value;
+data["LOG_LEVEL"] = result91.value;
 }
-if(data.OTEL_EXPORTER_OTLP_ENDPOINT !== undefined){
-const result92 = func2(data.OTEL_EXPORTER_OTLP_ENDPOINT, schema11.properties.OTEL_EXPORTER_OTLP_ENDPOINT.convert);
+const result92 = func2(data.METRICS_ENABLED, schema11.properties.METRICS_ENABLED.convert);
 if(result92.problem !== undefined){
-const err92 = {instancePath:instancePath+"/OTEL_EXPORTER_OTLP_ENDPOINT",schemaPath:"#/properties/OTEL_EXPORTER_OTLP_ENDPOINT/convert",keyword:"convert",params:{},message:result92.problem};
+const err92 = {instancePath:instancePath+"/METRICS_ENABLED",schemaPath:"#/properties/METRICS_ENABLED/convert",keyword:"convert",params:{},message:result92.problem};
 if(vErrors === null){
 vErrors = [err92];
 }
@@ -1584,12 +1589,11 @@ vErrors.push(err92);
 errors++;
 }
 else {
-data["OTEL_EXPORTER_OTLP_ENDPOINT"] = result92.value;
+data["METRICS_ENABLED"] = result92.value;
 }
-}
-const result93 = func2(data.PREFLIGHT_CHECK_TIMEOUT, schema11.properties.PREFLIGHT_CHECK_TIMEOUT.convert);
+const result93 = func2(data.METRICS_ALIASES, schema11.properties.METRICS_ALIASES.convert);
 if(result93.problem !== undefined){
-const err93 = {instancePath:instancePath+"/PREFLIGHT_CHECK_TIMEOUT",schemaPath:"#/properties/PREFLIGHT_CHECK_TIMEOUT/convert",keyword:"convert",params:{},message:result93.problem};
+const err93 = {instancePath:instancePath+"/METRICS_ALIASES",schemaPath:"#/properties/METRICS_ALIASES/convert",keyword:"convert",params:{},message:result93.problem};
 if(vErrors === null){
 vErrors = [err93];
 }
@@ -1599,11 +1603,12 @@ vErrors.push(err93);
 errors++;
 }
 else {
-data["PREFLIGHT_CHECK_TIMEOUT"] = result93.value;
+data["METRICS_ALIASES"] = result93.value;
 }
-const result94 = func2(data.PREFLIGHT_HTTP_DEPENDENCIES, schema11.properties.PREFLIGHT_HTTP_DEPENDENCIES.convert);
+if(data.OTEL_EXPORTER_OTLP_ENDPOINT !== undefined){
+const result94 = func2(data.OTEL_EXPORTER_OTLP_ENDPOINT, schema11.properties.OTEL_EXPORTER_OTLP_ENDPOINT.convert);
 if(result94.problem !== undefined){
-const err94 = {instancePath:instancePath+"/PREFLIGHT_HTTP_DEPENDENCIES",schemaPath:"#/properties/PREFLIGHT_HTTP_DEPENDENCIES/convert",keyword:"convert",params:{},message:result94.problem};
+const err94 = {instancePath:instancePath+"/OTEL_EXPORTER_OTLP_ENDPOINT",schemaPath:"#/properties/OTEL_EXPORTER_OTLP_ENDPOINT/convert",keyword:"convert",params:{},message:result94.problem};
 if(vErrors === null){
 vErrors = [err94];
 }
@@ -1613,11 +1618,12 @@ vErrors.push(err94);
 errors++;
 }
 else {
-data["PREFLIGHT_HTTP_DEPENDENCIES"] = result94.value;
+data["OTEL_EXPORTER_OTLP_ENDPOINT"] = result94.value;
 }
-const result95 = func2(data.PREFLIGHT_EVENT_TYPES, schema11.properties.PREFLIGHT_EVENT_TYPES.convert);
+}
+const result95 = func2(data.PREFLIGHT_CHECK_TIMEOUT, schema11.properties.PREFLIGHT_CHECK_TIMEOUT.convert);
 if(result95.problem !== undefined){
-const err95 = {instancePath:instancePath+"/PREFLIGHT_EVENT_TYPES",schemaPath:"#/properties/PREFLIGHT_EVENT_TYPES/convert",keyword:"convert",params:{},message:result95.problem};
+const err95 = {instancePath:instancePath+"/PREFLIGHT_CHECK_TIMEOUT",schemaPath:"#/properties/PREFLIGHT_CHECK_TIMEOUT/convert",keyword:"convert",params:{},message:result95.problem};
 if(vErrors === null){
 vErrors = [err95];
 }
@@ -1627,11 +1633,11 @@ vErrors.push(err95);
 errors++;
 }
 else {
-data["PREFLIGHT_EVENT_TYPES"] = result95.value;
+data["PREFLIGHT_CHECK_TIMEOUT"] = result95.value;
 }
-const result96 = func2(data.PREFLIGHT_RETENTION, schema11.properties.PREFLIGHT_RETENTION.convert);
+const result96 = func2(data.PREFLIGHT_HTTP_DEPENDENCIES, schema11.properties.PREFLIGHT_HTTP_DEPENDENCIES.convert);
 if(result96.problem !== undefined){
-const err96 = {instancePath:instancePath+"/PREFLIGHT_RETENTION",schemaPath:"#/properties/PREFLIGHT_RETENTION/convert",keyword:"convert",params:{},message:result96.problem};
+const err96 = {instancePath:instancePath+"/PREFLIGHT_HTTP_DEPENDENCIES",schemaPath:"#/properties/PREFLIGHT_HTTP_DEPENDENCIES/convert",keyword:"convert",params:{},message:result96.problem};
 if(vErrors === null){
 vErrors = [err96];
 }
@@ -1641,11 +1647,11 @@ vErrors.push(err96);
 errors++;
 }
 else {
-data["PREFLIGHT_RETENTION"] = result96.value;
+data["PREFLIGHT_HTTP_DEPENDENCIES"] = result96.value;
 }
-const result97 = func2(data.PREFLIGHT_EXPECTED_RATE, schema11.properties.PREFLIGHT_EXPECTED_RATE.convert);
+const result97 = func2(data.PREFLIGHT_EVENT_TYPES, schema11.properties.PREFLIGHT_EVENT_TYPES.convert);
 if(result97.problem !== undefined){
-const err97 = {instancePath:instancePath+"/PREFLIGHT_EXPECTED_RATE",schemaPath:"#/properties/PREFLIGHT_EXPECTED_RATE/convert",keyword:"convert",params:{},message:result97.problem};
+const err97 = {instancePath:instancePath+"/PREFLIGHT_EVENT_TYPES",schemaPath:"#/properties/PREFLIGHT_EVENT_TYPES/convert",keyword:"convert",params:{},message:result97.problem};
 if(vErrors === null){
 vErrors = [err97];
 }
@@ -1655,12 +1661,11 @@ vErrors.push(err97);
 errors++;
 }
 else {
-data["PREFLIGHT_EXPECTED_RATE"] = result97.value;
+data["PREFLIGHT_EVENT_TYPES"] = result97.value;
 }
-if(data.PREFLIGHT_CHECKS_FOLDER !== undefined){
-const result98 = func2(data.PREFLIGHT_CHECKS_FOLDER, schema11.properties.PREFLIGHT_CHECKS_FOLDER.convert);
+const result98 = func2(data.PREFLIGHT_RETENTION, schema11.properties.PREFLIGHT_RETENTION.convert);
 if(result98.problem !== undefined){
-const err98 = {instancePath:instancePath+"/PREFLIGHT_CHECKS_FOLDER",schemaPath:"#/properties/PREFLIGHT_CHECKS_FOLDER/convert",keyword:"convert",params:{},message:result98.problem};
+const err98 = {instancePath:instancePath+"/PREFLIGHT_RETENTION",schemaPath:"#/properties/PREFLIGHT_RETENTION/convert",keyword:"convert",params:{},message:result98.problem};
 if(vErrors === null){
 vErrors = [err98];
 }
@@ -1670,13 +1675,11 @@ vErrors.push(err98);
 errors++;
 }
 else {
-data["PREFLIGHT_CHECKS_FOLDER"] = result98.value;
+data["PREFLIGHT_RETENTION"] = result98.value;
 }
-}
-if(data.SENTRY_DSN !== undefined){
-const result99 = func2(data.SENTRY_DSN, schema11.properties.SENTRY_DSN.convert);
+const result99 = func2(data.PREFLIGHT_EXPECTED_RATE, schema11.properties.PREFLIGHT_EXPECTED_RATE.convert);
 if(result99.problem !== undefined){
-const err99 = {instancePath:instancePath+"/SENTRY_DSN",schemaPath:"#/properties/SENTRY_DSN/convert",keyword:"convert",params:{},message:result99.problem};
+const err99 = {instancePath:instancePath+"/PREFLIGHT_EXPECTED_RATE",schemaPath:"#/properties/PREFLIGHT_EXPECTED_RATE/convert",keyword:"convert",params:{},message:result99.problem};
 if(vErrors === null){
 vErrors = [err99];
 }
@@ -1686,17 +1689,48 @@ vErrors.push(err99);
 errors++;
 }
 else {
-data["SENTRY_DSN"] = result99.value;
+data["PREFLIGHT_EXPECTED_RATE"] = result99.value;
 }
-}
-}
-else {
-const err100 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(data.PREFLIGHT_CHECKS_FOLDER !== undefined){
+const result100 = func2(data.PREFLIGHT_CHECKS_FOLDER, schema11.properties.PREFLIGHT_CHECKS_FOLDER.convert);
+if(result100.problem !== undefined){
+const err100 = {instancePath:instancePath+"/PREFLIGHT_CHECKS_FOLDER",schemaPath:"#/properties/PREFLIGHT_CHECKS_FOLDER/convert",keyword:"convert",params:{},message:result100.problem};
 if(vErrors === null){
 vErrors = [err100];
 }
 else {
 vErrors.push(err100);
+}
+errors++;
+}
+else {
+data["PREFLIGHT_CHECKS_FOLDER"] = result100.value;
+}
+}
+if(data.SENTRY_DSN !== undefined){
+const result101 = func2(data.SENTRY_DSN, schema11.properties.SENTRY_DSN.convert);
+if(result101.problem !== undefined){
+const err101 = {instancePath:instancePath+"/SENTRY_DSN",schemaPath:"#/properties/SENTRY_DSN/convert",keyword:"convert",params:{},message:result101.problem};
+if(vErrors === null){
+vErrors = [err101];
+}
+else {
+vErrors.push(err101);
+}
+errors++;
+}
+else {
+data["SENTRY_DSN"] = result101.value;
+}
+}
+}
+else {
+const err102 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err102];
+}
+else {
+vErrors.push(err102);
 }
 errors++;
 }

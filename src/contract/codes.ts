@@ -120,7 +120,11 @@ export const closes = Object.freeze({
 }) satisfies Readonly<Record<string, Required<Close>>>
 
 /** Nothing passed for too long, although the client answered pings: the same code as `notHeard`. */
-export const idleClose: Required<Close> = Object.freeze({ ...closes.notHeard, reason: 'idle', notice: 'idle' })
+export const idleClose: Required<Close> = Object.freeze({
+  ...closes.notHeard,
+  reason: 'idle_timeout',
+  notice: 'idle_timeout',
+})
 
 /** Codes of RFC 6455 with which a client or its library may close, beside those that we send. */
 const CLIENT_CLOSE_CODES = [1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1011]

@@ -4,6 +4,7 @@ import type { Config } from '../config/table.ts'
 import type { Door } from '../connection/door.ts'
 import { drain } from '../connection/drain.ts'
 import { mount } from '../connection/mount.ts'
+import { CONTRACT_VERSION } from '../contract/live/schema.ts'
 import { useKeyPrefix } from '../contract/names.ts'
 import { type Checklist, weppChecklist } from '../doors/run/checklist.ts'
 import { FlowSignal } from '../doors/session/flow.ts'
@@ -251,11 +252,12 @@ export class Gateway {
       isOperator: (request) => this.#isOperator(request),
       sockets: () => sockets.size,
       version: { name: 'wsproxy', version: VERSION, node: process.version },
+      liveContract: CONTRACT_VERSION,
       metrics: this.#options.config.metricsEnabled ? () => this.#page() : undefined,
     }
     const rest = [...about(parts), ...this.#preflight.routes(this.#admin), ...this.#live.routes]
-    const { landingPage, runDoor, runPath, tlsCert } = this.#options.config
-    const options = { encrypted: tlsCert !== undefined, runPath: runDoor ? runPath : undefined, livePath: '/live' }
+    const { landingPage, runDoor, runPath, livePath, tlsCert } = this.#options.config
+    const options = { encrypted: tlsCert !== undefined, runPath: runDoor ? runPath : undefined, livePath }
     return { probes: [...probes(parts), ...(landingPage ? [landing(options)] : [])], rest }
   }
 

@@ -78,7 +78,7 @@ export function liveDoor({ config, core, metrics, log, draining, sessionsByAgent
       bus: redis.feed.isConfirmed(liveBus()),
       coordination_samples: coordination.sampling,
     }),
-    metrics: config.metricsEnabled ? () => metrics.live.page() : undefined,
+    metrics: config.metricsEnabled ? metrics.live : undefined,
   })
   if (!signature.enabled)
     log.info(

@@ -7,14 +7,14 @@ export class PathPattern {
   readonly #expressions: readonly RegExp[]
 
   constructor(...routes: readonly string[]) {
-    this.routes = routes.flatMap((route) => [route, `${route}/`])
+    this.routes = routes.flatMap((route) => (route === '/' ? [route] : [route, `${route}/`]))
     this.#expressions = routes.map(expressionOf)
   }
 
   /**
    * Returns the parameters of `url` in order, percent-decoded once, or undefined when it is another
    * path. One slash at the end is ignored. A parameter may be empty, which uWebSockets.js does not
-   * route, so that its door can refuse it by name. `/` and `//` never match.
+   * route, so that its door can refuse it by name. `/` matches the route `/` only, and `//` none.
    */
   match(url: string): string[] | undefined {
     for (const expression of this.#expressions) {
@@ -26,7 +26,9 @@ export class PathPattern {
 }
 
 const expressionOf = (route: string): RegExp =>
-  new RegExp(`^(?!//?$)${route.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replace(/:\w+/g, '([^/]*)')}/?$`)
+  route === '/'
+    ? /^\/$/
+    : new RegExp(`^(?!//?$)${route.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replace(/:\w+/g, '([^/]*)')}/?$`)
 
 /** Returns `part` as it stands when it is not valid percent-encoding: no id holds a `%`. */
 function decoded(part: string): string {

@@ -14,6 +14,8 @@ export interface ProbeParts {
   readonly isOperator: (request: AdminRequest) => boolean
   readonly sockets: () => number
   readonly version: Readonly<Record<string, string>>
+  /** The version of the live door's contract. */
+  readonly liveContract: string
   /** Undefined when metrics are not served. */
   readonly metrics: (() => Promise<ApiResponse>) | undefined
 }
@@ -37,6 +39,7 @@ export function probes(parts: ProbeParts): Route[] {
       redis: healthy ? { status: 'up', ping_ms: redisMs } : { status: 'down' },
       connections: parts.sockets(),
       uptime_seconds: Math.round((Date.now() - startedAt) / 1000),
+      ws_contract_version: parts.liveContract,
     })
   }
   return [

@@ -97,6 +97,19 @@ export class LiveMetrics {
     return `${texts.join('\n\n')}\n`
   }
 
+  /** The values by name, without the prefix. Subscriptions are an object by topic. */
+  async values(): Promise<Record<string, number | Record<string, number>>> {
+    const metrics = await Promise.all(this.#names.map((name) => this.#registry.getSingleMetric(name)!.get()))
+    return Object.fromEntries(
+      metrics.map(({ name, values }) => [
+        name.slice(PREFIX.length),
+        name.endsWith('subscriptions')
+          ? Object.fromEntries(values.map(({ labels, value }) => [String(labels.subscription), value]))
+          : (values[0]?.value ?? 0),
+      ]),
+    )
+  }
+
   /** All metrics of one scrape share one reading. */
   async #readings(): Promise<LiveReadings | undefined> {
     this.#reading ??= this.#read().finally(() => {

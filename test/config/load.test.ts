@@ -123,6 +123,7 @@ function sampleOf(key: keyof Config): [Record<string, string>, string, string] {
   if (key === 'tlsCert') return [{ TLS_KEY: 'key' }, 'one', 'other']
   if (key === 'tlsKey') return [{ TLS_CERT: 'cert' }, 'one', 'other']
   if (key === 'runPath') return [{}, '/a/', '/b/']
+  if (key === 'livePath') return [{}, '/a', '/b']
   if (key === 'metricsAliases') return [{}, 'preflight2', 'preflight']
   if (key === 'port') return [{}, '1', '2']
   const [first, second] = choices

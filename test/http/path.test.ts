@@ -31,7 +31,15 @@ describe('a path pattern', () => {
     assert.deepEqual(live.match('/api/dashboard/ws/tasks/'), ['tasks'])
   })
 
-  it('a pattern never matches the root path', () => {
+  it('the route / matches the root path alone', () => {
+    const root = new PathPattern('/', '/api/dashboard/ws/:view')
+    assert.deepEqual(root.routes.slice(0, 2), ['/', '/api/dashboard/ws/:view'])
+    assert.deepEqual(root.match('/'), [])
+    assert.equal(root.match('//'), undefined)
+    assert.equal(root.match('/live'), undefined)
+  })
+
+  it('a pattern with a parameter never matches the root path', () => {
     for (const url of ['/', '//']) assert.equal(run.match(url), undefined)
   })
 

@@ -51,7 +51,7 @@ describe('the HTTP surface', () => {
     assert.equal(headers.get('content-type'), 'application/json')
     assert.equal(headers.get('cache-control'), 'no-store')
     const { redis, ...rest } = body as { redis: Record<string, unknown> }
-    assert.deepEqual(Object.keys(rest).sort(), ['connections', 'status', 'uptime_seconds'])
+    assert.deepEqual(Object.keys(rest).sort(), ['connections', 'status', 'uptime_seconds', 'ws_contract_version'])
     assert.equal(body.status, 'healthy')
     assert.equal(body.connections, 2)
     assert.ok(Number.isInteger(body.uptime_seconds))

@@ -93,7 +93,7 @@ return errors === 0;
 validate65.evaluated = {"props":{"type":true,"client_time":true,"correlation_id":true},"dynamicProps":false,"dynamicItems":false};
 
 export const SubscribeList: ValidateFunction = validate66;
-const schema35 = {"description":"Adds topics. At most one error for the cap and one for unknown names, then one subscription_updated.","type":"object","properties":{"type":{"const":"subscribe"},"subscriptions":{"description":"Topics.","type":"array","maxItems":1000,"items":{"type":"string"}},"correlation_id":{"$ref":"#/$defs/CorrelationId"}},"required":["type","subscriptions"]};
+const schema35 = {"description":"Adds topics. At most one error for the cap and one for unknown names, then one subscription_updated.","type":"object","properties":{"type":{"const":"subscribe"},"subscriptions":{"description":"Topics; none when it is left out.","type":"array","maxItems":1000,"items":{"type":"string"}},"correlation_id":{"$ref":"#/$defs/CorrelationId"}},"required":["type"]};
 
 function validate66(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -108,7 +108,7 @@ evaluated0.items = undefined;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
-if(((data.type === undefined) && (missing0 = "type")) || ((data.subscriptions === undefined) && (missing0 = "subscriptions"))){
+if((data.type === undefined) && (missing0 = "type")){
 validate66.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }
@@ -313,7 +313,7 @@ return errors === 0;
 validate67.evaluated = {"props":{"type":true,"topic":true,"id":true,"correlation_id":true},"dynamicProps":false,"dynamicItems":false};
 
 export const UnsubscribeList: ValidateFunction = validate68;
-const schema40 = {"description":"Removes topics. At most one error for unknown names, then one subscription_updated.","type":"object","properties":{"type":{"const":"unsubscribe"},"subscriptions":{"description":"Topics.","type":"array","maxItems":1000,"items":{"type":"string"}},"correlation_id":{"$ref":"#/$defs/CorrelationId"}},"required":["type","subscriptions"]};
+const schema40 = {"description":"Removes topics. At most one error for unknown names, then one subscription_updated.","type":"object","properties":{"type":{"const":"unsubscribe"},"subscriptions":{"description":"Topics; none when it is left out.","type":"array","maxItems":1000,"items":{"type":"string"}},"correlation_id":{"$ref":"#/$defs/CorrelationId"}},"required":["type"]};
 
 function validate68(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -328,7 +328,7 @@ evaluated0.items = undefined;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
-if(((data.type === undefined) && (missing0 = "type")) || ((data.subscriptions === undefined) && (missing0 = "subscriptions"))){
+if((data.type === undefined) && (missing0 = "type")){
 validate68.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0},message:"must have required property '"+missing0+"'"}];
 return false;
 }

@@ -80,11 +80,11 @@ export interface Ping {
 export interface SubscribeList {
   type: 'subscribe'
   /**
-   * Topics.
+   * Topics; none when it is left out.
    *
    * @maxItems 1000
    */
-  subscriptions: string[]
+  subscriptions?: string[]
   correlation_id?: CorrelationId
 }
 /**
@@ -102,11 +102,11 @@ export interface SubscribeTopic {
 export interface UnsubscribeList {
   type: 'unsubscribe'
   /**
-   * Topics.
+   * Topics; none when it is left out.
    *
    * @maxItems 1000
    */
-  subscriptions: string[]
+  subscriptions?: string[]
   correlation_id?: CorrelationId
 }
 /**
@@ -156,6 +156,10 @@ export interface DashboardInitialized {
     connection_id: ConnectionId
     client_type: ClientType
     server_time: Timestamp
+    /**
+     * The connection_id of the query: the client's own name for this socket.
+     */
+    label?: string
   }
   timestamp: Timestamp
   correlation_id: CorrelationId

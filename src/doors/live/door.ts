@@ -35,6 +35,8 @@ type LiveOptions = Pick<
   | 'liveCompression'
   | 'liveRefuse'
   | 'liveStart'
+  | 'livePath'
+  | 'liveUnknownType'
   | 'wsAllowedOrigins'
   | 'wsAuthRequired'
   | 'wsAuthToken'
@@ -58,16 +60,18 @@ export interface LiveParts {
 
 /** A frame of up to this many times the limit is dropped with an error frame; the socket stays. */
 const FORGIVEN_FACTOR = 8
+/** Characters of the name that a client gives its own socket. */
+const MAX_LABEL = 128
 
 /**
- * `GET /live`: many topics over one socket, under a versioned contract. Its frames are documented
- * in docs/reference/protocol.md.
+ * `GET /live` (`LIVE_PATH`): many topics over one socket, under a versioned contract. Its frames
+ * are documented in docs/reference/protocol.md.
  */
 export class LiveDoor implements Door, Source {
   static readonly NAME = 'live'
   readonly name = LiveDoor.NAME
   readonly subjectName = 'view'
-  readonly path = new PathPattern('/live', '/api/dashboard/ws/:view')
+  readonly path: PathPattern
   readonly maxMessageBytes: number
   readonly maxForgivenBytes: number
   readonly maxDrops: number
@@ -85,6 +89,7 @@ export class LiveDoor implements Door, Source {
   constructor(parts: LiveParts) {
     const { options, metrics, bindings, topics } = parts
     this.#parts = parts
+    this.path = new PathPattern(options.livePath, '/api/dashboard/ws/:view')
     this.stats = metrics.door(this.name)
     this.maxMessageBytes = options.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES
     this.maxForgivenBytes = this.maxMessageBytes * FORGIVEN_FACTOR
@@ -120,7 +125,7 @@ export class LiveDoor implements Door, Source {
         ? topics.choose(list, [], isTopic)
         : { added: isSilent ? [] : topics.start(view), unknown: [], over: false }
     const onBound = (connection: Connection) => {
-      if (!isSilent) this.#established(connection, view, [...added].sort(), parameters.get('initialized') === '1')
+      if (!isSilent) this.#established(connection, view, [...added].sort(), parameters)
       if (over) this.#refuse(connection, 'too-many-subscriptions')
       if (unknown.length > 0) this.#refuse(connection, 'unknown-topic', listed(unknown))
     }
@@ -176,7 +181,7 @@ export class LiveDoor implements Door, Source {
 
   receive(connection: Connection, bytes: Buffer): void {
     connection.active(connection.lastFrameAt)
-    const parsed = parseClientFrame(bytes, this.#limits.maxDepth)
+    const parsed = parseClientFrame(bytes, this.#limits.maxDepth, this.#parts.options.liveUnknownType)
     if (parsed.kind === 'error') {
       const { code, message, correlationId, id } = parsed
       this.#counts.errorsSent++
@@ -219,12 +224,13 @@ export class LiveDoor implements Door, Source {
     return this.#parts.metrics.live.counts
   }
 
-  #established(connection: Connection, view: ClientType, subscriptions: string[], initialized: boolean): void {
+  #established(connection: Connection, view: ClientType, subscriptions: string[], query: URLSearchParams): void {
     const ids = { connection_id: connectionId(connection.serial), server_time: now() }
     const version = { contract_version: CONTRACT_VERSION }
     this.#send(connection, frameOf({ type: 'connection_established', ...ids, subscriptions, ...version }))
-    if (!initialized) return
-    const connection_info = { ...ids, client_type: view }
+    if (query.get('initialized') !== '1') return
+    const label = query.get('connection_id')
+    const connection_info = { ...ids, client_type: view, ...(label !== null && { label: label.slice(0, MAX_LABEL) }) }
     this.#send(connection, frameOf({ type: 'dashboard_initialized', subscriptions, ...version, connection_info }))
   }
 

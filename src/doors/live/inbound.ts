@@ -19,6 +19,9 @@ interface FrameError {
   readonly correlationId: string | undefined
 }
 
+/** The code that answers a frame of an unknown type. */
+type UnknownType = Extract<ErrorCode, 'unknown-type' | 'protocol-violation'>
+
 type Fields = Readonly<Record<string, unknown>>
 
 /**
@@ -36,7 +39,11 @@ function both(list: ValidateFunction, topic: ValidateFunction) {
 }
 
 /** Parses a text frame. It never throws, and keeps no reference to `bytes`. */
-export function parseClientFrame(bytes: Buffer, maxDepth: number): ParsedFrame {
+export function parseClientFrame(
+  bytes: Buffer,
+  maxDepth: number,
+  unknownType: UnknownType = 'unknown-type',
+): ParsedFrame {
   const fault = jsonFault(bytes, maxDepth)
   if (fault === 'too-deep') return violation(`nested deeper than ${maxDepth} levels (JSON_MAX_DEPTH)`, {})
   if (fault !== undefined) return { ...violation('', {}), message: 'Invalid JSON' }
@@ -45,7 +52,7 @@ export function parseClientFrame(bytes: Buffer, maxDepth: number): ParsedFrame {
   const fields = value as Fields
   const { type } = fields
   if (typeof type !== 'string') return violation(`type ${type === undefined ? 'is missing' : 'must be string'}`, fields)
-  if (!Object.hasOwn(VALIDATORS, type)) return errorOf('unknown-type', shown(type), fields)
+  if (!Object.hasOwn(VALIDATORS, type)) return { ...errorOf('unknown-type', shown(type), fields), code: unknownType }
   const dialect = fields.topic !== undefined && fields.subscriptions === undefined ? 'topic' : 'list'
   const problem = VALIDATORS[type]![dialect](fields)
   return problem === undefined ? { kind: 'frame', frame: fields as unknown as ClientFrame } : violation(problem, fields)

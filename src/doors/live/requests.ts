@@ -77,7 +77,7 @@ export class SubscriptionRequests {
         ...(unknown.length > 0 ? [this.#error(request, 'unknown-topic', listed(unknown))] : []),
         ...forbidden.map((name) => this.#error(request, 'forbidden', name)),
       ]
-      if ('subscriptions' in request) return [...errors, updated(connection, request)]
+      if (!isOfTopic(request)) return [...errors, updated(connection, request)]
       return errors.length > 0 ? errors : [settled('subscribed', request)]
     })
   }
@@ -89,7 +89,7 @@ export class SubscriptionRequests {
       if (names.includes(nameOf(topic))) this.#parts.bindings.leave(connection, topic)
     this.#answer(connection, [], () => {
       const errors = unknown.length > 0 ? [this.#error(request, 'unknown-topic', listed(unknown))] : []
-      if ('subscriptions' in request) return [...errors, updated(connection, request)]
+      if (!isOfTopic(request)) return [...errors, updated(connection, request)]
       return errors.length > 0 ? errors : [settled('unsubscribed', request)]
     })
   }
@@ -109,14 +109,18 @@ export class SubscriptionRequests {
   }
 
   #error(request: Request, code: 'too-many-subscriptions' | 'unknown-topic' | 'forbidden', about: string): Buffer {
-    const id = 'subscriptions' in request ? undefined : request.id
+    const id = isOfTopic(request) ? request.id : undefined
     this.#parts.countError()
     return errorFrame(code, messageOf(code, about), request.correlation_id, id)
   }
 }
 
+/** Whether the request names one topic, and no list. */
+const isOfTopic = (request: Request): request is SubscribeTopic | UnsubscribeTopic =>
+  'topic' in request && !('subscriptions' in request)
+
 const namesIn = (request: Request): readonly string[] =>
-  'subscriptions' in request ? request.subscriptions : [request.topic]
+  isOfTopic(request) ? [request.topic] : (request.subscriptions ?? [])
 
 const updated = (connection: Connection, { correlation_id }: Request): Buffer =>
   frameOf({ type: 'subscription_updated', subscriptions: heldBy(connection) }, correlation_id)

@@ -2,10 +2,9 @@ import type { Config } from '../../config/table.ts'
 import type { Topic } from '../../connection/bind.ts'
 import type { Connection } from '../../connection/connection.ts'
 import { RATE_NOTICE_MS } from '../../connection/receive.ts'
-import { refusals } from '../../contract/codes.ts'
 import { asyncApiText, CONTRACT_VERSION, schemaText } from '../../contract/live/schema.ts'
 import { isTopic } from '../../contract/names.ts'
-import { refused, withRedis } from '../../http/refuse.ts'
+import { withRedis } from '../../http/refuse.ts'
 import { type ApiResponse, json } from '../../http/response.ts'
 import { type ApiRequest, BadRequest, checkJson, type Route } from '../../http/routes.ts'
 import type { LiveBus } from './bus.ts'
@@ -15,7 +14,7 @@ import { typeProblem } from './messages.ts'
 import { socketCounts } from './stats.ts'
 import { type LiveTopics, updateOf } from './topics.ts'
 
-/** The settings that `/limits` reports. */
+/** The settings that the endpoints report. */
 type PublicLimits = Pick<
   Config,
   | 'liveRate'
@@ -23,6 +22,7 @@ type PublicLimits = Pick<
   | 'jsonMaxDepth'
   | 'liveMaxSubscriptions'
   | 'liveMaxDrops'
+  | 'livePath'
   | 'liveIdleTimeoutMs'
   | 'wsAuthRequired'
   | 'wsAllowedOrigins'
@@ -46,7 +46,15 @@ export interface LiveRouteParts {
   /** What runs beside the requests, by name, each measured at this moment. */
   readonly backgroundTasks: () => Readonly<Record<string, boolean>>
   /** Undefined when metrics are not served. */
-  readonly metrics: (() => Promise<string>) | undefined
+  readonly metrics: LivePages | undefined
+}
+
+/** The metrics of the live door. */
+interface LivePages {
+  /** In the Prometheus text format. */
+  page(): Promise<string>
+  /** By name, without the prefix. */
+  values(): Promise<Readonly<Record<string, unknown>>>
 }
 
 const BASE = '/api/dashboard/websocket'
@@ -55,10 +63,7 @@ const DEPRECATION = {
   policy: 'Within a major version nothing is removed, narrowed, renamed or made required.',
   notice: 'An older major version is announced in CHANGELOG.md, with a migration note, before it goes.',
 }
-const ENDPOINTS = [
-  '/live',
-  ...['dashboard', 'agents', 'coordination', 'tasks', 'system'].map((view) => `/api/dashboard/ws/${view}`),
-]
+const VIEWS = ['dashboard', 'agents', 'coordination', 'tasks', 'system'].map((view) => `/api/dashboard/ws/${view}`)
 
 /** The HTTP endpoints of the live door. */
 export function liveRoutes(parts: LiveRouteParts): Route[] {
@@ -84,7 +89,10 @@ export function liveRoutes(parts: LiveRouteParts): Route[] {
           {
             method: 'GET',
             path: '/api/dashboard/metrics/websockets',
-            answer: async () => page(await metrics()),
+            answer: async ({ headers }: ApiRequest) =>
+              headers.accept.includes('application/json')
+                ? json('200 OK', { ...(await metrics.values()), timestamp: now() })
+                : page(await metrics.page()),
           } as const,
         ]
       : []),
@@ -101,7 +109,8 @@ async function websocketStats({ sockets, held, accepted, backgroundTasks }: Live
   const open = sockets()
   const { byType, subscriptions, oldest } = socketCounts(open, held())
   return {
-    total_connections: await accepted(),
+    total_connections: open.length,
+    connections_since_start: await accepted(),
     connections_by_type: byType,
     ...(detailed && { subscription_counts: subscriptions }),
     active_connections: open.length,
@@ -113,7 +122,7 @@ async function websocketStats({ sockets, held, accepted, backgroundTasks }: Live
 async function stats(parts: LiveRouteParts, detailed: boolean): Promise<ApiResponse> {
   return json('200 OK', {
     websocket_stats: await websocketStats(parts, detailed),
-    endpoints: ENDPOINTS,
+    endpoints: [parts.limits.livePath, ...VIEWS],
     ...(detailed && { subscription_types: parts.topics.entries }),
     last_updated: now(),
   })
@@ -130,10 +139,11 @@ async function health(parts: LiveRouteParts, detailed: boolean): Promise<ApiResp
   const draining = parts.draining()
   const score = (pingMs === undefined ? 0 : POINTS.redis) + (draining ? 0 : POINTS.accepting)
   return json('200 OK', {
-    websocket_manager: { status: draining ? 'draining' : 'healthy' },
+    websocket_manager: draining ? 'draining' : 'operational',
     background_tasks: parts.backgroundTasks(),
     connection_stats: await websocketStats(parts, detailed),
-    redis_connectivity: pingMs === undefined ? { status: 'down' } : { status: 'up', ping_ms: pingMs },
+    redis_connectivity: pingMs === undefined ? 'unhealthy' : 'healthy',
+    ...(pingMs !== undefined && { redis_ping_ms: pingMs }),
     overall_health: { score, status: score === 100 ? 'healthy' : score >= POINTS.redis ? 'degraded' : 'unhealthy' },
     timestamp: now(),
   })
@@ -196,5 +206,7 @@ async function disconnect(
   const reason = (query.get('reason') ?? '').slice(0, MAX_REASON)
   const found = await bus.request({ what: 'disconnect', connectionId, reason })
   if (found > 0) return json('200 OK', { success: true, connection_id: connectionId, reason, timestamp: now() })
-  return refused({ ...refusals['not-found'], message: 'No live socket has this id.' })
+  // Clients of older systems read the body, whose status is 200.
+  const error = `No live socket has the id ${connectionId}.`
+  return json('200 OK', { success: false, error, connection_id: connectionId, timestamp: now() })
 }

@@ -4,7 +4,7 @@ import type { Door } from '../../connection/door.ts'
 import { refusals } from '../../contract/codes.ts'
 import type { LiveReadings } from '../../telemetry/live.ts'
 import type { Metrics } from '../../telemetry/metrics.ts'
-import { type LiveTopics, nameOf } from './topics.ts'
+import { BUILT_IN, type LiveTopics, nameOf } from './topics.ts'
 
 /** Counts of the open sockets of the live door. */
 export interface SocketCounts {
@@ -15,9 +15,10 @@ export interface SocketCounts {
   readonly oldest: string | null
 }
 
+/** Each topic that every gateway has is counted, also without a socket. */
 export function socketCounts(sockets: readonly Connection[], topics: Iterable<Topic>): SocketCounts {
   const byType = tally(sockets.map(({ subject }): [string, number] => [subject, 1]))
-  const subscriptions = tally(holders(topics))
+  const subscriptions = tally([...BUILT_IN.map((name): [string, number] => [name, 0]), ...holders(topics)])
   const openedAt = sockets.reduce((first, connection) => Math.min(first, connection.openedAt), Number.POSITIVE_INFINITY)
   const oldest = Number.isFinite(openedAt) ? new Date(performance.timeOrigin + openedAt).toISOString() : null
   return { byType, subscriptions, oldest }

@@ -3,7 +3,7 @@ import type { ClientType } from '../../contract/live/types.gen.ts'
 import { topicOf } from '../../contract/names.ts'
 
 /** Topics that every gateway has. */
-const BUILT_IN = ['agents', 'alerts', 'coordination', 'project_index', 'system', 'tasks'] as const
+export const BUILT_IN = ['agents', 'alerts', 'coordination', 'project_index', 'system', 'tasks'] as const
 
 /** The topics that a view starts with, unless its client asks for others. */
 const START: Readonly<Record<ClientType, readonly string[]>> = {

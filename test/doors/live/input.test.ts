@@ -41,7 +41,11 @@ const BAD: Record<string, [unknown, string, string]> = {
     'protocol-violation',
     'Invalid message: subscriptions must NOT have more than 1000 items, got an array',
   ],
-  'neither list nor topic': [{ type: 'subscribe' }, 'protocol-violation', 'Invalid message: subscriptions is missing'],
+  'null in place of a list': [
+    { type: 'subscribe', subscriptions: null },
+    'protocol-violation',
+    'Invalid message: subscriptions must be array, got null',
+  ],
   'a topic that is a list': [
     { type: 'subscribe', topic: ['a'] },
     'protocol-violation',

@@ -45,9 +45,19 @@ describe('the endpoints of the live door', () => {
     const { body } = await get(gateway.http, `${BASE}/stats`)
     const { oldest_connection: oldest, ...stats } = body.websocket_stats as Body
     assert.deepEqual(stats, {
-      total_connections: Number(before.total_connections) + 3,
+      total_connections: 3,
+      connections_since_start: Number(before.connections_since_start) + 3,
       connections_by_type: { dashboard: 1, tasks: 2 },
-      subscription_counts: { agents: 1, 'build.7': 1, news: 2, tasks: 1 },
+      subscription_counts: {
+        agents: 1,
+        alerts: 0,
+        'build.7': 1,
+        coordination: 0,
+        news: 2,
+        project_index: 0,
+        system: 0,
+        tasks: 1,
+      },
       active_connections: 3,
       background_tasks_running: true,
     })
@@ -62,11 +72,13 @@ describe('the endpoints of the live door', () => {
     const { status, body } = await get(gateway.http, `${BASE}/health`)
     assert.equal(status, 200)
     assert.deepEqual(body.overall_health, { score: 100, status: 'healthy' })
-    assert.equal((body.redis_connectivity as Body).status, 'up')
+    assert.deepEqual([body.websocket_manager, body.redis_connectivity], ['operational', 'healthy'])
+    assert.ok(Number(body.redis_ping_ms) >= 0)
     assert.deepEqual(body.background_tasks, { socket_sweep: true, bus: true, coordination_samples: true })
     const away = bareGatewayFor(t, `redis://127.0.0.1:${await freePort()}`, ENV)
     const without = (await get(away.http, `${BASE}/health`)).body
     assert.deepEqual(without.overall_health, { score: 40, status: 'unhealthy' })
+    assert.deepEqual([without.redis_connectivity, without.redis_ping_ms], ['unhealthy', undefined])
     assert.deepEqual(without.background_tasks, { socket_sweep: true, bus: false, coordination_samples: true })
     assert.equal((without.connection_stats as Body).background_tasks_running, false)
     const refused = await post(away.http, '/broadcast?subscription=news', {})
@@ -86,18 +98,18 @@ describe('the endpoints of the live door', () => {
       idle_disconnect_seconds: 600,
       ws_auth_required: false,
       ws_allowed_origins_configured: false,
-      contract_version: '2.0.0',
-      supported_versions: ['2.0.0'],
+      contract_version: '2.1.0',
+      supported_versions: ['2.1.0'],
     })
   })
 
   it('the contract, its schema and its AsyncAPI document are served', async () => {
     const { body } = await get(gateway.http, `${BASE}/contract`)
-    assert.deepEqual([body.current_version, body.supported_versions], ['2.0.0', ['2.0.0']])
+    assert.deepEqual([body.current_version, body.supported_versions], ['2.1.0', ['2.1.0']])
     assert.deepEqual(Object.keys(body.deprecation_policy as Body), ['policy', 'notice'])
     const schema = await get(gateway.http, String(body.schema_url))
     assert.equal(schema.type, 'application/schema+json')
-    assert.equal(schema.body.version, '2.0.0')
+    assert.equal(schema.body.version, '2.1.0')
     const asyncApi = await get(gateway.http, `${BASE}/contract/asyncapi`)
     assert.equal(asyncApi.body.asyncapi, '3.0.0')
   })
@@ -200,15 +212,18 @@ describe('the endpoints of the live door', () => {
     for (const client of [...clients, other]) client.socket.terminate()
   })
 
-  it('disconnect closes the socket with the reason in a notice, and answers 404 for an unknown id', async () => {
+  it('disconnect closes the socket with the reason in a notice, and answers 200 with an error for an unknown id', async () => {
     const [one, two] = [await live(gateway), await live(gateway)]
     const reason = 'ä'.repeat(100)
     assert.equal((await post(gateway.http, `/disconnect/${idOf(one)}?reason=${reason}`)).status, 200)
     assert.equal((await within(one.closed, 'the close')).code, 1000)
     assert.deepEqual([one.values.at(-1)?.type, one.values.at(-1)?.reason], ['disconnect_notice', 'ä'.repeat(61)])
     assert.equal(one.values.at(-1)?.reconnect_after_ms, undefined)
-    for (const id of [idOf(one), 'nobody-1', '%2e%2e', 'x'.repeat(200)])
-      assert.equal((await post(gateway.http, `/disconnect/${id}`)).status, 404, id)
+    for (const id of [idOf(one), 'nobody-1', 'a%20b', 'x'.repeat(200)]) {
+      const { status, body } = await post(gateway.http, `/disconnect/${id}`)
+      const error = `No live socket has the id ${decodeURIComponent(id)}.`
+      assert.deepEqual([status, body.success, body.error], [200, false, error])
+    }
     assert.equal(two.code, undefined)
     two.socket.terminate()
   })
@@ -251,6 +266,6 @@ describe('two gateway processes on one Redis', () => {
     assert.equal((await post(gateways[0]!.http, `/disconnect/${idOf(there)}?reason=elsewhere`)).status, 200)
     assert.equal((await within(there.closed, 'the close')).code, 1000)
     assert.equal(there.values.at(-1)?.reason, 'elsewhere')
-    assert.equal((await post(gateways[0]!.http, `/disconnect/${idOf(there)}`)).status, 404)
+    assert.equal((await post(gateways[0]!.http, `/disconnect/${idOf(there)}`)).body.success, false)
   })
 })
