@@ -1,79 +1,157 @@
-import { createInterface } from 'node:readline'
+import { createInterface, type Interface } from 'node:readline'
+import { setTimeout as pause } from 'node:timers/promises'
 import { WebSocket } from 'ws'
 import { clientToken } from '../config/env.ts'
+import { closeOf, type Ending, failureOf, hintOf, mayReconnect, refusalOf, sessionOf } from './ending.ts'
 import { CommandFailed, Misused } from './failure.ts'
+import { FramePrinter, printable } from './frames.ts'
 
 export interface ConnectOptions {
   readonly token?: string
   readonly origin?: string
   readonly closeOnEof: boolean
+  readonly reconnect: boolean
 }
 
 const NORMAL = new Set([1000, 1001])
+/** The pause before the first attempt to reconnect without a hint; it doubles with each failure. */
+const FIRST_PAUSE_MS = 500
+const MAX_PAUSE_MS = 30_000
+/** The heartbeat of the run door, which closes a socket that does not answer. */
+const PING = '{"type":"ping"}'
+const PONG = '{"type":"pong"}'
 
 /**
  * A client on the command line. Each frame becomes a line on stdout, each line of stdin a frame;
  * messages about the connection go to stderr. Resolves when the socket closes with 1000 or 1001, or
- * when the user ends it.
+ * when the user ends it. With `reconnect` it comes back when the server says so, else after a pause
+ * that doubles, until an end that a second attempt would repeat.
  * @throws CommandFailed for a refused upgrade (with status and body) and for any other close.
  */
 export async function connect(url: string, options: ConnectOptions): Promise<void> {
   if (!/^wss?:\/\//.test(url) || !URL.canParse(url)) throw new Misused(`${url} is not a ws:// or wss:// address`)
-  const token = options.token ?? clientToken()
-  const headers = token === undefined ? {} : { Authorization: `Bearer ${token}` }
-  const socket = new WebSocket(url, { headers, ...(options.origin && { origin: options.origin }) })
-  let userLeft = false
-  const leave = () => {
-    userLeft = true
-    socket.close(1000)
-  }
-  process.once('SIGINT', leave)
-  socket.on('open', () => {
-    console.error(`connected to ${url}`)
-    // Opened late: readline drops lines that arrive before a listener exists.
-    const input = createInterface({ input: process.stdin })
-    input.on('line', (line) => line !== '' && socket.send(line))
-    input.on('close', () => (process.stdin.isTTY || options.closeOnEof) && leave())
-  })
-  socket.on('message', (data) => console.log(printable(data.toString())))
-  try {
-    const { code, reason } = await ended(socket)
-    console.error(`closed: ${code}${reason && ` ${printable(reason)}`}`)
-    if (!userLeft && !NORMAL.has(code))
-      throw new CommandFailed(`the connection ended abnormally, with close code ${code}`)
-  } catch (error) {
-    // Ctrl-C before the connection opens is not a failure.
-    if (!userLeft) throw error
-  } finally {
-    process.removeListener('SIGINT', leave)
-    process.stdin.destroy()
-  }
+  await new TerminalClient(new URL(url), options).run()
 }
 
-/**
- * Returns text of the server as one line that cannot steer the terminal: without control characters
- * (C0 except the tab, DEL, C1), and with a space for each line break. JSON that an encoder wrote
- * stays the same JSON: it holds line breaks only between its parts, and other C0 characters never.
- */
-function printable(text: string): string {
-  return text.replace(/\r\n|[\r\n]/g, ' ').replace(CONTROL, '')
-}
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters to remove.
-const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g
+class TerminalClient {
+  readonly #url: URL
+  readonly #options: ConnectOptions
+  readonly #printer = new FramePrinter()
+  readonly #left = new AbortController()
+  #socket: WebSocket | undefined
+  #input: Interface | undefined
+  /** Lines of stdin that came while no socket was open. */
+  #waiting: string[] = []
+  #pauseMs = FIRST_PAUSE_MS
 
-function ended(socket: WebSocket): Promise<{ code: number; reason: string }> {
-  return new Promise((resolve, reject) => {
-    socket.on('close', (code, reason) => resolve({ code, reason: reason.toString() }))
-    socket.on('error', (error) => reject(new CommandFailed(printable(error.message))))
-    socket.on('unexpected-response', (_, response) => {
-      let body = ''
-      response.on('data', (chunk) => (body += chunk))
-      response.on('end', () => {
-        const wait = response.headers['retry-after']
-        const after = wait === undefined ? '' : ` (Retry-After: ${wait})`
-        const answer = `${response.statusCode} ${response.statusMessage}${after} ${body}`
-        reject(new CommandFailed(`refused: ${printable(answer)}`))
+  constructor(url: URL, options: ConnectOptions) {
+    this.#url = url
+    this.#options = options
+  }
+
+  async run(): Promise<void> {
+    process.once('SIGINT', this.#leave)
+    try {
+      for (;;) {
+        const ending = await this.#attempt()
+        if (this.#isOver(ending)) return
+        await this.#pauseAfter(ending)
+      }
+    } catch (error) {
+      if (!this.#left.signal.aborted) throw error
+    } finally {
+      process.removeListener('SIGINT', this.#leave)
+      this.#input?.close()
+      process.stdin.destroy()
+    }
+  }
+
+  readonly #leave = (): void => {
+    this.#left.abort()
+    this.#socket?.close(1000)
+  }
+
+  /** Opens one socket and resolves when it has ended. */
+  #attempt(): Promise<Ending> {
+    const token = this.#options.token ?? clientToken()
+    const { origin } = this.#options
+    const headers = token === undefined ? {} : { Authorization: `Bearer ${token}` }
+    const socket = new WebSocket(this.#url, { headers, ...(origin && { origin }) })
+    this.#socket = socket
+    let afterMs: number | undefined
+    socket.on('open', () => this.#opened(socket))
+    socket.on('message', (data) => {
+      const frame = data.toString()
+      afterMs = hintOf(frame) ?? afterMs
+      this.#received(socket, frame)
+    })
+    return new Promise((resolve) => {
+      socket.on('close', (code, bytes) => {
+        resolve(closeOf(code, bytes.toString(), afterMs, this.#url))
+      })
+      socket.on('error', (error) => resolve(failureOf(error, this.#url)))
+      socket.on('unexpected-response', (_, response) => {
+        const failed = (error: Error) => failureOf(error, this.#url)
+        void refusalOf(response, this.#url).catch(failed).then(resolve)
       })
     })
-  })
+  }
+
+  #opened(socket: WebSocket): void {
+    this.#pauseMs = FIRST_PAUSE_MS
+    this.#printer.note(`connected to ${this.#url.href}`)
+    for (const line of this.#waiting.splice(0)) this.#send(socket, line)
+    // Opened late: readline drops lines that arrive before a listener exists.
+    if (this.#input) this.#input.resume()
+    else this.#readInput()
+  }
+
+  #readInput(): void {
+    const onTerminal = process.stdin.isTTY && this.#printer.onTerminal
+    const input = createInterface({ input: process.stdin, ...(onTerminal && { output: process.stdout }) })
+    this.#input = input
+    input.on('line', (line) => {
+      if (line === '') input.prompt()
+      else if (this.#socket?.readyState === WebSocket.OPEN) this.#send(this.#socket, line)
+      else this.#waiting.push(line)
+    })
+    input.on('close', () => (process.stdin.isTTY || this.#options.closeOnEof) && this.#leave())
+    // In its raw mode readline gets Ctrl-C as a character, and the process gets no signal.
+    input.on('SIGINT', this.#leave)
+    if (onTerminal) this.#printer.promptWith(input)
+  }
+
+  #send(socket: WebSocket, line: string): void {
+    socket.send(line)
+    this.#printer.sent(line)
+  }
+
+  #received(socket: WebSocket, frame: string): void {
+    const isHeartbeat = frame === PING && sessionOf(this.#url) === undefined
+    if (isHeartbeat) socket.send(PONG)
+    // On a terminal a line every few seconds would push away what the user reads.
+    if (!isHeartbeat || !this.#printer.onTerminal) this.#printer.received(frame)
+  }
+
+  /** Prints how the connection ended. @throws CommandFailed when it failed and this is the end. */
+  #isOver(ending: Ending): boolean {
+    const hasLeft = this.#left.signal.aborted
+    const again = this.#options.reconnect && mayReconnect(ending) && !hasLeft
+    const text = `${ending.text}${again || hasLeft ? '' : ending.advice}`
+    if (ending.kind === 'closed' || again) this.#printer.note(text)
+    if (again) return false
+    if (hasLeft || (ending.kind === 'closed' && NORMAL.has(ending.code))) return true
+    throw new CommandFailed(
+      ending.kind === 'closed' ? `the connection ended abnormally, with close code ${ending.code}` : printable(text),
+    )
+  }
+
+  /** Waits as long as the server asked for, else with a random part, so that clients spread. */
+  async #pauseAfter({ afterMs }: Ending): Promise<void> {
+    this.#input?.pause()
+    const ms = Math.round(afterMs ?? this.#pauseMs * (0.5 + Math.random() / 2))
+    this.#pauseMs = Math.min(2 * this.#pauseMs, MAX_PAUSE_MS)
+    this.#printer.note(`reconnecting in ${ms} ms${afterMs === undefined ? '' : ', as the server asked'}`)
+    await pause(ms, undefined, { signal: this.#left.signal })
+  }
 }

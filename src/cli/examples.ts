@@ -7,7 +7,7 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   health: ['wsproxy health', 'LISTEN_ADDR=:9000 wsproxy health --alive'],
   connect: [
     'wsproxy connect ws://127.0.0.1:8080/agent-1/ws/s1 --token "$(wsproxy token create s1)"',
-    'wsproxy connect ws://127.0.0.1:8080/run-1',
+    'wsproxy connect ws://127.0.0.1:8080/run-1 --reconnect',
     'wsproxy connect wss://gateway.example.org/live --origin https://app.example.org',
   ],
   publish: [`wsproxy publish s1 '{"type":"token","text":"hello"}'`, 'tail -f events.jsonl | wsproxy publish s1 -'],

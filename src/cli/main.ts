@@ -45,6 +45,7 @@ program
   .option('-t, --token <token>', 'bearer token; prefer WSPROXY_TOKEN, which does not show in a process list')
   .option('-o, --origin <origin>', 'Origin header, as a browser sends it')
   .option('--close-on-eof', 'close when stdin ends, even if it is not a terminal', false)
+  .option('-r, --reconnect', 'reconnect when the server says so, else after a pause that doubles', false)
   .action(async (url, options) => (await import('./connect.ts')).connect(url, options))
 
 program

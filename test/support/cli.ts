@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { killAtExit } from './processes.ts'
@@ -12,7 +12,25 @@ export interface CommandOptions {
   readonly env?: Record<string, string>
   /** All of stdin. Without it stdin stays open. */
   readonly input?: string
+  /**
+   * Run on a terminal of 80 columns with colours: `stdout` is what it shows, stdin is the keyboard.
+   */
+  readonly terminal?: boolean
 }
+
+/** For `{ skip }`: false where `script` can make a terminal, else the reason to skip. */
+export const withoutTerminal: string | false =
+  spawnSync('script', ['-qec', 'true', '/dev/null'], { stdio: 'ignore' }).status === 0
+    ? false
+    : 'needs script (util-linux)'
+
+const quoted = (word: string): string => `'${word.replaceAll("'", `'\\''`)}'`
+
+/** The command line that runs words on a terminal. */
+const onTerminal = (words: readonly string[]): [string, string[]] => [
+  'script',
+  ['-qefc', `stty cols 80; exec ${words.map(quoted).join(' ')}`, '/dev/null'],
+]
 
 /** One run of `wsproxy`, with all of its output so far. */
 export class Command {
@@ -22,8 +40,10 @@ export class Command {
   /** The exit status; null when a signal ended the process. */
   readonly exited: Promise<number | null>
 
-  constructor(args: readonly string[], { env = {}, input }: CommandOptions = {}) {
-    this.child = killAtExit(spawn(process.execPath, [MAIN, ...args], { env: { PATH: process.env.PATH, ...env } }))
+  constructor(args: readonly string[], { env = {}, input, terminal = false }: CommandOptions = {}) {
+    const [file, words] = terminal ? onTerminal([process.execPath, MAIN, ...args]) : [process.execPath, [MAIN, ...args]]
+    const all = { PATH: process.env.PATH, ...(terminal && { TERM: 'xterm-256color', SHELL: '/bin/sh' }), ...env }
+    this.child = killAtExit(spawn(file, words, { env: all }))
     running.add(this.child)
     this.child.stdout?.on('data', (chunk) => {
       this.stdout += chunk
