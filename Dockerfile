@@ -7,18 +7,19 @@
 FROM node:22-bookworm-slim AS packages
 WORKDIR /app
 COPY package.json package-lock.json ./
-# Not npm ci: it fails where the lockfile lacks the binary of a platform that some registry does not carry.
-# --omit=optional leaves out @sentry/node (SENTRY_DSN), which is larger than all other packages. Remove the
-# flag if you use Sentry.
-RUN npm install --omit=dev --omit=optional --no-save --no-audit --no-fund --loglevel=error
-COPY scripts/trim.mjs scripts/trim.mjs
+COPY scripts/peers.mjs scripts/trim.mjs scripts/
+# Optional packages of the image. --build-arg PEERS="@opentelemetry/ @sentry/node" adds Sentry (SENTRY_DSN),
+# which is larger than all other packages; an empty value leaves out traces as well.
+ARG PEERS=@opentelemetry/
+RUN node scripts/peers.mjs $PEERS
+RUN npm ci --omit=dev --no-audit --no-fund --loglevel=error
 RUN node scripts/trim.mjs node_modules
 
 # The compiled gateway. JavaScript is the same on every platform, so this stage runs on the builder's.
 FROM --platform=$BUILDPLATFORM node:22-bookworm-slim AS compiled
 WORKDIR /app
 COPY package.json package-lock.json ./
-RUN npm install --no-save --no-audit --no-fund --loglevel=error
+RUN npm ci --no-audit --no-fund --loglevel=error
 COPY tsconfig.json ./
 COPY src src
 RUN node_modules/.bin/tsc --project . --sourceMap false

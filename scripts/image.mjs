@@ -7,7 +7,7 @@
  *   node scripts/image.mjs [--npm] [folder]
  *
  * Prints one JSON object: how to start the image, and its compressed size. With --npm it installs
- * the packages as the Dockerfile does; without it "npm install" copies them from node_modules.
+ * the packages as the Dockerfile does; without it "npm ci" copies them from node_modules.
  * Exit status 1: the image exceeds its limit.
  */
 import { spawnSync } from 'node:child_process'
@@ -87,9 +87,10 @@ function makeContext(to) {
 }
 
 /**
- * The packages of a production install: those in package.json and their dependencies, recursively.
+ * The packages of a production install: those in the package.json of `cwd` and their dependencies,
+ * recursively.
  */
-function productionPackages() {
+function productionPackages(cwd) {
   const found = new Set()
   const visit = (names) => {
     for (const name of names) {
@@ -99,23 +100,23 @@ function productionPackages() {
       visit(Object.keys(dependencies))
     }
   }
-  visit(Object.keys(JSON.parse(read('package.json')).dependencies))
+  visit(Object.keys(JSON.parse(readFileSync(join(cwd, 'package.json'), 'utf8')).dependencies))
   return found
 }
 
-/** Does "npm install" with the packages that are already installed here. */
+/** Does "npm ci" with the packages that are already installed here. */
 function installFromHere(cwd, args) {
   const here = join(root, 'node_modules')
   const target = join(cwd, 'node_modules')
   if (!args.includes('--omit=dev')) return symlinkSync(here, target)
-  for (const name of productionPackages()) {
+  for (const name of productionPackages(cwd)) {
     cpSync(join(here, name), join(target, name), { recursive: true, dereference: true })
   }
 }
 
 function run(command, cwd, env, withNpm) {
   const [program, ...args] = command.split(' ')
-  if (program === 'npm' && args[0] === 'install' && !withNpm) return installFromHere(cwd, args)
+  if (program === 'npm' && args[0] === 'ci' && !withNpm) return installFromHere(cwd, args)
   const { status, stdout, stderr } = spawnSync('sh', ['-c', command], {
     cwd,
     env: { ...process.env, ...env },
@@ -150,7 +151,7 @@ function assemble(folder, withNpm) {
   const act = {
     FROM: (rest) => {
       const [, image, name = 'image'] = /^(?:--platform=\S+ )?(\S+)(?: AS (\S+))?$/.exec(rest)
-      stage = { folder: join(folder, name), base: image, workdir: '/', env: {}, labels: {}, ports: [] }
+      stage = { folder: join(folder, name), base: image, workdir: '/', env: {}, args: {}, labels: {}, ports: [] }
       stages.set(name, stage)
     },
     WORKDIR: (rest) => {
@@ -158,7 +159,8 @@ function assemble(folder, withNpm) {
       mkdirSync(join(stage.folder, rest), { recursive: true })
     },
     COPY: (rest) => copy(stage, stages, context, rest),
-    RUN: (rest) => run(rest, join(stage.folder, stage.workdir), stage.env, withNpm),
+    RUN: (rest) => run(rest, join(stage.folder, stage.workdir), { ...stage.env, ...stage.args }, withNpm),
+    ARG: (rest) => Object.assign(stage.args, pairs(rest)),
     ENV: (rest) => Object.assign(stage.env, pairs(rest)),
     LABEL: (rest) => Object.assign(stage.labels, pairs(rest)),
     USER: (rest) => (stage.user = rest),

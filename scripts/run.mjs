@@ -28,8 +28,8 @@ function run(command, args, { quiet = false, env = {} } = {}) {
 function install() {
   if (modified('node_modules/.package-lock.json') >= modified('package-lock.json')) return
   console.error('installing dependencies (npm install)')
-  // Not npm ci: it fails when the lockfile lists a binary for another platform that the registry
-  // lacks.
+  // Not npm ci: it removes what is installed, and it refuses the changed line of package.json with
+  // which newer versions of Node run.
   run('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'])
   // npm may keep an older modification time on this file, which would install again at every start.
   utimesSync(join(root, 'node_modules', '.package-lock.json'), new Date(), new Date())

@@ -140,8 +140,8 @@ describe('the imports of src', () => {
   })
 
   it('name run-time dependencies only, and every one of them', () => {
-    const { dependencies: needed, optionalDependencies } = JSON.parse(read('package.json'))
-    const dependencies = { ...needed, ...optionalDependencies }
+    const { dependencies: needed, peerDependencies } = JSON.parse(read('package.json'))
+    const dependencies = { ...needed, ...peerDependencies }
     const used = new Map(
       IMPORTS.filter(
         ({ to, typeOnly, specifier }) => to === undefined && !typeOnly && !specifier.startsWith('node:'),
@@ -263,9 +263,26 @@ describe('the tree', () => {
     assert.equal(own.version, wanted.version)
     assert.deepEqual(own.dependencies, wanted.dependencies)
     assert.deepEqual(own.devDependencies, wanted.devDependencies)
-    assert.deepEqual(own.optionalDependencies, wanted.optionalDependencies)
+    assert.deepEqual(own.peerDependencies, wanted.peerDependencies)
     for (const [name, each] of Object.entries(packages)) {
       assert.match((each as { integrity?: string }).integrity ?? '', /^sha512-/, name)
+    }
+  })
+
+  it('locks the native binaries of all platforms, without which npm ci fails', () => {
+    const { packages } = JSON.parse(read('package-lock.json')) as { packages: Record<string, Record<string, object>> }
+    for (const [path, { optionalDependencies = {} }] of Object.entries(packages)) {
+      for (const name of Object.keys(optionalDependencies))
+        assert.ok(`${path}/node_modules/${name}` in packages || `node_modules/${name}` in packages, `${path}: ${name}`)
+    }
+  })
+
+  it('has each optional peer as a devDependency, so that its tests run, and says that it is optional', () => {
+    const { peerDependencies, peerDependenciesMeta, devDependencies, dependencies } = JSON.parse(read('package.json'))
+    assert.deepEqual(Object.keys(peerDependenciesMeta), Object.keys(peerDependencies))
+    for (const name of Object.keys(peerDependencies)) {
+      assert.deepEqual(peerDependenciesMeta[name], { optional: true })
+      assert.ok(name in devDependencies && !(name in dependencies), name)
     }
   })
 

@@ -6,6 +6,7 @@ import { within } from '../platform/deadline.ts'
 import { checkTls, tlsFiles } from '../platform/tls.ts'
 import { VERSION } from '../platform/version.ts'
 import { createLogger } from '../telemetry/log.ts'
+import { loadPeers } from '../telemetry/peers.ts'
 import { startRedis } from './embedded.ts'
 
 /** How long the exit waits for the last traces to be sent. */
@@ -26,7 +27,9 @@ export async function serve(): Promise<void> {
   const tracing =
     otelExporterOtlpEndpoint === undefined
       ? undefined
-      : await (await import('../telemetry/tracing.ts')).startTracing(otelExporterOtlpEndpoint)
+      : await loadPeers('OTEL_EXPORTER_OTLP_ENDPOINT', '@opentelemetry/', async () =>
+          (await import('../telemetry/tracing.ts')).startTracing(otelExporterOtlpEndpoint),
+        )
   const gateway = new Gateway({ config, redisUrl: redis.url, log, tracing, preflight, ...(checklist && { checklist }) })
   // A bug in one place must not close ten thousand sockets: count and log the error, and go on.
   for (const event of ['uncaughtException', 'unhandledRejection'] as const) {

@@ -35,6 +35,7 @@ export const preflightSettings = group('Preflight checks', {
   sentryDsn: string('SENTRY_DSN', {
     default: undefined,
     secret: true,
-    description: 'Sentry project that receives unhealthy preflight reports. Needs the optional package `@sentry/node`.',
+    description:
+      'Sentry project that receives unhealthy preflight reports. Needs the package `@sentry/node`, which is not installed with wsproxy.',
   }),
 })

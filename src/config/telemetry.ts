@@ -21,6 +21,7 @@ export const telemetrySettings = group('Logs, metrics and traces', {
     default: undefined,
     secret: true,
     description:
-      'Collector for traces (OTLP over HTTP, path `/v1/traces`): one span per handshake and client frame. Unset: off.',
+      'Collector for traces (OTLP over HTTP, path `/v1/traces`): one span per handshake and client frame. ' +
+      'Needs the packages `@opentelemetry/*`, which are not installed with wsproxy. Unset: off.',
   }),
 })

@@ -1,5 +1,6 @@
 import { VERSION } from '../../platform/version.ts'
 import type { Logger } from '../../telemetry/log.ts'
+import { loadPeers } from '../../telemetry/peers.ts'
 import type { Report, Status } from '../check.ts'
 import type { ReportSink } from './recorder.ts'
 
@@ -13,16 +14,11 @@ const IDS = ['campaignId', 'agentId', 'sessionId', 'runId', 'userId'] as const
 
 /**
  * Opens a Sentry client that sends unhealthy runs only: no process errors, requests or traces.
- * Returns undefined (and logs a warning) when `@sentry/node` is missing or the DSN is invalid.
+ * Returns undefined (and logs a warning) when the DSN is invalid.
+ * @throws ConfigError when `@sentry/node` is not installed.
  */
 export async function openSentry(dsn: string, log: Logger): Promise<ReportSink | undefined> {
-  const sentry = await import('@sentry/node').catch((error: NodeJS.ErrnoException) => {
-    log.warn(
-      { event: 'sentry', reason: error.code },
-      'SENTRY_DSN is set, but @sentry/node is not installed: run "npm install @sentry/node"',
-    )
-  })
-  if (sentry === undefined) return undefined
+  const sentry = await loadPeers('SENTRY_DSN', '@sentry/node', () => import('@sentry/node'))
   const client = sentry.initWithoutDefaultIntegrations({
     dsn,
     release: `wsproxy@${VERSION}`,

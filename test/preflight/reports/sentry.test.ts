@@ -21,12 +21,7 @@ interface SentryEvent {
   readonly user?: unknown
 }
 
-const missing = await import('@sentry/node').then(
-  () => false as const,
-  () => 'needs the optional package @sentry/node',
-)
-
-describe('Sentry', { skip: missing }, () => {
+describe('Sentry', () => {
   const events: SentryEvent[] = []
   let server: Server
   let dsn: string
