@@ -1,5 +1,5 @@
 import { lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { tmpdir, userInfo } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CommandFailed } from './failure.ts'
 
@@ -8,7 +8,8 @@ import { CommandFailed } from './failure.ts'
  * read: `<temporary folder>/wsproxy-<uid>/embedded-redis-<port>`.
  */
 
-const { uid } = userInfo()
+// Not userInfo(): it throws where the user has no name, as in a container with an arbitrary user.
+const uid = process.getuid?.() ?? -1
 const FOLDER = join(tmpdir(), `wsproxy-${uid}`)
 const PREFIX = 'embedded-redis-'
 const OTHERS = 0o077
