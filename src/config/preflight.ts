@@ -14,7 +14,8 @@ export const preflightSettings = group('Preflight checks', {
   }),
   preflightEventTypes: list('PREFLIGHT_EVENT_TYPES', {
     default: '',
-    description: 'Event types that appear by name in metric labels. All others count as `other`.',
+    description:
+      'Event types that appear by name in metric labels. All others count as `other`. Empty: the first 50 that occur.',
   }),
   preflightRetentionMs: duration('PREFLIGHT_RETENTION', {
     default: '30d',
@@ -30,7 +31,8 @@ export const preflightSettings = group('Preflight checks', {
   }),
   preflightChecksFolder: string('PREFLIGHT_CHECKS_FOLDER', {
     default: undefined,
-    description: 'Folder with additional checks: JavaScript modules whose default export is a check.',
+    description:
+      'Folder with additional checks: JavaScript modules that export checks, or objects with `preFlightCheck()`.',
   }),
   sentryDsn: string('SENTRY_DSN', {
     default: undefined,

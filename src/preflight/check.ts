@@ -13,6 +13,7 @@ export interface Launch {
   readonly sessionId?: string
   readonly runId?: string
   readonly userId?: string
+  readonly streamerIds?: readonly string[]
   readonly metadata?: Readonly<Record<string, unknown>>
 }
 
@@ -35,6 +36,8 @@ export interface Verdict {
 /** The verdict of one check, and how long the check took. */
 export interface Result extends Verdict {
   readonly name: string
+  /** Absent in reports of older versions. */
+  readonly priority?: number
   readonly durationMs: number
 }
 
@@ -126,6 +129,8 @@ export interface Report extends Launch {
   readonly id: string
   /** True when no check failed. */
   readonly healthy: boolean
+  /** The same; older programs read it under this name. */
+  readonly success: boolean
   readonly hasWarnings: boolean
   readonly checks: readonly Result[]
   readonly durationMs: number

@@ -64,6 +64,7 @@ export class Runner {
       id: reportId(createdAt),
       ...launch,
       healthy: failed.length === 0,
+      success: failed.length === 0,
       hasWarnings: checks.some(({ status }) => status === 'warn'),
       checks,
       durationMs: sinceMs(startedAt),
@@ -109,6 +110,7 @@ export class Runner {
     return {
       ...(isLate ? verdictOf(check.name, { late: timeoutMs }) : verdict),
       name: check.name,
+      priority: check.priority,
       durationMs: sinceMs(startedAt),
     }
   }
@@ -123,8 +125,9 @@ function tiersOf(checks: readonly Check[]): Check[][] {
 const applies = ({ priority, appliesTo }: Check, { mode, eventType }: Launch): boolean =>
   (mode === 'full' || priority <= LIGHT_PRIORITY) && (appliesTo === 'all' || appliesTo.includes(eventType))
 
-const skipped = ({ name }: Check, failed: readonly string[]): Result => ({
+const skipped = ({ name, priority }: Check, failed: readonly string[]): Result => ({
   name,
+  priority,
   status: 'skipped',
   message: `not run, because ${failed.join(', ')} failed`,
   durationMs: 0,

@@ -31,16 +31,31 @@ function read(name: string, outcome: CheckOutcome): Verdict {
   }
   const { value } = outcome
   if (typeof value !== 'object' || value === null) return faulty('it returned no result')
-  const { name: other, status, message, details, remediation } = value as Record<string, unknown>
+  const { name: other, status = statusOf(value), details, remediation } = value as Record<string, unknown>
   if (other !== undefined && other !== name) return faulty(`it returned the result of ${cut(JSON.stringify(other))}`)
   if (!STATUSES.has(status))
     return faulty(`it returned the unknown status ${cut(JSON.stringify(status) ?? 'undefined')}`)
   return {
     status: status as Status,
-    message: cut(typeof message === 'string' ? message : ''),
+    message: cut(messageIn(value)),
     ...(typeof details === 'object' && details !== null && { details: plain(details) }),
     ...(typeof remediation === 'string' && remediation !== '' && { remediation: cut(remediation) }),
   }
+}
+
+/** The status of a result in the words of older programs: `{success, message, error?}`. */
+function statusOf(value: object): Status | undefined {
+  const { success } = value as { success?: unknown }
+  return typeof success === 'boolean' ? (success ? 'pass' : 'fail') : undefined
+}
+
+/** The message of a result, and the error behind it where the check names one apart. */
+function messageIn(value: object): string {
+  const { message, error } = value as { message?: unknown; error?: unknown }
+  const text = typeof message === 'string' ? message : ''
+  const cause = error instanceof Error ? error.message : error
+  if (typeof cause !== 'string' || cause === '' || text.includes(cause)) return text
+  return text === '' ? cause : `${text}: ${cause}`
 }
 
 const failed = (message: string, remediation?: string): Verdict => ({

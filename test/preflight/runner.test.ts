@@ -31,6 +31,7 @@ describe('a preflight run', () => {
         mode: 'full',
         eventType: 'none',
         healthy: true,
+        success: true,
         hasWarnings: true,
         checks: [],
         durationMs: 0,
@@ -39,8 +40,8 @@ describe('a preflight run', () => {
     )
     const said = report.checks.map(({ durationMs, ...rest }) => rest)
     assert.deepEqual(said, [
-      { name: 'one', status: 'pass', message: 'fine', details: { a: 1 } },
-      { name: 'two', status: 'warn', message: 'hm', remediation: 'look at it' },
+      { name: 'one', priority: 0, status: 'pass', message: 'fine', details: { a: 1 } },
+      { name: 'two', priority: 0, status: 'warn', message: 'hm', remediation: 'look at it' },
     ])
     for (const { durationMs } of report.checks) assert.ok(durationMs >= 0 && durationMs < AMPLE_MS)
     assert.ok(Math.abs(Date.parse(report.createdAt) - Date.now()) < 5000)
@@ -211,6 +212,24 @@ describe('a check that misbehaves', () => {
     const message = await failureOf(async () => ({ ...PASS, name: 'other' }))
     assert.equal(message, 'it returned the result of "other"')
     assert.equal((await run([newCheck('own', async () => ({ ...PASS, name: 'own' }))])).healthy, true)
+  })
+
+  it('a result in the words of older programs passes or fails by its success', async () => {
+    const result = async (value: object) =>
+      resultOf(await run([newCheck('own', (async () => value) as unknown as Check['execute'])]), 'own')
+    const cases: [object, string, string][] = [
+      [{ success: true, message: 'fine' }, 'pass', 'fine'],
+      [{ success: false, message: 'no database', error: 'ECONNREFUSED' }, 'fail', 'no database: ECONNREFUSED'],
+      [{ success: false, message: 'no: ECONNREFUSED', error: 'ECONNREFUSED' }, 'fail', 'no: ECONNREFUSED'],
+      [{ success: false, error: new Error('late') }, 'fail', 'late'],
+      [{ success: false, message: 'no', error: 7 }, 'fail', 'no'],
+      [{ success: false, status: 'warn', message: 'hm' }, 'warn', 'hm'],
+    ]
+    for (const [value, status, message] of cases) {
+      const { status: came, message: text } = await result(value)
+      assert.deepEqual([came, text], [status, message], JSON.stringify(value))
+    }
+    assert.match((await result({ success: 'yes' })).message, /unknown status undefined/)
   })
 
   it('texts of a check are cut, and details that are too long or not JSON are left out', async () => {

@@ -84,5 +84,6 @@ export function newReport(rest: Partial<Report> = {}): Report {
     { name: 'redis', status: 'pass', message: 'Redis answers in 0.3 ms', durationMs: 0.4 },
     { name: 'token-store', status: 'pass', message: 'a token can be stored, and is spent once', durationMs: 0.8 },
   ]
-  return { id, ...FULL, healthy: true, hasWarnings: false, checks, durationMs: 2.5, ...rest, createdAt }
+  const healthy = rest.healthy ?? true
+  return { id, ...FULL, healthy, success: healthy, hasWarnings: false, checks, durationMs: 2.5, ...rest, createdAt }
 }

@@ -14,6 +14,7 @@ export class InvalidField extends Error {
 
 const MAX_TEXT = 256
 const MAX_METADATA = 4096
+const MAX_STREAMERS = 100
 
 type Rule = (value: unknown) => string | undefined
 
@@ -35,6 +36,10 @@ const RULES: Readonly<Record<string, Rule>> = {
   sessionId: id,
   runId: text(isRunId, 'must be 1 to 200 of [A-Za-z0-9_.~@=+;-]'),
   userId: short,
+  streamerIds: (value) =>
+    Array.isArray(value) && value.length <= MAX_STREAMERS && value.every((each) => short(each) === undefined)
+      ? undefined
+      : `must be a list of at most ${MAX_STREAMERS} strings of 1 to ${MAX_TEXT} characters`,
   triggeredBy: short,
   metadata: (value) =>
     typeof value !== 'object' || value === null || Array.isArray(value)

@@ -60,6 +60,8 @@ export interface Stats {
   /** From 0 to 1; null without runs. */
   readonly successRate: number | null
   readonly meanDurationMs: number | null
+  /** The same, as older programs name it. */
+  readonly averageDurationMs: number | null
   readonly eventTypes: readonly { readonly eventType: string; readonly runs: number }[]
   /** `rate` is the share of failures among the runs in which the check ran. */
   readonly topFailures: readonly Failure[]
@@ -77,6 +79,10 @@ interface Failure {
   readonly count: number
   readonly rate: number
   readonly lastAt: string
+  /** The first three again, as older programs name them. */
+  readonly checkName: string
+  readonly failureCount: number
+  readonly failureRate: number
 }
 
 /** Sums up the counts; `counts[i]` belongs to `buckets[i]`. */
@@ -96,19 +102,21 @@ export function statsOf(buckets: readonly Bucket[], counts: readonly Count[], no
       .map(([field, n]) => [field.slice(prefix.length), n] as const)
   const most = (pairs: (readonly [string, number])[]) => pairs.sort(([, one], [, other]) => other - one).slice(0, TOP)
   const runs = sum('runs')
+  const mean = runs === 0 ? null : round(sum('us') / 1000 / runs)
+  const failureOf = (check: string, count: number): Failure => {
+    const rate = round(count / Math.max(count, sum(`ran:${check}`)))
+    const named = { checkName: check, failureCount: count, failureRate: rate }
+    return { check, count, rate, lastAt: lastAt.get(check) ?? '', ...named }
+  }
   return {
     from: new Date(buckets[0]?.from ?? now).toISOString(),
     to: new Date(now).toISOString(),
     totalRuns: runs,
     successRate: runs === 0 ? null : round(sum('healthy') / runs),
-    meanDurationMs: runs === 0 ? null : round(sum('us') / 1000 / runs),
+    meanDurationMs: mean,
+    averageDurationMs: mean,
     eventTypes: most(named('type:')).map(([eventType, n]) => ({ eventType, runs: n })),
-    topFailures: most(named('fail:')).map(([check, count]) => ({
-      check,
-      count,
-      rate: round(count / Math.max(count, sum(`ran:${check}`))),
-      lastAt: lastAt.get(check) ?? '',
-    })),
+    topFailures: most(named('fail:')).map(([check, count]) => failureOf(check, count)),
     outcomes: buckets.map(({ from }, i) => {
       const [all, healthy, warned] = ['runs', 'healthy', 'warned'].map((field) => Number(counts[i]?.get(field) ?? 0))
       return {

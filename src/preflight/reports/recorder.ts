@@ -2,7 +2,7 @@ import { DeadlinePassed, within } from '../../platform/deadline.ts'
 import { RedisUnavailable } from '../../platform/unavailable.ts'
 import type { Logger } from '../../telemetry/log.ts'
 import type { Metrics } from '../../telemetry/metrics.ts'
-import type { Report } from '../check.ts'
+import { NO_EVENT_TYPE, type Report } from '../check.ts'
 
 /** External sink for unhealthy reports (Sentry). */
 export interface ReportSink {
@@ -19,11 +19,16 @@ export interface RecorderParts {
   readonly keep: (report: Report) => Promise<void>
   readonly metrics: Metrics
   readonly log: Logger
-  /** The event types that become metric labels; all others count as `other`. */
+  /**
+   * The event types that become metric labels; all others count as `other`. Empty: the first 50
+   * that occur.
+   */
   readonly eventTypes: readonly string[]
   readonly sink?: ReportSink | undefined
 }
 
+/** The most event types that become labels by occurring. */
+const MAX_LABELS = 50
 /** The most reports that wait for Redis. */
 const MAX_WAITING = 100
 const KEEP_MS = 2000
@@ -34,7 +39,7 @@ const RETRY_MS = 1000
  */
 export class Recorder {
   readonly #parts: RecorderParts
-  readonly #labels: ReadonlySet<string>
+  readonly #labels: Set<string>
   readonly #waiting: Report[] = []
   #storing: Promise<void> | undefined
   #retry: NodeJS.Timeout | undefined
@@ -42,19 +47,25 @@ export class Recorder {
 
   constructor(parts: RecorderParts) {
     this.#parts = parts
-    this.#labels = new Set([...parts.eventTypes, 'none'])
+    this.#labels = new Set([...parts.eventTypes, NO_EVENT_TYPE])
   }
 
   /** Counts a run. */
   count({ mode, eventType, healthy, hasWarnings, checks }: Report): void {
     const { metrics } = this.#parts
     const result = !healthy ? 'fail' : hasWarnings ? 'warn' : 'pass'
-    const event_type = this.#labels.has(eventType) ? eventType : 'other'
+    const event_type = this.#labelOf(eventType)
     metrics.preflightRuns.inc({ mode, event_type, result })
     for (const { name, status, durationMs } of checks) {
       if (status !== 'skipped') metrics.preflightChecks.observe({ check: name }, durationMs / 1000)
       if (status === 'fail') metrics.preflightFailures.inc({ check: name })
     }
+  }
+
+  /** A caller chooses the event type, so the number of labels is bounded. */
+  #labelOf(eventType: string): string {
+    if (this.#parts.eventTypes.length === 0 && this.#labels.size <= MAX_LABELS) this.#labels.add(eventType)
+    return this.#labels.has(eventType) ? eventType : 'other'
   }
 
   /** Sends the report to the sink and queues it for Redis. */

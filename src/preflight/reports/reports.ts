@@ -148,7 +148,7 @@ function entryOf(entry: unknown): { at: string; fields: ReadonlyMap<string, stri
 function reportIn(fields: ReadonlyMap<string, string>): Report | undefined {
   try {
     const value: unknown = JSON.parse(fields.get('report') ?? '')
-    return isReport(value) ? value : undefined
+    return isReport(value) ? { ...value, success: value.healthy } : undefined
   } catch {
     return undefined
   }

@@ -10,6 +10,8 @@ const LEVELS = { pass: 'info', skipped: 'info', warn: 'warning', fail: 'error' }
 >
 /** Sentry cuts deeper levels. A report needs report, checks, check, details and what those nest. */
 const DEPTH = 8
+/** Sentry drops a tag with a longer value. */
+const MAX_TAG = 200
 const IDS = ['campaignId', 'agentId', 'sessionId', 'runId', 'userId'] as const
 
 /**
@@ -42,17 +44,18 @@ export async function openSentry(dsn: string, log: Logger): Promise<ReportSink |
     if (report.healthy) return
     const scope = new sentry.Scope()
     scope.setClient(client)
-    for (const { name, status, message, durationMs } of report.checks) {
+    for (const { name, priority, status, message, durationMs } of report.checks) {
       const breadcrumb = {
         category: 'preflight',
         message: `${name}: ${message}`,
         level: LEVELS[status],
-        data: { status, durationMs },
+        data: { priority, status, durationMs },
       }
       scope.addBreadcrumb(breadcrumb)
     }
     scope.setTags({ mode: report.mode, event_type: report.eventType, report: report.id })
     for (const id of IDS) if (report[id] !== undefined) scope.setTag(id, report[id])
+    if (report.streamerIds !== undefined) scope.setTag('streamerIds', report.streamerIds.join(',').slice(0, MAX_TAG))
     scope.setContext('preflight report', { ...report })
     const failed = report.checks.filter(({ status }) => status === 'fail').map(({ name }) => name)
     // Group by the failed checks: messages contain numbers, and each would open an issue of its

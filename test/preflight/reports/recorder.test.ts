@@ -77,6 +77,28 @@ describe('the recorder of preflight runs', () => {
     assert.equal(await unrecorded(), 1)
   })
 
+  it('event types become labels by name up to fifty different ones, or those of the setting alone', async () => {
+    const labelsOf = async (eventTypes: string[], occurring: string[]) => {
+      const own = new Metrics()
+      const { log } = keptLog()
+      const made = new Recorder({ keep: async () => {}, metrics: own, log, eventTypes })
+      for (const eventType of occurring) made.count(newReport({ eventType }))
+      const { values } = await own.preflightRuns.get()
+      own.stop()
+      return values.map(({ labels, value }) => [labels.event_type, value])
+    }
+    const types = Array.from({ length: 60 }, (_, i) => `type-${i}`)
+    const first = await labelsOf([], ['none', ...types, ...types])
+    assert.equal(first.length, 52)
+    assert.deepEqual(first.at(-1), ['other', 20])
+    assert.deepEqual(first[50], ['type-49', 2])
+    assert.deepEqual(await labelsOf(['type-1'], ['none', 'type-1', 'type-2', 'type-1']), [
+      ['none', 1],
+      ['type-1', 2],
+      ['other', 1],
+    ])
+  })
+
   it('the recorder survives a sink that throws', async () => {
     const send = () => {
       throw new Error('no')

@@ -124,7 +124,8 @@ describe('the reports in Redis', () => {
       { eventType: 'none', runs: 1 },
     ])
     const lastAt = new Date(last).toISOString()
-    assert.deepEqual(topFailures, [{ check: 'redis', count: 2, rate: 0.5, lastAt }])
+    const older = { checkName: 'redis', failureCount: 2, failureRate: 0.5 }
+    assert.deepEqual(topFailures, [{ check: 'redis', count: 2, rate: 0.5, lastAt, ...older }])
     const sum = (key: 'passed' | 'warned' | 'failed') => outcomes.reduce((all, each) => all + each[key], 0)
     assert.deepEqual([sum('passed'), sum('warned'), sum('failed')], [1, 1, 2])
   })

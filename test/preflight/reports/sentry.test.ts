@@ -15,7 +15,7 @@ interface SentryEvent {
   readonly release: string
   readonly fingerprint: string[]
   readonly tags: Record<string, string>
-  readonly breadcrumbs: { category: string; message: string; level: string }[]
+  readonly breadcrumbs: { category: string; message: string; level: string; data: { priority?: number } }[]
   readonly contexts: Record<string, { checks?: { details?: unknown }[] }>
   readonly request?: unknown
   readonly user?: unknown
@@ -54,17 +54,19 @@ describe('Sentry', () => {
       eventType: 'launch.mail',
       sessionId: 's1',
       campaignId: 'c1',
+      streamerIds: ['st1', 'st2'],
       healthy: false,
       checks: [
-        { name: 'redis', status: 'pass', message: 'Redis answers', durationMs: 1 },
+        { name: 'redis', priority: 0, status: 'pass', message: 'Redis answers', durationMs: 1 },
         {
           name: 'token-store',
+          priority: 10,
           status: 'fail',
           message: 'no token',
           details: { deep: { deeper: { deepest: 'x' } } },
           durationMs: 2,
         },
-        { name: 'capacity', status: 'skipped', message: 'not run', durationMs: 0 },
+        { name: 'capacity', priority: 20, status: 'skipped', message: 'not run', durationMs: 0 },
       ],
     })
     sink.send(report)
@@ -80,14 +82,15 @@ describe('Sentry', () => {
     const { mode, event_type, sessionId, campaignId, report: id } = event.tags
     assert.deepEqual([mode, event_type, sessionId, campaignId, id], ['full', 'launch.mail', 's1', 'c1', report.id])
     assert.deepEqual(
-      event.breadcrumbs.map(({ message, level }) => [message, level]),
+      event.breadcrumbs.map(({ message, level, data }) => [message, level, data.priority]),
       [
-        ['redis: Redis answers', 'info'],
-        ['token-store: no token', 'error'],
-        ['capacity: not run', 'info'],
+        ['redis: Redis answers', 'info', 0],
+        ['token-store: no token', 'error', 10],
+        ['capacity: not run', 'info', 20],
       ],
     )
     assert.deepEqual(event.contexts['preflight report']!.checks![1]!.details, { deep: { deeper: { deepest: 'x' } } })
+    assert.equal(event.tags.streamerIds, 'st1,st2')
     assert.equal(second.breadcrumbs.length, 3, 'nothing is left over from the run before')
     assert.equal(second.tags.sessionId, 's2')
     assert.deepEqual([event.request, event.user], [undefined, undefined])
