@@ -4,6 +4,7 @@
  * they are missing or older than the lockfile, compiles changed sources, then runs the command.
  * Plain Node, no packages, because they may not be installed yet.
  */
+import '../bin/node-version.cjs'
 import { spawnSync } from 'node:child_process'
 import { randomInt } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
@@ -57,7 +58,7 @@ const node = (file, args = [], flags = []) =>
   run(process.execPath, ['--enable-source-maps', ...flags, join(root, 'dist', file), ...args])
 
 /**
- * Flags of the gateway, as in the first line of its main file: a small young generation has short
+ * Flags of the gateway, as in the first line of bin/wsproxy.cjs: a small young generation has short
  * collections (bench/NOTES.md).
  */
 const GATEWAY_FLAGS = ['--max-semi-space-size=4']

@@ -292,10 +292,10 @@ describe('the tree', () => {
     for (const [name, version] of Object.entries({ ...dependencies, ...devDependencies })) {
       assert.match(String(version), /^(npm:[\w-]+@)?\d+\.\d+\.\d+$/, name)
     }
-    assert.equal(engines.node, '>=20 <23')
+    assert.equal(engines.node, '>=20.14 <23')
     assert.equal(type, 'module')
-    assert.deepEqual(bin, { wsproxy: 'dist/src/cli/main.js' })
-    const [, flags = ''] = /^#!\/usr\/bin\/env -S node (.+)\n/.exec(read('src/cli/main.ts')) ?? []
+    assert.deepEqual(bin, { wsproxy: 'bin/wsproxy.cjs' })
+    const [, flags = ''] = /^#!\/usr\/bin\/env -S node (.+)\n/.exec(read('bin/wsproxy.cjs')) ?? []
     assert.match(flags, /^--/)
     assert.ok(
       read('scripts/run.mjs').includes(`const GATEWAY_FLAGS = ['${flags}']`),

@@ -1,4 +1,3 @@
-#!/usr/bin/env -S node --max-semi-space-size=4
 import { Command, CommanderError } from 'commander'
 import { environment } from '../config/env.ts'
 import { ConfigError } from '../config/load.ts'
