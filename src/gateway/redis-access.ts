@@ -8,6 +8,7 @@ import type { Core } from './core.ts'
 export const redisAccess = ({ redis, bindings }: Core): RedisAccess => ({
   command: (key, args) => redis.command(key, args),
   forbidden: (channels) => redis.forbidden(channels),
+  keyspaceMissing: () => redis.keyspaceMissing(),
   everyNode: (args) => redis.everyNode(args),
   listen(channel, heard) {
     const render = () => {

@@ -52,6 +52,11 @@ export interface CheckedRedis {
   everyNode(args: readonly string[], signal: AbortSignal): Promise<readonly unknown[]>
   /** Returns those of the channels that the Redis user may not subscribe. */
   forbidden(channels: readonly string[], signal: AbortSignal): Promise<string[]>
+  /**
+   * For each node the flags of notify-keyspace-events that a probe missed, where CONFIG is
+   * forbidden; undefined where Redis refuses the probe as well.
+   */
+  keyspaceMissing(signal: AbortSignal): Promise<readonly (string | undefined)[]>
   /** The number of subscribers of the channel, summed over all nodes. */
   subscribers(channel: string, signal: AbortSignal): Promise<number>
   /** Publishes to a private channel and resolves when its own subscription receives the message. */

@@ -8,11 +8,11 @@ import type { Tracing } from '../telemetry/tracing.ts'
 import { RedisFlow } from './flow.ts'
 import { RedisHashes } from './hashes.ts'
 import { Cluster } from './servers/cluster.ts'
-import type { Link } from './servers/link.ts'
 import type { RedisNode } from './servers/node.ts'
 import type { NodeOptions } from './servers/node-options.ts'
 import { sentinelTarget } from './servers/sentinel.ts'
 import {
+  answered,
   type KeyCommand,
   type NodeFactory,
   nodeFactory,
@@ -23,9 +23,9 @@ import {
   type TopologyFeed,
 } from './servers/topology.ts'
 import { RedisTokens } from './tokens.ts'
-import { RedisUpstream } from './upstream.ts'
+import { type CommandLink, RedisUpstream } from './upstream.ts'
 import type { Target } from './wire/connection.ts'
-import { askedAt, isMoved, isReply } from './wire/errors.ts'
+import { askedAt, isMoved } from './wire/errors.ts'
 import type { OnMessage } from './wire/resp.ts'
 
 export interface RedisOptions
@@ -162,6 +162,11 @@ export class RedisClient {
     return Promise.all(nodes.map(async (node) => answered(node.commands.client.sendCommand(args))))
   }
 
+  /** Returns for each server the flags that the probe of keyspace events missed (KeyspaceFlags). */
+  keyspaceMissing(): Promise<(string | undefined)[]> {
+    return Promise.all(Array.from(this.#topology.nodes, (node) => node.keyspaceMissing()))
+  }
+
   /**
    * Publishes a message to other gateway instances; returns the number of subscribers. @throws
    * RedisUnavailable; Redis' own error.
@@ -221,7 +226,7 @@ export class RedisClient {
    * The link for client frames, while the whole server is ready: also its channels, so that an
    * answer can come back.
    */
-  #linkFor(channel: string): Link | undefined {
+  #linkFor(channel: string): CommandLink | undefined {
     const node = this.#nodeFor(channel)
     return node?.ready ? node.commands : undefined
   }
@@ -241,16 +246,6 @@ export class RedisClient {
     }
     this.upstream.release()
     if (node.ready) ready()
-  }
-}
-
-/** Turns an error that is not a reply into RedisUnavailable: no answer arrived. */
-async function answered(reply: Promise<unknown>): Promise<unknown> {
-  try {
-    return await reply
-  } catch (error) {
-    if (isReply(error) || error instanceof RedisUnavailable) throw error
-    throw new RedisUnavailable('the connection was lost before the answer', { cause: error })
   }
 }
 

@@ -9,12 +9,15 @@ import type { Reply } from './wire/resp.ts'
 /** Reports a frame that was not published, or may not have been. Must not throw. */
 export type Refused = (code: 'upstream-unavailable' | 'upstream-uncertain') => void
 
+/** A link as far as frames need it. */
+export type CommandLink = Pick<Link, 'client'>
+
 export interface UpstreamOptions {
   /**
    * The command connection for a channel while its server is ready; undefined: the frame has to
    * wait.
    */
-  readonly link: (channel: string) => Link | undefined
+  readonly link: (channel: string) => CommandLink | undefined
   /** Publish with SPUBLISH. */
   readonly sharded: boolean
   /** Another server has the channel. The callee calls `release` when it knows which one. */
@@ -45,7 +48,7 @@ class ChannelPublisher {
    * Frames sent and not answered, and the link that they took: later frames must not take another
    * one.
    */
-  link: Link | undefined
+  link: CommandLink | undefined
   inFlight = 0
   readonly #publish: Publish
 
@@ -229,14 +232,14 @@ export class RedisUpstream {
    * The link for the next frame; undefined: it waits for Redis, or for earlier frames that took
    * another link.
    */
-  #linkFor({ channel, inFlight, link: before }: ChannelPublisher): Link | undefined {
+  #linkFor({ channel, inFlight, link: before }: ChannelPublisher): CommandLink | undefined {
     const link = this.#options.link(channel)
     if (link === undefined || inFlight === 0 || before === link) return link
     this.#crowded = true
     return undefined
   }
 
-  #send(frame: Frame, link: Link): void {
+  #send(frame: Frame, link: CommandLink): void {
     const { publisher, bytes } = frame
     this.#inFlightBytes += cost(frame)
     publisher.link = link

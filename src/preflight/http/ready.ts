@@ -1,5 +1,5 @@
 import { type ApiResponse, json } from '../../http/response.ts'
-import { type Launch, NO_EVENT_TYPE, type Report } from '../check.ts'
+import { type Launch, NO_EVENT_TYPE, type Report, type Result } from '../check.ts'
 import type { Runner } from '../runner.ts'
 
 export interface ReadinessParts {
@@ -23,6 +23,8 @@ const TICK_MS = 1000
 /** The background runs stop when the last call is this old. */
 const FORGOTTEN_MS = 60_000
 
+/** Checks whose warning concerns one door. */
+const DEGRADES: ReadonlySet<string> = new Set(['redis-channels', 'keyspace-events'])
 const LAUNCH: Launch = { mode: 'light', eventType: NO_EVENT_TYPE }
 
 /** The light run behind `/ready`: at most 5 s old, shared by all callers. */
@@ -92,17 +94,18 @@ export class Readiness {
 export function readyAnswer(ready: Ready, detailed: boolean): ApiResponse {
   if ('reason' in ready) return notReady({ reason: ready.reason })
   const { report } = ready
-  // A door that Redis forbids is out of order although the instance is ready for the others.
-  const degraded = report.checks.filter(({ name, status }) => name === 'redis-channels' && status === 'warn')
+  // One door is out of order, or late, although the instance is ready for the others.
+  const degraded = report.checks.filter(({ name, status }) => DEGRADES.has(name) && status === 'warn')
+  const shown = ({ name, message, remediation }: Result) => (detailed ? { name, message, remediation } : { name })
   if (report.healthy)
     return json('200 OK', {
       status: 'ready',
-      ...(degraded.length > 0 && { degraded: degraded.map(({ name, message }) => ({ name, message })) }),
+      ...(degraded.length > 0 && { degraded: degraded.map(shown) }),
     })
   const failed = report.checks.filter(({ status }) => status === 'fail')
   return notReady({
     reason: 'preflight',
-    failed: failed.map(({ name, message, remediation }) => (detailed ? { name, message, remediation } : { name })),
+    failed: failed.map(shown),
     checked_at: report.createdAt,
   })
 }

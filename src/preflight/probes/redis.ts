@@ -12,6 +12,11 @@ export interface RedisAccess {
   command(key: string, args: readonly string[]): Promise<unknown>
   /** Returns those of the channels that the Redis user may not subscribe. @throws as `command`. */
   forbidden(channels: readonly string[]): Promise<string[]>
+  /**
+   * Returns for each server the flags of notify-keyspace-events that the probe missed; undefined
+   * where none has found out.
+   */
+  keyspaceMissing(): Promise<readonly (string | undefined)[]>
   /** Sends a command to every server that stores data. @throws as `command`. */
   everyNode(args: readonly string[]): Promise<readonly unknown[]>
   /**
@@ -64,6 +69,10 @@ export class PreflightRedis implements CheckedRedis {
 
   forbidden(channels: readonly string[], signal: AbortSignal): Promise<string[]> {
     return before(signal, this.#access.forbidden(channels))
+  }
+
+  keyspaceMissing(signal: AbortSignal): Promise<readonly (string | undefined)[]> {
+    return before(signal, this.#access.keyspaceMissing())
   }
 
   async subscribers(channel: string, signal: AbortSignal): Promise<number> {

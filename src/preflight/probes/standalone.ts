@@ -25,6 +25,7 @@ export function openStandalone(
   const access: RedisAccess = {
     command: (key, args) => client.command(key, args),
     forbidden: (channels) => client.forbidden(channels),
+    keyspaceMissing: () => client.keyspaceMissing(),
     everyNode: (args) => client.everyNode(args),
     listen(channel, heard) {
       listeners.set(channel, heard)

@@ -2,7 +2,7 @@ import { redisCanary } from '../../contract/names.ts'
 import { RedisForbids } from '../../platform/unavailable.ts'
 import { RedisFeed } from '../pubsub/feed.ts'
 import { SubscriberConnection } from '../pubsub/subscriber.ts'
-import { RedisConnection, type Target } from '../wire/connection.ts'
+import type { Target } from '../wire/connection.ts'
 import type { OnMessage } from '../wire/resp.ts'
 import { Canary } from './canary.ts'
 import { type Gap, OpenGap } from './gap.ts'
@@ -21,13 +21,12 @@ const ADOPT_RETRY_MS = 50
 /** One Redis server: a command connection, a subscriber connection, and a canary between them. */
 export class RedisNode {
   readonly feed: RedisFeed
-  readonly commands: Link
+  readonly commands: Link<SubscriberConnection>
   readonly subscriber: Link<SubscriberConnection>
   readonly #parts: NodeParts<RedisNode>
   readonly #canary: Canary
   readonly #gap = new OpenGap()
   readonly #flags: KeyspaceFlags
-  #flagsTimer: NodeJS.Timeout | undefined
   /** Channels taken over from another server and not confirmed here yet. */
   readonly #adopted = new Set<string>()
   /** Payload bytes received in all, and their number when the last canary was published. */
@@ -40,9 +39,14 @@ export class RedisNode {
     this.#parts = parts
     this.#canary = this.#newCanary()
     const { options, metrics, log } = parts
-    this.#flags = new KeyspaceFlags({ set: options.redisSetKeyspaceEvents, metrics, log })
-    if (options.runDoor && options.runResyncIntervalMs > 0)
-      this.#flagsTimer = setInterval(() => this.#checkFlags(), options.runResyncIntervalMs)
+    this.#flags = new KeyspaceFlags({
+      set: options.redisSetKeyspaceEvents,
+      // Runs are read again at the same interval.
+      intervalMs: options.runDoor ? options.runResyncIntervalMs : 0,
+      client: () => (this.commands.state === 'ready' ? this.commands.client : undefined),
+      metrics,
+      log,
+    })
     this.feed = this.#newFeed()
     this.commands = this.#newCommandLink()
     this.subscriber = this.#newSubscriberLink()
@@ -105,7 +109,7 @@ export class RedisNode {
 
   close(): void {
     this.#canary.stop()
-    clearInterval(this.#flagsTimer)
+    this.#flags.stop()
     this.commands.close()
     this.subscriber.close()
   }
@@ -115,10 +119,9 @@ export class RedisNode {
     return this.feed.tryOn(this.subscriber.client, channels)
   }
 
-  /** Another program may have changed the flags. Runs are read again at the same interval. */
-  #checkFlags(): void {
-    // A lost connection checks them again when it is back.
-    if (this.commands.state === 'ready') this.#flags.check(this.commands.client).catch(() => {})
+  /** See KeyspaceFlags.probed. */
+  keyspaceMissing(): Promise<string | undefined> {
+    return this.#flags.probed
   }
 
   #newCanary(): Canary {
@@ -148,14 +151,14 @@ export class RedisNode {
     return new RedisFeed({ metrics, log, sharded: options.redisShardedPubsub, moved, refused })
   }
 
-  #newCommandLink(): Link {
+  #newCommandLink(): Link<SubscriberConnection> {
     const { target, metrics, log, changed } = this.#parts
     return new Link({
       target,
       metrics,
       log,
       name: 'commands',
-      open: (to, name) => new RedisConnection(to, name),
+      open: (to, name) => new SubscriberConnection(to, name, { message: this.#flags.heard, moved: () => {} }),
       prepare: async (client) => {
         if (this.#parts.options.runDoor) await this.#flags.check(client)
       },

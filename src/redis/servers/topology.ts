@@ -1,4 +1,6 @@
+import { RedisUnavailable } from '../../platform/unavailable.ts'
 import type { RedisConnection, Target } from '../wire/connection.ts'
+import { isReply } from '../wire/errors.ts'
 import { RedisNode } from './node.ts'
 import type { NodeParts } from './node-options.ts'
 
@@ -114,3 +116,13 @@ export type KeyCommand<T> = (client: Sender) => Promise<T>
  * it.
  */
 export type RunAtKey = <T>(key: string, command: KeyCommand<T>) => Promise<T>
+
+/** Turns an error that is not a reply into RedisUnavailable: no answer arrived. */
+export async function answered(reply: Promise<unknown>): Promise<unknown> {
+  try {
+    return await reply
+  } catch (error) {
+    if (isReply(error) || error instanceof RedisUnavailable) throw error
+    throw new RedisUnavailable('the connection was lost before the answer', { cause: error })
+  }
+}

@@ -97,6 +97,10 @@ export class RedisConnection {
     })
   }
 
+  get database(): number {
+    return this.#target.database
+  }
+
   /** Sets the listener for the end of the connection. It is called once, with the reason. */
   on(_event: 'error', listener: (error: Error) => void): void {
     this.#onError = listener
