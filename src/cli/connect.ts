@@ -2,21 +2,25 @@ import { createInterface, type Interface } from 'node:readline'
 import { setTimeout as pause } from 'node:timers/promises'
 import { WebSocket } from 'ws'
 import { clientToken } from '../config/env.ts'
+import { printable } from '../platform/printable.ts'
 import { closeOf, type Ending, failureOf, hintOf, mayReconnect, refusalOf, sessionOf } from './ending.ts'
 import { CommandFailed, Misused } from './failure.ts'
-import { FramePrinter, printable } from './frames.ts'
+import { FramePrinter } from './frames.ts'
 
 export interface ConnectOptions {
   readonly token?: string
   readonly origin?: string
   readonly closeOnEof: boolean
   readonly reconnect: boolean
+  readonly createToken: boolean
 }
 
 const NORMAL = new Set([1000, 1001])
 /** The pause before the first attempt to reconnect without a hint; it doubles with each failure. */
 const FIRST_PAUSE_MS = 500
 const MAX_PAUSE_MS = 30_000
+/** Life of a token of `createToken`, which is used at once. */
+const CREATED_TOKEN_MS = 60_000
 /** The heartbeat of the run door, which closes a socket that does not answer. */
 const PING = '{"type":"ping"}'
 const PONG = '{"type":"pong"}'
@@ -30,6 +34,8 @@ const PONG = '{"type":"pong"}'
  */
 export async function connect(url: string, options: ConnectOptions): Promise<void> {
   if (!/^wss?:\/\//.test(url) || !URL.canParse(url)) throw new Misused(`${url} is not a ws:// or wss:// address`)
+  if (options.createToken && sessionOf(new URL(url)) === undefined)
+    throw new Misused(`--create-token needs the address of a session, /{agent}/ws/{session}; ${url} is none`)
   await new TerminalClient(new URL(url), options).run()
 }
 
@@ -53,7 +59,7 @@ class TerminalClient {
     process.once('SIGINT', this.#leave)
     try {
       for (;;) {
-        const ending = await this.#attempt()
+        const ending = await this.#attempt(await this.#token())
         if (this.#isOver(ending)) return
         await this.#pauseAfter(ending)
       }
@@ -71,9 +77,14 @@ class TerminalClient {
     this.#socket?.close(1000)
   }
 
+  /** The token of the next attempt: a new one each time with `createToken`. */
+  async #token(): Promise<string | undefined> {
+    if (!this.#options.createToken) return this.#options.token ?? clientToken()
+    return (await import('./token.ts')).newToken(sessionOf(this.#url)!, CREATED_TOKEN_MS)
+  }
+
   /** Opens one socket and resolves when it has ended. */
-  #attempt(): Promise<Ending> {
-    const token = this.#options.token ?? clientToken()
+  #attempt(token: string | undefined): Promise<Ending> {
     const { origin } = this.#options
     const headers = token === undefined ? {} : { Authorization: `Bearer ${token}` }
     const socket = new WebSocket(this.#url, { headers, ...(origin && { origin }) })

@@ -87,7 +87,7 @@ function adviceForError(text: string, { protocol, host }: URL): string | undefin
 
 function adviceFor(code: string, url: URL): string | undefined {
   const session = sessionOf(url)
-  const make = session === undefined ? '' : `; make one with "wsproxy token create ${session}"`
+  const make = session === undefined ? '' : `, or --create-token; "wsproxy token create ${session}" prints one`
   switch (code) {
     case 'credentials-missing':
     case 'credentials-malformed':
@@ -95,7 +95,7 @@ function adviceFor(code: string, url: URL): string | undefined {
     case 'token-rejected':
       return session === undefined
         ? 'give the right token with --token or WSPROXY_TOKEN'
-        : `a token works once and expires: make another with "wsproxy token create ${session}"`
+        : `a token works once and expires: give --create-token, or make another with "wsproxy token create ${session}"`
     case 'origin-not-allowed':
       return 'give --origin with an origin of ALLOWED_ORIGINS, or add yours to that setting'
     case 'not-found':

@@ -2,11 +2,12 @@ import type { Command } from 'commander'
 
 /** Command lines that --help shows, by the words of the command. Every command has at least one. */
 const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
-  '': ['wsproxy serve', 'wsproxy token create s1 --ttl 5m', 'wsproxy connect ws://127.0.0.1:8080/agent-1/ws/s1'],
+  '': ['wsproxy serve', 'wsproxy connect ws://127.0.0.1:8080/agent-1/ws/s1 --create-token', 'wsproxy doctor'],
   serve: ['wsproxy serve', 'LISTEN_ADDR=127.0.0.1:8081 wsproxy serve', 'REDIS_URL=redis://10.0.0.5:6379 wsproxy serve'],
   health: ['wsproxy health', 'LISTEN_ADDR=:9000 wsproxy health --alive'],
   connect: [
-    'wsproxy connect ws://127.0.0.1:8080/agent-1/ws/s1 --token "$(wsproxy token create s1)"',
+    'wsproxy connect ws://127.0.0.1:8080/agent-1/ws/s1 --create-token',
+    'WSPROXY_TOKEN=... wsproxy connect wss://gateway.example.org/agent-1/ws/s1 --reconnect',
     'wsproxy connect ws://127.0.0.1:8080/run-1 --reconnect',
     'wsproxy connect wss://gateway.example.org/live --origin https://app.example.org',
   ],

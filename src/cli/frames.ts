@@ -1,5 +1,6 @@
 import { clearLine, cursorTo, type Interface, moveCursor } from 'node:readline'
 import type { WriteStream } from 'node:tty'
+import { printable, timeOfDay } from '../platform/printable.ts'
 
 /** ANSI colours by what a line is: received, sent, a note about the connection. */
 const COLOURS = { received: 36, sent: 32, note: 90 } as const
@@ -41,7 +42,7 @@ export class FramePrinter {
   }
 
   #line(kind: keyof typeof COLOURS, text: string): void {
-    const head = `${timeOf(new Date())} ${ARROWS[kind]}`
+    const head = `${timeOfDay(new Date())} ${ARROWS[kind]}`
     if (this.#prompt) {
       cursorTo(process.stdout, 0)
       clearLine(process.stdout, 0)
@@ -52,11 +53,6 @@ export class FramePrinter {
   }
 }
 
-/** The time of day with milliseconds, in the zone of this machine. */
-const timeOf = (at: Date): string =>
-  [at.getHours(), at.getMinutes(), at.getSeconds()].map((each) => String(each).padStart(2, '0')).join(':') +
-  `.${String(at.getMilliseconds()).padStart(3, '0')}`
-
 /** Moves the cursor above the typed line, which has wrapped where it is wider than the terminal. */
 function eraseTyped(out: WriteStream, typed: string): void {
   const rows = Math.ceil((PROMPT.length + typed.length) / (out.columns || 80))
@@ -64,14 +60,3 @@ function eraseTyped(out: WriteStream, typed: string): void {
   cursorTo(out, 0)
   out.clearScreenDown()
 }
-
-/**
- * Returns text of the server as one line that cannot steer the terminal: without control characters
- * (C0 except the tab, DEL, C1), and with a space for each line break. JSON that an encoder wrote
- * stays the same JSON: it holds line breaks only between its parts, and other C0 characters never.
- */
-export function printable(text: string): string {
-  return text.replace(/\r\n|[\r\n]/g, ' ').replace(CONTROL, '')
-}
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters to remove.
-const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g

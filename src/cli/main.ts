@@ -42,6 +42,7 @@ program
   .description('connect as a client: print each frame, send each line of stdin')
   .argument('<url>', 'for example ws://127.0.0.1:8080/agent-1/ws/session-1')
   .option('-t, --token <token>', 'bearer token; prefer WSPROXY_TOKEN, which does not show in a process list')
+  .option('-c, --create-token', 'create a token for the session in Redis first, as "wsproxy token create" does', false)
   .option('-o, --origin <origin>', 'Origin header, as a browser sends it')
   .option('--close-on-eof', 'close when stdin ends, even if it is not a terminal', false)
   .option('-r, --reconnect', 'reconnect when the server says so, else after a pause that doubles', false)

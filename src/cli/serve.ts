@@ -1,12 +1,17 @@
+import { startCommand } from '../config/env.ts'
+import { exposureOf } from '../config/exposure.ts'
 import { ConfigError, loadConfig } from '../config/load.ts'
 import type { Config } from '../config/table.ts'
 import { loadChecklist } from '../doors/run/module.ts'
 import { bracketed } from '../platform/address.ts'
 import { within } from '../platform/deadline.ts'
+import { portOwner } from '../platform/port-owner.ts'
 import { checkTls, tlsFiles } from '../platform/tls.ts'
 import { VERSION } from '../platform/version.ts'
 import { createLogger } from '../telemetry/log.ts'
 import { loadPeers } from '../telemetry/peers.ts'
+import { TerminalLog } from '../telemetry/terminal.ts'
+import { banner } from './banner.ts'
 import { startRedis } from './embedded.ts'
 
 /** How long the exit waits for the last traces to be sent. */
@@ -19,7 +24,8 @@ export async function serve(): Promise<void> {
   const { Gateway } = await import('../gateway/gateway.ts')
   const { loadPreflight } = await import('../preflight/preflight.ts')
   const checklist = config.runChecklistModule === undefined ? undefined : await loadChecklist(config.runChecklistModule)
-  const log = createLogger(config.logLevel)
+  const onTerminal = config.nodeEnv !== 'production' && process.stdout.isTTY
+  const log = createLogger(config.logLevel, onTerminal ? terminalLog(config) : undefined)
   for (const notice of notices) log.warn({ event: 'setting' }, notice)
   const preflight = await loadPreflight(config, log)
   const redis = await startRedis(config)
@@ -38,7 +44,9 @@ export async function serve(): Promise<void> {
       log.fatal({ err: error, event }, 'uncaught error')
     })
   }
+  let stopEcho = () => {}
   const finish = async (status: number) => {
+    stopEcho()
     await redis.close()
     // A hanging collector must not delay the exit.
     if (tracing) await within(tracing.stop(), TRACES_MS).catch(() => {})
@@ -54,20 +62,41 @@ export async function serve(): Promise<void> {
     log.info({ event: 'listening', host, port, adminPort, version: VERSION, pid: process.pid }, 'wsproxy listens')
     if (config.nodeEnv === 'production' && config.tlsCert === undefined)
       log.info({ event: 'no-tls' }, 'TLS_CERT is not set: TLS is left to the load balancer')
+    const exposure = exposureOf(config)
+    if (exposure !== undefined) log.info({ event: 'open-to-anybody' }, exposure)
     if (config.nodeEnv === 'production') return
-    console.error(
-      `wsproxy ${VERSION} listens on ${config.tlsCert === undefined ? 'http' : 'https'}://${bracketed(host)}:${port}`,
-    )
-    if (redis.embedded !== undefined)
-      console.error(
-        `REDIS_URL is not set: started an embedded Redis for development at redis://${redis.embedded}; ` +
-          '"wsproxy redis-url" prints its URL with the password',
-      )
+    const echoes = redis.embedded !== undefined && config.demoAgent
+    if (echoes) stopEcho = await startEcho(redis.url)
+    console.error(banner(config, { port, adminPort, redisUrl: redis.url, embedded: redis.embedded, echoes }))
   } catch (error) {
+    // Nothing was served, so there is no drain to report.
+    log.level = 'silent'
     await gateway.stop()
-    console.error((error as Error).message)
+    console.error(`${(error as Error).message}${otherPort(config)}`)
     await finish(1)
   }
+}
+
+/** Loaded lazily: most gateways run without it. */
+const startEcho = async (redisUrl: string): Promise<() => void> =>
+  (await import('./echo-agent.ts')).startEchoAgent(redisUrl)
+
+const terminalLog = ({ logLevel }: Config): TerminalLog =>
+  new TerminalLog({
+    colours: process.stdout.hasColors(),
+    everything: logLevel === 'debug' || logLevel === 'trace',
+    write: (text) => process.stdout.write(text),
+  })
+
+/** Names the process that has a port of these settings, and how to take another port. */
+function otherPort({ listenAddr, adminPort }: Config): string {
+  const owners = [listenAddr.port, adminPort]
+    .filter((port) => port !== undefined && port !== 0)
+    .map((port) => [port, portOwner(port!)] as const)
+    .filter(([, owner]) => owner !== undefined && !owner.endsWith(`(pid ${process.pid})`))
+    .map(([port, owner]) => `. Port ${port} belongs to ${owner}`)
+  const free = `${bracketed(listenAddr.host)}:${listenAddr.port + 1}`
+  return `${owners.join('')}. Stop it, or take another port: LISTEN_ADDR=${free} ${startCommand()}`
 }
 
 /** @throws ConfigError when the certificate and its key cannot be used. */

@@ -13,8 +13,13 @@ export async function create(session: string, options: { readonly ttl: string })
   if (!isId(session)) throw new Misused(`"${session}" is not a session id: 1 to 200 of [A-Za-z0-9_.~@=+:-]`)
   const ttlMs = Math.round(parseDuration(options.ttl) ?? 0)
   if (ttlMs <= 0) throw new Misused(`--ttl ${options.ttl} is not a duration: seconds, or 90s, 5m, 1h`)
+  console.log(await newToken(session, ttlMs))
+}
+
+/** Stores a random token for a session in Redis, where it replaces the old one, and returns it. */
+export async function newToken(session: string, ttlMs: number): Promise<string> {
   const token = randomBytes(TOKEN_BYTES).toString('base64url')
   const { config } = loadConfig()
   await asAgent(config, (agent) => agent.set(sessionAuth(session), token, ttlMs))
-  console.log(token)
+  return token
 }

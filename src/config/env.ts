@@ -13,3 +13,13 @@ export const environment = (): NodeJS.ProcessEnv => process.env
  * the command line, but not this variable.
  */
 export const clientToken = (): string | undefined => process.env[CLIENT_TOKEN] || undefined
+
+/** How the user calls this executable: through npm in a clone, by npx, or by its name. */
+export function ownCommand(): string {
+  const { npm_lifecycle_event: script } = process.env
+  if (script === undefined) return 'wsproxy'
+  return script === 'npx' ? 'npx wsproxy-gateway' : 'npm run -s wsproxy --'
+}
+
+/** How the user starts the gateway. */
+export const startCommand = (): string => (ownCommand().startsWith('npm ') ? 'npm start' : `${ownCommand()} serve`)

@@ -40,6 +40,11 @@ const serverSettings = group('Server', {
     default: 'true',
     description: 'Serve the page at `/` that says what runs here. With `false` it answers 404.',
   }),
+  demoAgent: boolean('DEMO_AGENT', {
+    default: 'true',
+    description:
+      'With the embedded Redis, run an agent that answers each frame of session `demo`, so that a first client gets a reply.',
+  }),
   adminPort: integer('ADMIN_PORT', {
     default: undefined,
     minimum: '1',

@@ -4,7 +4,7 @@ import type { ValidateFunction } from 'ajv'
 import * as module0 from './kinds.ts'
 
 export const validateSettings: ValidateFunction = validate10;
-const schema11 = {"$id":"settings","type":"object","properties":{"NODE_ENV":{"convert":{"kind":"choice","choices":["production","development","test"]},"default":"development"},"LISTEN_ADDR":{"convert":{"kind":"address"},"default":"127.0.0.1:8080"},"PORT":{"convert":{"kind":"integer","maximum":"65535"}},"HOST":{"convert":{"kind":"string"}},"TLS_CERT":{"convert":{"kind":"string"}},"TLS_KEY":{"convert":{"kind":"string"}},"LANDING_PAGE":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"ADMIN_PORT":{"convert":{"kind":"integer","minimum":"1","maximum":"65535"}},"ADMIN_TOKEN":{"convert":{"kind":"string"}},"FLEET_SECRET":{"convert":{"kind":"string"}},"TRUST_PROXY":{"convert":{"kind":"choice","choices":["none","x-forwarded-for","forwarded","proxy-protocol"]},"default":"none"},"TRUST_PROXY_HOPS":{"convert":{"kind":"integer","minimum":"1","maximum":"32"},"default":"1"},"TRUST_PROXY_CIDR":{"convert":{"kind":"list"},"default":""},"REDIS_URL":{"convert":{"kind":"redisUrl"}},"REDIS_HOST":{"convert":{"kind":"string"}},"REDIS_PORT":{"convert":{"kind":"integer","minimum":"1","maximum":"65535"}},"REDIS_USERNAME":{"convert":{"kind":"string"}},"REDIS_PASSWORD":{"convert":{"kind":"string"}},"REDIS_DB":{"convert":{"kind":"integer"}},"REDIS_TLS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_SENTINELS":{"convert":{"kind":"list"},"default":""},"REDIS_SENTINEL_MASTER":{"convert":{"kind":"string"},"default":"mymaster"},"REDIS_SENTINEL_PASSWORD":{"convert":{"kind":"string"}},"REDIS_CLUSTER_NODES":{"convert":{"kind":"list"},"default":""},"REDIS_KEY_PREFIX":{"convert":{"kind":"string"},"default":""},"REDIS_SHARDED_PUBSUB":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_CANARY_INTERVAL":{"convert":{"kind":"duration"},"default":"2s"},"REDIS_CANARY_TIMEOUT":{"convert":{"kind":"duration","minimum":"100ms"},"default":"6s"},"REDIS_SET_KEYSPACE_EVENTS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"HANDSHAKE_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms"},"default":"5s"},"AUTH_TOKEN_MODE":{"convert":{"kind":"choice","choices":["single-use","reusable"]},"default":"single-use"},"AUTH_RECONNECT_GRACE":{"convert":{"kind":"duration"},"default":"0"},"AUTH_ALLOW_QUERY_TOKEN":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"ALLOWED_ORIGINS":{"convert":{"kind":"list"},"default":""},"REQUIRE_ORIGIN":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"MAX_CONNECTIONS":{"convert":{"kind":"integer","minimum":"1"},"default":"50000"},"RESERVED_CONNECTIONS":{"convert":{"kind":"integer"}},"MAX_CONNECTIONS_PER_IP":{"convert":{"kind":"integer"},"default":"0"},"CONNECT_RATE":{"convert":{"kind":"integer"},"default":"2000"},"CONNECT_RATE_PER_IP":{"convert":{"kind":"integer"},"default":"500"},"REFUSED_RATE_PER_IP":{"convert":{"kind":"integer"},"default":"50"},"REFUSED_OPEN_MAX":{"convert":{"kind":"integer"},"default":"1000"},"MAX_MESSAGE_SIZE":{"convert":{"kind":"size","minimum":"1","maximum":"64MiB"}},"JSON_MAX_DEPTH":{"convert":{"kind":"integer","minimum":"4","maximum":"1000"},"default":"128"},"MAX_BUFFER_SIZE_BYTES":{"convert":{"kind":"size","minimum":"1KiB"},"default":"1MiB"},"MAX_DOWN_MESSAGE_BYTES":{"convert":{"kind":"size","minimum":"1KiB","maximum":"512MiB"},"default":"10MiB"},"MAX_BUFFERED_BYTES":{"convert":{"kind":"size","minimum":"1KiB"}},"UPSTREAM_BUFFER_MESSAGES":{"convert":{"kind":"integer"},"default":"1000"},"UPSTREAM_BUFFER_BYTES":{"convert":{"kind":"size"},"default":"64MiB"},"PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"25s"},"PONG_TIMEOUT":{"convert":{"kind":"duration","minimum":"200ms"},"default":"50s"},"SLOW_CLOSE_GRACE":{"convert":{"kind":"duration"},"default":"5s"},"SHUTDOWN_GRACE_PERIOD":{"convert":{"kind":"duration","minimum":"100ms"},"default":"30s"},"DRAIN_WINDOW":{"convert":{"kind":"duration"},"default":"10s"},"DRAIN_DELAY":{"convert":{"kind":"duration"},"default":"0"},"SESSION_UPSTREAM":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"SESSION_BINARY":{"convert":{"kind":"choice","choices":["refuse","pass"]},"default":"refuse"},"SESSION_FLOW_SIGNAL":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"SESSION_RATE":{"convert":{"kind":"integer"},"default":"1000"},"SESSION_RATE_BURST":{"convert":{"kind":"integer","minimum":"1"},"default":"2000"},"SESSION_BYTE_RATE":{"convert":{"kind":"size"},"default":"8MiB"},"SESSION_IDLE_TIMEOUT":{"convert":{"kind":"duration"},"default":"0"},"STREAM_END_TIMEOUT":{"convert":{"kind":"duration"},"default":"60s"},"RUN_DOOR":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"RUN_PATH":{"convert":{"kind":"string"},"default":"/"},"RUN_AUTH":{"convert":{"kind":"choice","choices":["none","bearer"]},"default":"none"},"RUN_KEY_PREFIX":{"convert":{"kind":"string"},"default":""},"RUN_PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"5s"},"RUN_PONG_TIMEOUT":{"convert":{"kind":"duration","minimum":"200ms"},"default":"65s"},"RUN_RESYNC_INTERVAL":{"convert":{"kind":"duration"},"default":"30s"},"RUN_MAX_FIELDS":{"convert":{"kind":"integer"},"default":"20000"},"RUN_REDIS_MAX_RETRIES":{"convert":{"kind":"integer"},"default":"5"},"RUN_REDIS_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms"},"default":"500ms"},"RUN_REDIS_RETRY_BASE":{"convert":{"kind":"duration","minimum":"1ms"},"default":"500ms"},"RUN_REDIS_RETRY_MAX":{"convert":{"kind":"duration","minimum":"1ms"},"default":"5s"},"RUN_CHECKLIST_MODULE":{"convert":{"kind":"string"}},"LIVE_TOPICS":{"convert":{"kind":"list"},"default":""},"LIVE_MAX_SUBSCRIPTIONS":{"convert":{"kind":"integer","minimum":"1","maximum":"1000"},"default":"10"},"LIVE_RATE":{"convert":{"kind":"integer"},"default":"20"},"LIVE_RATE_BURST":{"convert":{"kind":"integer","minimum":"1"},"default":"40"},"LIVE_BYTE_RATE":{"convert":{"kind":"size"},"default":"512KiB"},"LIVE_IDLE_TIMEOUT":{"convert":{"kind":"duration"},"default":"600s"},"LIVE_MAX_DROPS":{"convert":{"kind":"integer","minimum":"1"},"default":"5"},"LIVE_COMPRESSION":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"LIVE_REFUSE":{"convert":{"kind":"choice","choices":["close","http"]},"default":"close"},"LIVE_START":{"convert":{"kind":"choice","choices":["view","none"]},"default":"view"},"LIVE_PATH":{"convert":{"kind":"string"},"default":"/live"},"LIVE_UNKNOWN_TYPE":{"convert":{"kind":"choice","choices":["unknown-type","protocol-violation"]},"default":"unknown-type"},"WS_ALLOWED_ORIGINS":{"convert":{"kind":"list"}},"WS_AUTH_REQUIRED":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"WS_AUTH_TOKEN":{"convert":{"kind":"string"}},"LOG_LEVEL":{"convert":{"kind":"level","choices":["trace","debug","info","warn","error","fatal","silent"]},"default":"info"},"METRICS_ENABLED":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"METRICS_ALIASES":{"convert":{"kind":"list"},"default":""},"OTEL_EXPORTER_OTLP_ENDPOINT":{"convert":{"kind":"httpUrl"}},"PREFLIGHT_CHECK_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms","maximum":"2s"},"default":"500ms"},"PREFLIGHT_HTTP_DEPENDENCIES":{"convert":{"kind":"list"},"default":""},"PREFLIGHT_EVENT_TYPES":{"convert":{"kind":"list"},"default":""},"PREFLIGHT_RETENTION":{"convert":{"kind":"duration","minimum":"1h","maximum":"366d"},"default":"30d"},"PREFLIGHT_EXPECTED_RATE":{"convert":{"kind":"size"},"default":"16MiB"},"PREFLIGHT_CHECKS_FOLDER":{"convert":{"kind":"string"}},"SENTRY_DSN":{"convert":{"kind":"string"}}}};
+const schema11 = {"$id":"settings","type":"object","properties":{"NODE_ENV":{"convert":{"kind":"choice","choices":["production","development","test"]},"default":"development"},"LISTEN_ADDR":{"convert":{"kind":"address"},"default":"127.0.0.1:8080"},"PORT":{"convert":{"kind":"integer","maximum":"65535"}},"HOST":{"convert":{"kind":"string"}},"TLS_CERT":{"convert":{"kind":"string"}},"TLS_KEY":{"convert":{"kind":"string"}},"LANDING_PAGE":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"DEMO_AGENT":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"ADMIN_PORT":{"convert":{"kind":"integer","minimum":"1","maximum":"65535"}},"ADMIN_TOKEN":{"convert":{"kind":"string"}},"FLEET_SECRET":{"convert":{"kind":"string"}},"TRUST_PROXY":{"convert":{"kind":"choice","choices":["none","x-forwarded-for","forwarded","proxy-protocol"]},"default":"none"},"TRUST_PROXY_HOPS":{"convert":{"kind":"integer","minimum":"1","maximum":"32"},"default":"1"},"TRUST_PROXY_CIDR":{"convert":{"kind":"list"},"default":""},"REDIS_URL":{"convert":{"kind":"redisUrl"}},"REDIS_HOST":{"convert":{"kind":"string"}},"REDIS_PORT":{"convert":{"kind":"integer","minimum":"1","maximum":"65535"}},"REDIS_USERNAME":{"convert":{"kind":"string"}},"REDIS_PASSWORD":{"convert":{"kind":"string"}},"REDIS_DB":{"convert":{"kind":"integer"}},"REDIS_TLS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_SENTINELS":{"convert":{"kind":"list"},"default":""},"REDIS_SENTINEL_MASTER":{"convert":{"kind":"string"},"default":"mymaster"},"REDIS_SENTINEL_PASSWORD":{"convert":{"kind":"string"}},"REDIS_CLUSTER_NODES":{"convert":{"kind":"list"},"default":""},"REDIS_KEY_PREFIX":{"convert":{"kind":"string"},"default":""},"REDIS_SHARDED_PUBSUB":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_CANARY_INTERVAL":{"convert":{"kind":"duration"},"default":"2s"},"REDIS_CANARY_TIMEOUT":{"convert":{"kind":"duration","minimum":"100ms"},"default":"6s"},"REDIS_SET_KEYSPACE_EVENTS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"HANDSHAKE_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms"},"default":"5s"},"AUTH_TOKEN_MODE":{"convert":{"kind":"choice","choices":["single-use","reusable"]},"default":"single-use"},"AUTH_RECONNECT_GRACE":{"convert":{"kind":"duration"},"default":"0"},"AUTH_ALLOW_QUERY_TOKEN":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"ALLOWED_ORIGINS":{"convert":{"kind":"list"},"default":""},"REQUIRE_ORIGIN":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"MAX_CONNECTIONS":{"convert":{"kind":"integer","minimum":"1"},"default":"50000"},"RESERVED_CONNECTIONS":{"convert":{"kind":"integer"}},"MAX_CONNECTIONS_PER_IP":{"convert":{"kind":"integer"},"default":"0"},"CONNECT_RATE":{"convert":{"kind":"integer"},"default":"2000"},"CONNECT_RATE_PER_IP":{"convert":{"kind":"integer"},"default":"500"},"REFUSED_RATE_PER_IP":{"convert":{"kind":"integer"},"default":"50"},"REFUSED_OPEN_MAX":{"convert":{"kind":"integer"},"default":"1000"},"MAX_MESSAGE_SIZE":{"convert":{"kind":"size","minimum":"1","maximum":"64MiB"}},"JSON_MAX_DEPTH":{"convert":{"kind":"integer","minimum":"4","maximum":"1000"},"default":"128"},"MAX_BUFFER_SIZE_BYTES":{"convert":{"kind":"size","minimum":"1KiB"},"default":"1MiB"},"MAX_DOWN_MESSAGE_BYTES":{"convert":{"kind":"size","minimum":"1KiB","maximum":"512MiB"},"default":"10MiB"},"MAX_BUFFERED_BYTES":{"convert":{"kind":"size","minimum":"1KiB"}},"UPSTREAM_BUFFER_MESSAGES":{"convert":{"kind":"integer"},"default":"1000"},"UPSTREAM_BUFFER_BYTES":{"convert":{"kind":"size"},"default":"64MiB"},"PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"25s"},"PONG_TIMEOUT":{"convert":{"kind":"duration","minimum":"200ms"},"default":"50s"},"SLOW_CLOSE_GRACE":{"convert":{"kind":"duration"},"default":"5s"},"SHUTDOWN_GRACE_PERIOD":{"convert":{"kind":"duration","minimum":"100ms"},"default":"30s"},"DRAIN_WINDOW":{"convert":{"kind":"duration"},"default":"10s"},"DRAIN_DELAY":{"convert":{"kind":"duration"},"default":"0"},"SESSION_UPSTREAM":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"SESSION_BINARY":{"convert":{"kind":"choice","choices":["refuse","pass"]},"default":"refuse"},"SESSION_FLOW_SIGNAL":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"SESSION_RATE":{"convert":{"kind":"integer"},"default":"1000"},"SESSION_RATE_BURST":{"convert":{"kind":"integer","minimum":"1"},"default":"2000"},"SESSION_BYTE_RATE":{"convert":{"kind":"size"},"default":"8MiB"},"SESSION_IDLE_TIMEOUT":{"convert":{"kind":"duration"},"default":"0"},"STREAM_END_TIMEOUT":{"convert":{"kind":"duration"},"default":"60s"},"RUN_DOOR":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"RUN_PATH":{"convert":{"kind":"string"},"default":"/"},"RUN_AUTH":{"convert":{"kind":"choice","choices":["none","bearer"]},"default":"none"},"RUN_KEY_PREFIX":{"convert":{"kind":"string"},"default":""},"RUN_PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"5s"},"RUN_PONG_TIMEOUT":{"convert":{"kind":"duration","minimum":"200ms"},"default":"65s"},"RUN_RESYNC_INTERVAL":{"convert":{"kind":"duration"},"default":"30s"},"RUN_MAX_FIELDS":{"convert":{"kind":"integer"},"default":"20000"},"RUN_REDIS_MAX_RETRIES":{"convert":{"kind":"integer"},"default":"5"},"RUN_REDIS_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms"},"default":"500ms"},"RUN_REDIS_RETRY_BASE":{"convert":{"kind":"duration","minimum":"1ms"},"default":"500ms"},"RUN_REDIS_RETRY_MAX":{"convert":{"kind":"duration","minimum":"1ms"},"default":"5s"},"RUN_CHECKLIST_MODULE":{"convert":{"kind":"string"}},"LIVE_TOPICS":{"convert":{"kind":"list"},"default":""},"LIVE_MAX_SUBSCRIPTIONS":{"convert":{"kind":"integer","minimum":"1","maximum":"1000"},"default":"10"},"LIVE_RATE":{"convert":{"kind":"integer"},"default":"20"},"LIVE_RATE_BURST":{"convert":{"kind":"integer","minimum":"1"},"default":"40"},"LIVE_BYTE_RATE":{"convert":{"kind":"size"},"default":"512KiB"},"LIVE_IDLE_TIMEOUT":{"convert":{"kind":"duration"},"default":"600s"},"LIVE_MAX_DROPS":{"convert":{"kind":"integer","minimum":"1"},"default":"5"},"LIVE_COMPRESSION":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"LIVE_REFUSE":{"convert":{"kind":"choice","choices":["close","http"]},"default":"close"},"LIVE_START":{"convert":{"kind":"choice","choices":["view","none"]},"default":"view"},"LIVE_PATH":{"convert":{"kind":"string"},"default":"/live"},"LIVE_UNKNOWN_TYPE":{"convert":{"kind":"choice","choices":["unknown-type","protocol-violation"]},"default":"unknown-type"},"WS_ALLOWED_ORIGINS":{"convert":{"kind":"list"}},"WS_AUTH_REQUIRED":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"WS_AUTH_TOKEN":{"convert":{"kind":"string"}},"LOG_LEVEL":{"convert":{"kind":"level","choices":["trace","debug","info","warn","error","fatal","silent"]},"default":"info"},"METRICS_ENABLED":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"METRICS_ALIASES":{"convert":{"kind":"list"},"default":""},"OTEL_EXPORTER_OTLP_ENDPOINT":{"convert":{"kind":"httpUrl"}},"PREFLIGHT_CHECK_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms","maximum":"2s"},"default":"500ms"},"PREFLIGHT_HTTP_DEPENDENCIES":{"convert":{"kind":"list"},"default":""},"PREFLIGHT_EVENT_TYPES":{"convert":{"kind":"list"},"default":""},"PREFLIGHT_RETENTION":{"convert":{"kind":"duration","minimum":"1h","maximum":"366d"},"default":"30d"},"PREFLIGHT_EXPECTED_RATE":{"convert":{"kind":"size"},"default":"16MiB"},"PREFLIGHT_CHECKS_FOLDER":{"convert":{"kind":"string"}},"SENTRY_DSN":{"convert":{"kind":"string"}}}};
 const func2 = module0.convert;
 
 function validate10(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
@@ -20,6 +20,9 @@ data.LISTEN_ADDR = "127.0.0.1:8080";
 }
 if(data.LANDING_PAGE === undefined){
 data.LANDING_PAGE = "true";
+}
+if(data.DEMO_AGENT === undefined){
+data.DEMO_AGENT = "true";
 }
 if(data.TRUST_PROXY === undefined){
 data.TRUST_PROXY = "none";
@@ -355,10 +358,9 @@ errors++;
 else {
 data["LANDING_PAGE"] = result6.value;
 }
-if(data.ADMIN_PORT !== undefined){
-const result7 = func2(data.ADMIN_PORT, schema11.properties.ADMIN_PORT.convert);
+const result7 = func2(data.DEMO_AGENT, schema11.properties.DEMO_AGENT.convert);
 if(result7.problem !== undefined){
-const err7 = {instancePath:instancePath+"/ADMIN_PORT",schemaPath:"#/properties/ADMIN_PORT/convert",keyword:"convert",params:{},message:result7.problem};
+const err7 = {instancePath:instancePath+"/DEMO_AGENT",schemaPath:"#/properties/DEMO_AGENT/convert",keyword:"convert",params:{},message:result7.problem};
 if(vErrors === null){
 vErrors = [err7];
 }
@@ -368,13 +370,12 @@ vErrors.push(err7);
 errors++;
 }
 else {
-data["ADMIN_PORT"] = result7.value;
+data["DEMO_AGENT"] = result7.value;
 }
-}
-if(data.ADMIN_TOKEN !== undefined){
-const result8 = func2(data.ADMIN_TOKEN, schema11.properties.ADMIN_TOKEN.convert);
+if(data.ADMIN_PORT !== undefined){
+const result8 = func2(data.ADMIN_PORT, schema11.properties.ADMIN_PORT.convert);
 if(result8.problem !== undefined){
-const err8 = {instancePath:instancePath+"/ADMIN_TOKEN",schemaPath:"#/properties/ADMIN_TOKEN/convert",keyword:"convert",params:{},message:result8.problem};
+const err8 = {instancePath:instancePath+"/ADMIN_PORT",schemaPath:"#/properties/ADMIN_PORT/convert",keyword:"convert",params:{},message:result8.problem};
 if(vErrors === null){
 vErrors = [err8];
 }
@@ -384,13 +385,13 @@ vErrors.push(err8);
 errors++;
 }
 else {
-data["ADMIN_TOKEN"] = result8.value;
+data["ADMIN_PORT"] = result8.value;
 }
 }
-if(data.FLEET_SECRET !== undefined){
-const result9 = func2(data.FLEET_SECRET, schema11.properties.FLEET_SECRET.convert);
+if(data.ADMIN_TOKEN !== undefined){
+const result9 = func2(data.ADMIN_TOKEN, schema11.properties.ADMIN_TOKEN.convert);
 if(result9.problem !== undefined){
-const err9 = {instancePath:instancePath+"/FLEET_SECRET",schemaPath:"#/properties/FLEET_SECRET/convert",keyword:"convert",params:{},message:result9.problem};
+const err9 = {instancePath:instancePath+"/ADMIN_TOKEN",schemaPath:"#/properties/ADMIN_TOKEN/convert",keyword:"convert",params:{},message:result9.problem};
 if(vErrors === null){
 vErrors = [err9];
 }
@@ -400,12 +401,13 @@ vErrors.push(err9);
 errors++;
 }
 else {
-data["FLEET_SECRET"] = result9.value;
+data["ADMIN_TOKEN"] = result9.value;
 }
 }
-const result10 = func2(data.TRUST_PROXY, schema11.properties.TRUST_PROXY.convert);
+if(data.FLEET_SECRET !== undefined){
+const result10 = func2(data.FLEET_SECRET, schema11.properties.FLEET_SECRET.convert);
 if(result10.problem !== undefined){
-const err10 = {instancePath:instancePath+"/TRUST_PROXY",schemaPath:"#/properties/TRUST_PROXY/convert",keyword:"convert",params:{},message:result10.problem};
+const err10 = {instancePath:instancePath+"/FLEET_SECRET",schemaPath:"#/properties/FLEET_SECRET/convert",keyword:"convert",params:{},message:result10.problem};
 if(vErrors === null){
 vErrors = [err10];
 }
@@ -415,11 +417,12 @@ vErrors.push(err10);
 errors++;
 }
 else {
-data["TRUST_PROXY"] = result10.value;
+data["FLEET_SECRET"] = result10.value;
 }
-const result11 = func2(data.TRUST_PROXY_HOPS, schema11.properties.TRUST_PROXY_HOPS.convert);
+}
+const result11 = func2(data.TRUST_PROXY, schema11.properties.TRUST_PROXY.convert);
 if(result11.problem !== undefined){
-const err11 = {instancePath:instancePath+"/TRUST_PROXY_HOPS",schemaPath:"#/properties/TRUST_PROXY_HOPS/convert",keyword:"convert",params:{},message:result11.problem};
+const err11 = {instancePath:instancePath+"/TRUST_PROXY",schemaPath:"#/properties/TRUST_PROXY/convert",keyword:"convert",params:{},message:result11.problem};
 if(vErrors === null){
 vErrors = [err11];
 }
@@ -429,11 +432,11 @@ vErrors.push(err11);
 errors++;
 }
 else {
-data["TRUST_PROXY_HOPS"] = result11.value;
+data["TRUST_PROXY"] = result11.value;
 }
-const result12 = func2(data.TRUST_PROXY_CIDR, schema11.properties.TRUST_PROXY_CIDR.convert);
+const result12 = func2(data.TRUST_PROXY_HOPS, schema11.properties.TRUST_PROXY_HOPS.convert);
 if(result12.problem !== undefined){
-const err12 = {instancePath:instancePath+"/TRUST_PROXY_CIDR",schemaPath:"#/properties/TRUST_PROXY_CIDR/convert",keyword:"convert",params:{},message:result12.problem};
+const err12 = {instancePath:instancePath+"/TRUST_PROXY_HOPS",schemaPath:"#/properties/TRUST_PROXY_HOPS/convert",keyword:"convert",params:{},message:result12.problem};
 if(vErrors === null){
 vErrors = [err12];
 }
@@ -443,12 +446,11 @@ vErrors.push(err12);
 errors++;
 }
 else {
-data["TRUST_PROXY_CIDR"] = result12.value;
+data["TRUST_PROXY_HOPS"] = result12.value;
 }
-if(data.REDIS_URL !== undefined){
-const result13 = func2(data.REDIS_URL, schema11.properties.REDIS_URL.convert);
+const result13 = func2(data.TRUST_PROXY_CIDR, schema11.properties.TRUST_PROXY_CIDR.convert);
 if(result13.problem !== undefined){
-const err13 = {instancePath:instancePath+"/REDIS_URL",schemaPath:"#/properties/REDIS_URL/convert",keyword:"convert",params:{},message:result13.problem};
+const err13 = {instancePath:instancePath+"/TRUST_PROXY_CIDR",schemaPath:"#/properties/TRUST_PROXY_CIDR/convert",keyword:"convert",params:{},message:result13.problem};
 if(vErrors === null){
 vErrors = [err13];
 }
@@ -458,13 +460,12 @@ vErrors.push(err13);
 errors++;
 }
 else {
-data["REDIS_URL"] = result13.value;
+data["TRUST_PROXY_CIDR"] = result13.value;
 }
-}
-if(data.REDIS_HOST !== undefined){
-const result14 = func2(data.REDIS_HOST, schema11.properties.REDIS_HOST.convert);
+if(data.REDIS_URL !== undefined){
+const result14 = func2(data.REDIS_URL, schema11.properties.REDIS_URL.convert);
 if(result14.problem !== undefined){
-const err14 = {instancePath:instancePath+"/REDIS_HOST",schemaPath:"#/properties/REDIS_HOST/convert",keyword:"convert",params:{},message:result14.problem};
+const err14 = {instancePath:instancePath+"/REDIS_URL",schemaPath:"#/properties/REDIS_URL/convert",keyword:"convert",params:{},message:result14.problem};
 if(vErrors === null){
 vErrors = [err14];
 }
@@ -474,13 +475,13 @@ vErrors.push(err14);
 errors++;
 }
 else {
-data["REDIS_HOST"] = result14.value;
+data["REDIS_URL"] = result14.value;
 }
 }
-if(data.REDIS_PORT !== undefined){
-const result15 = func2(data.REDIS_PORT, schema11.properties.REDIS_PORT.convert);
+if(data.REDIS_HOST !== undefined){
+const result15 = func2(data.REDIS_HOST, schema11.properties.REDIS_HOST.convert);
 if(result15.problem !== undefined){
-const err15 = {instancePath:instancePath+"/REDIS_PORT",schemaPath:"#/properties/REDIS_PORT/convert",keyword:"convert",params:{},message:result15.problem};
+const err15 = {instancePath:instancePath+"/REDIS_HOST",schemaPath:"#/properties/REDIS_HOST/convert",keyword:"convert",params:{},message:result15.problem};
 if(vErrors === null){
 vErrors = [err15];
 }
@@ -490,13 +491,13 @@ vErrors.push(err15);
 errors++;
 }
 else {
-data["REDIS_PORT"] = result15.value;
+data["REDIS_HOST"] = result15.value;
 }
 }
-if(data.REDIS_USERNAME !== undefined){
-const result16 = func2(data.REDIS_USERNAME, schema11.properties.REDIS_USERNAME.convert);
+if(data.REDIS_PORT !== undefined){
+const result16 = func2(data.REDIS_PORT, schema11.properties.REDIS_PORT.convert);
 if(result16.problem !== undefined){
-const err16 = {instancePath:instancePath+"/REDIS_USERNAME",schemaPath:"#/properties/REDIS_USERNAME/convert",keyword:"convert",params:{},message:result16.problem};
+const err16 = {instancePath:instancePath+"/REDIS_PORT",schemaPath:"#/properties/REDIS_PORT/convert",keyword:"convert",params:{},message:result16.problem};
 if(vErrors === null){
 vErrors = [err16];
 }
@@ -506,13 +507,13 @@ vErrors.push(err16);
 errors++;
 }
 else {
-data["REDIS_USERNAME"] = result16.value;
+data["REDIS_PORT"] = result16.value;
 }
 }
-if(data.REDIS_PASSWORD !== undefined){
-const result17 = func2(data.REDIS_PASSWORD, schema11.properties.REDIS_PASSWORD.convert);
+if(data.REDIS_USERNAME !== undefined){
+const result17 = func2(data.REDIS_USERNAME, schema11.properties.REDIS_USERNAME.convert);
 if(result17.problem !== undefined){
-const err17 = {instancePath:instancePath+"/REDIS_PASSWORD",schemaPath:"#/properties/REDIS_PASSWORD/convert",keyword:"convert",params:{},message:result17.problem};
+const err17 = {instancePath:instancePath+"/REDIS_USERNAME",schemaPath:"#/properties/REDIS_USERNAME/convert",keyword:"convert",params:{},message:result17.problem};
 if(vErrors === null){
 vErrors = [err17];
 }
@@ -522,13 +523,13 @@ vErrors.push(err17);
 errors++;
 }
 else {
-data["REDIS_PASSWORD"] = result17.value;
+data["REDIS_USERNAME"] = result17.value;
 }
 }
-if(data.REDIS_DB !== undefined){
-const result18 = func2(data.REDIS_DB, schema11.properties.REDIS_DB.convert);
+if(data.REDIS_PASSWORD !== undefined){
+const result18 = func2(data.REDIS_PASSWORD, schema11.properties.REDIS_PASSWORD.convert);
 if(result18.problem !== undefined){
-const err18 = {instancePath:instancePath+"/REDIS_DB",schemaPath:"#/properties/REDIS_DB/convert",keyword:"convert",params:{},message:result18.problem};
+const err18 = {instancePath:instancePath+"/REDIS_PASSWORD",schemaPath:"#/properties/REDIS_PASSWORD/convert",keyword:"convert",params:{},message:result18.problem};
 if(vErrors === null){
 vErrors = [err18];
 }
@@ -538,12 +539,13 @@ vErrors.push(err18);
 errors++;
 }
 else {
-data["REDIS_DB"] = result18.value;
+data["REDIS_PASSWORD"] = result18.value;
 }
 }
-const result19 = func2(data.REDIS_TLS, schema11.properties.REDIS_TLS.convert);
+if(data.REDIS_DB !== undefined){
+const result19 = func2(data.REDIS_DB, schema11.properties.REDIS_DB.convert);
 if(result19.problem !== undefined){
-const err19 = {instancePath:instancePath+"/REDIS_TLS",schemaPath:"#/properties/REDIS_TLS/convert",keyword:"convert",params:{},message:result19.problem};
+const err19 = {instancePath:instancePath+"/REDIS_DB",schemaPath:"#/properties/REDIS_DB/convert",keyword:"convert",params:{},message:result19.problem};
 if(vErrors === null){
 vErrors = [err19];
 }
@@ -553,11 +555,12 @@ vErrors.push(err19);
 errors++;
 }
 else {
-data["REDIS_TLS"] = result19.value;
+data["REDIS_DB"] = result19.value;
 }
-const result20 = func2(data.REDIS_SENTINELS, schema11.properties.REDIS_SENTINELS.convert);
+}
+const result20 = func2(data.REDIS_TLS, schema11.properties.REDIS_TLS.convert);
 if(result20.problem !== undefined){
-const err20 = {instancePath:instancePath+"/REDIS_SENTINELS",schemaPath:"#/properties/REDIS_SENTINELS/convert",keyword:"convert",params:{},message:result20.problem};
+const err20 = {instancePath:instancePath+"/REDIS_TLS",schemaPath:"#/properties/REDIS_TLS/convert",keyword:"convert",params:{},message:result20.problem};
 if(vErrors === null){
 vErrors = [err20];
 }
@@ -567,11 +570,11 @@ vErrors.push(err20);
 errors++;
 }
 else {
-data["REDIS_SENTINELS"] = result20.value;
+data["REDIS_TLS"] = result20.value;
 }
-const result21 = func2(data.REDIS_SENTINEL_MASTER, schema11.properties.REDIS_SENTINEL_MASTER.convert);
+const result21 = func2(data.REDIS_SENTINELS, schema11.properties.REDIS_SENTINELS.convert);
 if(result21.problem !== undefined){
-const err21 = {instancePath:instancePath+"/REDIS_SENTINEL_MASTER",schemaPath:"#/properties/REDIS_SENTINEL_MASTER/convert",keyword:"convert",params:{},message:result21.problem};
+const err21 = {instancePath:instancePath+"/REDIS_SENTINELS",schemaPath:"#/properties/REDIS_SENTINELS/convert",keyword:"convert",params:{},message:result21.problem};
 if(vErrors === null){
 vErrors = [err21];
 }
@@ -581,12 +584,11 @@ vErrors.push(err21);
 errors++;
 }
 else {
-data["REDIS_SENTINEL_MASTER"] = result21.value;
+data["REDIS_SENTINELS"] = result21.value;
 }
-if(data.REDIS_SENTINEL_PASSWORD !== undefined){
-const result22 = func2(data.REDIS_SENTINEL_PASSWORD, schema11.properties.REDIS_SENTINEL_PASSWORD.convert);
+const result22 = func2(data.REDIS_SENTINEL_MASTER, schema11.properties.REDIS_SENTINEL_MASTER.convert);
 if(result22.problem !== undefined){
-const err22 = {instancePath:instancePath+"/REDIS_SENTINEL_PASSWORD",schemaPath:"#/properties/REDIS_SENTINEL_PASSWORD/convert",keyword:"convert",params:{},message:result22.problem};
+const err22 = {instancePath:instancePath+"/REDIS_SENTINEL_MASTER",schemaPath:"#/properties/REDIS_SENTINEL_MASTER/convert",keyword:"convert",params:{},message:result22.problem};
 if(vErrors === null){
 vErrors = [err22];
 }
@@ -596,12 +598,12 @@ vErrors.push(err22);
 errors++;
 }
 else {
-data["REDIS_SENTINEL_PASSWORD"] = result22.value;
+data["REDIS_SENTINEL_MASTER"] = result22.value;
 }
-}
-const result23 = func2(data.REDIS_CLUSTER_NODES, schema11.properties.REDIS_CLUSTER_NODES.convert);
+if(data.REDIS_SENTINEL_PASSWORD !== undefined){
+const result23 = func2(data.REDIS_SENTINEL_PASSWORD, schema11.properties.REDIS_SENTINEL_PASSWORD.convert);
 if(result23.problem !== undefined){
-const err23 = {instancePath:instancePath+"/REDIS_CLUSTER_NODES",schemaPath:"#/properties/REDIS_CLUSTER_NODES/convert",keyword:"convert",params:{},message:result23.problem};
+const err23 = {instancePath:instancePath+"/REDIS_SENTINEL_PASSWORD",schemaPath:"#/properties/REDIS_SENTINEL_PASSWORD/convert",keyword:"convert",params:{},message:result23.problem};
 if(vErrors === null){
 vErrors = [err23];
 }
@@ -611,11 +613,12 @@ vErrors.push(err23);
 errors++;
 }
 else {
-data["REDIS_CLUSTER_NODES"] = result23.value;
+data["REDIS_SENTINEL_PASSWORD"] = result23.value;
 }
-const result24 = func2(data.REDIS_KEY_PREFIX, schema11.properties.REDIS_KEY_PREFIX.convert);
+}
+const result24 = func2(data.REDIS_CLUSTER_NODES, schema11.properties.REDIS_CLUSTER_NODES.convert);
 if(result24.problem !== undefined){
-const err24 = {instancePath:instancePath+"/REDIS_KEY_PREFIX",schemaPath:"#/properties/REDIS_KEY_PREFIX/convert",keyword:"convert",params:{},message:result24.problem};
+const err24 = {instancePath:instancePath+"/REDIS_CLUSTER_NODES",schemaPath:"#/properties/REDIS_CLUSTER_NODES/convert",keyword:"convert",params:{},message:result24.problem};
 if(vErrors === null){
 vErrors = [err24];
 }
@@ -625,11 +628,11 @@ vErrors.push(err24);
 errors++;
 }
 else {
-data["REDIS_KEY_PREFIX"] = result24.value;
+data["REDIS_CLUSTER_NODES"] = result24.value;
 }
-const result25 = func2(data.REDIS_SHARDED_PUBSUB, schema11.properties.REDIS_SHARDED_PUBSUB.convert);
+const result25 = func2(data.REDIS_KEY_PREFIX, schema11.properties.REDIS_KEY_PREFIX.convert);
 if(result25.problem !== undefined){
-const err25 = {instancePath:instancePath+"/REDIS_SHARDED_PUBSUB",schemaPath:"#/properties/REDIS_SHARDED_PUBSUB/convert",keyword:"convert",params:{},message:result25.problem};
+const err25 = {instancePath:instancePath+"/REDIS_KEY_PREFIX",schemaPath:"#/properties/REDIS_KEY_PREFIX/convert",keyword:"convert",params:{},message:result25.problem};
 if(vErrors === null){
 vErrors = [err25];
 }
@@ -639,11 +642,11 @@ vErrors.push(err25);
 errors++;
 }
 else {
-data["REDIS_SHARDED_PUBSUB"] = result25.value;
+data["REDIS_KEY_PREFIX"] = result25.value;
 }
-const result26 = func2(data.REDIS_CANARY_INTERVAL, schema11.properties.REDIS_CANARY_INTERVAL.convert);
+const result26 = func2(data.REDIS_SHARDED_PUBSUB, schema11.properties.REDIS_SHARDED_PUBSUB.convert);
 if(result26.problem !== undefined){
-const err26 = {instancePath:instancePath+"/REDIS_CANARY_INTERVAL",schemaPath:"#/properties/REDIS_CANARY_INTERVAL/convert",keyword:"convert",params:{},message:result26.problem};
+const err26 = {instancePath:instancePath+"/REDIS_SHARDED_PUBSUB",schemaPath:"#/properties/REDIS_SHARDED_PUBSUB/convert",keyword:"convert",params:{},message:result26.problem};
 if(vErrors === null){
 vErrors = [err26];
 }
@@ -653,11 +656,11 @@ vErrors.push(err26);
 errors++;
 }
 else {
-data["REDIS_CANARY_INTERVAL"] = result26.value;
+data["REDIS_SHARDED_PUBSUB"] = result26.value;
 }
-const result27 = func2(data.REDIS_CANARY_TIMEOUT, schema11.properties.REDIS_CANARY_TIMEOUT.convert);
+const result27 = func2(data.REDIS_CANARY_INTERVAL, schema11.properties.REDIS_CANARY_INTERVAL.convert);
 if(result27.problem !== undefined){
-const err27 = {instancePath:instancePath+"/REDIS_CANARY_TIMEOUT",schemaPath:"#/properties/REDIS_CANARY_TIMEOUT/convert",keyword:"convert",params:{},message:result27.problem};
+const err27 = {instancePath:instancePath+"/REDIS_CANARY_INTERVAL",schemaPath:"#/properties/REDIS_CANARY_INTERVAL/convert",keyword:"convert",params:{},message:result27.problem};
 if(vErrors === null){
 vErrors = [err27];
 }
@@ -667,11 +670,11 @@ vErrors.push(err27);
 errors++;
 }
 else {
-data["REDIS_CANARY_TIMEOUT"] = result27.value;
+data["REDIS_CANARY_INTERVAL"] = result27.value;
 }
-const result28 = func2(data.REDIS_SET_KEYSPACE_EVENTS, schema11.properties.REDIS_SET_KEYSPACE_EVENTS.convert);
+const result28 = func2(data.REDIS_CANARY_TIMEOUT, schema11.properties.REDIS_CANARY_TIMEOUT.convert);
 if(result28.problem !== undefined){
-const err28 = {instancePath:instancePath+"/REDIS_SET_KEYSPACE_EVENTS",schemaPath:"#/properties/REDIS_SET_KEYSPACE_EVENTS/convert",keyword:"convert",params:{},message:result28.problem};
+const err28 = {instancePath:instancePath+"/REDIS_CANARY_TIMEOUT",schemaPath:"#/properties/REDIS_CANARY_TIMEOUT/convert",keyword:"convert",params:{},message:result28.problem};
 if(vErrors === null){
 vErrors = [err28];
 }
@@ -681,11 +684,11 @@ vErrors.push(err28);
 errors++;
 }
 else {
-data["REDIS_SET_KEYSPACE_EVENTS"] = result28.value;
+data["REDIS_CANARY_TIMEOUT"] = result28.value;
 }
-const result29 = func2(data.HANDSHAKE_TIMEOUT, schema11.properties.HANDSHAKE_TIMEOUT.convert);
+const result29 = func2(data.REDIS_SET_KEYSPACE_EVENTS, schema11.properties.REDIS_SET_KEYSPACE_EVENTS.convert);
 if(result29.problem !== undefined){
-const err29 = {instancePath:instancePath+"/HANDSHAKE_TIMEOUT",schemaPath:"#/properties/HANDSHAKE_TIMEOUT/convert",keyword:"convert",params:{},message:result29.problem};
+const err29 = {instancePath:instancePath+"/REDIS_SET_KEYSPACE_EVENTS",schemaPath:"#/properties/REDIS_SET_KEYSPACE_EVENTS/convert",keyword:"convert",params:{},message:result29.problem};
 if(vErrors === null){
 vErrors = [err29];
 }
@@ -695,11 +698,11 @@ vErrors.push(err29);
 errors++;
 }
 else {
-data["HANDSHAKE_TIMEOUT"] = result29.value;
+data["REDIS_SET_KEYSPACE_EVENTS"] = result29.value;
 }
-const result30 = func2(data.AUTH_TOKEN_MODE, schema11.properties.AUTH_TOKEN_MODE.convert);
+const result30 = func2(data.HANDSHAKE_TIMEOUT, schema11.properties.HANDSHAKE_TIMEOUT.convert);
 if(result30.problem !== undefined){
-const err30 = {instancePath:instancePath+"/AUTH_TOKEN_MODE",schemaPath:"#/properties/AUTH_TOKEN_MODE/convert",keyword:"convert",params:{},message:result30.problem};
+const err30 = {instancePath:instancePath+"/HANDSHAKE_TIMEOUT",schemaPath:"#/properties/HANDSHAKE_TIMEOUT/convert",keyword:"convert",params:{},message:result30.problem};
 if(vErrors === null){
 vErrors = [err30];
 }
@@ -709,11 +712,11 @@ vErrors.push(err30);
 errors++;
 }
 else {
-data["AUTH_TOKEN_MODE"] = result30.value;
+data["HANDSHAKE_TIMEOUT"] = result30.value;
 }
-const result31 = func2(data.AUTH_RECONNECT_GRACE, schema11.properties.AUTH_RECONNECT_GRACE.convert);
+const result31 = func2(data.AUTH_TOKEN_MODE, schema11.properties.AUTH_TOKEN_MODE.convert);
 if(result31.problem !== undefined){
-const err31 = {instancePath:instancePath+"/AUTH_RECONNECT_GRACE",schemaPath:"#/properties/AUTH_RECONNECT_GRACE/convert",keyword:"convert",params:{},message:result31.problem};
+const err31 = {instancePath:instancePath+"/AUTH_TOKEN_MODE",schemaPath:"#/properties/AUTH_TOKEN_MODE/convert",keyword:"convert",params:{},message:result31.problem};
 if(vErrors === null){
 vErrors = [err31];
 }
@@ -723,11 +726,11 @@ vErrors.push(err31);
 errors++;
 }
 else {
-data["AUTH_RECONNECT_GRACE"] = result31.value;
+data["AUTH_TOKEN_MODE"] = result31.value;
 }
-const result32 = func2(data.AUTH_ALLOW_QUERY_TOKEN, schema11.properties.AUTH_ALLOW_QUERY_TOKEN.convert);
+const result32 = func2(data.AUTH_RECONNECT_GRACE, schema11.properties.AUTH_RECONNECT_GRACE.convert);
 if(result32.problem !== undefined){
-const err32 = {instancePath:instancePath+"/AUTH_ALLOW_QUERY_TOKEN",schemaPath:"#/properties/AUTH_ALLOW_QUERY_TOKEN/convert",keyword:"convert",params:{},message:result32.problem};
+const err32 = {instancePath:instancePath+"/AUTH_RECONNECT_GRACE",schemaPath:"#/properties/AUTH_RECONNECT_GRACE/convert",keyword:"convert",params:{},message:result32.problem};
 if(vErrors === null){
 vErrors = [err32];
 }
@@ -737,11 +740,11 @@ vErrors.push(err32);
 errors++;
 }
 else {
-data["AUTH_ALLOW_QUERY_TOKEN"] = result32.value;
+data["AUTH_RECONNECT_GRACE"] = result32.value;
 }
-const result33 = func2(data.ALLOWED_ORIGINS, schema11.properties.ALLOWED_ORIGINS.convert);
+const result33 = func2(data.AUTH_ALLOW_QUERY_TOKEN, schema11.properties.AUTH_ALLOW_QUERY_TOKEN.convert);
 if(result33.problem !== undefined){
-const err33 = {instancePath:instancePath+"/ALLOWED_ORIGINS",schemaPath:"#/properties/ALLOWED_ORIGINS/convert",keyword:"convert",params:{},message:result33.problem};
+const err33 = {instancePath:instancePath+"/AUTH_ALLOW_QUERY_TOKEN",schemaPath:"#/properties/AUTH_ALLOW_QUERY_TOKEN/convert",keyword:"convert",params:{},message:result33.problem};
 if(vErrors === null){
 vErrors = [err33];
 }
@@ -751,11 +754,11 @@ vErrors.push(err33);
 errors++;
 }
 else {
-data["ALLOWED_ORIGINS"] = result33.value;
+data["AUTH_ALLOW_QUERY_TOKEN"] = result33.value;
 }
-const result34 = func2(data.REQUIRE_ORIGIN, schema11.properties.REQUIRE_ORIGIN.convert);
+const result34 = func2(data.ALLOWED_ORIGINS, schema11.properties.ALLOWED_ORIGINS.convert);
 if(result34.problem !== undefined){
-const err34 = {instancePath:instancePath+"/REQUIRE_ORIGIN",schemaPath:"#/properties/REQUIRE_ORIGIN/convert",keyword:"convert",params:{},message:result34.problem};
+const err34 = {instancePath:instancePath+"/ALLOWED_ORIGINS",schemaPath:"#/properties/ALLOWED_ORIGINS/convert",keyword:"convert",params:{},message:result34.problem};
 if(vErrors === null){
 vErrors = [err34];
 }
@@ -765,11 +768,11 @@ vErrors.push(err34);
 errors++;
 }
 else {
-data["REQUIRE_ORIGIN"] = result34.value;
+data["ALLOWED_ORIGINS"] = result34.value;
 }
-const result35 = func2(data.MAX_CONNECTIONS, schema11.properties.MAX_CONNECTIONS.convert);
+const result35 = func2(data.REQUIRE_ORIGIN, schema11.properties.REQUIRE_ORIGIN.convert);
 if(result35.problem !== undefined){
-const err35 = {instancePath:instancePath+"/MAX_CONNECTIONS",schemaPath:"#/properties/MAX_CONNECTIONS/convert",keyword:"convert",params:{},message:result35.problem};
+const err35 = {instancePath:instancePath+"/REQUIRE_ORIGIN",schemaPath:"#/properties/REQUIRE_ORIGIN/convert",keyword:"convert",params:{},message:result35.problem};
 if(vErrors === null){
 vErrors = [err35];
 }
@@ -779,12 +782,11 @@ vErrors.push(err35);
 errors++;
 }
 else {
-data["MAX_CONNECTIONS"] = result35.value;
+data["REQUIRE_ORIGIN"] = result35.value;
 }
-if(data.RESERVED_CONNECTIONS !== undefined){
-const result36 = func2(data.RESERVED_CONNECTIONS, schema11.properties.RESERVED_CONNECTIONS.convert);
+const result36 = func2(data.MAX_CONNECTIONS, schema11.properties.MAX_CONNECTIONS.convert);
 if(result36.problem !== undefined){
-const err36 = {instancePath:instancePath+"/RESERVED_CONNECTIONS",schemaPath:"#/properties/RESERVED_CONNECTIONS/convert",keyword:"convert",params:{},message:result36.problem};
+const err36 = {instancePath:instancePath+"/MAX_CONNECTIONS",schemaPath:"#/properties/MAX_CONNECTIONS/convert",keyword:"convert",params:{},message:result36.problem};
 if(vErrors === null){
 vErrors = [err36];
 }
@@ -794,12 +796,12 @@ vErrors.push(err36);
 errors++;
 }
 else {
-data["RESERVED_CONNECTIONS"] = result36.value;
+data["MAX_CONNECTIONS"] = result36.value;
 }
-}
-const result37 = func2(data.MAX_CONNECTIONS_PER_IP, schema11.properties.MAX_CONNECTIONS_PER_IP.convert);
+if(data.RESERVED_CONNECTIONS !== undefined){
+const result37 = func2(data.RESERVED_CONNECTIONS, schema11.properties.RESERVED_CONNECTIONS.convert);
 if(result37.problem !== undefined){
-const err37 = {instancePath:instancePath+"/MAX_CONNECTIONS_PER_IP",schemaPath:"#/properties/MAX_CONNECTIONS_PER_IP/convert",keyword:"convert",params:{},message:result37.problem};
+const err37 = {instancePath:instancePath+"/RESERVED_CONNECTIONS",schemaPath:"#/properties/RESERVED_CONNECTIONS/convert",keyword:"convert",params:{},message:result37.problem};
 if(vErrors === null){
 vErrors = [err37];
 }
@@ -809,11 +811,12 @@ vErrors.push(err37);
 errors++;
 }
 else {
-data["MAX_CONNECTIONS_PER_IP"] = result37.value;
+data["RESERVED_CONNECTIONS"] = result37.value;
 }
-const result38 = func2(data.CONNECT_RATE, schema11.properties.CONNECT_RATE.convert);
+}
+const result38 = func2(data.MAX_CONNECTIONS_PER_IP, schema11.properties.MAX_CONNECTIONS_PER_IP.convert);
 if(result38.problem !== undefined){
-const err38 = {instancePath:instancePath+"/CONNECT_RATE",schemaPath:"#/properties/CONNECT_RATE/convert",keyword:"convert",params:{},message:result38.problem};
+const err38 = {instancePath:instancePath+"/MAX_CONNECTIONS_PER_IP",schemaPath:"#/properties/MAX_CONNECTIONS_PER_IP/convert",keyword:"convert",params:{},message:result38.problem};
 if(vErrors === null){
 vErrors = [err38];
 }
@@ -823,11 +826,11 @@ vErrors.push(err38);
 errors++;
 }
 else {
-data["CONNECT_RATE"] = result38.value;
+data["MAX_CONNECTIONS_PER_IP"] = result38.value;
 }
-const result39 = func2(data.CONNECT_RATE_PER_IP, schema11.properties.CONNECT_RATE_PER_IP.convert);
+const result39 = func2(data.CONNECT_RATE, schema11.properties.CONNECT_RATE.convert);
 if(result39.problem !== undefined){
-const err39 = {instancePath:instancePath+"/CONNECT_RATE_PER_IP",schemaPath:"#/properties/CONNECT_RATE_PER_IP/convert",keyword:"convert",params:{},message:result39.problem};
+const err39 = {instancePath:instancePath+"/CONNECT_RATE",schemaPath:"#/properties/CONNECT_RATE/convert",keyword:"convert",params:{},message:result39.problem};
 if(vErrors === null){
 vErrors = [err39];
 }
@@ -837,11 +840,11 @@ vErrors.push(err39);
 errors++;
 }
 else {
-data["CONNECT_RATE_PER_IP"] = result39.value;
+data["CONNECT_RATE"] = result39.value;
 }
-const result40 = func2(data.REFUSED_RATE_PER_IP, schema11.properties.REFUSED_RATE_PER_IP.convert);
+const result40 = func2(data.CONNECT_RATE_PER_IP, schema11.properties.CONNECT_RATE_PER_IP.convert);
 if(result40.problem !== undefined){
-const err40 = {instancePath:instancePath+"/REFUSED_RATE_PER_IP",schemaPath:"#/properties/REFUSED_RATE_PER_IP/convert",keyword:"convert",params:{},message:result40.problem};
+const err40 = {instancePath:instancePath+"/CONNECT_RATE_PER_IP",schemaPath:"#/properties/CONNECT_RATE_PER_IP/convert",keyword:"convert",params:{},message:result40.problem};
 if(vErrors === null){
 vErrors = [err40];
 }
@@ -851,11 +854,11 @@ vErrors.push(err40);
 errors++;
 }
 else {
-data["REFUSED_RATE_PER_IP"] = result40.value;
+data["CONNECT_RATE_PER_IP"] = result40.value;
 }
-const result41 = func2(data.REFUSED_OPEN_MAX, schema11.properties.REFUSED_OPEN_MAX.convert);
+const result41 = func2(data.REFUSED_RATE_PER_IP, schema11.properties.REFUSED_RATE_PER_IP.convert);
 if(result41.problem !== undefined){
-const err41 = {instancePath:instancePath+"/REFUSED_OPEN_MAX",schemaPath:"#/properties/REFUSED_OPEN_MAX/convert",keyword:"convert",params:{},message:result41.problem};
+const err41 = {instancePath:instancePath+"/REFUSED_RATE_PER_IP",schemaPath:"#/properties/REFUSED_RATE_PER_IP/convert",keyword:"convert",params:{},message:result41.problem};
 if(vErrors === null){
 vErrors = [err41];
 }
@@ -865,12 +868,11 @@ vErrors.push(err41);
 errors++;
 }
 else {
-data["REFUSED_OPEN_MAX"] = result41.value;
+data["REFUSED_RATE_PER_IP"] = result41.value;
 }
-if(data.MAX_MESSAGE_SIZE !== undefined){
-const result42 = func2(data.MAX_MESSAGE_SIZE, schema11.properties.MAX_MESSAGE_SIZE.convert);
+const result42 = func2(data.REFUSED_OPEN_MAX, schema11.properties.REFUSED_OPEN_MAX.convert);
 if(result42.problem !== undefined){
-const err42 = {instancePath:instancePath+"/MAX_MESSAGE_SIZE",schemaPath:"#/properties/MAX_MESSAGE_SIZE/convert",keyword:"convert",params:{},message:result42.problem};
+const err42 = {instancePath:instancePath+"/REFUSED_OPEN_MAX",schemaPath:"#/properties/REFUSED_OPEN_MAX/convert",keyword:"convert",params:{},message:result42.problem};
 if(vErrors === null){
 vErrors = [err42];
 }
@@ -880,12 +882,12 @@ vErrors.push(err42);
 errors++;
 }
 else {
-data["MAX_MESSAGE_SIZE"] = result42.value;
+data["REFUSED_OPEN_MAX"] = result42.value;
 }
-}
-const result43 = func2(data.JSON_MAX_DEPTH, schema11.properties.JSON_MAX_DEPTH.convert);
+if(data.MAX_MESSAGE_SIZE !== undefined){
+const result43 = func2(data.MAX_MESSAGE_SIZE, schema11.properties.MAX_MESSAGE_SIZE.convert);
 if(result43.problem !== undefined){
-const err43 = {instancePath:instancePath+"/JSON_MAX_DEPTH",schemaPath:"#/properties/JSON_MAX_DEPTH/convert",keyword:"convert",params:{},message:result43.problem};
+const err43 = {instancePath:instancePath+"/MAX_MESSAGE_SIZE",schemaPath:"#/properties/MAX_MESSAGE_SIZE/convert",keyword:"convert",params:{},message:result43.problem};
 if(vErrors === null){
 vErrors = [err43];
 }
@@ -895,11 +897,12 @@ vErrors.push(err43);
 errors++;
 }
 else {
-data["JSON_MAX_DEPTH"] = result43.value;
+data["MAX_MESSAGE_SIZE"] = result43.value;
 }
-const result44 = func2(data.MAX_BUFFER_SIZE_BYTES, schema11.properties.MAX_BUFFER_SIZE_BYTES.convert);
+}
+const result44 = func2(data.JSON_MAX_DEPTH, schema11.properties.JSON_MAX_DEPTH.convert);
 if(result44.problem !== undefined){
-const err44 = {instancePath:instancePath+"/MAX_BUFFER_SIZE_BYTES",schemaPath:"#/properties/MAX_BUFFER_SIZE_BYTES/convert",keyword:"convert",params:{},message:result44.problem};
+const err44 = {instancePath:instancePath+"/JSON_MAX_DEPTH",schemaPath:"#/properties/JSON_MAX_DEPTH/convert",keyword:"convert",params:{},message:result44.problem};
 if(vErrors === null){
 vErrors = [err44];
 }
@@ -909,11 +912,11 @@ vErrors.push(err44);
 errors++;
 }
 else {
-data["MAX_BUFFER_SIZE_BYTES"] = result44.value;
+data["JSON_MAX_DEPTH"] = result44.value;
 }
-const result45 = func2(data.MAX_DOWN_MESSAGE_BYTES, schema11.properties.MAX_DOWN_MESSAGE_BYTES.convert);
+const result45 = func2(data.MAX_BUFFER_SIZE_BYTES, schema11.properties.MAX_BUFFER_SIZE_BYTES.convert);
 if(result45.problem !== undefined){
-const err45 = {instancePath:instancePath+"/MAX_DOWN_MESSAGE_BYTES",schemaPath:"#/properties/MAX_DOWN_MESSAGE_BYTES/convert",keyword:"convert",params:{},message:result45.problem};
+const err45 = {instancePath:instancePath+"/MAX_BUFFER_SIZE_BYTES",schemaPath:"#/properties/MAX_BUFFER_SIZE_BYTES/convert",keyword:"convert",params:{},message:result45.problem};
 if(vErrors === null){
 vErrors = [err45];
 }
@@ -923,12 +926,11 @@ vErrors.push(err45);
 errors++;
 }
 else {
-data["MAX_DOWN_MESSAGE_BYTES"] = result45.value;
+data["MAX_BUFFER_SIZE_BYTES"] = result45.value;
 }
-if(data.MAX_BUFFERED_BYTES !== undefined){
-const result46 = func2(data.MAX_BUFFERED_BYTES, schema11.properties.MAX_BUFFERED_BYTES.convert);
+const result46 = func2(data.MAX_DOWN_MESSAGE_BYTES, schema11.properties.MAX_DOWN_MESSAGE_BYTES.convert);
 if(result46.problem !== undefined){
-const err46 = {instancePath:instancePath+"/MAX_BUFFERED_BYTES",schemaPath:"#/properties/MAX_BUFFERED_BYTES/convert",keyword:"convert",params:{},message:result46.problem};
+const err46 = {instancePath:instancePath+"/MAX_DOWN_MESSAGE_BYTES",schemaPath:"#/properties/MAX_DOWN_MESSAGE_BYTES/convert",keyword:"convert",params:{},message:result46.problem};
 if(vErrors === null){
 vErrors = [err46];
 }
@@ -938,12 +940,12 @@ vErrors.push(err46);
 errors++;
 }
 else {
-data["MAX_BUFFERED_BYTES"] = result46.value;
+data["MAX_DOWN_MESSAGE_BYTES"] = result46.value;
 }
-}
-const result47 = func2(data.UPSTREAM_BUFFER_MESSAGES, schema11.properties.UPSTREAM_BUFFER_MESSAGES.convert);
+if(data.MAX_BUFFERED_BYTES !== undefined){
+const result47 = func2(data.MAX_BUFFERED_BYTES, schema11.properties.MAX_BUFFERED_BYTES.convert);
 if(result47.problem !== undefined){
-const err47 = {instancePath:instancePath+"/UPSTREAM_BUFFER_MESSAGES",schemaPath:"#/properties/UPSTREAM_BUFFER_MESSAGES/convert",keyword:"convert",params:{},message:result47.problem};
+const err47 = {instancePath:instancePath+"/MAX_BUFFERED_BYTES",schemaPath:"#/properties/MAX_BUFFERED_BYTES/convert",keyword:"convert",params:{},message:result47.problem};
 if(vErrors === null){
 vErrors = [err47];
 }
@@ -953,11 +955,12 @@ vErrors.push(err47);
 errors++;
 }
 else {
-data["UPSTREAM_BUFFER_MESSAGES"] = result47.value;
+data["MAX_BUFFERED_BYTES"] = result47.value;
 }
-const result48 = func2(data.UPSTREAM_BUFFER_BYTES, schema11.properties.UPSTREAM_BUFFER_BYTES.convert);
+}
+const result48 = func2(data.UPSTREAM_BUFFER_MESSAGES, schema11.properties.UPSTREAM_BUFFER_MESSAGES.convert);
 if(result48.problem !== undefined){
-const err48 = {instancePath:instancePath+"/UPSTREAM_BUFFER_BYTES",schemaPath:"#/properties/UPSTREAM_BUFFER_BYTES/convert",keyword:"convert",params:{},message:result48.problem};
+const err48 = {instancePath:instancePath+"/UPSTREAM_BUFFER_MESSAGES",schemaPath:"#/properties/UPSTREAM_BUFFER_MESSAGES/convert",keyword:"convert",params:{},message:result48.problem};
 if(vErrors === null){
 vErrors = [err48];
 }
@@ -967,11 +970,11 @@ vErrors.push(err48);
 errors++;
 }
 else {
-data["UPSTREAM_BUFFER_BYTES"] = result48.value;
+data["UPSTREAM_BUFFER_MESSAGES"] = result48.value;
 }
-const result49 = func2(data.PING_INTERVAL, schema11.properties.PING_INTERVAL.convert);
+const result49 = func2(data.UPSTREAM_BUFFER_BYTES, schema11.properties.UPSTREAM_BUFFER_BYTES.convert);
 if(result49.problem !== undefined){
-const err49 = {instancePath:instancePath+"/PING_INTERVAL",schemaPath:"#/properties/PING_INTERVAL/convert",keyword:"convert",params:{},message:result49.problem};
+const err49 = {instancePath:instancePath+"/UPSTREAM_BUFFER_BYTES",schemaPath:"#/properties/UPSTREAM_BUFFER_BYTES/convert",keyword:"convert",params:{},message:result49.problem};
 if(vErrors === null){
 vErrors = [err49];
 }
@@ -981,11 +984,11 @@ vErrors.push(err49);
 errors++;
 }
 else {
-data["PING_INTERVAL"] = result49.value;
+data["UPSTREAM_BUFFER_BYTES"] = result49.value;
 }
-const result50 = func2(data.PONG_TIMEOUT, schema11.properties.PONG_TIMEOUT.convert);
+const result50 = func2(data.PING_INTERVAL, schema11.properties.PING_INTERVAL.convert);
 if(result50.problem !== undefined){
-const err50 = {instancePath:instancePath+"/PONG_TIMEOUT",schemaPath:"#/properties/PONG_TIMEOUT/convert",keyword:"convert",params:{},message:result50.problem};
+const err50 = {instancePath:instancePath+"/PING_INTERVAL",schemaPath:"#/properties/PING_INTERVAL/convert",keyword:"convert",params:{},message:result50.problem};
 if(vErrors === null){
 vErrors = [err50];
 }
@@ -995,11 +998,11 @@ vErrors.push(err50);
 errors++;
 }
 else {
-data["PONG_TIMEOUT"] = result50.value;
+data["PING_INTERVAL"] = result50.value;
 }
-const result51 = func2(data.SLOW_CLOSE_GRACE, schema11.properties.SLOW_CLOSE_GRACE.convert);
+const result51 = func2(data.PONG_TIMEOUT, schema11.properties.PONG_TIMEOUT.convert);
 if(result51.problem !== undefined){
-const err51 = {instancePath:instancePath+"/SLOW_CLOSE_GRACE",schemaPath:"#/properties/SLOW_CLOSE_GRACE/convert",keyword:"convert",params:{},message:result51.problem};
+const err51 = {instancePath:instancePath+"/PONG_TIMEOUT",schemaPath:"#/properties/PONG_TIMEOUT/convert",keyword:"convert",params:{},message:result51.problem};
 if(vErrors === null){
 vErrors = [err51];
 }
@@ -1009,11 +1012,11 @@ vErrors.push(err51);
 errors++;
 }
 else {
-data["SLOW_CLOSE_GRACE"] = result51.value;
+data["PONG_TIMEOUT"] = result51.value;
 }
-const result52 = func2(data.SHUTDOWN_GRACE_PERIOD, schema11.properties.SHUTDOWN_GRACE_PERIOD.convert);
+const result52 = func2(data.SLOW_CLOSE_GRACE, schema11.properties.SLOW_CLOSE_GRACE.convert);
 if(result52.problem !== undefined){
-const err52 = {instancePath:instancePath+"/SHUTDOWN_GRACE_PERIOD",schemaPath:"#/properties/SHUTDOWN_GRACE_PERIOD/convert",keyword:"convert",params:{},message:result52.problem};
+const err52 = {instancePath:instancePath+"/SLOW_CLOSE_GRACE",schemaPath:"#/properties/SLOW_CLOSE_GRACE/convert",keyword:"convert",params:{},message:result52.problem};
 if(vErrors === null){
 vErrors = [err52];
 }
@@ -1023,11 +1026,11 @@ vErrors.push(err52);
 errors++;
 }
 else {
-data["SHUTDOWN_GRACE_PERIOD"] = result52.value;
+data["SLOW_CLOSE_GRACE"] = result52.value;
 }
-const result53 = func2(data.DRAIN_WINDOW, schema11.properties.DRAIN_WINDOW.convert);
+const result53 = func2(data.SHUTDOWN_GRACE_PERIOD, schema11.properties.SHUTDOWN_GRACE_PERIOD.convert);
 if(result53.problem !== undefined){
-const err53 = {instancePath:instancePath+"/DRAIN_WINDOW",schemaPath:"#/properties/DRAIN_WINDOW/convert",keyword:"convert",params:{},message:result53.problem};
+const err53 = {instancePath:instancePath+"/SHUTDOWN_GRACE_PERIOD",schemaPath:"#/properties/SHUTDOWN_GRACE_PERIOD/convert",keyword:"convert",params:{},message:result53.problem};
 if(vErrors === null){
 vErrors = [err53];
 }
@@ -1037,11 +1040,11 @@ vErrors.push(err53);
 errors++;
 }
 else {
-data["DRAIN_WINDOW"] = result53.value;
+data["SHUTDOWN_GRACE_PERIOD"] = result53.value;
 }
-const result54 = func2(data.DRAIN_DELAY, schema11.properties.DRAIN_DELAY.convert);
+const result54 = func2(data.DRAIN_WINDOW, schema11.properties.DRAIN_WINDOW.convert);
 if(result54.problem !== undefined){
-const err54 = {instancePath:instancePath+"/DRAIN_DELAY",schemaPath:"#/properties/DRAIN_DELAY/convert",keyword:"convert",params:{},message:result54.problem};
+const err54 = {instancePath:instancePath+"/DRAIN_WINDOW",schemaPath:"#/properties/DRAIN_WINDOW/convert",keyword:"convert",params:{},message:result54.problem};
 if(vErrors === null){
 vErrors = [err54];
 }
@@ -1051,11 +1054,11 @@ vErrors.push(err54);
 errors++;
 }
 else {
-data["DRAIN_DELAY"] = result54.value;
+data["DRAIN_WINDOW"] = result54.value;
 }
-const result55 = func2(data.SESSION_UPSTREAM, schema11.properties.SESSION_UPSTREAM.convert);
+const result55 = func2(data.DRAIN_DELAY, schema11.properties.DRAIN_DELAY.convert);
 if(result55.problem !== undefined){
-const err55 = {instancePath:instancePath+"/SESSION_UPSTREAM",schemaPath:"#/properties/SESSION_UPSTREAM/convert",keyword:"convert",params:{},message:result55.problem};
+const err55 = {instancePath:instancePath+"/DRAIN_DELAY",schemaPath:"#/properties/DRAIN_DELAY/convert",keyword:"convert",params:{},message:result55.problem};
 if(vErrors === null){
 vErrors = [err55];
 }
@@ -1065,11 +1068,11 @@ vErrors.push(err55);
 errors++;
 }
 else {
-data["SESSION_UPSTREAM"] = result55.value;
+data["DRAIN_DELAY"] = result55.value;
 }
-const result56 = func2(data.SESSION_BINARY, schema11.properties.SESSION_BINARY.convert);
+const result56 = func2(data.SESSION_UPSTREAM, schema11.properties.SESSION_UPSTREAM.convert);
 if(result56.problem !== undefined){
-const err56 = {instancePath:instancePath+"/SESSION_BINARY",schemaPath:"#/properties/SESSION_BINARY/convert",keyword:"convert",params:{},message:result56.problem};
+const err56 = {instancePath:instancePath+"/SESSION_UPSTREAM",schemaPath:"#/properties/SESSION_UPSTREAM/convert",keyword:"convert",params:{},message:result56.problem};
 if(vErrors === null){
 vErrors = [err56];
 }
@@ -1079,11 +1082,11 @@ vErrors.push(err56);
 errors++;
 }
 else {
-data["SESSION_BINARY"] = result56.value;
+data["SESSION_UPSTREAM"] = result56.value;
 }
-const result57 = func2(data.SESSION_FLOW_SIGNAL, schema11.properties.SESSION_FLOW_SIGNAL.convert);
+const result57 = func2(data.SESSION_BINARY, schema11.properties.SESSION_BINARY.convert);
 if(result57.problem !== undefined){
-const err57 = {instancePath:instancePath+"/SESSION_FLOW_SIGNAL",schemaPath:"#/properties/SESSION_FLOW_SIGNAL/convert",keyword:"convert",params:{},message:result57.problem};
+const err57 = {instancePath:instancePath+"/SESSION_BINARY",schemaPath:"#/properties/SESSION_BINARY/convert",keyword:"convert",params:{},message:result57.problem};
 if(vErrors === null){
 vErrors = [err57];
 }
@@ -1093,11 +1096,11 @@ vErrors.push(err57);
 errors++;
 }
 else {
-data["SESSION_FLOW_SIGNAL"] = result57.value;
+data["SESSION_BINARY"] = result57.value;
 }
-const result58 = func2(data.SESSION_RATE, schema11.properties.SESSION_RATE.convert);
+const result58 = func2(data.SESSION_FLOW_SIGNAL, schema11.properties.SESSION_FLOW_SIGNAL.convert);
 if(result58.problem !== undefined){
-const err58 = {instancePath:instancePath+"/SESSION_RATE",schemaPath:"#/properties/SESSION_RATE/convert",keyword:"convert",params:{},message:result58.problem};
+const err58 = {instancePath:instancePath+"/SESSION_FLOW_SIGNAL",schemaPath:"#/properties/SESSION_FLOW_SIGNAL/convert",keyword:"convert",params:{},message:result58.problem};
 if(vErrors === null){
 vErrors = [err58];
 }
@@ -1107,11 +1110,11 @@ vErrors.push(err58);
 errors++;
 }
 else {
-data["SESSION_RATE"] = result58.value;
+data["SESSION_FLOW_SIGNAL"] = result58.value;
 }
-const result59 = func2(data.SESSION_RATE_BURST, schema11.properties.SESSION_RATE_BURST.convert);
+const result59 = func2(data.SESSION_RATE, schema11.properties.SESSION_RATE.convert);
 if(result59.problem !== undefined){
-const err59 = {instancePath:instancePath+"/SESSION_RATE_BURST",schemaPath:"#/properties/SESSION_RATE_BURST/convert",keyword:"convert",params:{},message:result59.problem};
+const err59 = {instancePath:instancePath+"/SESSION_RATE",schemaPath:"#/properties/SESSION_RATE/convert",keyword:"convert",params:{},message:result59.problem};
 if(vErrors === null){
 vErrors = [err59];
 }
@@ -1121,11 +1124,11 @@ vErrors.push(err59);
 errors++;
 }
 else {
-data["SESSION_RATE_BURST"] = result59.value;
+data["SESSION_RATE"] = result59.value;
 }
-const result60 = func2(data.SESSION_BYTE_RATE, schema11.properties.SESSION_BYTE_RATE.convert);
+const result60 = func2(data.SESSION_RATE_BURST, schema11.properties.SESSION_RATE_BURST.convert);
 if(result60.problem !== undefined){
-const err60 = {instancePath:instancePath+"/SESSION_BYTE_RATE",schemaPath:"#/properties/SESSION_BYTE_RATE/convert",keyword:"convert",params:{},message:result60.problem};
+const err60 = {instancePath:instancePath+"/SESSION_RATE_BURST",schemaPath:"#/properties/SESSION_RATE_BURST/convert",keyword:"convert",params:{},message:result60.problem};
 if(vErrors === null){
 vErrors = [err60];
 }
@@ -1135,11 +1138,11 @@ vErrors.push(err60);
 errors++;
 }
 else {
-data["SESSION_BYTE_RATE"] = result60.value;
+data["SESSION_RATE_BURST"] = result60.value;
 }
-const result61 = func2(data.SESSION_IDLE_TIMEOUT, schema11.properties.SESSION_IDLE_TIMEOUT.convert);
+const result61 = func2(data.SESSION_BYTE_RATE, schema11.properties.SESSION_BYTE_RATE.convert);
 if(result61.problem !== undefined){
-const err61 = {instancePath:instancePath+"/SESSION_IDLE_TIMEOUT",schemaPath:"#/properties/SESSION_IDLE_TIMEOUT/convert",keyword:"convert",params:{},message:result61.problem};
+const err61 = {instancePath:instancePath+"/SESSION_BYTE_RATE",schemaPath:"#/properties/SESSION_BYTE_RATE/convert",keyword:"convert",params:{},message:result61.problem};
 if(vErrors === null){
 vErrors = [err61];
 }
@@ -1149,11 +1152,11 @@ vErrors.push(err61);
 errors++;
 }
 else {
-data["SESSION_IDLE_TIMEOUT"] = result61.value;
+data["SESSION_BYTE_RATE"] = result61.value;
 }
-const result62 = func2(data.STREAM_END_TIMEOUT, schema11.properties.STREAM_END_TIMEOUT.convert);
+const result62 = func2(data.SESSION_IDLE_TIMEOUT, schema11.properties.SESSION_IDLE_TIMEOUT.convert);
 if(result62.problem !== undefined){
-const err62 = {instancePath:instancePath+"/STREAM_END_TIMEOUT",schemaPath:"#/properties/STREAM_END_TIMEOUT/convert",keyword:"convert",params:{},message:result62.problem};
+const err62 = {instancePath:instancePath+"/SESSION_IDLE_TIMEOUT",schemaPath:"#/properties/SESSION_IDLE_TIMEOUT/convert",keyword:"convert",params:{},message:result62.problem};
 if(vErrors === null){
 vErrors = [err62];
 }
@@ -1163,11 +1166,11 @@ vErrors.push(err62);
 errors++;
 }
 else {
-data["STREAM_END_TIMEOUT"] = result62.value;
+data["SESSION_IDLE_TIMEOUT"] = result62.value;
 }
-const result63 = func2(data.RUN_DOOR, schema11.properties.RUN_DOOR.convert);
+const result63 = func2(data.STREAM_END_TIMEOUT, schema11.properties.STREAM_END_TIMEOUT.convert);
 if(result63.problem !== undefined){
-const err63 = {instancePath:instancePath+"/RUN_DOOR",schemaPath:"#/properties/RUN_DOOR/convert",keyword:"convert",params:{},message:result63.problem};
+const err63 = {instancePath:instancePath+"/STREAM_END_TIMEOUT",schemaPath:"#/properties/STREAM_END_TIMEOUT/convert",keyword:"convert",params:{},message:result63.problem};
 if(vErrors === null){
 vErrors = [err63];
 }
@@ -1177,11 +1180,11 @@ vErrors.push(err63);
 errors++;
 }
 else {
-data["RUN_DOOR"] = result63.value;
+data["STREAM_END_TIMEOUT"] = result63.value;
 }
-const result64 = func2(data.RUN_PATH, schema11.properties.RUN_PATH.convert);
+const result64 = func2(data.RUN_DOOR, schema11.properties.RUN_DOOR.convert);
 if(result64.problem !== undefined){
-const err64 = {instancePath:instancePath+"/RUN_PATH",schemaPath:"#/properties/RUN_PATH/convert",keyword:"convert",params:{},message:result64.problem};
+const err64 = {instancePath:instancePath+"/RUN_DOOR",schemaPath:"#/properties/RUN_DOOR/convert",keyword:"convert",params:{},message:result64.problem};
 if(vErrors === null){
 vErrors = [err64];
 }
@@ -1191,11 +1194,11 @@ vErrors.push(err64);
 errors++;
 }
 else {
-data["RUN_PATH"] = result64.value;
+data["RUN_DOOR"] = result64.value;
 }
-const result65 = func2(data.RUN_AUTH, schema11.properties.RUN_AUTH.convert);
+const result65 = func2(data.RUN_PATH, schema11.properties.RUN_PATH.convert);
 if(result65.problem !== undefined){
-const err65 = {instancePath:instancePath+"/RUN_AUTH",schemaPath:"#/properties/RUN_AUTH/convert",keyword:"convert",params:{},message:result65.problem};
+const err65 = {instancePath:instancePath+"/RUN_PATH",schemaPath:"#/properties/RUN_PATH/convert",keyword:"convert",params:{},message:result65.problem};
 if(vErrors === null){
 vErrors = [err65];
 }
@@ -1205,11 +1208,11 @@ vErrors.push(err65);
 errors++;
 }
 else {
-data["RUN_AUTH"] = result65.value;
+data["RUN_PATH"] = result65.value;
 }
-const result66 = func2(data.RUN_KEY_PREFIX, schema11.properties.RUN_KEY_PREFIX.convert);
+const result66 = func2(data.RUN_AUTH, schema11.properties.RUN_AUTH.convert);
 if(result66.problem !== undefined){
-const err66 = {instancePath:instancePath+"/RUN_KEY_PREFIX",schemaPath:"#/properties/RUN_KEY_PREFIX/convert",keyword:"convert",params:{},message:result66.problem};
+const err66 = {instancePath:instancePath+"/RUN_AUTH",schemaPath:"#/properties/RUN_AUTH/convert",keyword:"convert",params:{},message:result66.problem};
 if(vErrors === null){
 vErrors = [err66];
 }
@@ -1219,11 +1222,11 @@ vErrors.push(err66);
 errors++;
 }
 else {
-data["RUN_KEY_PREFIX"] = result66.value;
+data["RUN_AUTH"] = result66.value;
 }
-const result67 = func2(data.RUN_PING_INTERVAL, schema11.properties.RUN_PING_INTERVAL.convert);
+const result67 = func2(data.RUN_KEY_PREFIX, schema11.properties.RUN_KEY_PREFIX.convert);
 if(result67.problem !== undefined){
-const err67 = {instancePath:instancePath+"/RUN_PING_INTERVAL",schemaPath:"#/properties/RUN_PING_INTERVAL/convert",keyword:"convert",params:{},message:result67.problem};
+const err67 = {instancePath:instancePath+"/RUN_KEY_PREFIX",schemaPath:"#/properties/RUN_KEY_PREFIX/convert",keyword:"convert",params:{},message:result67.problem};
 if(vErrors === null){
 vErrors = [err67];
 }
@@ -1233,11 +1236,11 @@ vErrors.push(err67);
 errors++;
 }
 else {
-data["RUN_PING_INTERVAL"] = result67.value;
+data["RUN_KEY_PREFIX"] = result67.value;
 }
-const result68 = func2(data.RUN_PONG_TIMEOUT, schema11.properties.RUN_PONG_TIMEOUT.convert);
+const result68 = func2(data.RUN_PING_INTERVAL, schema11.properties.RUN_PING_INTERVAL.convert);
 if(result68.problem !== undefined){
-const err68 = {instancePath:instancePath+"/RUN_PONG_TIMEOUT",schemaPath:"#/properties/RUN_PONG_TIMEOUT/convert",keyword:"convert",params:{},message:result68.problem};
+const err68 = {instancePath:instancePath+"/RUN_PING_INTERVAL",schemaPath:"#/properties/RUN_PING_INTERVAL/convert",keyword:"convert",params:{},message:result68.problem};
 if(vErrors === null){
 vErrors = [err68];
 }
@@ -1247,11 +1250,11 @@ vErrors.push(err68);
 errors++;
 }
 else {
-data["RUN_PONG_TIMEOUT"] = result68.value;
+data["RUN_PING_INTERVAL"] = result68.value;
 }
-const result69 = func2(data.RUN_RESYNC_INTERVAL, schema11.properties.RUN_RESYNC_INTERVAL.convert);
+const result69 = func2(data.RUN_PONG_TIMEOUT, schema11.properties.RUN_PONG_TIMEOUT.convert);
 if(result69.problem !== undefined){
-const err69 = {instancePath:instancePath+"/RUN_RESYNC_INTERVAL",schemaPath:"#/properties/RUN_RESYNC_INTERVAL/convert",keyword:"convert",params:{},message:result69.problem};
+const err69 = {instancePath:instancePath+"/RUN_PONG_TIMEOUT",schemaPath:"#/properties/RUN_PONG_TIMEOUT/convert",keyword:"convert",params:{},message:result69.problem};
 if(vErrors === null){
 vErrors = [err69];
 }
@@ -1261,11 +1264,11 @@ vErrors.push(err69);
 errors++;
 }
 else {
-data["RUN_RESYNC_INTERVAL"] = result69.value;
+data["RUN_PONG_TIMEOUT"] = result69.value;
 }
-const result70 = func2(data.RUN_MAX_FIELDS, schema11.properties.RUN_MAX_FIELDS.convert);
+const result70 = func2(data.RUN_RESYNC_INTERVAL, schema11.properties.RUN_RESYNC_INTERVAL.convert);
 if(result70.problem !== undefined){
-const err70 = {instancePath:instancePath+"/RUN_MAX_FIELDS",schemaPath:"#/properties/RUN_MAX_FIELDS/convert",keyword:"convert",params:{},message:result70.problem};
+const err70 = {instancePath:instancePath+"/RUN_RESYNC_INTERVAL",schemaPath:"#/properties/RUN_RESYNC_INTERVAL/convert",keyword:"convert",params:{},message:result70.problem};
 if(vErrors === null){
 vErrors = [err70];
 }
@@ -1275,11 +1278,11 @@ vErrors.push(err70);
 errors++;
 }
 else {
-data["RUN_MAX_FIELDS"] = result70.value;
+data["RUN_RESYNC_INTERVAL"] = result70.value;
 }
-const result71 = func2(data.RUN_REDIS_MAX_RETRIES, schema11.properties.RUN_REDIS_MAX_RETRIES.convert);
+const result71 = func2(data.RUN_MAX_FIELDS, schema11.properties.RUN_MAX_FIELDS.convert);
 if(result71.problem !== undefined){
-const err71 = {instancePath:instancePath+"/RUN_REDIS_MAX_RETRIES",schemaPath:"#/properties/RUN_REDIS_MAX_RETRIES/convert",keyword:"convert",params:{},message:result71.problem};
+const err71 = {instancePath:instancePath+"/RUN_MAX_FIELDS",schemaPath:"#/properties/RUN_MAX_FIELDS/convert",keyword:"convert",params:{},message:result71.problem};
 if(vErrors === null){
 vErrors = [err71];
 }
@@ -1289,11 +1292,11 @@ vErrors.push(err71);
 errors++;
 }
 else {
-data["RUN_REDIS_MAX_RETRIES"] = result71.value;
+data["RUN_MAX_FIELDS"] = result71.value;
 }
-const result72 = func2(data.RUN_REDIS_TIMEOUT, schema11.properties.RUN_REDIS_TIMEOUT.convert);
+const result72 = func2(data.RUN_REDIS_MAX_RETRIES, schema11.properties.RUN_REDIS_MAX_RETRIES.convert);
 if(result72.problem !== undefined){
-const err72 = {instancePath:instancePath+"/RUN_REDIS_TIMEOUT",schemaPath:"#/properties/RUN_REDIS_TIMEOUT/convert",keyword:"convert",params:{},message:result72.problem};
+const err72 = {instancePath:instancePath+"/RUN_REDIS_MAX_RETRIES",schemaPath:"#/properties/RUN_REDIS_MAX_RETRIES/convert",keyword:"convert",params:{},message:result72.problem};
 if(vErrors === null){
 vErrors = [err72];
 }
@@ -1303,11 +1306,11 @@ vErrors.push(err72);
 errors++;
 }
 else {
-data["RUN_REDIS_TIMEOUT"] = result72.value;
+data["RUN_REDIS_MAX_RETRIES"] = result72.value;
 }
-const result73 = func2(data.RUN_REDIS_RETRY_BASE, schema11.properties.RUN_REDIS_RETRY_BASE.convert);
+const result73 = func2(data.RUN_REDIS_TIMEOUT, schema11.properties.RUN_REDIS_TIMEOUT.convert);
 if(result73.problem !== undefined){
-const err73 = {instancePath:instancePath+"/RUN_REDIS_RETRY_BASE",schemaPath:"#/properties/RUN_REDIS_RETRY_BASE/convert",keyword:"convert",params:{},message:result73.problem};
+const err73 = {instancePath:instancePath+"/RUN_REDIS_TIMEOUT",schemaPath:"#/properties/RUN_REDIS_TIMEOUT/convert",keyword:"convert",params:{},message:result73.problem};
 if(vErrors === null){
 vErrors = [err73];
 }
@@ -1317,11 +1320,11 @@ vErrors.push(err73);
 errors++;
 }
 else {
-data["RUN_REDIS_RETRY_BASE"] = result73.value;
+data["RUN_REDIS_TIMEOUT"] = result73.value;
 }
-const result74 = func2(data.RUN_REDIS_RETRY_MAX, schema11.properties.RUN_REDIS_RETRY_MAX.convert);
+const result74 = func2(data.RUN_REDIS_RETRY_BASE, schema11.properties.RUN_REDIS_RETRY_BASE.convert);
 if(result74.problem !== undefined){
-const err74 = {instancePath:instancePath+"/RUN_REDIS_RETRY_MAX",schemaPath:"#/properties/RUN_REDIS_RETRY_MAX/convert",keyword:"convert",params:{},message:result74.problem};
+const err74 = {instancePath:instancePath+"/RUN_REDIS_RETRY_BASE",schemaPath:"#/properties/RUN_REDIS_RETRY_BASE/convert",keyword:"convert",params:{},message:result74.problem};
 if(vErrors === null){
 vErrors = [err74];
 }
@@ -1331,12 +1334,11 @@ vErrors.push(err74);
 errors++;
 }
 else {
-data["RUN_REDIS_RETRY_MAX"] = result74.value;
+data["RUN_REDIS_RETRY_BASE"] = result74.value;
 }
-if(data.RUN_CHECKLIST_MODULE !== undefined){
-const result75 = func2(data.RUN_CHECKLIST_MODULE, schema11.properties.RUN_CHECKLIST_MODULE.convert);
+const result75 = func2(data.RUN_REDIS_RETRY_MAX, schema11.properties.RUN_REDIS_RETRY_MAX.convert);
 if(result75.problem !== undefined){
-const err75 = {instancePath:instancePath+"/RUN_CHECKLIST_MODULE",schemaPath:"#/properties/RUN_CHECKLIST_MODULE/convert",keyword:"convert",params:{},message:result75.problem};
+const err75 = {instancePath:instancePath+"/RUN_REDIS_RETRY_MAX",schemaPath:"#/properties/RUN_REDIS_RETRY_MAX/convert",keyword:"convert",params:{},message:result75.problem};
 if(vErrors === null){
 vErrors = [err75];
 }
@@ -1346,12 +1348,12 @@ vErrors.push(err75);
 errors++;
 }
 else {
-data["RUN_CHECKLIST_MODULE"] = result75.value;
+data["RUN_REDIS_RETRY_MAX"] = result75.value;
 }
-}
-const result76 = func2(data.LIVE_TOPICS, schema11.properties.LIVE_TOPICS.convert);
+if(data.RUN_CHECKLIST_MODULE !== undefined){
+const result76 = func2(data.RUN_CHECKLIST_MODULE, schema11.properties.RUN_CHECKLIST_MODULE.convert);
 if(result76.problem !== undefined){
-const err76 = {instancePath:instancePath+"/LIVE_TOPICS",schemaPath:"#/properties/LIVE_TOPICS/convert",keyword:"convert",params:{},message:result76.problem};
+const err76 = {instancePath:instancePath+"/RUN_CHECKLIST_MODULE",schemaPath:"#/properties/RUN_CHECKLIST_MODULE/convert",keyword:"convert",params:{},message:result76.problem};
 if(vErrors === null){
 vErrors = [err76];
 }
@@ -1361,11 +1363,12 @@ vErrors.push(err76);
 errors++;
 }
 else {
-data["LIVE_TOPICS"] = result76.value;
+data["RUN_CHECKLIST_MODULE"] = result76.value;
 }
-const result77 = func2(data.LIVE_MAX_SUBSCRIPTIONS, schema11.properties.LIVE_MAX_SUBSCRIPTIONS.convert);
+}
+const result77 = func2(data.LIVE_TOPICS, schema11.properties.LIVE_TOPICS.convert);
 if(result77.problem !== undefined){
-const err77 = {instancePath:instancePath+"/LIVE_MAX_SUBSCRIPTIONS",schemaPath:"#/properties/LIVE_MAX_SUBSCRIPTIONS/convert",keyword:"convert",params:{},message:result77.problem};
+const err77 = {instancePath:instancePath+"/LIVE_TOPICS",schemaPath:"#/properties/LIVE_TOPICS/convert",keyword:"convert",params:{},message:result77.problem};
 if(vErrors === null){
 vErrors = [err77];
 }
@@ -1375,11 +1378,11 @@ vErrors.push(err77);
 errors++;
 }
 else {
-data["LIVE_MAX_SUBSCRIPTIONS"] = result77.value;
+data["LIVE_TOPICS"] = result77.value;
 }
-const result78 = func2(data.LIVE_RATE, schema11.properties.LIVE_RATE.convert);
+const result78 = func2(data.LIVE_MAX_SUBSCRIPTIONS, schema11.properties.LIVE_MAX_SUBSCRIPTIONS.convert);
 if(result78.problem !== undefined){
-const err78 = {instancePath:instancePath+"/LIVE_RATE",schemaPath:"#/properties/LIVE_RATE/convert",keyword:"convert",params:{},message:result78.problem};
+const err78 = {instancePath:instancePath+"/LIVE_MAX_SUBSCRIPTIONS",schemaPath:"#/properties/LIVE_MAX_SUBSCRIPTIONS/convert",keyword:"convert",params:{},message:result78.problem};
 if(vErrors === null){
 vErrors = [err78];
 }
@@ -1389,11 +1392,11 @@ vErrors.push(err78);
 errors++;
 }
 else {
-data["LIVE_RATE"] = result78.value;
+data["LIVE_MAX_SUBSCRIPTIONS"] = result78.value;
 }
-const result79 = func2(data.LIVE_RATE_BURST, schema11.properties.LIVE_RATE_BURST.convert);
+const result79 = func2(data.LIVE_RATE, schema11.properties.LIVE_RATE.convert);
 if(result79.problem !== undefined){
-const err79 = {instancePath:instancePath+"/LIVE_RATE_BURST",schemaPath:"#/properties/LIVE_RATE_BURST/convert",keyword:"convert",params:{},message:result79.problem};
+const err79 = {instancePath:instancePath+"/LIVE_RATE",schemaPath:"#/properties/LIVE_RATE/convert",keyword:"convert",params:{},message:result79.problem};
 if(vErrors === null){
 vErrors = [err79];
 }
@@ -1403,11 +1406,11 @@ vErrors.push(err79);
 errors++;
 }
 else {
-data["LIVE_RATE_BURST"] = result79.value;
+data["LIVE_RATE"] = result79.value;
 }
-const result80 = func2(data.LIVE_BYTE_RATE, schema11.properties.LIVE_BYTE_RATE.convert);
+const result80 = func2(data.LIVE_RATE_BURST, schema11.properties.LIVE_RATE_BURST.convert);
 if(result80.problem !== undefined){
-const err80 = {instancePath:instancePath+"/LIVE_BYTE_RATE",schemaPath:"#/properties/LIVE_BYTE_RATE/convert",keyword:"convert",params:{},message:result80.problem};
+const err80 = {instancePath:instancePath+"/LIVE_RATE_BURST",schemaPath:"#/properties/LIVE_RATE_BURST/convert",keyword:"convert",params:{},message:result80.problem};
 if(vErrors === null){
 vErrors = [err80];
 }
@@ -1417,11 +1420,11 @@ vErrors.push(err80);
 errors++;
 }
 else {
-data["LIVE_BYTE_RATE"] = result80.value;
+data["LIVE_RATE_BURST"] = result80.value;
 }
-const result81 = func2(data.LIVE_IDLE_TIMEOUT, schema11.properties.LIVE_IDLE_TIMEOUT.convert);
+const result81 = func2(data.LIVE_BYTE_RATE, schema11.properties.LIVE_BYTE_RATE.convert);
 if(result81.problem !== undefined){
-const err81 = {instancePath:instancePath+"/LIVE_IDLE_TIMEOUT",schemaPath:"#/properties/LIVE_IDLE_TIMEOUT/convert",keyword:"convert",params:{},message:result81.problem};
+const err81 = {instancePath:instancePath+"/LIVE_BYTE_RATE",schemaPath:"#/properties/LIVE_BYTE_RATE/convert",keyword:"convert",params:{},message:result81.problem};
 if(vErrors === null){
 vErrors = [err81];
 }
@@ -1431,11 +1434,11 @@ vErrors.push(err81);
 errors++;
 }
 else {
-data["LIVE_IDLE_TIMEOUT"] = result81.value;
+data["LIVE_BYTE_RATE"] = result81.value;
 }
-const result82 = func2(data.LIVE_MAX_DROPS, schema11.properties.LIVE_MAX_DROPS.convert);
+const result82 = func2(data.LIVE_IDLE_TIMEOUT, schema11.properties.LIVE_IDLE_TIMEOUT.convert);
 if(result82.problem !== undefined){
-const err82 = {instancePath:instancePath+"/LIVE_MAX_DROPS",schemaPath:"#/properties/LIVE_MAX_DROPS/convert",keyword:"convert",params:{},message:result82.problem};
+const err82 = {instancePath:instancePath+"/LIVE_IDLE_TIMEOUT",schemaPath:"#/properties/LIVE_IDLE_TIMEOUT/convert",keyword:"convert",params:{},message:result82.problem};
 if(vErrors === null){
 vErrors = [err82];
 }
@@ -1445,11 +1448,11 @@ vErrors.push(err82);
 errors++;
 }
 else {
-data["LIVE_MAX_DROPS"] = result82.value;
+data["LIVE_IDLE_TIMEOUT"] = result82.value;
 }
-const result83 = func2(data.LIVE_COMPRESSION, schema11.properties.LIVE_COMPRESSION.convert);
+const result83 = func2(data.LIVE_MAX_DROPS, schema11.properties.LIVE_MAX_DROPS.convert);
 if(result83.problem !== undefined){
-const err83 = {instancePath:instancePath+"/LIVE_COMPRESSION",schemaPath:"#/properties/LIVE_COMPRESSION/convert",keyword:"convert",params:{},message:result83.problem};
+const err83 = {instancePath:instancePath+"/LIVE_MAX_DROPS",schemaPath:"#/properties/LIVE_MAX_DROPS/convert",keyword:"convert",params:{},message:result83.problem};
 if(vErrors === null){
 vErrors = [err83];
 }
@@ -1459,11 +1462,11 @@ vErrors.push(err83);
 errors++;
 }
 else {
-data["LIVE_COMPRESSION"] = result83.value;
+data["LIVE_MAX_DROPS"] = result83.value;
 }
-const result84 = func2(data.LIVE_REFUSE, schema11.properties.LIVE_REFUSE.convert);
+const result84 = func2(data.LIVE_COMPRESSION, schema11.properties.LIVE_COMPRESSION.convert);
 if(result84.problem !== undefined){
-const err84 = {instancePath:instancePath+"/LIVE_REFUSE",schemaPath:"#/properties/LIVE_REFUSE/convert",keyword:"convert",params:{},message:result84.problem};
+const err84 = {instancePath:instancePath+"/LIVE_COMPRESSION",schemaPath:"#/properties/LIVE_COMPRESSION/convert",keyword:"convert",params:{},message:result84.problem};
 if(vErrors === null){
 vErrors = [err84];
 }
@@ -1473,11 +1476,11 @@ vErrors.push(err84);
 errors++;
 }
 else {
-data["LIVE_REFUSE"] = result84.value;
+data["LIVE_COMPRESSION"] = result84.value;
 }
-const result85 = func2(data.LIVE_START, schema11.properties.LIVE_START.convert);
+const result85 = func2(data.LIVE_REFUSE, schema11.properties.LIVE_REFUSE.convert);
 if(result85.problem !== undefined){
-const err85 = {instancePath:instancePath+"/LIVE_START",schemaPath:"#/properties/LIVE_START/convert",keyword:"convert",params:{},message:result85.problem};
+const err85 = {instancePath:instancePath+"/LIVE_REFUSE",schemaPath:"#/properties/LIVE_REFUSE/convert",keyword:"convert",params:{},message:result85.problem};
 if(vErrors === null){
 vErrors = [err85];
 }
@@ -1487,11 +1490,11 @@ vErrors.push(err85);
 errors++;
 }
 else {
-data["LIVE_START"] = result85.value;
+data["LIVE_REFUSE"] = result85.value;
 }
-const result86 = func2(data.LIVE_PATH, schema11.properties.LIVE_PATH.convert);
+const result86 = func2(data.LIVE_START, schema11.properties.LIVE_START.convert);
 if(result86.problem !== undefined){
-const err86 = {instancePath:instancePath+"/LIVE_PATH",schemaPath:"#/properties/LIVE_PATH/convert",keyword:"convert",params:{},message:result86.problem};
+const err86 = {instancePath:instancePath+"/LIVE_START",schemaPath:"#/properties/LIVE_START/convert",keyword:"convert",params:{},message:result86.problem};
 if(vErrors === null){
 vErrors = [err86];
 }
@@ -1501,11 +1504,11 @@ vErrors.push(err86);
 errors++;
 }
 else {
-data["LIVE_PATH"] = result86.value;
+data["LIVE_START"] = result86.value;
 }
-const result87 = func2(data.LIVE_UNKNOWN_TYPE, schema11.properties.LIVE_UNKNOWN_TYPE.convert);
+const result87 = func2(data.LIVE_PATH, schema11.properties.LIVE_PATH.convert);
 if(result87.problem !== undefined){
-const err87 = {instancePath:instancePath+"/LIVE_UNKNOWN_TYPE",schemaPath:"#/properties/LIVE_UNKNOWN_TYPE/convert",keyword:"convert",params:{},message:result87.problem};
+const err87 = {instancePath:instancePath+"/LIVE_PATH",schemaPath:"#/properties/LIVE_PATH/convert",keyword:"convert",params:{},message:result87.problem};
 if(vErrors === null){
 vErrors = [err87];
 }
@@ -1515,12 +1518,11 @@ vErrors.push(err87);
 errors++;
 }
 else {
-data["LIVE_UNKNOWN_TYPE"] = result87.value;
+data["LIVE_PATH"] = result87.value;
 }
-if(data.WS_ALLOWED_ORIGINS !== undefined){
-const result88 = func2(data.WS_ALLOWED_ORIGINS, schema11.properties.WS_ALLOWED_ORIGINS.convert);
+const result88 = func2(data.LIVE_UNKNOWN_TYPE, schema11.properties.LIVE_UNKNOWN_TYPE.convert);
 if(result88.problem !== undefined){
-const err88 = {instancePath:instancePath+"/WS_ALLOWED_ORIGINS",schemaPath:"#/properties/WS_ALLOWED_ORIGINS/convert",keyword:"convert",params:{},message:result88.problem};
+const err88 = {instancePath:instancePath+"/LIVE_UNKNOWN_TYPE",schemaPath:"#/properties/LIVE_UNKNOWN_TYPE/convert",keyword:"convert",params:{},message:result88.problem};
 if(vErrors === null){
 vErrors = [err88];
 }
@@ -1530,12 +1532,12 @@ vErrors.push(err88);
 errors++;
 }
 else {
-data["WS_ALLOWED_ORIGINS"] = result88.value;
+data["LIVE_UNKNOWN_TYPE"] = result88.value;
 }
-}
-const result89 = func2(data.WS_AUTH_REQUIRED, schema11.properties.WS_AUTH_REQUIRED.convert);
+if(data.WS_ALLOWED_ORIGINS !== undefined){
+const result89 = func2(data.WS_ALLOWED_ORIGINS, schema11.properties.WS_ALLOWED_ORIGINS.convert);
 if(result89.problem !== undefined){
-const err89 = {instancePath:instancePath+"/WS_AUTH_REQUIRED",schemaPath:"#/properties/WS_AUTH_REQUIRED/convert",keyword:"convert",params:{},message:result89.problem};
+const err89 = {instancePath:instancePath+"/WS_ALLOWED_ORIGINS",schemaPath:"#/properties/WS_ALLOWED_ORIGINS/convert",keyword:"convert",params:{},message:result89.problem};
 if(vErrors === null){
 vErrors = [err89];
 }
@@ -1545,12 +1547,12 @@ vErrors.push(err89);
 errors++;
 }
 else {
-data["WS_AUTH_REQUIRED"] = result89.value;
+data["WS_ALLOWED_ORIGINS"] = result89.value;
 }
-if(data.WS_AUTH_TOKEN !== undefined){
-const result90 = func2(data.WS_AUTH_TOKEN, schema11.properties.WS_AUTH_TOKEN.convert);
+}
+const result90 = func2(data.WS_AUTH_REQUIRED, schema11.properties.WS_AUTH_REQUIRED.convert);
 if(result90.problem !== undefined){
-const err90 = {instancePath:instancePath+"/WS_AUTH_TOKEN",schemaPath:"#/properties/WS_AUTH_TOKEN/convert",keyword:"convert",params:{},message:result90.problem};
+const err90 = {instancePath:instancePath+"/WS_AUTH_REQUIRED",schemaPath:"#/properties/WS_AUTH_REQUIRED/convert",keyword:"convert",params:{},message:result90.problem};
 if(vErrors === null){
 vErrors = [err90];
 }
@@ -1560,12 +1562,12 @@ vErrors.push(err90);
 errors++;
 }
 else {
-data["WS_AUTH_TOKEN"] = result90.value;
+data["WS_AUTH_REQUIRED"] = result90.value;
 }
-}
-const result91 = func2(data.LOG_LEVEL, schema11.properties.LOG_LEVEL.convert);
+if(data.WS_AUTH_TOKEN !== undefined){
+const result91 = func2(data.WS_AUTH_TOKEN, schema11.properties.WS_AUTH_TOKEN.convert);
 if(result91.problem !== undefined){
-const err91 = {instancePath:instancePath+"/LOG_LEVEL",schemaPath:"#/properties/LOG_LEVEL/convert",keyword:"convert",params:{},message:result91.problem};
+const err91 = {instancePath:instancePath+"/WS_AUTH_TOKEN",schemaPath:"#/properties/WS_AUTH_TOKEN/convert",keyword:"convert",params:{},message:result91.problem};
 if(vErrors === null){
 vErrors = [err91];
 }
@@ -1575,11 +1577,12 @@ vErrors.push(err91);
 errors++;
 }
 else {
-data["LOG_LEVEL"] = result91.value;
+data["WS_AUTH_TOKEN"] = result91.value;
 }
-const result92 = func2(data.METRICS_ENABLED, schema11.properties.METRICS_ENABLED.convert);
+}
+const result92 = func2(data.LOG_LEVEL, schema11.properties.LOG_LEVEL.convert);
 if(result92.problem !== undefined){
-const err92 = {instancePath:instancePath+"/METRICS_ENABLED",schemaPath:"#/properties/METRICS_ENABLED/convert",keyword:"convert",params:{},message:result92.problem};
+const err92 = {instancePath:instancePath+"/LOG_LEVEL",schemaPath:"#/properties/LOG_LEVEL/convert",keyword:"convert",params:{},message:result92.problem};
 if(vErrors === null){
 vErrors = [err92];
 }
@@ -1589,11 +1592,11 @@ vErrors.push(err92);
 errors++;
 }
 else {
-data["METRICS_ENABLED"] = result92.value;
+data["LOG_LEVEL"] = result92.value;
 }
-const result93 = func2(data.METRICS_ALIASES, schema11.properties.METRICS_ALIASES.convert);
+const result93 = func2(data.METRICS_ENABLED, schema11.properties.METRICS_ENABLED.convert);
 if(result93.problem !== undefined){
-const err93 = {instancePath:instancePath+"/METRICS_ALIASES",schemaPath:"#/properties/METRICS_ALIASES/convert",keyword:"convert",params:{},message:result93.problem};
+const err93 = {instancePath:instancePath+"/METRICS_ENABLED",schemaPath:"#/properties/METRICS_ENABLED/convert",keyword:"convert",params:{},message:result93.problem};
 if(vErrors === null){
 vErrors = [err93];
 }
@@ -1603,12 +1606,11 @@ vErrors.push(err93);
 errors++;
 }
 else {
-data["METRICS_ALIASES"] = result93.value;
+data["METRICS_ENABLED"] = result93.value;
 }
-if(data.OTEL_EXPORTER_OTLP_ENDPOINT !== undefined){
-const result94 = func2(data.OTEL_EXPORTER_OTLP_ENDPOINT, schema11.properties.OTEL_EXPORTER_OTLP_ENDPOINT.convert);
+const result94 = func2(data.METRICS_ALIASES, schema11.properties.METRICS_ALIASES.convert);
 if(result94.problem !== undefined){
-const err94 = {instancePath:instancePath+"/OTEL_EXPORTER_OTLP_ENDPOINT",schemaPath:"#/properties/OTEL_EXPORTER_OTLP_ENDPOINT/convert",keyword:"convert",params:{},message:result94.problem};
+const err94 = {instancePath:instancePath+"/METRICS_ALIASES",schemaPath:"#/properties/METRICS_ALIASES/convert",keyword:"convert",params:{},message:result94.problem};
 if(vErrors === null){
 vErrors = [err94];
 }
@@ -1618,12 +1620,12 @@ vErrors.push(err94);
 errors++;
 }
 else {
-data["OTEL_EXPORTER_OTLP_ENDPOINT"] = result94.value;
+data["METRICS_ALIASES"] = result94.value;
 }
-}
-const result95 = func2(data.PREFLIGHT_CHECK_TIMEOUT, schema11.properties.PREFLIGHT_CHECK_TIMEOUT.convert);
+if(data.OTEL_EXPORTER_OTLP_ENDPOINT !== undefined){
+const result95 = func2(data.OTEL_EXPORTER_OTLP_ENDPOINT, schema11.properties.OTEL_EXPORTER_OTLP_ENDPOINT.convert);
 if(result95.problem !== undefined){
-const err95 = {instancePath:instancePath+"/PREFLIGHT_CHECK_TIMEOUT",schemaPath:"#/properties/PREFLIGHT_CHECK_TIMEOUT/convert",keyword:"convert",params:{},message:result95.problem};
+const err95 = {instancePath:instancePath+"/OTEL_EXPORTER_OTLP_ENDPOINT",schemaPath:"#/properties/OTEL_EXPORTER_OTLP_ENDPOINT/convert",keyword:"convert",params:{},message:result95.problem};
 if(vErrors === null){
 vErrors = [err95];
 }
@@ -1633,11 +1635,12 @@ vErrors.push(err95);
 errors++;
 }
 else {
-data["PREFLIGHT_CHECK_TIMEOUT"] = result95.value;
+data["OTEL_EXPORTER_OTLP_ENDPOINT"] = result95.value;
 }
-const result96 = func2(data.PREFLIGHT_HTTP_DEPENDENCIES, schema11.properties.PREFLIGHT_HTTP_DEPENDENCIES.convert);
+}
+const result96 = func2(data.PREFLIGHT_CHECK_TIMEOUT, schema11.properties.PREFLIGHT_CHECK_TIMEOUT.convert);
 if(result96.problem !== undefined){
-const err96 = {instancePath:instancePath+"/PREFLIGHT_HTTP_DEPENDENCIES",schemaPath:"#/properties/PREFLIGHT_HTTP_DEPENDENCIES/convert",keyword:"convert",params:{},message:result96.problem};
+const err96 = {instancePath:instancePath+"/PREFLIGHT_CHECK_TIMEOUT",schemaPath:"#/properties/PREFLIGHT_CHECK_TIMEOUT/convert",keyword:"convert",params:{},message:result96.problem};
 if(vErrors === null){
 vErrors = [err96];
 }
@@ -1647,11 +1650,11 @@ vErrors.push(err96);
 errors++;
 }
 else {
-data["PREFLIGHT_HTTP_DEPENDENCIES"] = result96.value;
+data["PREFLIGHT_CHECK_TIMEOUT"] = result96.value;
 }
-const result97 = func2(data.PREFLIGHT_EVENT_TYPES, schema11.properties.PREFLIGHT_EVENT_TYPES.convert);
+const result97 = func2(data.PREFLIGHT_HTTP_DEPENDENCIES, schema11.properties.PREFLIGHT_HTTP_DEPENDENCIES.convert);
 if(result97.problem !== undefined){
-const err97 = {instancePath:instancePath+"/PREFLIGHT_EVENT_TYPES",schemaPath:"#/properties/PREFLIGHT_EVENT_TYPES/convert",keyword:"convert",params:{},message:result97.problem};
+const err97 = {instancePath:instancePath+"/PREFLIGHT_HTTP_DEPENDENCIES",schemaPath:"#/properties/PREFLIGHT_HTTP_DEPENDENCIES/convert",keyword:"convert",params:{},message:result97.problem};
 if(vErrors === null){
 vErrors = [err97];
 }
@@ -1661,11 +1664,11 @@ vErrors.push(err97);
 errors++;
 }
 else {
-data["PREFLIGHT_EVENT_TYPES"] = result97.value;
+data["PREFLIGHT_HTTP_DEPENDENCIES"] = result97.value;
 }
-const result98 = func2(data.PREFLIGHT_RETENTION, schema11.properties.PREFLIGHT_RETENTION.convert);
+const result98 = func2(data.PREFLIGHT_EVENT_TYPES, schema11.properties.PREFLIGHT_EVENT_TYPES.convert);
 if(result98.problem !== undefined){
-const err98 = {instancePath:instancePath+"/PREFLIGHT_RETENTION",schemaPath:"#/properties/PREFLIGHT_RETENTION/convert",keyword:"convert",params:{},message:result98.problem};
+const err98 = {instancePath:instancePath+"/PREFLIGHT_EVENT_TYPES",schemaPath:"#/properties/PREFLIGHT_EVENT_TYPES/convert",keyword:"convert",params:{},message:result98.problem};
 if(vErrors === null){
 vErrors = [err98];
 }
@@ -1675,11 +1678,11 @@ vErrors.push(err98);
 errors++;
 }
 else {
-data["PREFLIGHT_RETENTION"] = result98.value;
+data["PREFLIGHT_EVENT_TYPES"] = result98.value;
 }
-const result99 = func2(data.PREFLIGHT_EXPECTED_RATE, schema11.properties.PREFLIGHT_EXPECTED_RATE.convert);
+const result99 = func2(data.PREFLIGHT_RETENTION, schema11.properties.PREFLIGHT_RETENTION.convert);
 if(result99.problem !== undefined){
-const err99 = {instancePath:instancePath+"/PREFLIGHT_EXPECTED_RATE",schemaPath:"#/properties/PREFLIGHT_EXPECTED_RATE/convert",keyword:"convert",params:{},message:result99.problem};
+const err99 = {instancePath:instancePath+"/PREFLIGHT_RETENTION",schemaPath:"#/properties/PREFLIGHT_RETENTION/convert",keyword:"convert",params:{},message:result99.problem};
 if(vErrors === null){
 vErrors = [err99];
 }
@@ -1689,12 +1692,11 @@ vErrors.push(err99);
 errors++;
 }
 else {
-data["PREFLIGHT_EXPECTED_RATE"] = result99.value;
+data["PREFLIGHT_RETENTION"] = result99.value;
 }
-if(data.PREFLIGHT_CHECKS_FOLDER !== undefined){
-const result100 = func2(data.PREFLIGHT_CHECKS_FOLDER, schema11.properties.PREFLIGHT_CHECKS_FOLDER.convert);
+const result100 = func2(data.PREFLIGHT_EXPECTED_RATE, schema11.properties.PREFLIGHT_EXPECTED_RATE.convert);
 if(result100.problem !== undefined){
-const err100 = {instancePath:instancePath+"/PREFLIGHT_CHECKS_FOLDER",schemaPath:"#/properties/PREFLIGHT_CHECKS_FOLDER/convert",keyword:"convert",params:{},message:result100.problem};
+const err100 = {instancePath:instancePath+"/PREFLIGHT_EXPECTED_RATE",schemaPath:"#/properties/PREFLIGHT_EXPECTED_RATE/convert",keyword:"convert",params:{},message:result100.problem};
 if(vErrors === null){
 vErrors = [err100];
 }
@@ -1704,13 +1706,12 @@ vErrors.push(err100);
 errors++;
 }
 else {
-data["PREFLIGHT_CHECKS_FOLDER"] = result100.value;
+data["PREFLIGHT_EXPECTED_RATE"] = result100.value;
 }
-}
-if(data.SENTRY_DSN !== undefined){
-const result101 = func2(data.SENTRY_DSN, schema11.properties.SENTRY_DSN.convert);
+if(data.PREFLIGHT_CHECKS_FOLDER !== undefined){
+const result101 = func2(data.PREFLIGHT_CHECKS_FOLDER, schema11.properties.PREFLIGHT_CHECKS_FOLDER.convert);
 if(result101.problem !== undefined){
-const err101 = {instancePath:instancePath+"/SENTRY_DSN",schemaPath:"#/properties/SENTRY_DSN/convert",keyword:"convert",params:{},message:result101.problem};
+const err101 = {instancePath:instancePath+"/PREFLIGHT_CHECKS_FOLDER",schemaPath:"#/properties/PREFLIGHT_CHECKS_FOLDER/convert",keyword:"convert",params:{},message:result101.problem};
 if(vErrors === null){
 vErrors = [err101];
 }
@@ -1720,17 +1721,33 @@ vErrors.push(err101);
 errors++;
 }
 else {
-data["SENTRY_DSN"] = result101.value;
+data["PREFLIGHT_CHECKS_FOLDER"] = result101.value;
 }
 }
-}
-else {
-const err102 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(data.SENTRY_DSN !== undefined){
+const result102 = func2(data.SENTRY_DSN, schema11.properties.SENTRY_DSN.convert);
+if(result102.problem !== undefined){
+const err102 = {instancePath:instancePath+"/SENTRY_DSN",schemaPath:"#/properties/SENTRY_DSN/convert",keyword:"convert",params:{},message:result102.problem};
 if(vErrors === null){
 vErrors = [err102];
 }
 else {
 vErrors.push(err102);
+}
+errors++;
+}
+else {
+data["SENTRY_DSN"] = result102.value;
+}
+}
+}
+else {
+const err103 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err103];
+}
+else {
+vErrors.push(err103);
 }
 errors++;
 }

@@ -99,11 +99,11 @@ describe('wsproxy connect, its refusals and --reconnect', () => {
     const cases: [string[], RegExp][] = [
       [
         [session],
-        /credentials-missing.* -> give a token with --token or WSPROXY_TOKEN; make one with "wsproxy token create s-1"/,
+        /credentials-missing.* -> give a token with --token or WSPROXY_TOKEN, or --create-token; "wsproxy token create s-1" prints one/,
       ],
       [
         [session, '-t', 'wrong'],
-        /token-rejected.* -> a token works once and expires: make another with "wsproxy token create s-1"/,
+        /token-rejected.* -> a token works once and expires: give --create-token, or make another with "wsproxy token create s-1"/,
       ],
       [
         [session, '-t', 'x', '-o', 'https://evil.example'],

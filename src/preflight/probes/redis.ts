@@ -103,7 +103,8 @@ export class PreflightRedis implements CheckedRedis {
 }
 
 /** The address without credentials, for messages. */
-function addressOf({ redisSentinels, redisClusterNodes }: RedisSettings, url: string): string {
+/** The address of Redis without credentials, for people. */
+export function addressOf({ redisSentinels, redisClusterNodes }: RedisSettings, url: string): string {
   if (redisClusterNodes.length > 0) return `cluster ${redisClusterNodes.join(', ')}`
   if (redisSentinels.length > 0) return `the master of Sentinels ${redisSentinels.join(', ')}`
   const { protocol, hostname, port, pathname } = new URL(url)

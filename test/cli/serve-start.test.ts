@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { after, afterEach, before, describe, it } from 'node:test'
+import { Command, killCommands, run, serve, withoutTerminal } from '../support/cli.ts'
+import { temporaryFolder } from '../support/folder.ts'
+import { redisFor, type TestRedis } from '../support/redis.ts'
+import { scopeOf } from '../support/scope.ts'
+import { eventually } from '../support/wait.ts'
+
+describe('the start of wsproxy serve', () => {
+  const suite = scopeOf(after)
+  let redis: TestRedis
+  before(async () => {
+    redis = await redisFor(suite)
+  })
+  afterEach(killCommands)
+
+  const ready = (http: string) =>
+    eventually(async () => (await fetch(`${http}/ready`).catch(() => undefined))?.status === 200, 'readiness')
+
+  /** A gateway in a process of its own, ready. */
+  async function start(env: Record<string, string> = {}) {
+    const served = await serve({ REDIS_URL: redis.url, ...env })
+    await ready(served.http)
+    return served
+  }
+
+  it('serve names the program that has the port and another port, and logs no drain', async () => {
+    const { command, http } = await start()
+    const { hostname, port } = new URL(http)
+    for (const [env, prefix] of [
+      [{}, 'wsproxy serve'],
+      [{ npm_lifecycle_event: 'start' }, 'npm start'],
+    ] as const) {
+      const second = await run(['serve'], {
+        env: { LISTEN_ADDR: `${hostname}:${port}`, REDIS_URL: redis.url, ...env },
+      })
+      assert.equal(second.status, 1)
+      const [line = ''] = second.complaints
+      if (existsSync('/proc/net/tcp'))
+        assert.ok(line.includes(`Port ${port} belongs to node (pid ${command.child.pid})`), line)
+      assert.ok(line.endsWith(`take another port: LISTEN_ADDR=${hostname}:${Number(port) + 1} ${prefix}`), line)
+      assert.doesNotMatch(second.stdout, /drain/)
+    }
+  })
+
+  it('serve prints five lines in development: addresses, Redis, doors, what is open, what is next', async () => {
+    const { command, http } = await start()
+    await command.says(/^Next.*\n/m)
+    const { port, host } = new URL(http)
+    assert.deepEqual(
+      command.complaints.map((line) => line.replace(/ \d+\.\d+\.\d+ /, ' VERSION ')),
+      [
+        `wsproxy VERSION listens on http://${host}`,
+        `Redis   ${redis.url}`,
+        'Doors   /{agent}/ws/{session}  /{run}  /live',
+        'Open    the run door, the live door, /metrics: no token needed',
+        `Next    wsproxy connect -c ws://127.0.0.1:${port}/agent-1/ws/s1`,
+      ],
+    )
+    for (const line of command.complaints) assert.ok(line.length <= 80, line)
+  })
+
+  it('serve says in one line of the log what is open to anybody, and nothing when all is closed', async () => {
+    const production = { NODE_ENV: 'production', LISTEN_ADDR: '127.0.0.1:0' }
+    const open = await start(production)
+    const lines = open.command.lines.filter((line) => line.includes('"event":"open-to-anybody"'))
+    assert.deepEqual(
+      lines.map((line) => JSON.parse(line).msg),
+      [
+        'open to anybody: the run door (RUN_AUTH=bearer closes it), the live door (WS_AUTH_REQUIRED=true closes it), ' +
+          '/metrics (ADMIN_PORT closes it)',
+      ],
+    )
+    assert.equal(open.command.stderr, '')
+    const closed = await start({
+      ...production,
+      RUN_AUTH: 'bearer',
+      WS_AUTH_REQUIRED: 'true',
+      WS_AUTH_TOKEN: 'b8f2c1a09e7d46f3',
+      METRICS_ENABLED: 'false',
+    })
+    assert.doesNotMatch(closed.command.stdout, /open-to-anybody/)
+  })
+
+  it('serve with the embedded Redis answers the first frame of session demo, unless DEMO_AGENT=false', async (t) => {
+    const env = temporaryFolder(t)
+    const { command, http, ws } = await serve(env)
+    await ready(http)
+    const [, next = ''] = await command.says(/^Next +wsproxy connect -c (ws:\S+)/m)
+    assert.equal(next, `${ws}/echo/ws/demo`)
+    const client = new Command(['connect', '-c', next], { env })
+    await client.says(/^connected/m)
+    client.write('{"text":"hello"}')
+    assert.ok(await client.prints(/^\{"type":"echo","frame":\{"text":"hello"\}\}$/m))
+    client.signal('SIGINT')
+    await client.status()
+    command.signal('SIGTERM')
+    assert.equal(await command.status(), 0)
+
+    const silent = await serve({ ...env, DEMO_AGENT: 'false' })
+    await silent.command.says(/^Next.*agent-1\/ws\/s1$/m)
+  })
+
+  it('serve on a terminal logs for people, and JSON in production', { skip: withoutTerminal }, async () => {
+    const env = { LISTEN_ADDR: '127.0.0.1:0', REDIS_URL: redis.url }
+    const people = new Command(['serve'], { env, terminal: true })
+    await people.prints(/^Next /m)
+    people.child.stdin?.write('\u0003')
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: the colour of the level.
+    await people.prints(/\d\d:\d\d:\d\d\.\d{3} \u001b\[32minfo \u001b\[0m draining {2}sockets=0/)
+    assert.doesNotMatch(people.stdout, /"level"/)
+    assert.equal(await people.status(), 0)
+    const production = new Command(['serve'], { env: { ...env, NODE_ENV: 'production' }, terminal: true })
+    await production.prints(/^\{"level":"info".*"event":"listening"/m)
+    production.child.stdin?.write('\u0003')
+    assert.equal(await production.status(), 0)
+  })
+})
