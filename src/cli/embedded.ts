@@ -1,6 +1,6 @@
+import { redisAddressOf } from '../config/redis-address.ts'
 import type { Config } from '../config/table.ts'
 import { protect } from '../platform/redact.ts'
-import { parseTarget } from '../redis/client.ts'
 import { askOnce } from '../redis/servers/ask.ts'
 import { announce, announced } from './embedded-file.ts'
 
@@ -56,7 +56,7 @@ export async function startRedis(config: Config): Promise<UsedRedis & { readonly
 export async function runningEmbedded(): Promise<string | undefined> {
   for (const url of announced(EMBEDDED_PORT)) {
     protect([new URL(url).password])
-    const answers = await askOnce(parseTarget(url), ['PING']).then(
+    const answers = await askOnce(redisAddressOf(url), ['PING']).then(
       () => true,
       () => false,
     )

@@ -1,6 +1,6 @@
 import { loadConfig } from '../config/load.ts'
+import { redisAddressOf } from '../config/redis-address.ts'
 import { useKeyPrefix } from '../contract/names.ts'
-import { parseTarget } from '../redis/client.ts'
 import { aclCommand, aclRules } from '../redis/rights.ts'
 import { Misused } from './failure.ts'
 
@@ -13,7 +13,7 @@ export function redisAcl({ redis, user }: { readonly redis: string; readonly use
   if (!/^[\w.-]+$/.test(user)) throw new Misused(`--user ${user} is not a name: letters, digits, _ . -`)
   const { config } = loadConfig()
   useKeyPrefix(config.redisKeyPrefix)
-  const { database } = parseTarget(config.redisUrl ?? 'redis://localhost')
+  const { database } = redisAddressOf(config.redisUrl ?? 'redis://localhost')
   const rules = aclRules({ ...config, database }, redis === '6' ? 6 : 7)
   console.log(aclCommand(user, 'a-password', rules))
 }

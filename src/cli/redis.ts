@@ -1,8 +1,9 @@
 import { createClient, createCluster } from 'redis'
+import { redisAddressOf } from '../config/redis-address.ts'
 import type { Config } from '../config/table.ts'
 import { useKeyPrefix } from '../contract/names.ts'
 import { within } from '../platform/deadline.ts'
-import { parseTarget } from '../redis/client.ts'
+import { addressOf } from '../redis/servers/link.ts'
 import { sentinelTarget } from '../redis/servers/sentinel.ts'
 import type { Target } from '../redis/wire/connection.ts'
 import { EMBEDDED_PORT, isConfigured, runningEmbedded } from './embedded.ts'
@@ -31,13 +32,13 @@ export async function asAgent<T>(config: Config, use: (agent: Agent) => Promise<
   const { redisUrl, redisClusterNodes, redisSentinels } = config
   useKeyPrefix(config.redisKeyPrefix)
   const embedded = isConfigured(config) ? undefined : await runningEmbedded()
-  const template = parseTarget(redisUrl ?? embedded ?? `redis://127.0.0.1:${EMBEDDED_PORT}`)
+  const template = redisAddressOf(redisUrl ?? embedded ?? `redis://127.0.0.1:${EMBEDDED_PORT}`)
   const [where, opening] =
     redisClusterNodes.length > 0
       ? [`in the cluster of ${redisClusterNodes.join(', ')}`, openCluster(config, template)]
       : redisSentinels.length > 0
         ? [`behind the Sentinels ${redisSentinels.join(', ')}`, masterOf(config, template).then(openServer)]
-        : [`at ${template.host}:${template.port}`, openServer(template)]
+        : [`at ${addressOf(template)}`, openServer(template)]
   const { agent, close } = await opening.catch((cause: Error) => {
     const hint = isConfigured(config) ? '' : '; run "npm start" or set REDIS_URL'
     throw new CommandFailed(`no Redis ${where} (${cause.message})${hint}`)
@@ -51,11 +52,16 @@ const masterOf = (
 ): Promise<Target> =>
   sentinelTarget({ sentinels, master: redisSentinelMaster, template, password: redisSentinelPassword })()
 
-async function openServer({ host, port, tls, username, password, database }: Target): Promise<Opened> {
+async function openServer({ host, port, path, tls, username, password, database }: Target): Promise<Opened> {
   const client = createClient({
     ...credentials({ username, password }),
     database,
-    socket: { host, port, ...(tls && { tls }), reconnectStrategy: false, connectTimeout: CONNECT_TIMEOUT_MS },
+    socket: {
+      ...(path === undefined ? { host, port } : { path }),
+      ...(tls && { tls }),
+      reconnectStrategy: false,
+      connectTimeout: CONNECT_TIMEOUT_MS,
+    },
   }).on('error', () => {})
   await client.connect()
   const agent: Agent = {

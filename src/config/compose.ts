@@ -1,4 +1,5 @@
 import { isIP } from 'node:net'
+import { parseRedisAddress, redisUrlOf } from './redis-address.ts'
 
 /** Settings whose value other settings give in parts: the address of the listener and of Redis. */
 
@@ -71,24 +72,25 @@ export function composeRedisUrl(texts: Texts): void {
 function complete(texts: Texts): void {
   const { given, from, notices } = texts
   const { REDIS_URL = '', REDIS_USERNAME, REDIS_PASSWORD, REDIS_DB, REDIS_HOST, REDIS_PORT } = given
-  if (!URL.canParse(REDIS_URL)) return
-  const url = new URL(REDIS_URL)
-  const used = ['REDIS_URL']
-  const add = (part: string, wanted: boolean, put: () => void) => {
-    if (!wanted) return
-    put()
-    used.push(part)
-  }
-  add('REDIS_USERNAME', REDIS_USERNAME !== undefined && url.username === '', () => {
-    url.username = encodeURIComponent(REDIS_USERNAME!)
-  })
-  add('REDIS_PASSWORD', REDIS_PASSWORD !== undefined && url.password === '', () => {
-    url.password = encodeURIComponent(REDIS_PASSWORD!)
-  })
-  add('REDIS_DB', REDIS_DB !== undefined && /^\/?$/.test(url.pathname) && !url.search, () => {
-    url.pathname = `/${REDIS_DB}`
-  })
   const unused = [REDIS_HOST && from.REDIS_HOST, REDIS_PORT && from.REDIS_PORT].filter(Boolean)
   if (unused.length > 0) notices.push(`${unused.join(', ')}: ignored, since ${from.REDIS_URL} is set`)
-  if (used.length > 1) compose(texts, 'REDIS_URL', url.href, used)
+  const parsed = parseRedisAddress(REDIS_URL)
+  // The validation reports an invalid address and an invalid number.
+  if ('problem' in parsed || !/^\d*$/.test(REDIS_DB ?? '')) return
+  const { address } = parsed
+  const namesDatabase = (address.path === undefined && /\/\d+(\?|$)/.test(REDIS_URL)) || /[?&]db=/.test(REDIS_URL)
+  const lacking = {
+    ...(address.username === undefined && REDIS_USERNAME !== undefined && { REDIS_USERNAME }),
+    ...(address.password === undefined && REDIS_PASSWORD !== undefined && { REDIS_PASSWORD }),
+    ...(!namesDatabase && REDIS_DB !== undefined && { REDIS_DB }),
+  }
+  const used = Object.keys(lacking)
+  if (used.length === 0) return
+  const whole = {
+    ...address,
+    username: lacking.REDIS_USERNAME ?? address.username,
+    password: lacking.REDIS_PASSWORD ?? address.password,
+    database: Number(lacking.REDIS_DB ?? address.database),
+  }
+  compose(texts, 'REDIS_URL', redisUrlOf(whole), ['REDIS_URL', ...used])
 }

@@ -1,3 +1,5 @@
+import { parseRedisAddress } from './redis-address.ts'
+
 /** The kinds of settings: how a setting is declared, and how its text becomes a value. */
 
 /** Bounds are written like the values themselves: `10ms`, `64MiB`, `65535`. */
@@ -85,11 +87,13 @@ function parseList(text: string): readonly string[] {
 }
 
 function parseRedisUrl(text: string): string | undefined {
-  if (!URL.canParse(text)) return undefined
-  const { protocol, hostname, pathname, username, password } = new URL(text)
-  // Percent-encoding that cannot be decoded would otherwise fail only at the first connect.
-  if (/%(?![0-9a-f]{2})/i.test(username + password)) return undefined
-  return /^rediss?:$/.test(protocol) && hostname !== '' && /^(\/\d*)?$/.test(pathname) ? text : undefined
+  return redisUrlProblem(text) === '' ? text.trim() : undefined
+}
+
+/** Names the part of the address that is wrong, without its text: it may be a password. */
+function redisUrlProblem(text: string): string {
+  const parsed = parseRedisAddress(text)
+  return 'problem' in parsed ? `; ${parsed.problem}` : ''
 }
 
 const parseHttpUrl = (text: string): string | undefined =>
@@ -133,7 +137,7 @@ const KINDS = {
   size: { parse: parseSize, expected: 'a size such as 64KB, 10MiB or plain bytes' },
   list: { parse: parseList, expected: 'a list' },
   address: { parse: parseAddress, expected: 'host:port, for example 127.0.0.1:8080' },
-  redisUrl: { parse: parseRedisUrl, expected: 'redis://[user:password@]host[:port][/db] or rediss://...' },
+  redisUrl: { parse: parseRedisUrl, expected: 'redis://[user:password@]host[:port][/db], rediss://... or unix:/path' },
   httpUrl: { parse: parseHttpUrl, expected: 'http://host[:port][/path] or https://...' },
 } as const
 
@@ -154,7 +158,7 @@ export function convert(text: string, { kind, choices, minimum = '0', maximum }:
   if (kind === 'choice' && choices?.includes(text) === false) return { problem: `must be one of ${choices.join(', ')}` }
   const { parse, expected } = KINDS[kind]
   const value = parse(text)
-  if (value === undefined) return { problem: `must be ${expected}` }
+  if (value === undefined) return { problem: `must be ${expected}${kind === 'redisUrl' ? redisUrlProblem(text) : ''}` }
   if (typeof value !== 'number') return { value }
   const most = maximum ?? (kind === 'duration' ? MAX_DURATION : undefined)
   if (value < (parse(minimum) as number)) return { problem: `must be at least ${minimum}` }

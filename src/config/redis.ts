@@ -6,8 +6,9 @@ export const redisSettings = group('Redis', {
     default: undefined,
     secret: true,
     description:
-      'Redis or Valkey, version 6 or later: `redis://[user:password@]host[:port][/db]` or `rediss://`. ' +
-      'Unset: an embedded server, except in production.',
+      'Redis or Valkey, version 6 or later: `redis://[user:password@]host[:port][/db]`, `rediss://` for TLS, or ' +
+      '`unix:/path/of/socket`. `?db=`, `?username=` and `?password=` count too; special characters are ' +
+      'percent-encoded. Unset: an embedded server, except in production.',
   }),
   redisHost: string('REDIS_HOST', {
     default: undefined,

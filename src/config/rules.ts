@@ -2,6 +2,7 @@ import { isKeyPrefix, isOwnSegment, isRunId, isTopicRule } from '../contract/nam
 import { parseAddress } from './kinds.ts'
 import { isNetwork } from './networks.ts'
 import { isOriginEntry } from './origins.ts'
+import { parseRedisAddress } from './redis-address.ts'
 import { weakness } from './strength.ts'
 import type { Config } from './table.ts'
 
@@ -37,6 +38,11 @@ const NO_NETWORK = 'is not a network; use 10.0.0.0/8, 2001:db8::/32 or an addres
 const isMetricAlias = (entry: string): boolean => entry === 'preflight2' || entry === 'preflight'
 
 const isServer = (entry: string): boolean => parseAddress(entry) !== undefined && !entry.startsWith(':')
+
+function databaseOf(redisUrl: string): number {
+  const parsed = parseRedisAddress(redisUrl)
+  return 'address' in parsed ? parsed.address.database : 0
+}
 
 function isPlainHttpUrl(text: string): boolean {
   const url = URL.canParse(text) ? new URL(text) : undefined
@@ -89,7 +95,7 @@ const RULES: readonly ConsistencyRule[] = [
     ['redisClusterNodes', 'redisUrl'],
     ({ redisClusterNodes, redisUrl = '' }) =>
       redisClusterNodes.length > 0 &&
-      /\/[1-9]\d*$/.test(redisUrl) &&
+      databaseOf(redisUrl) !== 0 &&
       'REDIS_URL: must name database 0 or none with REDIS_CLUSTER_NODES; a cluster has no other',
   ),
   rule(['redisSentinels'], ({ redisSentinels }) =>

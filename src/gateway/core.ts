@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { redisAddressOf } from '../config/redis-address.ts'
 import type { Config } from '../config/table.ts'
 import { Acceptor } from '../connection/accept.ts'
 import { Bindings } from '../connection/bind.ts'
@@ -16,7 +17,7 @@ import { closes } from '../contract/codes.ts'
 import { privateSession, runEvents, sessionDown } from '../contract/names.ts'
 import { ClientAddresses, type ClientOf } from '../http/client-address.ts'
 import { availableMemory } from '../platform/memory.ts'
-import { parseTarget, RedisClient } from '../redis/client.ts'
+import { RedisClient } from '../redis/client.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Tracing } from '../telemetry/tracing.ts'
@@ -135,7 +136,7 @@ export class Core {
       options: {
         ...config,
         url: redisUrl,
-        trials: trialsOf(config, parseTarget(redisUrl).database),
+        trials: trialsOf(config, redisAddressOf(redisUrl).database),
         afterTokenMs: config.authTokenMode === 'reusable' ? -1 : config.authReconnectGraceMs,
       },
       metrics,

@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Address } from '../config/kinds.ts'
+import { redisAddressOf } from '../config/redis-address.ts'
 import type { Config } from '../config/table.ts'
 import type { Door } from '../connection/door.ts'
 import { drain } from '../connection/drain.ts'
@@ -100,7 +101,7 @@ export class Gateway {
     })
     this.#core.onReady.push(() => this.#preflight.redisBack())
     const session = sessionDoor(parts, this.#flow)
-    const run = config.runDoor ? [runDoor(parts, checklist, databaseOf(redisUrl))] : []
+    const run = config.runDoor ? [runDoor(parts, checklist, redisAddressOf(redisUrl).database)] : []
     const draining = () => this.#draining
     this.#live = liveDoor({
       ...parts,
@@ -296,4 +297,3 @@ export class Gateway {
 }
 
 /** The database number in the path of a Redis URL. Default: 0. */
-const databaseOf = (redisUrl: string): number => Number(new URL(redisUrl).pathname.slice(1))

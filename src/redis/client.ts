@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { redisAddressOf } from '../config/redis-address.ts'
 import type { Config } from '../config/table.ts'
 import { within } from '../platform/deadline.ts'
 import { RedisUnavailable } from '../platform/unavailable.ts'
@@ -24,7 +25,6 @@ import {
 } from './servers/topology.ts'
 import { RedisTokens } from './tokens.ts'
 import { type CommandLink, RedisUpstream } from './upstream.ts'
-import type { Target } from './wire/connection.ts'
 import { askedAt, isMoved } from './wire/errors.ts'
 import type { OnMessage } from './wire/resp.ts'
 
@@ -250,7 +250,7 @@ export class RedisClient {
 }
 
 function createTopology(options: RedisOptions, newNode: NodeFactory, log: Logger, followed: () => void): Topology {
-  const template = parseTarget(options.url)
+  const template = redisAddressOf(options.url)
   if (options.redisClusterNodes.length > 0) {
     return new Cluster({
       seeds: options.redisClusterNodes,
@@ -276,18 +276,3 @@ const asking = (client: Sender): Sender => ({
     return client.sendCommand(...command)
   }) as Sender['sendCommand'],
 })
-
-const DEFAULT_PORT = 6379
-
-/** Parses a `redis://` or `rediss://` URL (IANA: the redis URI scheme). */
-export function parseTarget(url: string): Target {
-  const { protocol, hostname, port, username, password, pathname } = new URL(url)
-  return {
-    host: hostname.replace(/^\[|\]$/g, '') || 'localhost',
-    port: Number(port || DEFAULT_PORT),
-    tls: protocol === 'rediss:',
-    username: decodeURIComponent(username) || undefined,
-    password: decodeURIComponent(password) || undefined,
-    database: Number(pathname.slice(1)),
-  }
-}

@@ -1,4 +1,4 @@
-import { parseTarget } from '../../src/redis/client.ts'
+import { redisAddressOf } from '../../src/config/redis-address.ts'
 import { Link, type LinkOptions } from '../../src/redis/servers/link.ts'
 import type { RunAtKey } from '../../src/redis/servers/topology.ts'
 import { RedisConnection } from '../../src/redis/wire/connection.ts'
@@ -39,7 +39,7 @@ export function newLink<C extends RedisConnection = RedisConnection>(
   const link = new Link<C>({
     name: 'test',
     open: ((target, name) => new RedisConnection(target, name)) as LinkOptions<C>['open'],
-    target: async () => parseTarget(url),
+    target: async () => redisAddressOf(url),
     metrics,
     log,
     ...options,

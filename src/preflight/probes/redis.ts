@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { redisAddressOf, redisUrlOf } from '../../config/redis-address.ts'
 import type { Config } from '../../config/table.ts'
 import { privateSession, sessionDown } from '../../contract/names.ts'
 import type { CheckedRedis, RedisUses } from '../check.ts'
@@ -53,7 +54,7 @@ export class PreflightRedis implements CheckedRedis {
       sentinels: settings.redisSentinels.length > 0,
       canary: settings.redisCanaryIntervalMs > 0,
       flowSignal: settings.sessionFlowSignal,
-      database: Number(new URL(url).pathname.slice(1)),
+      database: redisAddressOf(url).database,
       runKeyPrefix: settings.runKeyPrefix,
       runTokens: settings.runAuth === 'bearer',
     }
@@ -107,8 +108,7 @@ export class PreflightRedis implements CheckedRedis {
 export function addressOf({ redisSentinels, redisClusterNodes }: RedisSettings, url: string): string {
   if (redisClusterNodes.length > 0) return `cluster ${redisClusterNodes.join(', ')}`
   if (redisSentinels.length > 0) return `the master of Sentinels ${redisSentinels.join(', ')}`
-  const { protocol, hostname, port, pathname } = new URL(url)
-  return `${protocol}//${hostname}:${port || 6379}${pathname === '/' ? '' : pathname}`
+  return redisUrlOf({ ...redisAddressOf(url), username: undefined, password: undefined })
 }
 
 const KEYLESS = new Set(['PING', 'TIME', 'PUBSUB', 'INFO', 'ROLE'])

@@ -15,7 +15,7 @@ export function hostAndPort(address: string, defaultPort: number): { host: strin
  * @throws when no answer arrives within a second.
  */
 export async function askOnce(
-  { host, port, tls, username, password }: Pick<Target, 'host' | 'port' | 'username' | 'password'> & { tls?: boolean },
+  { host, port, path, tls, username, password }: Omit<Target, 'database' | 'tls'> & { tls?: boolean },
   command: string[],
 ): Promise<unknown> {
   // Loaded lazily: node-redis takes 16 MB and 100 ms to load, and a gateway with one server never
@@ -24,7 +24,12 @@ export async function askOnce(
   const client = createClient({
     ...(username !== undefined && { username }),
     ...(password !== undefined && { password }),
-    socket: { host, port, ...(tls && { tls }), reconnectStrategy: false, connectTimeout: ASK_TIMEOUT_MS },
+    socket: {
+      ...(path === undefined ? { host, port } : { path }),
+      ...(tls && { tls }),
+      reconnectStrategy: false,
+      connectTimeout: ASK_TIMEOUT_MS,
+    },
   })
   client.on('error', () => {})
   try {

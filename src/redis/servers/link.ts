@@ -80,7 +80,7 @@ export class Link<C extends RedisConnection = RedisConnection> {
     return this.#client!
   }
 
-  /** `host:port` of the last attempt. */
+  /** Where the last attempt went: `host:port`, or the path of a socket. */
   get address(): string {
     return this.#address
   }
@@ -233,6 +233,7 @@ async function assertMaster(client: RedisConnection): Promise<void> {
   if (String(what) !== 'master') throw new Error(`the server is a ${what}, not the master`)
 }
 
-export const addressOf = ({ host, port }: Target): string => `${host}:${port}`
+/** Where the server is: `host:port`, or the path of its socket. */
+export const addressOf = ({ host, port, path }: Target): string => path ?? `${host}:${port}`
 
 const toError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)))

@@ -1,17 +1,12 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
+import type { RedisAddress } from '../../config/redis-address.ts'
 import { type Args, CommandWriter } from './encode.ts'
 import { ErrorReply, isMoved, Unsent } from './errors.ts'
 import { type OnMessage, type Reply, RespReader } from './resp.ts'
 
 /** Address and credentials of a server. */
-export interface Target {
-  readonly host: string
-  readonly port: number
-  readonly tls: boolean
-  readonly username: string | undefined
-  readonly password: string | undefined
-  readonly database: number
+export interface Target extends RedisAddress {
   /** Accept the server only if it is a master. */
   readonly master?: boolean
 }
@@ -108,10 +103,10 @@ export class RedisConnection {
 
   /** Connects and authenticates. @throws the error of the server or of the network. */
   async connect(): Promise<void> {
-    const { host, port, tls, username, password, database } = this.#target
+    const { host, port, path, tls, username, password, database } = this.#target
     const socket = tls
       ? connectTls({ host, port, ...(isIP(host) === 0 && { servername: host }) })
-      : connectTcp({ host, port })
+      : connectTcp(path === undefined ? { host, port } : { path })
     this.#socket = socket
     socket.setNoDelay(true)
     socket.setKeepAlive(true, KEEP_ALIVE_MS)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { parseTarget } from '../../../src/redis/client.ts'
+import { redisAddressOf } from '../../../src/config/redis-address.ts'
 import { RedisNode } from '../../../src/redis/servers/node.ts'
 import { Metrics } from '../../../src/telemetry/metrics.ts'
 import { keptLog, total } from '../../support/link.ts'
@@ -30,7 +30,7 @@ describe('a Redis node', () => {
         redisCanaryTimeoutMs: 0,
         runResyncIntervalMs: 0,
       },
-      target: async () => parseTarget(redis.url),
+      target: async () => redisAddressOf(redis.url),
       metrics,
       log,
       message: (_, payload) => {
