@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describeSettings, type EffectiveSetting, settingsPage } from '../config/describe.ts'
 import { loadConfig } from '../config/load.ts'
+import { reasonOf } from '../platform/reason.ts'
 import { CommandFailed } from './failure.ts'
 
 /** In the tree of the project; an installed package does not contain it. */
@@ -32,7 +33,7 @@ function writePage(path: string): void {
   try {
     writeFileSync(path, settingsPage())
   } catch (cause) {
-    throw new CommandFailed(`cannot write ${path} (${(cause as Error).message}); "--markdown -" prints the page`)
+    throw new CommandFailed(`cannot write ${path} (${reasonOf(cause)}); "--markdown -" prints the page`)
   }
   console.log(path)
 }

@@ -1,6 +1,7 @@
 import { loadConfig } from '../config/load.ts'
 import type { Config } from '../config/table.ts'
 import { useKeyPrefix } from '../contract/names.ts'
+import { reasonOf } from '../platform/reason.ts'
 import type { Report } from '../preflight/check.ts'
 import { InvalidField, launchOf } from '../preflight/http/request.ts'
 import { loadPreflight, Preflight } from '../preflight/preflight.ts'
@@ -85,7 +86,7 @@ async function open(config: Config, redisUrl: string, metrics: Metrics, { logger
     note: () => note,
   })
   const listener = await listenAlone(preflight.loopback, config).catch((error: Error) => {
-    preflight.loopback.notListening(error.message)
+    preflight.loopback.notListening(reasonOf(error))
   })
   note = listener?.note ?? ''
   const close = () => {

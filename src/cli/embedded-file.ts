@@ -1,6 +1,7 @@
 import { lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { reasonOf } from '../platform/reason.ts'
 import { CommandFailed } from './failure.ts'
 
 /**
@@ -28,7 +29,7 @@ export function announce(url: string): () => void {
     writeFileSync(unfinished, `${url}\n`, { mode: 0o600, flag: 'wx' })
     renameSync(unfinished, file)
   } catch (error) {
-    const why = (error as Error).message
+    const why = reasonOf(error)
     throw new CommandFailed(`cannot store the password of the embedded Redis: ${why}; set REDIS_URL, or another TMPDIR`)
   }
   return () => rmSync(file, { force: true })

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { reasonOf } from '../platform/reason.ts'
 
 /** How one connection of a client ended. */
 export type Ending = {
@@ -55,8 +56,7 @@ export async function refusalOf(response: IncomingMessage, url: URL): Promise<En
 
 /** An error before the upgrade was answered. */
 export function failureOf(error: Error & { code?: string }, url: URL): Ending {
-  const parts = error instanceof AggregateError ? (error.errors as Error[]).map(({ message }) => message) : []
-  const text = error.message || parts.join(', ') || error.code || error.name
+  const text = reasonOf(error)
   return { kind: 'failed', text, advice: hint(adviceForError(`${text} ${error.code ?? ''}`, url)) }
 }
 

@@ -1,6 +1,7 @@
 import { loadConfig } from '../config/load.ts'
 import { bracketed, reachable } from '../platform/address.ts'
 import { askOwn } from '../platform/own.ts'
+import { reasonOf } from '../platform/reason.ts'
 import { CommandFailed } from './failure.ts'
 
 const PATIENCE_MS = 3000
@@ -14,7 +15,7 @@ export async function health({ alive }: { alive: boolean }): Promise<void> {
   const { host, port } = listenAddr
   const at = `${tlsCert === undefined ? 'http' : 'https'}://${bracketed(reachable(host))}:${port}/health`
   const { status, body } = await askOwn(at, AbortSignal.timeout(PATIENCE_MS)).catch((error: Error) => {
-    throw new CommandFailed(`no answer from ${at}: ${error.message}`)
+    throw new CommandFailed(`no answer from ${at}: ${reasonOf(error)}`)
   })
   if (status !== 200 && !alive) throw new CommandFailed(`${status} ${body}`)
   console.log(body)

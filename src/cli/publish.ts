@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline'
 import { loadConfig } from '../config/load.ts'
 import { isId, sessionDown } from '../contract/names.ts'
+import { reasonOf } from '../platform/reason.ts'
 import { CommandFailed, Misused } from './failure.ts'
 import { asAgent } from './redis.ts'
 
@@ -30,6 +31,6 @@ function assertJson(text: string): void {
   try {
     JSON.parse(text)
   } catch (cause) {
-    throw new Misused(`this is not JSON: ${text} (${(cause as Error).message})`)
+    throw new Misused(`this is not JSON: ${text} (${reasonOf(cause)})`)
   }
 }

@@ -3,6 +3,7 @@ import { redisAddressOf } from '../config/redis-address.ts'
 import type { Config } from '../config/table.ts'
 import { useKeyPrefix } from '../contract/names.ts'
 import { within } from '../platform/deadline.ts'
+import { reasonOf } from '../platform/reason.ts'
 import { addressOf } from '../redis/servers/link.ts'
 import { sentinelTarget } from '../redis/servers/sentinel.ts'
 import type { Target } from '../redis/wire/connection.ts'
@@ -41,7 +42,7 @@ export async function asAgent<T>(config: Config, use: (agent: Agent) => Promise<
         : [`at ${addressOf(template)}`, openServer(template)]
   const { agent, close } = await opening.catch((cause: Error) => {
     const hint = isConfigured(config) ? '' : '; run "npm start" or set REDIS_URL'
-    throw new CommandFailed(`no Redis ${where} (${cause.message})${hint}`)
+    throw new CommandFailed(`no Redis ${where} (${reasonOf(cause)})${hint}`)
   })
   return use(agent).finally(close)
 }

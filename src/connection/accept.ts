@@ -3,6 +3,7 @@ import type { ClientAddresses } from '../http/client-address.ts'
 import { respond, respondLater } from '../http/refuse.ts'
 import { hasProxyHeader, listHeader, readLines } from '../http/request.ts'
 import { KeyedRate, rateOf } from '../platform/rate.ts'
+import { asError, reasonOf } from '../platform/reason.ts'
 import { RedisForbids, RedisUnavailable } from '../platform/unavailable.ts'
 import { type HttpRequest, type HttpResponse, upgradeCorked, type us_socket_context_t } from '../platform/uws.ts'
 import type { Logger } from '../telemetry/log.ts'
@@ -180,8 +181,9 @@ export class Acceptor {
       this.#complete(attempt)
     } catch (error) {
       if (attempt.over) return
-      if (error instanceof RedisUnavailable) return this.#refuse(attempt, refusals['redis-unavailable'], error.message)
-      if (error instanceof RedisForbids) return this.#refuse(attempt, refusals.forbidden, error.message)
+      if (error instanceof RedisUnavailable)
+        return this.#refuse(attempt, refusals['redis-unavailable'], reasonOf(error))
+      if (error instanceof RedisForbids) return this.#refuse(attempt, refusals.forbidden, reasonOf(error))
       this.#fault(error)
       this.#refuse(attempt, refusals['internal-error'])
     }
@@ -293,6 +295,6 @@ export class Acceptor {
 
   #fault(error: unknown): void {
     this.#parts.metrics.error('internal')
-    this.#parts.log.error({ err: error }, 'unexpected error during an upgrade')
+    this.#parts.log.error({ err: asError(error) }, 'unexpected error during an upgrade')
   }
 }

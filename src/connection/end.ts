@@ -1,4 +1,5 @@
 import { type Close, closes } from '../contract/codes.ts'
+import { asError } from '../platform/reason.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Bindings } from './bind.ts'
@@ -43,7 +44,7 @@ export class Closer {
       work(connection)
     } catch (error) {
       this.#parts.metrics.error('internal')
-      this.#parts.log.connection(connection).error({ err: error }, 'unexpected error in the work for a socket')
+      this.#parts.log.connection(connection).error({ err: asError(error) }, 'unexpected error in the work for a socket')
       this.end(connection, closes.internalError)
     }
   }

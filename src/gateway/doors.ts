@@ -6,6 +6,7 @@ import { RunDoor } from '../doors/run/door.ts'
 import { RunWatches } from '../doors/run/watch.ts'
 import { SessionDoor } from '../doors/session/door.ts'
 import type { FlowSignal } from '../doors/session/flow.ts'
+import { reasonOf } from '../platform/reason.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Core } from './core.ts'
@@ -48,7 +49,7 @@ export function runDoor({ config, core, metrics, log }: DoorParts, checklist: Ch
     },
     fault: (runId, error) => {
       metrics.error('run')
-      log.warn({ event: 'run-fault', run: runId, reason: error.message }, 'a run could not be read from Redis')
+      log.warn({ event: 'run-fault', run: runId, reason: reasonOf(error) }, 'a run could not be read from Redis')
     },
   })
   core.onReady.push(() => watches.refresh())

@@ -1,6 +1,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
+import { reasonOf } from './reason.ts'
 
 /** The certificate of the listener, and its renewal while the gateway runs. */
 
@@ -39,7 +40,7 @@ function read(setting: string, path: string): Buffer {
   try {
     return readFileSync(path)
   } catch (error) {
-    throw new Error(`${setting}: cannot read ${JSON.stringify(path)}: ${(error as Error).message}`)
+    throw new Error(`${setting}: cannot read ${JSON.stringify(path)}: ${reasonOf(error)}`)
   }
 }
 
@@ -47,7 +48,7 @@ function parsed<T>(setting: string, path: string, parse: () => T): T {
   try {
     return parse()
   } catch (error) {
-    throw new Error(`${setting}: ${JSON.stringify(path)} is not usable: ${(error as Error).message}`)
+    throw new Error(`${setting}: ${JSON.stringify(path)} is not usable: ${reasonOf(error)}`)
   }
 }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { ConfigError } from '../config/load.ts'
 import { isEventType } from '../contract/names.ts'
+import { reasonOf } from '../platform/reason.ts'
 import type { Check } from './check.ts'
 import { checksIn } from './exports.ts'
 
@@ -33,7 +34,7 @@ export async function loadChecks(folders: readonly URL[]): Promise<Check[]> {
   }
   for (const { folder, file } of await filesOf(folders)) {
     const imported = await import(new URL(file, folder).href).catch((error: unknown) => {
-      problems.push(`${file}: cannot be loaded: ${error instanceof Error ? error.message : String(error)}`)
+      problems.push(`${file}: cannot be loaded: ${reasonOf(error)}`)
     })
     if (imported === undefined) continue
     const found = checksIn(imported as object)

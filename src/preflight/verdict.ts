@@ -1,3 +1,4 @@
+import { reasonOf } from '../platform/reason.ts'
 import type { Status, Verdict } from './check.ts'
 
 /** How a check ended: it returned a value, it threw, or it ran past its timeout (ms). */
@@ -27,7 +28,7 @@ function read(name: string, outcome: CheckOutcome): Verdict {
   }
   if ('thrown' in outcome) {
     const { thrown } = outcome
-    return failed(cut(thrown instanceof Error && thrown.message !== '' ? thrown.message : String(thrown)))
+    return failed(cut(reasonOf(thrown)))
   }
   const { value } = outcome
   if (typeof value !== 'object' || value === null) return faulty('it returned no result')
@@ -74,6 +75,6 @@ function plain(details: object): Record<string, unknown> {
     if (text.length <= MAX_DETAILS) return JSON.parse(text)
     return { omitted: `${text.length} characters of details` }
   } catch (error) {
-    return { omitted: `details that are not JSON: ${(error as Error).message}` }
+    return { omitted: `details that are not JSON: ${reasonOf(error)}` }
   }
 }

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { ConfigError } from '../../config/load.ts'
+import { reasonOf } from '../../platform/reason.ts'
 import type { Checklist } from './checklist.ts'
 
 /**
@@ -14,7 +15,7 @@ export async function loadChecklist(path: string): Promise<Checklist> {
     throw new ConfigError([`RUN_CHECKLIST_MODULE: ${path} ${problem}`])
   }
   const module = await import(pathToFileURL(resolve(path)).href).catch((error: Error) =>
-    fail(`cannot be loaded: ${error.message}`),
+    fail(`cannot be loaded: ${reasonOf(error)}`),
   )
   const table: unknown = module.default
   if (typeof table !== 'object' || table === null || Object.keys(table).length === 0) {

@@ -1,3 +1,4 @@
+import { reasonOf } from '../../platform/reason.ts'
 import type { Check } from '../check.ts'
 
 /** Statuses from this one on count as failures. */
@@ -34,12 +35,7 @@ async function problemOf(url: string, signal: AbortSignal): Promise<string | und
     await response.body?.cancel()
     return response.status < BAD_STATUS ? undefined : `${shown(url)} answers ${response.status}`
   } catch (error) {
-    const { cause, message } = error as Error
-    const reason = signal.aborted
-      ? 'no answer in time'
-      : cause instanceof Error && cause.message
-        ? cause.message
-        : message
+    const reason = signal.aborted ? 'no answer in time' : reasonOf((error as Error).cause ?? error)
     return `${shown(url)}: ${reason}`
   }
 }

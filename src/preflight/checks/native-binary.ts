@@ -1,3 +1,4 @@
+import { reasonOf } from '../../platform/reason.ts'
 import type { Check } from '../check.ts'
 
 const check: Check = {
@@ -13,7 +14,7 @@ const check: Check = {
     } catch (error) {
       return {
         status: 'fail',
-        message: (error as Error).message,
+        message: reasonOf(error),
         details,
         remediation: 'Use Node 20 or 22 on glibc Linux or macOS, and run "npm ci" again.',
       }

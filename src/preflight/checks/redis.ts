@@ -1,3 +1,4 @@
+import { reasonOf } from '../../platform/reason.ts'
 import type { Check } from '../check.ts'
 
 /** From this latency on, users would notice it in every handshake. */
@@ -14,7 +15,7 @@ const check: Check = {
     } catch (error) {
       return {
         status: 'fail',
-        message: `${redis.address} does not answer: ${(error as Error).message}`,
+        message: `${redis.address} does not answer: ${reasonOf(error)}`,
         remediation:
           'Start Redis there, or correct REDIS_URL. redis-cli -u <REDIS_URL> PING must print PONG on this machine.',
       }

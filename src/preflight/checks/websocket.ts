@@ -1,3 +1,4 @@
+import { reasonOf } from '../../platform/reason.ts'
 import type { Check } from '../check.ts'
 
 const check: Check = {
@@ -10,7 +11,7 @@ const check: Check = {
     } catch (error) {
       return {
         status: 'fail',
-        message: `the upgrade over loopback failed: ${(error as Error).message}`,
+        message: `the upgrade over loopback failed: ${reasonOf(error)}`,
         remediation: 'Check that LISTEN_ADDR is an address of this machine and that no other program uses its port.',
       }
     }

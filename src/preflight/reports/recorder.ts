@@ -1,4 +1,5 @@
 import { DeadlinePassed, within } from '../../platform/deadline.ts'
+import { asError, reasonOf } from '../../platform/reason.ts'
 import { RedisUnavailable } from '../../platform/unavailable.ts'
 import type { Logger } from '../../telemetry/log.ts'
 import type { Metrics } from '../../telemetry/metrics.ts'
@@ -107,7 +108,7 @@ export class Recorder {
           this.#retry.unref()
           return
         }
-        if (this.#waiting[0] === report) this.#lose(report, (error as Error).message)
+        if (this.#waiting[0] === report) this.#lose(report, reasonOf(error))
       }
       if (this.#waiting[0] === report) this.#waiting.shift()
     }
@@ -127,7 +128,7 @@ export class Recorder {
       this.#parts.sink?.send(report)
     } catch (error) {
       this.#parts.metrics.error('preflight')
-      this.#parts.log.warn({ err: error }, 'report sink threw')
+      this.#parts.log.warn({ err: asError(error) }, 'report sink threw')
     }
   }
 }

@@ -1,4 +1,5 @@
 import { channelKind } from '../../contract/names.ts'
+import { asError } from '../../platform/reason.ts'
 import { RedisForbids, RedisUnavailable } from '../../platform/unavailable.ts'
 import type { Logger } from '../../telemetry/log.ts'
 import type { Metrics } from '../../telemetry/metrics.ts'
@@ -236,7 +237,10 @@ export class RedisFeed {
   #refused(channel: string, error: Error): void {
     this.#options.metrics.error('redis')
     const hint = 'wsproxy redis acl prints the rights that the user needs; ACL LOG shows what was refused'
-    this.#options.log.error({ event: 'redis-forbids', err: error, channel, hint }, 'Redis refused a subscription')
+    this.#options.log.error(
+      { event: 'redis-forbids', err: asError(error), channel, hint },
+      'Redis refused a subscription',
+    )
     this.#subscriptions.refused(channel)
     const forbids = isForbidden(error)
     if (forbids) this.#suspected.add(channelKind(channel))

@@ -1,5 +1,6 @@
 import { isSessionChannel, slotKey } from '../../contract/names.ts'
 import { within } from '../../platform/deadline.ts'
+import { reasonOf } from '../../platform/reason.ts'
 import { RedisUnavailable } from '../../platform/unavailable.ts'
 import type { Logger } from '../../telemetry/log.ts'
 import { parseSlots, SLOT_COUNT, type SlotRange, slotOf } from '../slots.ts'
@@ -102,7 +103,7 @@ export class Cluster implements Topology {
         () => true,
         (error: Error) => {
           this.#options.log.warn(
-            { event: 'cluster', reason: error.message },
+            { event: 'cluster', reason: reasonOf(error) },
             'no node answers CLUSTER SLOTS: keeping the last slot map',
           )
           return false
@@ -216,12 +217,12 @@ export class Cluster implements Topology {
         (error: Error) => error,
       )
       if (!(ranges instanceof Error)) return ranges
-      reasons.push(`${address}: ${ranges.message}`)
+      reasons.push(`${address}: ${reasonOf(ranges)}`)
     }
     for (const seed of this.#options.seeds) {
       const ranges = await this.#askSeed(seed).catch((error: Error) => error)
       if (!(ranges instanceof Error)) return ranges
-      reasons.push(`${seed}: ${ranges.message}`)
+      reasons.push(`${seed}: ${reasonOf(ranges)}`)
     }
     throw new Error(reasons.join('; '))
   }

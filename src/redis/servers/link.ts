@@ -1,3 +1,4 @@
+import { asError, reasonOf } from '../../platform/reason.ts'
 import { RedisUnavailable } from '../../platform/unavailable.ts'
 import type { Logger } from '../../telemetry/log.ts'
 import type { Metrics } from '../../telemetry/metrics.ts'
@@ -119,7 +120,7 @@ export class Link<C extends RedisConnection = RedisConnection> {
       const pauseMs = Math.round(backoffMs(failures, Math.random))
       metrics.error('redis')
       log.warn(
-        { event: 'redis-lost', link: name, reason: reason.message, failures, pauseMs },
+        { event: 'redis-lost', link: name, reason: reasonOf(reason), failures, pauseMs },
         'no connection to Redis: trying again after the pause',
       )
       await new Promise<void>((resolve) => {
@@ -204,7 +205,7 @@ export class Link<C extends RedisConnection = RedisConnection> {
       listener()
     } catch (error) {
       this.#options.metrics.error('internal')
-      this.#options.log.error({ err: error, link: this.#options.name }, 'connection listener threw')
+      this.#options.log.error({ err: asError(error), link: this.#options.name }, 'connection listener threw')
     }
   }
 

@@ -1,4 +1,5 @@
 import { redisCanary } from '../../contract/names.ts'
+import { asError, reasonOf } from '../../platform/reason.ts'
 import { RedisForbids } from '../../platform/unavailable.ts'
 import { RedisFeed } from '../pubsub/feed.ts'
 import { SubscriberConnection } from '../pubsub/subscriber.ts'
@@ -234,7 +235,7 @@ export class RedisNode {
 
   #canaryRefused(error: Error): void {
     this.#parts.log.warn(
-      { event: 'canary', reason: error.message },
+      { event: 'canary', reason: reasonOf(error) },
       `Redis forbids the channels ${redisCanary('*')}: a subscriber connection that delivers nothing is not detected`,
     )
   }
@@ -250,7 +251,7 @@ export class RedisNode {
       this.#parts.message(wanted, payload, channel, chunk)
     } catch (error) {
       this.#parts.metrics.error('internal')
-      this.#parts.log.error({ err: error, channel }, 'delivering a message failed')
+      this.#parts.log.error({ err: asError(error), channel }, 'delivering a message failed')
     }
   }
 

@@ -1,3 +1,4 @@
+import { reasonOf } from '../../platform/reason.ts'
 import type { Target } from '../wire/connection.ts'
 import { askOnce, hostAndPort } from './ask.ts'
 
@@ -28,7 +29,7 @@ export function sentinelTarget({ sentinels, master, template, password }: Sentin
         order.unshift(...order.splice(order.indexOf(sentinel), 1))
         return { ...template, host, port, master: true }
       } catch (error) {
-        reasons.push(`${sentinel}: ${(error as Error).message}`)
+        reasons.push(`${sentinel}: ${reasonOf(error)}`)
       }
     }
     throw new Error(`no Sentinel knows the master ${master} of REDIS_SENTINEL_MASTER (${reasons.join('; ')})`)

@@ -1,6 +1,7 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import type { RedisAddress } from '../../config/redis-address.ts'
+import { reasonOf } from '../../platform/reason.ts'
 import { type Args, CommandWriter } from './encode.ts'
 import { ErrorReply, isMoved, Unsent } from './errors.ts'
 import { type OnMessage, type Reply, RespReader } from './resp.ts'
@@ -243,7 +244,7 @@ export class RedisConnection {
     this.#socket?.destroy()
     const sent = this.#waiting.length - this.#unsent
     failAll(this.#waiting.slice(this.#oldest, sent), error)
-    failAll(this.#waiting.slice(sent), new Unsent(error.message, { cause: error }))
+    failAll(this.#waiting.slice(sent), new Unsent(reasonOf(error), { cause: error }))
     this.#waiting = []
     this.#oldest = 0
     this.#unsent = 0
