@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander'
 import { environment } from '../config/env.ts'
 import { ConfigError } from '../config/load.ts'
 import { secretsIn } from '../config/secrets.ts'
+import { reasonOf } from '../platform/reason.ts'
 import { protect, redact } from '../platform/redact.ts'
 import { VERSION } from '../platform/version.ts'
 import { addExamples } from './examples.ts'
@@ -28,7 +29,9 @@ const program = new Command('wsproxy')
 
 program
   .command('serve')
-  .description('run the gateway until SIGTERM or SIGINT, then drain it; a second signal closes all sockets at once')
+  .description(
+    'run the gateway until SIGTERM, SIGINT, SIGHUP or SIGQUIT, then drain it; a second signal closes all sockets at once',
+  )
   .action(async () => (await import('./serve.ts')).serve())
 
 program
@@ -127,10 +130,10 @@ function statusOf(error: unknown): number {
     return MISUSED
   }
   if (error instanceof Misused) {
-    console.error(error.message)
+    console.error(reasonOf(error))
     return MISUSED
   }
   const isExpected = error instanceof Error && (error instanceof CommandFailed || error.name === 'NativeBinaryError')
-  console.error(isExpected ? error.message : error)
+  console.error(isExpected || !(error instanceof Error) ? reasonOf(error) : error)
   return FAILED
 }

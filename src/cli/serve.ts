@@ -6,6 +6,7 @@ import { loadChecklist } from '../doors/run/module.ts'
 import { bracketed } from '../platform/address.ts'
 import { within } from '../platform/deadline.ts'
 import { portOwner } from '../platform/port-owner.ts'
+import { asError, reasonOf } from '../platform/reason.ts'
 import { checkTls, tlsFiles } from '../platform/tls.ts'
 import { VERSION } from '../platform/version.ts'
 import { createLogger } from '../telemetry/log.ts'
@@ -16,10 +17,16 @@ import { startRedis } from './embedded.ts'
 
 /** How long the exit waits for the last traces to be sent. */
 const TRACES_MS = 1000
+/** How long the exit waits for the reader of the log. */
+const LOG_MS = 1000
+/** Each of these drains, and the second one cuts. A terminal sends SIGHUP when it closes. */
+const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const
 
-/** Runs the gateway until SIGTERM or SIGINT, drains it, and ends the process with status 0. */
+/** Runs the gateway until a signal drains it, and ends the process with status 0. */
 export async function serve(): Promise<void> {
   const { config, notices } = loadConfig()
+  // Without a listener Node opens its inspector, through which any local process runs code here.
+  if (config.nodeEnv === 'production') process.on('SIGUSR1', () => {})
   checkCertificate(config)
   const { Gateway } = await import('../gateway/gateway.ts')
   const { loadPreflight } = await import('../preflight/preflight.ts')
@@ -34,14 +41,14 @@ export async function serve(): Promise<void> {
     otelExporterOtlpEndpoint === undefined
       ? undefined
       : await loadPeers('OTEL_EXPORTER_OTLP_ENDPOINT', '@opentelemetry/', async () =>
-          (await import('../telemetry/tracing.ts')).startTracing(otelExporterOtlpEndpoint),
+          (await import('../telemetry/tracing.ts')).startTracing(otelExporterOtlpEndpoint, log),
         )
   const gateway = new Gateway({ config, redisUrl: redis.url, log, tracing, preflight, ...(checklist && { checklist }) })
   // A bug in one place must not close ten thousand sockets: count and log the error, and go on.
   for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
     process.on(event, (error: unknown) => {
       gateway.fault()
-      log.fatal({ err: error, event }, 'uncaught error')
+      log.fatal({ err: asError(error), event }, 'uncaught error')
     })
   }
   let stopEcho = () => {}
@@ -50,12 +57,11 @@ export async function serve(): Promise<void> {
     await redis.close()
     // A hanging collector must not delay the exit.
     if (tracing) await within(tracing.stop(), TRACES_MS).catch(() => {})
-    log.flushSync()
+    await log.flushWithin(LOG_MS)
     // Keep-alive connections of scrapers would keep the process alive; all else is closed by now.
     process.exit(status)
   }
-  for (const signal of ['SIGTERM', 'SIGINT'] as const)
-    process.on(signal, () => void gateway.stop().then(() => finish(0)))
+  for (const signal of STOP_SIGNALS) process.on(signal, () => void gateway.stop().then(() => finish(0)))
   const { host } = config.listenAddr
   try {
     const { port, adminPort } = gateway.listen()
@@ -72,7 +78,7 @@ export async function serve(): Promise<void> {
     // Nothing was served, so there is no drain to report.
     log.level = 'silent'
     await gateway.stop()
-    console.error(`${(error as Error).message}${otherPort(config)}`)
+    console.error(`${reasonOf(error)}${otherPort(config)}`)
     await finish(1)
   }
 }
@@ -105,6 +111,6 @@ function checkCertificate(config: Config): void {
   try {
     if (files) checkTls(files)
   } catch (error) {
-    throw new ConfigError([(error as Error).message])
+    throw new ConfigError([reasonOf(error)])
   }
 }

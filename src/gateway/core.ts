@@ -119,6 +119,7 @@ export class Core {
       channels: () => this.redis.feed.channels,
       held: () => this.redis.upstream.held,
     })
+    metrics.process.register({ droppedLogLines: () => log.droppedLines(), lostSpans: () => tracing?.lostSpans ?? 0 })
   }
 
   /** Stops the sweep: no socket is timed out any more. */

@@ -16,6 +16,7 @@ import { about, type ProbeParts, probes } from '../http/probes.ts'
 import type { ApiResponse } from '../http/response.ts'
 import { type Route, type Serving, serve } from '../http/routes.ts'
 import type { ProxyRelay } from '../platform/proxy-relay.ts'
+import { asError, reasonOf } from '../platform/reason.ts'
 import { checkTls, type TlsFiles, tlsFiles, watchTls } from '../platform/tls.ts'
 import { Listeners, type TemplatedApp } from '../platform/uws.ts'
 import { VERSION } from '../platform/version.ts'
@@ -177,7 +178,7 @@ export class Gateway {
 
   readonly #notRenewed = (error: Error): void => {
     this.#options.log.warn(
-      { event: 'certificate-refused', reason: error.message },
+      { event: 'certificate-refused', reason: reasonOf(error) },
       'the changed certificate cannot be used; the old one stays',
     )
   }
@@ -288,7 +289,7 @@ export class Gateway {
 
   readonly #fault = (error: unknown): void => {
     this.fault()
-    this.#options.log.error({ err: error }, 'unexpected error in the gateway')
+    this.#options.log.error({ err: asError(error) }, 'unexpected error in the gateway')
   }
 
   readonly #countRefusal = (door: Door, refusal: { code: string }): void => {

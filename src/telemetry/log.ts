@@ -1,5 +1,7 @@
-import { type DestinationStream, destination, type Logger as Pino, pino, stdTimeFunctions } from 'pino'
+import { type DestinationStream, type Logger as Pino, pino, stdSerializers, stdTimeFunctions } from 'pino'
+import { asError, reasonOf } from '../platform/reason.ts'
 import { redact } from '../platform/redact.ts'
+import { LogOutput } from './log-output.ts'
 
 /** The fields of a socket in each of its log lines. */
 interface LoggedConnection {
@@ -19,34 +21,56 @@ export interface Logger extends Pino {
    * in their life.
    */
   connection(connection: LoggedConnection): Pino
-  /** Writes the lines that are still in memory. Called at the end of the process. */
-  flushSync(): void
+  /**
+   * Resolves when the lines in memory are written, or after `timeoutMs`. Called at the end of the
+   * process.
+   */
+  flushWithin(timeoutMs: number): Promise<void>
+  /** Lines that were dropped since the start, because their reader had stopped. */
+  droppedLines(): number
 }
 
 /**
- * @param to receives the lines. Default: stdout, written asynchronously, so that under load a line
- * costs no system call of its own.
+ * @param to receives the lines. Default: stdout, written asynchronously and in batches, so that
+ * under load a line costs no system call of its own.
  */
 export function createLogger(level: string, to?: DestinationStream): Logger {
-  const out = to ?? destination({ dest: 1, sync: false })
+  const output = to === undefined ? standardOutput((lines) => dropped(root, lines)) : undefined
   const root = pino(
     {
       level,
       timestamp: stdTimeFunctions.isoTime,
       base: null,
+      serializers: { err: describedError },
       formatters: { level: (label) => ({ level: label }) },
       hooks: { streamWrite: redact },
     },
-    out,
+    to ?? output!,
   )
   return Object.assign(root, {
     connection: ({ door, serial, subject, address }: LoggedConnection) =>
       root.child({ conn: { door: door.name, id: connectionId(serial), [door.subjectName]: subject, remote: address } }),
-    flushSync: () => {
-      if ('flushSync' in out) (out as { flushSync(): void }).flushSync()
-    },
+    flushWithin: async (timeoutMs: number) => output?.flushWithin(timeoutMs),
+    droppedLines: () => output?.dropped ?? 0,
   })
 }
+
+/** An error as the log shows it. Its message is never empty, and any thrown value is described. */
+function describedError(thrown: unknown): object {
+  const error = asError(thrown)
+  const shown = stdSerializers.err(error)
+  return /[^\s:]/.test(shown.message) ? shown : { ...shown, message: reasonOf(error) }
+}
+
+function standardOutput(resumed: (lines: number) => void): LogOutput {
+  // Node makes a pipe non-blocking when process.stdout is first read. A write that blocks would
+  // hold a thread of the pool, and the end of the process waits for those threads.
+  const { fd } = process.stdout
+  return new LogOutput(fd, { resumed })
+}
+
+const dropped = (log: Pino, lines: number): void =>
+  log.warn({ event: 'log-dropped', lines }, 'the reader of the log had stopped, or its disk was full')
 
 /** The mark of this process in the ids of its sockets: 6 letters or digits. */
 export const instance = Math.random().toString(36).slice(2, 8).padEnd(6, '0')

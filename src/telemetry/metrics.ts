@@ -1,4 +1,3 @@
-import { monitorEventLoopDelay } from 'node:perf_hooks'
 import {
   Counter,
   type CounterConfiguration,
@@ -22,6 +21,7 @@ import {
 } from '../contract/reasons.ts'
 import { FixedHistogram } from './histogram.ts'
 import { LiveMetrics } from './live.ts'
+import { ProcessMetrics } from './process.ts'
 
 /**
  * Counts of one door. They rise a million times a second, so they are plain numbers that a scrape
@@ -51,8 +51,6 @@ const PREFIX = 'wsproxy_'
 const SECONDS = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
 const CHECK_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1]
 const BYTES = [0, 1, 16, 64, 256, 1024, 2048, 4096, 8192, 16384].map((kib) => kib * 1024)
-const QUANTILES = ['0.5', '0.9', '0.99', '0.999']
-const DELAY_RESOLUTION_MS = 20
 /** The two connections that the gateway keeps to each Redis server. */
 const REDIS_LINKS = ['commands', 'subscriber']
 
@@ -61,8 +59,8 @@ export class Metrics {
   readonly registry = new Registry()
   readonly received = { redis: 0, client: 0 }
   readonly live = new LiveMetrics(this.registry)
+  readonly process = new ProcessMetrics(this.registry)
   readonly #doors = new Map<string, DoorStats>()
-  readonly #delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS })
   #readings: Readings = { channels: () => 0, held: () => 0 }
 
   readonly connections = this.#counter(
@@ -178,7 +176,6 @@ export class Metrics {
       gauge.set(this.#readings.held()),
     )
     this.registry.registerMetric(this.buffered as unknown as Metric)
-    this.#eventLoopDelay()
   }
 
   /**
@@ -237,7 +234,7 @@ export class Metrics {
 
   /** Stops the measuring. */
   stop(): void {
-    this.#delay.disable()
+    this.process.stop()
     this.registry.clear()
   }
 
@@ -277,22 +274,5 @@ export class Metrics {
       ...(collect && { collect: () => collect(gauge) }),
     })
     return gauge
-  }
-
-  #eventLoopDelay(): void {
-    const delay = this.#delay
-    delay.enable()
-    this.#gauge(
-      'event_loop_delay_seconds',
-      'How late timers of the event loop were since the last scrape',
-      ['quantile'],
-      (gauge) => {
-        // Node records the whole interval between two ticks, so the resolution is subtracted.
-        const late = (quantile: string) =>
-          Math.max(0, delay.percentile(Number(quantile) * 100) / 1e6 - DELAY_RESOLUTION_MS) / 1e3
-        for (const quantile of QUANTILES) gauge.set({ quantile }, late(quantile))
-        delay.reset()
-      },
-    )
   }
 }

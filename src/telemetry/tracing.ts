@@ -7,7 +7,13 @@ import {
   type Tracer,
   trace,
 } from '@opentelemetry/api'
+import { environment } from '../config/env.ts'
 import { VERSION } from '../platform/version.ts'
+import { Collector } from './collector.ts'
+import type { Logger } from './log.ts'
+
+/** Spans that wait for their export; the SDK's own default. */
+const MAX_WAITING = 2048
 
 /** A span that has not ended. */
 export interface SpanHandle {
@@ -27,10 +33,18 @@ export interface SpanHandle {
 export class Tracing {
   readonly #tracer: Tracer
   readonly #shutdown: () => Promise<void>
+  readonly #lost: () => number
 
-  constructor(tracer: Tracer, shutdown: () => Promise<void>) {
+  /** @param lost returns the number of spans that the collector did not take. Default: none. */
+  constructor(tracer: Tracer, shutdown: () => Promise<void>, lost: () => number = () => 0) {
     this.#tracer = tracer
     this.#shutdown = shutdown
+    this.#lost = lost
+  }
+
+  /** Spans that the collector did not take, since the start. */
+  get lostSpans(): number {
+    return this.#lost()
   }
 
   /**
@@ -83,22 +97,27 @@ export class Tracing {
  * without tracing. The SDK reads its own `OTEL_*` variables for the sampler, headers, timeouts and
  * resource attributes.
  */
-export async function startTracing(endpoint: string): Promise<Tracing> {
+export async function startTracing(endpoint: string, log: Logger): Promise<Tracing> {
   const [{ BasicTracerProvider, BatchSpanProcessor }, { OTLPTraceExporter }, resources] = await Promise.all([
     import('@opentelemetry/sdk-trace-base'),
     import('@opentelemetry/exporter-trace-otlp-http'),
     import('@opentelemetry/resources'),
   ])
   const { defaultResource, detectResources, envDetector, resourceFromAttributes } = resources
+  const collector = new Collector(log, Number(environment().OTEL_BSP_MAX_QUEUE_SIZE) || MAX_WAITING)
+  const exporter = collector.exporter(new OTLPTraceExporter({ url: `${endpoint.replace(/\/+$/, '')}/v1/traces` }))
   const provider = new BasicTracerProvider({
     resource: defaultResource()
       .merge(resourceFromAttributes({ 'service.name': 'wsproxy', 'service.version': VERSION }))
       .merge(detectResources({ detectors: [envDetector] })),
-    spanProcessors: [
-      new BatchSpanProcessor(new OTLPTraceExporter({ url: `${endpoint.replace(/\/+$/, '')}/v1/traces` })),
-    ],
+    spanProcessors: [collector.processor(new BatchSpanProcessor(exporter))],
   })
-  return new Tracing(provider.getTracer('wsproxy', VERSION), () => provider.shutdown())
+  const tracer = provider.getTracer('wsproxy', VERSION)
+  return new Tracing(
+    tracer,
+    () => provider.shutdown(),
+    () => collector.lost,
+  )
 }
 
 /**

@@ -167,7 +167,7 @@ describe('wsproxy serve', () => {
     assert.doesNotMatch(command.stdout, /Bearer|"token"|payload/)
   })
 
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const) {
     it(`serve drains on ${signal}: each socket gets its goodbye and 1001, and the status is 0`, async () => {
       const { command, http, ws } = await start()
       const clients: TestClient[] = []

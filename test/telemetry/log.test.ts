@@ -64,6 +64,14 @@ describe('the logger', () => {
     assert.match(err.stack, /inner/)
   })
 
+  it('never writes an error without a message, whatever was thrown', () => {
+    const { text, log } = kept('info')
+    const refused = Object.assign(new Error(''), { code: 'ECONNREFUSED' })
+    for (const err of [refused, new AggregateError([refused]), new Error('', { cause: refused }), 'ECONNREFUSED'])
+      log.error({ err }, 'fault')
+    for (const line of text) assert.match(JSON.parse(line).err.message, /ECONNREFUSED/)
+  })
+
   it('gives each socket a unique id', () => {
     const ids = Array.from({ length: 1000 }, (_, i) => connectionId(i))
     assert.equal(new Set(ids).size, 1000)

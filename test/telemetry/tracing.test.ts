@@ -10,6 +10,8 @@ import { Metrics } from '../../src/telemetry/metrics.ts'
 import type { Tracing } from '../../src/telemetry/tracing.ts'
 import { Command, killCommands, serve } from '../support/cli.ts'
 import { connect, refused, type TestClient } from '../support/client.ts'
+import { sample } from '../support/gateway.ts'
+import { freePort } from '../support/ports.ts'
 import { redisFor, type TestRedis } from '../support/redis.ts'
 import { atEnd, scopeOf } from '../support/scope.ts'
 import { eventually, within } from '../support/wait.ts'
@@ -26,7 +28,7 @@ interface Span {
 }
 
 /** A collector: keeps the spans that it is sent. */
-async function startReceiver() {
+async function startReceiver(at = 0) {
   const spans: Span[] = []
   const services = new Set<string>()
   const paths = new Set<string>()
@@ -39,7 +41,7 @@ async function startReceiver() {
       for (const scope of scopeSpans) spans.push(...scope.spans)
     }
     res.writeHead(200, { 'content-type': 'application/json' }).end('{}')
-  }).listen(0, '127.0.0.1')
+  }).listen(at, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
   const stop = () => {
@@ -161,6 +163,42 @@ describe('traces', () => {
     own.command.signal('SIGTERM')
     assert.equal(await own.command.status(), 0)
     assert.ok(receiver.services.has('mine'))
+  })
+})
+
+describe('a gateway whose collector of traces is away', () => {
+  it('logs it once, counts the lost spans, and logs when the collector is back', async (t) => {
+    const redis = await redisFor(t)
+    atEnd(t, killCommands)
+    const port = await freePort()
+    const { command, http, ws } = await serve({
+      REDIS_URL: redis.url,
+      OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`,
+      OTEL_EXPORTER_OTLP_TIMEOUT: '200',
+      OTEL_BSP_SCHEDULE_DELAY: '20',
+    })
+    await eventually(async () => (await fetch(`${http}/ready`)).ok, 'the gateway to be ready')
+    const lost = async () => sample(await (await fetch(`${http}/metrics`)).text(), 'wsproxy_trace_spans_lost_total')
+    assert.equal(await lost(), 0)
+    const fail = async (spans: number) => {
+      await refused(`${ws}/a/ws/!`)
+      return (await lost()) >= spans
+    }
+    await eventually(() => fail(3), 'lost spans')
+    const lines = () =>
+      command.lines.filter((line) => line.includes('"trace-collector"')).map((line) => JSON.parse(line))
+    assert.equal(lines().length, 1)
+    assert.equal(lines()[0].level, 'warn')
+    assert.match(lines()[0].reason, /ECONNREFUSED|timed? ?out/i)
+
+    const receiver = await startReceiver(port)
+    atEnd(t, () => receiver.stop())
+    await eventually(async () => {
+      await refused(`${ws}/a/ws/!`)
+      return lines().length > 1
+    }, 'the line when it is back')
+    assert.equal(lines()[1].level, 'info')
+    assert.ok(lines()[1].lost >= 3)
   })
 })
 

@@ -110,6 +110,9 @@ const doors = {
       perSecond('Admin tokens', 'How many requests bring a right or a wrong admin token?', [
         [rate('wsproxy_admin_calls_total', 'result'), '{{result}}'],
       ]),
+      perSecond('Closed by operators', 'How many sockets, and what did the operator name?', [
+        [rate('wsproxy_operator_closes_total', 'by'), '{{by}}'],
+      ]),
       perSecond('PROXY headers', 'What do connections begin with, with TRUST_PROXY=proxy-protocol?', [
         [rate('wsproxy_proxy_headers_total', 'result'), '{{result}}'],
       ]),
@@ -174,6 +177,10 @@ const saturation = {
       ]),
       seconds('Event loop', 'How late are timers?', [
         [`wsproxy_event_loop_delay_seconds${on('quantile=~"0.5|0.99|0.999"')}`, '{{instance}} {{quantile}}'],
+      ]),
+      perSecond('Lines and spans lost', 'Does something take the log and the traces?', [
+        [rate('wsproxy_log_lines_dropped_total', 'instance'), '{{instance}} log lines'],
+        [rate('wsproxy_trace_spans_lost_total', 'instance'), '{{instance}} spans'],
       ]),
       bytes('Memory', 'How much resident memory does each instance use?', [
         [`process_resident_memory_bytes${ON}`, '{{instance}}'],

@@ -1,0 +1,105 @@
+import { write } from 'node:fs'
+
+/** Bytes of lines that wait for their reader. Beyond it the newest lines are dropped. */
+const MAX_WAITING_BYTES = 1024 * 1024
+/** A full pipe is tried again after this time. */
+const FULL_RETRY_MS = 100
+/** A write that failed otherwise (a full disk, a reader that is gone) after this one. */
+const FAILED_RETRY_MS = 1000
+const NEWLINE = 0x0a
+
+export interface LogOutputOptions {
+  /** Default: 1 MiB. */
+  readonly maxWaitingBytes?: number
+  /** Called with the number of dropped lines as soon as a write succeeds again. */
+  readonly resumed?: (lines: number) => void
+}
+
+/**
+ * Writes log lines to a file descriptor without blocking the event loop, in batches. A reader that
+ * stops costs at most `maxWaitingBytes` of memory: further lines are dropped and counted. No error
+ * leaves this class, since each would be logged, and fail again.
+ */
+export class LogOutput {
+  readonly #fd: number
+  readonly #maxWaitingBytes: number
+  readonly #resumed: (lines: number) => void
+  #waiting = ''
+  /** Bytes that wait, those of the write under way included. */
+  #waitingBytes = 0
+  #isWriting = false
+  /** Whether the last write ended within a line. */
+  #isTorn = false
+  #dropped = 0
+  #droppedSinceWrite = 0
+  #idle = () => {}
+
+  constructor(fd: number, { maxWaitingBytes = MAX_WAITING_BYTES, resumed = () => {} }: LogOutputOptions = {}) {
+    this.#fd = fd
+    this.#maxWaitingBytes = maxWaitingBytes
+    this.#resumed = resumed
+  }
+
+  /** Lines that were dropped since the start. */
+  get dropped(): number {
+    return this.#dropped
+  }
+
+  write(line: string): void {
+    const bytes = Buffer.byteLength(line)
+    if (this.#waitingBytes + bytes > this.#maxWaitingBytes) return this.#drop(1)
+    this.#waiting += line
+    this.#waitingBytes += bytes
+    if (!this.#isWriting) this.#next()
+  }
+
+  /** Resolves when all lines are written, or after `timeoutMs`: the reader may never read again. */
+  async flushWithin(timeoutMs: number): Promise<void> {
+    if (!this.#isWriting) return
+    let timer: NodeJS.Timeout | undefined
+    await new Promise<void>((resolve) => {
+      this.#idle = resolve
+      timer = setTimeout(resolve, timeoutMs)
+    })
+    clearTimeout(timer)
+  }
+
+  #next(): void {
+    this.#isWriting = this.#waiting !== ''
+    if (!this.#isWriting) return this.#idle()
+    const batch = Buffer.from(this.#isTorn ? `\n${this.#waiting}` : this.#waiting)
+    this.#waiting = ''
+    this.#waitingBytes = batch.length
+    this.#write(batch)
+  }
+
+  #write(batch: Buffer): void {
+    write(this.#fd, batch, (error, written) => {
+      if (error) return this.#failed(error, batch)
+      this.#waitingBytes -= written
+      this.#isTorn = written === 0 ? this.#isTorn : batch[written - 1] !== NEWLINE
+      if (written < batch.length) return this.#write(batch.subarray(written))
+      const lines = this.#droppedSinceWrite
+      this.#droppedSinceWrite = 0
+      if (lines > 0) this.#resumed(lines)
+      this.#next()
+    })
+  }
+
+  #failed({ code }: NodeJS.ErrnoException, batch: Buffer): void {
+    if (code === 'EAGAIN' || code === 'EBUSY') {
+      setTimeout(() => this.#write(batch), FULL_RETRY_MS).unref()
+      return
+    }
+    this.#waitingBytes -= batch.length
+    let lines = 0
+    for (let at = batch.indexOf(NEWLINE); at >= 0; at = batch.indexOf(NEWLINE, at + 1)) lines++
+    this.#drop(lines)
+    setTimeout(() => this.#next(), FAILED_RETRY_MS).unref()
+  }
+
+  #drop(lines: number): void {
+    this.#dropped += lines
+    this.#droppedSinceWrite += lines
+  }
+}

@@ -1,0 +1,79 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { Counter, Gauge, type Registry } from 'prom-client'
+import { DISCONNECT_KINDS, type DisconnectKind } from '../contract/reasons.ts'
+
+const PREFIX = 'wsproxy_'
+const QUANTILES = ['0.5', '0.9', '0.99', '0.999']
+const DELAY_RESOLUTION_MS = 20
+
+/** The metrics of the process itself: its event loop, its log, its traces, and its operators. */
+export class ProcessMetrics {
+  readonly #registry: Registry
+  readonly #delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS })
+  readonly #operatorCloses: Counter<'by'>
+  #droppedLogLines = () => 0
+  #lostSpans = () => 0
+
+  constructor(registry: Registry) {
+    this.#registry = registry
+    this.#eventLoopDelay()
+    this.#read('log_lines_dropped_total', 'Log lines dropped because their reader had stopped', () =>
+      this.#droppedLogLines(),
+    )
+    this.#read('trace_spans_lost_total', 'Spans that the trace collector did not take', () => this.#lostSpans())
+    this.#operatorCloses = new Counter({
+      name: `${PREFIX}operator_closes_total`,
+      help: 'Sockets of this instance that an operator closed',
+      labelNames: ['by'],
+      registers: [registry],
+    })
+    for (const by of DISCONNECT_KINDS) this.#operatorCloses.inc({ by }, 0)
+  }
+
+  /** Says where the dropped lines of the log and the lost spans are counted. Until then both are 0. */
+  register({ droppedLogLines, lostSpans }: { droppedLogLines: () => number; lostSpans: () => number }): void {
+    this.#droppedLogLines = droppedLogLines
+    this.#lostSpans = lostSpans
+  }
+
+  /** Counts sockets that an operator closed. */
+  closed(by: DisconnectKind, sockets: number): void {
+    this.#operatorCloses.inc({ by }, sockets)
+  }
+
+  /** Stops the measuring. */
+  stop(): void {
+    this.#delay.disable()
+  }
+
+  /** A counter that is read at each scrape. */
+  #read(name: string, help: string, value: () => number): void {
+    new Counter({
+      name: PREFIX + name,
+      help,
+      registers: [this.#registry],
+      collect() {
+        this.reset()
+        this.inc(value())
+      },
+    })
+  }
+
+  #eventLoopDelay(): void {
+    const delay = this.#delay
+    delay.enable()
+    new Gauge({
+      name: `${PREFIX}event_loop_delay_seconds`,
+      help: 'How late timers of the event loop were since the last scrape',
+      labelNames: ['quantile'],
+      registers: [this.#registry],
+      collect() {
+        // Node records the whole interval between two ticks, so the resolution is subtracted.
+        const late = (quantile: string) =>
+          Math.max(0, delay.percentile(Number(quantile) * 100) / 1e6 - DELAY_RESOLUTION_MS) / 1e3
+        for (const quantile of QUANTILES) this.set({ quantile }, late(quantile))
+        delay.reset()
+      },
+    })
+  }
+}
