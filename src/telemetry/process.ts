@@ -30,7 +30,7 @@ export class ProcessMetrics {
     for (const by of DISCONNECT_KINDS) this.#operatorCloses.inc({ by }, 0)
   }
 
-  /** Says where the dropped lines of the log and the lost spans are counted. Until then both are 0. */
+  /** Says where dropped log lines and lost spans are counted. Until then both are 0. */
   register({ droppedLogLines, lostSpans }: { droppedLogLines: () => number; lostSpans: () => number }): void {
     this.#droppedLogLines = droppedLogLines
     this.#lostSpans = lostSpans

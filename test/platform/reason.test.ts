@@ -57,7 +57,7 @@ describe('the reason of a failure', () => {
   })
 
   it('is what every part shows of a caught error, and not its message alone', () => {
-    // Messages of our own classes and of Redis are never empty. config/ imports nothing of platform/.
+    // Messages of our own classes and of Redis are never empty; config/ cannot import platform/.
     const own = /isReply\(|instanceof|\.test\(error\.message\)|RedisForbids/
     const files = readdirSync(new URL('../../../src', import.meta.url), { recursive: true, encoding: 'utf8' })
     const shown = files
