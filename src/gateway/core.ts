@@ -158,7 +158,7 @@ export class Core {
   #forbidden(channel: string): void {
     const topic = this.bindings.find(channel)
     if (topic?.source.refused) return topic.source.refused(topic)
-    for (const member of topic?.members.slice() ?? []) this.closer.end(member, closes.internalError)
+    for (const member of topic?.members.slice() ?? []) this.closer.end(member, closes.forbidden)
   }
 
   /** The upgrade is complete: what follows from it, in order. */

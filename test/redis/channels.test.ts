@@ -3,6 +3,7 @@ import { after, before, describe, it } from 'node:test'
 import { run } from '../support/cli.ts'
 import { connect, refused } from '../support/client.ts'
 import { gatewayFor } from '../support/gateway.ts'
+import { live } from '../support/live.ts'
 import { type Client, type RealRedis, realRedisFor, withoutRealRedis } from '../support/redis.ts'
 import { scopeOf } from '../support/scope.ts'
 import { eventually } from '../support/wait.ts'
@@ -69,5 +70,53 @@ describe('a Redis user without some channels', { skip: withoutRealRedis }, () =>
     const wrong = await refused(gateway.sessionUrl('s2'), { token: 'wrong' })
     assert.equal(wrong.code, 'token-rejected')
     await (await connect(gateway.sessionUrl('s2'), { token })).close()
+  })
+  it('closes open sockets with 4403 when their channel becomes forbidden, and admits new ones when the right is back', async (t) => {
+    await limit('allchannels')
+    const gateway = await gatewayFor(t, { redis: limited(), env: { RUN_RESYNC_INTERVAL: '0' } })
+    const session = await gateway.join('s3')
+    const run3 = await connect(`${gateway.url}/run-3`)
+    const page = await live(gateway, '/live?subscriptions=system')
+    await run3.take(1)
+    // Redis cuts the connection, because it has channels that its user may not have any more.
+    await limit('&wsproxy:*')
+    assert.deepEqual(await session.closed, { code: 4403, reason: 'forbidden' })
+    assert.deepEqual(await run3.closed, { code: 4403, reason: 'forbidden' })
+    const lost = await page.find({ type: 'error', code: 'forbidden' })
+    assert.match(JSON.stringify(lost), /system/)
+    assert.equal(page.socket.readyState, page.socket.OPEN)
+    assert.equal(await gateway.metric('wsproxy_errors_total', { type: 'internal' }), 0)
+
+    await limit('allchannels')
+    const again = await eventually(() => gateway.join('s3').catch(() => undefined), 'the session to be admitted')
+    await admin.publish('session:s3:down', '"here"')
+    assert.deepEqual(await again.take(1), ['"here"'])
+    await (await connect(`${gateway.url}/run-3`)).close()
+    page.send({ type: 'subscribe', subscriptions: ['system'] })
+    await page.find({ type: 'subscription_updated' })
+    await admin.publish('live:system', '{"load":1}')
+    await page.find({ type: 'system_update' })
+    for (const each of [again, page]) await each.close()
+  })
+
+  it('subscribes the channels of the gateway itself again when the right is back, and logs the refusal once', async (t) => {
+    await limit('&session:*', '&live:*')
+    const gateway = await gatewayFor(t, { redis: limited(), env: { ADMIN_TOKEN: 'an-admin-token-of-a-test' } })
+    const lines = (event: string) =>
+      gateway.log.filter((line) => line.event === event && line.channel === 'wsproxy:live').length
+    const subscribers = async () => (await admin.pubSubNumSub('wsproxy:live'))['wsproxy:live']
+    await eventually(() => lines('redis-forbids') === 1, 'the refusal')
+    assert.equal(await subscribers(), 0)
+    // Long enough for a second attempt.
+    const { metric } = gateway
+    const errors = await metric('wsproxy_errors_total', { type: 'redis' })
+    const refusals = async () =>
+      Number(/cmdstat_subscribe:.*?rejected_calls=(\d+)/.exec(await admin.info('commandstats'))?.[1])
+    const before = await refusals()
+    await eventually(async () => (await refusals()) > before, 'another attempt', 15_000)
+    assert.equal(await metric('wsproxy_errors_total', { type: 'redis' }), errors)
+    await limit('allchannels')
+    await eventually(async () => (await subscribers()) === 1, 'the channel to come back', 15_000)
+    assert.deepEqual([lines('redis-forbids'), lines('redis-allows')], [1, 1])
   })
 })

@@ -13,6 +13,9 @@ import { ChannelSubscriptions, type PendingCommands } from './subscriptions.ts'
  */
 const MAX_CHANNELS = 5000
 
+/** Time between two attempts to subscribe the channels that Redis forbids, in ms. */
+const RETRY_MS = 5000
+
 export interface FeedOptions {
   readonly metrics: Metrics
   readonly log: Logger
@@ -53,6 +56,13 @@ export class RedisFeed {
    * only a trial that succeeds clears it.
    */
   readonly #suspected = new Set<string>()
+
+  /**
+   * Channels that Redis refused and that are wanted all the same: those that no socket left. The
+   * rights of a user may come back without a new connection.
+   */
+  readonly #refusedChannels = new Set<string>()
+  #retrying: NodeJS.Timeout | undefined
 
   constructor(options: FeedOptions) {
     this.#options = options
@@ -217,6 +227,7 @@ export class RedisFeed {
 
   #confirmed(channels: readonly string[]): void {
     this.#subscriptions.subscribed(channels)
+    if (this.#refusedChannels.size > 0) this.#allowed(channels)
     for (const channel of channels) {
       this.#waiting.get(channel)?.resolve()
       this.#waiting.delete(channel)
@@ -235,12 +246,13 @@ export class RedisFeed {
   }
 
   #refused(channel: string, error: Error): void {
-    this.#options.metrics.error('redis')
-    const hint = 'wsproxy redis acl prints the rights that the user needs; ACL LOG shows what was refused'
-    this.#options.log.error(
-      { event: 'redis-forbids', err: asError(error), channel, hint },
-      'Redis refused a subscription',
-    )
+    // Logged and counted once, and not at each further attempt.
+    if (!this.#refusedChannels.has(channel)) {
+      this.#options.metrics.error('redis')
+      const hint = 'wsproxy redis acl prints the rights that the user needs; ACL LOG shows what was refused'
+      const detail = { event: 'redis-forbids', err: asError(error), channel, hint }
+      this.#options.log.error(detail, 'Redis refused a subscription')
+    }
     this.#subscriptions.refused(channel)
     const forbids = isForbidden(error)
     if (forbids) this.#suspected.add(channelKind(channel))
@@ -248,6 +260,24 @@ export class RedisFeed {
       forbids ? new RedisForbids(`Redis forbids SUBSCRIBE ${channel}: ${error.message}`, { cause: error }) : error,
     )
     this.#options.refused(channel)
+    if (!this.#subscriptions.isWanted(channel)) return
+    this.#refusedChannels.add(channel)
+    this.#retrying ??= setTimeout(() => this.#retry(), RETRY_MS).unref()
+  }
+
+  /** Subscribes the refused channels again that are still wanted. */
+  #retry(): void {
+    this.#retrying = undefined
+    for (const channel of this.#refusedChannels) {
+      if (!this.#subscriptions.isWanted(channel)) this.#refusedChannels.delete(channel)
+      else if (!this.#subscriptions.isConfirmed(channel)) this.want(channel)
+    }
+  }
+
+  #allowed(channels: readonly string[]): void {
+    for (const channel of channels)
+      if (this.#refusedChannels.delete(channel))
+        this.#options.log.info({ event: 'redis-allows', channel }, 'Redis allows a subscription that it had refused')
   }
 
   #reject(channel: string, error: () => Error): void {
