@@ -64,6 +64,7 @@ token
   .description('create a token for a session, store it in Redis and print it')
   .argument('<session>', 'session id')
   .option('--ttl <duration>', 'lifetime of the token: seconds, or 90s, 5m, 1h', '60s')
+  .option('--add', 'keep the other tokens of the session: each admits one client', false)
   .action(async (session, options) => (await import('./token.ts')).create(session, options))
 
 const redis = program.command('redis').description('the Redis of the gateway')

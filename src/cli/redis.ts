@@ -15,6 +15,11 @@ const CONNECT_TIMEOUT_MS = 3000
 /** What an agent does in Redis, on one server, behind Sentinels or in a cluster. */
 export interface Agent {
   set(key: string, value: string, lifeMs: number): Promise<unknown>
+  /**
+   * Adds a member to a set, and extends the life of the set to `lifeMs` when it is shorter. A set
+   * without an end keeps none. @throws an error of Redis when the key is no set.
+   */
+  add(key: string, member: string, lifeMs: number): Promise<unknown>
   /** Resolves with the number of subscribers that received the message. */
   publish(channel: string, message: string): Promise<number>
 }
@@ -67,6 +72,11 @@ async function openServer({ host, port, path, tls, username, password, database 
   await client.connect()
   const agent: Agent = {
     set: (key, value, lifeMs) => client.set(key, value, { expiration: { type: 'PX', value: lifeMs } }),
+    add: async (key, member, lifeMs) => {
+      const life = lifeOf(await client.pTTL(key), lifeMs)
+      const adding = client.multi().sAdd(key, member)
+      return (life === undefined ? adding : adding.pExpire(key, life)).exec()
+    },
     publish: (channel, message) => client.publish(channel, message),
   }
   return { agent, close: () => client.destroy() }
@@ -91,6 +101,11 @@ async function openCluster({ redisClusterNodes, redisShardedPubsub }: Config, te
   const verb = redisShardedPubsub ? 'SPUBLISH' : 'PUBLISH'
   const agent: Agent = {
     set: (key, value, lifeMs) => cluster.set(key, value, { expiration: { type: 'PX', value: lifeMs } }),
+    add: async (key, member, lifeMs) => {
+      const life = lifeOf(await cluster.pTTL(key), lifeMs)
+      const adding = cluster.multi().sAdd(key, member)
+      return (life === undefined ? adding : adding.pExpire(key, life)).exec()
+    },
     publish: async (channel, message) => {
       const receivers = await cluster.sendCommand<number>(channel, false, [verb, channel, message])
       if (receivers > 0 || redisShardedPubsub) return receivers
@@ -103,6 +118,10 @@ async function openCluster({ redisClusterNodes, redisShardedPubsub }: Config, te
   }
   return { agent, close }
 }
+
+/** The new life of a key in ms, from its PTTL; undefined for a key without an end. */
+const lifeOf = (leftMs: number, wantedMs: number): number | undefined =>
+  leftMs === -1 ? undefined : Math.max(leftMs, wantedMs)
 
 const credentials = ({ username, password }: Pick<Target, 'username' | 'password'>) => ({
   ...(username !== undefined && { username }),

@@ -11,8 +11,11 @@ export interface TokenStore {
   redeem(key: string, token: string): Promise<TokenVerdict>
 }
 
-/** `absent`: the key does not exist, because the token was used, has expired, or was never made. */
-export type TokenVerdict = 'ok' | 'wrong' | 'absent'
+/**
+ * `absent`: the key does not exist, or is a set without this token, because it was used, has
+ * expired, or was never made. `crowded`: the set is too large to be read.
+ */
+export type TokenVerdict = 'ok' | 'wrong' | 'absent' | 'crowded'
 
 /** The credentials that a client sent. */
 export interface Credentials {
@@ -75,5 +78,6 @@ function decodeBase64Url(text: string): string | undefined {
 export const WHY: Readonly<Record<TokenVerdict, string>> = {
   ok: 'ok',
   wrong: 'the token differs from the one in Redis',
-  absent: 'Redis has no token: it was used, has expired or was never made',
+  absent: 'Redis has no such token: it was used, has expired or was never made',
+  crowded: 'the set of tokens has more than 1,000 members: delete it',
 }

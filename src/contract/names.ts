@@ -42,8 +42,14 @@ export const sessionDown = (id: string): string => `${prefix}session:${id}:down`
 /** Channel from the clients of a session to its agent. */
 export const sessionUp = (id: string): string => `${prefix}session:${id}:up`
 
-/** String key that holds the token with which a client enters a session. */
+/** Key of the token with which a client enters a session: a string, or a set of several tokens. */
 export const sessionAuth = (id: string): string => `${prefix}session:${id}:auth`
+
+/**
+ * String key that exists while a used token of a set is still valid. `authKey` is the key of the
+ * set, `sha256` that of the token in hexadecimal.
+ */
+export const usedToken = (authKey: string, sha256: string): string => `${authKey}:${sha256}`
 
 /** String key that exists while a client of the session is slow. */
 export const sessionFlow = (id: string): string => `${prefix}session:${id}:flow`
@@ -61,7 +67,7 @@ export const isRunId = (text: string): boolean => RUN_ID.test(text)
 /** Hash key of a run. */
 export const runKey = (id: string): string => prefix + id
 
-/** String key that holds the token with which a client may see a run, where runs need tokens. */
+/** Key of the token with which a client may see a run, where runs need tokens; also a set. */
 export const runAuth = (id: string): string => `${prefix}run:${id}:auth`
 
 /** Channel on which Redis publishes changes of a key of a database (keyspace notifications). */

@@ -20,6 +20,7 @@ import {
   sessionDown,
   sessionFlow,
   sessionUp,
+  usedToken,
 } from '../contract/names.ts'
 
 /** The settings that decide what the gateway does in Redis. */
@@ -32,6 +33,8 @@ export interface RightsOptions
     | 'sessionFlowSignal'
     | 'runAuth'
     | 'runKeyPrefix'
+    | 'authTokenMode'
+    | 'authReconnectGraceMs'
   > {
   readonly database: number
 }
@@ -56,7 +59,9 @@ interface KeyRight {
   readonly readOnly?: true
 }
 
-const TOKEN = 'eval evalsha get del pttl pexpire type'
+const TOKEN = 'eval evalsha get del pttl pexpire type scard smembers srem'
+/** A used token of a set has a key of its own while it stays valid. */
+const USED = 'set exists'
 
 /** One row for each feature. A new feature adds its own. */
 function rightsOf(options: RightsOptions): Right[] {
@@ -64,12 +69,17 @@ function rightsOf(options: RightsOptions): Right[] {
   const cluster = redisClusterNodes.length > 0
   const own = privateSession('*')
   const older = olderChannels()
+  const grace = options.authTokenMode === 'single-use' && options.authReconnectGraceMs > 0
+  const tokensAt = (key: string): KeyRight[] => [
+    { commands: TOKEN, keys: [key] },
+    ...(grace ? [{ commands: USED, keys: [usedToken(key, '*')] }] : []),
+  ]
   return [
     { feature: 'connections', commands: ['hello', 'ping', ...(database > 0 ? ['select'] : [])] },
     { feature: 'the reason of a gap', commands: ['info'] },
     { feature: 'refusing a demoted master', commands: ['role'] },
     ...(cluster ? [{ feature: 'the slots of a cluster', commands: ['cluster|slots', 'asking'] }] : []),
-    { feature: 'tokens', keys: [{ commands: TOKEN, keys: [sessionAuth('*')] }] },
+    { feature: 'tokens', keys: tokensAt(sessionAuth('*')) },
     { feature: 'sessions', subscribes: [sessionDown('*')], publishes: [sessionUp('*')] },
     ...(options.redisCanaryIntervalMs > 0
       ? [{ feature: 'the canary', subscribes: [redisCanary('*')], publishes: [redisCanary('*')] }]
@@ -88,9 +98,7 @@ function rightsOf(options: RightsOptions): Right[] {
       keys: [{ commands: 'hgetall hlen exists', keys: [runKey(`${runKeyPrefix}*`)], readOnly: true }],
       subscribes: [runEvents(database, `${runKeyPrefix}*`)],
     },
-    ...(options.runAuth === 'bearer'
-      ? [{ feature: 'run tokens', keys: [{ commands: TOKEN, keys: [runAuth('*')] }] }]
-      : []),
+    ...(options.runAuth === 'bearer' ? [{ feature: 'run tokens', keys: tokensAt(runAuth('*')) }] : []),
     {
       feature: 'the probe of keyspace events',
       keys: [{ commands: 'hset del pexpire', keys: [keyspaceProbe('*')] }],

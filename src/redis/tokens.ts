@@ -1,33 +1,62 @@
 import { createHash } from 'node:crypto'
+import { usedToken } from '../contract/names.ts'
 import { RedisUnavailable } from '../platform/unavailable.ts'
 import { Script } from './script.ts'
 import type { RunAtKey } from './servers/topology.ts'
 import { isReply, isUnable } from './wire/errors.ts'
 
+/** The script reads all members of a set, and Redis does nothing else meanwhile. */
+const MAX_SET = 1000
+
 /**
- * Compares and spends a token atomically. The token itself is not sent: both sides are hashed with
- * a secret of this process, so the duration of the comparison reveals nothing and MONITOR and
- * SLOWLOG do not show the token. Returns 1: it matches; 0: it differs; -1: the key holds none.
+ * Compares and spends a token atomically. The key holds one token as a string, or several as a set.
+ * The token itself is not sent: both sides are hashed with a secret of this process, so the
+ * duration of the comparison reveals nothing, and SLOWLOG does not show the token. MONITOR shows a
+ * member of a set when it is removed.
+ * Returns 1: it matches; 0: it differs from the string; -1: the key holds none; -2: it is not in
+ * the set; -3: the set is too large; a list with the ms that a used member of a set stays valid.
  */
 const SCRIPT = new Script(`
-local kept = redis.call('GET', KEYS[1])
-if not kept then return -1 end
-if redis.sha1hex(ARGV[1] .. kept) ~= ARGV[2] then return 0 end
+local kept = redis.pcall('GET', KEYS[1])
 local after = tonumber(ARGV[3])
-if after == 0 then
-  redis.call('DEL', KEYS[1])
-elseif after > 0 then
-  local left = redis.call('PTTL', KEYS[1])
-  if left < 0 or left > after then redis.call('PEXPIRE', KEYS[1], after) end
+if not kept then return -1 end
+if type(kept) == 'string' then
+  if redis.sha1hex(ARGV[1] .. kept) ~= ARGV[2] then return 0 end
+  if after == 0 then
+    redis.call('DEL', KEYS[1])
+  elseif after > 0 then
+    local left = redis.call('PTTL', KEYS[1])
+    if left < 0 or left > after then redis.call('PEXPIRE', KEYS[1], after) end
+  end
+  return 1
 end
-return 1`)
+if not string.find(kept.err, 'WRONGTYPE') then return kept end
+if redis.call('SCARD', KEYS[1]) > ${MAX_SET} then return -3 end
+for _, member in ipairs(redis.call('SMEMBERS', KEYS[1])) do
+  if redis.sha1hex(ARGV[1] .. member) == ARGV[2] then
+    if after < 0 then return 1 end
+    local left = redis.call('PTTL', KEYS[1])
+    redis.call('SREM', KEYS[1], member)
+    if after == 0 then return 1 end
+    if left < 0 or left > after then left = after end
+    return {left}
+  end
+end
+return -2`)
 
-const VERDICTS = { '1': 'ok', '0': 'wrong', '-1': 'absent' } as const
+type Verdict = 'ok' | 'wrong' | 'absent' | 'crowded'
+const VERDICTS: Readonly<Record<string, Verdict>> = {
+  '1': 'ok',
+  '0': 'wrong',
+  '-1': 'absent',
+  '-2': 'absent',
+  '-3': 'crowded',
+}
 
-/** Tokens stored as string keys. */
+/** Tokens stored as string keys, or as members of sets. */
 export class RedisTokens {
   readonly #at: RunAtKey
-  readonly #after: string
+  readonly #afterMs: number
   readonly #secret: string
 
   /**
@@ -36,19 +65,21 @@ export class RedisTokens {
    */
   constructor(at: RunAtKey, afterMs: number, secret: string) {
     this.#at = at
-    this.#after = String(afterMs)
+    this.#afterMs = afterMs
     this.#secret = secret
   }
 
   /**
-   * Compares `token` with the one at `key`. @throws RedisUnavailable without an answer; Redis' own
+   * Compares `token` with those at `key`. @throws RedisUnavailable without an answer; Redis' own
    * error otherwise.
    */
-  async redeem(key: string, token: string): Promise<'ok' | 'wrong' | 'absent'> {
-    const args = [this.#secret, sha1(this.#secret + token), this.#after]
+  async redeem(key: string, token: string): Promise<Verdict> {
+    const args = [this.#secret, hash('sha1', this.#secret + token), String(this.#afterMs)]
     try {
       const reply = await this.#at(key, (client) => SCRIPT.run((command) => client.sendCommand(command), [key], args))
-      return VERDICTS[String(reply) as keyof typeof VERDICTS]
+      if (Array.isArray(reply)) return await this.#keepUsed(key, token, String(reply[0]))
+      const verdict = VERDICTS[String(reply)]!
+      return verdict === 'absent' && this.#afterMs > 0 ? await this.#findUsed(key, token) : verdict
     } catch (error) {
       // A key of another type cannot hold a token.
       if (isReply(error) && error.message.includes('WRONGTYPE')) return 'absent'
@@ -56,8 +87,22 @@ export class RedisTokens {
       throw new RedisUnavailable('Redis did not answer while a token was checked', { cause: error })
     }
   }
+
+  /**
+   * Keeps a used token of a set valid for a while, at a key of its own, so that no other token's
+   * life changes. That key may be on another server of a cluster, so the script cannot write it.
+   */
+  async #keepUsed(key: string, token: string, lifeMs: string): Promise<Verdict> {
+    const used = usedToken(key, hash('sha256', token))
+    await this.#at(used, (client) => client.sendCommand(['SET', used, '1', 'PX', lifeMs]))
+    return 'ok'
+  }
+
+  async #findUsed(key: string, token: string): Promise<Verdict> {
+    const used = usedToken(key, hash('sha256', token))
+    const found = await this.#at(used, (client) => client.sendCommand(['EXISTS', used]))
+    return Number(found) === 1 ? 'ok' : 'absent'
+  }
 }
 
-function sha1(text: string): string {
-  return createHash('sha1').update(text).digest('hex')
-}
+const hash = (algorithm: 'sha1' | 'sha256', text: string): string => createHash(algorithm).update(text).digest('hex')

@@ -45,6 +45,32 @@ describe('wsproxy token create', () => {
     assert.equal(await agent.get(sessionAuth('twice')), second.stdout.trim())
   })
 
+  it('token create --add keeps the other tokens of the session, in a set that lives as long as the longest', async () => {
+    const tokens: string[] = []
+    for (const ttl of ['60', '600', '60']) {
+      const { status, stdout } = await create('many', '--add', '--ttl', ttl)
+      assert.equal(status, 0)
+      tokens.push(stdout.trim())
+    }
+    assert.deepEqual((await agent.sMembers(sessionAuth('many'))).sort(), [...tokens].sort())
+    const left = await agent.pTTL(sessionAuth('many'))
+    assert.ok(left > 500_000 && left <= 600_000, `${left} ms`)
+  })
+
+  it('token create --add exits with 1 and the way out when the session has one token as a string', async () => {
+    const { stdout } = await create('single')
+    const { status, complaints, stdout: printed } = await create('single', '--add')
+    assert.deepEqual([status, printed, complaints.length], [1, '', 1])
+    assert.match(complaints[0]!, /has one token, stored as a string.* after DEL session:single:auth$/)
+    assert.equal(await agent.get(sessionAuth('single')), stdout.trim())
+  })
+
+  it('token create without --add replaces the set', async () => {
+    await create('replaced', '--add')
+    const { stdout } = await create('replaced')
+    assert.equal(await agent.get(sessionAuth('replaced')), stdout.trim())
+  })
+
   it('token create exits with 1 and one line without Redis, and hides the password of its URL', async () => {
     const port = await freePort()
     const env = { REDIS_URL: `redis://user:hunter2@127.0.0.1:${port}` }

@@ -29,6 +29,7 @@ import {
   sessionUp,
   slotKey,
   topicOf,
+  usedToken,
   useKeyPrefix,
 } from '../../src/contract/names.ts'
 import { assertProperty } from '../support/property.ts'
@@ -64,10 +65,17 @@ for (const [what, isValid, own, foreign] of [
   })
 }
 
+const SHA256 = 'ab'.repeat(32)
+
 /** Every name that is made from an id, by its purpose. Keys and channels are separate in Redis. */
-const KEYS = { sessionAuth, sessionFlow, cooldown: (id: string) => cooldown('mail', id) }
+const KEYS = {
+  sessionAuth,
+  sessionFlow,
+  usedSession: (id: string) => usedToken(sessionAuth(id), SHA256),
+  cooldown: (id: string) => cooldown('mail', id),
+}
 const CHANNELS = { sessionDown, sessionUp, sessionControl }
-const RUN_KEYS = { runKey, runAuth }
+const RUN_KEYS = { runKey, runAuth, usedRun: (id: string) => usedToken(runAuth(id), SHA256) }
 const RUN_CHANNELS = { runEvents: (id: string) => runEvents(0, id) }
 
 const fixedKeys = () => [

@@ -13,7 +13,7 @@ import { eventually } from '../support/wait.ts'
 
 const ADMIN_TOKEN = 'an-admin-token-of-a-test'
 /** Every feature that has rights of its own. */
-const ALL = { SESSION_FLOW_SIGNAL: 'true', RUN_AUTH: 'bearer' }
+const ALL = { SESSION_FLOW_SIGNAL: 'true', RUN_AUTH: 'bearer', AUTH_RECONNECT_GRACE: '30s' }
 const ROOT_PASSWORD = 'password-of-the-default-user'
 
 /** The rules in the line that a page shows or a command prints. */

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
+import { usedToken } from '../../src/contract/names.ts'
 import { RedisUnavailable } from '../../src/platform/unavailable.ts'
 import { RedisTokens } from '../../src/redis/tokens.ts'
 import { atLink, newLink, openLink, type TestLink } from '../support/link.ts'
@@ -84,6 +86,70 @@ describe('tokens in Redis', () => {
     assert.equal(await agent.pTTL('no-life'), -1)
   })
 
+  const keepSet = async (key: string, members: string[], seconds = 1000) => {
+    await agent.sAdd(key, members)
+    await agent.expire(key, seconds)
+  }
+
+  it('spends each token of a set alone, and leaves the others and their TTL', async () => {
+    await keepSet('set', ['one', 'two', 'токен'])
+    assert.equal(await tokens(REMOVE).redeem('set', 'three'), 'absent')
+    assert.equal(await tokens(REMOVE).redeem('set', 'two'), 'ok')
+    assert.equal(await tokens(REMOVE).redeem('set', 'two'), 'absent')
+    assert.deepEqual((await agent.sMembers('set')).sort(), ['one', 'токен'])
+    assert.ok((await agent.pTTL('set')) > 900_000)
+    assert.equal(await tokens(REMOVE).redeem('set', 'токен'), 'ok')
+    assert.equal(await tokens(REMOVE).redeem('set', 'one'), 'ok')
+    assert.equal(await agent.exists('set'), 0)
+    assert.deepEqual(await agent.keys('set:*'), [])
+  })
+
+  it('accepts each token of a set once among many concurrent tries', async () => {
+    const all = Array.from({ length: 20 }, (_, i) => `token-${i}`)
+    await keepSet('races', all)
+    const tries = all.flatMap((token) => Array.from({ length: 5 }, () => token))
+    const verdicts = await Promise.all(tries.map((token) => tokens(REMOVE).redeem('races', token)))
+    assert.equal(verdicts.filter((each) => each === 'ok').length, 20)
+    for (let i = 0; i < 20; i++)
+      assert.equal(verdicts.slice(5 * i, 5 * i + 5).filter((each) => each === 'ok').length, 1)
+  })
+
+  it('keeps a reusable set as it is', async () => {
+    await keepSet('reused', ['one', 'two'])
+    for (const token of ['one', 'two', 'one']) assert.equal(await tokens(LEAVE).redeem('reused', token), 'ok')
+    assert.equal(await tokens(LEAVE).redeem('reused', 'three'), 'absent')
+    assert.deepEqual((await agent.sMembers('reused')).sort(), ['one', 'two'])
+  })
+
+  it('moves a used token of a set to a key of its own for the grace, never past the life of the set', async () => {
+    await keepSet('graced', ['one', 'two'])
+    const usedKey = usedToken('graced', createHash('sha256').update('one').digest('hex'))
+    assert.match(usedKey, /^graced:[0-9a-f]{64}$/)
+    for (let i = 0; i < 3; i++) assert.equal(await tokens(30_000).redeem('graced', 'one'), 'ok')
+    const left = await agent.pTTL(usedKey)
+    assert.ok(left > 0 && left <= 30_000, `${left} ms left`)
+    assert.deepEqual(await agent.sMembers('graced'), ['two'])
+    assert.ok((await agent.pTTL('graced')) > 900_000)
+    assert.equal(await tokens(30_000).redeem('graced', 'three'), 'absent')
+    await agent.del(usedKey)
+    assert.equal(await tokens(30_000).redeem('graced', 'one'), 'absent')
+    await keepSet('short', ['one'], 5)
+    assert.equal(await tokens(30_000).redeem('short', 'one'), 'ok')
+    const [life] = await Promise.all((await agent.keys('short:*')).map((key) => agent.pTTL(key)))
+    assert.ok(life! > 0 && life! <= 5000, `${life} ms left`)
+    await agent.sAdd('endless', ['one', 'two'])
+    assert.equal(await tokens(30_000).redeem('endless', 'one'), 'ok')
+    assert.equal(await agent.pTTL('endless'), -1)
+  })
+
+  it('reads no set of more than 1,000 tokens', async () => {
+    const many = Array.from({ length: 1001 }, (_, i) => `token-${i}`)
+    await keepSet('many', many)
+    assert.equal(await tokens(REMOVE).redeem('many', 'token-0'), 'crowded')
+    await agent.sRem('many', 'token-1000')
+    assert.equal(await tokens(REMOVE).redeem('many', 'token-0'), 'ok')
+  })
+
   it('treats a token key of another type as absent and does not change it', async () => {
     await agent.hSet('hash', 'field', 'right')
     assert.equal(await tokens(REMOVE).redeem('hash', 'right'), 'absent')
@@ -100,12 +166,15 @@ describe('tokens in Redis', () => {
 
   it('never shows a token to MONITOR, whether right or wrong', { skip: withoutRealRedis }, async () => {
     await keep('seen', 'the-right-token')
+    await agent.sAdd('seen-set', 'the-member-token')
     const watcher = await redis.client()
     const seen: string[] = []
     await watcher.monitor((line: unknown) => void seen.push(String(line)))
     await agent.scriptFlush()
     await tokens(LEAVE).redeem('seen', 'the-wrong-token')
     await tokens(LEAVE).redeem('seen', 'the-right-token')
+    await tokens(LEAVE).redeem('seen-set', 'the-wrong-member-token')
+    await tokens(LEAVE).redeem('seen-set', 'the-member-token')
     await agent.echo('the end')
     await eventually(() => seen.some((line) => line.includes('the end')), 'the end of the monitor')
     assert.ok(seen.some((line) => line.includes('EVAL')))

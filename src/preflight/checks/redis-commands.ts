@@ -30,11 +30,21 @@ interface Need {
  */
 const SCRIPT = `if redis.call('GET', KEYS[1]) == '' then redis.call('DEL', KEYS[1]) end return redis.call('PTTL', KEYS[1])`
 
+/** Reads a set as the script for tokens does. */
+const SET_SCRIPT = `if redis.call('SCARD', KEYS[1]) > 0 then redis.call('SREM', KEYS[1], '') end return redis.call('SMEMBERS', KEYS[1])`
+/** Without these a set of tokens admits no client; a string does. */
+const setOf = (key: string, pattern: string): Need => ({
+  what: `SCARD, SMEMBERS, SREM on ${pattern}`,
+  for: 'sets of tokens',
+  args: ['EVAL', SET_SCRIPT, '1', key],
+})
+
 function forSessions(session: string, { shardedPubSub }: RedisUses): Need[] {
   const publish = shardedPubSub ? 'SPUBLISH' : 'PUBLISH'
   const key = sessionAuth(session)
   return [
     { what: `GET, DEL, EVAL on ${sessionAuth('*')}`, for: 'tokens', args: ['EVAL', SCRIPT, '1', key] },
+    setOf(key, sessionAuth('*')),
     { what: 'EVALSHA', for: 'tokens', args: ['EVALSHA', '0'.repeat(40), '1', key] },
     { what: `${publish} to ${sessionUp('*')}`, for: 'client frames', args: [publish, sessionUp(session), ''] },
     { what: `${publish} to ${sessionDown('*')}`, for: 'wsproxy publish', args: [publish, sessionDown(session), ''] },
@@ -69,7 +79,10 @@ const forCanary = (random: string): Need[] => [
 const forRuns = (session: string, { runTokens, runKeyPrefix }: RedisUses): Need[] => [
   { what: 'HGETALL on run ids', for: 'the run door', args: ['HGETALL', runKey(runKeyPrefix + session)] },
   ...(runTokens
-    ? [{ what: `GET, DEL, EVAL on ${runAuth('*')}`, for: 'run tokens', args: ['EVAL', SCRIPT, '1', runAuth(session)] }]
+    ? [
+        { what: `GET, DEL, EVAL on ${runAuth('*')}`, for: 'run tokens', args: ['EVAL', SCRIPT, '1', runAuth(session)] },
+        setOf(runAuth(session), runAuth('*')),
+      ]
     : []),
 ]
 

@@ -22,15 +22,16 @@ const check: Check = {
         remediation: `Create one: wsproxy token create ${sessionId} --ttl 60`,
       }
     }
-    if (type !== 'string') {
+    if (type !== 'string' && type !== 'set') {
       return {
         status: 'fail',
-        message: `the key of the token holds a ${type}, not a string`,
+        message: `the key of the token holds a ${type}, not a string or a set`,
         remediation: `Delete ${key} and create a token: wsproxy token create ${sessionId} --ttl 60`,
       }
     }
     const life = leftMs === NO_EXPIRY ? 'and never expires' : `for another ${Math.round(leftMs / 100) / 10} s`
-    return { status: 'pass', message: `session ${sessionId} has a token, ${life}`, details: { leftMs } }
+    const what = type === 'set' ? 'several tokens' : 'a token'
+    return { status: 'pass', message: `session ${sessionId} has ${what}, ${life}`, details: { leftMs } }
   },
 }
 export default check
