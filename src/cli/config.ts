@@ -2,30 +2,48 @@ import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describeSettings, type EffectiveSetting, settingsPage } from '../config/describe.ts'
 import { loadConfig } from '../config/load.ts'
+
+import { printable } from '../platform/printable.ts'
+
 import { reasonOf } from '../platform/reason.ts'
+
 import { CommandFailed } from './failure.ts'
+import { askRunning } from './running.ts'
 
 /** In the tree of the project; an installed package does not contain it. */
 const PAGE = fileURLToPath(new URL('../../../docs/reference/settings.md', import.meta.url))
 
 export interface ConfigCommandOptions {
   readonly json?: true
+  readonly running?: true
   /** true: the page of this project; a path; or `-` for stdout. */
   readonly markdown?: true | string
 }
 
 /** Prints the effective settings and their sources with secrets masked, or writes the page. */
-export function config({ json, markdown }: ConfigCommandOptions): void {
+export async function config({ json, running, markdown }: ConfigCommandOptions): Promise<void> {
   if (markdown !== undefined) return writePage(markdown === true ? PAGE : markdown)
   const loaded = loadConfig()
+  if (running) {
+    const gateway = await askRunning(loaded.config)
+    if (json) return console.log(JSON.stringify(gateway, null, 2))
+    console.error(`wsproxy ${gateway.version}, pid ${gateway.pid}, Redis: ${gateway.redis}`)
+    return printTable(gateway.settings)
+  }
   for (const notice of loaded.notices) console.error(notice)
   const settings = describeSettings(loaded)
   if (json) return console.log(JSON.stringify(settings, null, 2))
-  const width = (pick: (each: EffectiveSetting) => string) => Math.max(...settings.map((each) => pick(each).length))
+  printTable(settings)
+}
+
+type Row = Pick<EffectiveSetting, 'name' | 'value' | 'source'>
+
+function printTable(settings: readonly Row[]): void {
+  const width = (pick: (each: Row) => string) => Math.max(...settings.map((each) => pick(each).length))
   const names = width((each) => each.name)
   const values = width((each) => each.value)
   for (const { name, value, source } of settings)
-    console.log(`${name.padEnd(names)}  ${value.padEnd(values)}  ${source}`)
+    console.log(printable(`${name.padEnd(names)}  ${value.padEnd(values)}  ${source}`))
 }
 
 function writePage(path: string): void {

@@ -2,10 +2,12 @@ import { createInterface, type Interface } from 'node:readline'
 import { setTimeout as pause } from 'node:timers/promises'
 import { WebSocket } from 'ws'
 import { clientToken } from '../config/env.ts'
+import { isLoopbackHost } from '../platform/address.ts'
 import { printable } from '../platform/printable.ts'
 import { closeOf, type Ending, failureOf, hintOf, mayReconnect, refusalOf, sessionOf } from './ending.ts'
 import { CommandFailed, Misused } from './failure.ts'
 import { FramePrinter } from './frames.ts'
+import { AgentWatch } from './unheard.ts'
 
 export interface ConnectOptions {
   readonly token?: string
@@ -49,10 +51,14 @@ class TerminalClient {
   /** Lines of stdin that came while no socket was open. */
   #waiting: string[] = []
   #pauseMs = FIRST_PAUSE_MS
+  /** Set for a session of a gateway on this machine, whose Redis can be asked. */
+  readonly #agents: AgentWatch | undefined
 
   constructor(url: URL, options: ConnectOptions) {
     this.#url = url
     this.#options = options
+    const session = sessionOf(url)
+    if (session !== undefined && isLoopbackHost(url.host)) this.#agents = new AgentWatch(session)
   }
 
   async run(): Promise<void> {
@@ -135,6 +141,7 @@ class TerminalClient {
   #send(socket: WebSocket, line: string): void {
     socket.send(line)
     this.#printer.sent(line)
+    void this.#agents?.check().then((problem) => problem !== undefined && this.#printer.note(problem))
   }
 
   #received(socket: WebSocket, frame: string): void {

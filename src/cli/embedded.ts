@@ -3,6 +3,7 @@ import type { Config } from '../config/table.ts'
 import { protect } from '../platform/redact.ts'
 import { askOnce } from '../redis/servers/ask.ts'
 import { announce, announced } from './embedded-file.ts'
+import { redisOfRunning } from './running.ts'
 
 /** The preferred port of the embedded server, where the other commands look first. */
 export const EMBEDDED_PORT = 16379
@@ -75,6 +76,8 @@ export async function findRedis(config: Config): Promise<UsedRedis & { readonly 
     const [source] = Object.entries(sources).find(([, nodes]) => nodes.length > 0) ?? ['REDIS_URL']
     return { ...configured(config), source }
   }
+  const used = await redisOfRunning(config)
+  if (used !== undefined) return { ...used, source: `REDIS_URL is not set: ${used.source}`, close: async () => {} }
   const running = await runningEmbedded()
   if (running !== undefined)
     return {

@@ -53,10 +53,14 @@ program
 
 program
   .command('publish')
-  .description('publish one JSON message to the clients of a session, as its agent would')
-  .argument('<session>', 'session id')
-  .argument('<json>', 'the message, or - to publish each line of stdin')
-  .action(async (session, json) => (await import('./publish.ts')).publish(session, json))
+  .description('publish one JSON message to the clients of a session or a topic, or set fields of a run')
+  .argument(
+    '<words...>',
+    'a session and its message, or - for each line of stdin; with --run: a run and field=value ...',
+  )
+  .option('--topic', 'the first word is a topic of the live door', false)
+  .option('--run', 'the first word is a run', false)
+  .action(async (words, options) => (await import('./publish.ts')).publish(words, options))
 
 const token = program.command('token').description('tokens that admit clients to sessions')
 token
@@ -101,6 +105,7 @@ program
   .command('config')
   .description('print the effective settings and where each value comes from')
   .option('--json', 'as JSON')
+  .option('--running', 'of the gateway that runs at LISTEN_ADDR, instead of this environment')
   .option('--markdown [file]', 'write the reference page (docs/reference/settings.md); - prints it')
   .action(async (options) => (await import('./config.ts')).config(options))
 

@@ -1,30 +1,61 @@
 import { createInterface } from 'node:readline'
 import { loadConfig } from '../config/load.ts'
-import { isId, sessionDown } from '../contract/names.ts'
+
+import { isId, isRunId, isTopic, liveChannel, runKey, sessionDown } from '../contract/names.ts'
+
 import { reasonOf } from '../platform/reason.ts'
+
 import { CommandFailed, Misused } from './failure.ts'
-import { asAgent } from './redis.ts'
+import { type Agent, asAgent } from './redis.ts'
+
+export interface PublishOptions {
+  /** The first word is a topic of the live door, not a session. */
+  readonly topic: boolean
+  /** The first word is a run; the others are its fields. */
+  readonly run: boolean
+}
 
 /**
- * Publishes a message to a session, as its agent would.
- * @throws Misused for an invalid id or JSON text. @throws CommandFailed when no gateway has
- * subscribed to the session, so that the message is lost.
+ * Publishes to a session or a topic, as an agent would, or sets fields of a run.
+ * @param words the session or topic and its message, or the run and each `field=value`.
+ * @throws Misused for an invalid id, field or JSON text. @throws CommandFailed when no gateway has
+ * subscribed, so that the message is lost.
  */
-export async function publish(session: string, json: string): Promise<void> {
-  if (!isId(session)) throw new Misused(`"${session}" is not a session id: 1 to 200 of [A-Za-z0-9_.~@=+:-]`)
+export async function publish(words: readonly string[], { topic, run }: PublishOptions): Promise<void> {
+  if (topic && run) throw new Misused('--topic and --run exclude each other')
+  if (run) return publishRun(words)
+  const [name = '', json, ...more] = words
+  if (json === undefined || more.length > 0)
+    throw new Misused(`give ${topic ? 'a topic' : 'a session'} and one JSON message (quote it), or - for stdin`)
+  if (topic && !isTopic(name)) throw new Misused(`"${name}" is not a topic: 1 to 64 of [a-z0-9_.-]`)
+  if (!topic && !isId(name)) throw new Misused(`"${name}" is not a session id: 1 to 200 of [A-Za-z0-9_.~@=+:-]`)
   if (json !== '-') assertJson(json)
-  const { config } = loadConfig()
-  await asAgent(config, async (agent) => {
+  const what = `${topic ? 'topic' : 'session'} ${name}`
+  await asAgent(loadConfig().config, async (agent) => {
+    const channel = topic ? liveChannel(name) : sessionDown(name)
     // Opened late: readline drops lines that arrive before a listener exists.
     const lines = json === '-' ? createInterface({ input: process.stdin }) : [json]
-    for await (const line of lines) {
-      assertJson(line)
-      const receivers = await agent.publish(sessionDown(session), line)
-      if (receivers === 0)
-        throw new CommandFailed(`no gateway has a client of session ${session}: the message was dropped`)
-      console.error(`published to ${receivers} gateway${receivers === 1 ? '' : 's'}`)
-    }
+    for await (const line of lines) await publishLine(agent, channel, line, what)
   })
+}
+
+async function publishLine(agent: Agent, channel: string, line: string, what: string): Promise<void> {
+  assertJson(line)
+  const receivers = await agent.publish(channel, line)
+  if (receivers === 0) throw new CommandFailed(`no gateway has a client of ${what}: the message was dropped`)
+  console.error(`published to ${receivers} gateway${receivers === 1 ? '' : 's'}`)
+}
+
+async function publishRun([run = '', ...pairs]: readonly string[]): Promise<void> {
+  if (!isRunId(run)) throw new Misused(`"${run}" is not a run id: 1 to 200 of [A-Za-z0-9_.~@=+;-]`)
+  if (pairs.length === 0) throw new Misused('give at least one field of the run, as timestamps:build_channels=1')
+  const fields = pairs.map((pair) => {
+    const [, field, value] = /^([^=]+)=([\s\S]*)$/.exec(pair) ?? []
+    if (field === undefined || value === undefined) throw new Misused(`"${pair}" is not field=value`)
+    return [field, value] as const
+  })
+  await asAgent(loadConfig().config, (agent) => agent.setFields(runKey(run), Object.fromEntries(fields)))
+  console.error(`set ${fields.length} field${fields.length === 1 ? '' : 's'} of run ${run}`)
 }
 
 function assertJson(text: string): void {

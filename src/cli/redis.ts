@@ -9,6 +9,7 @@ import { sentinelTarget } from '../redis/servers/sentinel.ts'
 import type { Target } from '../redis/wire/connection.ts'
 import { EMBEDDED_PORT, isConfigured, runningEmbedded } from './embedded.ts'
 import { CommandFailed } from './failure.ts'
+import { redisOfRunning } from './running.ts'
 
 const CONNECT_TIMEOUT_MS = 3000
 
@@ -22,6 +23,10 @@ export interface Agent {
   add(key: string, member: string, lifeMs: number): Promise<unknown>
   /** Resolves with the number of subscribers that received the message. */
   publish(channel: string, message: string): Promise<number>
+  /** Sets fields of a hash. */
+  setFields(key: string, fields: Readonly<Record<string, string>>): Promise<unknown>
+  /** Resolves with the number of subscribers of a channel. */
+  subscribers(channel: string): Promise<number>
 }
 
 interface Opened {
@@ -30,15 +35,23 @@ interface Opened {
 }
 
 /**
- * Connects to Redis, calls `use` and disconnects. Without any setting it connects to the embedded
- * server of a running gateway.
+ * Connects to Redis, calls `use` and disconnects. Without any setting it connects to the Redis of
+ * the gateway at LISTEN_ADDR, or to the embedded server of another running gateway.
+ * @param said is called with the Redis that was found where no setting names it.
  * @throws CommandFailed when no Redis answers at that address.
  */
-export async function asAgent<T>(config: Config, use: (agent: Agent) => Promise<T>): Promise<T> {
+export async function asAgent<T>(
+  config: Config,
+  use: (agent: Agent) => Promise<T>,
+  said: (text: string) => void = (text) => console.error(text),
+): Promise<T> {
   const { redisUrl, redisClusterNodes, redisSentinels } = config
-  useKeyPrefix(config.redisKeyPrefix)
-  const embedded = isConfigured(config) ? undefined : await runningEmbedded()
+  const running = isConfigured(config) ? undefined : await redisOfRunning(config)
+  useKeyPrefix(config.redisKeyPrefix || (running?.keyPrefix ?? ''))
+  const embedded = isConfigured(config) ? undefined : (running?.url ?? (await runningEmbedded()))
   const template = redisAddressOf(redisUrl ?? embedded ?? `redis://127.0.0.1:${EMBEDDED_PORT}`)
+  if (embedded !== undefined)
+    said(`Redis: ${addressOf(template)}, ${running?.source ?? 'the embedded Redis of a running gateway'}`)
   const [where, opening] =
     redisClusterNodes.length > 0
       ? [`in the cluster of ${redisClusterNodes.join(', ')}`, openCluster(config, template)]
@@ -78,19 +91,23 @@ async function openServer({ host, port, path, tls, username, password, database 
       return (life === undefined ? adding : adding.pExpire(key, life)).exec()
     },
     publish: (channel, message) => client.publish(channel, message),
+    setFields: (key, fields) => client.hSet(key, { ...fields }),
+    subscribers: async (channel) => (await client.pubSubNumSub(channel))[channel] ?? 0,
   }
   return { agent, close: () => client.destroy() }
 }
 
-async function openCluster({ redisClusterNodes, redisShardedPubsub }: Config, template: Target): Promise<Opened> {
-  const { tls } = template
-  const cluster = createCluster({
-    rootNodes: redisClusterNodes.map((address) => ({ url: `${tls ? 'rediss' : 'redis'}://${address}` })),
+const newCluster = (nodes: readonly string[], { tls, username, password }: Target) =>
+  createCluster({
+    rootNodes: nodes.map((address) => ({ url: `${tls ? 'rediss' : 'redis'}://${address}` })),
     defaults: {
-      ...credentials(template),
+      ...credentials({ username, password }),
       socket: { ...(tls && { tls }), reconnectStrategy: false, connectTimeout: CONNECT_TIMEOUT_MS },
     },
   }).on('error', () => {})
+
+async function openCluster({ redisClusterNodes, redisShardedPubsub }: Config, template: Target): Promise<Opened> {
+  const cluster = newCluster(redisClusterNodes, template)
   const close = () => cluster.destroy()
   try {
     await within(cluster.connect(), CONNECT_TIMEOUT_MS)
@@ -98,8 +115,24 @@ async function openCluster({ redisClusterNodes, redisShardedPubsub }: Config, te
     close()
     throw error
   }
-  const verb = redisShardedPubsub ? 'SPUBLISH' : 'PUBLISH'
-  const agent: Agent = {
+  return { agent: clusterAgent(cluster, redisShardedPubsub), close }
+}
+
+type Cluster = ReturnType<typeof newCluster>
+
+function clusterAgent(cluster: Cluster, sharded: boolean): Agent {
+  const subscribers = async (channel: string): Promise<number> => {
+    if (sharded) {
+      const [, count] = await cluster.sendCommand<[string, number]>(channel, true, ['PUBSUB', 'SHARDNUMSUB', channel])
+      return count
+    }
+    const counts = await Promise.all(
+      cluster.masters.map(async (node) => (await cluster.nodeClient(node)).pubSubNumSub(channel)),
+    )
+    return counts.reduce((sum, count) => sum + (count[channel] ?? 0), 0)
+  }
+  const verb = sharded ? 'SPUBLISH' : 'PUBLISH'
+  return {
     set: (key, value, lifeMs) => cluster.set(key, value, { expiration: { type: 'PX', value: lifeMs } }),
     add: async (key, member, lifeMs) => {
       const life = lifeOf(await cluster.pTTL(key), lifeMs)
@@ -108,15 +141,12 @@ async function openCluster({ redisClusterNodes, redisShardedPubsub }: Config, te
     },
     publish: async (channel, message) => {
       const receivers = await cluster.sendCommand<number>(channel, false, [verb, channel, message])
-      if (receivers > 0 || redisShardedPubsub) return receivers
       // PUBLISH reaches every server of the cluster, but its reply counts one server only.
-      const counts = await Promise.all(
-        cluster.masters.map(async (node) => (await cluster.nodeClient(node)).pubSubNumSub(channel)),
-      )
-      return counts.reduce((sum, count) => sum + (count[channel] ?? 0), 0)
+      return receivers > 0 || sharded ? receivers : subscribers(channel)
     },
+    setFields: (key, fields) => cluster.hSet(key, { ...fields }),
+    subscribers,
   }
-  return { agent, close }
 }
 
 /** The new life of a key in ms, from its PTTL; undefined for a key without an end. */

@@ -1,3 +1,4 @@
+import { describeSettings } from '../config/describe.ts'
 import { startCommand } from '../config/env.ts'
 import { exposureOf } from '../config/exposure.ts'
 import { ConfigError, loadConfig } from '../config/load.ts'
@@ -24,7 +25,8 @@ const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const
 
 /** Runs the gateway until a signal drains it, and ends the process with status 0. */
 export async function serve(): Promise<void> {
-  const { config, notices } = loadConfig()
+  const loaded = loadConfig()
+  const { config, notices } = loaded
   // Without a listener Node opens its inspector, through which any local process runs code here.
   if (config.nodeEnv === 'production') process.on('SIGUSR1', () => {})
   checkCertificate(config)
@@ -43,7 +45,9 @@ export async function serve(): Promise<void> {
       : await loadPeers('OTEL_EXPORTER_OTLP_ENDPOINT', '@opentelemetry/', async () =>
           (await import('../telemetry/tracing.ts')).startTracing(otelExporterOtlpEndpoint, log),
         )
-  const gateway = new Gateway({ config, redisUrl: redis.url, log, tracing, preflight, ...(checklist && { checklist }) })
+  const settings = describeSettings(loaded)
+  const parts = { config, redisUrl: redis.url, log, tracing, preflight, settings }
+  const gateway = new Gateway({ ...parts, ...(checklist && { checklist }) })
   // A bug in one place must not close ten thousand sockets: count and log the error, and go on.
   for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
     process.on(event, (error: unknown) => {

@@ -32,8 +32,9 @@ export async function create(session: string, options: TokenOptions): Promise<vo
 export async function newToken(session: string, ttlMs: number, add = false): Promise<string> {
   const token = randomBytes(TOKEN_BYTES).toString('base64url')
   const { config } = loadConfig()
-  const key = sessionAuth(session)
   await asAgent(config, async (agent) => {
+    // The key prefix may be that of the running gateway, which is known here.
+    const key = sessionAuth(session)
     if (!add) return agent.set(key, token, ttlMs)
     return agent.add(key, token, ttlMs).catch((error: Error) => {
       if (!/WRONGTYPE/.test(causesOf(error))) throw error

@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
+import type { EffectiveSetting } from '../config/describe.ts'
 import type { Address } from '../config/kinds.ts'
 import { redisAddressOf } from '../config/redis-address.ts'
 import type { Config } from '../config/table.ts'
@@ -9,7 +10,6 @@ import { CONTRACT_VERSION } from '../contract/live/schema.ts'
 import { useKeyPrefix } from '../contract/names.ts'
 import { type Checklist, weppChecklist } from '../doors/run/checklist.ts'
 import { FlowSignal } from '../doors/session/flow.ts'
-import type { AdminRequest } from '../http/admin.ts'
 import { type Rest, serveRest } from '../http/fallback.ts'
 import { landing } from '../http/landing.ts'
 import { about, type ProbeParts, probes } from '../http/probes.ts'
@@ -28,7 +28,7 @@ import type { Tracing } from '../telemetry/tracing.ts'
 import { Core } from './core.ts'
 import { runDoor, sessionDoor } from './doors.ts'
 import { liveDoor } from './live.ts'
-import { operators } from './operators.ts'
+import { isOperator, operators } from './operators.ts'
 import { redisAccess } from './redis-access.ts'
 import { listenOn, proxyRelay } from './relay.ts'
 
@@ -38,6 +38,8 @@ export interface GatewayOptions {
   readonly log: Logger
   /** Undefined: tracing is off. */
   readonly tracing?: Tracing | undefined
+  /** The settings with secrets masked, for `wsproxy config --running`. Default: an empty list. */
+  readonly settings?: readonly EffectiveSetting[]
   /** The checklist of the run door. Default: that of WEPP runs. */
   readonly checklist?: Checklist
   /** The preflight checks that were loaded. Default: none. */
@@ -251,7 +253,10 @@ export class Gateway {
     const parts: ProbeParts = {
       pingRedis: (deadlineMs) => redis.ping(deadlineMs),
       ready: (detailed) => this.#preflight.ready(detailed),
-      isOperator: (request) => this.#isOperator(request),
+      isOperator: isOperator(this.#options.config, this.#admin),
+      hasToken: this.#options.config.adminToken !== undefined,
+      settings: this.#options.settings ?? [],
+      redis: this.#preflight.redisAddress,
       sockets: () => sockets.size,
       version: { name: 'wsproxy', version: VERSION, node: process.version },
       liveContract: CONTRACT_VERSION,
@@ -261,16 +266,6 @@ export class Gateway {
     const { landingPage, runDoor, runPath, livePath, tlsCert } = this.#options.config
     const options = { encrypted: tlsCert !== undefined, runPath: runDoor ? runPath : undefined, livePath }
     return { probes: [...probes(parts), ...(landingPage ? [landing(options)] : [])], rest }
-  }
-
-  /**
-   * Whether details are for this caller: it has the admin token, or this is a gateway for
-   * development that has neither that token nor a port for operators.
-   */
-  #isOperator(request: AdminRequest): boolean {
-    const { adminToken, adminPort, nodeEnv } = this.#options.config
-    if (adminToken !== undefined) return this.#admin.authorize(request) === undefined
-    return adminPort === undefined && nodeEnv !== 'production'
   }
 
   async #page(): Promise<ApiResponse> {

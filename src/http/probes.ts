@@ -1,9 +1,9 @@
-import type { AdminRequest } from './admin.ts'
 import { type ApiResponse, json } from './response.ts'
 import type { Route } from './routes.ts'
+import { type RunningParts, running } from './running.ts'
 
 /** The state that the probes report. */
-export interface ProbeParts {
+export interface ProbeParts extends RunningParts {
   /**
    * Resolves with the round trip in ms, or with undefined when Redis does not answer within
    * `deadlineMs`.
@@ -11,7 +11,6 @@ export interface ProbeParts {
   readonly pingRedis: (deadlineMs: number) => Promise<number | undefined>
   /** Answers whether upgrades are accepted, in detail for operators only. */
   readonly ready: (detailed: boolean) => Promise<ApiResponse>
-  readonly isOperator: (request: AdminRequest) => boolean
   readonly sockets: () => number
   readonly version: Readonly<Record<string, string>>
   /** The version of the live door's contract. */
@@ -58,5 +57,6 @@ export function about(parts: ProbeParts): Route[] {
   return [
     ...(parts.metrics ? [get('/metrics', parts.metrics)] : []),
     get('/version', () => json('200 OK', parts.version)),
+    running(parts),
   ]
 }

@@ -53,3 +53,9 @@ export function networks(list: readonly string[]): (ip: string) => boolean {
   }
   return (ip) => isIP(ip) !== 0 && blocks.check(ip, isIPv4(ip) ? 'ipv4' : 'ipv6')
 }
+
+/**
+ * Whether a Host header names this machine by its loopback address. A page of another site that
+ * points a host name of its own at loopback sends that name.
+ */
+export const isLoopbackHost = (host = ''): boolean => /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i.test(host)

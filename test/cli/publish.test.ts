@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { killCommands, run } from '../support/cli.ts'
+import { connect } from '../support/client.ts'
 import { gatewayFor, type TestGateway } from '../support/gateway.ts'
 import { freePort } from '../support/ports.ts'
 import { atEnd, scopeOf } from '../support/scope.ts'
@@ -56,5 +57,40 @@ describe('wsproxy publish', () => {
     assert.equal(status, 1)
     assert.equal(complaints.length, 1)
     assert.match(complaints[0]!, new RegExp(String(port)))
+  })
+
+  it('publish --topic delivers to the clients of a topic of the live door', async () => {
+    const client = await connect(`${gateway.url}/live?subscriptions=system`)
+    await client.find({ type: 'connection_established' })
+    const { status, complaints } = await publish(['--topic', 'system', '{"load":0.7}'])
+    assert.equal(status, 0, complaints.join())
+    assert.deepEqual((await client.find({ type: 'system_update' })).data, { load: 0.7 })
+    const lonely = await publish(['--topic', 'unwatched', '{}'])
+    assert.equal(lonely.status, 1)
+    assert.match(lonely.complaints[0]!, /no gateway has a client of topic unwatched/)
+  })
+
+  it('publish --run sets fields of a run, and its clients get the new checklist', async () => {
+    const client = await connect(`${gateway.url}/cli-run`)
+    await client.find({ type: 'preflight' })
+    const { status, complaints } = await publish(['--run', 'cli-run', 'timestamps:build_channels=1', 'note=a=b'])
+    assert.equal(status, 0)
+    assert.deepEqual(complaints, ['set 2 fields of run cli-run'])
+    assert.deepEqual({ ...(await gateway.agent.hGetAll('cli-run')) }, { 'timestamps:build_channels': '1', note: 'a=b' })
+  })
+
+  it('publish names what is wrong with a topic, a run or its fields', async () => {
+    for (const [args, pattern] of [
+      [['--topic', 'A B', '{}'], /"A B" is not a topic/],
+      [['--topic', '--run', 'x', 'y'], /--topic and --run exclude each other/],
+      [['--run', 'a:b', 'f=1'], /"a:b" is not a run id/],
+      [['--run', 'r1'], /at least one field/],
+      [['--run', 'r1', 'novalue'], /"novalue" is not field=value/],
+      [['s1', '{}', 'extra'], /a session and one JSON message/],
+    ] as const) {
+      const { status, complaints } = await publish(args)
+      assert.equal(status, 2, args.join(' '))
+      assert.match(complaints[0]!, pattern)
+    }
   })
 })
