@@ -35,7 +35,8 @@ const NO_TOPIC = 'is not a topic: 1 to 64 of [a-z0-9_.-], with a * at the end fo
 const NO_ADDRESS = 'is not host:port'
 const NO_NETWORK = 'is not a network; use 10.0.0.0/8, 2001:db8::/32 or an address'
 
-const isMetricAlias = (entry: string): boolean => entry === 'preflight2' || entry === 'preflight'
+const METRIC_ALIASES = ['preflight2', 'preflight', 'leanvibe', 'tumulte', 'processor']
+const isMetricAlias = (entry: string): boolean => METRIC_ALIASES.includes(entry)
 
 const isServer = (entry: string): boolean => parseAddress(entry) !== undefined && !entry.startsWith(':')
 
@@ -121,7 +122,7 @@ const RULES: readonly ConsistencyRule[] = [
       `RUN_KEY_PREFIX: ${JSON.stringify(runKeyPrefix)} must be 1 to 200 of [A-Za-z0-9_.~@=+;-]`,
   ),
   rule(['metricsAliases'], ({ metricsAliases }) =>
-    invalidEntries('METRICS_ALIASES', metricsAliases, isMetricAlias, 'is not one of preflight2, preflight'),
+    invalidEntries('METRICS_ALIASES', metricsAliases, isMetricAlias, `is not one of ${METRIC_ALIASES.join(', ')}`),
   ),
   rule(
     ['runPath'],

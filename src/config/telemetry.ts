@@ -14,8 +14,8 @@ export const telemetrySettings = group('Logs, metrics and traces', {
   metricsAliases: list('METRICS_ALIASES', {
     default: '',
     description:
-      'Older programs whose series `/metrics` adds under their names: `preflight2`, `preflight`. Their values are ' +
-      'those of the run door.',
+      'Older programs whose series `/metrics` adds under their names: `preflight2`, `preflight`, `leanvibe`, `tumulte`, ' +
+      '`processor`.',
   }),
   otelExporterOtlpEndpoint: httpUrl('OTEL_EXPORTER_OTLP_ENDPOINT', {
     default: undefined,

@@ -21,8 +21,8 @@ import { checkTls, type TlsFiles, tlsFiles, watchTls } from '../platform/tls.ts'
 import { Listeners, type TemplatedApp } from '../platform/uws.ts'
 import { VERSION } from '../platform/version.ts'
 import { type LoadedPreflight, Preflight } from '../preflight/preflight.ts'
-import { withAliases } from '../telemetry/aliases.ts'
-import type { Logger } from '../telemetry/log.ts'
+import { aliasPage } from '../telemetry/aliases.ts'
+import { instance, type Logger } from '../telemetry/log.ts'
 import { Metrics } from '../telemetry/metrics.ts'
 import type { Tracing } from '../telemetry/tracing.ts'
 import { Core } from './core.ts'
@@ -269,11 +269,12 @@ export class Gateway {
   }
 
   async #page(): Promise<ApiResponse> {
-    const { registry } = this.#metrics
+    const { registry, live } = this.#metrics
+    const page = await registry.metrics()
     return {
       status: '200 OK',
       type: registry.contentType,
-      body: withAliases(await registry.metrics(), this.#options.config.metricsAliases),
+      body: page + aliasPage(page, this.#options.config.metricsAliases, instance, live.types),
     }
   }
 

@@ -1,3 +1,4 @@
+import type { Config } from '../config/table.ts'
 import { liveBus } from '../contract/names.ts'
 import { LiveBus } from '../doors/live/bus.ts'
 import { CommandExecutor } from '../doors/live/commands.ts'
@@ -11,7 +12,10 @@ import { StatusCache, type SystemHealth } from '../doors/live/status.ts'
 import { LiveTopics } from '../doors/live/topics.ts'
 import type { AdminRequest } from '../http/admin.ts'
 import { HEALTHY_MS } from '../http/probes.ts'
+import { aliasPage } from '../telemetry/aliases.ts'
+import { FrameTypes } from '../telemetry/frame-types.ts'
 import { instance } from '../telemetry/log.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
 import type { DoorParts } from './doors.ts'
 
 export interface LiveWiring extends DoorParts {
@@ -27,12 +31,13 @@ export interface LiveWiring extends DoorParts {
 /** The live door, its HTTP endpoints, and `stop` for its timers. */
 export function liveDoor({ config, core, metrics, log, draining, sessionsByAgent, health, isOperator }: LiveWiring) {
   const { redis, bindings, delivery, closer } = core
+  if (config.metricsAliases.includes('processor')) metrics.live.types = new FrameTypes()
   const topics = new LiveTopics(config.liveTopics, config.liveMaxSubscriptions)
   const sockets = () => [...core.sockets].filter(({ door: { name } }) => name === LiveDoor.NAME)
   const unusable = unusableMessages(metrics, log)
   const executor = new CommandExecutor({
     bindings,
-    counts: metrics.live.counts,
+    live: metrics.live,
     sockets,
     fanOut: (topic, frame) => delivery.fanOut(topic, frame),
     end: (connection, close) => closer.end(connection, close),
@@ -78,7 +83,7 @@ export function liveDoor({ config, core, metrics, log, draining, sessionsByAgent
       bus: redis.feed.isConfirmed(liveBus()),
       coordination_samples: coordination.sampling,
     }),
-    metrics: config.metricsEnabled ? metrics.live : undefined,
+    metrics: config.metricsEnabled ? livePages(config, metrics) : undefined,
   })
   if (!signature.enabled)
     log.info(
@@ -88,4 +93,16 @@ export function liveDoor({ config, core, metrics, log, draining, sessionsByAgent
   if (config.wsAuthToken !== undefined && !config.wsAuthRequired)
     log.warn({ event: 'live-door-open' }, 'WS_AUTH_TOKEN is set but not enforced: set WS_AUTH_REQUIRED=true')
   return { door, routes, stop: () => coordination.stop() }
+}
+
+/** The page of the live door, with the series of the older dashboard where they are on. */
+function livePages({ metricsAliases }: Config, metrics: Metrics) {
+  const older = metricsAliases.filter((program) => program === 'leanvibe')
+  return {
+    values: () => metrics.live.values(),
+    page: async () => {
+      const page = await metrics.live.page()
+      return older.length === 0 ? page : page + aliasPage(await metrics.registry.metrics(), older, instance, undefined)
+    },
+  }
 }

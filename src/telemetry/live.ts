@@ -1,4 +1,5 @@
 import { Counter, Gauge, type Registry } from 'prom-client'
+import type { FrameTypes } from './frame-types.ts'
 
 /** Counts of the live door: plain numbers that a scrape reads. */
 export interface LiveCounts {
@@ -49,6 +50,8 @@ export class LiveMetrics {
     compressedBytes: 0,
     lastFanout: 0,
   }
+  /** Set where frames are counted by type. */
+  types: FrameTypes | undefined
   readonly #registry: Registry
   readonly #names: string[] = []
   #reading: Promise<LiveReadings | undefined> | undefined

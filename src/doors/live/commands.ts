@@ -3,7 +3,7 @@ import type { Connection } from '../../connection/connection.ts'
 import { type Close, disconnectedBy } from '../../contract/codes.ts'
 import { isTopic, liveChannel } from '../../contract/names.ts'
 import { jsonFault, MAX_JSON_DEPTH } from '../../platform/json-scan.ts'
-import type { LiveCounts } from '../../telemetry/live.ts'
+import type { LiveMetrics } from '../../telemetry/live.ts'
 import { serialOf } from '../../telemetry/log.ts'
 import { messageFrame } from './frames.ts'
 import { typeProblem } from './messages.ts'
@@ -59,7 +59,7 @@ function isMessage(topic: string, type: string, data: string): boolean {
 
 export interface ExecutorParts {
   readonly bindings: Bindings
-  readonly counts: LiveCounts
+  readonly live: LiveMetrics
   /** The open sockets of the live door. */
   readonly sockets: () => Iterable<Connection>
   readonly fanOut: (topic: Topic, frame: Buffer) => void
@@ -80,11 +80,15 @@ export class CommandExecutor {
   }
 
   #broadcast({ topic: name, type, data, correlationId }: Broadcast): number {
-    const { bindings, counts, fanOut } = this.#parts
+    const { bindings, live, fanOut } = this.#parts
     const topic = bindings.find(liveChannel(name))
-    counts.lastFanout = topic?.members.length ?? 0
-    if (topic) fanOut(topic, messageFrame({ type, subscription: name, correlationId }, Buffer.from(data)))
-    return counts.lastFanout
+    const reached = topic?.members.length ?? 0
+    live.counts.lastFanout = reached
+    if (topic === undefined) return 0
+    const frame = messageFrame({ type, subscription: name, correlationId }, Buffer.from(data))
+    live.types?.sent(frame, reached)
+    fanOut(topic, frame)
+    return reached
   }
 
   #disconnect({ connectionId, reason }: Disconnect): number {

@@ -158,12 +158,16 @@ export class LiveDoor implements Door, Source {
     const message = messageFrom(name, channel, payload, this.#limits)
     if (message === undefined) this.#parts.unusable(name)
     else if (this.compressed) this.#measure(message.frame)
-    if (message?.recipients === undefined) return message?.frame
+    const { types } = this.#parts.metrics.live
+    if (message?.recipients === undefined) {
+      if (message) types?.sent(message.frame, topic.members.length)
+      return message?.frame
+    }
     const serials = new Set(message.recipients.map(serialOf))
     for (const member of topic.members.slice()) {
       if (!serials.has(member.serial)) continue
       member.active(clockMs())
-      this.#parts.enqueue(member, message.frame)
+      this.#send(member, message.frame)
     }
     return undefined
   }
@@ -182,6 +186,7 @@ export class LiveDoor implements Door, Source {
   receive(connection: Connection, bytes: Buffer): void {
     connection.active(connection.lastFrameAt)
     const parsed = parseClientFrame(bytes, this.#limits.maxDepth, this.#parts.options.liveUnknownType)
+    this.#parts.metrics.live.types?.received(parsed.kind === 'error' ? 'other' : parsed.frame.type)
     if (parsed.kind === 'error') {
       const { code, message, correlationId, id } = parsed
       this.#counts.errorsSent++
@@ -203,7 +208,9 @@ export class LiveDoor implements Door, Source {
 
   goodbye({ reason, notice = reason, reconnect = false }: Close, reconnectAfterMs: number): Buffer {
     const comeBack = reconnect && { reconnect_after_ms: reconnectAfterMs }
-    return frameOf({ type: 'disconnect_notice', reason: notice, ...comeBack })
+    const frame = frameOf({ type: 'disconnect_notice', reason: notice, ...comeBack })
+    this.#parts.metrics.live.types?.sent(frame, 1)
+    return frame
   }
 
   closed({ closing }: Connection): void {
@@ -260,6 +267,7 @@ export class LiveDoor implements Door, Source {
   }
 
   #send(connection: Connection, frame: Buffer): void {
+    this.#parts.metrics.live.types?.sent(frame, 1)
     this.#parts.enqueue(connection, frame)
   }
 }
