@@ -3,7 +3,7 @@ import { WebSocket } from 'ws'
 const FIRST_PAUSE_MS = 500
 const MAX_PAUSE_MS = 30_000
 /** After these a second attempt would end the same way. */
-const FINAL = new Set([1000, 1003, 1009, 4401, 4403])
+const FINAL = new Set([1000, 1003, 1009, 4400, 4401, 4403, 4404])
 
 /**
  * Follows a session and reconnects while that makes sense. `getToken` asks your backend for a new
@@ -32,7 +32,9 @@ export function follow(url, { getToken, onFrame, onEnd }) {
     })
     // An error is always followed by a close.
     socket.on('error', () => {})
-    socket.on('close', (code) => {
+    socket.on('close', (code, reason) => {
+      const [, retryMs] = / retry=(\d+)$/.exec(reason) ?? []
+      if (retryMs) hintMs = Number(retryMs)
       const isFinal = refusal === undefined ? FINAL.has(code) : refusal !== 429 && refusal < 500
       if (isFinal) return onEnd(refusal ?? code)
       const random = 0.5 + Math.random() / 2

@@ -14,6 +14,12 @@ export const runSettings = group('Run door', {
     default: 'none',
     description: 'With `bearer`, the door requires the token in key `run:<id>:auth`, by the rules of session tokens.',
   }),
+  runRefuse: oneOf(['http', 'close'])('RUN_REFUSE', {
+    default: 'http',
+    description:
+      '`http`: a refused upgrade is answered with its status, which browsers hide from the page. `close`: it is ' +
+      'completed and closed at once, with a code that the page can read.',
+  }),
   runKeyPrefix: string('RUN_KEY_PREFIX', {
     default: '',
     description: 'Text with which every run id begins; the door refuses other ids. Empty: every hash may be a run.',

@@ -10,6 +10,12 @@ export const sessionSettings = group('Session door', {
     default: 'refuse',
     description: '`pass`: binary client frames are published as they are. `refuse`: they close the socket with 1003.',
   }),
+  sessionRefuse: oneOf(['http', 'close'])('SESSION_REFUSE', {
+    default: 'http',
+    description:
+      '`http`: a refused upgrade is answered with its status, which browsers hide from the page. `close`: it is ' +
+      'completed and closed at once, with a code that the page can read.',
+  }),
   sessionFlowSignal: boolean('SESSION_FLOW_SIGNAL', {
     default: 'false',
     description: 'Report slow clients to agents: key `session:<id>:flow`, changes on channel `session:<id>:ctl`.',

@@ -151,7 +151,9 @@ const limitSettings = group('Limits', {
   refusedOpenMax: integer('REFUSED_OPEN_MAX', {
     default: '1000',
     unit: 'sockets',
-    description: 'Sockets at a time that are open only to be closed with a code (`LIVE_REFUSE=close`). Beyond: HTTP.',
+    description:
+      'Sockets at a time that are open only to be closed with a code (`close` in `LIVE_REFUSE`, `SESSION_REFUSE` and ' +
+      '`RUN_REFUSE`). Beyond: HTTP.',
   }),
   maxMessageBytes: size('MAX_MESSAGE_SIZE', {
     default: undefined,

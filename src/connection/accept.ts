@@ -2,7 +2,6 @@ import { type Close, type Refusal, refusals } from '../contract/codes.ts'
 import type { ClientAddresses } from '../http/client-address.ts'
 import { respond, respondLater } from '../http/refuse.ts'
 import { hasProxyHeader, listHeader, readLines } from '../http/request.ts'
-import { KeyedRate, rateOf } from '../platform/rate.ts'
 import { asError, reasonOf } from '../platform/reason.ts'
 import { RedisForbids, RedisUnavailable } from '../platform/unavailable.ts'
 import { type HttpRequest, type HttpResponse, upgradeCorked, type us_socket_context_t } from '../platform/uws.ts'
@@ -15,6 +14,7 @@ import { type CheckOptions, UpgradeChecks } from './checks.ts'
 import { Connection, Phase, type Socket } from './connection.ts'
 import { type Admission, type Door, NO_DOOR } from './door.ts'
 import type { ConnectLimits } from './limits.ts'
+import { RefusalLog } from './refusal-log.ts'
 import { clockMs } from './times.ts'
 
 interface AcceptOptions extends CheckOptions {
@@ -45,10 +45,6 @@ export interface AcceptParts {
   readonly opened: (connection: Connection) => void
 }
 
-/** Log lines a second, and at once, for the refusals of one code. */
-const REFUSED_LINES = 10
-const REFUSED_LINES_BURST = 100
-
 /** An upgrade that waits for Redis. */
 interface Attempt {
   readonly door: Door
@@ -75,14 +71,12 @@ export class Acceptor {
   readonly #parts: AcceptParts
   readonly #checks: UpgradeChecks
   readonly #pending = new Set<Attempt>()
-  /** The log lines of each refusal code. */
-  readonly #lines = new KeyedRate(rateOf(REFUSED_LINES, REFUSED_LINES_BURST))
-  /** Refusals without a line since the last line. */
-  #unlogged = 0
+  readonly #refusals: RefusalLog
 
   constructor(parts: AcceptParts) {
     this.#parts = parts
     this.#checks = new UpgradeChecks(parts)
+    this.#refusals = new RefusalLog(parts.log)
   }
 
   /**
@@ -110,9 +104,9 @@ export class Acceptor {
       }
       const key = req.getHeader('sec-websocket-key')
       if (verdict.kind === 'close') {
-        traced?.end(verdict.refusal.code)
+        this.#refused(door, address, verdict.refusal, traced)
         const complete = () => upgradeCorked(res, key, offeredProtocol(protocol), '', context)
-        return this.#closeAtOnce(door, address, verdict.refusal, verdict.close, complete)
+        return this.#closeAtOnce(door, address, verdict.close, complete)
       }
       const extensions = door.compressed ? listHeader(req, 'sec-websocket-extensions') : ''
       const { admission, credentials } = verdict
@@ -145,7 +139,7 @@ export class Acceptor {
   unknown(res: HttpResponse, req: HttpRequest, refusal: Refusal): void {
     const { ip } = this.#parts.addresses.of(res, req, performance.now())
     this.#parts.metrics.connections.inc({ door: NO_DOOR.name, result: refusal.code })
-    this.#logRefusal(NO_DOOR, ip, refusal, undefined, req.getUrl().slice(0, 100))
+    this.#refusals.write(NO_DOOR, ip, refusal, undefined, req.getUrl().slice(0, 100))
     respond(res, refusal)
   }
 
@@ -221,7 +215,8 @@ export class Acceptor {
     this.#finish(attempt, 'accepted')
     const ws = upgradeCorked(res, key, credentials.protocol, attempt.extensions, context) as Socket | undefined
     if (ws === undefined) {
-      this.#release(attempt)
+      this.#parts.limits.give(attempt.address)
+      this.#parts.bindings.leaveAll(connection!)
       return this.#fault(new Error('uWebSockets.js closed a socket during its upgrade'))
     }
     connection!.open(ws, clockMs())
@@ -230,29 +225,30 @@ export class Acceptor {
   }
 
   /**
-   * Ends an attempt once. Without a socket it gives back its place in the limits and its topic
-   * memberships.
+   * Ends an attempt once. Without a socket it leaves its topics. It gives back its place in the
+   * limits, unless a socket keeps it.
    */
-  #finish(attempt: Attempt, result: string): void {
+  #finish(attempt: Attempt, result: string, keepsPlace = result === 'accepted'): void {
     if (attempt.over) return
     attempt.over = true
     this.#pending.delete(attempt)
     this.#parts.metrics.connections.inc({ door: attempt.door.name, result })
     attempt.traced?.end(result, attempt.admission.subject)
-    if (result !== 'accepted') this.#release(attempt)
-  }
-
-  #release(attempt: Attempt): void {
-    this.#parts.limits.give(attempt.address)
-    if (attempt.connection) this.#parts.bindings.leaveAll(attempt.connection)
+    if (result !== 'accepted' && attempt.connection) this.#parts.bindings.leaveAll(attempt.connection)
+    if (!keepsPlace) this.#parts.limits.give(attempt.address)
   }
 
   #refuse(attempt: Attempt, refusal: Refusal, why?: string): void {
     if (attempt.over) return
-    this.#finish(attempt, refusal.code)
-    this.#parts.limits.refused(attempt.address, refusal, performance.now())
-    this.#logRefusal(attempt.door, attempt.address, refusal, why, attempt.admission.subject)
-    respond(attempt.res, refusal)
+    const { door, address, res, key, credentials, context } = attempt
+    const now = performance.now()
+    const wanted = door.refusalAsClose?.(refusal)
+    const close = wanted !== undefined && this.#parts.limits.takeRefused(now) ? wanted : undefined
+    this.#finish(attempt, refusal.code, close !== undefined)
+    this.#parts.limits.refused(address, refusal, now)
+    this.#refusals.write(door, address, refusal, why, attempt.admission.subject)
+    if (close === undefined) return respond(res, refusal)
+    this.#closeAtOnce(door, address, close, () => upgradeCorked(res, key, credentials.protocol, '', context))
   }
 
   /** Counts and logs a refusal without an attempt. */
@@ -261,36 +257,17 @@ export class Acceptor {
     metrics.connections.inc({ door: door.name, result: refusal.code })
     if (refusal.code === 'connect-rate') metrics.rateLimited.connect++
     traced?.end(refusal.code)
-    this.#logRefusal(door, address, refusal)
+    this.#refusals.write(door, address, refusal)
   }
 
   /**
    * Completes the upgrade only to close the socket, which keeps its place in the limits until it is
    * gone and joins no topic.
    */
-  #closeAtOnce(door: Door, address: string, refusal: Refusal, close: Close, upgrade: () => unknown): void {
-    this.#parts.metrics.connections.inc({ door: door.name, result: refusal.code })
-    this.#logRefusal(door, address, refusal)
+  #closeAtOnce(door: Door, address: string, close: Close, upgrade: () => unknown): void {
     const ws = upgrade() as Socket | undefined
     if (ws === undefined) return this.#parts.limits.give(address)
     new Connection(door, '', address, clockMs()).refuse(ws, close)
-  }
-
-  /** Logs a refusal, or counts it for the next line: a flood of refusals must not flood the log. */
-  #logRefusal(
-    door: Pick<Door, 'name' | 'subjectName'>,
-    remote: string,
-    refusal: Refusal,
-    why?: string,
-    subject?: string,
-  ): void {
-    const { log } = this.#parts
-    if (!log.isLevelEnabled('info')) return
-    if (!this.#lines.take(refusal.code, performance.now())) return void this.#unlogged++
-    const conn = { door: door.name, [door.subjectName]: subject, remote }
-    const skipped = this.#unlogged === 0 ? undefined : this.#unlogged
-    this.#unlogged = 0
-    log.info({ event: 'refused', conn, code: refusal.code, why, skipped }, 'connection refused')
   }
 
   #fault(error: unknown): void {

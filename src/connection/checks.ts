@@ -61,7 +61,11 @@ export class UpgradeChecks {
     const checked = this.#checkRequest(door, req, lines.unclear) ?? this.#admit(door, req, lines.protocol)
     if (checked.kind === 'proceed') {
       const full = limits.take(client, now, needsCredentials(checked.admission))
-      return full ? refuse(full) : checked
+      if (full === undefined) return checked
+      const close = door.refusalAsClose?.(full)
+      if (close === undefined || !limits.takeRefused(now)) return refuse(full)
+      limits.takeBeyond(client.ip)
+      return { kind: 'close', refusal: full, close }
     }
     limits.refused(client.ip, checked.refusal, now)
     const close = door.refusalAsClose?.(checked.refusal)

@@ -120,16 +120,25 @@ export class ConnectLimits {
     const { maxConnections, maxConnectionsPerIp, connectRate } = this.#options
     if (this.#count >= maxConnections) return this.#exceeded.maxConnections
     if (!trusted && this.#count >= maxConnections - this.#reserved) return this.#exceeded.reservedConnections
-    const network = networkOf(ip)
-    const places = this.#places.get(network) ?? { ip, count: 0 }
-    if (maxConnectionsPerIp > 0 && places.count >= maxConnectionsPerIp) return this.#exceeded.maxConnectionsPerIp
+    const open = maxConnectionsPerIp > 0 ? (this.#places.get(networkOf(ip))?.count ?? 0) : 0
+    if (maxConnectionsPerIp > 0 && open >= maxConnectionsPerIp) return this.#exceeded.maxConnectionsPerIp
     const fullAt = connectRate > 0 ? admit(this.#fullAt, now, 1000 / connectRate, connectRate) : now
     if (fullAt === undefined) return this.#exceeded.connectRate
     this.#fullAt = fullAt
+    this.takeBeyond(ip)
+    return undefined
+  }
+
+  /**
+   * Takes a place whatever the limits say, for a socket that is open only to be closed. The caller
+   * has asked `takeRefused`.
+   */
+  takeBeyond(ip: string): void {
+    const network = networkOf(ip)
+    const places = this.#places.get(network) ?? { ip, count: 0 }
     places.count++
     this.#count++
     this.#places.set(network, places)
-    return undefined
   }
 
   /**

@@ -5,6 +5,14 @@ import type { ErrorCode } from './live/types.gen.ts'
  * docs/reference/codes.md explains each; a test compares the two.
  */
 
+type RefusalClose = 1011 | 4400 | 4401 | 4403 | 4404 | 4429 | 4503
+
+/**
+ * What a refused client does: it gives up, asks its backend for a token once, or waits and comes
+ * back.
+ */
+type RefusedClient = 'final' | 'new-token' | 'wait'
+
 /**
  * A refusal of an upgrade or of an HTTP call, as an HTTP response. `retryAfter` adds a
  * `Retry-After` header.
@@ -18,16 +26,35 @@ export interface Refusal {
   /** The field of the request that is wrong; only in a `bad-request`. */
   readonly field?: string | undefined
   readonly retryAfter?: boolean
+  /** The close code that stands for it where a client is accepted only to be closed. */
+  readonly close: RefusalClose
+  readonly client: RefusedClient
   /** Headers of this refusal. RFC 9110 requires one for 401, 405 and 426. */
   readonly headers?: Readonly<Record<string, string>>
 }
 
-const define = <T extends Record<string, Omit<Refusal, 'kind' | 'code'>>>(table: T) =>
-  Object.freeze(
-    Object.fromEntries(
-      Object.entries(table).map(([code, refusal]) => [code, Object.freeze({ kind: 'refusal', code, ...refusal })]),
-    ),
-  ) as { readonly [K in keyof T]: Refusal }
+/** Close code and client for an HTTP status. Any other status is a bug of the client. */
+const CLOSES: Readonly<Record<string, readonly [RefusalClose, RefusedClient]>> = {
+  401: [4401, 'new-token'],
+  403: [4403, 'final'],
+  404: [4404, 'final'],
+  429: [4429, 'wait'],
+  500: [1011, 'wait'],
+  503: [4503, 'wait'],
+  504: [4503, 'wait'],
+}
+
+type Row = Omit<Refusal, 'kind' | 'code' | 'close' | 'client'> & Partial<Pick<Refusal, 'close' | 'client'>>
+
+function refusalOf(code: string, row: Row): Refusal {
+  const [close, client] = CLOSES[row.status.slice(0, 3)] ?? ([4400, 'final'] as const)
+  return Object.freeze({ kind: 'refusal', code, close, client, ...row })
+}
+
+const define = <T extends Record<string, Row>>(table: T) =>
+  Object.freeze(Object.fromEntries(Object.entries(table).map(([code, row]) => [code, refusalOf(code, row)]))) as {
+    readonly [K in keyof T]: Refusal
+  }
 
 export const refusals = define({
   'malformed-id': {
@@ -58,7 +85,13 @@ export const refusals = define({
     retryAfter: true,
   },
   'admin-disabled': { status: '403 Forbidden', message: 'Admin calls are disabled: ADMIN_TOKEN is not set.' },
-  'token-rejected': { status: '403 Forbidden', message: 'The token is wrong, used or expired.' },
+  'token-rejected': {
+    status: '403 Forbidden',
+    message: 'The token is wrong, used or expired.',
+    // Another token may be right, so its client does as after a 401.
+    close: 4401,
+    client: 'new-token',
+  },
   'origin-not-allowed': { status: '403 Forbidden', message: 'This origin is not allowed to connect.' },
   forbidden: {
     status: '403 Forbidden',
@@ -89,6 +122,28 @@ export const refusals = define({
   draining: { status: '503 Service Unavailable', message: 'This instance is shutting down.', retryAfter: true },
   'redis-timeout': { status: '504 Gateway Timeout', message: 'Redis did not answer in time.' },
 })
+
+/**
+ * Refusals that stay plain HTTP: the request cannot be completed, or a socket more is what this
+ * instance must not have.
+ */
+const ALWAYS_HTTP: ReadonlySet<string> = new Set(
+  'malformed-request unsupported-version upgrade-required method-not-allowed connect-rate at-capacity draining'.split(
+    ' ',
+  ),
+)
+/** A client that waits does so for this time to four times this time, at random. */
+const RETRY_MS = 1000
+
+/**
+ * The close of a client that is accepted only so that it can read why it is refused. Its reason is
+ * the code, and ` retry=<ms>` where waiting helps. Undefined: the refusal is plain HTTP.
+ */
+export function closeFor({ code, close, client }: Refusal): Close | undefined {
+  if (ALWAYS_HTTP.has(code)) return undefined
+  const retry = client === 'wait' ? ` retry=${Math.round(RETRY_MS * (1 + 3 * Math.random()))}` : ''
+  return { code: close, reason: code + retry, reconnect: client === 'wait' }
+}
 
 /** How an upgrade can end: label `result` of `connections_total`. */
 export const upgradeResults: readonly string[] = ['accepted', 'aborted', ...Object.keys(refusals)]
@@ -128,7 +183,11 @@ export const idleClose: Required<Close> = Object.freeze({
 
 /** Codes of RFC 6455 with which a client or its library may close, beside those that we send. */
 const CLIENT_CLOSE_CODES = [1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1011]
-const LABELLED_CODES = new Set([...CLIENT_CLOSE_CODES, ...Object.values(closes).map(({ code }) => code)])
+const LABELLED_CODES = new Set([
+  ...CLIENT_CLOSE_CODES,
+  ...Object.values(closes).map(({ code }) => code),
+  ...Object.values(refusals).map(({ close }) => close),
+])
 
 /**
  * Label `code` of `disconnections_total`. A code that a client made up is `other`, so that the

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { closeLabel, closes, frameErrors, idleClose, liveErrors, refusals } from '../../src/contract/codes.ts'
+import { closeFor, closeLabel, closes, frameErrors, idleClose, liveErrors, refusals } from '../../src/contract/codes.ts'
 import { RedisUnavailable } from '../../src/platform/unavailable.ts'
 import { PAGES, page, section, tableRows } from '../support/pages.ts'
 
@@ -10,9 +10,10 @@ const table = (heading: string): string[][] => tableRows(section(PAGE, heading))
 const retryAfter = (cells: string[]) => cells.join(' ').includes('(Retry-After)')
 
 describe('the codes and their page', () => {
-  it('have the same refusals with the same status', () => {
-    const documented = table('Refusals before the upgrade').map(([code, status]) => [code, Number(status)])
-    const real = Object.values(refusals).map(({ code, status }) => [code, Number(status.slice(0, 3))])
+  it('have the same refusals with the same status and close code', () => {
+    const rows = table('Refusals before the upgrade')
+    const documented = rows.map(([code, status, close]) => [code, Number(status), Number(close)])
+    const real = Object.values(refusals).map(({ code, status, close }) => [code, Number(status.slice(0, 3)), close])
     assert.deepEqual(documented.sort(), real.sort())
   })
 
@@ -35,7 +36,11 @@ describe('the codes and their page', () => {
 
   it('have the same close codes', () => {
     const documented = table('Close codes').map(([code]) => Number(code))
-    assert.deepEqual(documented.sort(), [...new Set(Object.values(closes).map(({ code }) => code))].sort())
+    const real = [
+      ...Object.values(closes).map(({ code }) => code),
+      ...Object.values(refusals).map(({ close }) => close),
+    ]
+    assert.deepEqual(documented.sort(), [...new Set(real)].sort())
   })
 
   it('have the same error codes', () => {
@@ -57,7 +62,8 @@ describe('the codes and their page', () => {
     for (const [, code] of text.matchAll(/(?:closed? with|close) (\d{4})/g)) {
       if (code === '1006') continue
       assert.ok(
-        Object.values(closes).some((each) => each.code === Number(code)),
+        Object.values(closes).some((each) => each.code === Number(code)) ||
+          Object.values(refusals).some((each) => each.close === Number(code)),
         `close ${code}`,
       )
     }
@@ -108,6 +114,37 @@ describe('the codes', () => {
         all.some(({ notice }) => notice === reason),
         reason,
       )
+  })
+
+  it('stand for each refusal with a close code and what its client does', () => {
+    const expected: Record<string, [number, string]> = {
+      401: [4401, 'new-token'],
+      403: [4403, 'final'],
+      404: [4404, 'final'],
+      429: [4429, 'wait'],
+      500: [1011, 'wait'],
+      503: [4503, 'wait'],
+      504: [4503, 'wait'],
+    }
+    for (const refusal of Object.values(refusals)) {
+      const { code, status, close, client } = refusal
+      const rule = code === 'token-rejected' ? [4401, 'new-token'] : (expected[status.slice(0, 3)] ?? [4400, 'final'])
+      assert.deepEqual([close, client], rule, code)
+      const made = closeFor(refusal)
+      if (made === undefined) continue
+      assert.match(made.reason, new RegExp(client === 'wait' ? `^${code} retry=[1-4]\\d{3}$` : `^${code}$`))
+      assert.deepEqual([made.code, made.reconnect], [close, client === 'wait'])
+    }
+    const http = Object.values(refusals).filter((each) => closeFor(each) === undefined)
+    assert.deepEqual(http.map(({ code }) => code).sort(), [
+      'at-capacity',
+      'connect-rate',
+      'draining',
+      'malformed-request',
+      'method-not-allowed',
+      'unsupported-version',
+      'upgrade-required',
+    ])
   })
 
   it('are frozen', () => {

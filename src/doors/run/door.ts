@@ -2,7 +2,7 @@ import type { Config } from '../../config/table.ts'
 import type { Connection } from '../../connection/connection.ts'
 import type { Admission, Door } from '../../connection/door.ts'
 import type { Heartbeat } from '../../connection/times.ts'
-import { type Refusal, refusals } from '../../contract/codes.ts'
+import { type Close, closeFor, type Refusal, refusals } from '../../contract/codes.ts'
 import { isOwnSegment, isRunId, runAuth, runEvents } from '../../contract/names.ts'
 import { notFoundAt } from '../../http/hints.ts'
 import { PathPattern } from '../../http/path.ts'
@@ -16,6 +16,7 @@ interface RunOptions
     | 'maxMessageBytes'
     | 'jsonMaxDepth'
     | 'runAuth'
+    | 'runRefuse'
     | 'runKeyPrefix'
     | 'runPath'
     | 'runPingIntervalMs'
@@ -86,6 +87,10 @@ export class RunDoor implements Door {
       topics: [[events]],
       topicsRequired: true,
     }
+  }
+
+  refusalAsClose(refusal: Refusal): Close | undefined {
+    return this.#parts.options.runRefuse === 'close' ? closeFor(refusal) : undefined
   }
 
   /**

@@ -4,7 +4,15 @@ import type { Batch, Source, Topic } from '../../connection/bind.ts'
 import type { BackpressureLevel, Connection } from '../../connection/connection.ts'
 import type { Admission, Door } from '../../connection/door.ts'
 import { clockMs, type IdleTimeout } from '../../connection/times.ts'
-import { type Close, closes, type FrameErrorCode, frameErrors, type Refusal, refusals } from '../../contract/codes.ts'
+import {
+  type Close,
+  closeFor,
+  closes,
+  type FrameErrorCode,
+  frameErrors,
+  type Refusal,
+  refusals,
+} from '../../contract/codes.ts'
 import { isId, isOwnSegment, sessionAuth, sessionDown, sessionUp } from '../../contract/names.ts'
 import type { LossReason } from '../../contract/reasons.ts'
 
@@ -36,6 +44,7 @@ type SessionOptions = Pick<
   | 'jsonMaxDepth'
   | 'sessionUpstream'
   | 'sessionBinary'
+  | 'sessionRefuse'
   | 'sessionRate'
   | 'sessionRateBurst'
   | 'sessionByteRateBytes'
@@ -129,6 +138,10 @@ export class SessionDoor implements Door, Source {
       topicsRequired: true,
       doorState: new SessionState(agentId),
     }
+  }
+
+  refusalAsClose(refusal: Refusal): Close | undefined {
+    return this.#parts.options.sessionRefuse === 'close' ? closeFor(refusal) : undefined
   }
 
   /**

@@ -646,6 +646,7 @@ describe('a run socket whose checklist changes during its upgrade', () => {
     const watches = { frame: () => frame, render: () => undefined } as unknown as RunWatches
     const options = {
       runAuth: 'none',
+      runRefuse: 'http',
       runKeyPrefix: '',
       runPath: '/',
       database: 0,
