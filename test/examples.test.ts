@@ -169,13 +169,26 @@ describe('the examples', () => {
     const [check] = await loadChecks([pathToFileURL(join(FOLDER, 'checks/'))])
     assert.equal(check?.name, 'billing')
     const checklist = await loadChecklist(join(FOLDER, 'checklist.mjs'))
-    const fields = new Map([
-      ['ordered_at', '5'],
-      ['shipped_at', '7'],
-      ['paid', 'false'],
-    ])
-    const steps = Object.entries(checklist).map(([key, rule]) => [key, rule(fields)])
-    assert.deepEqual(Object.fromEntries(steps), { ordered: true, paid: false, shipped: true })
+    const stepsOf = (fields: Record<string, string>) =>
+      Object.entries(checklist).flatMap(([key, rule]) => (rule(new Map(Object.entries(fields))) ? [key] : []))
+    const done = { built_at: '1', tested_at: '2', approved: 'true', deployed_at: '3' }
+    assert.deepEqual(stepsOf(done), ['built', 'tested', 'approved', 'deployed'])
+    assert.deepEqual(stepsOf({ ...done, built_at: '9' }), ['built', 'approved', 'deployed'])
+    assert.deepEqual(stepsOf({ ...done, approved: 'false' }), ['built', 'tested'])
+    assert.deepEqual(stepsOf({}), [])
+  })
+
+  it('the guide of runs shows the frame that its commands bring', async (t) => {
+    const guide = page('docs/guide/runs.md')
+    const [, fields] = / HSET deploy-42 (.*)$/m.exec(guide)!
+    const [, frame] = /^ {4}(\{"type":"preflight".*)$/m.exec(guide)!
+    const { ws } = await serve({ REDIS_URL: gateway.redis.url, RUN_CHECKLIST_MODULE: 'examples/checklist.mjs' })
+    atEnd(t, killCommands)
+    const client = await eventually(() => connect(`${ws}/deploy-42`).catch(() => undefined), 'the gateway to be ready')
+    await client.find({ type: 'preflight' })
+    await gateway.agent.sendCommand(['HSET', 'deploy-42', ...fields!.split(' ')])
+    await eventually(() => client.frames.includes(frame!), frame!)
+    await client.close()
   })
 })
 

@@ -2,6 +2,7 @@
 import { writeFile } from 'node:fs/promises'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { settingsPage } from '../src/config/describe.ts'
+import { checklistPage } from './checklist.ts'
 import { generateValidation, validationFile } from './config/generate.ts'
 import { files, generate } from './contract/generate.ts'
 
@@ -14,6 +15,7 @@ export async function generatedFiles(): Promise<readonly { readonly file: URL; r
     { file: files.asyncApi, text: contract.asyncApi },
     { file: validationFile, text: generateValidation() },
     { file: new URL('../../docs/reference/settings.md', import.meta.url), text: settingsPage() },
+    { file: new URL('../../docs/reference/checklist.md', import.meta.url), text: checklistPage() },
   ]
 }
 

@@ -1,7 +1,7 @@
 /**
  * Decides which steps of a run are done, by pure rules over the fields of its Redis hash. The table
  * at the end reads like the description of the checklist. The functions before it are the words of
- * that table.
+ * that table; each also says what it means, for the page that is made from them.
  */
 
 /** The fields of a run's hash, as text. */
@@ -13,8 +13,14 @@ type Rule = (fields: Fields) => boolean
 /** The keys of a checklist and their rules. */
 export type Checklist = Readonly<Record<string, Rule>>
 
-/** Reads a stamp, or returns undefined when the hash has none. */
-type Stamp = (fields: Fields) => bigint | undefined
+/** A rule that says in words when it is true. */
+type WordedRule = Rule & { readonly means: string }
+
+/** Reads a stamp, or returns undefined when the hash has none. `means` says which. */
+type Stamp = ((fields: Fields) => bigint | undefined) & { readonly means: string }
+
+const worded = <F extends (fields: Fields) => unknown>(means: string, read: F): F & { readonly means: string } =>
+  Object.assign(read, { means })
 
 const MIN_STAMP = -(2n ** 63n)
 const MAX_STAMP = 2n ** 63n - 1n
@@ -34,59 +40,46 @@ export function parseStamp(text: string | undefined): bigint | undefined {
 const field = (name: string) => `timestamps:${name}`
 const textOf = (fields: Fields, name: string): string => fields.get(field(name)) ?? ''
 
-const ts =
-  (name: string): Stamp =>
-  (fields) =>
-    parseStamp(fields.get(field(name)))
+const ts = (name: string): Stamp => worded(`\`${field(name)}\``, (fields) => parseStamp(fields.get(field(name))))
 
 /** The greatest of these stamps, or undefined when the hash has none of them. */
-const newest =
-  (...names: readonly string[]): Stamp =>
-  (fields) =>
-    greatest(names.map((name) => parseStamp(fields.get(field(name)))))
+const newest = (...names: readonly string[]): Stamp =>
+  worded(`the newest of ${listOf(names)}`, (fields) =>
+    greatest(names.map((name) => parseStamp(fields.get(field(name))))),
+  )
+const listOf = (names: readonly string[]): string => names.map((name) => `\`${field(name)}\``).join(', ')
 
 /** Whether `left` and all `others` are stamps and `left` is strictly greater than each of them. */
-const newer =
-  (left: string | Stamp, ...others: readonly (string | Stamp)[]): Rule =>
-  (fields) => {
+const newer = (left: string | Stamp, ...others: readonly (string | Stamp)[]): WordedRule => {
+  const means = `${stamp(left).means} is later than ${others.map((other) => stamp(other).means).join(' and than ')}`
+  return worded(means, (fields) => {
     const value = stamp(left)(fields)
     return value !== undefined && others.every((other) => isOlder(stamp(other)(fields), value))
-  }
+  })
+}
 
 const stamp = (source: string | Stamp): Stamp => (typeof source === 'string' ? ts(source) : source)
 const isOlder = (value: bigint | undefined, than: bigint): boolean => value !== undefined && value < than
 
-const exists =
-  (name: string): Rule =>
-  (fields) =>
-    fields.has(field(name))
+const exists = (name: string): WordedRule =>
+  worded(`\`${field(name)}\` exists, whatever is in it`, (fields) => fields.has(field(name)))
 
-const notEmpty =
-  (name: string): Rule =>
-  (fields) =>
-    textOf(fields, name) !== ''
+const notEmpty = (name: string): WordedRule =>
+  worded(`\`${field(name)}\` is not empty`, (fields) => textOf(fields, name) !== '')
 
-const isTrue =
-  (name: string): Rule =>
-  (fields) =>
-    fields.get(name) === 'true'
+const isTrue = (name: string): WordedRule => worded(`\`${name}\` is \`true\``, (fields) => fields.get(name) === 'true')
 
-const all =
-  (...rules: readonly Rule[]): Rule =>
-  (fields) =>
-    rules.every((rule) => rule(fields))
+const all = (...rules: readonly WordedRule[]): WordedRule =>
+  worded(rules.map(({ means }) => means).join('; and '), (fields) => rules.every((rule) => rule(fields)))
 
-const any =
-  (...rules: readonly Rule[]): Rule =>
-  (fields) =>
-    rules.some((rule) => rule(fields))
+const any = (...rules: readonly WordedRule[]): WordedRule =>
+  worded(rules.map(({ means }) => means).join(', or '), (fields) => rules.some((rule) => rule(fields)))
 
-const when =
-  (condition: Rule, then: Rule, otherwise: Rule): Rule =>
-  (fields) =>
-    condition(fields) ? then(fields) : otherwise(fields)
-
-const always: Rule = () => true
+const when = (condition: WordedRule, then: WordedRule, otherwise?: WordedRule): WordedRule =>
+  worded(
+    `when ${condition.means}: ${then.means}${otherwise === undefined ? '' : `; otherwise ${otherwise.means}`}`,
+    (fields) => (condition(fields) ? then(fields) : (otherwise?.(fields) ?? true)),
+  )
 
 function greatest(values: readonly (bigint | undefined)[]): bigint | undefined {
   let most: bigint | undefined
@@ -99,13 +92,13 @@ function greatest(values: readonly (bigint | undefined)[]): bigint | undefined {
  * field.
  */
 const weppText = (fields: Fields): string => textOf(fields, 'run_wepp_watershed') || textOf(fields, 'run_wepp')
-const wepp: Stamp = (fields) => parseStamp(weppText(fields))
-const anyWepp: Rule = (fields) => weppText(fields) !== ''
+const wepp: Stamp = worded('the WEPP stamp', (fields) => parseStamp(weppText(fields)))
+const anyWepp = worded('there is a WEPP stamp', (fields: Fields) => weppText(fields) !== '')
 
 const inputs = ['build_landuse', 'build_soils', 'build_climate'] as const
 const omniBase = newest('run_omni_scenarios', 'run_wepp_watershed', 'run_wepp')
 
-const SHARED_UPSTREAM = [
+export const SHARED_UPSTREAM = [
   'fetch_dem',
   'build_channels',
   'set_outlet',
@@ -116,11 +109,11 @@ const SHARED_UPSTREAM = [
   'build_climate',
 ] as const
 /** The upstream of the model M1, by soil policy. A policy that is not here makes the key false. */
-const M1_UPSTREAM: ReadonlyMap<string, readonly string[]> = new Map([
+export const M1_UPSTREAM: ReadonlyMap<string, readonly string[]> = new Map([
   ['', ['build_polaris', 'build_rusle']],
   ['statsgo_kffact_1995_cog2025_v1', []],
 ])
-const M3_UPSTREAM = ['build_landuse', 'build_rangeland_cover', 'build_soils'] as const
+export const M3_UPSTREAM = ['build_landuse', 'build_rangeland_cover', 'build_soils'] as const
 
 /** The upstream of the model that is chosen; undefined when it is not known. */
 function modelUpstream(fields: Fields): readonly string[] | undefined {
@@ -133,7 +126,7 @@ function modelUpstream(fields: Fields): readonly string[] | undefined {
  * Needs a known model, for M1 a known soil policy, and a completion stamp above zero. Each upstream
  * field that exists must be above zero and older.
  */
-const postfire: Rule = (fields) => {
+const postfire = worded('see below', (fields: Fields): boolean => {
   const ofModel = modelUpstream(fields)
   const done = ts('run_postfire_debris_flow')(fields)
   if (ofModel === undefined || done === undefined || done <= 0n) return false
@@ -142,10 +135,10 @@ const postfire: Rule = (fields) => {
     const value = ts(name)(fields)
     return value !== undefined && value > 0n && value < done
   })
-}
+})
 
 /** The checklist of a WEPP run. */
-export const weppChecklist: Checklist = {
+export const weppChecklist: Readonly<Record<string, WordedRule>> = {
   sbs_map: isTrue('attrs:has_sbs'),
   channels: exists('build_channels'),
   outlet: newer(newest('set_outlet', 'find_outlet'), 'build_channels'),
@@ -166,13 +159,16 @@ export const weppChecklist: Checklist = {
   watar: newer('run_watar', ...inputs, wepp),
   omni_scenarios: when(anyWepp, newer('run_omni_scenarios', wepp), notEmpty('run_omni_scenarios')),
   omni_contrasts: when(
-    (fields) => omniBase(fields) === undefined,
+    worded(
+      `${omniBase.means.slice('the newest of '.length)} have no stamp`,
+      (fields: Fields) => omniBase(fields) === undefined,
+    ),
     notEmpty('run_omni_contrasts'),
     newer('run_omni_contrasts', omniBase),
   ),
   run_path_ce: newer('run_path_ce', wepp),
   roads: newer('run_roads', wepp),
-  rusle: all(newer('build_rusle', 'build_climate'), when(anyWepp, newer('build_rusle', wepp), always)),
+  rusle: all(newer('build_rusle', 'build_climate'), when(anyWepp, newer('build_rusle', wepp))),
   dss_export: newer('dss_export', newest('run_watar', 'run_wepp_watershed', 'run_wepp')),
   ag_fields: newer(
     'run_ag_fields',
@@ -180,10 +176,7 @@ export const weppChecklist: Checklist = {
     'abstract_watershed',
     ...inputs,
   ),
-  geneva: all(
-    newer('run_geneva', ...inputs),
-    when(isTrue('attrs:has_sbs'), newer('run_geneva', 'init_sbs_map'), always),
-  ),
+  geneva: all(newer('run_geneva', ...inputs), when(isTrue('attrs:has_sbs'), newer('run_geneva', 'init_sbs_map'))),
   postfire_debris_flow: postfire,
 }
 

@@ -2,7 +2,14 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { parseStamp, renderRun, weppChecklist } from '../../../src/doors/run/checklist.ts'
+import {
+  M1_UPSTREAM,
+  M3_UPSTREAM,
+  parseStamp,
+  renderRun,
+  SHARED_UPSTREAM,
+  weppChecklist,
+} from '../../../src/doors/run/checklist.ts'
 import { assertProperty } from '../../support/property.ts'
 
 interface Example {
@@ -72,6 +79,51 @@ describe('the wepp checklist', () => {
   const hashes = fc
     .dictionary(fc.oneof(fc.constantFrom(...known), fc.string()), value)
     .map((hash) => Object.entries(hash))
+
+  it('says for each key which fields it reads, and names no other', () => {
+    const weppStamp = ['timestamps:run_wepp_watershed', 'timestamps:run_wepp']
+    const upstream = [...SHARED_UPSTREAM, ...M3_UPSTREAM, ...[...M1_UPSTREAM.values()].flat()]
+    const postfire = [
+      'timestamps:run_postfire_debris_flow',
+      'postfire_debris_flow:model',
+      'postfire_debris_flow:soil_policy',
+      ...upstream.map((name) => `timestamps:${name}`),
+    ]
+    const policyHash = { 'postfire_debris_flow:soil_policy': POLICY, 'timestamps:run_postfire_debris_flow': '9' }
+    const order = ['init_sbs_map', 'build_channels', 'set_outlet', 'find_outlet', 'abstract_watershed', 'build_landuse']
+    order.push('build_soils', 'build_climate', 'run_wepp', 'run_wepp_watershed', 'run_geneva')
+    const complete = {
+      'attrs:has_sbs': 'true',
+      ...Object.fromEntries(order.map((name, i) => [`timestamps:${name}`, `${i + 1}`])),
+    }
+    const models = [policyHash, { ...policyHash, 'postfire_debris_flow:model': 'M3' }]
+    const all: Record<string, string>[] = [...examples.map(({ hash }) => hash), ...models, complete]
+    for (const [key, rule] of Object.entries(weppChecklist)) {
+      const read = new Set<string>()
+      class Spy extends Map<string, string> {
+        override get(name: string) {
+          read.add(name)
+          return super.get(name)
+        }
+        override has(name: string) {
+          read.add(name)
+          return super.has(name)
+        }
+      }
+      for (const hash of all) {
+        // Each field once present and once absent, so that no rule ends before it reads all.
+        for (const missing of ['', ...Object.keys(hash)])
+          rule(new Spy(Object.entries(hash).filter(([name]) => name !== missing)))
+      }
+      const said = [...rule.means.matchAll(/`([a-z_]+:[a-z_]+)`/g)].map(([, name]) => name!)
+      const wanted = [
+        ...said,
+        ...(rule.means.includes('WEPP stamp') ? weppStamp : []),
+        ...(key === 'postfire_debris_flow' ? postfire : []),
+      ]
+      assert.deepEqual([...read].sort(), [...new Set(wanted)].sort(), `${key}: ${rule.means}`)
+    }
+  })
 
   it('renders every key in order for any hash, and never throws', () => {
     assertProperty(
