@@ -69,6 +69,8 @@ export function closeOf(code: number, reason: string, hintMs: number | undefined
 function adviceForClose(code: number, reason: string, url: URL): string {
   const [word = ''] = reason.split(' ')
   if (code === 4401) return hint(adviceFor('token-rejected', url))
+  if (code === 4403 && url.pathname !== '/live')
+    return hint('an operator has disconnected this client, or the gateway lost its right to the channel')
   if (code === 4403) return hint(adviceFor('origin-not-allowed', url))
   if (code === 1009) return hint('the limit of a frame is MAX_MESSAGE_SIZE of the gateway')
   if (code === 4408) return hint('the gateway heard no answer to its pings')

@@ -17,6 +17,10 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     `wsproxy publish --topic system '{"load":0.7}'`,
     'wsproxy publish --run run-1 timestamps:build_channels=1700000000',
   ],
+  disconnect: [
+    'wsproxy disconnect --session s1',
+    'ADMIN_TOKEN=... wsproxy disconnect --address 192.0.2.7 --gateway http://10.0.0.5:9100',
+  ],
   token: ['wsproxy token create s1 --ttl 5m'],
   'token create': ['wsproxy token create s1', 'wsproxy token create s1 --ttl 5m'],
   redis: ['wsproxy redis acl'],

@@ -62,6 +62,15 @@ program
   .option('--run', 'the first word is a run', false)
   .action(async (words, options) => (await import('./publish.ts')).publish(words, options))
 
+program
+  .command('disconnect')
+  .description('close the sockets of a session, a run or an address on every instance, and print how many')
+  .option('--session <id>', 'the clients of this session')
+  .option('--run <id>', 'the clients of this run')
+  .option('--address <ip>', 'the clients of this IP address, or of a network such as 2001:db8::/64')
+  .option('--gateway <url>', 'where a gateway takes admin calls; default: the gateway of this machine')
+  .action(async (options) => (await import('./disconnect.ts')).disconnect(options))
+
 const token = program.command('token').description('tokens that admit clients to sessions')
 token
   .command('create')

@@ -33,7 +33,7 @@ export async function askRunning(config: Config): Promise<RunningGateway> {
   const at = operatorAddress(config)
   const headers = config.adminToken === undefined ? {} : { Authorization: `Bearer ${config.adminToken}` }
   const signal = AbortSignal.timeout(PATIENCE_MS)
-  const { status, body } = await askOwn(`${at}/api/admin/config`, signal, headers).catch((error: Error) => {
+  const { status, body } = await askOwn(`${at}/api/admin/config`, signal, { headers }).catch((error: Error) => {
     throw new CommandFailed(`no gateway answers at ${at} (${reasonOf(error)}); set LISTEN_ADDR to its address`)
   })
   if (status === 401 || status === 403)

@@ -2,6 +2,7 @@ import { type Close, type Refusal, refusals } from '../contract/codes.ts'
 import type { ClientAddresses } from '../http/client-address.ts'
 import { respond, respondLater } from '../http/refuse.ts'
 import { hasProxyHeader, listHeader, readLines } from '../http/request.ts'
+import type { Selectable } from '../http/selection.ts'
 import { asError, reasonOf } from '../platform/reason.ts'
 import { RedisForbids, RedisUnavailable } from '../platform/unavailable.ts'
 import { type HttpRequest, type HttpResponse, upgradeCorked, type us_socket_context_t } from '../platform/uws.ts'
@@ -44,6 +45,9 @@ export interface AcceptParts {
   /** Called when the upgrade is complete. */
   readonly opened: (connection: Connection) => void
 }
+
+/** Refuses an upgrade that is under way when an operator disconnects its client. */
+const DISMISSED: Refusal = { ...refusals.forbidden, message: 'An operator has disconnected this client.' }
 
 /** An upgrade that waits for Redis. */
 interface Attempt {
@@ -155,6 +159,18 @@ export class Acceptor {
   /** Refuses every attempt that is under way, when a drain begins. */
   refusePending(): void {
     for (const attempt of [...this.#pending]) this.#refuse(attempt, refusals.draining)
+  }
+
+  /**
+   * Refuses the attempts under way that an operator has selected: their tokens may be spent already.
+   * Returns their number.
+   */
+  dismiss(isSelected: (client: Selectable) => boolean): number {
+    const chosen = [...this.#pending].filter(({ door, address, admission: { subject } }) =>
+      isSelected({ door, address, subject }),
+    )
+    for (const attempt of chosen) this.#refuse(attempt, DISMISSED)
+    return chosen.length
   }
 
   async #handshake(attempt: Attempt): Promise<void> {

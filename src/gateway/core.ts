@@ -3,7 +3,7 @@ import { redisAddressOf } from '../config/redis-address.ts'
 import type { Config } from '../config/table.ts'
 import { Acceptor } from '../connection/accept.ts'
 import { Bindings } from '../connection/bind.ts'
-import type { Connection } from '../connection/connection.ts'
+import { type Connection, Phase } from '../connection/connection.ts'
 import { Delivery } from '../connection/deliver.ts'
 import { Closer } from '../connection/end.ts'
 import { Keepalive } from '../connection/keepalive.ts'
@@ -16,6 +16,7 @@ import { UnsentBytes } from '../connection/unsent.ts'
 import { closes } from '../contract/codes.ts'
 import { privateSession, runEvents, sessionDown } from '../contract/names.ts'
 import { ClientAddresses, type ClientOf } from '../http/client-address.ts'
+import type { Selectable } from '../http/selection.ts'
 import { availableMemory } from '../platform/memory.ts'
 import { RedisClient } from '../redis/client.ts'
 import type { Logger } from '../telemetry/log.ts'
@@ -125,6 +126,20 @@ export class Core {
   /** Stops the sweep: no socket is timed out any more. */
   stop(): void {
     clearInterval(this.#sweeping)
+  }
+
+  /**
+   * Closes every open socket that `isSelected` names with 4403, and refuses such upgrades that are
+   * under way. Returns the number of both.
+   */
+  disconnect(isSelected: (client: Selectable) => boolean): number {
+    let closed = this.acceptor.dismiss(isSelected)
+    for (const connection of this.sockets) {
+      if (connection.phase !== Phase.open || !isSelected(connection)) continue
+      this.closer.end(connection, closes.forbidden)
+      closed++
+    }
+    return closed
   }
 
   /** Whether the timer that looks at all sockets runs, measured by its last run. */

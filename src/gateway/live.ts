@@ -16,6 +16,7 @@ import { aliasPage } from '../telemetry/aliases.ts'
 import { FrameTypes } from '../telemetry/frame-types.ts'
 import { instance } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import { disconnectCall, disconnects } from './disconnects.ts'
 import type { DoorParts } from './doors.ts'
 
 export interface LiveWiring extends DoorParts {
@@ -29,18 +30,21 @@ export interface LiveWiring extends DoorParts {
 }
 
 /** The live door, its HTTP endpoints, and `stop` for its timers. */
-export function liveDoor({ config, core, metrics, log, draining, sessionsByAgent, health, isOperator }: LiveWiring) {
+export function liveDoor(wiring: LiveWiring) {
+  const { config, core, metrics, log, draining, sessionsByAgent, health, isOperator } = wiring
   const { redis, bindings, delivery, closer } = core
   if (config.metricsAliases.includes('processor')) metrics.live.types = new FrameTypes()
   const topics = new LiveTopics(config.liveTopics, config.liveMaxSubscriptions)
   const sockets = () => [...core.sockets].filter(({ door: { name } }) => name === LiveDoor.NAME)
   const unusable = unusableMessages(metrics, log)
+  const disconnectAll = disconnects(wiring)
   const executor = new CommandExecutor({
     bindings,
     live: metrics.live,
     sockets,
     fanOut: (topic, frame) => delivery.fanOut(topic, frame),
     end: (connection, close) => closer.end(connection, close),
+    disconnectAll,
   })
   const signature = new BusSignature(busKeys(config), instance)
   const bus = new LiveBus({
@@ -49,6 +53,7 @@ export function liveDoor({ config, core, metrics, log, draining, sessionsByAgent
     bindings,
     ready: () => redis.readyFor(liveBus()),
     publish: (channel, message) => redis.publish(channel, message),
+    countsAll: config.redisClusterNodes.length === 0,
     execute: (command) => executor.execute(command),
     unusable: (why) => unusable(`bus (${why})`),
   })
@@ -85,6 +90,13 @@ export function liveDoor({ config, core, metrics, log, draining, sessionsByAgent
     }),
     metrics: config.metricsEnabled ? livePages(config, metrics) : undefined,
   })
+  announce(signature, wiring)
+  const disconnect = disconnectCall(disconnectAll, wiring, signature.enabled ? bus : undefined)
+  return { door, routes: [...routes, disconnect], stop: () => coordination.stop() }
+}
+
+/** Logs what the settings leave open. */
+function announce(signature: BusSignature, { config, log }: LiveWiring): void {
   if (!signature.enabled)
     log.info(
       { event: 'bus-off' },
@@ -92,7 +104,6 @@ export function liveDoor({ config, core, metrics, log, draining, sessionsByAgent
     )
   if (config.wsAuthToken !== undefined && !config.wsAuthRequired)
     log.warn({ event: 'live-door-open' }, 'WS_AUTH_TOKEN is set but not enforced: set WS_AUTH_REQUIRED=true')
-  return { door, routes, stop: () => coordination.stop() }
 }
 
 /** The page of the live door, with the series of the older dashboard where they are on. */

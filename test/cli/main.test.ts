@@ -9,6 +9,7 @@ const COMMANDS = [
   ['doctor'],
   ['connect'],
   ['publish'],
+  ['disconnect'],
   ['token'],
   ['token', 'create'],
   ['config'],

@@ -16,6 +16,8 @@ import { eventually, within } from '../support/wait.ts'
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
 
+const ADMIN_TOKEN = 'admin-token-of-the-runbook'
+
 const missing = ['sh', 'curl', 'redis-cli'].filter((name) => spawnSync(name, ['-c', 'exit 0', '--version']).error)
 if (withoutRealRedis) missing.push('redis-server')
 describe('the commands of the pages of operations', {
@@ -33,7 +35,10 @@ describe('the commands of the pages of operations', {
 
   before(async () => {
     redis = await redisFor(suite)
-    gateway = bareGatewayFor(suite, redis.url, { ADMIN_PORT: String(await freePort()) })
+    gateway = bareGatewayFor(suite, redis.url, {
+      ADMIN_PORT: String(await freePort()),
+      ADMIN_TOKEN,
+    })
     await eventually(() => gateway.gateway.redisReady, 'the gateway to reach Redis')
     folder = mkdtempSync(join(tmpdir(), 'wsproxy-runbook-'))
     atEnd(suite, () => rmSync(folder, { recursive: true, force: true }))
@@ -66,6 +71,7 @@ describe('the commands of the pages of operations', {
         PATH: `${folder}${delimiter}${process.env.PATH}`,
         GATEWAY: gateway.http,
         ADMIN: gateway.admin,
+        ADMIN_TOKEN,
         REDIS_URL: redis.url,
         REDIS_ADMIN_URL: redis.url,
       }

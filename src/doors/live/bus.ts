@@ -1,5 +1,6 @@
 import type { Bindings, Source } from '../../connection/bind.ts'
 import { liveAnswers, liveBus } from '../../contract/names.ts'
+import type { FleetAnswer } from '../../http/disconnect.ts'
 import { RedisUnavailable } from '../../platform/unavailable.ts'
 import { type BusCommand, commandIn } from './commands.ts'
 import type { BusSignature, Opened } from './signature.ts'
@@ -22,6 +23,8 @@ export interface BusParts {
   readonly publish: (channel: string, message: string) => Promise<number>
   /** Executes a command on this instance; returns the number of sockets that it concerned. */
   readonly execute: (command: BusCommand) => number
+  /** Whether PUBLISH returns the number of all instances. In a cluster it knows those of one node. */
+  readonly countsAll: boolean
   /** Called for a message on the bus that is not executed or counted. */
   readonly unusable: (why: string) => void
 }
@@ -32,7 +35,7 @@ const MAX_ID = 128
 
 interface Waiting {
   readonly what: BusCommand['what']
-  /** Instances that received the request; undefined until Redis has answered the PUBLISH. */
+  /** Instances that received the request; undefined until Redis has said it, or when it cannot. */
   expected: number | undefined
   /** The instances that have answered: a second answer of one counts nothing. */
   readonly answers: Set<string>
@@ -78,7 +81,12 @@ export class LiveBus implements Source {
    * @throws RedisUnavailable when the command was not published.
    */
   async request(command: BusCommand): Promise<number> {
-    const { instance, bindings, publish, ready, signature } = this.#parts
+    return (await this.ask(command)).sockets
+  }
+
+  /** As `request`, with the number of instances that have answered and of those that were asked. */
+  async ask(command: BusCommand): Promise<FleetAnswer> {
+    const { countsAll, instance, bindings, publish, ready, signature } = this.#parts
     const { text, nonce: id } = signature.sign(liveBus(), command)
     if (!ready()) throw new RedisUnavailable('this instance does not receive its own commands')
     await bindings.keep(this, liveAnswers(instance))
@@ -89,9 +97,10 @@ export class LiveBus implements Source {
     })
     const waiting = this.#waiting.get(id)!
     try {
-      waiting.expected = await publish(liveBus(), text)
+      const received = await publish(liveBus(), text)
+      if (countsAll) waiting.expected = received
       if (!isSettled(waiting)) await answered
-      return waiting.sockets
+      return { sockets: waiting.sockets, instances: waiting.answers.size, expected: waiting.expected }
     } finally {
       clearTimeout(timer)
       this.#waiting.delete(id)

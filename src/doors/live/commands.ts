@@ -2,6 +2,7 @@ import type { Bindings, Topic } from '../../connection/bind.ts'
 import type { Connection } from '../../connection/connection.ts'
 import { type Close, disconnectedBy } from '../../contract/codes.ts'
 import { isTopic, liveChannel } from '../../contract/names.ts'
+import { type Selection, selectionIn } from '../../http/selection.ts'
 import { jsonFault, MAX_JSON_DEPTH } from '../../platform/json-scan.ts'
 import type { LiveMetrics } from '../../telemetry/live.ts'
 import { serialOf } from '../../telemetry/log.ts'
@@ -24,8 +25,13 @@ export interface Disconnect {
   readonly reason: string
 }
 
+/** Closes all sockets of a session, a run or an address, at every door. */
+export interface DisconnectAll extends Selection {
+  readonly what: 'disconnect-all'
+}
+
 /** A command of one instance to all instances. */
-export type BusCommand = Broadcast | Disconnect
+export type BusCommand = Broadcast | Disconnect | DisconnectAll
 
 const MAX_ID = 128
 /** Characters of an operator's reason; a close frame shows the first 123 bytes. */
@@ -35,7 +41,12 @@ export const MAX_REASON = 1024
  * Returns the command in a value from Redis, or undefined when no instance would send that value.
  */
 export function commandIn(value: unknown): BusCommand | undefined {
-  const { what, topic, type, data, correlationId, connectionId, reason } = Object(value) as Record<string, unknown>
+  const fields = Object(value) as Record<string, unknown>
+  const { what, topic, type, data, correlationId, connectionId, reason } = fields
+  if (what === 'disconnect-all') {
+    const selection = selectionIn(fields.by, fields.value)
+    return selection && { what, ...selection }
+  }
   if (what === 'disconnect') {
     const isSound = isText(connectionId) && connectionId.length <= MAX_ID && isText(reason)
     return isSound && reason.length <= MAX_REASON ? { what, connectionId, reason } : undefined
@@ -64,6 +75,8 @@ export interface ExecutorParts {
   readonly sockets: () => Iterable<Connection>
   readonly fanOut: (topic: Topic, frame: Buffer) => void
   readonly end: (connection: Connection, close: Close) => void
+  /** Closes the sockets of all doors that the selection names, and returns their number. */
+  readonly disconnectAll: (selection: Selection) => number
 }
 
 /** Executes the commands of the bus on the sockets of this instance. */
@@ -76,6 +89,7 @@ export class CommandExecutor {
 
   /** Returns the number of sockets that the command concerned. */
   execute(command: BusCommand): number {
+    if (command.what === 'disconnect-all') return this.#parts.disconnectAll(command)
     return command.what === 'broadcast' ? this.#broadcast(command) : this.#disconnect(command)
   }
 

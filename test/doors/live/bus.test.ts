@@ -29,6 +29,7 @@ function instances(sockets: readonly number[], deaf = 0) {
         instance: `i${i}`,
         signature: signatureOf(`i${i}`),
         ready: () => true,
+        countsAll: true,
         bindings: new Bindings(feed),
         publish: async (channel, message) => {
           published.push(channel)
@@ -122,6 +123,7 @@ describe('the bus between instances', () => {
       instance: 'i9',
       signature: signatureOf('i9'),
       ready: () => true,
+      countsAll: true,
       bindings: new Bindings(feed),
       publish: async (_, message) => {
         asked = message
@@ -183,6 +185,7 @@ describe('the bus between instances', () => {
       instance: 'one',
       signature: signatureOf('one'),
       ready: () => true,
+      countsAll: true,
       bindings: new Bindings({
         ...feed,
         subscribe: async () => (away ? Promise.reject(new RedisUnavailable('away')) : undefined),

@@ -1,0 +1,26 @@
+import type { LiveBus } from '../doors/live/bus.ts'
+import { disconnectRoute } from '../http/disconnect.ts'
+import type { Route } from '../http/routes.ts'
+import { type Selection, selects } from '../http/selection.ts'
+import type { DoorParts } from './doors.ts'
+
+/** Closes the sockets of this instance that an operator names, counts and logs them. */
+export function disconnects({ core, metrics, log }: DoorParts): (selection: Selection) => number {
+  return (selection) => {
+    const { by, value } = selection
+    const sockets = core.disconnect(selects(selection))
+    metrics.process.closed(by, sockets)
+    if (sockets > 0) log.info({ event: 'operator-closes', by, value, sockets }, 'sockets were closed for an operator')
+    return sockets
+  }
+}
+
+/** The admin call that closes sockets here and, unless orders are off, on every instance. */
+export function disconnectCall(
+  here: (selection: Selection) => number,
+  { log }: DoorParts,
+  bus: LiveBus | undefined,
+): Route {
+  const everywhere = bus && ((selection: Selection) => bus.ask({ what: 'disconnect-all', ...selection }))
+  return disconnectRoute({ here, everywhere, log })
+}

@@ -1,0 +1,94 @@
+import { refusals } from '../contract/codes.ts'
+import { DISCONNECT_KINDS } from '../contract/reasons.ts'
+import { DeadlinePassed, within } from '../platform/deadline.ts'
+import { RedisUnavailable } from '../platform/unavailable.ts'
+import type { Logger } from '../telemetry/log.ts'
+import { refused } from './refuse.ts'
+import { type ApiResponse, json } from './response.ts'
+import { type ApiRequest, BadRequest, parseJson, type Route } from './routes.ts'
+import { type Selection, selectionIn } from './selection.ts'
+
+/** What the instances have answered to an order. */
+export interface FleetAnswer {
+  /** Sockets that they have closed. */
+  readonly sockets: number
+  /** Instances that have answered. */
+  readonly instances: number
+  /** Instances that received the order; undefined where Redis does not say that (Cluster). */
+  readonly expected: number | undefined
+}
+
+export interface DisconnectParts {
+  /** Closes the sockets of this instance that the selection names, and returns their number. */
+  readonly here: (selection: Selection) => number
+  /**
+   * Has every instance do the same. Undefined: orders between instances are off.
+   * @throws RedisUnavailable when the order was not published.
+   */
+  readonly everywhere: ((selection: Selection) => Promise<FleetAnswer>) | undefined
+  readonly log: Logger
+}
+
+/** How long the call waits for Redis and for the answers, in ms. */
+const ANSWERS_MS = 3000
+const MAX_BODY_BYTES = 4096
+const FIELDS = DISCONNECT_KINDS.map((kind) => `"${kind}"`).join(', ')
+
+/**
+ * `POST /api/admin/disconnect`: closes the sockets of a session, a run or an address on every
+ * instance with 4403, and answers how many there were. The sockets of this instance are closed even
+ * while Redis is away.
+ */
+export const disconnectRoute = (parts: DisconnectParts): Route => ({
+  method: 'POST',
+  path: '/api/admin/disconnect',
+  admin: true,
+  maxBodyBytes: MAX_BODY_BYTES,
+  answer: (request) => disconnect(parts, request),
+})
+
+async function disconnect({ here, everywhere, log }: DisconnectParts, request: ApiRequest): Promise<ApiResponse> {
+  const selection = selectionOf(request)
+  const own = here(selection)
+  const actor = request.headers.authorization === '' ? 'cookie' : 'token'
+  const said = { ...selection, actor, address: request.client.ip }
+  if (everywhere === undefined) {
+    log.info(
+      { event: 'disconnected', ...said, sockets: own, instances: 1 },
+      'an operator disconnected clients of this instance only',
+    )
+    return json('200 OK', { closed: own, instances: 1, complete: false, local_only: true })
+  }
+  try {
+    // This instance receives its own order too. It has closed its sockets already, and answers 0.
+    const { sockets, instances, expected } = await within(everywhere(selection), ANSWERS_MS)
+    const closed = own + sockets
+    const complete = expected === undefined ? undefined : instances >= expected
+    log.info(
+      { event: 'disconnected', ...said, sockets: closed, instances, expected },
+      'an operator disconnected clients',
+    )
+    return json('200 OK', { closed, instances, expected, complete, local_only: false })
+  } catch (error) {
+    if (!(error instanceof RedisUnavailable || error instanceof DeadlinePassed)) throw error
+    log.warn(
+      { event: 'disconnected', ...said, sockets: own },
+      'an operator disconnected clients of this instance; Redis is away',
+    )
+    const message = `Closed ${own} sockets of this instance. Redis is away, so no other instance was asked: call again.`
+    return refused({ ...refusals['redis-unavailable'], message })
+  }
+}
+
+/** @throws BadRequest when the body does not name exactly one session, run or address. */
+function selectionOf(request: ApiRequest): Selection {
+  const body = parseJson(request)
+  const named = typeof body === 'object' && body !== null ? Object.entries(body) : []
+  const [[by, value] = ['', undefined]] = named
+  if (by === 'subject') throw new BadRequest('This version knows no subjects: name their sessions.', 'subject')
+  if (named.length !== 1 || !DISCONNECT_KINDS.some((kind) => kind === by))
+    throw new BadRequest(`The body must be an object with exactly one of ${FIELDS}.`, by || undefined)
+  const selection = selectionIn(by, value)
+  if (selection === undefined) throw new BadRequest(`${by}: not a valid ${by === 'address' ? 'IP address' : 'id'}`, by)
+  return selection
+}

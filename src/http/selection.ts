@@ -1,0 +1,45 @@
+import { isNetwork } from '../config/networks.ts'
+import { isId, isRunId } from '../contract/names.ts'
+import { DISCONNECT_KINDS, type DisconnectKind } from '../contract/reasons.ts'
+import { networks, parseIp } from '../platform/address.ts'
+
+/** The clients that an operator disconnects: those of a session, of a run, or of an address. */
+export interface Selection {
+  readonly by: DisconnectKind
+  /** A session id, a run id, or an IP address or network in its canonical spelling. */
+  readonly value: string
+}
+
+/** What a selection is compared with: a socket, or an upgrade that is under way. */
+export interface Selectable {
+  readonly door: { readonly name: string }
+  readonly subject: string
+  readonly address: string
+}
+
+/** Returns the selection, or undefined when no client can be meant by these two. */
+export function selectionIn(by: unknown, value: unknown): Selection | undefined {
+  const kind = DISCONNECT_KINDS.find((each) => each === by)
+  if (kind === undefined || typeof value !== 'string') return undefined
+  if (kind === 'session') return isId(value) ? { by: kind, value } : undefined
+  if (kind === 'run') return isRunId(value) ? { by: kind, value } : undefined
+  const network = networkIn(value)
+  return network === undefined ? undefined : { by: kind, value: network }
+}
+
+/** Returns a predicate: whether a client is one of the selection. The doors of both ids have their names. */
+export function selects({ by, value }: Selection): (client: Selectable) => boolean {
+  if (by !== 'address') return ({ door, subject }) => door.name === by && subject === value
+  const contains = networks([value])
+  return ({ address }) => contains(address)
+}
+
+function networkIn(text: string): string | undefined {
+  const [ip = '', bits] = text.split('/')
+  if (bits !== undefined && !isNetwork(text)) return undefined
+  const canonical = parseIp(ip)
+  if (canonical === undefined) return undefined
+  // An IPv4 address inside IPv6 has become IPv4, and its bits would mean another network.
+  if (bits !== undefined && canonical.includes(':') !== ip.includes(':')) return undefined
+  return bits === undefined ? canonical : `${canonical}/${bits}`
+}
