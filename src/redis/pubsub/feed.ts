@@ -248,10 +248,10 @@ export class RedisFeed {
   #refused(channel: string, error: Error): void {
     // Logged and counted once, and not at each further attempt.
     if (!this.#refusedChannels.has(channel)) {
-      this.#options.metrics.error('redis')
+      const { log, metrics } = this.#options
+      metrics.error('redis')
       const hint = 'wsproxy redis acl prints the rights that the user needs; ACL LOG shows what was refused'
-      const detail = { event: 'redis-forbids', err: asError(error), channel, hint }
-      this.#options.log.error(detail, 'Redis refused a subscription')
+      log.error({ event: 'redis-forbids', err: asError(error), channel, hint }, 'Redis refused a subscription')
     }
     this.#subscriptions.refused(channel)
     const forbids = isForbidden(error)
