@@ -26,7 +26,7 @@ export interface Disconnect {
 }
 
 /** Closes all sockets of a session, a run or an address, at every door. */
-export interface DisconnectAll extends Selection {
+interface DisconnectAll extends Selection {
   readonly what: 'disconnect-all'
 }
 
