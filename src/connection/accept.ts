@@ -162,8 +162,8 @@ export class Acceptor {
   }
 
   /**
-   * Refuses the attempts under way that an operator has selected: their tokens may be spent already.
-   * Returns their number.
+   * Refuses the attempts under way that an operator has selected, since their tokens may be spent
+   * already. Returns their number.
    */
   dismiss(isSelected: (client: Selectable) => boolean): number {
     const chosen = [...this.#pending].filter(({ door, address, admission: { subject } }) =>

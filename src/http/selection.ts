@@ -27,7 +27,7 @@ export function selectionIn(by: unknown, value: unknown): Selection | undefined 
   return network === undefined ? undefined : { by: kind, value: network }
 }
 
-/** Returns a predicate: whether a client is one of the selection. The doors of both ids have their names. */
+/** Returns whether a client is one of the selection. The doors are named like the kinds of ids. */
 export function selects({ by, value }: Selection): (client: Selectable) => boolean {
   if (by !== 'address') return ({ door, subject }) => door.name === by && subject === value
   const contains = networks([value])

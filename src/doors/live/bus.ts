@@ -23,7 +23,7 @@ export interface BusParts {
   readonly publish: (channel: string, message: string) => Promise<number>
   /** Executes a command on this instance; returns the number of sockets that it concerned. */
   readonly execute: (command: BusCommand) => number
-  /** Whether PUBLISH returns the number of all instances. In a cluster it knows those of one node. */
+  /** Whether PUBLISH returns the number of all instances. In a cluster it counts one node. */
   readonly countsAll: boolean
   /** Called for a message on the bus that is not executed or counted. */
   readonly unusable: (why: string) => void
