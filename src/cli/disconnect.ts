@@ -1,10 +1,10 @@
 import { loadConfig } from '../config/load.ts'
 import type { Config } from '../config/table.ts'
 import { DISCONNECT_KINDS } from '../contract/reasons.ts'
-import { selectionIn } from '../http/selection.ts'
 import { bracketed, reachable } from '../platform/address.ts'
 import { askOwn } from '../platform/own.ts'
 import { reasonOf } from '../platform/reason.ts'
+import { selectionIn } from '../platform/selection.ts'
 import { CommandFailed, Misused } from './failure.ts'
 
 export interface DisconnectOptions {

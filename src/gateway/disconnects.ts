@@ -1,7 +1,7 @@
 import type { LiveBus } from '../doors/live/bus.ts'
 import { disconnectRoute } from '../http/disconnect.ts'
 import type { Route } from '../http/routes.ts'
-import { type Selection, selects } from '../http/selection.ts'
+import { type Selection, selects } from '../platform/selection.ts'
 import type { DoorParts } from './doors.ts'
 
 /** Closes the sockets of this instance that an operator names, counts and logs them. */

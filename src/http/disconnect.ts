@@ -1,12 +1,12 @@
 import { refusals } from '../contract/codes.ts'
 import { DISCONNECT_KINDS } from '../contract/reasons.ts'
 import { DeadlinePassed, within } from '../platform/deadline.ts'
+import { type Selection, selectionIn } from '../platform/selection.ts'
 import { RedisUnavailable } from '../platform/unavailable.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { refused } from './refuse.ts'
 import { type ApiResponse, json } from './response.ts'
 import { type ApiRequest, BadRequest, parseJson, type Route } from './routes.ts'
-import { type Selection, selectionIn } from './selection.ts'
 
 /** What the instances have answered to an order. */
 export interface FleetAnswer {

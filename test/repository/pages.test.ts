@@ -149,9 +149,11 @@ describe('the pages', () => {
     const { about, probes } = await import('../../src/http/probes.ts')
     const { routes } = await import('../../src/preflight/http/routes.ts')
     const { liveRoutes } = await import('../../src/doors/live/routes.ts')
+    const { disconnectRoute } = await import('../../src/http/disconnect.ts')
     /** Only the routes are read here; none of them is called. */
     const parts = { metrics: async () => '' } as never
-    const real = [...probes(parts), landing({} as never), ...about(parts), ...routes({} as never), ...liveRoutes(parts)]
+    const operators = [...about(parts), ...routes({} as never), ...liveRoutes(parts), disconnectRoute(parts)]
+    const real = [...probes(parts), landing({} as never), ...operators]
     const rows = tableRows(part('docs/reference/http-api.md', 'paths'))
     assert.deepEqual(
       rows.map(([call, admin]) => [call, admin === 'yes']),

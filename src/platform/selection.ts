@@ -1,7 +1,6 @@
-import { isNetwork } from '../config/networks.ts'
 import { isId, isRunId } from '../contract/names.ts'
 import { DISCONNECT_KINDS, type DisconnectKind } from '../contract/reasons.ts'
-import { networks, parseIp } from '../platform/address.ts'
+import { networks, parseIp } from './address.ts'
 
 /** The clients that an operator disconnects: those of a session, of a run, or of an address. */
 export interface Selection {
@@ -35,11 +34,12 @@ export function selects({ by, value }: Selection): (client: Selectable) => boole
 }
 
 function networkIn(text: string): string | undefined {
-  const [ip = '', bits] = text.split('/')
-  if (bits !== undefined && !isNetwork(text)) return undefined
+  const [ip = '', bits, ...rest] = text.split('/')
   const canonical = parseIp(ip)
-  if (canonical === undefined) return undefined
+  if (canonical === undefined || rest.length > 0) return undefined
+  if (bits === undefined) return canonical
   // An IPv4 address inside IPv6 has become IPv4, and its bits would mean another network.
-  if (bits !== undefined && canonical.includes(':') !== ip.includes(':')) return undefined
-  return bits === undefined ? canonical : `${canonical}/${bits}`
+  if (canonical.includes(':') !== ip.includes(':')) return undefined
+  const isSound = /^\d{1,3}$/.test(bits) && Number(bits) <= (canonical.includes(':') ? 128 : 32)
+  return isSound ? `${canonical}/${bits}` : undefined
 }
