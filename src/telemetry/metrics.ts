@@ -98,7 +98,7 @@ export class Metrics {
   publishedToNobody = 0
   readonly keyspaceMissing = this.#gauge(
     'redis_keyspace_events_missing',
-    'Whether notify-keyspace-events lacks what the run door needs: 1 or 0',
+    'Whether notify-keyspace-events lacks K or h, which the run door needs: 1 or 0',
     [],
   )
   readonly redisUp = this.#gauge('redis_up', 'Whether Redis is there: 1 or 0', [])

@@ -21,6 +21,25 @@ export function missingFlags(flags: string): string {
   return NEEDED.filter((flag) => !effective.includes(flag)).join('')
 }
 
+/**
+ * Whether changes of fields are lost without these flags: K and h carry them. The others are
+ * advice: without them a run that is deleted, renamed, expired or evicted waits for the re-sync.
+ */
+export const losesChanges = (missing: string): boolean => /[Kh]/.test(missing)
+
+/** What waits for RUN_RESYNC_INTERVAL without these flags. */
+export const lateWithout = (missing: string): string =>
+  losesChanges(missing)
+    ? 'runs are only read every RUN_RESYNC_INTERVAL'
+    : 'changes of fields arrive; only DEL, EXPIRE, RENAME and evictions of a run wait for RUN_RESYNC_INTERVAL'
+
+/** The fields of a log line. */
+interface Found {
+  readonly flags?: string
+  readonly missing?: string
+  readonly reason?: string
+}
+
 export interface KeyspaceParts {
   /** Add the missing flags in Redis. */
   readonly set: boolean
@@ -80,8 +99,8 @@ export class KeyspaceFlags {
         await client.sendCommand(['CONFIG', 'SET', SETTING, flags + missing])
         metrics.keyspaceMissing.set(0)
       }
-      const done = set ? 'added' : 'until it is set, runs are only read every RUN_RESYNC_INTERVAL'
-      this.#warn({ flags, missing }, `notify-keyspace-events lacks ${missing}: ${done}`)
+      const done = set ? 'added' : `until it is set, ${lateWithout(missing)}`
+      this.#say({ flags, missing }, `notify-keyspace-events lacks ${missing}: ${done}`)
       // Flags that were added and are gone again are news.
       if (set) this.#logged = ''
     } catch (error) {
@@ -89,7 +108,7 @@ export class KeyspaceFlags {
       const { message: reason } = error
       if (missing === '') return this.#startProbe(client, reason)
       const lacks = `notify-keyspace-events lacks ${missing}, and Redis forbids CONFIG SET: set it in redis.conf`
-      this.#warn({ missing, reason }, lacks)
+      this.#say({ missing, reason }, lacks)
     }
   }
 
@@ -118,23 +137,25 @@ export class KeyspaceFlags {
   async #runProbe(client: SubscriberConnection): Promise<string | undefined> {
     const missing = await this.#probe.missing(client)
     if (missing === undefined) {
-      this.#warn({}, 'Redis refuses the probe of notify-keyspace-events: give its user what wsproxy redis acl prints')
+      this.#say({}, 'Redis refuses the probe of notify-keyspace-events: give its user what wsproxy redis acl prints')
       return undefined
     }
     this.#found(missing)
-    const until = 'set it in redis.conf; until then runs are only read every RUN_RESYNC_INTERVAL'
-    if (missing !== '') this.#warn({ missing }, `notify-keyspace-events lacks ${missing}, as a probe found: ${until}`)
+    const until = `set it in redis.conf; until then ${lateWithout(missing)}`
+    if (missing !== '') this.#say({ missing }, `notify-keyspace-events lacks ${missing}, as a probe found: ${until}`)
     return missing
   }
 
   #found(missing: string): void {
-    this.#parts.metrics.keyspaceMissing.set(missing === '' ? 0 : 1)
+    this.#parts.metrics.keyspaceMissing.set(losesChanges(missing) ? 1 : 0)
     if (missing === '') this.#logged = ''
   }
 
-  #warn(fields: object, message: string): void {
+  /** Logs a state once: as info where the missing flags are advice only. */
+  #say(fields: Found, message: string): void {
     if (message === this.#logged) return
     this.#logged = message
-    this.#parts.log.warn({ event: 'keyspace-events', ...fields }, message)
+    const level = fields.missing === undefined || losesChanges(fields.missing) ? 'warn' : 'info'
+    this.#parts.log[level]({ event: 'keyspace-events', ...fields }, message)
   }
 }

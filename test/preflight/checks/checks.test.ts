@@ -139,12 +139,18 @@ describe('a check of Redis', () => {
     assert.equal(await of('mail'), 'pass')
   })
 
-  it('keyspace-events: warns about missing flags and says what to set', { skip: withoutRealRedis }, async () => {
+  it('keyspace-events: warns without K or h, mentions the others, and says what to set', {
+    skip: withoutRealRedis,
+  }, async () => {
     await agent.configSet('notify-keyspace-events', 'Kh')
+    const advice = await ask('keyspace-events', around)
+    assert.equal(advice.status, 'pass')
+    assert.match(advice.message, /lacks gxe: .*only DEL, EXPIRE, RENAME/)
+    await agent.configSet('notify-keyspace-events', 'K')
     const { status, message, remediation } = await ask('keyspace-events', around)
     await agent.configSet('notify-keyspace-events', 'KEA')
     assert.equal(status, 'warn')
-    assert.match(message, /lacks gxe/)
+    assert.match(message, /lacks hgxe: runs are only read/)
     const flags = /notify-keyspace-events (\w+),/.exec(remediation!)![1]!
     assert.deepEqual(
       [...'Khgxe'].filter((flag) => !flags.includes(flag)),

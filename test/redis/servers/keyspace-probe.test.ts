@@ -72,9 +72,11 @@ describe('the probe of keyspace events, where CONFIG is forbidden', { skip: with
       await setFlags(flags)
       const gateway = await start()
       if (missing !== '') {
-        await eventually(async () => (await gauge(gateway)) === 1, 'the gauge to say that flags are missing')
-        const [line] = warnings(gateway)
-        assert.equal(line?.missing, missing)
+        const said = () => gateway.log.find((each) => each.event === 'keyspace-events' && each.missing !== undefined)
+        const line = await eventually(said, 'the line about the flags')
+        const loses = /[Kh]/.test(missing)
+        assert.equal(await gauge(gateway), loses ? 1 : 0)
+        assert.deepEqual([line.missing, line.level], [missing, loses ? 'warn' : 'info'])
         assert.match(String(line?.msg), /as a probe found: set it in redis\.conf/)
       }
       await setFlags('KA')
@@ -143,6 +145,8 @@ describe('the probe of keyspace events, where CONFIG is forbidden', { skip: with
     const env = { REDIS_CLUSTER_NODES: cluster.addresses, REDIS_URL: 'redis://limited:pw@any' }
     assert.match(await doctor(env), /^pass: .*as a probe found/)
     await nodes.at(-1)!.sendCommand(['CONFIG', 'SET', 'notify-keyspace-events', 'Kh'])
-    assert.match(await doctor(env), /^warn: .*lacks gx, as a probe/)
+    assert.match(await doctor(env), /^pass: .*lacks gx, as a probe found: changes of fields arrive/)
+    await nodes.at(-1)!.sendCommand(['CONFIG', 'SET', 'notify-keyspace-events', 'Kgx'])
+    assert.match(await doctor(env), /^warn: .*lacks h, as a probe/)
   })
 })

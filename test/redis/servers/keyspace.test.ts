@@ -94,15 +94,23 @@ describe('notify-keyspace-events', { skip: withoutRealRedis }, () => {
     assert.equal(await currentFlags(), 'AKE')
   })
 
-  for (const [flags, lacking] of Object.entries({ '': ALL, Elg: 'Khxe', KEh$: 'gxe' })) {
-    it(`warns of the keyspace flags "${flags}" in log and metric, and does not change them`, async () => {
+  for (const [flags, lacking, level] of [
+    ['', ALL, 'warn'],
+    ['Elg', 'Khxe', 'warn'],
+    ['KEgx', 'he', 'warn'],
+    ['KEh$', 'gxe', 'info'],
+    ['Khg', 'xe', 'info'],
+  ] as const) {
+    it(`logs the keyspace flags "${flags}" as ${level}, and does not change them`, async () => {
       await setFlags(flags)
       const before = await currentFlags()
       const started = await start()
       const [line, ...more] = lines(started)
-      assert.deepEqual([line?.level, line?.missing, more], ['warn', lacking, []])
+      assert.deepEqual([line?.level, line?.missing, more], [level, lacking, []])
+      const late = level === 'warn' ? /until it is set, runs are only read/ : /only DEL, EXPIRE, RENAME and evictions/
+      assert.match(String(line?.msg), late)
       assert.match(String(line?.msg), new RegExp(`lacks ${lacking}`))
-      assert.equal(await missing(started), 1)
+      assert.equal(await missing(started), level === 'warn' ? 1 : 0)
       assert.equal(await currentFlags(), before)
     })
 
@@ -119,6 +127,15 @@ describe('notify-keyspace-events', { skip: withoutRealRedis }, () => {
       await untilShown([client], frameOf({ last_modified: '1' }))
     })
   }
+
+  it('shows a change of a field at once with the keyspace flags K and h alone', async () => {
+    await setFlags('Kh')
+    const started = await start()
+    const client = await watchRun(started, 'plain')
+    await agent.hSet('plain', 'last_modified', '1')
+    await untilShown([client], frameOf({ last_modified: '1' }))
+    await client.close()
+  })
 
   it('checks the keyspace flags again on each new connection', async () => {
     const started = await start()
