@@ -13,6 +13,8 @@ export const ERROR_TYPES = [
   'run',
   /** A preflight report could not be handed to Sentry. */
   'preflight',
+  /** A metric had no value for a scrape; the page was sent without it. */
+  'metrics',
 ] as const
 
 export type ErrorType = (typeof ERROR_TYPES)[number]

@@ -120,6 +120,9 @@ export class Core {
       channels: () => this.redis.feed.channels,
       held: () => this.redis.upstream.held,
     })
+    metrics.onCollectorFailed((metric, reason) =>
+      log.warn({ event: 'metric-failed', metric, reason }, 'the page of metrics was sent without this one'),
+    )
     metrics.process.register({ droppedLogLines: () => log.droppedLines(), lostSpans: () => tracing?.lostSpans ?? 0 })
   }
 

@@ -270,7 +270,7 @@ export class Gateway {
 
   async #page(): Promise<ApiResponse> {
     const { registry, live } = this.#metrics
-    const page = await registry.metrics()
+    const page = await this.#metrics.page()
     return {
       status: '200 OK',
       type: registry.contentType,

@@ -113,7 +113,7 @@ function livePages({ metricsAliases }: Config, metrics: Metrics) {
     values: () => metrics.live.values(),
     page: async () => {
       const page = await metrics.live.page()
-      return older.length === 0 ? page : page + aliasPage(await metrics.registry.metrics(), older, instance, undefined)
+      return older.length === 0 ? page : page + aliasPage(await metrics.page(), older, instance, undefined)
     },
   }
 }

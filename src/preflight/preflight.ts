@@ -57,10 +57,12 @@ export class Preflight {
   readonly #recorder: Recorder
   readonly #readiness: Readiness
   readonly #redis: PreflightRedis
+  readonly #log: Logger
   #lastOutcome = ''
 
   constructor(parts: PreflightParts) {
     const { config, loaded, redis, redisUrl, metrics, log, sockets, notReadyReason, note } = parts
+    this.#log = log
     this.#redis = new PreflightRedis(redis, config, redisUrl)
     this.loopback = new Loopback(config)
     this.reports = new Reports((args) => redis.command(preflightReports(), args), config.preflightRetentionMs)
@@ -138,5 +140,13 @@ export class Preflight {
     const isNew = outcome !== this.#lastOutcome && !(this.#lastOutcome === '' && report.healthy)
     this.#lastOutcome = outcome
     if (isNew) this.#recorder.keep(report)
+    if (isNew) this.#say(report)
+  }
+
+  /** Logs that the outcome behind `/ready` has changed. */
+  #say({ healthy, checks }: Report): void {
+    if (healthy) return this.#log.info({ event: 'checks' }, 'all checks behind /ready pass again')
+    const failed = checks.flatMap(({ name, status, message }) => (status === 'fail' ? [`${name}: ${message}`] : []))
+    this.#log.warn({ event: 'checks', failed }, '/ready answers 503: checks fail')
   }
 }

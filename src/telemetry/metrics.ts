@@ -22,6 +22,7 @@ import {
 import { FixedHistogram } from './histogram.ts'
 import { LiveMetrics } from './live.ts'
 import { ProcessMetrics } from './process.ts'
+import { Scrape } from './scrape.ts'
 
 /**
  * Counts of one door. They rise a million times a second, so they are plain numbers that a scrape
@@ -60,6 +61,8 @@ export class Metrics {
   readonly received = { redis: 0, client: 0 }
   readonly live = new LiveMetrics(this.registry)
   readonly process = new ProcessMetrics(this.registry)
+  readonly #scrape = new Scrape(this.registry)
+  #collectorFailed: (metric: string, reason: string) => void = () => {}
   readonly #doors = new Map<string, DoorStats>()
   #readings: Readings = { channels: () => 0, held: () => 0 }
 
@@ -200,6 +203,19 @@ export class Metrics {
   /** Says where values of `Readings` are read. A value that no part has registered is 0. */
   register(readings: Partial<Readings>): void {
     this.#readings = { ...this.#readings, ...readings }
+  }
+
+  /** Says what is called when a metric begins to have no value for a scrape. */
+  onCollectorFailed(listener: (metric: string, reason: string) => void): void {
+    this.#collectorFailed = listener
+  }
+
+  /** All metrics in the Prometheus text format, without those that have no value. */
+  page(): Promise<string> {
+    return this.#scrape.page((metric, reason) => {
+      this.error('metrics')
+      this.#collectorFailed(metric, reason)
+    })
   }
 
   /** Counts messages that did not reach their receiver. */

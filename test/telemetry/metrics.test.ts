@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
 import { after, beforeEach, describe, it } from 'node:test'
+import { Gauge } from 'prom-client'
 import { ERROR_TYPES, GAP_REASONS, LOSS_REASONS } from '../../src/contract/reasons.ts'
 import { Metrics } from '../../src/telemetry/metrics.ts'
+import { VirtualClock } from '../support/clock.ts'
 import { sample } from '../support/gateway.ts'
+import { atEnd } from '../support/scope.ts'
 import { blockThread } from '../support/wait.ts'
 
 describe('the metrics', () => {
@@ -115,6 +118,40 @@ describe('the metrics', () => {
     assert.equal(sample(text, 'wsproxy_lost_messages_total', { reason: 'slow_client' }), 3)
     assert.equal(sample(text, 'wsproxy_lost_messages_total', { reason: 'invalid' }), 2)
     assert.equal(sample(text, 'wsproxy_gaps_total', { reason: 'redis_down' }), 1)
+  })
+
+  it('are sent without one that throws, which is counted and reported once until it works again', async () => {
+    let isBroken = true
+    const failed: string[] = []
+    metrics.onCollectorFailed((metric, reason) => failed.push(`${metric}: ${reason}`))
+    new Gauge({
+      name: 'broken',
+      help: 'x',
+      registers: [metrics.registry],
+      collect() {
+        if (isBroken) throw new AggregateError([new Error('no value')])
+        this.set(1)
+      },
+    })
+    for (let i = 0; i < 2; i++) {
+      const text = await metrics.page()
+      assert.match(text, /^wsproxy_redis_up 0$/m)
+      assert.doesNotMatch(text, /broken/)
+    }
+    assert.deepEqual(failed, ['broken: no value'])
+    isBroken = false
+    const text = await metrics.page()
+    assert.match(text, /^broken 1$/m)
+    assert.equal(sample(text, 'wsproxy_errors_total', { type: 'metrics' }), 1)
+  })
+
+  it('are sent without one that hangs', async (t) => {
+    const clock = new VirtualClock()
+    atEnd(t, () => clock.restore())
+    new Gauge({ name: 'hanging', help: 'x', registers: [metrics.registry], collect: () => new Promise(() => {}) })
+    const text = metrics.page()
+    await clock.pass(2000)
+    assert.match(await text, /^wsproxy_redis_up 0$/m)
   })
 
   it('report a blocked event loop at the next scrape only', async () => {

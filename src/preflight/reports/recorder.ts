@@ -8,6 +8,8 @@ import { NO_EVENT_TYPE, type Report } from '../check.ts'
 /** External sink for unhealthy reports (Sentry). */
 export interface ReportSink {
   send(report: Report): void
+  /** Says what is called for each report that the sink did not take. */
+  onLost?(listener: () => void): void
   /** Resolves when all reports are sent or the timeout (ms) has passed. */
   flush(timeoutMs: number): Promise<void>
 }
@@ -48,6 +50,7 @@ export class Recorder {
 
   constructor(parts: RecorderParts) {
     this.#parts = parts
+    parts.sink?.onLost?.(() => parts.metrics.error('preflight'))
     this.#labels = new Set([...parts.eventTypes, NO_EVENT_TYPE])
   }
 

@@ -35,10 +35,16 @@ export async function openSentry(dsn: string, log: Logger): Promise<ReportSink |
     log.warn({ event: 'sentry' }, 'SENTRY_DSN is not a valid Sentry DSN')
     return undefined
   }
+  let onLost = () => {}
+  let isAway = false
+  // Sentry drops an event that it cannot send; without a status no answer came at all.
   client.on('afterSendEvent', (_event, response) => {
     const { statusCode } = response ?? {}
-    if (statusCode !== undefined && statusCode < 300) return
-    log.warn({ event: 'sentry', statusCode }, 'Sentry rejected the report of an unhealthy run')
+    const isTaken = statusCode !== undefined && statusCode < 300
+    if (!isTaken) onLost()
+    if (isTaken && isAway) log.info({ event: 'sentry' }, 'Sentry takes reports again')
+    if (!isTaken && !isAway) log.warn({ event: 'sentry', statusCode }, 'Sentry does not take reports; they are lost')
+    isAway = !isTaken
   })
   const send = (report: Report) => {
     if (report.healthy) return
@@ -63,5 +69,11 @@ export async function openSentry(dsn: string, log: Logger): Promise<ReportSink |
     scope.setFingerprint(['preflight', ...failed])
     scope.captureMessage(`preflight failed: ${failed.join(', ')}`, 'error')
   }
-  return { send, flush: async (timeoutMs) => void (await client.close(timeoutMs)) }
+  return {
+    send,
+    onLost: (listener) => {
+      onLost = listener
+    },
+    flush: async (timeoutMs) => void (await client.close(timeoutMs)),
+  }
 }

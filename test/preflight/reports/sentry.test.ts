@@ -6,6 +6,7 @@ import { gunzipSync } from 'node:zlib'
 import { openSentry } from '../../../src/preflight/reports/sentry.ts'
 import { run } from '../../support/cli.ts'
 import { keptLog } from '../../support/link.ts'
+import { freePort } from '../../support/ports.ts'
 import { newReport } from '../../support/preflight.ts'
 import { eventually } from '../../support/wait.ts'
 
@@ -45,6 +46,18 @@ describe('Sentry', () => {
   after(() => {
     server.closeAllConnections()
     server.close()
+  })
+
+  it('Sentry that is away is one warning, and each report that it does not take is counted', async () => {
+    const { lines, log } = keptLog()
+    const sink = (await openSentry(`http://public@127.0.0.1:${await freePort()}/1`, log))!
+    let lost = 0
+    sink.onLost!(() => lost++)
+    for (let i = 0; i < 3; i++) sink.send(newReport({ healthy: false, id: `r${i}`, checks: [] }))
+    await eventually(() => lost === 3, 'the lost reports')
+    const said = (lines as { event?: string }[]).filter(({ event }) => event === 'sentry')
+    assert.equal(said.length, 1)
+    await sink.flush(1)
   })
 
   it('Sentry gets an event for an unhealthy run only, with the report, a breadcrumb a check, and ids as tags', async () => {
