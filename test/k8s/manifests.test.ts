@@ -197,14 +197,17 @@ describe('the manifests', () => {
     const at: Record<string, string> = { http: gateway.http, admin: gateway.admin }
     const paths = ['startupProbe', 'readinessProbe', 'livenessProbe'].map((name) => container()[name].httpGet)
     for (const { path, port } of paths) assert.equal((await fetch(at[port] + path)).status, 200, path)
-    assert.deepEqual(paths.map(({ path }) => path).slice(0, 2), ['/health', '/ready'])
+    assert.deepEqual(
+      paths.map(({ path, port }) => `${port} ${path}`),
+      ['http /health', 'http /readyz', 'http /livez'],
+    )
     for (const { port, path } of find('ServiceMonitor').spec.endpoints)
       assert.equal((await fetch(at[port] + path)).status, 200)
   })
 
   it('keep a pod without Redis alive but unready, because a restart would not bring Redis back', async (t) => {
     const away = bareGatewayFor(t, 'redis://127.0.0.1:1', { ADMIN_PORT: String(await freePort()) })
-    assert.equal((await fetch(away.admin + container().livenessProbe.httpGet.path)).status, 200)
+    assert.equal((await fetch(away.http + container().livenessProbe.httpGet.path)).status, 200)
     assert.equal((await fetch(away.http + container().readinessProbe.httpGet.path)).status, 503)
   })
 
