@@ -1,3 +1,5 @@
+import { redact } from './redact.ts'
+
 /** Causes of causes, and the errors of an AggregateError, are followed this far. */
 const MAX_DEPTH = 4
 const MAX_ERRORS = 8
@@ -12,7 +14,7 @@ const UNREADABLE = 'a value that cannot be read was thrown'
 export function reasonOf(thrown: unknown): string {
   let text: string
   try {
-    text = describe(thrown, 0, new Set())
+    text = redact(describe(thrown, 0, new Set()))
   } catch {
     // A getter threw, or a proxy.
     text = UNREADABLE

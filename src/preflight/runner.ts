@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
 import { canonicalJson } from '../platform/canonical-json.ts'
+import { redactIn } from '../platform/redact.ts'
 import { type Check, type CheckContext, type Launch, LIGHT_PRIORITY, type Report, type Result } from './check.ts'
 import { type CheckOutcome, verdictOf } from './verdict.ts'
 
@@ -60,7 +61,8 @@ export class Runner {
       else checks.push(...(await Promise.all(due.map((check) => this.#check(check, launch)))))
       if (failed.length === 0) failed = checks.filter(({ status }) => status === 'fail').map(({ name }) => name)
     }
-    const report: Report = {
+    // Stored, shown and sent to Sentry: an error that a check quotes may hold a secret.
+    const report: Report = redactIn({
       id: reportId(createdAt),
       ...launch,
       healthy: failed.length === 0,
@@ -70,7 +72,7 @@ export class Runner {
       durationMs: sinceMs(startedAt),
       ...(triggeredBy !== undefined && { triggeredBy }),
       createdAt: new Date(createdAt).toISOString(),
-    }
+    })
     this.#parts.finished?.(report)
     return report
   }

@@ -1,4 +1,5 @@
 import { reasonOf } from '../platform/reason.ts'
+import { redact } from '../platform/redact.ts'
 import type { Status, Verdict } from './check.ts'
 
 /** How a check ended: it returned a value, it threw, or it ran past its timeout (ms). */
@@ -66,7 +67,11 @@ const failed = (message: string, remediation?: string): Verdict => ({
 })
 const faulty = (message: string): Verdict => failed(message, 'The check itself is faulty: correct its code.')
 
-const cut = (text: string): string => (text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}...` : text)
+/** Secrets are replaced first: one that is cut in two would not be recognised later. */
+function cut(text: string): string {
+  const shown = redact(text)
+  return shown.length > MAX_TEXT ? `${shown.slice(0, MAX_TEXT)}...` : shown
+}
 
 /** Normalised through JSON and bounded to MAX_DETAILS characters. */
 function plain(details: object): Record<string, unknown> {

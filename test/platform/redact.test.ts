@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { inspect } from 'node:util'
 import fc from 'fast-check'
-import { protect, redact } from '../../src/platform/redact.ts'
+import { protect, redact, redactIn } from '../../src/platform/redact.ts'
 import { createLogger } from '../../src/telemetry/log.ts'
 import { assertProperty } from '../support/property.ts'
 
@@ -35,6 +35,14 @@ describe('a known secret', () => {
         form: new URLSearchParams({ secret }).toString(),
         url: Object.assign(new URL('redis://user@host:1/0'), { password: secret }).href,
         base64: Buffer.from(secret).toString('base64'),
+        'base64 without padding': Buffer.from(secret).toString('base64url'),
+        hex: Buffer.from(secret).toString('hex').toUpperCase(),
+        'lower case escapes': encodeURIComponent(secret).replace(/%../g, (byte) => byte.toLowerCase()),
+        'an error of Redis': `ERR unknown command, with args beginning with: '${secret.replace(/[\r\n]/g, ' ')}'`,
+        'ASCII JSON': JSON.stringify(secret).replace(
+          /[^ -~]/g,
+          (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+        ),
       }
       for (const [form, text] of Object.entries(forms)) {
         const shown = redact(`before ${text} after`)
@@ -42,6 +50,39 @@ describe('a known secret', () => {
         assert.ok(!shown.includes(secret), `${form}: ${shown}`)
       }
     }
+  })
+
+  it('is replaced in the base64 of a text around it, as in basic authentication', () => {
+    for (const secret of HOSTILE) {
+      for (const user of ['', 'u', 'us', 'default', 'ünï'])
+        for (const end of ['', ':', '@host', '\n']) {
+          const text = Buffer.from(`${user}:${secret}${end}`).toString('base64')
+          const shown = redact(`Basic ${text}`)
+          const left = shown.slice('Basic '.length).split('***')
+          assert.equal(left.length, 2, `${user} ${secret}: ${shown}`)
+          // Of the secret, at most the bits in the characters that it shares with its neighbours.
+          assert.ok(left[0]!.length <= Math.ceil((Buffer.byteLength(user) + 1) / 3) * 4, shown)
+          assert.ok(left[1]!.length <= Math.ceil((end.length + 1) / 3) * 4 + 2, shown)
+        }
+    }
+  })
+
+  it('is replaced when it was cut, as Redis cuts the arguments that an error quotes', () => {
+    const secret = 'f3a9c0d1'.repeat(8)
+    protect([secret])
+    for (const length of [24, 40, 63]) assert.equal(redact(`args '${secret.slice(0, length)}'`), "args '***'")
+  })
+
+  it('is replaced in plain data, also in names of members, and nothing else is changed', () => {
+    const data = { list: [1, null, true, 'text', { deep: 'x' }], at: new Date(0), ['__proto__']: { a: 'b' } }
+    assert.deepEqual(JSON.stringify(redactIn(data)), JSON.stringify(data))
+    for (const secret of HOSTILE) {
+      const shown = JSON.stringify(redactIn({ [secret]: [secret, { message: `in ${secret}`, n: 1 }] }))
+      assert.equal(shown, '{"***":["***",{"message":"in ***","n":1}]}')
+    }
+    let deep: unknown = 'x'
+    for (let i = 0; i < 10_000; i++) deep = [deep]
+    assert.ok(JSON.stringify(redactIn(deep)).length < 1000)
   })
 
   it('is replaced whole when another secret is how it begins', () => {
