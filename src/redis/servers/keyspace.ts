@@ -155,7 +155,9 @@ export class KeyspaceFlags {
   #say(fields: Found, message: string): void {
     if (message === this.#logged) return
     this.#logged = message
-    const level = fields.missing === undefined || losesChanges(fields.missing) ? 'warn' : 'info'
-    this.#parts.log[level]({ event: 'keyspace-events', ...fields }, message)
+    const { log } = this.#parts
+    if (fields.missing === undefined || losesChanges(fields.missing))
+      log.warn({ event: 'keyspace-events', ...fields }, message)
+    else log.info({ event: 'keyspace-events', ...fields }, message)
   }
 }
