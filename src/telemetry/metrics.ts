@@ -187,6 +187,8 @@ export class Metrics {
    */
   #beginAtZero(): void {
     for (const reason of GAP_REASONS) this.#gaps.inc({ reason }, 0)
+    // Upgrades on paths that no door has.
+    this.connections.inc({ door: 'none', result: 'not-found' }, 0)
     for (const result of ADMIN_RESULTS) this.adminCalls.inc({ result }, 0)
     for (const result of PROXY_HEADERS) this.proxyHeaders.inc({ result }, 0)
     for (const limit of LIMIT_NAMES) this.limitRefusals.inc({ limit }, 0)
