@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync, spawnSync } from 'node:child_process'
 import {
   chmodSync,
   existsSync,
@@ -22,6 +23,8 @@ const folderIn = (env: { TMPDIR: string }) => join(env.TMPDIR, `wsproxy-${userIn
 const filesIn = (env: { TMPDIR: string }) => readdirSync(folderIn(env)).map((name) => join(folderIn(env), name))
 const printed = async (env: Record<string, string>) => (await run(['redis-url'], { env })).stdout.trim()
 
+const withoutRedisCli = spawnSync('redis-cli', ['--version']).error !== undefined
+
 describe('wsproxy redis-url', () => {
   afterEach(killCommands)
 
@@ -29,12 +32,14 @@ describe('wsproxy redis-url', () => {
     const env = temporaryFolder(t)
     const { command } = await serve(env)
     const url = await printed(env)
-    assert.match(url, /^redis:\/\/:[0-9a-f]{48}@127\.0\.0\.1:\d+$/)
+    assert.match(url, /^redis:\/\/default:[0-9a-f]{48}@127\.0\.0\.1:\d+$/)
     const agent = await createClient({ url })
       .on('error', () => {})
       .connect()
     assert.equal(await agent.ping(), 'PONG')
     agent.destroy()
+    // redis-cli sends an empty user name for a URL without one, and is refused.
+    if (!withoutRedisCli) assert.equal(execFileSync('redis-cli', ['-u', url, 'PING'], { encoding: 'utf8' }), 'PONG\n')
     const { password } = new URL(url)
     assert.ok(!(command.stdout + command.stderr).includes(password), 'the gateway prints the password')
     const doctor = await run(['doctor'], { env: { ...env, LISTEN_ADDR: `127.0.0.1:${await freePort()}` } })

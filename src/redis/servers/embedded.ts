@@ -48,7 +48,7 @@ export async function startEmbeddedRedis(port = 0, password = newPassword()): Pr
   const { port: taken } = resp.server.address() as AddressInfo
   const address = `127.0.0.1:${taken}`
   return {
-    url: password === '' ? `redis://${address}` : `redis://:${password}@${address}`,
+    url: password === '' ? `redis://${address}` : `redis://default:${password}@${address}`,
     address,
     close: async () => {
       const closed = resp.close()

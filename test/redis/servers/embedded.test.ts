@@ -57,7 +57,7 @@ describe('the embedded server', () => {
   }
 
   it('listens at the URL that the embedded server returns, on loopback', async () => {
-    assert.match(server.url, /^redis:\/\/:[0-9a-f]{48}@127\.0\.0\.1:\d+$/)
+    assert.match(server.url, /^redis:\/\/default:[0-9a-f]{48}@127\.0\.0\.1:\d+$/)
     const one = await client()
     assert.equal(await one.ping(), 'PONG')
     await one.set('key', 'value')
