@@ -7,6 +7,7 @@ import { reasonOf } from '../platform/reason.ts'
 import { addressOf } from '../redis/servers/link.ts'
 import { sentinelTarget } from '../redis/servers/sentinel.ts'
 import type { Target } from '../redis/wire/connection.ts'
+import { withoutArguments } from '../redis/wire/handshake.ts'
 import { EMBEDDED_PORT, isConfigured, runningEmbedded } from './embedded.ts'
 import { CommandFailed } from './failure.ts'
 import { redisOfRunning } from './running.ts'
@@ -60,7 +61,7 @@ export async function asAgent<T>(
         : [`at ${addressOf(template)}`, openServer(template)]
   const { agent, close } = await opening.catch((cause: Error) => {
     const hint = isConfigured(config) ? '' : '; run "npm start" or set REDIS_URL'
-    throw new CommandFailed(`no Redis ${where} (${reasonOf(cause)})${hint}`)
+    throw new CommandFailed(`no Redis ${where} (${withoutArguments(reasonOf(cause), [template.password])})${hint}`)
   })
   return use(agent).finally(close)
 }
@@ -75,6 +76,8 @@ async function openServer({ host, port, path, tls, username, password, database 
   const client = createClient({
     ...credentials({ username, password }),
     database,
+    // Some servers and proxies know no HELLO, which chooses RESP3.
+    RESP: 2,
     socket: {
       ...(path === undefined ? { host, port } : { path }),
       ...(tls && { tls }),

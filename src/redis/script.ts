@@ -1,10 +1,14 @@
 import { createHash } from 'node:crypto'
-import { isReply } from './wire/errors.ts'
+import { isRefusedCommand, isReply } from './wire/errors.ts'
 
-/** A Lua script, run with EVALSHA. Its text is sent only when the server does not know it. */
+/**
+ * A Lua script, run with EVALSHA. Its text is sent only when the server does not know it, and
+ * always once the server has refused EVALSHA.
+ */
 export class Script {
   readonly #text: string
   readonly #sha: string
+  #needsText = false
 
   constructor(text: string) {
     this.#text = text
@@ -18,11 +22,16 @@ export class Script {
     args: readonly string[],
   ): Promise<unknown> {
     const rest = [String(keys.length), ...keys, ...args]
+    const whole = () => send(['EVAL', this.#text, ...rest])
+    if (this.#needsText) return whole()
     try {
       return await send(['EVALSHA', this.#sha, ...rest])
     } catch (error) {
-      if (isReply(error) && error.message.startsWith('NOSCRIPT')) return send(['EVAL', this.#text, ...rest])
-      throw error
+      if (isReply(error) && error.message.startsWith('NOSCRIPT')) return whole()
+      if (!isRefusedCommand(error)) throw error
+      const result = await whole()
+      this.#needsText = true
+      return result
     }
   }
 }

@@ -1,3 +1,4 @@
+import { type Product, productIn } from '../../redis/servers/features.ts'
 import { isReply } from '../../redis/wire/errors.ts'
 import type { Check } from '../check.ts'
 
@@ -14,20 +15,23 @@ const check: Check = {
       throw error
     })
     if (infos === undefined) return { status: 'warn', message: 'INFO is not allowed, so the version is unknown' }
-    const versions = infos.map((info) => /^(?:valkey_version|redis_version):([\d.]+)/m.exec(String(info))?.[1])
-    const found = [...new Set(versions.map((each) => each ?? 'unknown'))].join(', ')
-    const old = versions.filter((each) => each !== undefined && isOld(each))
+    const products = infos.map((info) => productIn(String(info)))
+    const found = [...new Set(products.map(textOf))].join(', ')
+    const old = products.filter((each) => each?.name === 'Redis' && isOld(each.version))
     const details = { versions: found }
-    if (old.length === 0) return { status: 'pass', message: `version ${found}`, details }
+    if (old.length === 0) return { status: 'pass', message: found, details }
     return {
       status: 'fail',
-      message: `version ${old.join(', ')}; ${OLDEST.join('.')} is the oldest supported version`,
+      message: `${[...new Set(old.map(textOf))].join(', ')}; ${OLDEST.join('.')} is the oldest supported version`,
       details,
       remediation: 'Update Redis (or Valkey).',
     }
   },
 }
 export default check
+
+const textOf = (product: Product | undefined): string =>
+  product === undefined ? 'a version that INFO does not say' : `${product.name} ${product.version}`
 
 function isOld(version: string): boolean {
   const [major = 0, minor = 0] = version.split('.').map(Number)

@@ -3,6 +3,8 @@ import type { OnMessage, Reply } from '../wire/resp.ts'
 import type { Group } from './groups.ts'
 
 export interface SubscriberOptions {
+  /** Plain arrays that look like pushes are pushes (see `Pushes`). */
+  readonly arrays?: boolean
   /** Called for each message, in the order in which Redis sent it. */
   readonly message: OnMessage
   /** Redis has ended a sharded subscription by itself, because its slot went to another server. */
@@ -17,8 +19,12 @@ const VERBS = {
 
 /** The connection that receives messages. */
 export class SubscriberConnection extends RedisConnection {
-  constructor(target: Target, name: string, { message, moved }: SubscriberOptions) {
-    super(target, name, { message, other: (kind, [channel]) => kind === 'sunsubscribe' && moved(String(channel)) })
+  constructor(target: Target, name: string, { arrays = false, message, moved }: SubscriberOptions) {
+    super(target, name, {
+      arrays,
+      message,
+      other: (kind, [channel]) => kind === 'sunsubscribe' && moved(String(channel)),
+    })
   }
 
   /** Subscribes; resolves when Redis has confirmed every channel. @throws as `sendCommand`. */

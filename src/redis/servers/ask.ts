@@ -1,5 +1,5 @@
 import { within } from '../../platform/deadline.ts'
-import type { Target } from '../wire/connection.ts'
+import { RedisConnection, type Target } from '../wire/connection.ts'
 
 /** Time for one command, including the connection. */
 const ASK_TIMEOUT_MS = 1000
@@ -11,33 +11,18 @@ export function hostAndPort(address: string, defaultPort: number): { host: strin
 }
 
 /**
- * Sends one command over a connection of its own, in RESP2, which Sentinels of every version speak.
+ * Sends one command over a connection of its own.
  * @throws when no answer arrives within a second.
  */
-export async function askOnce(
-  { host, port, path, tls, username, password }: Omit<Target, 'database' | 'tls'> & { tls?: boolean },
-  command: string[],
-): Promise<unknown> {
-  // Loaded lazily: node-redis takes 16 MB and 100 ms to load, and a gateway with one server never
-  // needs it.
-  const { createClient } = await import('redis')
-  const client = createClient({
-    ...(username !== undefined && { username }),
-    ...(password !== undefined && { password }),
-    socket: {
-      ...(path === undefined ? { host, port } : { path }),
-      ...(tls && { tls }),
-      reconnectStrategy: false,
-      connectTimeout: ASK_TIMEOUT_MS,
-    },
-  })
-  client.on('error', () => {})
+export async function askOnce(target: Target, command: string[]): Promise<unknown> {
+  const connection = new RedisConnection({ ...target, database: 0 }, 'wsproxy-ask')
+  const ended = new Promise<never>((_, reject) => connection.on('error', reject))
+  // The race below has the reason.
+  ended.catch(() => {})
   try {
-    return await within(
-      client.connect().then(() => client.sendCommand<unknown>(command)),
-      ASK_TIMEOUT_MS,
-    )
+    const answer = connection.connect().then(() => connection.sendCommand(command))
+    return await within(Promise.race([answer, ended]), ASK_TIMEOUT_MS)
   } finally {
-    if (client.isOpen) client.destroy()
+    connection.destroy()
   }
 }

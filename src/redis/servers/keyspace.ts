@@ -124,7 +124,8 @@ export class KeyspaceFlags {
       const message = 'Redis forbids CONFIG GET notify-keyspace-events: a probe looks for its flags'
       this.#parts.log.info({ event: 'keyspace-events', reason }, message)
     }
-    if (this.#isProbing) return
+    // A connection that speaks RESP2 takes no other command while it is subscribed.
+    if (this.#isProbing || client.greeting.protocol === 2) return
     this.#isProbing = true
     const lost = () => undefined
     this.#probed = this.#runProbe(client)

@@ -6,6 +6,7 @@ import { SubscriberConnection } from '../pubsub/subscriber.ts'
 import type { Target } from '../wire/connection.ts'
 import type { OnMessage } from '../wire/resp.ts'
 import { Canary } from './canary.ts'
+import { ServerFeatures } from './features.ts'
 import { type Gap, OpenGap } from './gap.ts'
 import { KeyspaceFlags } from './keyspace.ts'
 import { addressOf, Link } from './link.ts'
@@ -35,6 +36,7 @@ export class RedisNode {
   #bytesAtCanary = 0
   #behind = false
   readonly #outputLimit = new OutputLimit()
+  readonly #features: ServerFeatures
 
   constructor(parts: NodeParts<RedisNode>) {
     this.#parts = parts
@@ -48,6 +50,7 @@ export class RedisNode {
       metrics,
       log,
     })
+    this.#features = new ServerFeatures(log)
     this.feed = this.#newFeed()
     this.commands = this.#newCommandLink()
     this.subscriber = this.#newSubscriberLink()
@@ -161,6 +164,7 @@ export class RedisNode {
       name: 'commands',
       open: (to, name) => new SubscriberConnection(to, name, { message: this.#flags.heard, moved: () => {} }),
       prepare: async (client) => {
+        void this.#features.look(client)
         if (this.#parts.options.runDoor) await this.#flags.check(client)
       },
       ready: () => this.#linkReady(this.subscriber),
@@ -177,6 +181,7 @@ export class RedisNode {
       name: 'subscriber',
       open: (to, name) =>
         new SubscriberConnection(to, name, {
+          arrays: true,
           message: this.#message,
           moved: (channel) => this.feed.movedAway(channel),
         }),

@@ -37,7 +37,7 @@ export function sentinelTarget({ sentinels, master, template, password }: Sentin
 }
 
 async function askSentinel(sentinel: string, master: string, password: string | undefined): Promise<[string, number]> {
-  const server = { ...hostAndPort(sentinel, SENTINEL_PORT), username: undefined, password }
+  const server = { ...hostAndPort(sentinel, SENTINEL_PORT), tls: false, username: undefined, password, database: 0 }
   const answer = await askOnce(server, ['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', master])
   const [host, port] = (answer ?? []) as string[]
   if (host === undefined || port === undefined) throw new Error('unknown master')

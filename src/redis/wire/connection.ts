@@ -4,6 +4,7 @@ import type { RedisAddress } from '../../config/redis-address.ts'
 import { reasonOf } from '../../platform/reason.ts'
 import { type Args, CommandWriter } from './encode.ts'
 import { ErrorReply, isMoved, Unsent } from './errors.ts'
+import { type Greeting, greet } from './handshake.ts'
 import { type OnMessage, type Reply, RespReader } from './resp.ts'
 
 /** Address and credentials of a server. */
@@ -44,6 +45,11 @@ export type Waiter = ReplyWaiter | PushWaiter
 
 /** Receives what Redis sends without a command. */
 export interface Pushes {
+  /**
+   * Plain arrays that look like pushes are pushes: RESP2 has no others, and some proxies send them
+   * with RESP3. Only for connections on which no command is answered by an array of text.
+   */
+  readonly arrays?: boolean
   readonly message: OnMessage
   /** A push that no waiter takes. */
   other(kind: string, rest: readonly Reply[]): void
@@ -59,9 +65,9 @@ const KEEP_ALIVE_MS = 5000
 const MAX_SETTLED = 4096
 
 /**
- * One RESP3 connection to one server. Hand-written because every frame and handshake passes through
- * it (measurements: bench/NOTES.md). It sends commands and dispatches replies, nothing else: `Link`
- * sets the deadlines and reconnects.
+ * One RESP3 connection to one server; RESP2 where the server refuses HELLO. Hand-written because
+ * every frame and handshake passes through it (measurements: bench/NOTES.md). It sends commands
+ * and dispatches replies, nothing else: `Link` sets the deadlines and reconnects.
  */
 export class RedisConnection {
   readonly #target: Target
@@ -81,16 +87,19 @@ export class RedisConnection {
    * How many waiters at the end of `#waiting` have commands that were not given to the socket yet.
    */
   #unsent = 0
+  /** What the server said at the beginning, after `connect`. */
+  greeting: Greeting = { protocol: 3 }
 
   constructor(target: Target, name: string, pushes = NO_PUSHES) {
     this.#target = target
     this.#name = name
     this.#pushes = pushes
-    this.#reader = new RespReader({
+    const reader = {
       message: pushes.message,
-      push: (kind, rest) => this.#pushed(kind, rest),
-      reply: (value) => this.#replied(value),
-    })
+      push: (kind: string, rest: readonly Reply[]) => this.#pushed(kind, rest),
+      reply: (value: Reply) => this.#replied(value),
+    }
+    this.#reader = new RespReader(reader, pushes.arrays)
   }
 
   get database(): number {
@@ -104,7 +113,7 @@ export class RedisConnection {
 
   /** Connects and authenticates. @throws the error of the server or of the network. */
   async connect(): Promise<void> {
-    const { host, port, path, tls, username, password, database } = this.#target
+    const { host, port, path, tls } = this.#target
     const socket = tls
       ? connectTls({ host, port, ...(isIP(host) === 0 && { servername: host }) })
       : connectTcp(path === undefined ? { host, port } : { path })
@@ -115,10 +124,7 @@ export class RedisConnection {
     socket.on('close', () => this.#fail(new Error('the connection was closed')))
     socket.on('drain', this.#flushTick)
     socket.on('data', (chunk) => this.#read(chunk))
-    // A user without a password (nopass) may send any password.
-    const auth = (username ?? password) ? ['AUTH', username ?? 'default', password ?? ''] : []
-    await this.sendCommand(['HELLO', '3', ...auth, 'SETNAME', this.#name])
-    if (database !== 0) await this.sendCommand(['SELECT', String(database)])
+    this.greeting = await greet((args) => this.sendCommand(args), this.#target, this.#name)
   }
 
   /**

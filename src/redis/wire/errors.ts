@@ -34,5 +34,10 @@ export const cannotSave = (error: unknown): boolean => isReply(error) && /^MISCO
 /** The ACL of Redis does not let its user do this. */
 export const isForbidden = (error: unknown): boolean => isReply(error) && /^NOPERM\b/.test(error.message)
 
+/** The server or a proxy in front of it does not know this command, or forbids it. */
+export const isRefusedCommand = (error: unknown): boolean =>
+  isReply(error) &&
+  /^NOPERM\b|\bunknown (sub)?command\b|\b(unsupported|not (allowed|supported)|disabled)\b/i.test(error.message)
+
 /** Redis answered with this error. Any other error means that no answer arrived. */
 export const isReply = (error: unknown): error is ErrorReply => error instanceof ErrorReply

@@ -35,6 +35,10 @@ const LF = 10
 
 const byte = (character: string): number => character.charCodeAt(0)
 const PUSH = byte('>')
+const ARRAY = byte('*')
+/** How a push begins in RESP2. */
+const ARRAY_PUSH = /^\*[34]\r\n\$\d+\r\n([ps]?message|[ps]?(un)?subscribe)\r/
+const ARRAY_PUSH_BYTES = 32
 const BULK = byte('$')
 const [ZERO, NINE, MINUS] = [byte('0'), byte('9'), byte('-')]
 const [THREE, SEVEN, LETTER_M] = [byte('3'), byte('7'), byte('m')]
@@ -50,6 +54,7 @@ const MESSAGE_HEADER = 18
  */
 export class RespReader {
   readonly #handlers: RespHandlers
+  readonly #arrays: boolean
   /** Chunks of an incomplete value, and the scanner that looks for its end. */
   #held: Buffer[] = []
   #heldBytes = 0
@@ -58,8 +63,10 @@ export class RespReader {
   #chunk = new Chunk(this.#data)
   #at = 0
 
-  constructor(handlers: RespHandlers) {
+  /** @param arrays a plain array that looks like a push is one. */
+  constructor(handlers: RespHandlers, arrays = false) {
     this.#handlers = handlers
+    this.#arrays = arrays
   }
 
   /**
@@ -97,7 +104,8 @@ export class RespReader {
   }
 
   #next(): void {
-    if (this.#data[this.#at] !== PUSH) return this.#handlers.reply(this.#value(0))
+    if (this.#data[this.#at] !== PUSH && !(this.#arrays && this.#isArrayPush()))
+      return this.#handlers.reply(this.#value(0))
     if (this.#isMessage() && this.#message()) return
     this.#at++
     const length = this.#length(1)
@@ -116,6 +124,12 @@ export class RespReader {
     const rest: Reply[] = []
     for (let i = 1; i < length; i++) rest.push(this.#value(1))
     this.#handlers.push(kind, rest)
+  }
+
+  /** The next value is a plain array with the members of a push. */
+  #isArrayPush(): boolean {
+    const at = this.#at
+    return this.#data[at] === ARRAY && ARRAY_PUSH.test(this.#data.latin1Slice(at, at + ARRAY_PUSH_BYTES))
   }
 
   /**

@@ -1,0 +1,176 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { createClient } from 'redis'
+import { sessionDown, sessionUp } from '../../../src/contract/names.ts'
+import { Command, run } from '../../support/cli.ts'
+import { gatewayFor, type TestGateway } from '../../support/gateway.ts'
+import { nearlyRedisFor } from '../../support/nearly-redis.ts'
+import { type Client, PATIENT, type RealRedis, realRedisFor, withoutRealRedis } from '../../support/redis.ts'
+import { atEnd, type Scope } from '../../support/scope.ts'
+import { AMPLE_CHECK_TIMEOUT, eventually } from '../../support/wait.ts'
+
+/** Renames commands to nothing: the server then does not know them. */
+const without = (...commands: readonly string[]) => commands.flatMap((each) => ['--rename-command', each, ''])
+
+/** A server whose clients speak RESP2: node-redis does not connect without HELLO otherwise. */
+async function serverFor(t: Scope, args: readonly string[] = []): Promise<RealRedis> {
+  const server = await realRedisFor(t, args)
+  const client = async () => {
+    const made = createClient({ url: server.url, RESP: 2, disableClientInfo: true, commandOptions: PATIENT })
+    made.on('error', () => {})
+    atEnd(t, () => made.isOpen && made.destroy())
+    await made.connect()
+    return made as unknown as Client
+  }
+  return Object.assign(Object.create(server), { client, kill: server.kill, restart: server.restart, stop: server.stop })
+}
+
+/** A session both ways, and another one beside it. */
+async function assertServes(gateway: TestGateway): Promise<void> {
+  const { agent } = gateway
+  const heard: string[] = []
+  const ear = await gateway.redis.client()
+  await ear.subscribe(sessionUp('s1'), (message) => void heard.push(message))
+  const [one, other] = [await gateway.join('s1'), await gateway.join('s2')]
+  one.send({ n: 1 })
+  await eventually(() => heard.some((each) => each.includes('"n":1')), 'the client frame')
+  for (let n = 0; n < 50; n++) await agent.publish(sessionDown('s1'), `{"message":${n}}`)
+  await agent.publish(sessionDown('s2'), '{"down":2}')
+  await other.find({ down: 2 })
+  await one.find({ message: 49 })
+  assert.deepEqual(
+    one.values.flatMap(({ message }) => message ?? []),
+    Array.from({ length: 50 }, (_, n) => n),
+  )
+  await one.close()
+  await other.close()
+  assert.equal(await gateway.metric('wsproxy_redis_up'), 1)
+  ear.destroy()
+}
+
+const lines = (gateway: TestGateway, event: string) => gateway.log.filter((line) => line.event === event)
+
+/** A gateway whose Redis is `server`, reached at the port of `before`. */
+const through = async (t: Scope, server: RealRedis, before: { port: number }) =>
+  gatewayFor(t, {
+    redis: { url: `redis://127.0.0.1:${before.port}`, port: server.port, client: server.client, stop: server.stop },
+    env: { REDIS_CANARY_INTERVAL: '100ms' },
+  })
+
+const SYNTAX = `ERR Syntax error in HELLO option 'SETNAME'`
+
+describe('a server that is nearly Redis', { skip: withoutRealRedis }, () => {
+  it('is served over RESP2 where it knows no HELLO, and one line names command, need and version', async (t) => {
+    const redis = await serverFor(t, without('HELLO'))
+    const gateway = await gatewayFor(t, { redis, env: { REDIS_CANARY_INTERVAL: '100ms' } })
+    await assertServes(gateway)
+    await eventually(async () => (await gateway.metric('wsproxy_redis_canary_seconds_count')) > 2, 'canaries')
+    const said = lines(gateway, 'redis-lacks')
+    assert.equal(said.length, 1)
+    assert.match(String(said[0]!.msg), /^Redis \d+\.\d+\.\d+ refuses HELLO: .*RESP2/)
+    assert.deepEqual(lines(gateway, 'redis-lost'), [])
+  })
+
+  it('is served again over RESP2 after an outage, with the same line once', async (t) => {
+    const redis = await serverFor(t, without('HELLO'))
+    const gateway = await gatewayFor(t, { redis })
+    const client = await gateway.join('s1')
+    await redis.restart()
+    await client.find({ type: 'gap' }).catch(() => client.find({ type: 'control' }))
+    await gateway.agent.publish(sessionDown('s1'), '{"n":1}')
+    await client.find({ n: 1 })
+    assert.equal(lines(gateway, 'redis-lacks').length, 1)
+  })
+
+  it('gets the password by AUTH, with and without a user, in RESP2', async (t) => {
+    const redis = await serverFor(t, without('HELLO'))
+    const admin = await redis.client()
+    await admin.sendCommand(['ACL', 'SETUSER', 'named', 'on', '>p-of-named', '+@all', 'allkeys', 'allchannels'])
+    for (const [login, user] of [
+      ['named:p-of-named', 'named'],
+      [':needless', 'default'],
+    ]) {
+      const gateway = await gatewayFor(t, {
+        redis: {
+          url: `redis://${login}@127.0.0.1:${redis.port}/`,
+          port: redis.port,
+          client: redis.client,
+          stop: redis.stop,
+        },
+      })
+      const list = String(await admin.sendCommand(['CLIENT', 'LIST']))
+      assert.match(list, new RegExp(`name=wsproxy-commands .* user=${user} `))
+      await gateway.stop()
+    }
+  })
+
+  for (const [what, refuse] of [
+    [
+      'a name within HELLO',
+      (text: string) => (text.startsWith('HELLO') && text.includes('SETNAME') ? SYNTAX : undefined),
+    ],
+    ['a name and CLIENT', (text: string) => (text.includes('SETNAME') ? SYNTAX : undefined)],
+  ] as const) {
+    it(`is served over RESP3 and without a name where it refuses ${what}`, async (t) => {
+      const redis = await serverFor(t)
+      const gateway = await through(t, redis, await nearlyRedisFor(t, redis.port, { refuse }))
+      await assertServes(gateway)
+      assert.deepEqual(lines(gateway, 'redis-lacks'), [])
+    })
+  }
+
+  for (const text of [
+    `ERR unknown command 'HELLO'`,
+    `ERR unsupported command 'hello'`,
+    'NOPROTO unsupported protocol version',
+    `NOPERM this user has no permissions to run the 'hello' command`,
+    'invalid request',
+  ]) {
+    it(`is served where it answers HELLO with "${text}"`, async (t) => {
+      const redis = await serverFor(t)
+      const refuse = (command: string) => (command.startsWith('HELLO') ? text : undefined)
+      await assertServes(await through(t, redis, await nearlyRedisFor(t, redis.port, { refuse })))
+    })
+  }
+
+  it('is served where it sends the pushes of RESP3 as plain arrays', async (t) => {
+    const redis = await serverFor(t)
+    const gateway = await through(t, redis, await nearlyRedisFor(t, redis.port, { plainPushes: true }))
+    await assertServes(gateway)
+    assert.deepEqual(lines(gateway, 'redis-lost'), [])
+  })
+
+  for (const commands of [['EVALSHA'], ['CONFIG', 'INFO', 'ROLE', 'CLIENT'], ['HELLO', 'CONFIG', 'INFO', 'CLIENT']]) {
+    it(`is served where it does not know ${commands.join(', ')}`, async (t) => {
+      const redis = await serverFor(t, without(...commands))
+      const gateway = await gatewayFor(t, { redis })
+      await assertServes(gateway)
+      assert.deepEqual(lines(gateway, 'redis-lost'), [])
+    })
+  }
+
+  it('without EVAL is named in one line with the need and the version', async (t) => {
+    const redis = await serverFor(t, without('EVAL', 'EVALSHA'))
+    const gateway = await gatewayFor(t, { redis })
+    await eventually(() => lines(gateway, 'redis-lacks').length > 0, 'the line')
+    const [said, ...others] = lines(gateway, 'redis-lacks')
+    assert.match(String(said!.msg), /^Redis \d\S+ refuses EVAL: it compares tokens/)
+    assert.deepEqual(others, [])
+  })
+
+  it('shows no part of a long password that it repeats, neither in the log nor in a command', async (t) => {
+    const password = `Zx7${'secret-token-of-an-hour-'.repeat(40)}`
+    const redis = await serverFor(t, ['--requirepass', password, ...without('HELLO', 'AUTH')])
+    const env = {
+      REDIS_URL: `redis://:${password}@127.0.0.1:${redis.port}`,
+      LISTEN_ADDR: '127.0.0.1:0',
+      PREFLIGHT_CHECK_TIMEOUT: AMPLE_CHECK_TIMEOUT,
+    }
+    const serve = new Command(['serve'], { env })
+    await serve.prints(/"event":"redis-lost"/)
+    serve.signal('SIGTERM')
+    await serve.exited
+    const others = [await run(['doctor'], { env }), await run(['token', 'create', 's1'], { env })]
+    for (const { stdout, stderr } of [serve, ...others]) assert.doesNotMatch(stdout + stderr, /Zx7|secret-token/)
+  })
+})
