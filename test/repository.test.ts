@@ -82,9 +82,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   redis: BASE,
   http: BASE,
   connection: [...BASE, 'http'],
-  doors: [...BASE, 'http', 'connection'],
+  sessions: [...BASE, 'redis', 'connection'],
+  doors: [...BASE, 'http', 'connection', 'sessions'],
   preflight: [...BASE, 'http', 'redis'],
-  gateway: [...BASE, 'http', 'redis', 'connection', 'doors', 'preflight'],
+  gateway: [...BASE, 'http', 'redis', 'connection', 'sessions', 'doors', 'preflight'],
   cli: [...BASE, 'redis', 'doors', 'preflight', 'gateway'],
 }
 

@@ -35,6 +35,13 @@ export const sessionSettings = group('Session door', {
     default: '8MiB',
     description: 'Bytes of client frames per second and socket. Two seconds of it may come at once. 0: no limit.',
   }),
+  sessionResumePage: integer('SESSION_RESUME_PAGE', {
+    default: '200',
+    minimum: '1',
+    maximum: '10000',
+    unit: 'messages',
+    description: 'Messages that are read at once from the log of a session. Fewer when they are large.',
+  }),
   sessionIdleTimeoutMs: duration('SESSION_IDLE_TIMEOUT', {
     default: '0',
     description: 'A socket without traffic in either direction for this long is closed with 4408. 0: never.',

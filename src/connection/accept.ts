@@ -9,7 +9,7 @@ import { type HttpRequest, type HttpResponse, upgradeCorked, type us_socket_cont
 import type { Logger } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { SpanHandle, Tracing } from '../telemetry/tracing.ts'
-import { type Credentials, offeredProtocol, type TokenStore, WHY } from './auth.ts'
+import { type Credentials, chosenProtocol, type TokenStore, WHY } from './auth.ts'
 import type { Bindings } from './bind.ts'
 import { type CheckOptions, UpgradeChecks } from './checks.ts'
 import { Connection, Phase, type Socket } from './connection.ts'
@@ -83,10 +83,7 @@ export class Acceptor {
     this.#refusals = new RefusalLog(parts.log)
   }
 
-  /**
-   * The upgrade handler of a door. uWebSockets.js reuses the request after this returns, so copy
-   * all of it first.
-   */
+  /** The upgrade handler of a door. uWebSockets.js reuses the request: copy all of it first. */
   upgrade(door: Door, res: HttpResponse, req: HttpRequest, context: us_socket_context_t): void {
     const startedAt = performance.now()
     const traced = this.#parts.tracing?.handshake(door.name, req.getHeader('traceparent'))
@@ -109,7 +106,7 @@ export class Acceptor {
       const key = req.getHeader('sec-websocket-key')
       if (verdict.kind === 'close') {
         this.#refused(door, address, verdict.refusal, traced)
-        const complete = () => upgradeCorked(res, key, offeredProtocol(protocol), '', context)
+        const complete = () => upgradeCorked(res, key, chosenProtocol(protocol, door.protocols), '', context)
         return this.#closeAtOnce(door, address, verdict.close, complete)
       }
       const extensions = door.compressed ? listHeader(req, 'sec-websocket-extensions') : ''
@@ -207,7 +204,8 @@ export class Acceptor {
     attempt.connection = connection
     admission.onBound?.(connection)
     const joined = this.#join(connection, admission)
-    return admission.ready === undefined ? joined : Promise.all([joined, admission.ready()])
+    const bound = admission.ready === undefined ? joined : Promise.all([joined, admission.ready()])
+    return admission.prepare === undefined ? bound : bound.then(() => admission.prepare!(connection))
   }
 
   /**
@@ -258,7 +256,7 @@ export class Acceptor {
     if (attempt.over) return
     const { door, address, res, key, credentials, context } = attempt
     const now = performance.now()
-    const wanted = door.refusalAsClose?.(refusal)
+    const wanted = door.refusalAsClose?.(refusal, credentials.protocol)
     const close = wanted !== undefined && this.#parts.limits.takeRefused(now) ? wanted : undefined
     this.#finish(attempt, refusal.code, close !== undefined)
     this.#parts.limits.refused(address, refusal, now)

@@ -28,11 +28,14 @@ export interface Credentials {
 export interface CredentialHeaders {
   readonly authorization: string
   /** Sec-WebSocket-Protocol. */
+  readonly offered: string
+  /** The one of them for the answer; '' for none. */
   readonly protocol: string
   readonly query: string
 }
 
-const PROTOCOL = 'wsproxy.v1'
+/** The subprotocols of a door that names none. */
+const PROTOCOLS: readonly string[] = ['wsproxy.v1']
 const BEARER_PROTOCOL = 'bearer.'
 
 /**
@@ -42,13 +45,12 @@ const BEARER_PROTOCOL = 'bearer.'
  * may not hold one.
  */
 export function readCredentials(headers: CredentialHeaders, allowQueryToken: boolean): Credentials | Refusal {
-  const offered = listOf(headers.protocol)
-  const protocol = offeredProtocol(headers.protocol)
+  const { protocol } = headers
   if (headers.authorization !== '') {
     const token = bearerToken(headers.authorization)
     return token === undefined ? refusals['credentials-malformed'] : credentials(token, protocol)
   }
-  const bearer = offered.find((each) => each.startsWith(BEARER_PROTOCOL))
+  const bearer = listOf(headers.offered).find((each) => each.startsWith(BEARER_PROTOCOL))
   if (bearer !== undefined) {
     const token = decodeBase64Url(bearer.slice(BEARER_PROTOCOL.length))
     // A browser drops the connection unless one of its protocols is answered, and the one with the
@@ -62,8 +64,9 @@ export function readCredentials(headers: CredentialHeaders, allowQueryToken: boo
 
 const credentials = (token: string, protocol: string): Credentials => ({ kind: 'credentials', token, protocol })
 
-/** Returns the subprotocol for the answer, or '' when the client does not offer ours. */
-export const offeredProtocol = (header: string): string => (listOf(header).includes(PROTOCOL) ? PROTOCOL : '')
+/** Returns the first subprotocol that the client offers and the door speaks, or ''. */
+export const chosenProtocol = (offered: string, protocols: readonly string[] = PROTOCOLS): string =>
+  listOf(offered).find((each) => protocols.includes(each)) ?? ''
 
 const listOf = (header: string): string[] => (header === '' ? [] : header.split(',').map((each) => each.trim()))
 

@@ -33,12 +33,14 @@ export interface Source {
    * Bytes that are not UTF-8 go out as a binary frame. Called once per message, not per socket.
    */
   render(topic: Topic, message: Buffer, channel: string, batch: Batch): Buffer | undefined
+  /** A connection has joined the topic, before any message can arrive for it. */
+  entered?(topic: Topic, connection: Connection): void
   /** Redis has confirmed every channel of the topic. Called for each connection that joins. */
   confirmed?(topic: Topic): void
   /** The last member has left. The topic is not used again. */
   released?(topic: Topic): void
   /** A message of the topic was dropped because it is larger than any socket takes. */
-  tooLarge?(topic: Topic): void
+  tooLarge?(topic: Topic, message: Buffer): void
   /** Redis forbids a channel of the topic. Default: the members of the topic are closed. */
   refused?(topic: Topic): void
 }
@@ -48,6 +50,8 @@ export interface Topic {
   readonly channels: readonly string[]
   readonly source: Source
   readonly members: Connection[]
+  /** What the source keeps for this topic. Only the source reads and writes it. */
+  state?: unknown
 }
 
 /**
@@ -116,7 +120,8 @@ export class Bindings {
    * when it refuses.
    */
   async keep(source: Source, channel: string): Promise<void> {
-    if (!this.#topics.has(channel)) this.#topics.set(channel, { channels: [channel], source, members: [] })
+    if (!this.#topics.has(channel))
+      this.#topics.set(channel, { channels: [channel], source, members: [], state: undefined })
     await this.#feed.subscribe(channel)
   }
 
@@ -129,13 +134,14 @@ export class Bindings {
     let topic = this.#topics.get(channels[0]!)
     if (topic) topic.members.push(connection)
     else {
-      topic = { channels, source, members: [connection] }
+      topic = { channels, source, members: [connection], state: undefined }
       for (const channel of channels) this.#topics.set(channel, topic)
     }
     // The first push into an empty array reserves room for 17 items, and there is one such array
     // per socket.
     if (connection.topics.length === 0) connection.topics = [topic]
     else connection.topics.push(topic)
+    source.entered?.(topic, connection)
     return topic
   }
 

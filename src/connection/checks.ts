@@ -3,7 +3,7 @@ import { type Close, type Refusal, refusals } from '../contract/codes.ts'
 import type { ClientAddress } from '../http/client-address.ts'
 import { isUpgrade } from '../http/request.ts'
 import type { HttpRequest } from '../platform/uws.ts'
-import { type Credentials, offeredProtocol, readCredentials } from './auth.ts'
+import { type Credentials, chosenProtocol, readCredentials } from './auth.ts'
 import type { Admission, Door } from './door.ts'
 import type { ConnectLimits } from './limits.ts'
 
@@ -56,19 +56,21 @@ export class UpgradeChecks {
    */
   verdict(door: Door, req: HttpRequest, client: ClientAddress, now: number, lines: UpgradeLines): UpgradeVerdict {
     const { limits } = this.#parts
+    const closeFor = (refusal: Refusal) =>
+      door.refusalAsClose?.(refusal, chosenProtocol(lines.protocol, door.protocols))
     const tooFast = limits.attempt(client, now)
     if (tooFast) return refuse(tooFast)
     const checked = this.#checkRequest(door, req, lines.unclear) ?? this.#admit(door, req, lines.protocol)
     if (checked.kind === 'proceed') {
       const full = limits.take(client, now, needsCredentials(checked.admission))
       if (full === undefined) return checked
-      const close = door.refusalAsClose?.(full)
+      const close = closeFor(full)
       if (close === undefined || !limits.takeRefused(now)) return refuse(full)
       limits.takeBeyond(client.ip)
       return { kind: 'close', refusal: full, close }
     }
     limits.refused(client.ip, checked.refusal, now)
-    const close = door.refusalAsClose?.(checked.refusal)
+    const close = closeFor(checked.refusal)
     if (close === undefined || !limits.takeRefused(now)) return checked
     const full = limits.take(client, now, false)
     return full ? refuse(full) : { kind: 'close', refusal: checked.refusal, close }
@@ -93,16 +95,17 @@ export class UpgradeChecks {
   }
 
   /** Reads path, query and credentials. */
-  #admit(door: Door, req: HttpRequest, protocol: string): Extract<UpgradeVerdict, { kind: 'proceed' | 'refuse' }> {
+  #admit(door: Door, req: HttpRequest, offered: string): Extract<UpgradeVerdict, { kind: 'proceed' | 'refuse' }> {
     const query = req.getQuery() ?? ''
-    const admission = door.admit(door.path.match(req.getUrl()) ?? [], query)
+    const protocol = chosenProtocol(offered, door.protocols)
+    const admission = door.admit(door.path.match(req.getUrl()) ?? [], query, protocol)
     if (admission.kind === 'refusal') return refuse(admission)
     const credentials: Credentials | Refusal = needsCredentials(admission)
       ? readCredentials(
-          { authorization: req.getHeader('authorization'), protocol, query },
+          { authorization: req.getHeader('authorization'), offered, protocol, query },
           this.#parts.options.authAllowQueryToken,
         )
-      : { kind: 'credentials', token: '', protocol: offeredProtocol(protocol) }
+      : { kind: 'credentials', token: '', protocol }
     if (credentials.kind === 'refusal') return refuse(credentials)
     if (admission.accepts?.(credentials.token) === false) return refuse(refusals['token-rejected'])
     if (!this.#parts.redisReady(admission.redisChannel)) return refuse(refusals['redis-unavailable'])

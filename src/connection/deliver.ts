@@ -74,7 +74,7 @@ export class Delivery {
     this.#options.metrics.received.redis++
     const topic = this.#bindings.find(wanted)
     if (topic === undefined) return
-    if (message.length > this.#options.maxDownBytes) return this.#tooLarge(topic, channel, message.length)
+    if (message.length > this.#options.maxDownBytes) return this.#tooLarge(topic, channel, message)
     const frame = topic.source.render(topic, message, channel, batch)
     if (frame !== undefined) this.fanOut(topic, frame, frame === message && batch.ascii)
   }
@@ -95,6 +95,34 @@ export class Delivery {
     }
     // Not in the loop above: a write may close any member, which changes the list.
     if (isLarge) for (const member of members.slice()) if (member.pendingBytes > MAX_TICK_BYTES) this.flush(member)
+  }
+
+  /** Enqueues a message for one socket. @param isText the frame is UTF-8. */
+  deliver(connection: Connection, frame: Buffer, isText = isUtf8(frame)): void {
+    if (!isText) connection.hasSentBinary = true
+    if (this.#push(connection, frame)) this.flush(connection)
+    connection.active(this.#tickMs)
+  }
+
+  /**
+   * Returns whether half of the send buffer stays free with so many bytes more, or nothing waits.
+   * Writes what waits in this tick if that is in the way.
+   */
+  makeRoom(connection: Connection, bytes: number): boolean {
+    if (this.#hasRoom(connection, bytes)) return true
+    if (connection.buffered > 0 || connection.phase !== Phase.open) return false
+    this.flush(connection)
+    return this.#hasRoom(connection, bytes)
+  }
+
+  /** The door is called with the level `low` when the socket, which has no room, has read on. */
+  awaitRoom(connection: Connection): void {
+    if (connection.phase === Phase.open) this.#raiseLevel(connection)
+  }
+
+  #hasRoom({ buffered, pendingBytes }: Connection, bytes: number): boolean {
+    const waiting = buffered + pendingBytes
+    return waiting === 0 || waiting + bytes <= this.#highBytes
   }
 
   /**
@@ -223,13 +251,13 @@ export class Delivery {
     return true
   }
 
-  #tooLarge(topic: Topic, channel: string, bytes: number): void {
+  #tooLarge(topic: Topic, channel: string, message: Buffer): void {
     const { metrics, log, maxDownBytes } = this.#options
     metrics.lose('oversize_down')
-    topic.source.tooLarge?.(topic)
+    topic.source.tooLarge?.(topic, message)
     const skipped = this.#largeLines.take(channel)
     if (skipped === undefined) return
-    const detail = { event: 'message-too-large', channel, bytes, maxBytes: maxDownBytes, skipped }
+    const detail = { event: 'message-too-large', channel, bytes: message.length, maxBytes: maxDownBytes, skipped }
     log.warn(detail, 'a message from Redis is larger than MAX_DOWN_MESSAGE_BYTES and was sent to no socket')
   }
 

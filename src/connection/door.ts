@@ -11,14 +11,20 @@ export interface Door extends SocketDoor {
   readonly path: PathPattern
   /** Origins that may connect. Default: those of the whole gateway. */
   readonly allowedOrigins?: readonly string[]
-  /** Reads the path parameters and the query. It is synchronous: Redis is asked later. */
-  admit(ids: readonly string[], query?: string): Admission | Refusal
+  /** The subprotocols that it speaks. Default: `wsproxy.v1`. */
+  readonly protocols?: readonly string[]
+  /**
+   * Reads the path parameters and the query. It is synchronous: Redis is asked later.
+   * @param protocol the subprotocol that will be answered; '' for none.
+   */
+  admit(ids: readonly string[], query?: string, protocol?: string): Admission | Refusal
   /**
    * Returns the close that replaces this refusal: the upgrade is completed and the socket closed at
    * once, without a frame, because a browser does not show the HTTP answer to a page. Undefined:
    * the refusal answers the upgrade.
+   * @param protocol the subprotocol that is answered; '' for none.
    */
-  refusalAsClose?(refusal: Refusal): Close | undefined
+  refusalAsClose?(refusal: Refusal, protocol: string): Close | undefined
 }
 
 /** A well-formed request to a door: which client, which credentials, which topics. */
@@ -43,6 +49,11 @@ export interface Admission {
   readonly topicsRequired: boolean
   /** Awaited together with the topics; the upgrade is refused when it rejects. */
   readonly ready?: () => Promise<void>
+  /**
+   * Awaited when Redis has confirmed the topics; the upgrade is refused when it rejects. What it
+   * enqueues goes out first.
+   */
+  readonly prepare?: ((connection: Connection) => Promise<void>) | undefined
   /** What the door keeps for this socket: `Connection.doorState`. */
   readonly doorState?: object
   /**

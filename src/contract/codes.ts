@@ -61,6 +61,10 @@ export const refusals = define({
     status: '400 Bad Request',
     message: 'An id in the path must be 1 to 200 of A-Z a-z 0-9 _ . ~ @ = + : - (in a run id ; instead of :).',
   },
+  'cursor-malformed': {
+    status: '400 Bad Request',
+    message: 'A cursor is <epoch>.<offset> of a position frame, or -1 for all that is kept.',
+  },
   'malformed-request': { status: '400 Bad Request', message: 'Not a valid WebSocket upgrade request.' },
   'bad-request': { status: '400 Bad Request', message: 'The request is malformed.' },
   'credentials-missing': {

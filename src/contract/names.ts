@@ -57,6 +57,18 @@ export const sessionFlow = (id: string): string => `${prefix}session:${id}:flow`
 /** Channel on which the gateway publishes changes of `sessionFlow`. */
 export const sessionControl = (id: string): string => `${prefix}session:${id}:ctl`
 
+/**
+ * Stream with the numbered messages of a session. The braces put it in the slot of the channel, so
+ * that one script writes the log and publishes.
+ */
+export const sessionLog = (id: string): string => `{${sessionDown(id)}}:log`
+
+/** Hash with the epoch of `sessionLog` and what its script keeps. */
+export const sessionMeta = (id: string): string => `{${sessionDown(id)}}:meta`
+
+/** String key that names the run that a client of the session has cancelled. */
+export const sessionCancel = (id: string): string => `${prefix}session:${id}:cancel`
+
 const RUN_ID = /^[A-Za-z0-9_.~@=+;-]{1,200}$/
 
 /**

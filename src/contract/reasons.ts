@@ -46,6 +46,40 @@ export const GAP_REASONS = [
 /** Why messages may have been lost when their number is unknown. */
 export type GapReason = (typeof GAP_REASONS)[number]
 
+/** Why a client does not get all that it missed: `position` frames of `wsproxy.v2`. */
+const RESUME_REASONS = [
+  /** The session has another log than the one of the cursor. */
+  'epoch',
+  /** The log does not have these messages any more. */
+  'trimmed',
+  /** The log is empty. */
+  'expired',
+  /** The session has no log, and no gateway remembers its messages. */
+  'window',
+  /** The session never had a log of this epoch. */
+  'unknown',
+  /** The cursor is ahead of the log. */
+  'future',
+  /** Redis has lost messages that it had taken, or cannot read the log. */
+  'redis',
+] as const
+
+export type ResumeReason = (typeof RESUME_REASONS)[number]
+
+/** Label `result` of `resume_total`. `empty`: the client had missed nothing. */
+export const RESUME_RESULTS = ['recovered', 'empty', ...RESUME_REASONS] as const
+
+/** How much a client gets back after it was away: `position` frames, label `grade`. */
+export const GRADES = ['exact', 'none'] as const
+export type Grade = (typeof GRADES)[number]
+
+/** Why numbers are missing between two messages: `gap` frames of `wsproxy.v2`. */
+export type NumberGapReason = ResumeReason | 'oversize_down'
+
+/** Label `result` of `holes_total`: what became of numbers that did not arrive from the channel. */
+export const HOLE_RESULTS = ['filled', 'lost'] as const
+export type HoleResult = (typeof HOLE_RESULTS)[number]
+
 /** Label `limit` of `limit_refusals_total`: the setting of a limit on upgrades. A closed list. */
 export const LIMIT_NAMES = [
   'MAX_CONNECTIONS',

@@ -1,15 +1,20 @@
 import type { Config } from '../config/table.ts'
 import { closes } from '../contract/codes.ts'
-import { runKey, sessionDown } from '../contract/names.ts'
+import { runKey } from '../contract/names.ts'
 import type { Checklist } from '../doors/run/checklist.ts'
 import { RunDoor } from '../doors/run/door.ts'
 import { RunWatches } from '../doors/run/watch.ts'
 import { SessionDoor } from '../doors/session/door.ts'
-import type { FlowSignal } from '../doors/session/flow.ts'
+import { FlowSignal } from '../doors/session/flow.ts'
+import { readerOf } from '../doors/session/state.ts'
 import { reasonOf } from '../platform/reason.ts'
+import { SessionLogs } from '../sessions/logs.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Core } from './core.ts'
+
+/** How long an agent that was away finds what its client has cancelled. */
+const CANCEL_MS = 600_000
 
 /** The parts of the gateway that a door uses. */
 export interface DoorParts {
@@ -19,22 +24,50 @@ export interface DoorParts {
   readonly log: Logger
 }
 
-/**
- * Builds the session door and joins it to Redis. `flow` is undefined when the flow signal is off.
- */
-export function sessionDoor({ config, core, metrics }: DoorParts, flow: FlowSignal | undefined): SessionDoor {
-  const session = new SessionDoor({
+/** Builds the session door with its logs and its flow signal, and joins them to Redis. */
+export function sessionDoor({ config, core, metrics, log }: DoorParts): {
+  door: SessionDoor
+  stop: () => void
+  /** Resolves when no write of the flow signal is in flight. */
+  settled: () => Promise<void>
+} {
+  const flow = config.sessionFlowSignal ? new FlowSignal(core.redis.flow) : undefined
+  const logs: SessionLogs = new SessionLogs({
+    log: core.redis.sessionLog,
+    out: core.delivery,
+    readerOf,
+    topics: () => core.bindings.of(door),
+    ended: (connection) => door.streamEnded(connection),
+    pageMessages: config.sessionResumePage,
+    maxMessageBytes: config.maxDownMessageBytes,
+    metrics,
+    logger: log,
+  })
+  const door: SessionDoor = new SessionDoor({
     options: config,
     upstream: core.redis.upstream,
     metrics,
     enqueue: (connection, frame) => core.delivery.enqueue(connection, frame),
     flow,
+    logs,
+    cancel: (sessionId, run) => core.redis.sessionLog.cancel(sessionId, run, CANCEL_MS),
+  })
+  core.onReady.push(() => {
+    flow?.retry()
+    logs.retry()
   })
   core.onGap.push((from, to, affects) => {
-    for (const connection of core.sockets)
-      if (connection.door === session && affects(sessionDown(connection.subject))) session.gap(connection, from, to)
+    for (const topic of core.bindings.of(door)) {
+      if (!affects(topic.channels[0]!)) continue
+      const isLogged = logs.doubt(topic)
+      for (const member of topic.members.slice()) if (!isLogged || !readerOf(member)) door.gap(member, from, to)
+    }
   })
-  return session
+  const stop = () => {
+    flow?.stop()
+    logs.stop()
+  }
+  return { door, stop, settled: async () => flow?.settled() }
 }
 
 /** Builds the run door and its watches. `database` is the Redis database of the run hashes. */

@@ -9,7 +9,6 @@ import { mount } from '../connection/mount.ts'
 import { CONTRACT_VERSION } from '../contract/live/schema.ts'
 import { useKeyPrefix } from '../contract/names.ts'
 import { type Checklist, weppChecklist } from '../doors/run/checklist.ts'
-import { FlowSignal } from '../doors/session/flow.ts'
 import { type Rest, serveRest } from '../http/fallback.ts'
 import { landing } from '../http/landing.ts'
 import { about, type ProbeParts, probes } from '../http/probes.ts'
@@ -66,7 +65,7 @@ export class Gateway {
   readonly #core: Core
   readonly #doors: readonly Door[]
   readonly #live: ReturnType<typeof liveDoor>
-  readonly #flow: FlowSignal | undefined
+  readonly #sessions: ReturnType<typeof sessionDoor>
   readonly #preflight: Preflight
   readonly #admin: ReturnType<typeof operators>
   readonly #listeners: Listeners
@@ -90,9 +89,6 @@ export class Gateway {
     const clientOf = relay && ((peer: string) => relay.clientOf(peer))
     this.#core = new Core({ config, redisUrl, metrics, log, tracing, draining: () => this.#draining, clientOf })
     const parts = { config, core: this.#core, metrics, log }
-    const flow = config.sessionFlowSignal ? new FlowSignal(this.#core.redis.flow) : undefined
-    if (flow) this.#core.onReady.push(() => flow.retry())
-    this.#flow = flow
     this.#admin = operators(config.adminToken, metrics, log)
     this.#preflight = new Preflight({
       ...parts,
@@ -103,7 +99,8 @@ export class Gateway {
       notReadyReason: () => (this.#draining ? 'draining' : this.#core.redis.ready ? undefined : 'redis-unavailable'),
     })
     this.#core.onReady.push(() => this.#preflight.redisBack())
-    const session = sessionDoor(parts, this.#flow)
+    this.#sessions = sessionDoor(parts)
+    const session = this.#sessions.door
     const run = config.runDoor ? [runDoor(parts, checklist, redisAddressOf(redisUrl).database)] : []
     const draining = () => this.#draining
     this.#live = liveDoor({
@@ -223,8 +220,8 @@ export class Gateway {
       graceMs: remainingMs,
       cut: this.#cut.signal,
     })
-    this.#flow?.stop()
-    await Promise.race([Promise.all([redis.upstream.settled(), this.#flow?.settled()]), this.#pause(SETTLE_MS)])
+    this.#sessions.stop()
+    await Promise.race([Promise.all([redis.upstream.settled(), this.#sessions.settled()]), this.#pause(SETTLE_MS)])
     this.#core.stop()
     await this.#preflight.stop(redis.ready && !this.#cut.signal.aborted ? SETTLE_MS : 0)
     this.#live.stop()

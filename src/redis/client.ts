@@ -23,8 +23,10 @@ import {
   type Topology,
   type TopologyFeed,
 } from './servers/topology.ts'
+import { RedisSessionLog } from './session-log.ts'
 import { RedisTokens } from './tokens.ts'
-import { type CommandLink, RedisUpstream } from './upstream.ts'
+import { RedisUpstream } from './upstream.ts'
+import type { CommandLink } from './upstream-frame.ts'
 import { askedAt, isMoved } from './wire/errors.ts'
 import type { OnMessage } from './wire/resp.ts'
 
@@ -77,6 +79,7 @@ export class RedisClient {
   readonly feed: TopologyFeed
   readonly tokens: RedisTokens
   readonly hashes: RedisHashes
+  readonly sessionLog: RedisSessionLog
   readonly upstream: RedisUpstream
   readonly flow: RedisFlow
   readonly #parts: RedisParts
@@ -102,6 +105,7 @@ export class RedisClient {
     const at: RunAtKey = (key, command) => this.#at(key, command)
     this.tokens = new RedisTokens(at, options.afterTokenMs, randomBytes(16).toString('hex'))
     this.hashes = new RedisHashes(at, options.runMaxFields)
+    this.sessionLog = new RedisSessionLog(at)
     this.flow = new RedisFlow(at, options.redisShardedPubsub, metrics)
     this.upstream = new RedisUpstream({
       link: (channel) => this.#linkFor(channel),
@@ -270,9 +274,16 @@ function createTopology(options: RedisOptions, newNode: NodeFactory, log: Logger
 }
 
 /** Sends ASKING before every command: the server that a slot is being moved to requires it. */
-const asking = (client: Sender): Sender => ({
-  sendCommand: ((...command: Parameters<Sender['sendCommand']>) => {
-    client.sendCommand(['ASKING']).catch(() => {}) // The command fails as well then.
-    return client.sendCommand(...command)
-  }) as Sender['sendCommand'],
-})
+function asking(client: Sender): Sender {
+  const ask = () => client.sendCommand(['ASKING']).catch(() => {}) // The command fails as well then.
+  return {
+    sendCommand: (args) => {
+      ask()
+      return client.sendCommand(args)
+    },
+    sendAndRead: (args, read) => {
+      ask()
+      return client.sendAndRead(args, read)
+    },
+  }
+}

@@ -1,16 +1,15 @@
-import type { SpanContext } from '@opentelemetry/api'
 import type { Metrics } from '../telemetry/metrics.ts'
-import type { SpanHandle, Tracing } from '../telemetry/tracing.ts'
-import type { Link } from './servers/link.ts'
-import type { ReplyWaiter } from './wire/connection.ts'
+import type { Tracing } from '../telemetry/tracing.ts'
+import {
+  ChannelPublisher,
+  type CommandLink,
+  cost,
+  Frame,
+  type Publish,
+  type Refused,
+  type Settle,
+} from './upstream-frame.ts'
 import { isMoved, isReply, Unsent } from './wire/errors.ts'
-import type { Reply } from './wire/resp.ts'
-
-/** Reports a frame that was not published, or may not have been. Must not throw. */
-export type Refused = (code: 'upstream-unavailable' | 'upstream-uncertain') => void
-
-/** A link as far as frames need it. */
-export type CommandLink = Pick<Link, 'client'>
 
 export interface UpstreamOptions {
   /**
@@ -28,69 +27,6 @@ export interface UpstreamOptions {
   readonly maxMessages: number
   /** Bytes held, and bytes sent and not yet answered: each at most this. */
   readonly maxBytes: number
-}
-
-/** Rough cost of a frame beside its bytes, so that many empty frames count, too. */
-const OVERHEAD_BYTES = 256
-
-/**
- * Methods of the owner, `RedisUpstream`: one function for all publishers and frames, so none is
- * allocated for each.
- */
-type Publish = (publisher: ChannelPublisher, bytes: Buffer, handshake: SpanContext | undefined) => void
-type Settle = (frame: Frame, outcome: Reply | Error) => void
-
-/** Publishes the frames of one client, in order. */
-class ChannelPublisher {
-  readonly channel: string
-  readonly refused: Refused
-  /**
-   * Frames sent and not answered, and the link that they took: later frames must not take another
-   * one.
-   */
-  link: CommandLink | undefined
-  inFlight = 0
-  readonly #publish: Publish
-
-  constructor(channel: string, refused: Refused, publish: Publish) {
-    this.channel = channel
-    this.refused = refused
-    this.#publish = publish
-  }
-
-  /**
-   * Publishes `bytes` behind all earlier frames of this client. The caller must not write to them
-   * any more.
-   */
-  publish(bytes: Buffer, handshake?: SpanContext): void {
-    this.#publish(this, bytes, handshake)
-  }
-}
-
-/** One client frame, from its arrival until Redis has answered or the frame is reported as lost. */
-class Frame implements ReplyWaiter {
-  /** Its position among all frames. A frame that comes back unsent is held at this position. */
-  readonly order: number
-  readonly publisher: ChannelPublisher
-  readonly bytes: Buffer
-  readonly span: SpanHandle | undefined
-  readonly #settle: Settle
-
-  constructor(order: number, publisher: ChannelPublisher, bytes: Buffer, span: SpanHandle | undefined, settle: Settle) {
-    this.order = order
-    this.publisher = publisher
-    this.bytes = bytes
-    this.span = span
-    this.#settle = settle
-  }
-
-  answered(receivers: Reply): void {
-    this.#settle(this, receivers)
-  }
-
-  failed(error: Error): void {
-    this.#settle(this, error)
-  }
 }
 
 /**
@@ -126,10 +62,10 @@ export class RedisUpstream {
     return new ChannelPublisher(channel, refused, this.#publish)
   }
 
-  readonly #publish: Publish = (publisher, bytes, handshake) => {
+  readonly #publish: Publish = (publisher, bytes, handshake, done) => {
     const { channel } = publisher
     const span = this.#options.tracing?.publish(channel, bytes.length, handshake)
-    const frame = new Frame(this.#frames++, publisher, bytes, span, this.#settle)
+    const frame = new Frame(this.#frames++, publisher, bytes, span, done, this.#settle)
     const waits = this.#held.length > 0 && this.#held.some((each) => each.publisher.channel === channel)
     const fits = this.#fits(frame)
     if (!fits) this.#crowded = true
@@ -253,6 +189,7 @@ export class RedisUpstream {
     else {
       if (outcome === 0) this.#options.metrics.publishedToNobody++
       frame.span?.end('published')
+      frame.done?.(Number(outcome))
     }
     this.#inFlightBytes -= cost(frame)
     frame.publisher.inFlight--
@@ -278,14 +215,12 @@ export class RedisUpstream {
   #refuse(frame: Frame): void {
     this.#options.metrics.lose('upstream_full')
     frame.span?.end('upstream-unavailable')
-    frame.publisher.refused('upstream-unavailable')
+    frame.refused('upstream-unavailable')
   }
 
   #reportUncertain(frame: Frame): void {
     this.#options.metrics.lose('upstream_uncertain')
     frame.span?.end('upstream-uncertain')
-    frame.publisher.refused('upstream-uncertain')
+    frame.refused('upstream-uncertain')
   }
 }
-
-const cost = (frame: Frame): number => frame.bytes.length + OVERHEAD_BYTES

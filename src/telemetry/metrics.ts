@@ -23,6 +23,7 @@ import { FixedHistogram } from './histogram.ts'
 import { LiveMetrics } from './live.ts'
 import { ProcessMetrics } from './process.ts'
 import { Scrape } from './scrape.ts'
+import { SessionMetrics } from './sessions.ts'
 
 /**
  * Counts of one door. They rise a million times a second, so they are plain numbers that a scrape
@@ -60,6 +61,7 @@ export class Metrics {
   readonly registry = new Registry()
   readonly received = { redis: 0, client: 0 }
   readonly live = new LiveMetrics(this.registry)
+  readonly sessions = new SessionMetrics(this.registry)
   readonly process = new ProcessMetrics(this.registry)
   readonly #scrape = new Scrape(this.registry)
   #collectorFailed: (metric: string, reason: string) => void = () => {}

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { WebSocket } from 'ws'
-import { readCredentials } from '../../src/connection/auth.ts'
+import { chosenProtocol, readCredentials } from '../../src/connection/auth.ts'
 import { sessionAuth } from '../../src/contract/names.ts'
 import { connect, RefusedError, refused } from '../support/client.ts'
 import { gatewayFor, type TestGateway } from '../support/gateway.ts'
@@ -256,7 +256,7 @@ describe('tokens', () => {
       const lists = (bearer: string) => [
         `wsproxy.v1, ${bearer}`,
         `${bearer},wsproxy.v1`,
-        `chat , wsproxy.v2,${bearer} ,wsproxy.v1`,
+        `chat , wsproxy.v9,${bearer} ,wsproxy.v1`,
         `wsproxy.v1, ${bearer}==`,
       ]
       for (const i of lists('').keys()) {
@@ -333,7 +333,7 @@ describe('tokens', () => {
       'half a byte of base64url': protocol('wsproxy.v1, bearer.A'),
       'bytes that are not UTF-8': protocol(`wsproxy.v1, bearer.${Buffer.from([0xff, 0xfe]).toString('base64url')}`),
       'bearer. without wsproxy.v1': protocol(`bearer.${base64url('secret')}`),
-      'bearer. beside another protocol': protocol(`wsproxy.v2, bearer.${base64url('secret')}`),
+      'bearer. beside another protocol': protocol(`wsproxy.v9, bearer.${base64url('secret')}`),
     }
     for (const [name, headers] of Object.entries(malformed)) {
       it(`refuses malformed credentials with 401: ${name}`, async () => {
@@ -417,7 +417,10 @@ describe('credentials', () => {
     for (const authorization of junk) {
       for (const protocol of junk) {
         for (const query of [...junk, 'access_token=%', 'access_token=%ff', 'access_token']) {
-          const result = readCredentials({ authorization, protocol, query }, true)
+          const result = readCredentials(
+            { authorization, offered: protocol, protocol: chosenProtocol(protocol), query },
+            true,
+          )
           assert.ok('code' in result || result.token !== '', JSON.stringify({ authorization, protocol, query }))
         }
       }

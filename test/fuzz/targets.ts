@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { isIP } from 'node:net'
 import { convert, type Kind, parseAddress } from '../../src/config/kinds.ts'
 import { ConfigError, loadConfig } from '../../src/config/load.ts'
-import { readCredentials } from '../../src/connection/auth.ts'
+import { chosenProtocol, readCredentials } from '../../src/connection/auth.ts'
 import { parseClientFrame } from '../../src/doors/live/inbound.ts'
 import { messageFrom } from '../../src/doors/live/messages.ts'
 import { networkOf, parseIp } from '../../src/platform/address.ts'
@@ -98,7 +98,10 @@ function messages(input: Buffer): void {
 function credentials(input: Buffer): void {
   const [authorization = '', protocol = '', query = ''] = input.toString('latin1').split('\n')
   for (const allowed of [true, false]) {
-    const read = readCredentials({ authorization, protocol, query }, allowed)
+    const read = readCredentials(
+      { authorization, offered: protocol, protocol: chosenProtocol(protocol), query },
+      allowed,
+    )
     if (read.kind === 'credentials') assert.ok(read.token !== '' && ['', 'wsproxy.v1'].includes(read.protocol))
     else assert.match(read.code, /^credentials-(missing|malformed)$/)
   }

@@ -2,8 +2,8 @@ import { type ClientOptions, WebSocket } from 'ws'
 import { checkServerFrame, isLive } from './contract.ts'
 import { eventually, within } from './wait.ts'
 
-/** Options of ws, and a bearer token for the Authorization header. */
-export type ConnectClientOptions = ClientOptions & { token?: string }
+/** Options of ws, a bearer token for the Authorization header, and subprotocols. */
+export type ConnectClientOptions = ClientOptions & { token?: string; protocols?: string[] }
 
 /** The answer that came instead of a 101. */
 export interface Refused {
@@ -71,9 +71,12 @@ export class TestClient {
 }
 
 /** Connects. @throws RefusedError when the upgrade is refused. */
-export async function connect(url: string, { token, ...options }: ConnectClientOptions = {}): Promise<TestClient> {
+export async function connect(
+  url: string,
+  { token, protocols = [], ...options }: ConnectClientOptions = {},
+): Promise<TestClient> {
   const headers = { ...(token !== undefined && { Authorization: `Bearer ${token}` }), ...options.headers }
-  const socket = new WebSocket(url, { ...options, headers })
+  const socket = new WebSocket(url, protocols, { ...options, headers })
   const client = new TestClient(socket)
   await within(
     new Promise<void>((resolve, reject) => {

@@ -103,6 +103,21 @@ const doors = {
         [rate('wsproxy_rate_limited_total', 'what'), '{{what}}'],
       ]),
     ],
+    'Numbered sessions': [
+      perSecond('Resumes', 'What do clients get that come with a cursor?', [
+        [rate('wsproxy_resume_total', 'result'), '{{result}}'],
+      ]),
+      perSecond('From logs', 'How many messages come from logs?', [
+        [rate('wsproxy_replayed_messages_total'), 'replayed'],
+      ]),
+      perSecond('Holes', 'How often did a channel miss numbers, and did the log have them?', [
+        [rate('wsproxy_holes_total', 'result'), '{{result}}'],
+      ]),
+      perSecond('Lagging and unnumbered', 'How many sockets go on from the log, how many messages have no number?', [
+        [rate('wsproxy_lagging_total'), 'lagging'],
+        [rate('wsproxy_unnumbered_messages_total'), 'unnumbered'],
+      ]),
+    ],
     'Refused and cut': [
       perSecond('Upgrades refused by a limit', 'Which setting refuses how many?', [
         [rate('wsproxy_limit_refusals_total', 'limit'), '{{limit}}'],

@@ -1,42 +1,24 @@
-import type { SpanContext } from '@opentelemetry/api'
 import type { Config } from '../../config/table.ts'
 import type { Batch, Source, Topic } from '../../connection/bind.ts'
 import type { BackpressureLevel, Connection } from '../../connection/connection.ts'
 import type { Admission, Door } from '../../connection/door.ts'
 import { clockMs, type IdleTimeout } from '../../connection/times.ts'
-import {
-  type Close,
-  closeFor,
-  closes,
-  type FrameErrorCode,
-  frameErrors,
-  type Refusal,
-  refusals,
-} from '../../contract/codes.ts'
-import { isId, isOwnSegment, sessionAuth, sessionDown, sessionUp } from '../../contract/names.ts'
+import { type Close, closeFor, closes, type Refusal, refusals } from '../../contract/codes.ts'
+import { isId, isOwnSegment, sessionAuth, sessionDown } from '../../contract/names.ts'
 import type { LossReason } from '../../contract/reasons.ts'
-
 import { PathPattern } from '../../http/path.ts'
 import { lastOf, membersOf, namesOf, stringOf } from '../../platform/json-members.ts'
 import { jsonFault } from '../../platform/json-scan.ts'
 import { byteRateOf, type Rate, rateOf } from '../../platform/rate.ts'
-import type { DoorStats, Metrics } from '../../telemetry/metrics.ts'
+import { frameOf } from '../../sessions/frames.ts'
+import { Reader } from '../../sessions/logged.ts'
+import type { SessionLogs } from '../../sessions/logs.ts'
+import { MARK, payloadOf } from '../../sessions/numbers.ts'
+import type { DoorStats } from '../../telemetry/metrics.ts'
+import { ClientFrames, type ClientFramesParts } from './client-frames.ts'
 import type { FlowSignal } from './flow.ts'
-
-/** Publishes the frames of one client, in order. */
-export interface UpstreamPublisher {
-  /** Takes ownership of `frame`: the caller must not write to it any more. */
-  publish(frame: Buffer, handshake: SpanContext | undefined): void
-}
-
-/** Publishes client frames to Redis, as far as this door needs it. */
-interface Upstream {
-  /**
-   * Returns a publisher for one client. It calls `refused` for each frame that was not published,
-   * or perhaps not. `refused` must not throw.
-   */
-  publisher(channel: string, refused: (code: 'upstream-unavailable' | 'upstream-uncertain') => void): UpstreamPublisher
-}
+import { PROTOCOLS, resumeOf } from './resume.ts'
+import { readerOf, SessionState, stateOf } from './state.ts'
 
 type SessionOptions = Pick<
   Config,
@@ -54,20 +36,14 @@ type SessionOptions = Pick<
 
 const DEFAULT_MAX_MESSAGE_BYTES = 1024 * 1024
 
-export interface SessionParts {
+export interface SessionParts extends ClientFramesParts {
   readonly options: SessionOptions
-  readonly upstream: Upstream
-  readonly metrics: Metrics
-  readonly enqueue: (connection: Connection, frame: Buffer) => void
   /** Signals slow clients to agents; undefined when the signal is off. */
   readonly flow: FlowSignal | undefined
+  /** Passes numbered messages. */
+  readonly logs: SessionLogs
 }
 
-const PING = Buffer.from('ping')
-/** A longer frame is more than a ping. */
-const MAX_PING_BYTES = 256
-const BACKSLASH = 0x5c
-const ESCAPE = Buffer.from('\\u')
 const KIND = namesOf('type', 'command')
 /** Longer than the words that this door looks for. */
 const MAX_WORD = 16
@@ -82,19 +58,6 @@ const END = STREAM_END.subarray(STREAM_END.indexOf('_'))
  */
 const MAX_CONTROL_BYTES = 64 * 1024
 
-/** What this door keeps for each socket. */
-class SessionState {
-  readonly agentId: string
-  /** Made with the first client frame, since most clients only listen. */
-  publisher: UpstreamPublisher | undefined
-
-  constructor(agentId: string) {
-    this.agentId = agentId
-  }
-}
-
-const stateOf = (connection: Connection): SessionState => connection.doorState as SessionState
-
 /**
  * `GET /{agentId}/ws/{sessionId}`: a two-way pipe over `session:<id>:down` and `session:<id>:up`.
  * docs/reference/protocol.md has its frames.
@@ -103,6 +66,7 @@ export class SessionDoor implements Door, Source {
   readonly name = 'session'
   readonly subjectName = 'session'
   readonly path = new PathPattern('/:agentId/ws/:sessionId')
+  readonly protocols = [PROTOCOLS.numbered, PROTOCOLS.plain]
   readonly maxMessageBytes: number
   readonly rate: Rate
   readonly byteRate: Rate
@@ -110,12 +74,14 @@ export class SessionDoor implements Door, Source {
   readonly receiveBinary?: (connection: Connection, frame: Buffer) => void
   readonly stats: DoorStats
   readonly #parts: SessionParts
+  readonly #frames: ClientFrames
   readonly #afterStreamEnd: IdleTimeout | undefined
 
   constructor(parts: SessionParts) {
     const { options, metrics } = parts
     this.#parts = parts
-    if (options.sessionBinary === 'pass') this.receiveBinary = (connection, frame) => this.#publish(connection, frame)
+    this.#frames = new ClientFrames(parts)
+    if (options.sessionBinary === 'pass') this.receiveBinary = (socket, frame) => this.#frames.publish(socket, frame)
     this.stats = metrics.door(this.name)
     this.maxMessageBytes = options.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES
     this.rate = rateOf(options.sessionRate, options.sessionRateBurst)
@@ -124,10 +90,13 @@ export class SessionDoor implements Door, Source {
     this.#afterStreamEnd = idleAfter(options.streamEndTimeoutMs, closes.streamEnd)
   }
 
-  admit([agentId = '', sessionId = '']: readonly string[]): Admission | Refusal {
+  admit([agentId = '', sessionId = '']: readonly string[], query = '', protocol = ''): Admission | Refusal {
     if (!isId(agentId) || !isId(sessionId)) return refusals['malformed-id']
     if (isOwnSegment(agentId)) return refusals['not-found']
     const down = sessionDown(sessionId)
+    const resume = protocol === PROTOCOLS.numbered ? resumeOf(query) : undefined
+    if (resume !== undefined && 'kind' in resume) return resume
+    const reader = resume && new Reader(resume)
     return {
       kind: 'admission',
       subject: sessionId,
@@ -136,56 +105,41 @@ export class SessionDoor implements Door, Source {
       redisChannel: down,
       topics: [[down]],
       topicsRequired: true,
-      doorState: new SessionState(agentId),
+      doorState: new SessionState(agentId, reader),
+      prepare: reader && ((connection) => this.#parts.logs.position(connection, reader)),
     }
   }
 
-  refusalAsClose(refusal: Refusal): Close | undefined {
-    return this.#parts.options.sessionRefuse === 'close' ? closeFor(refusal) : undefined
+  refusalAsClose(refusal: Refusal, protocol: string): Close | undefined {
+    return protocol === PROTOCOLS.numbered || this.#parts.options.sessionRefuse === 'close'
+      ? closeFor(refusal)
+      : undefined
   }
 
   /**
    * Returns the bytes of the message unchanged. A `stream_end` also starts the timeout that follows
    * it.
    */
-  render(topic: Topic, message: Buffer, _: string, batch: Batch): Buffer {
-    if (this.#afterStreamEnd !== undefined && message.length <= MAX_CONTROL_BYTES && batch.has(END)) {
-      if (message.includes(STREAM_END) && this.#isStreamEnd(message))
-        for (const member of topic.members) this.#streamEnded(member)
-    }
+  render(topic: Topic, message: Buffer, _: string, batch: Batch): Buffer | undefined {
+    if (message[0] === MARK || topic.state !== undefined) return this.#renderNumbered(topic, message, batch)
+    this.#lookForEnd(topic, message, batch)
     return message
   }
 
   receive(connection: Connection, frame: Buffer): void {
-    const { jsonMaxDepth } = this.#parts.options
-    const fault = jsonFault(frame, jsonMaxDepth)
-    if (fault !== undefined) {
-      connection.active(connection.lastFrameAt)
-      const depth = `The frame is nested deeper than ${jsonMaxDepth} levels (JSON_MAX_DEPTH); it was not published.`
-      return this.#refuse(connection, 'invalid-json', fault === 'too-deep' ? depth : undefined)
-    }
-    const pong = pongFor(frame)
-    if (pong) return this.#say(connection, { ...pong, timestamp: new Date() })
-    this.#publish(connection, frame)
-  }
-
-  #publish(connection: Connection, frame: Buffer): void {
-    connection.active(connection.lastFrameAt)
-    if (!this.#parts.options.sessionUpstream) return this.#refuse(connection, 'upstream-disabled')
-    // The bytes belong to uWebSockets.js and are reused after this call. A copy from the pool is
-    // the cheapest.
-    const copy = Buffer.allocUnsafe(frame.length)
-    frame.copy(copy)
-    const state = stateOf(connection)
-    state.publisher ??= this.#newPublisher(connection)
-    state.publisher.publish(copy, connection.trace)
+    this.#frames.receive(connection, frame)
   }
 
   rateLimited(connection: Connection): void {
-    this.#refuse(connection, 'rate-limited')
+    this.#frames.refuse(connection, 'rate-limited')
+  }
+
+  opened(connection: Connection): void {
+    if (readerOf(connection)) this.#parts.logs.readOn(connection)
   }
 
   onBackpressure(connection: Connection, level: BackpressureLevel): void {
+    if (level === 'low' && readerOf(connection)) this.#parts.logs.readOn(connection)
     this.#parts.flow?.onBackpressure(connection, level)
   }
 
@@ -202,9 +156,30 @@ export class SessionDoor implements Door, Source {
     this.#say(connection, { type: 'control', command: 'gap', from: new Date(from), to: new Date(to), reason })
   }
 
-  tooLarge(topic: Topic): void {
+  tooLarge(topic: Topic, message: Buffer): void {
     const now = Date.now()
-    for (const member of topic.members.slice()) this.gap(member, now, now, 'oversize_down')
+    const isNumbered = this.#parts.logs.tooLarge(topic, message)
+    for (const member of topic.members.slice())
+      if (!isNumbered || !readerOf(member)) this.gap(member, now, now, 'oversize_down')
+  }
+
+  entered(topic: Topic, connection: Connection): void {
+    if (readerOf(connection)) this.#parts.logs.entered(topic, connection)
+  }
+
+  /** The topic has sockets of `wsproxy.v2`, or the message a number. */
+  #renderNumbered(topic: Topic, message: Buffer, batch: Batch): Buffer | undefined {
+    const payload = payloadOf(message)
+    this.#lookForEnd(topic, payload, batch)
+    if (topic.state === undefined) return payload
+    this.#parts.logs.message(topic, message)
+    return undefined
+  }
+
+  #lookForEnd({ members }: Topic, message: Buffer, batch: Batch): void {
+    if (this.#afterStreamEnd === undefined || message.length > MAX_CONTROL_BYTES || !batch.has(END)) return
+    if (message.includes(STREAM_END) && this.#isStreamEnd(message))
+      for (const member of members) this.streamEnded(member)
   }
 
   #isStreamEnd(message: Buffer): boolean {
@@ -213,8 +188,9 @@ export class SessionDoor implements Door, Source {
     return type === 'control' && command === 'stream_end'
   }
 
-  #streamEnded(connection: Connection): void {
-    connection.setIdleTimeout(this.#afterStreamEnd!, clockMs())
+  /** From now on the socket has the timeout that follows the end of a stream. */
+  streamEnded(connection: Connection): void {
+    if (this.#afterStreamEnd !== undefined) connection.setIdleTimeout(this.#afterStreamEnd, clockMs())
   }
 
   /** Counts the sockets of this door among `open` by the agent that their path names. */
@@ -228,15 +204,6 @@ export class SessionDoor implements Door, Source {
     return counts
   }
 
-  #newPublisher(connection: Connection): UpstreamPublisher {
-    return this.#parts.upstream.publisher(sessionUp(connection.subject), (code) => this.#refuse(connection, code))
-  }
-
-  #refuse(connection: Connection, code: FrameErrorCode, message: string = frameErrors[code]): void {
-    if (code === 'invalid-json') this.#parts.metrics.lose('invalid')
-    this.#say(connection, { type: 'error', code, message })
-  }
-
   #say(connection: Connection, value: object): void {
     this.#parts.enqueue(connection, frameOf(value))
   }
@@ -244,31 +211,6 @@ export class SessionDoor implements Door, Source {
 
 const idleAfter = (afterMs: number, close: Close): IdleTimeout | undefined =>
   afterMs === 0 ? undefined : { afterMs, close }
-
-/** JSON writes dates as RFC 3339 in UTC. */
-const frameOf = (value: object): Buffer => Buffer.from(JSON.stringify(value))
-
-/**
- * Whether JSON may contain this word: as it stands, or with letters written as escapes. The two
- * searches cost 0.1 us, a parse five times as much. Most frames have no backslash.
- */
-const mayContain = (frame: Buffer, wanted: Buffer): boolean =>
-  frame.includes(wanted) || (frame.includes(BACKSLASH) && frame.includes(ESCAPE))
-
-/**
- * The answer to a ping that has no other member, without its time; undefined for other frames. A
- * ping with more members is the agent's: programs send one to time the whole way.
- */
-function pongFor(frame: Buffer): object | undefined {
-  if (frame.length > MAX_PING_BYTES || !mayContain(frame, PING)) return undefined
-  const value: unknown = JSON.parse(frame.toString('utf8'))
-  if (typeof value !== 'object' || value === null) return undefined
-  const { type, command } = value as Record<string, unknown>
-  const count = Object.keys(value).length
-  if (type === 'ping' && count === 1) return { type: 'pong' }
-  if (type === 'control' && command === 'ping' && count === 2) return { type, command: 'pong' }
-  return undefined
-}
 
 /** The type and the command of a frame that is JSON. */
 function kindOf(frame: Buffer): { type?: string | undefined; command?: string | undefined } {

@@ -1,5 +1,6 @@
-import { type PushWaiter, RedisConnection, type Target } from '../wire/connection.ts'
+import { RedisConnection, type Target } from '../wire/connection.ts'
 import type { OnMessage, Reply } from '../wire/resp.ts'
+import type { PushWaiter } from '../wire/waiter.ts'
 import type { Group } from './groups.ts'
 
 export interface SubscriberOptions {

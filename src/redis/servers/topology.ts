@@ -106,7 +106,7 @@ export const nodeFactory =
     new RedisNode({ ...parts, target })
 
 /** Sends commands to one server. */
-export type Sender = Pick<RedisConnection, 'sendCommand'>
+export type Sender = Pick<RedisConnection, 'sendCommand' | 'sendAndRead'>
 
 /** A command for the server that has the key. */
 export type KeyCommand<T> = (client: Sender) => Promise<T>

@@ -5,43 +5,14 @@ import { reasonOf } from '../../platform/reason.ts'
 import { type Args, CommandWriter } from './encode.ts'
 import { ErrorReply, isMoved, Unsent } from './errors.ts'
 import { type Greeting, greet } from './handshake.ts'
-import { type OnMessage, type Reply, RespReader } from './resp.ts'
+import { type OnMessage, type Reply, RespReader, textOf } from './resp.ts'
+import { failAll, isReplyWaiter, type ReplyWaiter, rethrowLater, type Waiter } from './waiter.ts'
 
 /** Address and credentials of a server. */
 export interface Target extends RedisAddress {
   /** Accept the server only if it is a master. */
   readonly master?: boolean
 }
-
-interface FailureWaiter {
-  /**
-   * `ErrorReply`: Redis refused. `Unsent`: Redis has never seen the command. Any other error: the
-   * outcome is unknown.
-   */
-  failed(error: Error): void
-}
-
-/** Waits for the reply to a command. */
-export interface ReplyWaiter extends FailureWaiter {
-  /** Buffers in `reply` are views that are only valid during the call. */
-  answered(reply: Reply): void
-}
-
-/** Waits for pushes: the confirmations of a subscription. */
-export interface PushWaiter extends FailureWaiter {
-  /**
-   * Returns true for the last push that it waits for, false for an earlier one, undefined for a
-   * push of another command.
-   */
-  pushed(kind: string, rest: readonly Reply[]): boolean | undefined
-}
-
-/**
- * Waits for the outcome of one command. The connection calls it once, in the order of the commands,
- * and never from within `submit`. When the connection ends, it calls the waiters after the `error`
- * listener.
- */
-export type Waiter = ReplyWaiter | PushWaiter
 
 /** Receives what Redis sends without a command. */
 export interface Pushes {
@@ -133,9 +104,25 @@ export class RedisConnection {
    * @throws the error that `Waiter.failed` would get.
    */
   sendCommand<T = unknown>(args: Args): Promise<T> {
-    return new Promise((resolve, reject) =>
-      this.submit(args, { answered: (reply) => resolve(textOf(reply) as T), failed: reject }),
-    )
+    return this.sendAndRead(args, (reply) => textOf(reply) as T)
+  }
+
+  /**
+   * Sends one command and resolves with what `read` makes of its reply. Buffers in the reply are
+   * views that are only valid during the call of `read`.
+   * @throws the error that `Waiter.failed` would get, or what `read` throws.
+   */
+  sendAndRead<T>(args: Args, read: (reply: Reply) => T): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const answered = (reply: Reply) => {
+        try {
+          resolve(read(reply))
+        } catch (error) {
+          reject(error)
+        }
+      }
+      this.submit(args, { answered, failed: reject })
+    })
   }
 
   ping(): Promise<unknown> {
@@ -255,39 +242,4 @@ export class RedisConnection {
     this.#oldest = 0
     this.#unsent = 0
   }
-}
-
-const isReplyWaiter = (waiter: Waiter | undefined): waiter is ReplyWaiter =>
-  waiter !== undefined && 'answered' in waiter
-
-/**
- * Deferred with setImmediate: a failed waiter may submit again at once and must already see the
- * link as lost.
- */
-function failAll(waiting: readonly (Waiter | undefined)[], error: Error): void {
-  if (waiting.length === 0) return
-  setImmediate(() => {
-    for (const waiter of waiting) {
-      try {
-        waiter?.failed(error)
-      } catch (fault) {
-        rethrowLater(fault)
-      }
-    }
-  })
-}
-
-/**
- * Rethrows on the next tick: a waiter's bug becomes an uncaughtException and does not break the
- * connection.
- */
-function rethrowLater(fault: unknown): void {
-  process.nextTick(() => {
-    throw fault
-  })
-}
-
-function textOf(reply: Reply): unknown {
-  if (Buffer.isBuffer(reply)) return reply.toString()
-  return Array.isArray(reply) ? reply.map(textOf) : reply
 }

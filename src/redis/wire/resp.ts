@@ -280,3 +280,9 @@ export class RespReader {
     return text
   }
 }
+
+/** Turns the bytes in a reply into text. Bytes that are not UTF-8 become U+FFFD. */
+export function textOf(reply: Reply): unknown {
+  if (Buffer.isBuffer(reply)) return reply.toString()
+  return Array.isArray(reply) ? reply.map(textOf) : reply
+}

@@ -1,0 +1,145 @@
+import type { Config } from '../../config/table.ts'
+import type { Connection } from '../../connection/connection.ts'
+import { type FrameErrorCode, frameErrors } from '../../contract/codes.ts'
+import { sessionUp } from '../../contract/names.ts'
+import { jsonFault } from '../../platform/json-scan.ts'
+import { ackFrame, frameOf } from '../../sessions/frames.ts'
+import { numberOf } from '../../sessions/numbers.ts'
+import type { Metrics } from '../../telemetry/metrics.ts'
+import { type Done, readerOf, stateOf, type UpstreamPublisher } from './state.ts'
+
+/** Publishes client frames to Redis, as far as this door needs it. */
+interface Upstream {
+  /**
+   * Returns a publisher for one client. It calls `refused` for each frame that was not published,
+   * or perhaps not. `refused` must not throw.
+   */
+  publisher(channel: string, refused: (code: 'upstream-unavailable' | 'upstream-uncertain') => void): UpstreamPublisher
+}
+
+export interface ClientFramesParts {
+  readonly options: Pick<Config, 'jsonMaxDepth' | 'sessionUpstream'>
+  readonly upstream: Upstream
+  readonly metrics: Metrics
+  readonly enqueue: (connection: Connection, frame: Buffer) => void
+  /** Keeps for an agent that does not listen now which run a client has cancelled. */
+  readonly cancel: (sessionId: string, run: string) => Promise<void>
+}
+
+const CANCEL = Buffer.from('cancel')
+const PING = Buffer.from('ping')
+/** A longer frame is more than a ping. */
+const MAX_PING_BYTES = 256
+const BACKSLASH = 0x5c
+const ESCAPE = Buffer.from('\\u')
+
+/**
+ * What the session door does with the text frames of its clients: answers pings, publishes the
+ * others, and acknowledges those of `wsproxy.v2` that have a number.
+ */
+export class ClientFrames {
+  readonly #parts: ClientFramesParts
+
+  constructor(parts: ClientFramesParts) {
+    this.#parts = parts
+  }
+
+  receive(connection: Connection, frame: Buffer): void {
+    const numbered = readerOf(connection) && numberOf(frame)
+    if (numbered)
+      this.#take(connection, numbered.rest, (outcome) => this.#acknowledge(connection, numbered.number, outcome))
+    else this.#take(connection, frame)
+  }
+
+  #take(connection: Connection, frame: Buffer, done?: Done): void {
+    const { jsonMaxDepth } = this.#parts.options
+    const fault = jsonFault(frame, jsonMaxDepth)
+    if (fault !== undefined) {
+      connection.active(connection.lastFrameAt)
+      const depth = `The frame is nested deeper than ${jsonMaxDepth} levels (JSON_MAX_DEPTH); it was not published.`
+      if (done) return done('invalid-json')
+      return this.refuse(connection, 'invalid-json', fault === 'too-deep' ? depth : undefined)
+    }
+    const pong = pongFor(frame)
+    if (pong) return this.#say(connection, { ...pong, timestamp: new Date() })
+    const run = readerOf(connection) && cancelledRun(frame)
+    if (run === undefined) this.publish(connection, frame, done)
+    else void this.#cancel(connection, run, Buffer.from(frame), done)
+  }
+
+  /** The key comes first, so that an agent that hears the message finds it. */
+  async #cancel(connection: Connection, run: string, frame: Buffer, done?: Done): Promise<void> {
+    try {
+      await this.#parts.cancel(connection.subject, run)
+    } catch {
+      if (done) done('upstream-unavailable')
+      else this.refuse(connection, 'upstream-unavailable')
+      return
+    }
+    this.publish(connection, frame, done)
+  }
+
+  #acknowledge(connection: Connection, number: number, outcome: number | FrameErrorCode): void {
+    if (outcome === 'invalid-json') this.#parts.metrics.lose('invalid')
+    const result = typeof outcome === 'number' ? { receivers: outcome } : { error: outcome }
+    this.#parts.enqueue(connection, ackFrame(number, result))
+  }
+
+  publish(connection: Connection, frame: Buffer, done?: Done): void {
+    connection.active(connection.lastFrameAt)
+    if (!this.#parts.options.sessionUpstream) {
+      if (done) return done('upstream-disabled')
+      return this.refuse(connection, 'upstream-disabled')
+    }
+    // The bytes belong to uWebSockets.js and are reused after this call. A copy from the pool is
+    // the cheapest.
+    const copy = Buffer.allocUnsafe(frame.length)
+    frame.copy(copy)
+    const state = stateOf(connection)
+    state.publisher ??= this.#newPublisher(connection)
+    state.publisher.publish(copy, connection.trace, done)
+  }
+
+  /** Reports that a frame was not published. */
+  refuse(connection: Connection, code: FrameErrorCode, message: string = frameErrors[code]): void {
+    if (code === 'invalid-json') this.#parts.metrics.lose('invalid')
+    this.#say(connection, { type: 'error', code, message })
+  }
+
+  #newPublisher(connection: Connection): UpstreamPublisher {
+    return this.#parts.upstream.publisher(sessionUp(connection.subject), (code) => this.refuse(connection, code))
+  }
+
+  #say(connection: Connection, value: object): void {
+    this.#parts.enqueue(connection, frameOf(value))
+  }
+}
+
+/**
+ * Whether JSON may contain this word: as it stands, or with letters written as escapes. The two
+ * searches cost 0.1 us, a parse five times as much. Most frames have no backslash.
+ */
+const mayContain = (frame: Buffer, wanted: Buffer): boolean =>
+  frame.includes(wanted) || (frame.includes(BACKSLASH) && frame.includes(ESCAPE))
+
+/**
+ * The answer to a ping that has no other member, without its time; undefined for other frames. A
+ * ping with more members is the agent's: programs send one to time the whole way.
+ */
+function pongFor(frame: Buffer): object | undefined {
+  if (frame.length > MAX_PING_BYTES || !mayContain(frame, PING)) return undefined
+  const value: unknown = JSON.parse(frame.toString('utf8'))
+  if (typeof value !== 'object' || value === null) return undefined
+  const { type, command } = value as Record<string, unknown>
+  const count = Object.keys(value).length
+  if (type === 'ping' && count === 1) return { type: 'pong' }
+  if (type === 'control' && command === 'ping' && count === 2) return { type, command: 'pong' }
+  return undefined
+}
+
+/** The run that a frame cancels: '' when it names none. Undefined for other frames. */
+function cancelledRun(frame: Buffer): string | undefined {
+  if (frame.length > MAX_PING_BYTES || !mayContain(frame, CANCEL)) return undefined
+  const { type, command, run = '' } = (JSON.parse(frame.toString('utf8')) ?? {}) as Record<string, unknown>
+  return type === 'control' && command === 'cancel' && typeof run === 'string' ? run : undefined
+}

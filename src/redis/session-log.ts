@@ -1,0 +1,164 @@
+import { sessionCancel, sessionLog, sessionMeta } from '../contract/names.ts'
+import { RedisUnavailable } from '../platform/unavailable.ts'
+import type { RunAtKey, Sender } from './servers/topology.ts'
+import { isReply, isUnable } from './wire/errors.ts'
+import type { Reply } from './wire/resp.ts'
+
+/** One message of a log. */
+interface LogEntry {
+  readonly offset: number
+  readonly payload: Buffer
+}
+
+/** What a log holds, as of one moment. */
+export interface LogState {
+  /** Undefined: there is no log. */
+  readonly epoch: string | undefined
+  /** Offset of the newest message; 0: the log is empty. */
+  readonly newest: number
+  /** Offset of the oldest message that is kept; 0: the log is empty. */
+  readonly oldest: number
+  /** Offset of the newest snapshot; 0: none. */
+  readonly snapshot: number
+  /** Offset of the message that ended the stream; 0: none. */
+  readonly closedAt: number
+  /** Bytes of the larger of the oldest and the newest message: a guess for the others. */
+  readonly entryBytes: number
+}
+
+export interface LogPage {
+  readonly epoch: string | undefined
+  /** In order, without entries of other programs. */
+  readonly entries: readonly LogEntry[]
+  /** As in `LogState`. */
+  readonly snapshot: number
+  readonly closedAt: number
+  /** Whether the page reaches the end of the log, as of this moment. */
+  readonly isLast: boolean
+}
+
+/** The log cannot be read: Redis forbids it, or a key holds something else. */
+export class LogUnusable extends Error {
+  override readonly name = 'LogUnusable'
+}
+
+/** Field of an entry with the message. */
+const PAYLOAD = 'm'
+const EPOCH = /^[0-9a-z]{1,32}$/
+/** The largest offset is the largest integer that JSON keeps. */
+const ID = /^0-([1-9]\d{0,15})$/
+
+/** Tries of a read during which the epoch changed. */
+const TRIES = 3
+
+/**
+ * Reads the logs of sessions. Each message is a stream entry with the id `0-<offset>`, so a range
+ * that ends with `0` leaves out entries with ids of Redis. The log and its epoch are two keys: each
+ * read asks for the epoch before and after, and repeats when it has changed.
+ */
+export class RedisSessionLog {
+  readonly #at: RunAtKey
+
+  constructor(at: RunAtKey) {
+    this.#at = at
+  }
+
+  /** Reads what a log holds. @throws RedisUnavailable without an answer; LogUnusable. */
+  async state(sessionId: string): Promise<LogState> {
+    const log = sessionLog(sessionId)
+    const { replies, ...meta } = await this.#read(sessionId, (client) =>
+      Promise.all([
+        client.sendAndRead(['XREVRANGE', log, '0', '-', 'COUNT', '1'], entriesOf),
+        client.sendAndRead(['XRANGE', log, '-', '0', 'COUNT', '1'], entriesOf),
+      ]),
+    )
+    const [[newest], [oldest]] = replies
+    return {
+      ...meta,
+      newest: newest?.offset ?? 0,
+      oldest: oldest?.offset ?? 0,
+      entryBytes: Math.max(newest?.payload.length ?? 0, oldest?.payload.length ?? 0),
+    }
+  }
+
+  /**
+   * Reads up to `count` messages behind the offset `after`. @throws RedisUnavailable without an
+   * answer; LogUnusable.
+   */
+  async page(sessionId: string, after: number, count: number): Promise<LogPage> {
+    const range = ['XRANGE', sessionLog(sessionId), `0-${after + 1}`, '0', 'COUNT', String(count)]
+    let length = 0
+    const { replies, ...meta } = await this.#read(sessionId, (client) =>
+      client.sendAndRead(range, (reply) => {
+        length = Array.isArray(reply) ? reply.length : 0
+        return entriesOf(reply)
+      }),
+    )
+    return { ...meta, entries: replies, isLast: length < count }
+  }
+
+  /** Returns the offset of the newest message; 0 for none. @throws as `page`. */
+  async newest(sessionId: string): Promise<number> {
+    return this.#guarded(async () => {
+      const log = sessionLog(sessionId)
+      const [newest] = await this.#at(log, (client) =>
+        client.sendAndRead(['XREVRANGE', log, '0', '-', 'COUNT', '1'], entriesOf),
+      )
+      return newest?.offset ?? 0
+    })
+  }
+
+  /**
+   * Keeps for `ttlMs` that a client has cancelled `run`, for an agent that does not listen now.
+   * @throws RedisUnavailable; Redis' own error.
+   */
+  async cancel(sessionId: string, run: string, ttlMs: number): Promise<void> {
+    const key = sessionCancel(sessionId)
+    await this.#at(key, (client) => client.sendCommand(['SET', key, run, 'PX', String(ttlMs)]))
+  }
+
+  async #read<T>(sessionId: string, commands: (client: Sender) => Promise<T>): Promise<Meta & { replies: T }> {
+    const ask = ['HMGET', sessionMeta(sessionId), 'e', 'snap', 'closed']
+    return this.#guarded(async () => {
+      for (let tries = 1; ; tries++) {
+        const [before, replies, after] = await this.#at(sessionLog(sessionId), (client) =>
+          Promise.all([
+            client.sendCommand<(string | null)[]>(ask),
+            commands(client),
+            client.sendCommand<(string | null)[]>(ask),
+          ]),
+        )
+        if (before[0] === after[0] || tries === TRIES) return { ...metaOf(after), replies }
+      }
+    })
+  }
+
+  async #guarded<T>(read: () => Promise<T>): Promise<T> {
+    try {
+      return await read()
+    } catch (error) {
+      if (isReply(error) && !isUnable(error)) throw new LogUnusable(error.message, { cause: error })
+      if (error instanceof RedisUnavailable) throw error
+      throw new RedisUnavailable('Redis did not answer while a log was read', { cause: error })
+    }
+  }
+}
+
+type Meta = Pick<LogState, 'epoch' | 'snapshot' | 'closedAt'>
+
+function metaOf([epoch, snapshot, closedAt]: (string | null)[]): Meta {
+  const isEpoch = typeof epoch === 'string' && EPOCH.test(epoch)
+  return { epoch: isEpoch ? epoch : undefined, snapshot: Number(snapshot) || 0, closedAt: Number(closedAt) || 0 }
+}
+
+/** Reads a reply to XRANGE: pairs of an id and a flat list of fields. Copies each payload. */
+function entriesOf(reply: Reply): LogEntry[] {
+  const entries: LogEntry[] = []
+  if (!Array.isArray(reply)) return entries
+  for (const [id, fields] of reply as [Buffer | string, (Buffer | string)[] | null][]) {
+    const offset = Number(ID.exec(String(id))?.[1] ?? 0)
+    const at = fields?.findIndex((field, index) => index % 2 === 0 && String(field) === PAYLOAD) ?? -1
+    if (offset > 0 && at >= 0) entries.push({ offset, payload: Buffer.from(fields![at + 1]!) })
+  }
+  return entries
+}

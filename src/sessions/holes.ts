@@ -1,0 +1,130 @@
+import type { Topic } from '../connection/bind.ts'
+import { RedisUnavailable } from '../platform/unavailable.ts'
+import type { LogPage } from '../redis/session-log.ts'
+import type { LoggedTopic } from './logged.ts'
+import { loggedOf, pageSize, type SessionLogsParts, sessionOf } from './parts.ts'
+import type { Passing } from './pass.ts'
+
+/** Logs that are checked at once. */
+const CHECK_BATCH = 100
+
+/**
+ * Fills holes of a topic from its log: while a topic is held, its level sockets get what the log
+ * has, and the messages of the channel wait.
+ */
+export class Holes {
+  readonly #parts: SessionLogsParts
+  readonly #passing: Passing
+  /** Topics whose log could not be read. */
+  readonly #stalled = new Set<Topic>()
+
+  constructor(parts: SessionLogsParts, passing: Passing) {
+    this.#parts = parts
+    this.#passing = passing
+  }
+
+  /** Reads on from the newest number that the level sockets have. */
+  fill(topic: Topic): void {
+    const logged = loggedOf(topic)
+    logged.isHeld = true
+    if (logged.isReading) return
+    logged.isReading = true
+    void this.#read(topic, logged).finally(() => {
+      logged.isReading = false
+    })
+  }
+
+  /** Tries again what could not be read. */
+  retry(): void {
+    const topics = [...this.#stalled]
+    this.#stalled.clear()
+    for (const topic of topics) if (topic.members.length > 0) this.fill(topic)
+  }
+
+  /**
+   * Compares the topics that had messages lately with their logs: the publication of the newest one
+   * may be lost.
+   */
+  async check(): Promise<void> {
+    const topics = [...this.#parts.topics()].filter((topic) => {
+      const logged = loggedOf(topic)
+      return logged !== undefined && logged.checksLeft-- > 0
+    })
+    for (let from = 0; from < topics.length; from += CHECK_BATCH)
+      await Promise.all(topics.slice(from, from + CHECK_BATCH).map((topic) => this.#compare(topic)))
+  }
+
+  async #compare(topic: Topic): Promise<void> {
+    if (topic.members.length === 0) return
+    const newest = await this.#parts.log.newest(sessionOf(topic)).catch(() => 0)
+    const logged = loggedOf(topic)
+    if (topic.members.length > 0 && !logged.isHeld && newest > logged.last) this.fill(topic)
+  }
+
+  async #read(topic: Topic, logged: LoggedTopic): Promise<void> {
+    try {
+      let isLast = false
+      while (!isLast && topic.members.length > 0) {
+        if (logged.isDoubtful) await this.#doubt(topic, logged)
+        const { epoch } = logged
+        const count = pageSize(logged.entryBytes, this.#parts.pageMessages)
+        const page = await this.#parts.log.page(sessionOf(topic), logged.last, count)
+        if (topic.members.length === 0) return
+        // A socket that was reading the log may have found a new one meanwhile.
+        isLast = logged.epoch === epoch && this.#take(topic, logged, page)
+      }
+      this.release(topic)
+    } catch (error) {
+      this.#failed(topic, logged, error)
+    }
+  }
+
+  /** A log that ends before what the sockets have has lost its newest messages. */
+  async #doubt(topic: Topic, logged: LoggedTopic): Promise<void> {
+    const { epoch, newest } = await this.#parts.log.state(sessionOf(topic))
+    logged.isDoubtful = false
+    if (epoch === logged.epoch && newest > 0 && newest < logged.last) this.#passing.back(topic, newest)
+  }
+
+  /** Returns whether nothing more can be read for now. */
+  #take(topic: Topic, logged: LoggedTopic, { epoch, entries, isLast, snapshot, closedAt }: LogPage): boolean {
+    if (epoch !== undefined && epoch !== logged.epoch) {
+      this.#passing.begin(topic, epoch, 0)
+      return false
+    }
+    for (const { offset, payload } of entries) {
+      if (offset > logged.last + 1 && offset !== snapshot) this.#passing.skip(topic, offset - 1, 'trimmed')
+      this.#passing.next(topic, offset, payload, offset === closedAt)
+    }
+    if (entries.length > 0) this.#parts.metrics.sessions.hole('filled')
+    return isLast
+  }
+
+  /** Passes what came on the channel while the topic was held. The log may lack some of it. */
+  release(topic: Topic): void {
+    const logged = loggedOf(topic)
+    logged.isHeld = false
+    const behind = logged.isBehind
+    for (const { header, message } of logged.takeHeld()) {
+      const payload = message.subarray(header.end)
+      if (header.epoch !== logged.epoch) {
+        // Of two epochs that race the one that the log does not have has lost.
+        if (logged.epoch !== '') this.#passing.plain(topic, payload)
+        else this.#passing.begin(topic, header.epoch, header.offset - 1)
+      }
+      if (header.epoch !== logged.epoch || header.offset <= logged.last) continue
+      if (header.offset > logged.last + 1) this.#passing.skip(topic, header.offset - 1, 'trimmed')
+      this.#passing.next(topic, header.offset, payload, header.closes)
+    }
+    if (!behind || !logged.isBehind) return
+    logged.forgetBeyond()
+    setImmediate(() => topic.members.length > 0 && this.fill(topic))
+  }
+
+  #failed(topic: Topic, logged: LoggedTopic, error: unknown): void {
+    if (error instanceof RedisUnavailable) return void this.#stalled.add(topic)
+    // The log cannot be read: what the channel brings goes on, and what is missing is said.
+    logged.isDoubtful = false
+    this.release(topic)
+  }
+}

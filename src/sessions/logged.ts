@@ -1,0 +1,103 @@
+import type { Header } from './numbers.ts'
+import type { Resume } from './position.ts'
+
+/** A numbered message that waits until the log is read. */
+export interface Held {
+  readonly header: Header
+  /** The whole message, with its header. */
+  readonly message: Buffer
+}
+
+const MAX_HELD = 256
+const MAX_HELD_BYTES = 1024 * 1024
+/** How many positioning checks follow the last message of a session. */
+const CHECKS = 3
+
+/**
+ * The log of one session, as far as its level sockets have it. While it is being read, numbered
+ * messages from the channel wait here. They are in the log as well, so a few are enough: those that
+ * do not fit are read from there.
+ */
+export class LoggedTopic {
+  /** '': no log is known. */
+  epoch = ''
+  /** Offset of the newest message that went to the level sockets. */
+  last = 0
+  /** Whether the log was read for the first time. */
+  isKnown = false
+  /** The log is being read, or has to be: the next message of the channel is not passed on. */
+  isHeld = true
+  /** A read is under way. */
+  isReading = false
+  /** Redis may have lost what the sockets have: the log is compared before it is read on. */
+  isDoubtful = false
+  checksLeft = 0
+  /** Bytes of the newest message: a guess for those that are read. */
+  entryBytes = 1024
+  #held: Held[] = []
+  #heldBytes = 0
+  /** The newest offset that did not fit. */
+  #beyond = 0
+
+  hold(header: Header, message: Buffer): void {
+    if (this.#held.length >= MAX_HELD || this.#heldBytes + message.length > MAX_HELD_BYTES) {
+      this.#beyond = Math.max(this.#beyond, header.epoch === this.epoch ? header.offset : 0)
+      return
+    }
+    // The message is a view of a chunk, which would be kept whole.
+    this.#held.push({ header, message: Buffer.from(message) })
+    this.#heldBytes += message.length
+  }
+
+  get hasHeld(): boolean {
+    return this.#held.length > 0 || this.#beyond > 0
+  }
+
+  /** Returns what waits, and forgets it. */
+  takeHeld(): readonly Held[] {
+    const held = this.#held
+    this.#held = []
+    this.#heldBytes = 0
+    return held
+  }
+
+  /** Whether messages that did not fit are still to be read. */
+  get isBehind(): boolean {
+    return this.#beyond > this.last
+  }
+
+  /** Gives up on messages that the log does not have. */
+  forgetBeyond(): void {
+    this.#beyond = 0
+  }
+
+  /** A message came: its log is checked a few more times. */
+  touched(): void {
+    this.checksLeft = CHECKS
+  }
+
+  switchTo(epoch: string, last: number): void {
+    this.epoch = epoch
+    this.last = last
+    this.#beyond = 0
+  }
+}
+
+/** What a socket of `wsproxy.v2` has of the log of its session. */
+export class Reader {
+  /** What its client asked for. */
+  readonly resume: Resume
+  /** Offset of the newest message that it got. */
+  offset = 0
+  /** It has its `position` frame. */
+  isPositioned = false
+  /** It gets the messages of the channel. If not, it reads the log on until it is level. */
+  isLevel = false
+  isReading = false
+  /** Messages without a number were dropped while it was not level. */
+  hasDropped = false
+
+  constructor(resume: Resume) {
+    this.resume = resume
+  }
+}
