@@ -154,7 +154,7 @@ describe('an upgrade', () => {
     await refused(gateway.sessionUrl('never'), { token: 'wrong' })
     const [wrong, absent] = lines().slice(seen)
     assert.match(String(wrong?.why), /differs from the one in Redis/)
-    assert.match(String(absent?.why), /no token/)
+    assert.match(String(absent?.why), /no such token/)
     assert.deepEqual(wrong?.conn, { door: 'session', session: 'logged', remote: '127.0.0.1' })
   })
 
