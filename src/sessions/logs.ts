@@ -1,5 +1,6 @@
 import type { Topic } from '../connection/bind.ts'
 import { type Connection, Phase } from '../connection/connection.ts'
+import { reasonOf } from '../platform/reason.ts'
 import { type LogState, LogUnusable } from '../redis/session-log.ts'
 import { LineSampler } from '../telemetry/sampler.ts'
 import { CatchUp } from './catch-up.ts'
@@ -134,7 +135,7 @@ export class SessionLogs {
       const skipped = this.#lines.take('unusable')
       if (skipped !== undefined)
         this.#parts.logger.warn(
-          { event: 'session-log-unusable', session: sessionId, reason: error.message, skipped },
+          { event: 'session-log-unusable', session: sessionId, reason: reasonOf(error), skipped },
           'the log of a session cannot be read: its clients get no numbers',
         )
       return NO_LOG

@@ -58,7 +58,7 @@ describe('the reason of a failure', () => {
 
   it('is what every part shows of a caught error, and not its message alone', () => {
     // Messages of our own classes and of Redis are never empty; config/ cannot import platform/.
-    const own = /isReply\(|instanceof|\.test\(error\.message\)|RedisForbids/
+    const own = /isReply\(|isRefusedCommand\(|withoutArguments\(|instanceof|\.test\(error\.message\)|RedisForbids/
     const files = readdirSync(new URL('../../../src', import.meta.url), { recursive: true, encoding: 'utf8' })
     const shown = files
       .filter((path) => path.endsWith('.ts') && !path.startsWith('config/') && path !== 'platform/reason.ts')
