@@ -7,7 +7,7 @@ import { idle } from './idle.ts'
 import { liveFanout, liveFlood, liveMixed } from './live.ts'
 import { reconnectStorm } from './reconnect-storm.ts'
 import { runsCrowd, runsMany } from './runs.ts'
-import { slowReaders } from './slow-readers.ts'
+import { slowReaders, slowReadersRoomy } from './slow-readers.ts'
 import { start } from './start.ts'
 import { streamPaced, streamSaturated } from './stream.ts'
 import { unicastPaced, unicastSaturated } from './unicast.ts'
@@ -26,6 +26,7 @@ export const SCENARIOS: Scenario[] = [
   runsMany,
   runsCrowd,
   slowReaders,
+  slowReadersRoomy,
   reconnectStorm,
   http,
   liveFanout,

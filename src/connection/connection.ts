@@ -2,8 +2,9 @@ import type { SpanContext } from '@opentelemetry/api'
 import type { Close } from '../contract/codes.ts'
 import type { WebSocket } from '../platform/uws.ts'
 import type { DoorStats } from '../telemetry/metrics.ts'
+import type { Backlog } from './backlog.ts'
 import type { Topic } from './bind.ts'
-import { clockMs, type Heartbeat, type IdleTimeout } from './times.ts'
+import type { Heartbeat, IdleTimeout } from './times.ts'
 
 /** A socket of uWebSockets.js, with a reference that leads from its events to our connection. */
 export interface Socket extends WebSocket<unknown> {
@@ -64,13 +65,6 @@ export interface SocketDoor {
   closed?(connection: Connection): void
 }
 
-/**
- * Outcome of a write: `sent`, `buffered`, or `full` when the buffer has no room and the frame was
- * not taken.
- */
-export const Written = { sent: 0, buffered: 1, full: 2 } as const
-export type Written = (typeof Written)[keyof typeof Written]
-
 /** Earlier than the start of any process clock. */
 const LONG_AGO = -1e6
 
@@ -116,8 +110,13 @@ export class Connection {
    */
   hasSentBinary = false
 
-  /** Bytes that the kernel has not taken yet, as of the last write or drain. */
+  /**
+   * Bytes that the kernel has not taken yet, as of the last write or drain. The next three are
+   * written by `write.ts`.
+   */
   buffered = 0
+  /** Those of them that uWebSockets.js did not get yet. Undefined: none. */
+  backlog: Backlog | undefined
   /** Frames in a row that the full buffer did not take. */
   consecutiveDrops = 0
 
@@ -203,7 +202,6 @@ export class Connection {
   gone(): void {
     this.phase = Phase.closed
     this.ws = undefined
-    this.buffered = 0
   }
 
   #attach(ws: Socket): void {
@@ -218,40 +216,6 @@ export class Connection {
     this.lastActivityAt = now
     this.lastHeartbeatAt = now
     this.nextCheckAt = now
-  }
-
-  /**
-   * Writes one frame if nothing waits, or if the unsent bytes stay within `maxBytes` with it. The
-   * bound is checked before uWebSockets.js gets the frame, so it is never passed. Only an open
-   * socket may be written to, with or without a cork.
-   */
-  write(frame: Buffer | string, binary: boolean, maxBytes: number): Written {
-    const ws = this.ws!
-    const length = typeof frame === 'string' ? Buffer.byteLength(frame) : frame.length
-    if (this.buffered > 0) this.buffered = ws.getBufferedAmount()
-    if (this.buffered > 0 && this.buffered + length > maxBytes) {
-      this.consecutiveDrops++
-      return Written.full
-    }
-    this.consecutiveDrops = 0
-    this.framesOut++
-    this.bytesOut += length
-    if (ws.send(frame, binary, this.door.compressed === true) === 1) {
-      this.buffered = 0
-      return Written.sent
-    }
-    this.buffered = ws.getBufferedAmount()
-    return Written.buffered
-  }
-
-  /**
-   * Updates `buffered` after uWebSockets.js reports a drain. Fewer unsent bytes mean that the
-   * client has read, which is a sign of life.
-   */
-  drained(): void {
-    const before = this.buffered
-    this.buffered = this.ws!.getBufferedAmount()
-    if (this.buffered < before) this.heard(clockMs())
   }
 
   /** The client gave a sign of life. */

@@ -2,9 +2,11 @@ import { isUtf8 } from 'node:buffer'
 import type { Logger } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { LineSampler } from '../telemetry/sampler.ts'
+import { forgetShared } from './backlog.ts'
 import type { Batch, Bindings, Topic } from './bind.ts'
-import { type Connection, Phase, Written } from './connection.ts'
+import { type Connection, Phase } from './connection.ts'
 import type { UnsentBytes } from './unsent.ts'
+import { drained, dropUnsent, Written, write } from './write.ts'
 
 /**
  * Bytes that may wait for one socket within one tick; past it they are written at once, so that a
@@ -178,15 +180,16 @@ export class Delivery {
   /** The kernel has taken some of what was buffered for this socket, or a pong has joined it. */
   drained(connection: Connection): void {
     const before = connection.buffered
-    connection.drained()
+    drained(connection)
     this.#options.unsent.changed(before, connection.buffered)
     if (connection.buffered <= this.#lowBytes) this.#lowerLevel(connection)
     this.#options.unsent.relieve()
   }
 
-  /** Drops what waits for a socket that is gone. `unsent`: bytes that the kernel had not taken. */
-  forget(connection: Connection, unsent: number): void {
-    this.#options.unsent.changed(unsent, 0)
+  /** Drops what waits for a socket that is gone. */
+  forget(connection: Connection): void {
+    this.#options.unsent.changed(connection.buffered, 0)
+    dropUnsent(connection)
     connection.pending = undefined
     connection.morePending = undefined
     this.#lowerLevel(connection)
@@ -204,6 +207,7 @@ export class Delivery {
     const { metrics } = this.#options
     const before = this.#sent
     for (let i = 0; i < dirty.length; i++) this.flush(dirty[i]!)
+    forgetShared()
     const seconds = (performance.now() - this.#tickStartedAt) / 1000
     metrics.latency.observe(seconds, this.#sent - before)
   }
@@ -241,7 +245,7 @@ export class Delivery {
   #write(connection: Connection, frame: Buffer, maxBytes = this.#options.maxBufferBytes): boolean {
     const binary = connection.hasSentBinary && !isUtf8(frame)
     const before = connection.buffered
-    const written = connection.write(frame, binary, maxBytes)
+    const written = write(connection, frame, binary, maxBytes)
     if (connection.buffered !== before) this.#options.unsent.changed(before, connection.buffered)
     if (written === Written.full) return false
     const { stats } = connection.door

@@ -77,6 +77,20 @@ export class Closer {
     else connection.checkAt(clockMs() + slowCloseGraceMs)
   }
 
+  /**
+   * uWebSockets.js reports that the kernel takes more. When it has returned from that report it
+   * stops to watch the socket, even if the kernel did not take all of a large frame that was sent
+   * meanwhile. So a backlog is written later in this turn.
+   */
+  writable(connection: Connection): void {
+    if (connection.backlog === undefined) return this.drained(connection)
+    setImmediate(() => {
+      if (connection.ws !== undefined) this.runGuarded(connection, this.#drain)
+    })
+  }
+
+  readonly #drain = (connection: Connection): void => this.drained(connection)
+
   /** The kernel has taken some of what was buffered. */
   drained(connection: Connection): void {
     this.#parts.delivery.drained(connection)
@@ -86,9 +100,8 @@ export class Closer {
   /** The socket is gone, whichever side began. uWebSockets.js allows no call on it after this. */
   closed(connection: Connection, code: number): void {
     const { sockets, bindings, delivery, limits } = this.#parts
-    const unsent = connection.buffered
     connection.gone()
-    delivery.forget(connection, unsent)
+    delivery.forget(connection)
     bindings.leaveAll(connection)
     limits.give(connection.address)
     // A socket that was only completed to be closed was never among the open ones.

@@ -55,7 +55,7 @@ export function mount(app: TemplatedApp, door: Door, { acceptor, receiver, close
         closer.drained(connection)
       }),
     pong: (ws) => receiver.heard(of(ws)),
-    drain: (ws) => closer.runGuarded(of(ws), (connection) => closer.drained(connection)),
+    drain: (ws) => closer.runGuarded(of(ws), (connection) => closer.writable(connection)),
     // A socket without a connection was closed during its own upgrade.
     close: (ws, code) => (of(ws) ? closer.closed(of(ws), code) : forgetOpened()),
   }

@@ -10,14 +10,16 @@ function rssMib(pid: number | undefined): number {
 
 /**
  * Samples the memory of a process until `stop`, which returns how many MiB it had grown at most.
+ * `most` is the largest that it had so far, in MiB.
  */
-export function watchMemory(pid: number | undefined): { stop(): number } {
+export function watchMemory(pid: number | undefined): { stop(): number; most(): number } {
   const before = rssMib(pid)
   let most = before
   const timer = setInterval(() => {
     most = Math.max(most, rssMib(pid))
   }, 20)
   return {
+    most: () => most,
     stop() {
       clearInterval(timer)
       return Math.max(most, rssMib(pid)) - before
