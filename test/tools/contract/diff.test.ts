@@ -228,7 +228,9 @@ describe('npm run contract:diff', () => {
         writeFileSync(join(folder, name), JSON.stringify(contract))
         return join(folder, name)
       }
-      const old = write('old.json', () => {})
+      const old = write('old.json', (contract) => {
+        contract.version = '2.0.0'
+      })
       const minor = (to: string) => (contract: Loose) => {
         propertiesOf(contract, 'Pong').extra = { type: 'string' }
         contract.version = to
