@@ -16,9 +16,12 @@ import {
   runEvents,
   runKey,
   sessionAuth,
+  sessionCancel,
   sessionControl,
   sessionDown,
   sessionFlow,
+  sessionLog,
+  sessionMeta,
   sessionUp,
   usedToken,
 } from '../contract/names.ts'
@@ -81,6 +84,14 @@ function rightsOf(options: RightsOptions): Right[] {
     ...(cluster ? [{ feature: 'the slots of a cluster', commands: ['cluster|slots', 'asking'] }] : []),
     { feature: 'tokens', keys: tokensAt(sessionAuth('*')) },
     { feature: 'sessions', subscribes: [sessionDown('*')], publishes: [sessionUp('*')] },
+    {
+      feature: 'numbered messages',
+      keys: [
+        { commands: 'xrange xrevrange', keys: [sessionLog('*')], readOnly: true },
+        { commands: 'hmget', keys: [sessionMeta('*')], readOnly: true },
+        { commands: 'set', keys: [sessionCancel('*')] },
+      ],
+    },
     ...(options.redisCanaryIntervalMs > 0
       ? [{ feature: 'the canary', subscribes: [redisCanary('*')], publishes: [redisCanary('*')] }]
       : []),

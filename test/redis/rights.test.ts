@@ -6,6 +6,7 @@ import { aclCommand, aclRules } from '../../src/redis/rights.ts'
 import { run } from '../support/cli.ts'
 import { connect } from '../support/client.ts'
 import { gatewayFor } from '../support/gateway.ts'
+import { controls, joinNumbered, positionOf, say, takeMessages } from '../support/numbered.ts'
 import { page } from '../support/pages.ts'
 import { type Client, type RealRedis, realRedisFor, withoutRealRedis } from '../support/redis.ts'
 import { scopeOf } from '../support/scope.ts'
@@ -48,6 +49,13 @@ const ESCAPES = [
   ['SET', 'foreign', 'x'],
   ['SET', 'session:s1:auth', 'x'],
   ['DEL', 'foreign'],
+  ['XADD', '{session:s1:down}:log', '0-1', 'm', 'x'],
+  ['XTRIM', '{session:s1:down}:log', 'MAXLEN', '0'],
+  ['DEL', '{session:s1:down}:log'],
+  ['HSET', '{session:s1:down}:meta', 'e', 'x'],
+  ['GET', 'session:s1:cancel'],
+  ['DEL', 'session:s1:cancel'],
+  ['XRANGE', 'foreign-stream', '-', '+'],
   ['HSET', 'foreign-hash', 'a', 'b'],
   ['DEL', 'foreign-hash'],
   ['EVAL', "return redis.call('GET', KEYS[1])", '1', 'foreign'],
@@ -112,6 +120,15 @@ describe('the rights of the Redis user', { skip: withoutRealRedis }, () => {
         await client.take(1)
         await client.close()
       }
+      const logged = `logged-${version}`
+      await say(admin, logged, '"kept"')
+      const numbered = await joinNumbered(gateway, logged, 'cursor=-1')
+      assert.equal((await positionOf(numbered)).grade, 'exact')
+      assert.deepEqual(await takeMessages(numbered, 1), ['1 "kept"'])
+      numbered.send('1 {"type":"control","command":"cancel","run":"r7"}')
+      await eventually(() => controls(numbered).some(({ command }) => command === 'ack'), 'the ack')
+      assert.equal(await admin.get(`${prefix}session:${logged}:cancel`), 'r7')
+      await numbered.close()
       await admin.set(`${prefix}run:run-1:auth`, 'token')
       const watched = await connect(`${gateway.url}/run-1`, { token: 'token' })
       await watched.take(1)
