@@ -128,8 +128,11 @@ export class RespReader {
 
   /** The next value is a plain array with the members of a push. */
   #isArrayPush(): boolean {
+    const data = this.#data
     const at = this.#at
-    return this.#data[at] === ARRAY && ARRAY_PUSH.test(this.#data.latin1Slice(at, at + ARRAY_PUSH_BYTES))
+    if (data[at] !== ARRAY) return false
+    // latin1Slice throws when its end lies beyond the chunk, as it does after a short reply.
+    return ARRAY_PUSH.test(data.latin1Slice(at, Math.min(at + ARRAY_PUSH_BYTES, data.length)))
   }
 
   /**

@@ -7,23 +7,25 @@ import { type Reply, RespReader } from '../../../src/redis/wire/resp.ts'
 import { assertProperty } from '../../support/property.ts'
 
 /** Everything that a reader hands over, copied, since the buffers are views. */
-function readerWithLog() {
+function readerWithLog(arrays = false) {
   const log: unknown[] = []
   const plain = (value: Reply): unknown => {
     if (value instanceof ErrorReply) return { error: value.message }
     if (Buffer.isBuffer(value)) return value.toString('latin1')
     return Array.isArray(value) ? value.map(plain) : value
   }
-  const reader = new RespReader({
-    message: (wanted, payload, channel) => log.push(['message', wanted, channel, payload.toString('latin1')]),
-    push: (kind, rest) => log.push(['push', kind, ...rest.map(plain)]),
-    reply: (value) => log.push(['reply', plain(value)]),
-  })
+  const handlers = {
+    message: (wanted: string, payload: Buffer, channel: string) =>
+      log.push(['message', wanted, channel, payload.toString('latin1')]),
+    push: (kind: string, rest: readonly Reply[]) => log.push(['push', kind, ...rest.map(plain)]),
+    reply: (value: Reply) => log.push(['reply', plain(value)]),
+  }
+  const reader = new RespReader(handlers, arrays)
   return { reader, log }
 }
 
-function readWhole(text: string): unknown[] {
-  const { reader, log } = readerWithLog()
+function readWhole(text: string, arrays = false): unknown[] {
+  const { reader, log } = readerWithLog(arrays)
   reader.push(Buffer.from(text, 'latin1'))
   return log
 }
@@ -59,6 +61,12 @@ describe('RESP', () => {
   for (const [text, value] of VALUES) {
     it(`reads the RESP value ${JSON.stringify(text)}`, () => assert.deepEqual(readWhole(text), [['reply', value]]))
   }
+
+  it('reads replies of any length as replies where plain arrays may be pushes', () => {
+    for (const [text, value] of VALUES) assert.deepEqual(readWhole(text, true), [['reply', value]], text)
+    const role = `*3\r\n${bulk('master')}:0\r\n*0\r\n`
+    assert.deepEqual(readWhole(role, true), [['reply', ['master', 0, []]]])
+  })
 
   it('reads messages of plain channels, sharded channels and patterns', () => {
     const sharded = `>3\r\n${bulk('smessage')}${bulk('c')}${bulk('p')}`
