@@ -9,9 +9,9 @@ import { type HttpRequest, type HttpResponse, upgradeCorked, type us_socket_cont
 import type { Logger } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { SpanHandle, Tracing } from '../telemetry/tracing.ts'
-import { type Credentials, chosenProtocol, type TokenStore, WHY } from './auth.ts'
+import { type Credentials, type TokenStore, WHY } from './auth.ts'
 import type { Bindings } from './bind.ts'
-import { type CheckOptions, UpgradeChecks } from './checks.ts'
+import { type CheckOptions, closeInstead, UpgradeChecks } from './checks.ts'
 import { Connection, Phase, type Socket } from './connection.ts'
 import { type Admission, type Door, NO_DOOR } from './door.ts'
 import type { ConnectLimits } from './limits.ts'
@@ -106,7 +106,7 @@ export class Acceptor {
       const key = req.getHeader('sec-websocket-key')
       if (verdict.kind === 'close') {
         this.#refused(door, address, verdict.refusal, traced)
-        const complete = () => upgradeCorked(res, key, chosenProtocol(protocol, door.protocols), '', context)
+        const complete = () => upgradeCorked(res, key, verdict.protocol, '', context)
         return this.#closeAtOnce(door, address, verdict.close, complete)
       }
       const extensions = door.compressed ? listHeader(req, 'sec-websocket-extensions') : ''
@@ -256,8 +256,7 @@ export class Acceptor {
     if (attempt.over) return
     const { door, address, res, key, credentials, context } = attempt
     const now = performance.now()
-    const wanted = door.refusalAsClose?.(refusal, credentials.protocol)
-    const close = wanted !== undefined && this.#parts.limits.takeRefused(now) ? wanted : undefined
+    const close = closeInstead(door, refusal, credentials.protocol, this.#parts.limits, now)
     this.#finish(attempt, refusal.code, close !== undefined)
     this.#parts.limits.refused(address, refusal, now)
     this.#refusals.write(door, address, refusal, why, attempt.admission.subject)

@@ -29,7 +29,7 @@ export type UpgradeVerdict =
    * The upgrade is completed only to close the socket, because a browser hides HTTP answers from
    * the page.
    */
-  | { readonly kind: 'close'; readonly refusal: Refusal; readonly close: Close }
+  | { readonly kind: 'close'; readonly refusal: Refusal; readonly close: Close; readonly protocol: string }
 
 /** What `accept` has read of the header lines. */
 interface UpgradeLines {
@@ -56,24 +56,23 @@ export class UpgradeChecks {
    */
   verdict(door: Door, req: HttpRequest, client: ClientAddress, now: number, lines: UpgradeLines): UpgradeVerdict {
     const { limits } = this.#parts
-    const closeFor = (refusal: Refusal) =>
-      door.refusalAsClose?.(refusal, chosenProtocol(lines.protocol, door.protocols))
     const tooFast = limits.attempt(client, now)
     if (tooFast) return refuse(tooFast)
-    const checked = this.#checkRequest(door, req, lines.unclear) ?? this.#admit(door, req, lines.protocol)
+    const protocol = chosenProtocol(lines.protocol, door.protocols)
+    const checked = this.#checkRequest(door, req, lines.unclear) ?? this.#admit(door, req, lines.protocol, protocol)
     if (checked.kind === 'proceed') {
       const full = limits.take(client, now, needsCredentials(checked.admission))
       if (full === undefined) return checked
-      const close = closeFor(full)
-      if (close === undefined || !limits.takeRefused(now)) return refuse(full)
+      const close = closeInstead(door, full, protocol, limits, now)
+      if (close === undefined) return refuse(full)
       limits.takeBeyond(client.ip)
-      return { kind: 'close', refusal: full, close }
+      return { kind: 'close', refusal: full, close, protocol }
     }
     limits.refused(client.ip, checked.refusal, now)
-    const close = closeFor(checked.refusal)
-    if (close === undefined || !limits.takeRefused(now)) return checked
+    const close = closeInstead(door, checked.refusal, protocol, limits, now)
+    if (close === undefined) return checked
     const full = limits.take(client, now, false)
-    return full ? refuse(full) : { kind: 'close', refusal: checked.refusal, close }
+    return full ? refuse(full) : { kind: 'close', refusal: checked.refusal, close, protocol }
   }
 
   /** Returns undefined for a request that may go on. */
@@ -95,9 +94,13 @@ export class UpgradeChecks {
   }
 
   /** Reads path, query and credentials. */
-  #admit(door: Door, req: HttpRequest, offered: string): Extract<UpgradeVerdict, { kind: 'proceed' | 'refuse' }> {
+  #admit(
+    door: Door,
+    req: HttpRequest,
+    offered: string,
+    protocol: string,
+  ): Extract<UpgradeVerdict, { kind: 'proceed' | 'refuse' }> {
     const query = req.getQuery() ?? ''
-    const protocol = chosenProtocol(offered, door.protocols)
     const admission = door.admit(door.path.match(req.getUrl()) ?? [], query, protocol)
     if (admission.kind === 'refusal') return refuse(admission)
     const credentials: Credentials | Refusal = needsCredentials(admission)
@@ -111,6 +114,21 @@ export class UpgradeChecks {
     if (!this.#parts.redisReady(admission.redisChannel)) return refuse(refusals['redis-unavailable'])
     return { kind: 'proceed', admission, credentials }
   }
+}
+
+/**
+ * Returns the close that replaces a refusal, where the door wants one and not too many sockets are
+ * open only to be closed. The caller gives the socket its place in the limits.
+ */
+export function closeInstead(
+  door: Door,
+  refusal: Refusal,
+  protocol: string,
+  limits: ConnectLimits,
+  now: number,
+): Close | undefined {
+  const close = door.refusalAsClose?.(refusal, protocol)
+  return close !== undefined && limits.takeRefused(now) ? close : undefined
 }
 
 const needsCredentials = ({ tokenKey, accepts }: Admission): boolean => tokenKey !== undefined || accepts !== undefined

@@ -120,12 +120,13 @@ export class ConnectLimits {
     const { maxConnections, maxConnectionsPerIp, connectRate } = this.#options
     if (this.#count >= maxConnections) return this.#exceeded.maxConnections
     if (!trusted && this.#count >= maxConnections - this.#reserved) return this.#exceeded.reservedConnections
-    const open = maxConnectionsPerIp > 0 ? (this.#places.get(networkOf(ip))?.count ?? 0) : 0
-    if (maxConnectionsPerIp > 0 && open >= maxConnectionsPerIp) return this.#exceeded.maxConnectionsPerIp
+    const network = networkOf(ip)
+    if (maxConnectionsPerIp > 0 && (this.#places.get(network)?.count ?? 0) >= maxConnectionsPerIp)
+      return this.#exceeded.maxConnectionsPerIp
     const fullAt = connectRate > 0 ? admit(this.#fullAt, now, 1000 / connectRate, connectRate) : now
     if (fullAt === undefined) return this.#exceeded.connectRate
     this.#fullAt = fullAt
-    this.takeBeyond(ip)
+    this.#occupy(network, ip)
     return undefined
   }
 
@@ -134,7 +135,10 @@ export class ConnectLimits {
    * has asked `takeRefused`.
    */
   takeBeyond(ip: string): void {
-    const network = networkOf(ip)
+    this.#occupy(networkOf(ip), ip)
+  }
+
+  #occupy(network: string, ip: string): void {
     const places = this.#places.get(network) ?? { ip, count: 0 }
     places.count++
     this.#count++

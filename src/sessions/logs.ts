@@ -7,7 +7,7 @@ import { CatchUp } from './catch-up.ts'
 import { positionFrame } from './frames.ts'
 import { Holes } from './holes.ts'
 import { LoggedTopic, type Reader } from './logged.ts'
-import { headerOf } from './numbers.ts'
+import type { Header } from './numbers.ts'
 import { loggedOf, type SessionLogsParts } from './parts.ts'
 import { Passing } from './pass.ts'
 import { type Start, startOf } from './position.ts'
@@ -76,11 +76,12 @@ export class SessionLogs {
     this.#catchUp.readOn(connection)
   }
 
-  /** A message arrived on the channel of a topic that `entered` has seen. */
-  message(topic: Topic, message: Buffer): void {
+  /**
+   * A message arrived on the channel of a topic that `entered` has seen.
+   * @param payload the message without its head.
+   */
+  message(topic: Topic, message: Buffer, header: Header | undefined, payload: Buffer): void {
     const { readerOf, out } = this.#parts
-    const header = headerOf(message)
-    const payload = header === undefined ? message : message.subarray(header.end)
     const { members } = topic
     for (let i = members.length - 1; i >= 0; i--)
       if (readerOf(members[i]!) === undefined) out.deliver(members[i]!, payload)
@@ -98,10 +99,9 @@ export class SessionLogs {
     if (logged.isKnown) this.#holes.fill(topic)
   }
 
-  /** A message was too large for all sockets. Returns whether it has a number. */
-  tooLarge(topic: Topic, message: Buffer): boolean {
-    const header = headerOf(message)
-    if (header === undefined || topic.state === undefined) return false
+  /** A numbered message was too large for all sockets. Returns whether any of them counts. */
+  tooLarge(topic: Topic, header: Header): boolean {
+    if (topic.state === undefined) return false
     const { epoch, last, isHeld } = loggedOf(topic)
     // A number out of order is found when the log is read.
     if (!isHeld && header.epoch === epoch && header.offset === last + 1)

@@ -50,12 +50,6 @@ export function headerOf(message: Buffer): Header | undefined {
   return { epoch: message.toString('latin1', 1, epochEnd), offset, closes, end: at + 1 }
 }
 
-/** The message without its head. */
-export function payloadOf(message: Buffer): Buffer {
-  const header = headerOf(message)
-  return header === undefined ? message : message.subarray(header.end)
-}
-
 /** The number of digits at `at`; 0 when they are no number of a message. */
 function digitsAt(bytes: Buffer, at: number): number {
   if (bytes[at] === ZERO) return 0

@@ -13,7 +13,7 @@ import { byteRateOf, type Rate, rateOf } from '../../platform/rate.ts'
 import { frameOf } from '../../sessions/frames.ts'
 import { Reader } from '../../sessions/logged.ts'
 import type { SessionLogs } from '../../sessions/logs.ts'
-import { MARK, payloadOf } from '../../sessions/numbers.ts'
+import { headerOf, MARK } from '../../sessions/numbers.ts'
 import type { DoorStats } from '../../telemetry/metrics.ts'
 import { ClientFrames, type ClientFramesParts } from './client-frames.ts'
 import type { FlowSignal } from './flow.ts'
@@ -158,7 +158,8 @@ export class SessionDoor implements Door, Source {
 
   tooLarge(topic: Topic, message: Buffer): void {
     const now = Date.now()
-    const isNumbered = this.#parts.logs.tooLarge(topic, message)
+    const header = headerOf(message)
+    const isNumbered = header !== undefined && this.#parts.logs.tooLarge(topic, header)
     for (const member of topic.members.slice())
       if (!isNumbered || !readerOf(member)) this.gap(member, now, now, 'oversize_down')
   }
@@ -169,10 +170,11 @@ export class SessionDoor implements Door, Source {
 
   /** The topic has sockets of `wsproxy.v2`, or the message a number. */
   #renderNumbered(topic: Topic, message: Buffer, batch: Batch): Buffer | undefined {
-    const payload = payloadOf(message)
+    const header = headerOf(message)
+    const payload = header === undefined ? message : message.subarray(header.end)
     this.#lookForEnd(topic, payload, batch)
     if (topic.state === undefined) return payload
-    this.#parts.logs.message(topic, message)
+    this.#parts.logs.message(topic, message, header, payload)
     return undefined
   }
 
