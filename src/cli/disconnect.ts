@@ -1,11 +1,10 @@
 import { loadConfig } from '../config/load.ts'
-import type { Config } from '../config/table.ts'
 import { DISCONNECT_KINDS } from '../contract/reasons.ts'
-import { bracketed, reachable } from '../platform/address.ts'
 import { askOwn } from '../platform/own.ts'
 import { reasonOf } from '../platform/reason.ts'
 import { selectionIn } from '../platform/selection.ts'
 import { CommandFailed, Misused } from './failure.ts'
+import { operatorAddress } from './running.ts'
 
 export interface DisconnectOptions {
   readonly session?: string
@@ -40,17 +39,13 @@ export async function disconnect(options: DisconnectOptions): Promise<void> {
   const { adminToken } = config
   if (adminToken === undefined)
     throw new Misused('ADMIN_TOKEN is not set: gateways take orders only with it. Set it to the value of the gateways')
-  const url = `${(options.gateway ?? ownAddress(config)).replace(/\/+$/, '')}/api/admin/disconnect`
+  const url = `${(options.gateway ?? operatorAddress(config)).replace(/\/+$/, '')}/api/admin/disconnect`
   const { status, text } = await send(url, adminToken, { [kind]: selection.value }, options.gateway === undefined)
   if (status !== 200) throw new CommandFailed(`the gateway refused: ${status} ${text}`)
   report(JSON.parse(text) as Answer)
 }
 
 const WHAT = { session: 'a session id', run: 'a run id', address: 'an IP address or a network' } as const
-
-function ownAddress({ listenAddr: { host, port }, adminPort, tlsCert }: Config): string {
-  return `${tlsCert === undefined ? 'http' : 'https'}://${bracketed(reachable(host))}:${adminPort ?? port}`
-}
 
 /** The certificate of another machine is verified, since the request holds the admin token. */
 async function send(

@@ -2,6 +2,7 @@ import { lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, st
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { reasonOf } from '../platform/reason.ts'
+import { protect } from '../platform/redact.ts'
 import { CommandFailed } from './failure.ts'
 
 /**
@@ -37,7 +38,8 @@ export function announce(url: string): () => void {
 
 /**
  * Returns the URLs that were announced and not removed, the newest first and that of port `first`
- * before all. The server of a process that was killed is among them.
+ * before all. The server of a process that was killed is among them. Their passwords are secrets
+ * from now on.
  */
 export function announced(first: number): string[] {
   let names: string[]
@@ -55,7 +57,9 @@ export function announced(first: number): string[] {
       return [] // Removed meanwhile.
     }
   })
-  return found.sort((a, b) => Number(b.isFirst) - Number(a.isFirst) || b.at - a.at).map(({ url }) => url)
+  const urls = found.sort((a, b) => Number(b.isFirst) - Number(a.isFirst) || b.at - a.at).map(({ url }) => url)
+  protect(urls.map((url) => new URL(url).password))
+  return urls
 }
 
 /**

@@ -3,7 +3,7 @@ import type { Config } from '../config/table.ts'
 import { protect } from '../platform/redact.ts'
 import { askOnce } from '../redis/servers/ask.ts'
 import { announce, announced } from './embedded-file.ts'
-import { redisOfRunning } from './running.ts'
+import { type RunningRedis, redisOfRunning } from './running.ts'
 
 /** The preferred port of the embedded server, where the other commands look first. */
 export const EMBEDDED_PORT = 16379
@@ -53,15 +53,19 @@ export async function startRedis(config: Config): Promise<UsedRedis & { readonly
   return { url: server.url, embedded: server.address, close }
 }
 
-/** Returns the URL of the embedded Redis of a running gateway of this user, with its password. */
-export async function runningEmbedded(): Promise<string | undefined> {
+/**
+ * Returns the Redis of the gateway at LISTEN_ADDR, or the embedded one of another gateway of this
+ * user. Undefined: none runs. @throws as `redisOfRunning`.
+ */
+export async function runningRedis(config: Config): Promise<RunningRedis | undefined> {
+  const used = await redisOfRunning(config)
+  if (used !== undefined) return used
   for (const url of announced(EMBEDDED_PORT)) {
-    protect([new URL(url).password])
     const answers = await askOnce(redisAddressOf(url), ['PING']).then(
       () => true,
       () => false,
     )
-    if (answers) return url
+    if (answers) return { url, keyPrefix: '', source: 'the embedded Redis of the running gateway' }
   }
   return undefined
 }
@@ -76,15 +80,8 @@ export async function findRedis(config: Config): Promise<UsedRedis & { readonly 
     const [source] = Object.entries(sources).find(([, nodes]) => nodes.length > 0) ?? ['REDIS_URL']
     return { ...configured(config), source }
   }
-  const used = await redisOfRunning(config)
+  const used = await runningRedis(config)
   if (used !== undefined) return { ...used, source: `REDIS_URL is not set: ${used.source}`, close: async () => {} }
-  const running = await runningEmbedded()
-  if (running !== undefined)
-    return {
-      url: running,
-      source: 'REDIS_URL is not set: the embedded Redis of the running gateway',
-      close: async () => {},
-    }
   const { url, close } = await startEmbedded(0)
   return { url, source: 'REDIS_URL is not set: an embedded Redis, started for this command', close }
 }

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { closes, refusals } from '../contract/codes.ts'
 import { reasonOf } from '../platform/reason.ts'
 
 /** How one connection of a client ended. */
@@ -16,7 +17,10 @@ export type Ending = {
 )
 
 /** After these a second attempt would end the same way. */
-const FINAL_CLOSES = new Set([1000, 1003, 1009, 4400, 4401, 4403, 4404])
+const FINAL_CLOSES: ReadonlySet<number> = new Set([
+  ...Object.values(closes).flatMap(({ code, reconnect }) => (reconnect ? [] : [code])),
+  ...Object.values(refusals).flatMap(({ close, client }) => (client === 'wait' ? [] : [close])),
+])
 
 /** Whether a second attempt can succeed without a change by the user. */
 export function mayReconnect(ending: Ending): boolean {

@@ -1,5 +1,5 @@
 import { loadConfig } from '../config/load.ts'
-import { bracketed, reachable } from '../platform/address.ts'
+import { localUrl } from '../platform/address.ts'
 import { askOwn } from '../platform/own.ts'
 import { reasonOf } from '../platform/reason.ts'
 import { CommandFailed } from './failure.ts'
@@ -13,7 +13,7 @@ const PATIENCE_MS = 3000
 export async function health({ alive }: { alive: boolean }): Promise<void> {
   const { listenAddr, tlsCert } = loadConfig().config
   const { host, port } = listenAddr
-  const at = `${tlsCert === undefined ? 'http' : 'https'}://${bracketed(reachable(host))}:${port}/health`
+  const at = `${localUrl(host, port, tlsCert !== undefined)}/health`
   const { status, body } = await askOwn(at, AbortSignal.timeout(PATIENCE_MS)).catch((error: Error) => {
     throw new CommandFailed(`no answer from ${at}: ${reasonOf(error)}`)
   })

@@ -1,10 +1,7 @@
 import { createInterface } from 'node:readline'
 import { loadConfig } from '../config/load.ts'
-
 import { isId, isRunId, isTopic, liveChannel, runKey, sessionDown } from '../contract/names.ts'
-
 import { reasonOf } from '../platform/reason.ts'
-
 import { CommandFailed, Misused } from './failure.ts'
 import { type Agent, asAgent } from './redis.ts'
 

@@ -1,7 +1,6 @@
 import { loadConfig } from '../config/load.ts'
-import { isConfigured, runningEmbedded } from './embedded.ts'
+import { isConfigured, runningRedis } from './embedded.ts'
 import { CommandFailed } from './failure.ts'
-import { redisOfRunning } from './running.ts'
 
 /**
  * Prints the URL for agents and redis-cli, with its password: REDIS_URL, or that of the embedded
@@ -12,9 +11,7 @@ export async function redisUrl(): Promise<void> {
   const { config } = loadConfig()
   if (config.redisSentinels.length + config.redisClusterNodes.length > 0)
     throw new CommandFailed('REDIS_SENTINELS or REDIS_CLUSTER_NODES is set: ask those servers for the address')
-  const url = isConfigured(config)
-    ? config.redisUrl
-    : ((await redisOfRunning(config))?.url ?? (await runningEmbedded()))
+  const url = isConfigured(config) ? config.redisUrl : (await runningRedis(config))?.url
   if (url === undefined)
     throw new CommandFailed('REDIS_URL is not set, and no gateway with an embedded Redis runs: run "npm start"')
   console.log(url)

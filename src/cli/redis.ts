@@ -8,9 +8,8 @@ import { addressOf } from '../redis/servers/link.ts'
 import { sentinelTarget } from '../redis/servers/sentinel.ts'
 import type { Target } from '../redis/wire/connection.ts'
 import { withoutArguments } from '../redis/wire/handshake.ts'
-import { EMBEDDED_PORT, isConfigured, runningEmbedded } from './embedded.ts'
+import { EMBEDDED_PORT, isConfigured, runningRedis } from './embedded.ts'
 import { CommandFailed } from './failure.ts'
-import { redisOfRunning } from './running.ts'
 
 const CONNECT_TIMEOUT_MS = 3000
 
@@ -47,12 +46,11 @@ export async function asAgent<T>(
   said: (text: string) => void = (text) => console.error(text),
 ): Promise<T> {
   const { redisUrl, redisClusterNodes, redisSentinels } = config
-  const running = isConfigured(config) ? undefined : await redisOfRunning(config)
+  const isGiven = isConfigured(config)
+  const running = isGiven ? undefined : await runningRedis(config)
   useKeyPrefix(config.redisKeyPrefix || (running?.keyPrefix ?? ''))
-  const embedded = isConfigured(config) ? undefined : (running?.url ?? (await runningEmbedded()))
-  const template = redisAddressOf(redisUrl ?? embedded ?? `redis://127.0.0.1:${EMBEDDED_PORT}`)
-  if (embedded !== undefined)
-    said(`Redis: ${addressOf(template)}, ${running?.source ?? 'the embedded Redis of a running gateway'}`)
+  const template = redisAddressOf(redisUrl ?? running?.url ?? `redis://127.0.0.1:${EMBEDDED_PORT}`)
+  if (running !== undefined) said(`Redis: ${addressOf(template)}, ${running.source}`)
   const [where, opening] =
     redisClusterNodes.length > 0
       ? [`in the cluster of ${redisClusterNodes.join(', ')}`, openCluster(config, template)]
@@ -60,7 +58,7 @@ export async function asAgent<T>(
         ? [`behind the Sentinels ${redisSentinels.join(', ')}`, masterOf(config, template).then(openServer)]
         : [`at ${addressOf(template)}`, openServer(template)]
   const { agent, close } = await opening.catch((cause: Error) => {
-    const hint = isConfigured(config) ? '' : '; run "npm start" or set REDIS_URL'
+    const hint = isGiven ? '' : '; run "npm start" or set REDIS_URL'
     throw new CommandFailed(`no Redis ${where} (${withoutArguments(reasonOf(cause), [template.password])})${hint}`)
   })
   return use(agent).finally(close)

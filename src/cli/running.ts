@@ -1,8 +1,7 @@
 import type { EffectiveSetting } from '../config/describe.ts'
 import type { Config } from '../config/table.ts'
-import { bracketed, reachable } from '../platform/address.ts'
+import { localUrl } from '../platform/address.ts'
 import { reasonOf } from '../platform/reason.ts'
-import { protect } from '../platform/redact.ts'
 import { announced } from './embedded-file.ts'
 import { CommandFailed } from './failure.ts'
 
@@ -19,10 +18,8 @@ const PATIENCE_MS = 2000
 const MASK = '***'
 
 /** The address of the gateway of these settings, where operators call it. */
-function operatorAddress({ listenAddr, adminPort, tlsCert }: Config): string {
-  const { host, port } = listenAddr
-  return `${tlsCert === undefined ? 'http' : 'https'}://${bracketed(reachable(host))}:${adminPort ?? port}`
-}
+export const operatorAddress = ({ listenAddr: { host, port }, adminPort, tlsCert }: Config): string =>
+  localUrl(host, adminPort ?? port, tlsCert !== undefined)
 
 /**
  * Asks the gateway at LISTEN_ADDR for its settings.
@@ -69,10 +66,7 @@ export async function redisOfRunning(config: Config): Promise<RunningRedis | und
   const settingOf = (name: string) => running.settings.find((each) => each.name === name)?.value ?? ''
   const keyPrefix = settingOf('REDIS_KEY_PREFIX')
   const embedded = announced(0).find((url) => running.redis === `redis://${new URL(url).host}`)
-  if (embedded !== undefined) {
-    protect([new URL(embedded).password])
-    return { url: embedded, keyPrefix, source: 'the embedded Redis of the running gateway' }
-  }
+  if (embedded !== undefined) return { url: embedded, keyPrefix, source: 'the embedded Redis of the running gateway' }
   const url = settingOf('REDIS_URL')
   if (!URL.canParse(url) || !/^(localhost|127\.[\d.]+|\[::1\])$/.test(new URL(url).hostname)) return undefined
   const at = operatorAddress(config)

@@ -8,6 +8,10 @@ export const bracketed = (host: string): string => (host.includes(':') ? `[${hos
 /** Returns the host to connect to when a server listens on `host`: a wildcard includes loopback. */
 export const reachable = (host: string): string => ({ '0.0.0.0': '127.0.0.1', '::': '::1' })[host] ?? host
 
+/** Returns the URL at which a client on this machine reaches the server that listens on `host`. */
+export const localUrl = (host: string, port: number, encrypted: boolean): string =>
+  `${encrypted ? 'https' : 'http'}://${bracketed(reachable(host))}:${port}`
+
 /**
  * Returns the canonical text of an IP address: IPv4 in decimals, IPv6 compressed and in lower case,
  * an IPv4 address inside IPv6 as IPv4. Brackets, a port and a zone are removed. Undefined for any

@@ -1,3 +1,5 @@
+import { reasonOf } from '../platform/reason.ts'
+
 /**
  * Finds the checks that a module exports: as its default export or by name, as an object or a
  * class, one or a list of them. An object with `preFlightCheck()` gives the checks that this
@@ -24,7 +26,7 @@ export function checksIn(module: object): unknown[] | string {
     const found = distinct.flatMap(checksOf)
     return found.length === 0 ? 'it exports no check' : found
   } catch (error) {
-    return `its check cannot be made: ${error instanceof Error ? error.message : String(error)}`
+    return `its check cannot be made: ${reasonOf(error)}`
   }
 }
 

@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { after, afterEach, before, describe, it } from 'node:test'
-import { Command, killCommands, run, serve, withoutTerminal } from '../support/cli.ts'
+import { Command, killCommands, run, serve, serveReady, untilReady, withoutTerminal } from '../support/cli.ts'
 import { temporaryFolder } from '../support/folder.ts'
 import { redisFor, type TestRedis } from '../support/redis.ts'
 import { scopeOf } from '../support/scope.ts'
-import { eventually } from '../support/wait.ts'
 
 describe('the start of wsproxy serve', () => {
   const suite = scopeOf(after)
@@ -15,15 +14,7 @@ describe('the start of wsproxy serve', () => {
   })
   afterEach(killCommands)
 
-  const ready = (http: string) =>
-    eventually(async () => (await fetch(`${http}/ready`).catch(() => undefined))?.status === 200, 'readiness')
-
-  /** A gateway in a process of its own, ready. */
-  async function start(env: Record<string, string> = {}) {
-    const served = await serve({ REDIS_URL: redis.url, ...env })
-    await ready(served.http)
-    return served
-  }
+  const start = (env: Record<string, string> = {}) => serveReady({ REDIS_URL: redis.url, ...env })
 
   it('serve names the program that has the port and another port, and logs no drain', async () => {
     const { command, http } = await start()
@@ -86,7 +77,7 @@ describe('the start of wsproxy serve', () => {
   it('serve with the embedded Redis answers the first frame of session demo, unless DEMO_AGENT=false', async (t) => {
     const env = temporaryFolder(t)
     const { command, http, ws } = await serve(env)
-    await ready(http)
+    await untilReady(http)
     const [, next = ''] = await command.says(/^Next +wsproxy connect -c (ws:\S+)/m)
     assert.equal(next, `${ws}/echo/ws/demo`)
     const client = new Command(['connect', '-c', next], { env })

@@ -4,7 +4,7 @@ import { connect as connectTcp } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { after, afterEach, before, describe, it } from 'node:test'
 import { sessionAuth, sessionDown } from '../../src/contract/names.ts'
-import { Command, killCommands, run, serve } from '../support/cli.ts'
+import { Command, killCommands, run, serve, serveReady, untilReady } from '../support/cli.ts'
 import { connect, type TestClient } from '../support/client.ts'
 import { temporaryFolder } from '../support/folder.ts'
 import { freePort } from '../support/ports.ts'
@@ -27,15 +27,7 @@ describe('wsproxy serve', () => {
   })
   afterEach(killCommands)
 
-  const ready = (http: string) =>
-    eventually(async () => (await fetch(`${http}/ready`).catch(() => undefined))?.status === 200, 'readiness')
-
-  /** A gateway in a process of its own, ready. */
-  async function start(env: Record<string, string> = {}) {
-    const served = await serve({ REDIS_URL: redis.url, ...env })
-    await ready(served.http)
-    return served
-  }
+  const start = (env: Record<string, string> = {}) => serveReady({ REDIS_URL: redis.url, ...env })
 
   async function join(ws: string, session: string): Promise<TestClient> {
     await agent.set(sessionAuth(session), 'token')
@@ -81,7 +73,7 @@ describe('wsproxy serve', () => {
     const address = Object.values(networkInterfaces())
       .flat()
       .find((each) => each?.family === 'IPv4' && !each.internal)?.address
-    await ready(`http://${address ?? '127.0.0.1'}:${port}`)
+    await untilReady(`http://${address ?? '127.0.0.1'}:${port}`)
   })
 
   it('serve logs one warning for each variable that it does not use', async () => {
@@ -134,7 +126,7 @@ describe('wsproxy serve', () => {
   it('serve without REDIS_URL starts an embedded Redis and prints its address in one line', async (t) => {
     const env = temporaryFolder(t)
     const { command, http, ws } = await serve(env)
-    await ready(http)
+    await untilReady(http)
     const told = command.complaints.filter((line) => line.includes('redis://'))
     assert.equal(told.length, 1)
     assert.match(told[0]!, /redis:\/\/127\.0\.0\.1:\d+;/)
@@ -243,7 +235,7 @@ describe('wsproxy serve', () => {
   it('serve stops with 0 while Redis hangs', { skip: withoutRealRedis }, async (t) => {
     const hanging = await realRedisFor(t)
     const { command, http } = await serve({ REDIS_URL: hanging.url })
-    await ready(http)
+    await untilReady(http)
     hanging.process.kill('SIGSTOP')
     command.signal('SIGTERM')
     assert.equal(await within(command.exited, 'the end', AT_ONCE_MS), 0)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, before, describe, it } from 'node:test'
-import { killCommands, serve } from '../support/cli.ts'
+import { killCommands, serveReady } from '../support/cli.ts'
 import { sample } from '../support/gateway.ts'
 import { watchMemory, withoutProc } from '../support/memory.ts'
 import { clientFrame, RawSocket, upgradeRequest } from '../support/raw.ts'
@@ -24,9 +24,7 @@ describe('the memory of a gateway', { skip: withoutProc }, () => {
   afterEach(killCommands)
 
   async function start(env: Record<string, string> = {}) {
-    const served = await serve({ REDIS_URL: redis.url, CONNECT_RATE: '0', CONNECT_RATE_PER_IP: '0', ...env })
-    const isReady = async () => (await fetch(`${served.http}/ready`).catch(() => undefined))?.status === 200
-    await eventually(isReady, 'readiness')
+    const served = await serveReady({ REDIS_URL: redis.url, CONNECT_RATE: '0', CONNECT_RATE_PER_IP: '0', ...env })
     return { ...served, pid: served.command.child.pid }
   }
 

@@ -125,3 +125,14 @@ export async function serve(env: Record<string, string>): Promise<{ command: Com
   const [, port] = await command.prints(/"event":"listening","host":"[^"]*","port":(\d+)/)
   return { command, http: `http://127.0.0.1:${port}`, ws: `ws://127.0.0.1:${port}` }
 }
+
+/** Waits until the gateway at `http` answers `/ready` with 200. */
+export const untilReady = (http: string): Promise<unknown> =>
+  eventually(async () => (await fetch(`${http}/ready`).catch(() => undefined))?.status === 200, 'readiness')
+
+/** A gateway in a process of its own, ready. */
+export async function serveReady(env: Record<string, string>): ReturnType<typeof serve> {
+  const served = await serve(env)
+  await untilReady(served.http)
+  return served
+}

@@ -5,7 +5,7 @@ import { request as encryptedRequest } from 'node:https'
 import type { Config } from '../../config/table.ts'
 import { refusals } from '../../contract/codes.ts'
 import { respond } from '../../http/refuse.ts'
-import { bracketed, reachable } from '../../platform/address.ts'
+import { bracketed, localUrl, reachable } from '../../platform/address.ts'
 import { askOwn } from '../../platform/own.ts'
 import { tlsFiles } from '../../platform/tls.ts'
 import type { TemplatedApp } from '../../platform/uws.ts'
@@ -113,7 +113,7 @@ export async function listenAlone(loopback: Loopback, options: ListenOptions): P
     loopback.listening(listeners.listen(app, host, port))
     return { note: 'no gateway runs here, so a temporary listener was used', stop }
   } catch (error) {
-    const running = await versionAt(`${tls ? 'https' : 'http'}://${bracketed(reachable(host))}:${port}`)
+    const running = await versionAt(localUrl(host, port, tls !== undefined))
     if (running === undefined) {
       stop()
       throw error
