@@ -67,10 +67,7 @@ export class RedisSessionLog {
   async state(sessionId: string): Promise<LogState> {
     const log = sessionLog(sessionId)
     const { replies, ...meta } = await this.#read(sessionId, (client) =>
-      Promise.all([
-        client.sendAndRead(['XREVRANGE', log, '0', '-', 'COUNT', '1'], entriesOf),
-        client.sendAndRead(['XRANGE', log, '-', '0', 'COUNT', '1'], entriesOf),
-      ]),
+      Promise.all([newestOf(client, log), client.sendAndRead(['XRANGE', log, '-', '0', 'COUNT', '1'], entriesOf)]),
     )
     const [[newest], [oldest]] = replies
     return {
@@ -101,9 +98,7 @@ export class RedisSessionLog {
   async newest(sessionId: string): Promise<number> {
     return this.#guarded(async () => {
       const log = sessionLog(sessionId)
-      const [newest] = await this.#at(log, (client) =>
-        client.sendAndRead(['XREVRANGE', log, '0', '-', 'COUNT', '1'], entriesOf),
-      )
+      const [newest] = await this.#at(log, (client) => newestOf(client, log))
       return newest?.offset ?? 0
     })
   }
@@ -150,6 +145,9 @@ function metaOf([epoch, snapshot, closedAt]: (string | null)[]): Meta {
   const isEpoch = typeof epoch === 'string' && EPOCH.test(epoch)
   return { epoch: isEpoch ? epoch : undefined, snapshot: Number(snapshot) || 0, closedAt: Number(closedAt) || 0 }
 }
+
+const newestOf = (client: Sender, log: string): Promise<LogEntry[]> =>
+  client.sendAndRead(['XREVRANGE', log, '0', '-', 'COUNT', '1'], entriesOf)
 
 /** Reads a reply to XRANGE: pairs of an id and a flat list of fields. Copies each payload. */
 function entriesOf(reply: Reply): LogEntry[] {

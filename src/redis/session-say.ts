@@ -22,7 +22,7 @@ if flag('ephemeral') then
 end
 local epoch = redis.call('HGET', meta, 'e')
 if not epoch then
-  -- A log without its meta is of an epoch that nobody knows.
+  -- The epoch of a log without its meta is unknown.
   redis.call('DEL', log, meta)
   local now = redis.call('TIME')
   local ms = tonumber(now[1]) * 1000 + math.floor(tonumber(now[2]) / 1000)

@@ -1,4 +1,5 @@
 import { write } from 'node:fs'
+import { within } from '../platform/deadline.ts'
 
 /** Bytes of lines that wait for their reader. Beyond it the newest lines are dropped. */
 const MAX_WAITING_BYTES = 1024 * 1024
@@ -56,12 +57,10 @@ export class LogOutput {
   /** Resolves when all lines are written, or after `timeoutMs`: the reader may never read again. */
   async flushWithin(timeoutMs: number): Promise<void> {
     if (!this.#isWriting) return
-    let timer: NodeJS.Timeout | undefined
-    await new Promise<void>((resolve) => {
+    const idle = new Promise<void>((resolve) => {
       this.#idle = resolve
-      timer = setTimeout(resolve, timeoutMs)
     })
-    clearTimeout(timer)
+    await within(idle, timeoutMs).catch(() => {})
   }
 
   #next(): void {

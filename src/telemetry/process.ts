@@ -1,6 +1,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { Counter, Gauge, type Registry } from 'prom-client'
 import { DISCONNECT_KINDS, type DisconnectKind } from '../contract/reasons.ts'
+import { scrapedCounter } from './scraped.ts'
 
 const PREFIX = 'wsproxy_'
 const QUANTILES = ['0.5', '0.9', '0.99', '0.999']
@@ -17,10 +18,10 @@ export class ProcessMetrics {
   constructor(registry: Registry) {
     this.#registry = registry
     this.#eventLoopDelay()
-    this.#read('log_lines_dropped_total', 'Log lines dropped because their reader had stopped', () =>
-      this.#droppedLogLines(),
-    )
-    this.#read('trace_spans_lost_total', 'Spans that the trace collector did not take', () => this.#lostSpans())
+    const dropped = 'Log lines dropped because their reader had stopped'
+    scrapedCounter(registry, 'log_lines_dropped_total', dropped, () => this.#droppedLogLines())
+    const lost = 'Spans that the trace collector did not take'
+    scrapedCounter(registry, 'trace_spans_lost_total', lost, () => this.#lostSpans())
     this.#operatorCloses = new Counter({
       name: `${PREFIX}operator_closes_total`,
       help: 'Sockets of this instance that an operator closed',
@@ -44,19 +45,6 @@ export class ProcessMetrics {
   /** Stops the measuring. */
   stop(): void {
     this.#delay.disable()
-  }
-
-  /** A counter that is read at each scrape. */
-  #read(name: string, help: string, value: () => number): void {
-    new Counter({
-      name: PREFIX + name,
-      help,
-      registers: [this.#registry],
-      collect() {
-        this.reset()
-        this.inc(value())
-      },
-    })
   }
 
   #eventLoopDelay(): void {

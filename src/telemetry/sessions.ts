@@ -1,5 +1,6 @@
 import { Counter, type Registry } from 'prom-client'
 import { GRADES, HOLE_RESULTS, type HoleResult, RESUME_RESULTS } from '../contract/reasons.ts'
+import { scrapedCounter } from './scraped.ts'
 
 const PREFIX = 'wsproxy_'
 
@@ -32,25 +33,13 @@ export class SessionMetrics {
     })
     for (const result of RESUME_RESULTS) for (const grade of GRADES) this.resumes.inc({ grade, result }, 0)
     for (const result of HOLE_RESULTS) this.#holes.inc({ result }, 0)
-    this.#read(registry, 'replayed_messages_total', 'Messages that sockets got from a log', () => this.replayed)
+    scrapedCounter(registry, 'replayed_messages_total', 'Messages that sockets got from a log', () => this.replayed)
     const help = 'Messages without a number for sockets that count'
-    this.#read(registry, 'unnumbered_messages_total', help, () => this.unnumbered)
+    scrapedCounter(registry, 'unnumbered_messages_total', help, () => this.unnumbered)
   }
 
   /** Counts numbers that did not arrive from the channel of their session. */
   hole(result: HoleResult): void {
     this.#holes.inc({ result })
-  }
-
-  #read(registry: Registry, name: string, help: string, value: () => number): void {
-    new Counter({
-      name: PREFIX + name,
-      help,
-      registers: [registry],
-      collect() {
-        this.reset()
-        this.inc(value())
-      },
-    })
   }
 }

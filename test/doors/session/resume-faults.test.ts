@@ -29,7 +29,7 @@ describe('a socket of wsproxy.v2 while Redis fails', { skip: withoutRealRedis, .
     assert.deepEqual(controls(client).slice(1), [])
   })
 
-  it('is told that Redis has lost messages, and goes on behind its newest', async () => {
+  it('gets another position when Redis has lost messages, and goes on behind its newest', async () => {
     const { agent } = gateway
     for (const word of ['one', 'two', 'three']) await say(agent, 'lost', word)
     const client = await joinNumbered(gateway, 'lost', 'cursor=-1')
@@ -90,7 +90,7 @@ describe('a socket of wsproxy.v2 that reads too slowly', () => {
     assert.equal((await takeMessages(slow, count + 1)).at(-1), `${count + 1} level`)
   })
 
-  it('is told only what was trimmed before it read on', async () => {
+  it('gets a gap for what was trimmed before it read on, and everything else', async () => {
     const slow = await joinNumbered(gateway, 'far')
     await positionOf(slow)
     slow.socket.pause()

@@ -95,7 +95,7 @@ describe('a socket of wsproxy.v2', () => {
       assert.deepEqual(await takeMessages(client, 2), numbered(2, 3, word))
     })
 
-    it('is told which numbers the log does not have any more', async () => {
+    it('gets a gap with the numbers that the log does not have any more', async () => {
       await write('trimmed', 1, 1)
       const client = await joinNumbered(gateway, 'trimmed')
       await positionOf(client)
@@ -123,7 +123,7 @@ describe('a socket of wsproxy.v2', () => {
       return { client, start: { recovered, reason, offset } }
     }
 
-    it('is older than the log starts now and is told the numbers that it lost', async () => {
+    it('is older than the log starts now and gets a gap with the numbers that it lost', async () => {
       await write('old', 1, 9)
       await gateway.agent.xTrim(sessionLog('old'), 'MAXLEN', 3)
       const epoch = await epochOf(gateway.agent, 'old')
@@ -158,13 +158,13 @@ describe('a socket of wsproxy.v2', () => {
       assert.deepEqual((await lost('unknown', 'zzzz.1')).start, { recovered: false, reason: 'unknown', offset: 2 })
     })
 
-    it('is of a session without a log is told that nothing remembers it', async () => {
+    it('is of a session without a log gets the reason window', async () => {
       const client = await joinNumbered(gateway, 'nolog', 'cursor=k3f9.1')
       const expected = { type: 'control', command: 'position', grade: 'none', recovered: false, reason: 'window' }
       assert.deepEqual(await positionOf(client), expected)
     })
 
-    it('is of a log that is empty is told that it has expired', async () => {
+    it('is of a log that is empty gets the reason expired', async () => {
       await write('empty', 1, 2)
       await gateway.agent.del(sessionLog('empty'))
       const { start } = await lost('empty', `${await epochOf(gateway.agent, 'empty')}.1`)
