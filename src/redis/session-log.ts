@@ -33,6 +33,11 @@ export interface LogPage {
   /** As in `LogState`. */
   readonly snapshot: number
   readonly closedAt: number
+  /**
+   * The last offset that was read, also of an entry without a payload. At least the one that was
+   * asked for.
+   */
+  readonly end: number
   /** Whether the page reaches the end of the log, as of this moment. */
   readonly isLast: boolean
 }
@@ -45,8 +50,8 @@ export class LogUnusable extends Error {
 /** Field of an entry with the message. */
 const PAYLOAD = 'm'
 const EPOCH = /^[0-9a-z]{1,32}$/
-/** The largest offset is the largest integer that JSON keeps. */
-const ID = /^0-([1-9]\d{0,15})$/
+/** As many digits as in the head of a message and in a cursor: any such number is exact. */
+const ID = /^0-([1-9]\d{0,14})$/
 
 /** Tries of a read during which the epoch changed. */
 const TRIES = 3
@@ -67,14 +72,14 @@ export class RedisSessionLog {
   async state(sessionId: string): Promise<LogState> {
     const log = sessionLog(sessionId)
     const { replies, ...meta } = await this.#read(sessionId, (client) =>
-      Promise.all([newestOf(client, log), client.sendAndRead(['XRANGE', log, '-', '0', 'COUNT', '1'], entriesOf)]),
+      Promise.all([newestOf(client, log), client.sendAndRead(['XRANGE', log, '-', '0', 'COUNT', '1'], edgeIn)]),
     )
-    const [[newest], [oldest]] = replies
+    const [newest, oldest] = replies
     return {
       ...meta,
-      newest: newest?.offset ?? 0,
-      oldest: oldest?.offset ?? 0,
-      entryBytes: Math.max(newest?.payload.length ?? 0, oldest?.payload.length ?? 0),
+      newest: newest.offset,
+      oldest: oldest.offset,
+      entryBytes: Math.max(newest.bytes, oldest.bytes),
     }
   }
 
@@ -85,21 +90,24 @@ export class RedisSessionLog {
   async page(sessionId: string, after: number, count: number): Promise<LogPage> {
     const range = ['XRANGE', sessionLog(sessionId), `0-${after + 1}`, '0', 'COUNT', String(count)]
     let length = 0
+    let end = after
     const { replies, ...meta } = await this.#read(sessionId, (client) =>
       client.sendAndRead(range, (reply) => {
-        length = Array.isArray(reply) ? reply.length : 0
+        const ids = idsOf(reply)
+        length = ids.length
+        end = Math.max(end, ...ids)
         return entriesOf(reply)
       }),
     )
-    return { ...meta, entries: replies, isLast: length < count }
+    // Without progress the same page would come again for ever.
+    return { ...meta, entries: replies, end, isLast: length < count || end === after }
   }
 
   /** Returns the offset of the newest message; 0 for none. @throws as `page`. */
   async newest(sessionId: string): Promise<number> {
     return this.#guarded(async () => {
       const log = sessionLog(sessionId)
-      const [newest] = await this.#at(log, (client) => newestOf(client, log))
-      return newest?.offset ?? 0
+      return (await this.#at(log, (client) => newestOf(client, log))).offset
     })
   }
 
@@ -146,15 +154,34 @@ function metaOf([epoch, snapshot, closedAt]: (string | null)[]): Meta {
   return { epoch: isEpoch ? epoch : undefined, snapshot: Number(snapshot) || 0, closedAt: Number(closedAt) || 0 }
 }
 
-const newestOf = (client: Sender, log: string): Promise<LogEntry[]> =>
-  client.sendAndRead(['XREVRANGE', log, '0', '-', 'COUNT', '1'], entriesOf)
+/** One end of a log. An entry without a payload counts as well: it has taken its number. */
+interface Edge {
+  /** 0: the log is empty. */
+  readonly offset: number
+  readonly bytes: number
+}
+
+const edgeIn = (reply: Reply): Edge => ({
+  offset: idsOf(reply)[0] ?? 0,
+  bytes: entriesOf(reply)[0]?.payload.length ?? 0,
+})
+
+const newestOf = (client: Sender, log: string): Promise<Edge> =>
+  client.sendAndRead(['XREVRANGE', log, '0', '-', 'COUNT', '1'], edgeIn)
+
+/** The offset in the id of an entry; 0 for the id of an entry that is no message. */
+const offsetOf = (id: unknown): number => Number(ID.exec(String(id))?.[1] ?? 0)
+
+/** The offsets in a reply to XRANGE, of entries with and without a payload. */
+const idsOf = (reply: Reply): number[] =>
+  Array.isArray(reply) ? (reply as [unknown][]).map(([id]) => offsetOf(id)) : []
 
 /** Reads a reply to XRANGE: pairs of an id and a flat list of fields. Copies each payload. */
 function entriesOf(reply: Reply): LogEntry[] {
   const entries: LogEntry[] = []
   if (!Array.isArray(reply)) return entries
   for (const [id, fields] of reply as [Buffer | string, (Buffer | string)[] | null][]) {
-    const offset = Number(ID.exec(String(id))?.[1] ?? 0)
+    const offset = offsetOf(id)
     const at = fields?.findIndex((field, index) => index % 2 === 0 && String(field) === PAYLOAD) ?? -1
     if (offset > 0 && at >= 0) entries.push({ offset, payload: Buffer.from(fields![at + 1]!) })
   }

@@ -87,6 +87,7 @@ export class CatchUp {
       metrics.sessions.replayed++
       if (offset === page.closedAt) ended(connection)
     }
+    if (page.end > reader.offset) this.#passing.gap(connection, reader, page.end, 'trimmed')
     if (page.isLast && reader.offset < last)
       this.#passing.gap(connection, reader, last, page.epoch === undefined ? 'expired' : 'trimmed')
     if (reader.offset >= loggedOf(topic).last) this.#level(connection, reader)

@@ -87,7 +87,7 @@ export class Holes {
   }
 
   /** Returns whether nothing more can be read for now. */
-  #take(topic: Topic, logged: LoggedTopic, { epoch, entries, isLast, snapshot, closedAt }: LogPage): boolean {
+  #take(topic: Topic, logged: LoggedTopic, { epoch, entries, end, isLast, snapshot, closedAt }: LogPage): boolean {
     if (epoch !== undefined && epoch !== logged.epoch) {
       this.#passing.begin(topic, epoch, 0)
       return false
@@ -96,6 +96,8 @@ export class Holes {
       if (offset > logged.last + 1 && offset !== snapshot) this.#passing.skip(topic, offset - 1, 'trimmed')
       this.#passing.next(topic, offset, payload, offset === closedAt)
     }
+    // Entries without a payload are no messages.
+    if (end > logged.last) this.#passing.skip(topic, end, 'trimmed')
     if (entries.length > 0) this.#parts.metrics.sessions.hole('filled')
     return isLast
   }

@@ -11,6 +11,8 @@ import { publish } from '../../support/wire.ts'
 const numbered = (from: number, to: number, text: (n: number) => string) =>
   Array.from({ length: to - from + 1 }, (_, i) => `${from + i} ${text(from + i)}`)
 
+const rangeOf = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i)
+
 describe('a socket of wsproxy.v2', () => {
   const suite = scopeOf(after)
   let gateway: TestGateway
@@ -20,6 +22,12 @@ describe('a socket of wsproxy.v2', () => {
   const word = (n: number) => `{"type":"token","text":"w${n}"}`
   const write = async (session: string, from: number, to: number) => {
     for (let n = from; n <= to; n++) assert.equal(await say(gateway.agent, session, word(n)), n)
+  }
+
+  /** How often Redis has run each command. */
+  const calls = async (): Promise<Record<string, number>> => {
+    const lines = (await gateway.agent.info('commandstats')).matchAll(/^(cmdstat_\w+):calls=(\d+)/gm)
+    return Object.fromEntries(Array.from(lines, ([, name, count]) => [name!, Number(count)]))
   }
 
   it('gets its position first, and then every message with its number', async () => {
@@ -240,6 +248,27 @@ describe('a socket of wsproxy.v2', () => {
 
   it('is closed with a code that a page can read, for any refusal', async () => {
     assert.deepEqual(await closeOf(gateway.sessionUrl('token'), 'wrong'), { code: 4401, reason: 'token-rejected' })
+  })
+
+  it('reads past entries without a payload, however many, and gets a gap for them', async () => {
+    await write('foreign', 1, 1)
+    const add = gateway.agent.multi()
+    for (let n = 2; n <= 500; n++) add.xAdd(sessionLog('foreign'), `0-${n}`, { other: 'x' })
+    await add.exec()
+    const epoch = await epochOf(gateway.agent, 'foreign')
+    const early = await joinNumbered(gateway, 'foreign', `cursor=${epoch}.1`)
+    await write('foreign', 501, 502)
+    const late = await joinNumbered(gateway, 'foreign', `cursor=${epoch}.1`)
+    for (const client of [early, late]) {
+      assert.deepEqual(await takeMessages(client, 2), numbered(501, 502, word))
+      const gaps = controls(client).filter(({ command }) => command === 'gap')
+      const missing = gaps.flatMap(({ from, to }) => rangeOf(Number(from), Number(to)))
+      assert.deepEqual(missing, rangeOf(2, 500))
+    }
+    const { cmdstat_xrange: before } = await calls()
+    await write('foreign', 503, 503)
+    await takeMessages(early, 3)
+    assert.equal((await calls()).cmdstat_xrange, before)
   })
 
   it('opens without numbers when the key of the log holds something else', async () => {
