@@ -98,6 +98,8 @@ export class RedisClient {
       message,
       refused,
       changed: (node) => this.#changed(node),
+      proved: (node) => this.upstream.proved(node.commands),
+      demoted: (node) => this.upstream.demoted(node.commands),
       moved: () => this.#topology.refresh(),
     })
     this.#topology = createTopology(options, newNode, log, () => this.upstream.release())

@@ -1,6 +1,6 @@
 import { RedisUnavailable } from '../platform/unavailable.ts'
 import type { RunAtKey } from './servers/topology.ts'
-import { isReply, isUnable } from './wire/errors.ts'
+import { isForbidden, isWrongType } from './wire/errors.ts'
 
 /** A hash has more fields than one read may return. */
 class TooManyFields extends Error {
@@ -21,7 +21,8 @@ export class RedisHashes {
   /**
    * Returns all fields of the hash at `key` as text (bytes that are not UTF-8 become U+FFFD). An
    * absent key has no fields; a key of another type returns undefined.
-   * @throws TooManyFields; RedisUnavailable without an answer; Redis' own error otherwise.
+   * @throws TooManyFields; Redis' own error when its user may not read the key; RedisUnavailable
+   * for every other error.
    */
   async read(key: string): Promise<ReadonlyMap<string, string> | undefined> {
     try {
@@ -32,9 +33,9 @@ export class RedisHashes {
       return fields
     } catch (error) {
       if (error instanceof TooManyFields) throw error
-      if (isReply(error) && error.message.startsWith('WRONGTYPE')) return undefined
-      if (isReply(error) && !isUnable(error)) throw error
-      throw new RedisUnavailable('Redis did not answer while a hash was read', { cause: error })
+      if (isWrongType(error)) return undefined
+      if (isForbidden(error)) throw error
+      throw new RedisUnavailable(`Redis cannot read hashes now: ${(error as Error).message}`, { cause: error })
     }
   }
 

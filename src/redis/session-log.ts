@@ -1,7 +1,7 @@
 import { sessionCancel, sessionLog, sessionMeta } from '../contract/names.ts'
 import { RedisUnavailable } from '../platform/unavailable.ts'
 import type { RunAtKey, Sender } from './servers/topology.ts'
-import { isReply, isUnable } from './wire/errors.ts'
+import { isReply, isTemporary } from './wire/errors.ts'
 import type { Reply } from './wire/resp.ts'
 
 /** One message of a log. */
@@ -140,7 +140,7 @@ export class RedisSessionLog {
     try {
       return await read()
     } catch (error) {
-      if (isReply(error) && !isUnable(error)) throw new LogUnusable(error.message, { cause: error })
+      if (isReply(error) && !isTemporary(error)) throw new LogUnusable(error.message, { cause: error })
       if (error instanceof RedisUnavailable) throw error
       throw new RedisUnavailable('Redis did not answer while a log was read', { cause: error })
     }

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import { usedToken } from '../contract/names.ts'
-import { RedisUnavailable } from '../platform/unavailable.ts'
+import { RedisForbids, RedisUnavailable } from '../platform/unavailable.ts'
 import { Script } from './script.ts'
 import type { RunAtKey } from './servers/topology.ts'
-import { isReply, isUnable } from './wire/errors.ts'
+import { isForbidden, isWrongType } from './wire/errors.ts'
 
 /** The script reads all members of a set, and Redis does nothing else meanwhile. */
 const MAX_SET = 1000
@@ -70,8 +70,8 @@ export class RedisTokens {
   }
 
   /**
-   * Compares `token` with those at `key`. @throws RedisUnavailable without an answer; Redis' own
-   * error otherwise.
+   * Compares `token` with those at `key`. @throws RedisForbids when the user of Redis may not do
+   * that; RedisUnavailable for every other error, since only a right or a type is an answer.
    */
   async redeem(key: string, token: string): Promise<Verdict> {
     const args = [this.#secret, hash('sha1', this.#secret + token), String(this.#afterMs)]
@@ -82,9 +82,10 @@ export class RedisTokens {
       return verdict === 'absent' && this.#afterMs > 0 ? await this.#findUsed(key, token) : verdict
     } catch (error) {
       // A key of another type cannot hold a token.
-      if (isReply(error) && error.message.includes('WRONGTYPE')) return 'absent'
-      if (isReply(error) && !isUnable(error)) throw error
-      throw new RedisUnavailable('Redis did not answer while a token was checked', { cause: error })
+      if (isWrongType(error)) return 'absent'
+      if (isForbidden(error))
+        throw new RedisForbids(`Redis forbids the check of a token: ${(error as Error).message}`, { cause: error })
+      throw new RedisUnavailable(`Redis cannot check tokens now: ${(error as Error).message}`, { cause: error })
     }
   }
 

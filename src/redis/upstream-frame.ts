@@ -8,7 +8,7 @@ import type { ReplyWaiter } from './wire/waiter.ts'
 export type Refused = (code: 'upstream-unavailable' | 'upstream-uncertain') => void
 
 /** A link as far as frames need it. */
-export type CommandLink = Pick<Link, 'client'>
+export type CommandLink = Pick<Link, 'client' | 'masterAt' | 'proof'>
 
 /**
  * Reports the outcome of one frame: how many subscribers Redis counted, or why it was not
@@ -41,6 +41,11 @@ export class ChannelPublisher {
    */
   link: CommandLink | undefined
   inFlight = 0
+  /** Held frames that Redis has refused for a moment. */
+  returned = 0
+  /** Frames that `link` has taken since it had this `proof`: see UnprovenFrames. */
+  unproven = 0
+  proof = 0
   readonly #publish: Publish
 
   constructor(channel: string, refused: Refused, publish: Publish) {
@@ -66,6 +71,8 @@ export class Frame implements ReplyWaiter {
   readonly bytes: Buffer
   readonly span: SpanHandle | undefined
   readonly done: Done | undefined
+  /** Redis has refused it for a moment, and it is held until it is sent again. */
+  isReturned = false
   readonly #settle: Settle
 
   constructor(

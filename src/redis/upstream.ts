@@ -1,5 +1,6 @@
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Tracing } from '../telemetry/tracing.ts'
+import { UnprovenFrames } from './unproven.ts'
 import {
   ChannelPublisher,
   type CommandLink,
@@ -9,7 +10,7 @@ import {
   type Refused,
   type Settle,
 } from './upstream-frame.ts'
-import { isMoved, isReply, Unsent } from './wire/errors.ts'
+import { isMoved, isReply, isTemporary, Unsent } from './wire/errors.ts'
 
 export interface UpstreamOptions {
   /**
@@ -29,6 +30,9 @@ export interface UpstreamOptions {
   readonly maxBytes: number
 }
 
+/** A frame that Redis refused for a moment is sent again after this time. */
+const RETRY_MS = 200
+
 /**
  * Publishes client frames: at once and in order; held while Redis is away; never dropped without a
  * report. Each frame is published at most once: when its answer was lost, it is reported as
@@ -36,6 +40,7 @@ export interface UpstreamOptions {
  */
 export class RedisUpstream {
   readonly #options: UpstreamOptions
+  readonly #unproven = new UnprovenFrames()
   #held: Frame[] = []
   #heldBytes = 0
   #inFlightBytes = 0
@@ -44,6 +49,10 @@ export class RedisUpstream {
   /** Some held frame waits for buffer space or ordering, not for a connection. */
   #crowded = false
   #draining = false
+  /** Releases frames that Redis refused for a moment. */
+  #retry: NodeJS.Timeout | undefined
+  /** A server is busy, so held frames wait for `#retry`. Frames that moved need no pause. */
+  #paused = false
 
   constructor(options: UpstreamOptions) {
     this.#options = options
@@ -79,7 +88,7 @@ export class RedisUpstream {
    * ready.
    */
   release(): void {
-    if (this.#held.length === 0) return
+    if (this.#held.length === 0 || this.#paused) return
     let waiting: Frame[] = []
     let full = false
     const blocked = new Set<string>()
@@ -123,6 +132,24 @@ export class RedisUpstream {
   drain(): void {
     this.#draining = true
     this.release()
+  }
+
+  /** The server of this link is still the master. */
+  proved(link: CommandLink): void {
+    this.#unproven.proved(link)
+  }
+
+  /**
+   * The server of this link is a replica. It may have become one before it took the frames since
+   * its last proof, so no agent may have heard them: reports each as uncertain.
+   */
+  demoted(link: CommandLink): void {
+    for (const { publisher, frames } of this.#unproven.take(link)) {
+      for (let i = 0; i < frames; i++) {
+        this.#options.metrics.lose('upstream_uncertain')
+        publisher.refused('upstream-uncertain')
+      }
+    }
   }
 
   get #isIdle(): boolean {
@@ -178,6 +205,8 @@ export class RedisUpstream {
   #send(frame: Frame, link: CommandLink): void {
     const { publisher, bytes } = frame
     this.#inFlightBytes += cost(frame)
+    if (frame.isReturned) this.#left(frame)
+    if (publisher.link !== link) publisher.proof = 0
     publisher.link = link
     publisher.inFlight++
     link.client.submit([this.#options.sharded ? 'SPUBLISH' : 'PUBLISH', publisher.channel, bytes], frame)
@@ -190,6 +219,8 @@ export class RedisUpstream {
       if (outcome === 0) this.#options.metrics.publishedToNobody++
       frame.span?.end('published')
       frame.done?.(Number(outcome))
+      this.#unproven.took(frame.publisher)
+      if (frame.publisher.returned > 0) this.#refuseOlder(frame)
     }
     this.#inFlightBytes -= cost(frame)
     frame.publisher.inFlight--
@@ -198,21 +229,53 @@ export class RedisUpstream {
   }
 
   #failed(frame: Frame, error: Error): void {
-    const { metrics, moved } = this.#options
     // The frame did not leave this process, or its server did not take it: hold it at its old
     // position.
-    if (error instanceof Unsent) this.#hold(frame)
-    else if (isMoved(error)) {
-      this.#hold(frame)
-      moved()
-    } else {
-      metrics.error('redis')
-      if (isReply(error)) this.#refuse(frame)
-      else this.#reportUncertain(frame)
+    if (error instanceof Unsent) return this.#hold(frame)
+    if (!isMoved(error)) this.#options.metrics.error('redis')
+    if (isTemporary(error)) {
+      this.#return(frame, !isMoved(error))
+      if (isMoved(error)) this.#options.moved()
+    } else if (isReply(error)) this.#refuse(frame)
+    else this.#reportUncertain(frame)
+  }
+
+  /**
+   * Redis has refused the frame for a moment: `isBusy`, or because another server has the channel.
+   */
+  #return(frame: Frame, isBusy: boolean): void {
+    frame.isReturned = true
+    frame.publisher.returned++
+    this.#hold(frame)
+    this.#paused ||= isBusy
+    this.#retry ??= setTimeout(() => {
+      this.#retry = undefined
+      this.#paused = false
+      this.release()
+    }, RETRY_MS).unref()
+  }
+
+  #left(frame: Frame): void {
+    frame.isReturned = false
+    frame.publisher.returned--
+  }
+
+  /**
+   * The server took this frame and had refused an older one of the same client a moment before,
+   * both being on their way. Publishing the older one now would change their order.
+   */
+  #refuseOlder({ publisher, order }: Frame): void {
+    const isLate = (each: Frame) => each.isReturned && each.publisher === publisher && each.order < order
+    const late = this.#held.filter(isLate)
+    this.#held = this.#held.filter((each) => !isLate(each))
+    for (const each of late) {
+      this.#heldBytes -= cost(each)
+      this.#refuse(each)
     }
   }
 
   #refuse(frame: Frame): void {
+    if (frame.isReturned) this.#left(frame)
     this.#options.metrics.lose('upstream_full')
     frame.span?.end('upstream-unavailable')
     frame.refused('upstream-unavailable')

@@ -17,7 +17,7 @@ export interface Pipe {
  * the server directly notice nothing.
  */
 export class TcpProxy {
-  readonly #target: number
+  #target: number
   protected readonly pipes = new Set<Pipe>()
   readonly #server = createServer((socket) => this.#accept(socket))
   #isCut = false
@@ -36,6 +36,11 @@ export class TcpProxy {
 
   get port(): number {
     return (this.#server.address() as AddressInfo).port
+  }
+
+  /** Forwards new connections to another port. Those that are open stay where they are. */
+  switchTo(target: number): void {
+    this.#target = target
   }
 
   /** Whether no connection is open. */

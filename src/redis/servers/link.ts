@@ -3,7 +3,8 @@ import { RedisUnavailable } from '../../platform/unavailable.ts'
 import type { Logger } from '../../telemetry/log.ts'
 import type { Metrics } from '../../telemetry/metrics.ts'
 import type { RedisConnection, Target } from '../wire/connection.ts'
-import { cannotSave, isReply } from '../wire/errors.ts'
+import { cannotSave, endsConnection, isReply } from '../wire/errors.ts'
+import { NotMaster, RoleQuestion, showsReplica } from './role.ts'
 
 /** `lost`: it was ready before and reconnects. `closed`: it never connects again. */
 export type LinkState = 'connecting' | 'ready' | 'lost' | 'closed'
@@ -23,6 +24,13 @@ export interface LinkOptions<C extends RedisConnection> {
   readonly prepare?: (client: C) => Promise<void>
   readonly ready: () => void
   readonly lost: () => void
+  /** The server is a replica; called before `lost`, and also for an attempt that finds one. */
+  readonly demoted?: (reason: Error) => void
+  /**
+   * The server has said that it is still the master. Every reply that was read before this call
+   * came from a master. Called while replies are read: it must be quick.
+   */
+  readonly proved?: () => void
   /**
    * A counter of received bytes. While it grows the connection is alive, however late its answers
    * are.
@@ -41,6 +49,8 @@ const MISSED_PINGS = 3
 const FIRST_RETRY_MS = 50
 const RETRY_BASE_MS = 100
 const RETRY_MAX_MS = 5000
+/** The longest pause while the address leads to a replica: a fail-over is soon over. */
+const REPLICA_RETRY_MAX_MS = 500
 
 /**
  * Returns the pause in ms before the next attempt: at most 50 ms after the first failure, then
@@ -65,6 +75,15 @@ export class Link<C extends RedisConnection = RedisConnection> {
    * last answered PING was sent, not when its answer came.
    */
   aliveAt = Date.now()
+  /**
+   * The server was the master at this moment (ms since the epoch): when the last question for its
+   * role was sent. Undefined: the server does not say its role.
+   */
+  masterAt: number | undefined
+  /** When the connection became ready (ms since the epoch); 0 before. */
+  readyAt = 0
+  /** Changes whenever the server has said that it is still the master. */
+  proof = 0
 
   constructor(options: LinkOptions<C>) {
     this.#options = options
@@ -87,8 +106,8 @@ export class Link<C extends RedisConnection = RedisConnection> {
   }
 
   /** Drops the connection and makes another one. */
-  restart(reason: string): void {
-    this.#giveUp(new Error(reason))
+  restart(reason: string | Error): void {
+    this.#giveUp(toError(reason))
   }
 
   /**
@@ -109,15 +128,18 @@ export class Link<C extends RedisConnection = RedisConnection> {
     const { name, log, metrics } = this.#options
     let failures = 0
     let everReady = false
+    let reason: Error | undefined
     while (this.#state !== 'closed') {
-      const reason = await this.#live(() => {
-        failures = 0
+      reason = await this.#live((proved) => {
+        // A replica that does not say its role would be connected again and again without a pause.
+        if (proved || !showsReplica(reason)) failures = 0
         if (everReady) metrics.redisReconnects.inc({ link: name })
         everReady = true
       })
       if (this.#closed()) return
       failures++
-      const pauseMs = Math.round(backoffMs(failures, Math.random))
+      const backoff = backoffMs(failures, Math.random)
+      const pauseMs = Math.round(showsReplica(reason) ? Math.min(backoff, REPLICA_RETRY_MAX_MS) : backoff)
       metrics.error('redis')
       log.warn(
         { event: 'redis-lost', link: name, reason: reasonOf(reason), failures, pauseMs },
@@ -131,7 +153,7 @@ export class Link<C extends RedisConnection = RedisConnection> {
   }
 
   /** Runs one connection from connecting to its end; resolves with the reason for the end. */
-  async #live(becameReady: () => void): Promise<Error> {
+  async #live(becameReady: (proved: boolean) => void): Promise<Error> {
     const target = await this.#options.target().catch(toError)
     if (target instanceof Error || this.#closed()) return target instanceof Error ? target : new Error('closed')
     this.#address = addressOf(target)
@@ -141,12 +163,14 @@ export class Link<C extends RedisConnection = RedisConnection> {
       client.on('error', resolve)
     })
     let preparedAt = 0
+    let proved = false
+    const role = new RoleQuestion()
     const started = (async () => {
       await client.connect()
       // A server that still loads its data accepts connections and answers PING with an error.
       await assertAnswers(client)
-      if (target.master) await assertMaster(client)
       preparedAt = Date.now()
+      proved = await role.assertMaster(client)
       await this.#options.prepare?.(client)
     })()
     started.catch(this.#giveUp)
@@ -158,18 +182,22 @@ export class Link<C extends RedisConnection = RedisConnection> {
       this.#client = client
       this.#state = 'ready'
       this.aliveAt = preparedAt
-      becameReady()
+      this.readyAt = preparedAt
+      this.masterAt = proved ? preparedAt : undefined
+      this.proof++
+      becameReady(proved)
       this.#options.log.info({ event: 'redis-ready', link: this.#options.name }, 'connected to Redis')
       this.#notify(this.#options.ready)
-      watch = this.#watch(client)
+      watch = this.#watch(client, role)
     }
     const reason = failed ?? (await ended)
     clearInterval(watch)
     // Set the state before the waiting commands fail: their callers must not see the link as ready.
     if (this.#state === 'ready') {
       this.#state = 'lost'
+      if (showsReplica(reason)) this.#notify(() => this.#options.demoted?.(reason))
       this.#notify(this.#options.lost)
-    }
+    } else if (showsReplica(reason)) this.#notify(() => this.#options.demoted?.(reason))
     this.#client = undefined
     client.destroy()
     return reason
@@ -179,7 +207,7 @@ export class Link<C extends RedisConnection = RedisConnection> {
    * Detects a hanging server, whose TCP connection stays. Counts ticks, not time: this process may
    * have been blocked.
    */
-  #watch(client: RedisConnection): NodeJS.Timeout {
+  #watch(client: RedisConnection, role: RoleQuestion): NodeJS.Timeout {
     let unanswered = 0
     const { progress = () => 0 } = this.#options
     let arrived = progress()
@@ -189,14 +217,28 @@ export class Link<C extends RedisConnection = RedisConnection> {
       if (unanswered >= MISSED_PINGS) return this.#giveUp(new Error(`no answer to ${MISSED_PINGS} pings`))
       unanswered++
       const sentAt = Date.now()
-      assertAnswers(client).then(
-        () => {
-          unanswered = 0
-          this.aliveAt = sentAt
-        },
-        () => {},
-      )
+      const answered = () => {
+        unanswered = 0
+        this.aliveAt = sentAt
+      }
+      // A busy server answers PING with an error, and it still delivers messages.
+      client.ping().then(answered, (error) => {
+        if (isReply(error) && !endsConnection(error)) answered()
+      })
+      role.ask(client, (is) => this.#heardRole(is, sentAt))
     }, PING_MS)
+  }
+
+  /**
+   * A fail-over behind one address leaves the connection open: the old master lives on as a
+   * replica, answers every PING, and clients that connect later reach the new master.
+   */
+  #heardRole(role: string | undefined, askedAt: number): void {
+    if (role === undefined) return
+    if (role !== 'master') return this.#giveUp(new NotMaster(role))
+    this.masterAt = askedAt
+    this.proof++
+    this.#options.proved?.()
   }
 
   /** A throwing listener must not end the reconnect loop. */
@@ -219,19 +261,6 @@ async function assertAnswers(client: RedisConnection): Promise<void> {
   await client.ping().catch((error) => {
     if (!cannotSave(error)) throw error
   })
-}
-
-/**
- * A demoted master still accepts connections, and Sentinels may not know it yet (guidelines for
- * Sentinel clients, step 3).
- */
-async function assertMaster(client: RedisConnection): Promise<void> {
-  const role = await client.sendCommand<readonly unknown[]>(['ROLE']).catch((error) => {
-    if (isReply(error)) return ['master'] // An ACL forbids ROLE.
-    throw error
-  })
-  const [what] = role
-  if (String(what) !== 'master') throw new Error(`the server is a ${what}, not the master`)
 }
 
 /** Where the server is: `host:port`, or the path of its socket. */

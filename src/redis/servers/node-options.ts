@@ -32,6 +32,10 @@ export interface NodeParts<N> {
   readonly refused: (channel: string) => void
   /** `ready` may have changed. */
   readonly changed: (node: N) => void
+  /** The server of the command connection has said that it is still the master. */
+  readonly proved: (node: N) => void
+  /** The server was found to be a replica. Called again by each attempt that finds one. */
+  readonly demoted: (node: N) => void
   /** Redis said that a slot is elsewhere. Resolves when the topology knows where. */
   readonly moved: () => Promise<void>
 }

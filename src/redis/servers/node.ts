@@ -5,6 +5,7 @@ import { RedisFeed } from '../pubsub/feed.ts'
 import { SubscriberConnection } from '../pubsub/subscriber.ts'
 import type { Target } from '../wire/connection.ts'
 import type { OnMessage } from '../wire/resp.ts'
+import { Adoption } from './adoption.ts'
 import { Canary } from './canary.ts'
 import { ServerFeatures } from './features.ts'
 import { type Gap, OpenGap } from './gap.ts'
@@ -18,7 +19,6 @@ import { OutputLimit } from './output-limit.ts'
  * guess.
  */
 const BEHIND_BYTES = 4 * 1024 * 1024
-const ADOPT_RETRY_MS = 50
 
 /** One Redis server: a command connection, a subscriber connection, and a canary between them. */
 export class RedisNode {
@@ -29,8 +29,7 @@ export class RedisNode {
   readonly #canary: Canary
   readonly #gap = new OpenGap()
   readonly #flags: KeyspaceFlags
-  /** Channels taken over from another server and not confirmed here yet. */
-  readonly #adopted = new Set<string>()
+  readonly #adoption: Adoption
   /** Payload bytes received in all, and their number when the last canary was published. */
   #bytes = 0
   #bytesAtCanary = 0
@@ -41,6 +40,11 @@ export class RedisNode {
   constructor(parts: NodeParts<RedisNode>) {
     this.#parts = parts
     this.#canary = this.#newCanary()
+    this.#adoption = new Adoption({
+      feed: () => this.feed,
+      connected: () => this.subscriber.state === 'ready',
+      done: () => this.#parts.changed(this),
+    })
     const { options, metrics, log } = parts
     this.#flags = new KeyspaceFlags({
       set: options.redisSetKeyspaceEvents,
@@ -63,7 +67,7 @@ export class RedisNode {
 
   /** Some adopted channels are not confirmed yet. */
   get adopting(): boolean {
-    return this.#adopted.size > 0
+    return this.#adoption.pending
   }
 
   /** Confirmed channels, without the canary's. */
@@ -93,10 +97,7 @@ export class RedisNode {
   /** Takes over channels of another server, with the gap in which no server delivered them. */
   adopt(gap: Gap & { readonly channels: ReadonlySet<string> }): void {
     this.#gap.add(gap)
-    for (const channel of gap.channels) {
-      this.feed.want(channel)
-      if (!this.#adopted.has(channel)) void this.#adopt(channel)
-    }
+    for (const channel of gap.channels) this.#adoption.add(channel)
   }
 
   /**
@@ -168,6 +169,8 @@ export class RedisNode {
         if (this.#parts.options.runDoor) await this.#flags.check(client)
       },
       ready: () => this.#linkReady(this.subscriber),
+      proved: () => this.#parts.proved(this),
+      demoted: (reason) => this.#demoted(reason),
       lost: () => changed(this),
     })
   }
@@ -188,8 +191,21 @@ export class RedisNode {
       progress: () => this.#bytes,
       prepare: (client) => this.#attach(client),
       ready: () => this.#linkReady(this.commands),
+      demoted: (reason) => this.#demoted(reason),
       lost: () => this.#subscriberLost(),
     })
+  }
+
+  /**
+   * The server has become a replica: both connections are made again, since both lead to it. What
+   * agents have published on the new master since the last proof may be lost.
+   */
+  #demoted(reason: Error): void {
+    const { masterAt, readyAt } = this.subscriber
+    if (readyAt > 0) this.#gap.open('redis_moved', Math.min(this.#aliveAt, masterAt ?? readyAt))
+    this.#parts.demoted(this)
+    for (const link of [this.commands, this.subscriber]) if (link.state === 'ready') link.restart(reason)
+    void this.#parts.moved()
   }
 
   /**
@@ -203,7 +219,8 @@ export class RedisNode {
 
   #subscriberLost(): void {
     this.#canary.stop()
-    this.#gap.open('redis_down', this.#aliveAt)
+    // A proxy in front of Redis may have cut the connection a moment after a fail-over.
+    this.#gap.open('redis_down', Math.min(this.#aliveAt, this.subscriber.masterAt ?? this.#aliveAt))
     this.#behind = this.#canary.pending || this.#bytes - this.#bytesAtCanary > BEHIND_BYTES
     this.feed.detach()
     this.#parts.changed(this)
@@ -267,27 +284,8 @@ export class RedisNode {
   async #movedAway(channel: string): Promise<void> {
     const from = this.#aliveAt
     await this.#parts.moved()
-    if (this.feed.isWanted(channel) && !this.#adopted.has(channel))
+    if (this.feed.isWanted(channel) && !this.#adoption.has(channel))
       this.adopt({ from, reason: 'redis_moved', channels: new Set([channel]) })
-  }
-
-  /**
-   * Subscribes an adopted channel. The gap ends when all adopted channels are confirmed. When the
-   * connection is lost meanwhile, the next one subscribes them and reports the gap.
-   */
-  async #adopt(channel: string): Promise<void> {
-    this.#adopted.add(channel)
-    while (this.subscriber.state === 'ready' && this.feed.isWanted(channel)) {
-      const done = await this.feed.subscribe(channel).then(
-        () => true,
-        () => false,
-      )
-      if (done) break
-      // The server may not know yet that it owns the slot.
-      await new Promise((resolve) => setTimeout(resolve, ADOPT_RETRY_MS))
-    }
-    this.#adopted.delete(channel)
-    if (this.#adopted.size === 0) this.#parts.changed(this)
   }
 
   /**

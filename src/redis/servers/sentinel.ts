@@ -27,7 +27,7 @@ export function sentinelTarget({ sentinels, master, template, password }: Sentin
       try {
         const [host, port] = await askSentinel(sentinel, master, password)
         order.unshift(...order.splice(order.indexOf(sentinel), 1))
-        return { ...template, host, port, master: true }
+        return { ...template, host, port }
       } catch (error) {
         reasons.push(`${sentinel}: ${reasonOf(error)}`)
       }

@@ -3,16 +3,13 @@ import { connect as connectTls } from 'node:tls'
 import type { RedisAddress } from '../../config/redis-address.ts'
 import { reasonOf } from '../../platform/reason.ts'
 import { type Args, CommandWriter } from './encode.ts'
-import { ErrorReply, isMoved, Unsent } from './errors.ts'
+import { ErrorReply, endsConnection, isMoved, Unsent } from './errors.ts'
 import { type Greeting, greet } from './handshake.ts'
 import { type OnMessage, type Reply, RespReader, textOf } from './resp.ts'
 import { failAll, isReplyWaiter, type ReplyWaiter, rethrowLater, type Waiter } from './waiter.ts'
 
 /** Address and credentials of a server. */
-export interface Target extends RedisAddress {
-  /** Accept the server only if it is a master. */
-  readonly master?: boolean
-}
+export type Target = RedisAddress
 
 /** Receives what Redis sends without a command. */
 export interface Pushes {
@@ -77,7 +74,10 @@ export class RedisConnection {
     return this.#target.database
   }
 
-  /** Sets the listener for the end of the connection. It is called once, with the reason. */
+  /**
+   * Sets the listener for the end of the connection. It is called once, with the reason, which is
+   * an error reply when the server will not serve this connection (READONLY, NOAUTH, MASTERDOWN).
+   */
   on(_event: 'error', listener: (error: Error) => void): void {
     this.#onError = listener
   }
@@ -185,6 +185,7 @@ export class RedisConnection {
   }
 
   #replied(value: Reply): void {
+    if (this.#ended) return
     const sent = this.#waiting.length - this.#unsent
     let index = this.#oldest
     // An error answers any command; any other reply answers a command without pushes. Skip older
@@ -205,6 +206,7 @@ export class RedisConnection {
     } catch (fault) {
       rethrowLater(fault)
     }
+    if (endsConnection(value)) this.#fail(value as ErrorReply)
   }
 
   #pushed(kind: string, rest: readonly Reply[]): void {

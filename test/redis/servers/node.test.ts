@@ -39,6 +39,8 @@ describe('a Redis node', () => {
       },
       refused: () => {},
       changed: () => {},
+      proved: () => {},
+      demoted: () => {},
       moved: async () => {},
     })
     await eventually(() => node.ready, 'the node to be ready')
