@@ -90,8 +90,23 @@ const tests = (names, env = {}) => {
   run(process.execPath, [...flags, ...all], { env })
 }
 
+/** Binaries of the native library for what is not supported: Windows, arm32, Node 18 and 21. */
+const UNSUPPORTED_BINARY = /^uws_(win32_.*|linux_arm_.*|.*_(108|120))\.node$/
+
+/**
+ * Prepares the package: types for programs that embed the gateway, and a native library without the
+ * binaries that are never loaded. npm has no rule that leaves files out of a bundled dependency, so
+ * they are removed from node_modules; "npm ci" brings them back.
+ */
+function prepack() {
+  run(bin('tsc'), ['--project', join(root, 'tsconfig.types.json')])
+  const binaries = join(root, 'node_modules/uWebSockets.js/dist/bin')
+  for (const name of readdirSync(binaries)) if (UNSUPPORTED_BINARY.test(name)) rmSync(join(binaries, name))
+}
+
 const commands = {
   build: () => {},
+  prepack,
   wsproxy: (args) => node('src/cli/main.js', args, GATEWAY_FLAGS),
   demo: (args) => node('examples/demo.js', args),
   bench: (args) => node('bench/main.js', args),

@@ -16,7 +16,7 @@ import { page } from './support/pages.ts'
 import { freePort } from './support/ports.ts'
 import { killAtExit } from './support/processes.ts'
 import { atEnd, scopeOf } from './support/scope.ts'
-import { eventually } from './support/wait.ts'
+import { eventually, within } from './support/wait.ts'
 
 const FOLDER = fileURLToPath(new URL('../../examples/', import.meta.url))
 
@@ -34,7 +34,7 @@ class Example {
 
   constructor(file: string, args: readonly string[], redisUrl: string) {
     const program = { mjs: process.execPath, py: 'python3', sh: 'sh' }[file.split('.').at(-1)!]!
-    const env = { ...process.env, REDIS_URL: redisUrl }
+    const env = { ...process.env, REDIS_URL: redisUrl, LISTEN_ADDR: '127.0.0.1:0' }
     const child = spawn(program, [join(FOLDER, file), ...args], {
       env,
       detached: true,
@@ -129,6 +129,20 @@ describe('the examples', () => {
     atEnd(test, shown.stop)
     shown.submit(token)
     await eventually(() => shown.text().includes('You said: hello'), 'the answer of the agent')
+  })
+
+  it('embed.mjs serves a door and a check of its own, and ends when it is stopped', async () => {
+    const example = start('embed.mjs')
+    const url = await eventually(() => example.lines.find((line) => line.startsWith('ws://')), 'its address')
+    const http = url.replace(/^ws/, 'http').replace(/\/news.*/, '')
+    await eventually(async () => (await fetch(`${http}/health`)).ok, 'its gateway to reach Redis')
+    const client = await connect(url)
+    await gateway.agent.publish('news:world', 'good news')
+    assert.deepEqual(await client.take(1), ['good news'])
+    const ended = once(example.child, 'exit')
+    example.child.kill('SIGTERM')
+    assert.equal((await client.closed).code, 1001)
+    assert.deepEqual(await within(ended, 'its end'), [0, null])
   })
 
   it('browser.html in a browser shows what agent.mjs answers', { skip: withoutBrowser }, async () => {

@@ -1,14 +1,14 @@
 import { describeSettings } from '../config/describe.ts'
 import { startCommand } from '../config/env.ts'
 import { exposureOf } from '../config/exposure.ts'
-import { ConfigError, loadConfig } from '../config/load.ts'
+import { loadConfig } from '../config/load.ts'
 import type { Config } from '../config/table.ts'
 import { loadChecklist } from '../doors/run/module.ts'
+import { checkCertificate } from '../gateway/certificate.ts'
 import { bracketed } from '../platform/address.ts'
 import { within } from '../platform/deadline.ts'
 import { portOwner } from '../platform/port-owner.ts'
 import { asError, reasonOf } from '../platform/reason.ts'
-import { checkTls, tlsFiles } from '../platform/tls.ts'
 import { VERSION } from '../platform/version.ts'
 import { createLogger } from '../telemetry/log.ts'
 import { loadPeers } from '../telemetry/peers.ts'
@@ -37,7 +37,6 @@ export async function serve(): Promise<void> {
   const log = createLogger(config.logLevel, onTerminal ? terminalLog(config) : undefined)
   for (const notice of notices) log.warn({ event: 'setting' }, notice)
   const preflight = await loadPreflight(config, log)
-  const redis = await startRedis(config)
   const { otelExporterOtlpEndpoint } = config
   const tracing =
     otelExporterOtlpEndpoint === undefined
@@ -45,6 +44,8 @@ export async function serve(): Promise<void> {
       : await loadPeers('OTEL_EXPORTER_OTLP_ENDPOINT', '@opentelemetry/', async () =>
           (await import('../telemetry/tracing.ts')).startTracing(otelExporterOtlpEndpoint, log),
         )
+  // Last: when anything before it fails, no embedded server keeps the process alive.
+  const redis = await startRedis(config)
   const settings = describeSettings(loaded)
   const parts = { config, redisUrl: redis.url, log, tracing, preflight, settings }
   const gateway = new Gateway({ ...parts, ...(checklist && { checklist }) })
@@ -107,14 +108,4 @@ function otherPort({ listenAddr, adminPort }: Config): string {
     .map(([port, owner]) => `. Port ${port} belongs to ${owner}`)
   const free = `${bracketed(listenAddr.host)}:${listenAddr.port + 1}`
   return `${owners.join('')}. Stop it, or take another port: LISTEN_ADDR=${free} ${startCommand()}`
-}
-
-/** @throws ConfigError when the certificate and its key cannot be used. */
-function checkCertificate(config: Config): void {
-  const files = tlsFiles(config)
-  try {
-    if (files) checkTls(files)
-  } catch (error) {
-    throw new ConfigError([reasonOf(error)])
-  }
 }

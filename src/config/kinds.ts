@@ -18,7 +18,7 @@ interface Declaration<D extends string | undefined> extends Bounds {
 }
 
 /** A setting without its group. */
-interface Declared<T> {
+export interface Declared<T> {
   readonly env: string
   readonly kind: Kind
   /** Empty: any value of the kind. */

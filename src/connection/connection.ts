@@ -1,7 +1,7 @@
-import type { SpanContext } from '@opentelemetry/api'
 import type { Close } from '../contract/codes.ts'
 import type { WebSocket } from '../platform/uws.ts'
 import type { DoorStats } from '../telemetry/metrics.ts'
+import type { TraceContext } from '../telemetry/trace-context.ts'
 import type { Backlog } from './backlog.ts'
 import type { Topic } from './bind.ts'
 import type { Heartbeat, IdleTimeout } from './times.ts'
@@ -85,7 +85,7 @@ export class Connection {
   /** What the door keeps for this socket. Only the door reads it. */
   readonly doorState: unknown
   /** The span of its handshake, when tracing is on. */
-  readonly trace: SpanContext | undefined
+  readonly trace: TraceContext | undefined
   phase: Phase = Phase.accepting
   ws: Socket | undefined
   /** The close that the server began. */
@@ -157,7 +157,7 @@ export class Connection {
     address: string,
     now: number,
     doorState?: unknown,
-    trace?: SpanContext,
+    trace?: TraceContext,
   ) {
     this.door = door
     this.subject = subject

@@ -27,6 +27,8 @@ export const isKeyPrefix = (text: string): boolean =>
   text === '' || (KEY_PREFIX.test(text) && !OWN_FIRST_PARTS.has(text))
 
 let prefix = ''
+/** The gateways of this process that have not stopped. */
+let users = 0
 
 /**
  * Puts `REDIS_KEY_PREFIX` before every key and channel that this file makes from now on. A process
@@ -35,6 +37,29 @@ let prefix = ''
 export const useKeyPrefix = (text: string): void => {
   prefix = text
 }
+
+/**
+ * Does the same for a gateway, until the returned function is called.
+ * @throws Error when another gateway of this process has another prefix: it would read and write
+ * the keys of this one.
+ */
+export function holdKeyPrefix(text: string): () => void {
+  if (users > 0 && text !== prefix)
+    throw new Error(
+      `REDIS_KEY_PREFIX is ${JSON.stringify(text)}, and ${JSON.stringify(prefix)} in another gateway of this process. ` +
+        'Give both the same, or run them in two processes.',
+    )
+  users++
+  useKeyPrefix(text)
+  let isHeld = true
+  return () => {
+    if (isHeld) users--
+    isHeld = false
+  }
+}
+
+/** A key or channel of an embedding program, with the prefix of the gateway. */
+export const withKeyPrefix = (name: string): string => prefix + name
 
 /** Channel from an agent to the clients of a session. */
 export const sessionDown = (id: string): string => `${prefix}session:${id}:down`

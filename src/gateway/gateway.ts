@@ -1,14 +1,12 @@
 import { setImmediate } from 'node:timers/promises'
-import type { EffectiveSetting } from '../config/describe.ts'
 import type { Address } from '../config/kinds.ts'
 import { redisAddressOf } from '../config/redis-address.ts'
-import type { Config } from '../config/table.ts'
 import type { Door } from '../connection/door.ts'
 import { drain } from '../connection/drain.ts'
 import { mount } from '../connection/mount.ts'
 import { CONTRACT_VERSION } from '../contract/live/schema.ts'
-import { useKeyPrefix } from '../contract/names.ts'
-import { type Checklist, weppChecklist } from '../doors/run/checklist.ts'
+import { holdKeyPrefix } from '../contract/names.ts'
+import { weppChecklist } from '../doors/run/checklist.ts'
 import { type Rest, serveRest } from '../http/fallback.ts'
 import { landing } from '../http/landing.ts'
 import { about, type ProbeParts, probes } from '../http/probes.ts'
@@ -19,31 +17,18 @@ import { asError, reasonOf } from '../platform/reason.ts'
 import { checkTls, type TlsFiles, tlsFiles, watchTls } from '../platform/tls.ts'
 import { Listeners, type TemplatedApp } from '../platform/uws.ts'
 import { VERSION } from '../platform/version.ts'
-import { type LoadedPreflight, Preflight } from '../preflight/preflight.ts'
+import { Preflight } from '../preflight/preflight.ts'
 import { aliasPage } from '../telemetry/aliases.ts'
-import { instance, type Logger } from '../telemetry/log.ts'
+import { instance } from '../telemetry/log.ts'
 import { Metrics } from '../telemetry/metrics.ts'
-import type { Tracing } from '../telemetry/tracing.ts'
 import { Core } from './core.ts'
 import { runDoor, sessionDoor } from './doors.ts'
 import { liveDoor } from './live.ts'
 import { isOperator, operators } from './operators.ts'
+import type { GatewayOptions } from './options.ts'
+import { type OwnDoors, ownDoors } from './own-doors.ts'
 import { redisAccess } from './redis-access.ts'
 import { listenOn, proxyRelay } from './relay.ts'
-
-export interface GatewayOptions {
-  readonly config: Config
-  readonly redisUrl: string
-  readonly log: Logger
-  /** Undefined: tracing is off. */
-  readonly tracing?: Tracing | undefined
-  /** The settings with secrets masked, for `wsproxy config --running`. Default: an empty list. */
-  readonly settings?: readonly EffectiveSetting[]
-  /** The checklist of the run door. Default: that of WEPP runs. */
-  readonly checklist?: Checklist
-  /** The preflight checks that were loaded. Default: none. */
-  readonly preflight?: LoadedPreflight
-}
 
 /** Longest wait for the last commands and closes to leave the process. */
 const SETTLE_MS = 1000
@@ -63,7 +48,7 @@ export class Gateway {
   readonly #options: GatewayOptions
   readonly #metrics = new Metrics()
   readonly #core: Core
-  readonly #doors: readonly Door[]
+  #doors: readonly Door[]
   readonly #live: ReturnType<typeof liveDoor>
   readonly #sessions: ReturnType<typeof sessionDoor>
   readonly #preflight: Preflight
@@ -74,6 +59,7 @@ export class Gateway {
   #inner: Address | undefined
   #routes: { probes: Route[]; rest: Route[] } | undefined
   #unwatch = () => {}
+  readonly #releasePrefix: () => void
   readonly #cut = new AbortController()
   #draining = false
   #stopped: Promise<void> | undefined
@@ -83,7 +69,7 @@ export class Gateway {
     const metrics = this.#metrics
     this.#options = options
     this.#listeners = new Listeners(tlsFiles(config))
-    useKeyPrefix(config.redisKeyPrefix)
+    this.#releasePrefix = holdKeyPrefix(config.redisKeyPrefix)
     const relay = proxyRelay(config, metrics, log)
     this.#relay = relay
     const clientOf = relay && ((peer: string) => relay.clientOf(peer))
@@ -113,6 +99,15 @@ export class Gateway {
     // The first door whose path matches gets the request: `/live` could be the path of a run as
     // well.
     this.#doors = [this.#live.door, session, ...run]
+  }
+
+  /**
+   * Adds doors of the caller, before `listen`; their paths come first. @throws what `make` throws,
+   * and an Error for a name or a path that another door has.
+   */
+  addDoors(make: OwnDoors): void {
+    const parts = { config: this.#options.config, core: this.#core, metrics: this.#metrics, log: this.#options.log }
+    this.#doors = [...ownDoors(parts, make, this.#doors), ...this.#doors]
   }
 
   /**
@@ -229,6 +224,7 @@ export class Gateway {
     this.#listeners.stop()
     await this.#relay?.stop()
     this.#metrics.stop()
+    this.#releasePrefix()
     log.info({ event: 'drain-end', cut }, 'drained')
   }
 

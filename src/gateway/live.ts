@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import type { Config } from '../config/table.ts'
 import { liveBus } from '../contract/names.ts'
 import { LiveBus } from '../doors/live/bus.ts'
@@ -46,9 +47,11 @@ export function liveDoor(wiring: LiveWiring) {
     end: (connection, close) => closer.end(connection, close),
     disconnectAll,
   })
-  const signature = new BusSignature(busKeys(config), instance)
+  // Not that of the process: several gateways in one process each answer the orders of the others.
+  const member = randomBytes(8).toString('hex')
+  const signature = new BusSignature(busKeys(config), member)
   const bus = new LiveBus({
-    instance,
+    instance: member,
     signature,
     bindings,
     ready: () => redis.readyFor(liveBus()),

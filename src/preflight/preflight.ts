@@ -25,12 +25,16 @@ export interface LoadedPreflight {
 }
 
 /**
- * Loads the check files and opens the sink for unhealthy reports.
+ * Loads the check files and opens the sink for unhealthy reports. `given` are further checks.
  * @throws ConfigError for a file that holds no valid check, and for a name that two checks share.
  */
-export async function loadPreflight(config: Config, log: Logger): Promise<LoadedPreflight> {
+export async function loadPreflight(
+  config: Config,
+  log: Logger,
+  given: readonly Check[] = [],
+): Promise<LoadedPreflight> {
   const { preflightChecksFolder: folder, sentryDsn } = config
-  const checks = await loadChecks([BUILT_IN, ...(folder === undefined ? [] : [folderUrl(folder)])])
+  const checks = await loadChecks([BUILT_IN, ...(folder === undefined ? [] : [folderUrl(folder)])], given)
   return { checks, sink: sentryDsn === undefined ? undefined : await openSentry(sentryDsn, log) }
 }
 

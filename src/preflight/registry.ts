@@ -15,11 +15,11 @@ const MAX_NAME = 64
 const MAX_CHECKS = 200
 
 /**
- * Loads the checks that each `.js` and `.mjs` file in the folders exports. Returns them in the
- * order in which they run.
+ * Loads the checks that each `.js` and `.mjs` file in the folders exports. Returns them and the
+ * `given` ones in the order in which they run.
  * @throws ConfigError that names every file without a valid check and every name used twice.
  */
-export async function loadChecks(folders: readonly URL[]): Promise<Check[]> {
+export async function loadChecks(folders: readonly URL[], given: readonly unknown[] = []): Promise<Check[]> {
   const problems: string[] = []
   const owners = new Map<string, string>()
   const checks: Check[] = []
@@ -41,6 +41,7 @@ export async function loadChecks(folders: readonly URL[]): Promise<Check[]> {
     if (typeof found === 'string') problems.push(`${file}: ${found}`)
     else for (const check of found) add(check, file)
   }
+  for (const check of given) add(check, 'createGateway')
   if (checks.length > MAX_CHECKS) problems.push(`there are ${checks.length} checks; the most is ${MAX_CHECKS}`)
   if (problems.length > 0) throw new ConfigError(problems)
   return checks.sort((one, other) => one.priority - other.priority || (one.name < other.name ? -1 : 1))

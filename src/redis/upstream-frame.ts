@@ -1,4 +1,4 @@
-import type { SpanContext } from '@opentelemetry/api'
+import type { TraceContext } from '../telemetry/trace-context.ts'
 import type { SpanHandle } from '../telemetry/tracing.ts'
 import type { Link } from './servers/link.ts'
 import type { Reply } from './wire/resp.ts'
@@ -26,7 +26,7 @@ const OVERHEAD_BYTES = 256
 export type Publish = (
   publisher: ChannelPublisher,
   bytes: Buffer,
-  handshake: SpanContext | undefined,
+  handshake: TraceContext | undefined,
   done: Done | undefined,
 ) => void
 export type Settle = (frame: Frame, outcome: Reply | Error) => void
@@ -58,7 +58,7 @@ export class ChannelPublisher {
    * Publishes `bytes` behind all earlier frames of this client. The caller must not write to them
    * any more. With `done` a refusal of this frame is reported to it, and not to `refused`.
    */
-  publish(bytes: Buffer, handshake?: SpanContext, done?: Done): void {
+  publish(bytes: Buffer, handshake?: TraceContext, done?: Done): void {
     this.#publish(this, bytes, handshake, done)
   }
 }

@@ -1,7 +1,7 @@
-import type { SpanContext } from '@opentelemetry/api'
 import type { Connection } from '../../connection/connection.ts'
 import type { FrameErrorCode } from '../../contract/codes.ts'
 import type { Reader } from '../../sessions/logged.ts'
+import type { TraceContext } from '../../telemetry/trace-context.ts'
 
 /** Reports the outcome of a numbered client frame. */
 export type Done = (outcome: number | FrameErrorCode) => void
@@ -12,7 +12,7 @@ export interface UpstreamPublisher {
    * Takes ownership of `frame`: the caller must not write to it any more. Calls `done` with the
    * number of subscribers, or with the reason why the frame was not published.
    */
-  publish(frame: Buffer, handshake: SpanContext | undefined, done?: Done): void
+  publish(frame: Buffer, handshake: TraceContext | undefined, done?: Done): void
 }
 
 /** What the session door keeps for each socket. */

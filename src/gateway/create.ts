@@ -1,0 +1,123 @@
+import { describeSettings } from '../config/describe.ts'
+import { environment } from '../config/env.ts'
+import { ConfigError, loadConfig } from '../config/load.ts'
+import { secretsIn } from '../config/secrets.ts'
+import type { Config } from '../config/table.ts'
+import type { Checklist } from '../doors/run/checklist.ts'
+import { loadChecklist } from '../doors/run/module.ts'
+import { within } from '../platform/deadline.ts'
+import { protect } from '../platform/redact.ts'
+import type { Check } from '../preflight/check.ts'
+import { loadPreflight } from '../preflight/preflight.ts'
+import { createLogger } from '../telemetry/log.ts'
+import { loadPeers } from '../telemetry/peers.ts'
+import { checkCertificate } from './certificate.ts'
+import { Gateway } from './gateway.ts'
+import type { OwnDoors } from './own-doors.ts'
+
+/** What programs need that embed the gateway, or that have doors or checks of their own. */
+export type { Batch, Source, Topic } from '../connection/bind.ts'
+export type { Connection } from '../connection/connection.ts'
+export type { Admission, Door } from '../connection/door.ts'
+export type { Close, Refusal } from '../contract/codes.ts'
+export type { Checklist, Fields } from '../doors/run/checklist.ts'
+export type { PathPattern } from '../http/path.ts'
+export type { Check, CheckContext, Launch, Verdict } from '../preflight/check.ts'
+export type { DoorTools, OwnDoors } from './own-doors.ts'
+
+/** What `createGateway` takes. */
+export interface CreateGatewayOptions {
+  /**
+   * The settings, under the names of docs/reference/settings.md. Default: the environment of this
+   * process, which is not read when this is given.
+   */
+  readonly settings?: Readonly<Record<string, string>>
+  /** Gets each line of the log, which is JSON and ends with a line feed. Default: stdout. */
+  readonly log?: (line: string) => void
+  /** The checklist of the run door. Default: that of `RUN_CHECKLIST_MODULE`, else of WEPP runs. */
+  readonly checklist?: Checklist
+  /** Preflight checks beside the built-in ones and those of `PREFLIGHT_CHECKS_FOLDER`. */
+  readonly checks?: readonly Check[]
+  /** Makes doors beside session, run and live. Their paths come before those of session and run. */
+  readonly doors?: OwnDoors
+}
+
+/** A gateway inside another program. */
+export interface EmbeddedGateway {
+  /** Whether Redis is ready and all channels are subscribed. Until then upgrades get 503. */
+  readonly redisReady: boolean
+  /**
+   * Starts to listen at `LISTEN_ADDR` (port 0: any free one) and returns the ports. `adminPort` is
+   * undefined without `ADMIN_PORT`. @throws Error when an address is taken.
+   */
+  listen(): { readonly port: number; readonly adminPort: number | undefined }
+  /**
+   * Drains and stops, within `SHUTDOWN_GRACE_PERIOD`; a second call cuts all sockets at once.
+   * Resolves when everything has stopped. Never rejects.
+   */
+  stop(): Promise<void>
+}
+
+/** How long `stop` waits for the last traces to be sent, in ms. */
+const TRACES_MS = 1000
+/** How long `stop` waits for the reader of the log, in ms. */
+const LOG_MS = 1000
+
+/**
+ * Makes a gateway that connects to Redis at once and serves after `listen`. It installs no signal
+ * handlers and never ends the process: the caller calls `stop`, and should log uncaught errors
+ * instead of exiting, since one bug must not close all sockets.
+ * Several gateways in one process are independent, except that all of them have the same
+ * `REDIS_KEY_PREFIX`.
+ * @throws ConfigError with all problems of the settings, checks and checklist; Error for two doors
+ * of one name or path, and for a second `REDIS_KEY_PREFIX` in this process.
+ */
+export async function createGateway(options: CreateGatewayOptions = {}): Promise<EmbeddedGateway> {
+  const settings = { ...(options.settings ?? environment()) }
+  protect(secretsIn(settings))
+  const loaded = loadConfig(settings)
+  const { config, notices } = loaded
+  const redisUrl = redisOf(config)
+  checkCertificate(config)
+  const { log: write } = options
+  const log = createLogger(config.logLevel, write && { write })
+  for (const notice of notices) log.warn({ event: 'setting' }, notice)
+  const { runChecklistModule: module, otelExporterOtlpEndpoint: endpoint } = config
+  const checklist = options.checklist ?? (module === undefined ? undefined : await loadChecklist(module))
+  const preflight = await loadPreflight(config, log, options.checks)
+  const tracing =
+    endpoint === undefined
+      ? undefined
+      : await loadPeers('OTEL_EXPORTER_OTLP_ENDPOINT', '@opentelemetry/', async () =>
+          (await import('../telemetry/tracing.ts')).startTracing(endpoint, log),
+        )
+  const parts = { config, redisUrl, log, tracing, preflight, settings: describeSettings(loaded) }
+  const gateway = new Gateway({ ...parts, ...(checklist && { checklist }) })
+  try {
+    if (options.doors) gateway.addDoors(options.doors)
+  } catch (error) {
+    // It has connected to Redis already. The second call cuts the pauses of a drain.
+    void gateway.stop()
+    await gateway.stop()
+    throw error
+  }
+  return {
+    get redisReady() {
+      return gateway.redisReady
+    },
+    listen: () => gateway.listen(),
+    stop: async () => {
+      await gateway.stop()
+      if (tracing) await within(tracing.stop(), TRACES_MS).catch(() => {})
+      await log.flushWithin(LOG_MS)
+    },
+  }
+}
+
+/** @throws ConfigError when no setting says where Redis is: only the command starts one. */
+function redisOf({ redisUrl, redisSentinels, redisClusterNodes }: Config): string {
+  if (redisUrl === undefined && redisSentinels.length + redisClusterNodes.length === 0)
+    throw new ConfigError(['REDIS_URL is not set. Only "wsproxy serve" starts an embedded Redis, for development.'])
+  // With Sentinels or a cluster, only the credentials and the database of this URL are used.
+  return redisUrl ?? 'redis://localhost'
+}

@@ -1,0 +1,20 @@
+import type { EffectiveSetting } from '../config/describe.ts'
+import type { Config } from '../config/table.ts'
+import type { Checklist } from '../doors/run/checklist.ts'
+import type { LoadedPreflight } from '../preflight/preflight.ts'
+import type { Logger } from '../telemetry/log.ts'
+import type { Tracing } from '../telemetry/tracing.ts'
+
+export interface GatewayOptions {
+  readonly config: Config
+  readonly redisUrl: string
+  readonly log: Logger
+  /** Undefined: tracing is off. */
+  readonly tracing?: Tracing | undefined
+  /** The settings with secrets masked, for `wsproxy config --running`. Default: an empty list. */
+  readonly settings?: readonly EffectiveSetting[]
+  /** The checklist of the run door. Default: that of WEPP runs. */
+  readonly checklist?: Checklist
+  /** The preflight checks that were loaded. Default: none. */
+  readonly preflight?: LoadedPreflight
+}
