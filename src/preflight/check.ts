@@ -86,6 +86,10 @@ export interface CheckedGateway {
   /** Whether the run door is served, which needs keyspace notifications. */
   readonly runDoor: boolean
   readonly limits: Limits
+  /** NODE_ENV is production. */
+  readonly isProduction: boolean
+  /** What anybody can use who reaches the listener, and what closes it; undefined for nothing. */
+  readonly exposure: string | undefined
   readonly httpDependencies: readonly string[]
   /** The number of open sockets. */
   sockets(): number

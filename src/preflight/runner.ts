@@ -24,7 +24,10 @@ export class TooManyRuns extends Error {
   override readonly name = 'TooManyRuns'
 }
 
-/** Runs checks tier by tier. A run never throws: it returns a report whatever a check does. */
+/**
+ * Runs checks tier by tier, and after a failure the rest side by side. A run never throws: it
+ * returns a report whatever a check does.
+ */
 export class Runner {
   readonly #parts: RunnerParts
   readonly #tiers: readonly (readonly Check[])[]
@@ -54,19 +57,21 @@ export class Runner {
     const startedAt = performance.now()
     const createdAt = this.#parts.context.now()
     const checks: Result[] = []
-    let failed: string[] = []
-    for (const tier of this.#tiers) {
-      const due = tier.filter((check) => applies(check, launch))
-      if (failed.length > 0) checks.push(...due.map((check) => skipped(check, failed)))
-      else checks.push(...(await Promise.all(due.map((check) => this.#check(check, launch)))))
-      if (failed.length === 0) failed = checks.filter(({ status }) => status === 'fail').map(({ name }) => name)
+    let tiers = this.#tiers.map((tier) => tier.filter((check) => applies(check, launch)))
+    while (tiers.length > 0) {
+      const [due = [], ...later] = tiers
+      const isRedisDown = checks.some((result) => result.name === 'redis' && isFailed(result))
+      checks.push(...(await Promise.all(due.map((check) => this.#check(check, launch, isRedisDown)))))
+      // Later tiers one by one would each wait for the timeout where Redis hangs.
+      tiers = checks.some(isFailed) && later.length > 1 ? [later.flat()] : later
     }
+    const healthy = !checks.some(isFailed)
     // Stored, shown and sent to Sentry: an error that a check quotes may hold a secret.
     const report: Report = redactIn({
       id: reportId(createdAt),
       ...launch,
-      healthy: failed.length === 0,
-      success: failed.length === 0,
+      healthy,
+      success: healthy,
       hasWarnings: checks.some(({ status }) => status === 'warn'),
       checks,
       durationMs: sinceMs(startedAt),
@@ -78,7 +83,7 @@ export class Runner {
   }
 
   /** Runs one check. Returns a result even if the check throws, hangs or returns nonsense. */
-  async #check(check: Check, launch: Launch): Promise<Result> {
+  async #check(check: Check, launch: Launch, isRedisDown: boolean): Promise<Result> {
     const { context, timeoutMs } = this.#parts
     const startedAt = performance.now()
     const abort = new AbortController()
@@ -107,6 +112,7 @@ export class Runner {
       late,
     ])
     clearTimeout(timer)
+    if (isRedisDown && 'thrown' in outcome && isUnavailable(outcome.thrown)) return unknown(check)
     const verdict = verdictOf(check.name, outcome)
     const isLate = abort.signal.aborted && (verdict.status !== 'fail' || 'thrown' in outcome)
     return {
@@ -127,11 +133,16 @@ function tiersOf(checks: readonly Check[]): Check[][] {
 const applies = ({ priority, appliesTo }: Check, { mode, eventType }: Launch): boolean =>
   (mode === 'full' || priority <= LIGHT_PRIORITY) && (appliesTo === 'all' || appliesTo.includes(eventType))
 
-const skipped = ({ name, priority }: Check, failed: readonly string[]): Result => ({
+const isFailed = ({ status }: Result): boolean => status === 'fail'
+
+const isUnavailable = (thrown: unknown): boolean => thrown instanceof Error && thrown.name === 'RedisUnavailable'
+
+/** The check `redis` has failed already and names the cause: one cause is one failure. */
+const unknown = ({ name, priority }: Check): Result => ({
   name,
   priority,
   status: 'skipped',
-  message: `not run, because ${failed.join(', ')} failed`,
+  message: 'cannot tell without Redis: see the check redis',
   durationMs: 0,
 })
 

@@ -87,8 +87,23 @@ describe('wsproxy doctor', () => {
     assert.equal(status, 1)
     assert.match(stdout, /cannot be reached: .*ECONNREFUSED/)
     assert.match(stdout, /^FAIL {2}redis /m)
-    assert.match(stdout, /-> Start Redis there, or correct REDIS_URL/)
+    assert.match(stdout, /-> No program listens there\. Start Redis/)
+    assert.match(stdout, /^skip {2}token-store +- {2}cannot tell without Redis/m)
+    assert.match(stdout, /^ok {4}capacity /m)
     assert.doesNotMatch(stdout, /hunter2/)
+  })
+
+  it('doctor names each cause of a refused Redis with its own remedy', async () => {
+    const { port } = new URL(redis.url)
+    const of = async (url: string) => resultOf((await json([], { REDIS_URL: url })).report, 'redis')
+    const password = await of(`redis://stranger:hunter2@127.0.0.1:${port}`)
+    assert.match(password.message, /WRONGPASS/)
+    assert.match(password.remediation!, /^Redis runs, and refuses this user or password/)
+    assert.doesNotMatch(JSON.stringify(password), /hunter2/)
+    const name = await of('redis://no-such-host.invalid:6379')
+    assert.match(name.remediation!, /^The host name in REDIS_URL cannot be resolved/)
+    const tls = await of(`rediss://127.0.0.1:${port}`)
+    assert.equal(tls.status, 'fail')
   })
 
   it('doctor without REDIS_URL names the Redis that it used', async () => {

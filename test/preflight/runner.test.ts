@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { RedisUnavailable } from '../../src/platform/unavailable.ts'
 import type { Check, Launch, Report } from '../../src/preflight/check.ts'
 import { Runner, TooManyRuns } from '../../src/preflight/runner.ts'
 import { VirtualClock } from '../support/clock.ts'
@@ -89,7 +90,7 @@ describe('a preflight run', () => {
     assert.deepEqual(order, ['a begins', 'b begins', 'a ends', 'b ends', 'c begins', 'c ends'])
   })
 
-  it('a failure lets its tier finish and skips the later tiers, naming what failed', async () => {
+  it('checks of later tiers run after a failure, side by side', async () => {
     let later = 0
     const count = async () => {
       later++
@@ -101,13 +102,27 @@ describe('a preflight run', () => {
       newCheck('next', count, { priority: 1 }),
       newCheck('last', count, { priority: 2 }),
     ])
-    assert.equal(later, 0)
+    assert.equal(later, 2)
     assert.equal(report.healthy, false)
     assert.equal(resultOf(report, 'beside').status, 'pass')
-    for (const name of ['next', 'last']) {
-      const { status, message } = resultOf(report, name)
-      assert.deepEqual({ status, message }, { status: 'skipped', message: 'not run, because broken failed' })
+    for (const name of ['next', 'last']) assert.equal(resultOf(report, name).status, 'pass')
+  })
+
+  it('a later check cannot tell without Redis only where the check redis has failed', async () => {
+    const asksRedis = async () => {
+      throw new RedisUnavailable('the command connection is lost')
     }
+    const later = newCheck('later', asksRedis, { priority: 1 })
+    const outcome = async (redis: Check) => {
+      const report = await run([redis, later])
+      return [report.healthy, resultOf(report, 'later').status, resultOf(report, 'later').message]
+    }
+    assert.deepEqual(await outcome(newCheck('redis', async () => FAIL)), [
+      false,
+      'skipped',
+      'cannot tell without Redis: see the check redis',
+    ])
+    assert.deepEqual(await outcome(newCheck('redis')), [false, 'fail', 'the command connection is lost'])
   })
 
   it('a run goes on after a warning', async () => {

@@ -16,7 +16,8 @@ const check: Check = {
     const details = { limit, needed, maxConnections }
     if (limit >= needed) return { status: 'pass', message: `${limit} files may be open, ${needed} are needed`, details }
     return {
-      status: 'fail',
+      // A laptop never reaches the limit: only production counts on every socket.
+      status: gateway.isProduction ? 'fail' : 'warn',
       message: `${limit} files may be open, but MAX_CONNECTIONS=${maxConnections} needs ${needed}`,
       details,
       remediation: `Raise the limit (ulimit -n ${needed}, LimitNOFILE= of systemd), or set MAX_CONNECTIONS=${Math.max(1, limit - RESERVE)}.`,

@@ -1,4 +1,5 @@
 import { sessionDown } from '../../contract/names.ts'
+import { reasonOf } from '../../platform/reason.ts'
 import type { Check } from '../check.ts'
 
 const check: Check = {
@@ -10,14 +11,16 @@ const check: Check = {
     try {
       await redis.echo(signal)
     } catch (error) {
-      const { name, message } = error as Error
+      const { name } = error as Error
       const why =
-        name === 'RedisForbids' ? `Redis forbids SUBSCRIBE on ${sessionDown('*')} (the session door)` : message
+        name === 'RedisForbids' ? `Redis forbids SUBSCRIBE on ${sessionDown('*')} (the session door)` : reasonOf(error)
       return {
         status: 'fail',
         message: `a published message did not come back: ${why}`,
         remediation:
-          'Check that Redis runs and that its user may PUBLISH to and SUBSCRIBE session channels: wsproxy redis acl prints its rights.',
+          name === 'RedisUnavailable'
+            ? 'See the check redis: it names the cause.'
+            : 'The Redis user needs PUBLISH to and SUBSCRIBE on session channels: wsproxy redis acl prints its rights.',
       }
     }
     const ms = Math.round((performance.now() - startedAt) * 100) / 100

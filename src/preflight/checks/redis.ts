@@ -1,5 +1,6 @@
 import { reasonOf } from '../../platform/reason.ts'
 import type { Check } from '../check.ts'
+import { redisRemedy } from '../probes/redis-remedy.ts'
 
 /** From this latency on, users would notice it in every handshake. */
 const SLOW_MS = 100
@@ -13,11 +14,11 @@ const check: Check = {
     try {
       await redis.everyNode(['PING'], signal)
     } catch (error) {
+      const reason = reasonOf(error)
       return {
         status: 'fail',
-        message: `${redis.address} does not answer: ${reasonOf(error)}`,
-        remediation:
-          'Start Redis there, or correct REDIS_URL. redis-cli -u <REDIS_URL> PING must print PONG on this machine.',
+        message: `${redis.address} cannot be used: ${reason}`,
+        remediation: redisRemedy(reason),
       }
     }
     const ms = Math.round((performance.now() - startedAt) * 100) / 100

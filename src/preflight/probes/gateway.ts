@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { totalmem } from 'node:os'
+import { exposureOf } from '../../config/exposure.ts'
 import type { Config } from '../../config/table.ts'
 import type { CheckedGateway } from '../check.ts'
 import type { Loopback } from './loopback.ts'
@@ -16,6 +17,8 @@ export function checkedGateway(
   const { maxConnections, maxBufferBytes, preflightExpectedRateBytes, preflightHttpDependencies } = config
   return {
     runDoor: config.runDoor,
+    isProduction: config.nodeEnv === 'production',
+    exposure: exposureOf(config),
     limits: { maxConnections, maxBufferBytes, expectedBytesPerSecond: preflightExpectedRateBytes },
     httpDependencies: preflightHttpDependencies,
     sockets,

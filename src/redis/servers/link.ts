@@ -68,6 +68,8 @@ export class Link<C extends RedisConnection = RedisConnection> {
   #state: LinkState = 'connecting'
   #client: C | undefined
   #address = ''
+  /** Why the last connection failed or ended. */
+  #failure: Error | undefined
   #giveUp: (reason: Error) => void = () => {}
   #endPause: () => void = () => {}
   /**
@@ -94,9 +96,10 @@ export class Link<C extends RedisConnection = RedisConnection> {
     return this.#state
   }
 
-  /** The ready connection. @throws RedisUnavailable in any other state. */
+  /** The ready connection. @throws RedisUnavailable in any other state, with the last failure. */
   get client(): C {
-    if (this.#state !== 'ready') throw new RedisUnavailable(`the ${this.#options.name} connection is ${this.#state}`)
+    if (this.#state !== 'ready')
+      throw new RedisUnavailable(`the ${this.#options.name} connection is ${this.#state}`, { cause: this.#failure })
     return this.#client!
   }
 
@@ -138,6 +141,7 @@ export class Link<C extends RedisConnection = RedisConnection> {
       })
       if (this.#closed()) return
       failures++
+      this.#failure = reason
       const backoff = backoffMs(failures, Math.random)
       const pauseMs = Math.round(showsReplica(reason) ? Math.min(backoff, REPLICA_RETRY_MAX_MS) : backoff)
       metrics.error('redis')

@@ -318,10 +318,20 @@ describe('a check of this machine', () => {
     assert.equal((await ask('native-binary', checkContext())).status, 'pass')
   })
 
-  it('open-files: fails when the limit of open files is below MAX_CONNECTIONS', async () => {
+  it('exposure: warns in production of what is open to anybody', async () => {
+    const of = (isProduction: boolean, exposure?: string) => ask('exposure', gateway({ isProduction, exposure }))
+    const warned = await of(true, 'open to anybody: the run door (RUN_AUTH=bearer closes it)')
+    assert.deepEqual([warned.status, warned.message.includes('RUN_AUTH=bearer')], ['warn', true])
+    assert.equal((await of(false, 'open to anybody: the run door')).status, 'pass')
+    assert.equal((await of(true)).status, 'pass')
+  })
+
+  it('open-files: fails in production, else warns, when the limit is below MAX_CONNECTIONS', async () => {
     const limits = { maxConnections: 1000, maxBufferBytes: 1, expectedBytesPerSecond: 1 }
-    const of = (limit: number | undefined) => ask('open-files', gateway({ limits, openFiles: async () => limit }))
+    const of = (limit: number | undefined, isProduction = true) =>
+      ask('open-files', gateway({ limits, isProduction, openFiles: async () => limit }))
     assert.equal((await of(1024)).status, 'fail')
+    assert.equal((await of(1024, false)).status, 'warn')
     assert.match((await of(1024)).remediation!, /MAX_CONNECTIONS=960\./)
     assert.equal((await of(1064)).status, 'pass')
     assert.equal((await of(undefined)).status, 'skipped')
