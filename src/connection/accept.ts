@@ -15,7 +15,7 @@ import { type CheckOptions, closeInstead, UpgradeChecks } from './checks.ts'
 import { Connection, Phase, type Socket } from './connection.ts'
 import { type Admission, type Door, NO_DOOR } from './door.ts'
 import type { ConnectLimits } from './limits.ts'
-import { RefusalLog } from './refusal-log.ts'
+import { type LoggedDoor, RefusalLog } from './refusal-log.ts'
 import { clockMs } from './times.ts'
 
 interface AcceptOptions extends CheckOptions {
@@ -136,12 +136,16 @@ export class Acceptor {
     void this.#handshake(attempt)
   }
 
-  /** Refuses an upgrade on a path that no door has. */
+  /** Refuses an upgrade on a path that no door has. It counts in the rates of its address. */
   unknown(res: HttpResponse, req: HttpRequest, refusal: Refusal): void {
-    const { ip } = this.#parts.addresses.of(res, req, performance.now())
-    this.#parts.metrics.connections.inc({ door: NO_DOOR.name, result: refusal.code })
-    this.#refusals.write(NO_DOOR, ip, refusal, undefined, req.getUrl().slice(0, 100))
-    respond(res, refusal)
+    const now = performance.now()
+    const { addresses, limits } = this.#parts
+    const client = addresses.of(res, req, now)
+    const tooFast = limits.attempt(client, now)
+    if (!tooFast) limits.refused(client.ip, refusal, now)
+    const shown = tooFast ?? refusal
+    this.#refused(NO_DOOR, client.ip, shown, undefined, req.getUrl().slice(0, 100))
+    respond(res, shown)
   }
 
   /** Refuses the attempts that have waited for Redis for too long. The core calls it regularly. */
@@ -265,12 +269,12 @@ export class Acceptor {
   }
 
   /** Counts and logs a refusal without an attempt. */
-  #refused(door: Door, address: string, refusal: Refusal, traced?: SpanHandle): void {
+  #refused(door: LoggedDoor, address: string, refusal: Refusal, traced?: SpanHandle, subject?: string): void {
     const { metrics } = this.#parts
     metrics.connections.inc({ door: door.name, result: refusal.code })
     if (refusal.code === 'connect-rate') metrics.rateLimited.connect++
     traced?.end(refusal.code)
-    this.#refusals.write(door, address, refusal)
+    this.#refusals.write(door, address, refusal, undefined, subject)
   }
 
   /**

@@ -7,6 +7,9 @@ import type { Door } from './door.ts'
 const LINES = 10
 const LINES_BURST = 100
 
+/** What a line says of a door, also of `NO_DOOR`. */
+export type LoggedDoor = Pick<Door, 'name' | 'subjectName'>
+
 /** Logs refused upgrades by sample: a flood of refusals must not flood the log. */
 export class RefusalLog {
   readonly #log: Logger
@@ -20,13 +23,7 @@ export class RefusalLog {
   }
 
   /** Logs a refusal, or counts it for the next line. `why` is for the log only. */
-  write(
-    door: Pick<Door, 'name' | 'subjectName'>,
-    remote: string,
-    refusal: Refusal,
-    why?: string,
-    subject?: string,
-  ): void {
+  write(door: LoggedDoor, remote: string, refusal: Refusal, why?: string, subject?: string): void {
     if (!this.#log.isLevelEnabled('info')) return
     if (!this.#lines.take(refusal.code, performance.now())) return void this.#unlogged++
     const conn = { door: door.name, [door.subjectName]: subject, remote }

@@ -40,6 +40,7 @@ describe('refused upgrades', () => {
     'with a guessed live token': [403, (i) => upgradeRequest('/live', bearer(`guess-${i}`))],
     'of another origin': [403, () => upgradeRequest('/live', { Origin: 'https://evil.example', ...bearer('x') })],
     'with a bad id': [400, () => upgradeRequest('/a/ws/%00')],
+    'on an unknown path': [404, () => upgradeRequest('/no/such/path/at/all')],
     'of another version': [426, () => upgradeRequest('/a/ws/s1', { 'Sec-WebSocket-Version': '8' })],
   }
   for (const [kind, [status, request]] of Object.entries(KINDS)) {
