@@ -35,7 +35,7 @@ export class RedisHashes {
       if (error instanceof TooManyFields) throw error
       if (isWrongType(error)) return undefined
       if (isForbidden(error)) throw error
-      throw new RedisUnavailable(`Redis cannot read hashes now: ${(error as Error).message}`, { cause: error })
+      throw new RedisUnavailable('Redis cannot read hashes now', { cause: error })
     }
   }
 

@@ -83,9 +83,8 @@ export class RedisTokens {
     } catch (error) {
       // A key of another type cannot hold a token.
       if (isWrongType(error)) return 'absent'
-      if (isForbidden(error))
-        throw new RedisForbids(`Redis forbids the check of a token: ${(error as Error).message}`, { cause: error })
-      throw new RedisUnavailable(`Redis cannot check tokens now: ${(error as Error).message}`, { cause: error })
+      if (isForbidden(error)) throw new RedisForbids('Redis forbids the check of a token', { cause: error })
+      throw new RedisUnavailable('Redis cannot check tokens now', { cause: error })
     }
   }
 

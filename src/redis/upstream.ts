@@ -218,8 +218,9 @@ export class RedisUpstream {
     else {
       if (outcome === 0) this.#options.metrics.publishedToNobody++
       frame.span?.end('published')
-      frame.done?.(Number(outcome))
-      this.#unproven.took(frame.publisher)
+      // An answered `done` is the last word about its frame, with the number of its receivers.
+      if (frame.done) frame.done(Number(outcome))
+      else this.#unproven.took(frame.publisher)
       if (frame.publisher.returned > 0) this.#refuseOlder(frame)
     }
     this.#inFlightBytes -= cost(frame)

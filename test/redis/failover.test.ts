@@ -5,6 +5,7 @@ import { sessionUp } from '../../src/contract/names.ts'
 import { bareGatewayFor } from '../support/bare.ts'
 import { connect, refused, type TestClient } from '../support/client.ts'
 import { gatewayFor, type TestGateway } from '../support/gateway.ts'
+import { joinNumbered } from '../support/numbered.ts'
 import { proxyFor } from '../support/proxy.ts'
 import { type Client, type RealRedis, realRedisFor, withoutRealRedis } from '../support/redis.ts'
 import { atEnd, scopeOf } from '../support/scope.ts'
@@ -128,6 +129,32 @@ describe('a fail-over behind one address', { skip: withoutRealRedis }, () => {
     assert.ok(told > 0, 'the frames that the old master took as a replica are reported')
     assert.ok(told + all.length >= sent, `${sent} sent, ${all.length} heard, ${told} uncertain`)
     assert.ok(onlyOld.length > 0)
+  })
+
+  it('answers a numbered frame once: acknowledged with its receivers, or uncertain', async () => {
+    const made = await pair()
+    const [first, second] = made.servers
+    const proxy = await proxyFor(each, first.port)
+    const gateway = await gatewayAt(`redis://127.0.0.1:${proxy.port}`, first)
+    const client = await joinNumbered(gateway, 's1')
+    const heard = [await hear(made.clients[0], 's1'), await hear(made.clients[1], 's1')] as const
+    const acks = () => client.values.filter(({ command }) => command === 'ack')
+    let sent = 0
+    const timer = setInterval(() => client.send(`${++sent} {"n":${sent}}`), 5)
+    await eventually(() => heard[0].length > 20, 'frames at the old master')
+    await promote(made)
+    proxy.switchTo(second.port)
+    await eventually(() => heard[1].length > 20, 'frames at the new master')
+    clearInterval(timer)
+    await eventually(() => acks().length >= sent, 'an answer to each frame')
+    assert.deepEqual(
+      acks().map(({ n }) => n),
+      Array.from({ length: sent }, (_, i) => i + 1),
+      'each frame is answered once',
+    )
+    assert.equal(errors(client, 'upstream-uncertain'), 0, 'and nothing else is said about it')
+    const all = new Set([...heard[0], ...heard[1]])
+    for (const { n, receivers } of acks()) if (Number(receivers) > 0) assert.ok(all.has(Number(n)), `${n} was heard`)
   })
 
   it('follows a READONLY reply when the user of Redis may not ask for the role', async () => {

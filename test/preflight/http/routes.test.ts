@@ -66,7 +66,7 @@ describe('the API of preflight checks', () => {
     assert.equal(full.status, 412)
     assert.equal(full.body.healthy, false)
     assert.equal(resultOf(full.body as unknown as Report, 'session-token').status, 'fail')
-    assert.match(resultOf(full.body as unknown as Report, 'capacity').message, /because session-token failed/)
+    assert.equal(resultOf(full.body as unknown as Report, 'capacity').status, 'pass', 'later checks run all the same')
     const light = await run({ ...body, mode: 'light' })
     assert.equal(light.status, 200)
     assert.equal(light.body.healthy, false)
