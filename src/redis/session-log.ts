@@ -34,6 +34,11 @@ export interface LogPage {
   readonly snapshot: number
   readonly closedAt: number
   /**
+   * The newest offset that the log is known to have given, as of this moment: what its writer has
+   * counted, or the end of this page; 0: unknown. A message of the channel with a larger one is not in the log.
+   */
+  readonly given: number
+  /**
    * The last offset that was read, also of an entry without a payload. At least the one that was
    * asked for.
    */
@@ -71,7 +76,11 @@ export class RedisSessionLog {
   /** Reads what a log holds. @throws RedisUnavailable without an answer; LogUnusable. */
   async state(sessionId: string): Promise<LogState> {
     const log = sessionLog(sessionId)
-    const { replies, ...meta } = await this.#read(sessionId, (client) =>
+    const {
+      replies,
+      counted: _,
+      ...meta
+    } = await this.#read(sessionId, (client) =>
       Promise.all([newestOf(client, log), client.sendAndRead(['XRANGE', log, '-', '0', 'COUNT', '1'], edgeIn)]),
     )
     const [newest, oldest] = replies
@@ -91,7 +100,7 @@ export class RedisSessionLog {
     const range = ['XRANGE', sessionLog(sessionId), `0-${after + 1}`, '0', 'COUNT', String(count)]
     let length = 0
     let end = after
-    const { replies, ...meta } = await this.#read(sessionId, (client) =>
+    const { replies, counted, ...meta } = await this.#read(sessionId, (client) =>
       client.sendAndRead(range, (reply) => {
         const ids = idsOf(reply)
         length = ids.length
@@ -100,7 +109,9 @@ export class RedisSessionLog {
       }),
     )
     // Without progress the same page would come again for ever.
-    return { ...meta, entries: replies, end, isLast: length < count || end === after }
+    // A page without entries does not show whether the log has any.
+    const given = counted || (length > 0 ? end : await this.newest(sessionId))
+    return { ...meta, given, entries: replies, end, isLast: length < count || end === after }
   }
 
   /** Returns the offset of the newest message; 0 for none. @throws as `page`. */
@@ -121,7 +132,7 @@ export class RedisSessionLog {
   }
 
   async #read<T>(sessionId: string, commands: (client: Sender) => Promise<T>): Promise<Meta & { replies: T }> {
-    const ask = ['HMGET', sessionMeta(sessionId), 'e', 'snap', 'closed']
+    const ask = ['HMGET', sessionMeta(sessionId), 'e', 'snap', 'closed', 'n']
     return this.#guarded(async () => {
       for (let tries = 1; ; tries++) {
         const [before, replies, after] = await this.#at(sessionLog(sessionId), (client) =>
@@ -147,11 +158,19 @@ export class RedisSessionLog {
   }
 }
 
-type Meta = Pick<LogState, 'epoch' | 'snapshot' | 'closedAt'>
+interface Meta extends Pick<LogState, 'epoch' | 'snapshot' | 'closedAt'> {
+  /** The newest offset by the count of the script; 0: the writer counts by itself. */
+  readonly counted: number
+}
 
-function metaOf([epoch, snapshot, closedAt]: (string | null)[]): Meta {
+function metaOf([epoch, snapshot, closedAt, counted]: (string | null)[]): Meta {
   const isEpoch = typeof epoch === 'string' && EPOCH.test(epoch)
-  return { epoch: isEpoch ? epoch : undefined, snapshot: Number(snapshot) || 0, closedAt: Number(closedAt) || 0 }
+  return {
+    epoch: isEpoch ? epoch : undefined,
+    snapshot: Number(snapshot) || 0,
+    closedAt: Number(closedAt) || 0,
+    counted: Number(counted) || 0,
+  }
 }
 
 /** One end of a log. An entry without a payload counts as well: it has taken its number. */

@@ -5,7 +5,7 @@ import type { LogPage } from '../redis/session-log.ts'
 import { droppedFrame } from './frames.ts'
 import type { Reader } from './logged.ts'
 import { numberedFrame } from './numbers.ts'
-import { loggedOf, pageSize, type SessionLogsParts } from './parts.ts'
+import { bytesOf, loggedOf, pageSize, type SessionLogsParts } from './parts.ts'
 import type { Passing } from './pass.ts'
 
 /**
@@ -26,11 +26,12 @@ export class CatchUp {
     this.#replaced = replaced
   }
 
-  /** Reads on for a socket, as far as its buffer has room. Does nothing for a level socket. */
+  /** Reads on for a socket, as far as its buffer has room. A level socket only hears what it lost. */
   readOn(connection: Connection): void {
     const reader = this.#parts.readerOf(connection)
     const [topic] = connection.topics
-    if (!reader?.isPositioned || reader.isLevel || reader.isReading || topic === undefined) return
+    if (!reader?.isPositioned || reader.isReading || topic === undefined) return
+    if (reader.isLevel) return this.#level(connection, reader)
     reader.isReading = true
     void this.#run(connection, topic, reader).finally(() => {
       reader.isReading = false
@@ -49,8 +50,9 @@ export class CatchUp {
     try {
       while (!reader.isLevel && connection.phase === Phase.open && !connection.isSlow) {
         const { epoch, last } = logged
-        const count = pageSize(logged.entryBytes, this.#parts.pageMessages)
+        const count = pageSize(reader.entryBytes || logged.entryBytes, this.#parts.pageMessages)
         const page = await this.#parts.log.page(connection.subject, reader.offset, count)
+        reader.entryBytes = bytesOf(page, reader.entryBytes)
         if (connection.phase !== Phase.open) return
         if (logged.epoch !== epoch) continue
         if (page.epoch !== undefined && page.epoch !== epoch) this.#replace(topic, page.epoch)

@@ -1,8 +1,9 @@
 import type { Topic } from '../connection/bind.ts'
+import type { NumberGapReason } from '../contract/reasons.ts'
 import { RedisUnavailable } from '../platform/unavailable.ts'
 import type { LogPage } from '../redis/session-log.ts'
-import type { LoggedTopic } from './logged.ts'
-import { loggedOf, pageSize, type SessionLogsParts, sessionOf } from './parts.ts'
+import type { Held, LoggedTopic } from './logged.ts'
+import { bytesOf, loggedOf, pageSize, type SessionLogsParts, sessionOf } from './parts.ts'
 import type { Passing } from './pass.ts'
 
 /** Logs that are checked at once. */
@@ -56,42 +57,57 @@ export class Holes {
 
   async #compare(topic: Topic): Promise<void> {
     if (topic.members.length === 0) return
-    const newest = await this.#parts.log.newest(sessionOf(topic)).catch(() => 0)
     const logged = loggedOf(topic)
-    if (topic.members.length > 0 && !logged.isHeld && newest > logged.last) this.fill(topic)
+    const { last } = logged
+    const newest = await this.#parts.log.newest(sessionOf(topic)).catch(() => 0)
+    if (topic.state !== logged || topic.members.length === 0 || logged.isHeld) return
+    if (newest === 0 || (newest >= last && newest <= logged.last)) return
+    // The sockets have numbers that the log does not have: Redis has lost messages, or the numbers
+    // were no messages of the session.
+    logged.isDoubtful = newest < last
+    this.fill(topic)
   }
 
   async #read(topic: Topic, logged: LoggedTopic): Promise<void> {
+    // When the last socket leaves, the next one brings a state of its own.
+    const isGone = () => topic.state !== logged || topic.members.length === 0
     try {
       let isLast = false
-      while (!isLast && topic.members.length > 0) {
+      while (!isLast && !isGone()) {
         if (logged.isDoubtful) await this.#doubt(topic, logged)
+        if (isGone()) return
         const { epoch } = logged
         const count = pageSize(logged.entryBytes, this.#parts.pageMessages)
+        logged.reads++
         const page = await this.#parts.log.page(sessionOf(topic), logged.last, count)
-        if (topic.members.length === 0) return
+        if (isGone()) return
+        logged.entryBytes = bytesOf(page, logged.entryBytes)
         // A socket that was reading the log may have found a new one meanwhile.
         isLast = logged.epoch === epoch && this.#take(topic, logged, page)
       }
-      this.release(topic)
+      if (!isGone()) this.release(topic)
     } catch (error) {
-      this.#failed(topic, logged, error)
+      if (!isGone()) this.#failed(topic, logged, error)
     }
   }
 
   /** A log that ends before what the sockets have has lost its newest messages. */
   async #doubt(topic: Topic, logged: LoggedTopic): Promise<void> {
+    const { last } = logged
     const { epoch, newest } = await this.#parts.log.state(sessionOf(topic))
     logged.isDoubtful = false
-    if (epoch === logged.epoch && newest > 0 && newest < logged.last) this.#passing.back(topic, newest)
+    if (topic.state !== logged || topic.members.length === 0) return
+    if (epoch === logged.epoch && newest > 0 && newest < last) this.#passing.back(topic, newest)
   }
 
   /** Returns whether nothing more can be read for now. */
-  #take(topic: Topic, logged: LoggedTopic, { epoch, entries, end, isLast, snapshot, closedAt }: LogPage): boolean {
+  #take(topic: Topic, logged: LoggedTopic, page: LogPage): boolean {
+    const { epoch, entries, end, isLast, snapshot, closedAt, given } = page
     if (epoch !== undefined && epoch !== logged.epoch) {
       this.#passing.begin(topic, epoch, 0)
       return false
     }
+    logged.given = given
     for (const { offset, payload } of entries) {
       if (offset > logged.last + 1 && offset !== snapshot) this.#passing.skip(topic, offset - 1, 'trimmed')
       this.#passing.next(topic, offset, payload, offset === closedAt)
@@ -102,31 +118,60 @@ export class Holes {
     return isLast
   }
 
-  /** Passes what came on the channel while the topic was held. The log may lack some of it. */
-  release(topic: Topic): void {
+  /**
+   * Passes what came on the channel while the topic was held. The log may lack some of it.
+   * @param reason why numbers are missing that neither the log nor the channel has.
+   */
+  release(topic: Topic, reason: NumberGapReason = 'trimmed'): void {
     const logged = loggedOf(topic)
     logged.isHeld = false
     const behind = logged.isBehind
-    for (const { header, message } of logged.takeHeld()) {
-      const payload = message.subarray(header.end)
-      if (header.epoch !== logged.epoch) {
-        // Of two epochs that race the one that the log does not have has lost.
-        if (logged.epoch !== '') this.#passing.plain(topic, payload)
-        else this.#passing.begin(topic, header.epoch, header.offset - 1)
+    const held = logged.takeHeld()
+    for (const [i, each] of held.entries()) {
+      // The log was read before this message came, so only another read can tell what it is.
+      if (reason === 'trimmed' && each.reads === logged.reads && this.#isOutOfOrder(logged, each)) {
+        logged.holdAgain(held.slice(i))
+        return this.#readAgain(topic)
       }
-      if (header.epoch !== logged.epoch || header.offset <= logged.last) continue
-      if (header.offset > logged.last + 1) this.#passing.skip(topic, header.offset - 1, 'trimmed')
-      this.#passing.next(topic, header.offset, payload, header.closes)
+      this.#pass(topic, logged, each, reason)
     }
     if (!behind || !logged.isBehind) return
     logged.forgetBeyond()
-    setImmediate(() => topic.members.length > 0 && this.fill(topic))
+    this.#readAgain(topic)
+  }
+
+  #readAgain(topic: Topic): void {
+    const logged = loggedOf(topic)
+    logged.isHeld = true
+    setImmediate(() => topic.state === logged && topic.members.length > 0 && this.fill(topic))
+  }
+
+  #isOutOfOrder({ epoch, last }: LoggedTopic, { header }: Held): boolean {
+    return header.epoch === epoch ? header.offset > last + 1 : header.epoch > epoch
+  }
+
+  /** Passes a message that the log, as it was read, does not have. */
+  #pass(topic: Topic, logged: LoggedTopic, { header, message }: Held, reason: NumberGapReason): void {
+    const payload = message.subarray(header.end)
+    if (header.epoch !== logged.epoch) {
+      // Of two epochs that race the one that the log does not have has lost.
+      if (logged.epoch !== '') return this.#passing.plain(topic, payload)
+      this.#passing.begin(topic, header.epoch, header.offset - 1)
+    }
+    if (header.offset <= logged.last) return
+    if (header.offset > logged.last + 1) {
+      // The log is the authority: a number that it never gave must not hide those that follow.
+      if (reason === 'trimmed' && logged.given > 0 && header.offset > logged.given)
+        return this.#passing.plain(topic, payload)
+      this.#passing.skip(topic, header.offset - 1, reason)
+    }
+    this.#passing.next(topic, header.offset, payload, header.closes)
   }
 
   #failed(topic: Topic, logged: LoggedTopic, error: unknown): void {
     if (error instanceof RedisUnavailable) return void this.#stalled.add(topic)
     // The log cannot be read: what the channel brings goes on, and what is missing is said.
     logged.isDoubtful = false
-    this.release(topic)
+    this.release(topic, 'redis')
   }
 }

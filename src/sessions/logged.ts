@@ -6,6 +6,8 @@ export interface Held {
   readonly header: Header
   /** The whole message, with its header. */
   readonly message: Buffer
+  /** `LoggedTopic.reads` when it came: a later read shows whether the log has it. */
+  readonly reads: number
 }
 
 const MAX_HELD = 256
@@ -31,6 +33,10 @@ export class LoggedTopic {
   isReading = false
   /** Redis may have lost what the sockets have: the log is compared before it is read on. */
   isDoubtful = false
+  /** Pages that were asked for. */
+  reads = 0
+  /** The newest offset that the log is known to have given; 0: none. */
+  given = 0
   checksLeft = 0
   /** Bytes of the newest message: a guess for those that are read. */
   entryBytes = 1024
@@ -41,12 +47,23 @@ export class LoggedTopic {
 
   hold(header: Header, message: Buffer): void {
     if (this.#held.length >= MAX_HELD || this.#heldBytes + message.length > MAX_HELD_BYTES) {
-      this.#beyond = Math.max(this.#beyond, header.epoch === this.epoch ? header.offset : 0)
+      this.beyond(header)
       return
     }
     // The message is a view of a chunk, which would be kept whole.
-    this.#held.push({ header, message: Buffer.from(message) })
+    this.#held.push({ header, message: Buffer.from(message), reads: this.reads })
     this.#heldBytes += message.length
+  }
+
+  /** A message that is not kept here is to be read from the log. */
+  beyond({ epoch, offset }: Header): void {
+    if (epoch === this.epoch) this.#beyond = Math.max(this.#beyond, offset)
+  }
+
+  /** Puts messages back that are still to be judged. They fit: they were here before. */
+  holdAgain(held: readonly Held[]): void {
+    this.#held = [...held, ...this.#held]
+    for (const { message } of held) this.#heldBytes += message.length
   }
 
   get hasHeld(): boolean {
@@ -79,6 +96,7 @@ export class LoggedTopic {
   switchTo(epoch: string, last: number): void {
     this.epoch = epoch
     this.last = last
+    this.given = 0
     this.#beyond = 0
   }
 }
@@ -94,8 +112,10 @@ export class Reader {
   /** It gets the messages of the channel. If not, it reads the log on until it is level. */
   isLevel = false
   isReading = false
-  /** Messages without a number were dropped while it was not level. */
+  /** Messages without a number were dropped, and its client was not told yet. */
   hasDropped = false
+  /** Bytes of a message of its last page: a guess for those that it reads next. 0: no page yet. */
+  entryBytes = 0
 
   constructor(resume: Resume) {
     this.resume = resume

@@ -102,10 +102,15 @@ export class SessionLogs {
   /** A numbered message was too large for all sockets. Returns whether any of them counts. */
   tooLarge(topic: Topic, header: Header): boolean {
     if (topic.state === undefined) return false
-    const { epoch, last, isHeld } = loggedOf(topic)
-    // A number out of order is found when the log is read.
-    if (!isHeld && header.epoch === epoch && header.offset === last + 1)
+    const logged = loggedOf(topic)
+    logged.touched()
+    if (!logged.isHeld && header.epoch === logged.epoch && header.offset === logged.last + 1) {
       this.#passing.skip(topic, header.offset, 'oversize_down')
+      return true
+    }
+    // The log shows whether it is a message of the session, and what is before it.
+    logged.beyond(header)
+    if (logged.isKnown) this.#holes.fill(topic)
     return true
   }
 

@@ -53,6 +53,13 @@ export const sessionOf = (topic: Topic): string => topic.members[0]!.subject
 /** Bytes that a page should have: less than half of the free half of a send buffer. */
 const PAGE_BYTES = 256 * 1024
 
+/** About how many bytes a message of a page has; `before` for a page without any. */
+export function bytesOf({ entries }: LogPage, before: number): number {
+  if (entries.length === 0) return before
+  const bytes = entries.reduce((sum, { payload }) => sum + payload.length, 0)
+  return Math.ceil(bytes / entries.length)
+}
+
 /** How many messages to read at once when one has about `entryBytes`. */
 export const pageSize = (entryBytes: number, pageMessages: number): number =>
   Math.max(1, Math.min(pageMessages, Math.floor(PAGE_BYTES / Math.max(1, entryBytes))))

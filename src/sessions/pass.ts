@@ -28,6 +28,7 @@ export class Passing {
       if (out.makeRoom(member, frame.length)) return out.deliver(member, frame)
       metrics.lose('slow_client')
       reader.hasDropped = true
+      out.awaitRoom(member)
     })
   }
 

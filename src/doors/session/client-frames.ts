@@ -6,7 +6,7 @@ import { jsonFault } from '../../platform/json-scan.ts'
 import { ackFrame, frameOf } from '../../sessions/frames.ts'
 import { numberOf } from '../../sessions/numbers.ts'
 import type { Metrics } from '../../telemetry/metrics.ts'
-import { type Done, readerOf, stateOf, type UpstreamPublisher } from './state.ts'
+import { type Done, FramesBehind, readerOf, stateOf, type UpstreamPublisher } from './state.ts'
 
 /** Publishes client frames to Redis, as far as this door needs it. */
 interface Upstream {
@@ -52,6 +52,7 @@ export class ClientFrames {
   }
 
   #take(connection: Connection, frame: Buffer, done?: Done): void {
+    if (this.#waits(connection, frame, done, (copy) => this.#take(connection, copy, done))) return
     const { jsonMaxDepth } = this.#parts.options
     const fault = jsonFault(frame, jsonMaxDepth)
     if (fault !== undefined) {
@@ -67,16 +68,36 @@ export class ClientFrames {
     else void this.#cancel(connection, run, Buffer.from(frame), done)
   }
 
-  /** The key comes first, so that an agent that hears the message finds it. */
+  /**
+   * The key comes first, so that an agent that hears the message finds it. Frames behind this one
+   * wait for the key.
+   */
   async #cancel(connection: Connection, run: string, frame: Buffer, done?: Done): Promise<void> {
-    try {
-      await this.#parts.cancel(connection.subject, run)
-    } catch {
-      if (done) done('upstream-unavailable')
-      else this.refuse(connection, 'upstream-unavailable')
-      return
-    }
-    this.publish(connection, frame, done)
+    const state = stateOf(connection)
+    const behind = new FramesBehind()
+    state.behindCancel = behind
+    const written = await this.#parts.cancel(connection.subject, run).then(
+      () => true,
+      () => false,
+    )
+    state.behindCancel = undefined
+    if (written) this.publish(connection, frame, done)
+    else this.#fail(connection, 'upstream-unavailable', done)
+    // One of them may cancel again: then the rest waits behind that one.
+    behind.release()
+  }
+
+  /** Returns whether a frame has to wait behind a cancel, or is refused for want of room. */
+  #waits(connection: Connection, frame: Buffer, done: Done | undefined, work: (copy: Buffer) => void): boolean {
+    const behind = stateOf(connection).behindCancel
+    if (behind === undefined) return false
+    if (!behind.add(frame, work)) this.#fail(connection, 'upstream-unavailable', done)
+    return true
+  }
+
+  #fail(connection: Connection, code: FrameErrorCode, done?: Done): void {
+    if (done) done(code)
+    else this.refuse(connection, code)
   }
 
   #acknowledge(connection: Connection, number: number, outcome: number | FrameErrorCode): void {
@@ -85,11 +106,12 @@ export class ClientFrames {
     this.#parts.enqueue(connection, ackFrame(number, result))
   }
 
+  /** Publishes a frame as it is, behind all earlier ones of its socket. */
   publish(connection: Connection, frame: Buffer, done?: Done): void {
+    if (this.#waits(connection, frame, done, (copy) => this.publish(connection, copy, done))) return
     connection.active(connection.lastFrameAt)
     if (!this.#parts.options.sessionUpstream) {
-      if (done) return done('upstream-disabled')
-      return this.refuse(connection, 'upstream-disabled')
+      return this.#fail(connection, 'upstream-disabled', done)
     }
     // The bytes belong to uWebSockets.js and are reused after this call. A copy from the pool is
     // the cheapest.

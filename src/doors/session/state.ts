@@ -6,6 +6,9 @@ import type { TraceContext } from '../../telemetry/trace-context.ts'
 /** Reports the outcome of a numbered client frame. */
 export type Done = (outcome: number | FrameErrorCode) => void
 
+const MAX_BEHIND = 1000
+const MAX_BEHIND_BYTES = 1024 * 1024
+
 /** Publishes the frames of one client, in order. */
 export interface UpstreamPublisher {
   /**
@@ -15,6 +18,25 @@ export interface UpstreamPublisher {
   publish(frame: Buffer, handshake: TraceContext | undefined, done?: Done): void
 }
 
+/** Frames that wait, so that they do not overtake an earlier one of their socket. */
+export class FramesBehind {
+  readonly #work: (() => void)[] = []
+  #bytes = 0
+
+  /** Keeps a copy of a frame for `work`. Returns false when there is no room for it. */
+  add(frame: Buffer, work: (frame: Buffer) => void): boolean {
+    if (this.#work.length >= MAX_BEHIND || this.#bytes + frame.length > MAX_BEHIND_BYTES) return false
+    this.#bytes += frame.length
+    const copy = Buffer.from(frame)
+    this.#work.push(() => work(copy))
+    return true
+  }
+
+  release(): void {
+    for (const work of this.#work) work()
+  }
+}
+
 /** What the session door keeps for each socket. */
 export class SessionState {
   readonly agentId: string
@@ -22,6 +44,8 @@ export class SessionState {
   readonly reader: Reader | undefined
   /** Made with the first client frame, since most clients only listen. */
   publisher: UpstreamPublisher | undefined
+  /** Frames that came while the key of a cancelled run is written, in order. */
+  behindCancel: FramesBehind | undefined
 
   constructor(agentId: string, reader: Reader | undefined) {
     this.agentId = agentId

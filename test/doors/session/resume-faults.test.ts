@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { sessionCancel, sessionLog, sessionMeta, sessionUp } from '../../../src/contract/names.ts'
+import { sessionCancel, sessionDown, sessionLog, sessionMeta, sessionUp } from '../../../src/contract/names.ts'
 import { gatewayFor, type TestGateway } from '../../support/gateway.ts'
 import { controls, joinNumbered, messages, positionOf, say, takeMessages } from '../../support/numbered.ts'
 import { PATIENT, type RealRedis, realRedisFor, withoutRealRedis } from '../../support/redis.ts'
 import { scopeOf } from '../../support/scope.ts'
 import { eventually } from '../../support/wait.ts'
+
+/** Bytes that Redis has sent to all its clients. */
+const outputBytes = async ({ agent }: TestGateway): Promise<number> =>
+  Number(/total_net_output_bytes:(\d+)/.exec(await agent.info('stats'))?.[1])
 
 describe('a socket of wsproxy.v2 while Redis fails', { skip: withoutRealRedis, ...PATIENT }, () => {
   const suite = scopeOf(after)
@@ -108,6 +112,37 @@ describe('a socket of wsproxy.v2 that reads too slowly', () => {
     )
     assert.ok(gaps.every(({ reason }) => reason === 'trimmed'))
   })
+
+  it('hears that messages without a number were dropped, also when it has missed no number', async () => {
+    const slow = await joinNumbered(gateway, 'plain')
+    await positionOf(slow)
+    slow.socket.pause()
+    const count = 2000
+    for (let n = 1; n <= count; n++) await gateway.agent.publish(sessionDown('plain'), `${n}${'x'.repeat(10_000)}`)
+    slow.socket.resume()
+    const gap = () => controls(slow).find(({ command }) => command === 'gap')
+    await eventually(gap, 'the gap')
+    assert.deepEqual(gap(), { type: 'control', command: 'gap', reason: 'slow_client' })
+    assert.ok(messages(slow).length < count)
+    await gateway.agent.publish(sessionDown('plain'), 'more')
+    await eventually(() => messages(slow).at(-1) === '- more', 'what comes next')
+  })
+
+  it('reads large messages about once', async () => {
+    const slow = await joinNumbered(gateway, 'large')
+    await positionOf(slow)
+    slow.socket.pause()
+    const bytes = 60_000
+    const count = 200
+    const limits = { bytes: 64 * 1024 * 1024 }
+    for (let n = 1; n <= count; n++) await say(gateway.agent, 'large', `${n}${'x'.repeat(bytes)}`, '', limits)
+    await say(gateway.agent, 'large', 'small', '', limits)
+    const before = await outputBytes(gateway)
+    slow.socket.resume()
+    await takeMessages(slow, count + 1)
+    const read = (await outputBytes(gateway)) - before
+    assert.ok(read < 2.5 * bytes * count, `${read} bytes were read for ${bytes * count}`)
+  })
 })
 
 describe('a client frame of wsproxy.v2', () => {
@@ -149,6 +184,21 @@ describe('a client frame of wsproxy.v2', () => {
     assert.equal(await gateway.agent.get(sessionCancel('up')), 'r7')
     assert.ok((await gateway.agent.pTTL(sessionCancel('up'))) > 590_000)
     assert.deepEqual(heard.splice(0), ['{"type":"control","command":"cancel","run":"r7"}'])
+  })
+
+  it('is not overtaken by the frames behind it when it cancels', async () => {
+    const client = await joinNumbered(gateway, 'up')
+    const frames = ['{"n":1}', '{"type":"control","command":"cancel","run":"r8"}', '{"n":2}', '{"n":3}']
+    for (const [i, frame] of frames.entries()) client.send(`${i + 1} ${frame}`)
+    client.send('{"n":4}')
+    await eventually(() => heard.length === 5, 'all frames')
+    assert.deepEqual(heard.splice(0), [...frames, '{"n":4}'])
+    assert.deepEqual(
+      controls(client)
+        .filter(({ command }) => command === 'ack')
+        .map(({ n }) => n),
+      [1, 2, 3, 4],
+    )
   })
 
   it('of wsproxy.v1 that cancels is the agent’s, and no key is written', async () => {

@@ -108,9 +108,48 @@ describe('a socket of wsproxy.v2', () => {
       const client = await joinNumbered(gateway, 'trimmed')
       await positionOf(client)
       const epoch = await epochOf(gateway.agent, 'trimmed')
+      await gateway.agent.hSet(sessionMeta('trimmed'), 'n', 6)
       for (const n of [5, 6]) publish(gateway, 'trimmed', `\x1e${epoch}.${n}\x1e${word(n)}`)
       assert.deepEqual(await takeMessages(client, 2), numbered(5, 6, word))
       assert.deepEqual(controls(client)[1], { type: 'control', command: 'gap', from: 2, to: 4, reason: 'trimmed' })
+    })
+
+    it('gets a number that the log never gave as a message without a number, and all that follow', async () => {
+      await write('wild', 1, 1)
+      const client = await joinNumbered(gateway, 'wild')
+      await positionOf(client)
+      const epoch = await epochOf(gateway.agent, 'wild')
+      publish(gateway, 'wild', `\x1e${epoch}.999999999999999\x1ewild`)
+      await takeMessages(client, 1)
+      await write('wild', 2, 4)
+      assert.deepEqual(await takeMessages(client, 4), ['- wild', ...numbered(2, 4, word)])
+      assert.equal(controls(client).length, 1, 'nothing is missing')
+    })
+
+    it('gets such a number as such also where the agent counts by itself', async () => {
+      const epoch = '0123456789'
+      const key = sessionLog('own')
+      const tell = async (n: number) => {
+        await gateway.agent.xAdd(key, `0-${n}`, { m: word(n) })
+        publish(gateway, 'own', `\x1e${epoch}.${n}\x1e${word(n)}`)
+      }
+      await gateway.agent.hSet(sessionMeta('own'), 'e', epoch)
+      await tell(1)
+      const client = await joinNumbered(gateway, 'own')
+      await positionOf(client)
+      publish(gateway, 'own', `\x1e${epoch}.77\x1ewild`)
+      await takeMessages(client, 1)
+      await tell(2)
+      assert.deepEqual(await takeMessages(client, 2), ['- wild', ...numbered(2, 2, word)])
+    })
+
+    it('goes on behind a hole when the agent that counts by itself keeps nothing', async () => {
+      await gateway.agent.hSet(sessionMeta('empty'), 'e', '0123456789')
+      const client = await joinNumbered(gateway, 'empty')
+      await positionOf(client)
+      for (const n of [1, 4]) publish(gateway, 'empty', `\x1e0123456789.${n}\x1e${word(n)}`)
+      assert.deepEqual(await takeMessages(client, 2), [`1 ${word(1)}`, `4 ${word(4)}`])
+      assert.deepEqual(controls(client)[1], { type: 'control', command: 'gap', from: 2, to: 3, reason: 'trimmed' })
     })
 
     it('never gets a number twice', async () => {
