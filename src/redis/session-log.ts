@@ -35,7 +35,7 @@ export interface LogPage {
   readonly closedAt: number
   /**
    * The newest offset that the log is known to have given, as of this moment: what its writer has
-   * counted, or the end of this page; 0: unknown. A message of the channel with a larger one is not in the log.
+   * counted, or the end of this page; 0: unknown. A message with a larger one is not in the log.
    */
   readonly given: number
   /**

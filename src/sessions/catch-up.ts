@@ -26,7 +26,9 @@ export class CatchUp {
     this.#replaced = replaced
   }
 
-  /** Reads on for a socket, as far as its buffer has room. A level socket only hears what it lost. */
+  /**
+   * Reads on for a socket, as far as its buffer has room. A level socket only hears what it lost.
+   */
   readOn(connection: Connection): void {
     const reader = this.#parts.readerOf(connection)
     const [topic] = connection.topics
