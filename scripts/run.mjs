@@ -45,7 +45,7 @@ function build() {
   const sources = Math.max(
     modified('tsconfig.json'),
     modified('package-lock.json'),
-    ...['src', 'test', 'bench', 'examples', 'tools'].map(newest),
+    ...['src', 'test', 'bench', 'examples', 'tools', 'client/src'].map(newest),
   )
   if (modified('dist/.built') >= sources) return
   // Stale output of a deleted or renamed file must not run as a test or a module.

@@ -1,0 +1,8 @@
+export type { Off } from './events.ts'
+export type { LinkOptions, State, Token } from './link.ts'
+export type * from './live.gen.ts'
+export { type Live, type LiveEvents, type LiveOptions, live } from './live.ts'
+export { SendError } from './outbox.ts'
+export type { KeyValueStore, Socket, SocketClass } from './platform.ts'
+export { type Run, type RunEvents, type RunOptions, run } from './run.ts'
+export { type Gap, type Message, type Session, type SessionEvents, type SessionOptions, session } from './session.ts'

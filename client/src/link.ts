@@ -1,0 +1,265 @@
+import { finalCodes } from './codes.gen.ts'
+import { type Socket, type SocketClass, socketClass, watchPage } from './platform.ts'
+
+const FIRST_PAUSE_MS = 500
+const MAX_PAUSE_MS = 20_000
+/** A socket that was open for this long was a success: the pauses begin again. */
+const STEADY_MS = 10_000
+/** Browsers hide protocol pings from a page, so the client asks by itself after this silence. */
+const SILENCE_MS = 25_000
+const ANSWER_MS = 10_000
+/** After a sleep or a change of network the answer must come sooner. */
+const WAKE_ANSWER_MS = 2000
+/** How long an upgrade may take. */
+const DIAL_MS = 20_000
+const CREDENTIALS = 4401
+const PING = '{"type":"ping"}'
+
+/** A token, or a function that returns one; it is called before each dial. */
+export type Token = string | (() => string | Promise<string>)
+
+/** Where a connection stands. Times are in milliseconds. */
+export type State =
+  | { readonly name: 'connecting' }
+  | { readonly name: 'open' }
+  /** No connection; the next dial comes after `ms`. `code` is that of the last close. */
+  | { readonly name: 'waiting'; readonly ms: number; readonly code: number; readonly reason: string }
+  /** The end: the client does not dial again. */
+  | { readonly name: 'closed'; readonly code: number; readonly reason: string }
+
+/** Options that every connection takes. */
+export interface LinkOptions {
+  /** Without one the client brings no credentials. */
+  readonly token?: Token | undefined
+  /** The WebSocket to use; by default the platform's. Node 20 has none: pass that of `ws`. */
+  readonly WebSocket?: SocketClass | undefined
+}
+
+/** What the owner of a link decides and gets. */
+export interface LinkOwner {
+  /** The address of the next dial. */
+  url(): string
+  /** The subprotocols of the next dial, without the token. */
+  readonly protocols: readonly string[]
+  /** A credential for when the owner has no token, or cannot get one. */
+  spare?(): string | undefined
+  /** The upgrade is complete; the server may still refuse. */
+  opened?(): void
+  /** A text frame, or bytes. */
+  received(data: string | Uint8Array): void
+  /** The socket is gone, for whatever reason; another may follow. */
+  lost(): void
+  state(state: State): void
+}
+
+const base64url = (text: string): string => {
+  let binary = ''
+  for (const byte of new TextEncoder().encode(text)) binary += String.fromCharCode(byte)
+  return btoa(binary).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')
+}
+
+/**
+ * Keeps one WebSocket open for as long as that makes sense: dials with a fresh token, waits as the
+ * server says or with full jitter, notices a dead connection, and stops at a final close.
+ */
+export class Link {
+  readonly #owner: LinkOwner
+  readonly #options: LinkOptions
+  readonly #unwatch: () => void
+  #socket: Socket | undefined
+  #state: State = { name: 'connecting' }
+  /** Rises with each dial and each end, so that an answer to an older one is ignored. */
+  #turn = 0
+  #failures = 0
+  #isOpen = false
+  #openedAt = 0
+  #heardAt = 0
+  #hintMs: number | undefined
+  #hasAskedAnew = false
+  #isPaused = false
+  #timer: ReturnType<typeof setTimeout> | undefined
+
+  constructor(owner: LinkOwner, options: LinkOptions) {
+    this.#owner = owner
+    this.#options = options
+    this.#unwatch = watchPage({
+      wake: () => this.#wake(),
+      hide: () => this.pause('page hidden'),
+      show: () => this.resume(),
+    })
+    // The caller gets its object before the first event.
+    queueMicrotask(() => this.#dial())
+  }
+
+  get state(): State {
+    return this.#state
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen
+  }
+
+  send(text: string): void {
+    this.#socket?.send(text)
+  }
+
+  /** The server has said how long to stay away after the close that follows. */
+  hint(ms: number): void {
+    this.#hintMs = ms
+  }
+
+  /** Ends for good. */
+  close(code: number, reason: string): void {
+    if (this.#state.name === 'closed') return
+    this.#drop(1000)
+    this.#unwatch()
+    this.#set({ name: 'closed', code, reason })
+  }
+
+  /** Leaves the network until `resume`. */
+  pause(reason: string): void {
+    if (this.#state.name === 'closed' || this.#isPaused) return
+    this.#isPaused = true
+    this.#drop(1000)
+    this.#set({ name: 'waiting', ms: 0, code: 1000, reason })
+  }
+
+  resume(): void {
+    if (!this.#isPaused || this.#state.name === 'closed') return
+    this.#isPaused = false
+    this.#dial()
+  }
+
+  #set(state: State): void {
+    this.#state = state
+    this.#owner.state(state)
+  }
+
+  #after(ms: number, act: () => void): void {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(act, ms)
+  }
+
+  /** Forgets the socket. Its close event, which may come much later or never, is ignored. */
+  #drop(code: number): void {
+    this.#turn++
+    clearTimeout(this.#timer)
+    const socket = this.#socket
+    this.#socket = undefined
+    if (socket) {
+      socket.onopen = socket.onmessage = socket.onclose = null
+      socket.onerror = () => {}
+      socket.close(code)
+    }
+    if (!this.#isOpen) return
+    this.#isOpen = false
+    this.#owner.lost()
+  }
+
+  async #credential(): Promise<string | undefined> {
+    const { token } = this.#options
+    if (typeof token !== 'function') return this.#owner.spare?.() ?? token
+    try {
+      return await token()
+    } catch (error) {
+      const spare = this.#owner.spare?.()
+      if (spare === undefined) throw error
+      return spare
+    }
+  }
+
+  async #dial(): Promise<void> {
+    if (this.#state.name === 'closed') return
+    const turn = ++this.#turn
+    this.#hintMs = undefined
+    this.#set({ name: 'connecting' })
+    this.#after(DIAL_MS, () => this.#failed(1006, 'no answer in time'))
+    let credential: string | undefined
+    try {
+      credential = await this.#credential()
+    } catch (error) {
+      if (turn === this.#turn) this.#failed(1006, `no token: ${error instanceof Error ? error.message : error}`)
+      return
+    }
+    if (turn !== this.#turn) return
+    const bearer = credential === undefined ? [] : [`bearer.${base64url(credential)}`]
+    try {
+      const Class = this.#options.WebSocket ?? socketClass()
+      this.#attach(new Class(this.#owner.url(), [...this.#owner.protocols, ...bearer]))
+    } catch (error) {
+      // A malformed address, or no WebSocket at all: the next dial would end the same way.
+      this.close(4400, String(error instanceof Error ? error.message : error))
+    }
+  }
+
+  #attach(socket: Socket): void {
+    this.#socket = socket
+    socket.binaryType = 'arraybuffer'
+    socket.onopen = () => this.#owner.opened?.()
+    socket.onmessage = ({ data }) => {
+      this.#heardAt = Date.now()
+      if (!this.#isOpen) this.#admitted()
+      this.#owner.received(typeof data === 'string' ? data : new Uint8Array(data as ArrayBuffer))
+    }
+    socket.onclose = ({ code, reason }) => this.#failed(code, reason)
+    // A close event follows each error, and it says more.
+    socket.onerror = () => {}
+  }
+
+  /**
+   * The first frame has come. An upgrade alone says nothing: a client that is refused is accepted
+   * only to be closed with a code that it can read.
+   */
+  #admitted(): void {
+    this.#isOpen = true
+    this.#openedAt = this.#heardAt
+    this.#hasAskedAnew = false
+    this.#listen()
+    this.#set({ name: 'open' })
+  }
+
+  /** Pings after a silence. One timer a socket, which is set again only when it has run out. */
+  #listen(): void {
+    const left = this.#heardAt + SILENCE_MS - Date.now()
+    this.#after(Math.max(left, 0), () => {
+      if (Date.now() - this.#heardAt < SILENCE_MS) this.#listen()
+      else this.#probe(ANSWER_MS)
+    })
+  }
+
+  #probe(answerMs: number): void {
+    const askedAt = Date.now()
+    this.send(PING)
+    this.#after(answerMs, () => {
+      if (this.#heardAt >= askedAt) this.#listen()
+      else this.#failed(1006, 'no answer to a ping')
+    })
+  }
+
+  /** A sleeping page misses its timers and its close events, so ask the network itself. */
+  #wake(): void {
+    if (this.#isOpen) this.#probe(WAKE_ANSWER_MS)
+    else if (this.#state.name === 'waiting' && this.#hintMs === undefined) this.#dial()
+  }
+
+  #failed(code: number, reason: string): void {
+    const wasOpen = this.#isOpen
+    this.#drop(1000)
+    if (wasOpen && Date.now() - this.#openedAt >= STEADY_MS) this.#failures = 0
+    if (this.#isEnd(code)) return this.close(code, reason)
+    const [, retry] = / retry=(\d+)$/.exec(reason) ?? []
+    if (retry) this.#hintMs = Number(retry)
+    const limit = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#failures++)
+    const ms = Math.round(this.#hintMs ?? Math.random() * limit)
+    this.#set({ name: 'waiting', ms, code, reason })
+    this.#after(ms, () => this.#dial())
+  }
+
+  /** After 4401 one new token is tried; the second refusal in a row is final. */
+  #isEnd(code: number): boolean {
+    if (code !== CREDENTIALS) return finalCodes.has(code)
+    const isEnd = this.#hasAskedAnew || (typeof this.#options.token !== 'function' && !this.#owner.spare?.())
+    this.#hasAskedAnew = true
+    return isEnd
+  }
+}

@@ -1,0 +1,157 @@
+import { contractMajor } from './codes.gen.ts'
+import { Emitter, type Off } from './events.ts'
+import { Link, type LinkOptions, type State } from './link.ts'
+import type {
+  ClientFrame,
+  ConnectionEstablished,
+  DataRequest,
+  ErrorFrame,
+  ServerFrame,
+  TopicMessage,
+} from './live.gen.ts'
+
+/** Options of {@link live}. */
+export interface LiveOptions extends LinkOptions {
+  /** Where the live door lies, as `LIVE_PATH` of the gateway; by default `/live`. */
+  readonly path?: string | undefined
+}
+
+/** What a live connection says. */
+export interface LiveEvents {
+  state: State
+  /** An error frame that answers no call of this client, for instance `message-lost`. */
+  error: ErrorFrame
+  /**
+   * The gateway speaks another major version of the contract than this client. What both know still
+   * works; frames may be missing or look different.
+   */
+  version: { readonly gateway: string; readonly client: number }
+  /** The connection is back. Messages of the pause do not come: read your data anew. */
+  missed: { readonly topics: readonly string[] }
+}
+
+type Listener = (message: TopicMessage) => void
+
+interface Asked {
+  readonly resolve: (data: unknown) => void
+  readonly reject: (error: Error) => void
+  readonly timer: ReturnType<typeof setTimeout>
+}
+
+const ANSWER_MS = 10_000
+
+/** One socket for many topics. See {@link live}. */
+export class Live extends Emitter<LiveEvents> {
+  readonly #link: Link
+  readonly #topics = new Map<string, Set<Listener>>()
+  readonly #asked = new Map<string, Asked>()
+  #number = 0
+  #wasOpen = false
+
+  constructor(base: string | URL, options: LiveOptions = {}) {
+    super()
+    const url = `${String(base).replace(/^http/, 'ws').replace(/\/$/, '')}${options.path ?? '/live'}`
+    this.#link = new Link(
+      {
+        protocols: options.token === undefined ? [] : ['wsproxy.v1'],
+        url: () => url,
+        received: (data) => this.#received(JSON.parse(String(data))),
+        lost: () => this.#lost(),
+        state: (state) => this.emit('state', state),
+      },
+      options,
+    )
+  }
+
+  get state(): State {
+    return this.#link.state
+  }
+
+  /**
+   * Calls `listener` for each message of a topic. Any number may listen to one topic: the client
+   * subscribes for the first and unsubscribes after the last. Returns a function that ends it.
+   */
+  subscribe(topic: string, listener: Listener): Off {
+    const listeners = this.#topics.get(topic) ?? new Set()
+    if (listeners.size === 0) {
+      this.#topics.set(topic, listeners)
+      this.#send({ type: 'subscribe', topic, id: topic })
+    }
+    listeners.add(listener)
+    return () => {
+      if (!listeners.delete(listener) || listeners.size > 0) return
+      this.#topics.delete(topic)
+      this.#send({ type: 'unsubscribe', topic, id: topic })
+    }
+  }
+
+  /**
+   * Asks the gateway for data, such as `agent_status`. Resolves with the `data` of the answer.
+   * Rejects with the words of a `data_error`, after 10 s, or when the connection is lost.
+   */
+  request(data_type: DataRequest['data_type'], params?: DataRequest['params']): Promise<unknown> {
+    const correlation_id = `r${++this.#number}`
+    return new Promise((resolve, reject) => {
+      if (!this.#link.isOpen) return reject(new Error('not connected'))
+      const timer = setTimeout(() => this.#take(correlation_id)?.reject(new Error('no answer in time')), ANSWER_MS)
+      this.#asked.set(correlation_id, { resolve, reject, timer })
+      this.#send({ type: 'request_data', data_type, correlation_id, ...(params && { params }) })
+    })
+  }
+
+  close(): void {
+    this.#link.close(1000, 'closed by the client')
+  }
+
+  /** What is not sent now is sent by the next greeting: the topics are known. */
+  #send(frame: ClientFrame): void {
+    if (this.#link.isOpen) this.#link.send(JSON.stringify(frame))
+  }
+
+  #take(id: string | undefined): Asked | undefined {
+    const asked = this.#asked.get(id ?? '')
+    clearTimeout(asked?.timer)
+    this.#asked.delete(id ?? '')
+    return asked
+  }
+
+  #lost(): void {
+    for (const id of [...this.#asked.keys()]) this.#take(id)?.reject(new Error('the connection was lost'))
+  }
+
+  #received(frame: ServerFrame): void {
+    if ('subscription' in frame) {
+      for (const listener of this.#topics.get(frame.subscription) ?? []) listener(frame)
+      return
+    }
+    if (frame.type === 'connection_established') this.#greeted(frame)
+    else if (frame.type === 'data_response') this.#take(frame.correlation_id)?.resolve(frame.data)
+    else if (frame.type === 'data_error') this.#take(frame.correlation_id)?.reject(new Error(frame.error))
+    else if (frame.type === 'error') this.#failed(frame)
+    else if (frame.type === 'disconnect_notice' && frame.reconnect_after_ms !== undefined) {
+      this.#link.hint(frame.reconnect_after_ms)
+    }
+  }
+
+  #failed(frame: ErrorFrame): void {
+    const asked = this.#take(frame.correlation_id)
+    if (asked) asked.reject(new Error(frame.message))
+    else this.emit('error', frame)
+  }
+
+  #greeted({ contract_version, subscriptions }: ConnectionEstablished): void {
+    if (Number.parseInt(contract_version, 10) !== contractMajor) {
+      this.emit('version', { gateway: contract_version, client: contractMajor })
+    }
+    const topics = [...this.#topics.keys()]
+    // The path may start with topics without a listener here.
+    const unasked = subscriptions.filter((topic) => !this.#topics.has(topic))
+    if (unasked.length > 0) this.#send({ type: 'unsubscribe', subscriptions: unasked })
+    for (const topic of topics) this.#send({ type: 'subscribe', topic, id: topic })
+    if (this.#wasOpen) this.emit('missed', { topics })
+    this.#wasOpen = true
+  }
+}
+
+/** Opens a live connection. Topics are added by {@link Live.subscribe}. */
+export const live = (base: string | URL, options?: LiveOptions): Live => new Live(base, options)

@@ -1,0 +1,306 @@
+import { Emitter } from './events.ts'
+import { Link, type LinkOptions, type State } from './link.ts'
+import { Outbox } from './outbox.ts'
+import { type KeyValueStore, pageStore } from './platform.ts'
+
+/** Options of {@link session}. */
+export interface SessionOptions extends LinkOptions {
+  /** The agent's id: the first segment of the path. */
+  readonly agent: string
+  /** The session's id. */
+  readonly id: string
+  /**
+   * Where a session without a kept cursor begins: with messages from `now` on (the default), with
+   * all that the log keeps (`start`), or behind a cursor `<epoch>.<offset>`.
+   */
+  readonly from?: 'now' | 'start' | (string & {}) | undefined
+  /**
+   * Keeps cursor and resume ticket over a reload of the page; by default `sessionStorage`, where
+   * the platform has it. `null` keeps nothing. A page that shows earlier messages and does not
+   * store them itself passes `null`, and `from: 'start'`.
+   */
+  readonly storage?: KeyValueStore | null | undefined
+}
+
+/** One message of the agent. */
+export interface Message {
+  /** The payload as JSON; the text itself where it is not JSON; bytes where it is not text. */
+  // biome-ignore lint/suspicious/noExplicitAny: only the agent and the page know its shape.
+  readonly data: any
+  /** Its number in the log; undefined where the agent keeps none. */
+  readonly offset?: number
+}
+
+/** Messages that will not come. */
+export interface Gap {
+  /** A reason of the protocol, such as `trimmed`, `epoch` or `slow_client`, or `unknown`. */
+  readonly reason: string
+  /** First and last missing number, or the moments between which messages may be missing. */
+  readonly from?: number | string
+  readonly to?: number | string
+}
+
+/** What a session says. */
+export interface SessionEvents {
+  message: Message
+  gap: Gap
+  state: State
+  /** An error frame of the gateway, for instance `rate-limited`. */
+  error: { readonly code: string; readonly message: string }
+}
+
+/** A frame of the gateway itself; each command has some of these. */
+interface Control {
+  readonly type: string
+  readonly command?: string
+  readonly code: string
+  readonly message: string
+  readonly ticket?: string
+  readonly reason?: string
+  readonly from?: number | string
+  readonly to?: number | string
+  readonly grade: string
+  readonly epoch: string
+  readonly offset: number
+  readonly recovered?: boolean
+  readonly reconnect_after_ms: number
+  readonly n: number
+  readonly receivers?: number
+  readonly error?: string
+}
+
+/**
+ * Unread messages past which a session leaves the network until they are read. Its log keeps the
+ * rest; without a log the oldest are dropped, with a gap.
+ */
+const MAX_UNREAD = 10_000
+const SAVE_MS = 250
+
+/** A resumable connection to one session of an agent. See {@link session}. */
+export class Session extends Emitter<SessionEvents> implements AsyncIterable<Message> {
+  readonly #options: SessionOptions
+  readonly #base: string
+  readonly #link: Link
+  readonly #outbox = new Outbox(() => this.#link)
+  readonly #store: KeyValueStore | undefined
+  readonly #key: string
+  #epoch: string | undefined
+  /** The number of the newest message that has arrived: the next dial begins behind it. */
+  #arrived = 0
+  /** The cursor of the newest message that the page has dealt with: a reload begins behind it. */
+  #handled: string | undefined
+  #ticket: string | undefined
+  /** The moment at which an unlogged session lost its connection. */
+  #lostAt: string | undefined
+  #saving: ReturnType<typeof setTimeout> | undefined
+  #readers = 0
+  readonly #unread: [Message, string | undefined][] = []
+  #arrival: (() => void) | undefined
+
+  constructor(base: string | URL, options: SessionOptions) {
+    super()
+    this.#options = options
+    this.#base = String(base).replace(/^http/, 'ws').replace(/\/$/, '')
+    this.#store = options.storage === null ? undefined : (options.storage ?? pageStore())
+    this.#key = `wsproxy ${this.#base} ${options.agent} ${options.id}`
+    this.#restore()
+    this.#link = new Link(
+      {
+        protocols: ['wsproxy.v2'],
+        url: () => this.#url(),
+        spare: () => this.#ticket,
+        received: (data) => this.#received(data),
+        lost: () => this.#lost(),
+        state: (state) => this.#stateChanged(state),
+      },
+      options,
+    )
+  }
+
+  get state(): State {
+    return this.#link.state
+  }
+
+  /** `<epoch>.<offset>` of the newest message that was dealt with; undefined without a log. */
+  get cursor(): string | undefined {
+    return this.#handled
+  }
+
+  /**
+   * Publishes a value as JSON for the agent. Resolves with the number of programs that listened,
+   * which is 0 when no agent did. Rejects with a SendError.
+   */
+  send(value: unknown): Promise<number> {
+    return this.#outbox.add(JSON.stringify(value))
+  }
+
+  /** Asks the agent to stop its run, wherever it runs. It finds this even when it was away. */
+  cancel(run?: string): Promise<number> {
+    return this.send({ type: 'control', command: 'cancel', run })
+  }
+
+  /** Ends for good, and forgets the kept cursor unless `keep` is true. */
+  close({ keep = false } = {}): void {
+    if (!keep) this.#forget()
+    this.#link.close(1000, 'closed by the client')
+  }
+
+  /** Reads messages until the stream has ended. Leaving the loop does not close the session. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<Message> {
+    this.#readers++
+    try {
+      for (;;) {
+        const next = this.#unread.shift()
+        if (next) {
+          yield next[0]
+          this.#deal(next[1])
+          if (this.#unread.length === 0) this.#link.resume()
+        } else if (this.#link.state.name === 'closed') return
+        else await new Promise<void>((resolve) => (this.#arrival = resolve))
+      }
+    } finally {
+      this.#readers--
+    }
+  }
+
+  #url(): string {
+    const { agent, id, from } = this.#options
+    const cursor = this.#epoch !== undefined ? `${this.#epoch}.${this.#arrived}` : from === 'start' ? '-1' : from
+    const query = cursor === undefined || cursor === 'now' ? '' : `?cursor=${encodeURIComponent(cursor)}&else=oldest`
+    return `${this.#base}/${encodeURIComponent(agent)}/ws/${encodeURIComponent(id)}${query}`
+  }
+
+  #stateChanged(state: State): void {
+    if (state.name === 'closed') {
+      this.#outbox.closed(`${state.code} ${state.reason}`)
+      this.#save()
+      this.#arrival?.()
+    }
+    this.emit('state', state)
+  }
+
+  #lost(): void {
+    this.#outbox.lost()
+    if (this.#epoch === undefined) this.#lostAt = new Date().toISOString()
+  }
+
+  #received(data: string | Uint8Array): void {
+    if (typeof data !== 'string') return this.#binary(data)
+    if (data.startsWith('{')) return this.#control(JSON.parse(data))
+    const space = data.indexOf(' ')
+    const text = data.slice(space + 1)
+    this.#message(data.slice(0, space), parsed(text))
+  }
+
+  #binary(bytes: Uint8Array): void {
+    const space = bytes.indexOf(32)
+    this.#message(String.fromCharCode(...bytes.subarray(0, space)), bytes.subarray(space + 1))
+  }
+
+  #message(number: string, data: unknown): void {
+    if (number === '-') return this.#hand({ data }, undefined)
+    this.#arrived = Number(number)
+    this.#hand({ data, offset: this.#arrived }, `${this.#epoch}.${number}`)
+  }
+
+  /** Messages wait for a loop, unless the page listens to the event and reads no loop. */
+  #hand(message: Message, cursor: string | undefined): void {
+    const isEventOnly = this.#readers === 0 && this.has('message')
+    if (!isEventOnly) this.#wait(message, cursor)
+    this.emit('message', message)
+    if (isEventOnly) this.#deal(cursor)
+  }
+
+  #wait(message: Message, cursor: string | undefined): void {
+    this.#unread.push([message, cursor])
+    this.#arrival?.()
+    if (this.#unread.length < MAX_UNREAD) return
+    if (this.#epoch !== undefined) return this.#link.pause('the reader is behind')
+    this.#unread.shift()
+    this.#gap('slow_client')
+  }
+
+  #deal(cursor: string | undefined): void {
+    if (cursor === undefined) return
+    this.#handled = cursor
+    if (this.#store) this.#saving ??= setTimeout(() => this.#save(), SAVE_MS)
+  }
+
+  #control(frame: Control): void {
+    if (frame.ticket !== undefined) this.#ticket = frame.ticket
+    if (frame.type === 'error') return this.emit('error', { code: frame.code, message: frame.message })
+    if (frame.command === 'position') this.#position(frame)
+    else if (frame.command === 'ack') this.#outbox.acked(frame)
+    else if (frame.command === 'goodbye') this.#link.hint(frame.reconnect_after_ms)
+    else if (frame.command === 'gap') this.#gap(frame.reason, frame.from, frame.to)
+  }
+
+  #position({ grade, epoch, offset, recovered, reason }: Control): void {
+    if (grade === 'none') {
+      // Without a log the messages of the pause are lost, and only the client knows when it was.
+      if (this.#lostAt !== undefined) this.#gap(reason ?? 'window', this.#lostAt, new Date().toISOString())
+      else if (recovered === false) this.#gap(reason)
+      this.#epoch = undefined
+    } else {
+      // A gap frame with the numbers follows where they are known.
+      const isNumbered = epoch === this.#epoch && this.#arrived < offset
+      if (recovered === false && !isNumbered) this.#gap(reason)
+      this.#epoch = epoch
+      this.#arrived = offset
+      if (this.#unread.length === 0) this.#deal(`${epoch}.${offset}`)
+    }
+    this.#lostAt = undefined
+    this.#outbox.flush()
+  }
+
+  #gap(reason: string | undefined, from?: number | string, to?: number | string): void {
+    if (typeof to === 'number') this.#arrived = to
+    this.emit('gap', {
+      reason: reason ?? 'unknown',
+      ...(from !== undefined && { from }),
+      ...(to !== undefined && { to }),
+    })
+  }
+
+  #restore(): void {
+    const kept = parsed(this.#store?.getItem(this.#key) ?? '') as { cursor?: unknown; ticket?: string } | null
+    const [cursor, epoch, offset] = /^([0-9a-z]+)\.(\d+)$/.exec(String(kept?.cursor)) ?? []
+    if (cursor === undefined) return
+    this.#epoch = epoch
+    this.#arrived = Number(offset)
+    this.#handled = cursor
+    this.#ticket = kept?.ticket
+  }
+
+  #save(): void {
+    clearTimeout(this.#saving)
+    this.#saving = undefined
+    if (this.#handled === undefined) return
+    try {
+      this.#store?.setItem(this.#key, JSON.stringify({ cursor: this.#handled, ticket: this.#ticket }))
+    } catch {
+      // The store is full or forbidden: a reload begins again, and the session goes on.
+    }
+  }
+
+  #forget(): void {
+    clearTimeout(this.#saving)
+    this.#handled = undefined
+    this.#store?.removeItem(this.#key)
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
+}
+
+/**
+ * Opens a session of an agent and keeps it open over lost networks, deploys and reloads of the
+ * page. `base` is the address of the gateway (`wss://gw.example.org`). Read it with `for await`, or listen
+ * to its events. The gateway must speak `wsproxy.v2`.
+ */
+export const session = (base: string | URL, options: SessionOptions): Session => new Session(base, options)
