@@ -87,6 +87,11 @@ redis
   .option('--redis <version>', 'version of the server: 7, or 6 (6.2 and later), which has no selectors', '7')
   .option('--user <name>', 'name of the user', 'wsproxy')
   .action(async (options) => (await import('./redis-acl.ts')).redisAcl(options))
+redis
+  .command('install')
+  .description('load the library with which agents write the log of a session (Redis 7), into every server')
+  .option('--print <what>', 'print it and change nothing: library (for FUNCTION LOAD), or script (for SCRIPT LOAD)')
+  .action(async (options) => (await import('./redis-install.ts')).redisInstall(options))
 
 program
   .command('redis-url')

@@ -27,6 +27,8 @@ export interface Agent {
   setFields(key: string, fields: Readonly<Record<string, string>>): Promise<unknown>
   /** Resolves with the number of subscribers of a channel. */
   subscribers(channel: string): Promise<number>
+  /** Sends a command to every server that takes writes. Resolves with their number. */
+  everyMaster(args: readonly string[]): Promise<number>
 }
 
 interface Opened {
@@ -94,6 +96,10 @@ async function openServer({ host, port, path, tls, username, password, database 
     publish: (channel, message) => client.publish(channel, message),
     setFields: (key, fields) => client.hSet(key, { ...fields }),
     subscribers: async (channel) => (await client.pubSubNumSub(channel))[channel] ?? 0,
+    everyMaster: async (args) => {
+      await client.sendCommand(args)
+      return 1
+    },
   }
   return { agent, close: () => client.destroy() }
 }
@@ -147,6 +153,10 @@ function clusterAgent(cluster: Cluster, sharded: boolean): Agent {
     },
     setFields: (key, fields) => cluster.hSet(key, { ...fields }),
     subscribers,
+    everyMaster: async (args) => {
+      await Promise.all(cluster.masters.map(async (node) => (await cluster.nodeClient(node)).sendCommand(args)))
+      return cluster.masters.length
+    },
   }
 }
 

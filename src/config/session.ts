@@ -42,6 +42,12 @@ export const sessionSettings = group('Session door', {
     unit: 'messages',
     description: 'Messages that are read at once from the log of a session. Fewer when they are large.',
   }),
+  sessionLogInstall: boolean('SESSION_LOG_INSTALL', {
+    default: undefined,
+    description:
+      'Load the library with which agents write the log of a session into Redis 7. Unset: `true` except in ' +
+      'production, where an operator runs `wsproxy redis install`.',
+  }),
   sessionIdleTimeoutMs: duration('SESSION_IDLE_TIMEOUT', {
     default: '0',
     description: 'A socket without traffic in either direction for this long is closed with 4408. 0: never.',

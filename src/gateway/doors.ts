@@ -8,6 +8,7 @@ import { SessionDoor } from '../doors/session/door.ts'
 import { FlowSignal } from '../doors/session/flow.ts'
 import { readerOf } from '../doors/session/state.ts'
 import { reasonOf } from '../platform/reason.ts'
+import { SessionLibrary } from '../redis/session-library.ts'
 import { SessionLogs } from '../sessions/logs.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -52,9 +53,15 @@ export function sessionDoor({ config, core, metrics, log }: DoorParts): {
     logs,
     cancel: (sessionId, run) => core.redis.sessionLog.cancel(sessionId, run, CANCEL_MS),
   })
+  const library = new SessionLibrary({
+    install: config.sessionLogInstall ?? config.nodeEnv !== 'production',
+    everyNode: (args) => core.redis.everyNode(args),
+    log,
+  })
   core.onReady.push(() => {
     flow?.retry()
     logs.retry()
+    void library.check()
   })
   core.onGap.push((from, to, affects) => {
     for (const topic of core.bindings.of(door)) {

@@ -66,6 +66,9 @@ const TOKEN = 'eval evalsha get del pttl pexpire type scard smembers srem'
 /** A used token of a set has a key of its own while it stays valid. */
 const USED = 'set exists'
 
+/** Redis 6 takes no rule with a command that it does not know. */
+const SINCE_7 = new Set(['function|list'])
+
 /** One row for each feature. A new feature adds its own. */
 function rightsOf(options: RightsOptions): Right[] {
   const { database, redisClusterNodes, redisShardedPubsub, runKeyPrefix } = options
@@ -86,6 +89,7 @@ function rightsOf(options: RightsOptions): Right[] {
     { feature: 'sessions', subscribes: [sessionDown('*')], publishes: [sessionUp('*')] },
     {
       feature: 'numbered messages',
+      commands: ['function|list'],
       keys: [
         { commands: 'xrange xrevrange', keys: [sessionLog('*')], readOnly: true },
         { commands: 'hmget', keys: [sessionMeta('*')], readOnly: true },
@@ -158,7 +162,7 @@ const and = (channels: readonly string[]): string => [...new Set(channels)].map(
  */
 export function aclRules(options: RightsOptions, version: 6 | 7): string[] {
   const rights = rightsOf(options)
-  const commands = rights.flatMap((each) => each.commands ?? [])
+  const commands = rights.flatMap((each) => each.commands ?? []).filter((each) => version === 7 || !SINCE_7.has(each))
   const keys = rights.flatMap((each) => each.keys ?? [])
   const subscribes = rights.flatMap((each) => each.subscribes ?? [])
   const patterns = rights.flatMap((each) => each.patterns ?? [])

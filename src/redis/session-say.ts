@@ -1,17 +1,27 @@
+import { createHash } from 'node:crypto'
+
+/** Name of the library and of its one function. */
+export const SAY_LIBRARY = 'wsproxy'
+export const SAY_FUNCTION = 'wsproxy_say'
+
 /**
  * Appends one message to the log of a session and publishes it, in one atomic step.
  *
- * KEYS: the log, its meta hash. ARGV: payload, seconds that the log lives (0: for ever), entries
- * and bytes that it keeps, flags. Flags are words with commas between them: `snapshot` (the message
- * replaces all before it), `close` (it is the last one), `ephemeral` (it is published and not
- * logged), `sharded` (SPUBLISH). Returns the offset of the message; 0 for an ephemeral one.
+ * KEYS: the log, its meta hash. ARGV: payload, seconds that the log lives (0: for ever; default 1
+ * hour), entries and bytes that it keeps (default 10,000 and 16 MiB), flags. Flags are words with
+ * commas between them: `snapshot` (the message replaces all before it), `close` (it is the last
+ * one), `ephemeral` (it is published and not logged), `sharded` (SPUBLISH). Returns the offset of
+ * the message; 0 for an ephemeral one.
  *
- * Fields of the meta hash: `e` epoch, `n` newest offset, `b` about how many bytes the log holds,
+ * Fields of the meta hash: `e` epoch, `n` newest offset, `b` bytes of the messages in the log,
  * `snap` offset of the newest snapshot, `closed`.
  */
 export const SAY_TEXT = `
 local log, meta, payload = KEYS[1], KEYS[2], ARGV[1]
-local ttl, maxlen, maxbytes = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local ttl, maxlen, maxbytes = tonumber(ARGV[2] or 3600), tonumber(ARGV[3] or 10000), tonumber(ARGV[4] or 16777216)
+if not (payload and ttl and maxlen and maxbytes) then
+  return redis.error_reply('ERR usage: <log> <meta> <payload> [seconds] [entries] [bytes] [flags]')
+end
 local flags = ',' .. (ARGV[5] or '') .. ','
 local function flag(word) return string.find(flags, ',' .. word .. ',', 1, true) end
 local channel = string.sub(log, 2, -6)
@@ -51,13 +61,20 @@ if flag('snapshot') then
 else
   local bytes = redis.call('HINCRBY', meta, 'b', #payload)
   local entries = redis.call('XLEN', log)
-  local keep = math.min(entries, maxlen)
-  if bytes > maxbytes then keep = math.min(keep, math.max(1, math.floor(entries * maxbytes * 0.9 / bytes))) end
-  if keep < entries then
-    -- Trimmed by a tenth at once: Redis frees whole nodes, and most calls then trim nothing.
-    if keep > 100 and bytes <= maxbytes then keep = math.floor(keep * 0.9) end
-    redis.call('XTRIM', log, 'MAXLEN', keep)
-    redis.call('HSET', meta, 'b', math.floor(bytes * keep / entries))
+  -- A long log loses some more at once: Redis frees whole nodes, and most calls then trim nothing.
+  local slack = maxlen > 100 and math.min(99, math.floor(maxlen / 10)) or 0
+  local shortest = entries > maxlen and maxlen - slack or entries
+  local fewest = bytes > maxbytes and maxbytes * 0.9 or bytes
+  while entries > 1 and (entries > shortest or bytes > fewest) do
+    -- Sizes differ, so what is trimmed is measured. A batch has about 256 KiB at most.
+    local count = math.min(entries - 1, 100, math.floor(262144 * entries / math.max(bytes, 1)) + 1)
+    for _, entry in ipairs(redis.call('XRANGE', log, '-', '+', 'COUNT', count)) do
+      if entries <= shortest and bytes <= fewest then break end
+      bytes = bytes - #entry[2][2]
+      entries = entries - 1
+    end
+    redis.call('XTRIM', log, 'MAXLEN', entries)
+    redis.call('HSET', meta, 'b', math.max(bytes, 0))
   end
 end
 if flag('close') then redis.call('HSET', meta, 'closed', n) end
@@ -68,3 +85,12 @@ end
 local mark = string.char(30)
 redis.call(publish, channel, mark .. epoch .. '.' .. n .. (flag('close') and 'c' or '') .. mark .. payload)
 return n`
+
+/** The same as a library for FUNCTION LOAD: `FCALL wsproxy_say 2 <log> <meta> <payload> ...`. */
+export const SAY_CODE = `#!lua name=${SAY_LIBRARY}
+redis.register_function('${SAY_FUNCTION}', function(KEYS, ARGV)
+${SAY_TEXT.trim()}
+end)`
+
+/** Hash by which EVALSHA calls the script. */
+export const SAY_SHA = createHash('sha1').update(SAY_TEXT).digest('hex')

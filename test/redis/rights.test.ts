@@ -110,7 +110,7 @@ describe('the rights of the Redis user', { skip: withoutRealRedis }, () => {
       const url = redis.url.replace('//', '//limited:a-password@')
       const gateway = await gatewayFor(t, {
         redis: { ...redis, url, client: () => redis.client() },
-        env: { ...ALL, ...env, ADMIN_TOKEN, REDIS_CANARY_INTERVAL: '50ms' },
+        env: { ...ALL, ...env, ADMIN_TOKEN, REDIS_CANARY_INTERVAL: '50ms', SESSION_LOG_INSTALL: 'false' },
       })
       const prefix = env.REDIS_KEY_PREFIX ?? ''
       for (const session of ['one', 'two']) {
@@ -149,7 +149,9 @@ describe('the rights of the Redis user', { skip: withoutRealRedis }, () => {
       const doctor = await run(['doctor'], { env: { ...ALL, ...env, REDIS_URL: url, MAX_CONNECTIONS: '100' } })
       assert.equal(doctor.status, 0, doctor.stdout + doctor.stderr)
       assert.doesNotMatch(doctor.stdout, /Redis refuses/)
-      assert.deepEqual(await denied(), [])
+      // Redis 6 does not know the command, so its line cannot name it.
+      const hasRule = (entry: string) => version === '7' || !entry.includes('function|list')
+      assert.deepEqual((await denied()).filter(hasRule), [])
     })
   }
 
