@@ -21,6 +21,7 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     'wsproxy disconnect --session s1',
     'ADMIN_TOKEN=... wsproxy disconnect --address 192.0.2.7 --gateway http://10.0.0.5:9100',
   ],
+  heap: ['wsproxy heap', 'HEAP_SNAPSHOT_DIR=/var/tmp wsproxy serve'],
   token: ['wsproxy token create s1 --ttl 5m'],
   'token create': ['wsproxy token create s1', 'wsproxy token create s1 --ttl 5m'],
   redis: ['wsproxy redis acl', 'wsproxy redis install'],

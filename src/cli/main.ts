@@ -71,6 +71,11 @@ program
   .option('--gateway <url>', 'where a gateway takes admin calls; default: the gateway of this machine')
   .action(async (options) => (await import('./disconnect.ts')).disconnect(options))
 
+program
+  .command('heap')
+  .description('have the gateway of this machine write a heap snapshot (SIGUSR2), and print its file')
+  .action(async () => (await import('./heap.ts')).heap())
+
 const token = program.command('token').description('tokens that admit clients to sessions')
 token
   .command('create')

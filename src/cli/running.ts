@@ -9,6 +9,8 @@ import { CommandFailed } from './failure.ts'
 export interface RunningGateway {
   readonly version: string
   readonly pid: number
+  /** The folder of its heap snapshots. */
+  readonly heapSnapshots: string
   /** The address of its Redis without credentials. */
   readonly redis: string
   readonly settings: readonly Pick<EffectiveSetting, 'name' | 'value' | 'source'>[]

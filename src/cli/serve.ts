@@ -10,6 +10,7 @@ import { within } from '../platform/deadline.ts'
 import { portOwner } from '../platform/port-owner.ts'
 import { asError, reasonOf } from '../platform/reason.ts'
 import { VERSION } from '../platform/version.ts'
+import { heapFolder, snapshotOnSignal } from '../telemetry/heap-snapshot.ts'
 import { createLogger } from '../telemetry/log.ts'
 import { loadPeers } from '../telemetry/peers.ts'
 import { TerminalLog } from '../telemetry/terminal.ts'
@@ -36,6 +37,7 @@ export async function serve(): Promise<void> {
   const onTerminal = config.nodeEnv !== 'production' && process.stdout.isTTY
   const log = createLogger(config.logLevel, onTerminal ? terminalLog(config) : undefined)
   for (const notice of notices) log.warn({ event: 'setting' }, notice)
+  snapshotOnSignal(heapFolder(config.heapSnapshotDir), log)
   const preflight = await loadPreflight(config, log)
   const { otelExporterOtlpEndpoint } = config
   const tracing =

@@ -4,6 +4,8 @@ import { asAgent } from './redis.ts'
 
 /** How often a client is reminded that no agent listens. */
 const EVERY_MS = 60_000
+/** How soon a failed lookup is repeated. */
+const RETRY_MS = 2000
 
 /** Notices that no agent receives what a client of a session sends. */
 export class AgentWatch {
@@ -33,6 +35,8 @@ export class AgentWatch {
       if ((await count(() => sessionUp(this.#session))) > 0) return undefined
       return `no agent listens: nothing is subscribed to ${sessionUp(this.#session)}, so what you send is dropped`
     } catch {
+      // Redis may only be slow to answer: the next frame may ask again soon.
+      this.#askedAt = performance.now() - EVERY_MS + RETRY_MS
       return undefined
     }
   }

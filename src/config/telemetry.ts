@@ -1,4 +1,4 @@
-import { boolean, group, httpUrl, level, list } from './kinds.ts'
+import { boolean, group, httpUrl, level, list, string } from './kinds.ts'
 
 /** The settings of the logs, metrics and traces. */
 export const telemetrySettings = group('Logs, metrics and traces', {
@@ -6,6 +6,11 @@ export const telemetrySettings = group('Logs, metrics and traces', {
     default: 'info',
     description:
       'Lowest level that is logged. Logs are JSON lines on stdout. Of `info,wsproxy=debug` the part of wsproxy counts.',
+  }),
+  heapSnapshotDir: string('HEAP_SNAPSHOT_DIR', {
+    default: undefined,
+    description:
+      'Folder for the heap snapshots of SIGUSR2 and `wsproxy heap`. Unset: the temporary folder of the system.',
   }),
   metricsEnabled: boolean('METRICS_ENABLED', {
     default: 'true',

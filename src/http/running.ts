@@ -1,5 +1,6 @@
 import { refusals } from '../contract/codes.ts'
 import { isLoopbackHost } from '../platform/address.ts'
+import { heapFolder } from '../telemetry/heap-snapshot.ts'
 import type { AdminRequest } from './admin.ts'
 import { refused } from './refuse.ts'
 import { json } from './response.ts'
@@ -29,7 +30,8 @@ export function running(parts: RunningParts): Route {
       const { settings, redis, version, isOperator, hasToken } = parts
       if (!isOperator(request) || (!hasToken && !isLoopbackHost(request.headers.host)))
         return refused(refusals['admin-required'])
-      return json('200 OK', { ...version, pid: process.pid, redis, settings })
+      const heapSnapshots = heapFolder(settings.find(({ name }) => name === 'HEAP_SNAPSHOT_DIR')?.value)
+      return json('200 OK', { ...version, pid: process.pid, redis, heapSnapshots, settings })
     },
   }
 }

@@ -1,0 +1,59 @@
+import { createWriteStream, readdirSync, renameSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { getHeapSnapshot } from 'node:v8'
+import { reasonOf } from '../platform/reason.ts'
+import type { Logger } from './log.ts'
+
+/** A snapshot stops the event loop, so a second one within this time is not written. */
+const PAUSE_MS = 60_000
+/** Files that one process leaves: two show what has grown between them. */
+const KEPT = 2
+const SUFFIX = '.heapsnapshot'
+
+const prefixOf = (pid: number): string => `wsproxy-${pid}-`
+
+/** The folder for heap snapshots: HEAP_SNAPSHOT_DIR, or the temporary folder of the system. */
+export const heapFolder = (setting: string | undefined): string => setting || tmpdir()
+
+/** The finished snapshots of a process, oldest first. */
+export function snapshotsOf(pid: number, folder: string): string[] {
+  const names = readdirSync(folder).filter((name) => name.startsWith(prefixOf(pid)) && name.endsWith(SUFFIX))
+  return names.sort().map((name) => join(folder, name))
+}
+
+/**
+ * Writes a heap snapshot at each SIGUSR2, readable by this user only, since it has every secret and
+ * message that is in memory. The event loop stops meanwhile, about a second for 100 MB.
+ */
+export function snapshotOnSignal(folder: string, log: Logger): void {
+  let writtenAt = Number.NEGATIVE_INFINITY
+  process.on('SIGUSR2', () => {
+    if (performance.now() - writtenAt < PAUSE_MS) {
+      log.warn({ event: 'heap-snapshot', reason: 'one was written less than a minute ago' }, 'no heap snapshot written')
+      return
+    }
+    writtenAt = performance.now()
+    void write(folder, log)
+  })
+}
+
+async function write(folder: string, log: Logger): Promise<void> {
+  const from = performance.now()
+  const stamp = new Date().toISOString().replaceAll(/[:.]/g, '')
+  const file = join(folder, `${prefixOf(process.pid)}${stamp}${SUFFIX}`)
+  const part = `${file}.part`
+  try {
+    const stream = getHeapSnapshot()
+    const pauseMs = Math.round(performance.now() - from)
+    const output = createWriteStream(part, { mode: 0o600, flags: 'wx' })
+    await pipeline(stream, output)
+    renameSync(part, file)
+    for (const old of snapshotsOf(process.pid, folder).slice(0, -KEPT)) rmSync(old)
+    log.warn({ event: 'heap-snapshot', file, bytes: output.bytesWritten, pauseMs }, 'heap snapshot written')
+  } catch (error) {
+    rmSync(part, { force: true })
+    log.error({ event: 'heap-snapshot', file, reason: reasonOf(error) }, 'no heap snapshot written')
+  }
+}

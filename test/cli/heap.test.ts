@@ -1,0 +1,33 @@
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { afterEach, describe, it } from 'node:test'
+import { killCommands, run, serve } from '../support/cli.ts'
+import { temporaryFolder } from '../support/folder.ts'
+
+const ADMIN_TOKEN = 'a-token-of-the-operators'
+
+describe('wsproxy heap', () => {
+  afterEach(killCommands)
+
+  it('has the gateway write a snapshot that only its user can read, and prints the file', async (t) => {
+    const { TMPDIR } = temporaryFolder(t)
+    const { command, http } = await serve({ TMPDIR, ADMIN_TOKEN })
+    const env = { ADMIN_TOKEN, LISTEN_ADDR: new URL(http).host }
+    const { stdout, stderr, status } = await run(['heap'], { env })
+    const file = stdout.trim()
+    assert.equal(status, 0, stderr)
+    assert.ok(file.startsWith(`${TMPDIR}/wsproxy-${command.child.pid}-`), file)
+    assert.equal(statSync(file).mode & 0o777, 0o600)
+    assert.ok('snapshot' in JSON.parse(readFileSync(file, 'utf8')))
+    assert.deepEqual(
+      readdirSync(TMPDIR).filter((name) => name.endsWith('.part')),
+      [],
+    )
+  })
+
+  it('names LISTEN_ADDR when no gateway answers', async () => {
+    const { stderr, status } = await run(['heap'], { env: { LISTEN_ADDR: '127.0.0.1:1' } })
+    assert.equal(status, 1)
+    assert.match(stderr, /no gateway answers at http:\/\/127\.0\.0\.1:1 .*set LISTEN_ADDR/)
+  })
+})
