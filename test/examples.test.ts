@@ -12,6 +12,7 @@ import { startBrowser, withoutBrowser } from './support/browser.ts'
 import { killCommands, serve } from './support/cli.ts'
 import { connect } from './support/client.ts'
 import { gatewayFor, type TestGateway } from './support/gateway.ts'
+import { controls, epochOf, joinNumbered, takeMessages } from './support/numbered.ts'
 import { page } from './support/pages.ts'
 import { freePort } from './support/ports.ts'
 import { killAtExit } from './support/processes.ts'
@@ -25,6 +26,12 @@ const withoutPython = (module: string): string | false =>
   spawnSync('python3', ['-c', `import ${module}`]).status === 0 ? false : `needs python3 with ${module}`
 
 const withoutRedisCli = spawnSync('redis-cli', ['--version']).error ? 'needs redis-cli on the PATH' : false
+
+/** The number of a message and its text. */
+function textOf(message: string): string {
+  const [, number, payload] = /^(\d+) (.*)$/.exec(message)!
+  return `${number} ${JSON.parse(payload!).text}`
+}
 
 /** A program of examples that runs, and the lines that it has printed. */
 class Example {
@@ -105,8 +112,8 @@ describe('the examples', () => {
     await hears(start('client.mjs', token, url()))
   })
 
-  it('agent.py and client.py have no syntax error', { skip: withoutPython('ast') }, () => {
-    for (const file of ['examples/agent.py', 'examples/client.py']) {
+  it('the examples in Python have no syntax error', { skip: withoutPython('ast') }, () => {
+    for (const file of ['examples/agent.py', 'examples/log.py', 'examples/client.py']) {
       const parse = ['-c', 'import ast, sys; ast.parse(sys.stdin.read())']
       const { status, stderr } = spawnSync('python3', parse, { input: page(file), encoding: 'utf8' })
       assert.equal(status, 0, stderr)
@@ -120,6 +127,44 @@ describe('the examples', () => {
     client.send({ type: 'ask', text: 'hello' })
     const [frame] = await client.take(1)
     assert.deepEqual(JSON.parse(String(frame)), { type: 'echo', frame: { type: 'ask', text: 'hello' } })
+    await client.close()
+  })
+
+  for (const [file, skip] of [
+    ['log.mjs', false],
+    ['log.py', withoutPython('redis')],
+  ] as const) {
+    it(`${file} loses no word for a client that comes back, nor a cancel`, { skip }, async () => {
+      await gateway.agent.del(['{session:s1:down}:log', '{session:s1:down}:meta'])
+      const token = await startAgent(file)
+      const first = await connect(url(), { token, protocols: ['wsproxy.v2'] })
+      await first.take(1)
+      first.send({ type: 'ask', text: 'hello again' })
+      const spoken = await takeMessages(first, 5)
+      assert.deepEqual(spoken.map(textOf), ['1 You', '2 said:', '3 hello', '4 again', '5 undefined'])
+      await first.close()
+      await gateway.agent.publish('session:s1:up', '{"type":"ask","text":"nobody hears"}')
+      await eventually(async () => (await gateway.agent.xLen('{session:s1:down}:log')) === 10, 'the second answer')
+      const epoch = await epochOf(gateway.agent, 's1')
+      const second = await joinNumbered(gateway, 's1', `cursor=${epoch}.4`)
+      const missed = await takeMessages(second, 6)
+      assert.deepEqual(missed.map(textOf).slice(1), ['6 You', '7 said:', '8 nobody', '9 hears', '10 undefined'])
+      // The agent finds it as soon as it speaks again.
+      second.send('7 {"type":"control","command":"cancel","run":"r7"}')
+      await eventually(() => controls(second).some(({ command, n }) => command === 'ack' && n === 7), 'the ack')
+      second.send({ type: 'ask', text: 'too late' })
+      assert.deepEqual((await takeMessages(second, 7)).map(textOf).slice(6), ['11 undefined'])
+      await second.close()
+    })
+  }
+
+  it('log.sh gives a number to each frame that it sends back', { skip: withoutRedisCli }, async () => {
+    await gateway.agent.del(['{session:s1:down}:log', '{session:s1:down}:meta'])
+    const token = await startAgent('log.sh')
+    const client = await connect(url(), { token, protocols: ['wsproxy.v2'] })
+    await eventually(async () => (await gateway.agent.pubSubNumSub('session:s1:up'))['session:s1:up'], 'the agent')
+    client.send({ type: 'ask', text: 'hello' })
+    assert.deepEqual(await takeMessages(client, 1), ['1 {"type":"echo","frame":{"type":"ask","text":"hello"}}'])
     await client.close()
   })
 
