@@ -4,14 +4,14 @@ import { SAY_CODE, SAY_LIBRARY } from './session-say.ts'
 import { isReply } from './wire/errors.ts'
 
 /** Asks a server for the library. */
-const LIBRARY_QUESTION: readonly string[] = ['FUNCTION', 'LIST', 'LIBRARYNAME', SAY_LIBRARY, 'WITHCODE']
+export const LIBRARY_QUESTION: readonly string[] = ['FUNCTION', 'LIST', 'LIBRARYNAME', SAY_LIBRARY, 'WITHCODE']
 /** Loads the library, in the place of another one of its name. */
 export const LIBRARY_LOAD: readonly string[] = ['FUNCTION', 'LOAD', 'REPLACE', SAY_CODE]
 
-type LibraryState = 'same' | 'absent' | 'differs'
+export type LibraryState = 'same' | 'absent' | 'differs'
 
 /** Reads an answer to `LIBRARY_QUESTION`, of RESP2 or RESP3. */
-function libraryIn(answer: unknown): LibraryState {
+export function libraryIn(answer: unknown): LibraryState {
   if (holdsCode(answer)) return 'same'
   return Array.isArray(answer) && answer.length > 0 ? 'differs' : 'absent'
 }

@@ -10,9 +10,12 @@ import {
   runAuth,
   runKey,
   sessionAuth,
+  sessionCancel,
   sessionControl,
   sessionDown,
   sessionFlow,
+  sessionLog,
+  sessionMeta,
   sessionUp,
 } from '../../contract/names.ts'
 import type { Check, CheckedRedis, RedisUses } from '../check.ts'
@@ -48,6 +51,17 @@ function forSessions(session: string, { shardedPubSub }: RedisUses): Need[] {
     { what: 'EVALSHA', for: 'tokens', args: ['EVALSHA', '0'.repeat(40), '1', key] },
     { what: `${publish} to ${sessionUp('*')}`, for: 'client frames', args: [publish, sessionUp(session), ''] },
     { what: `${publish} to ${sessionDown('*')}`, for: 'wsproxy publish', args: [publish, sessionDown(session), ''] },
+  ]
+}
+
+function forLogs(session: string): Need[] {
+  const [log, meta, cancel] = [sessionLog(session), sessionMeta(session), sessionCancel(session)]
+  const purpose = 'numbered messages'
+  return [
+    { what: `XRANGE on ${sessionLog('*')}`, for: purpose, args: ['XRANGE', log, '-', '+', 'COUNT', '1'] },
+    { what: `XREVRANGE on ${sessionLog('*')}`, for: purpose, args: ['XREVRANGE', log, '+', '-', 'COUNT', '1'] },
+    { what: `HMGET on ${sessionMeta('*')}`, for: purpose, args: ['HMGET', meta, 'e'] },
+    { what: `SET on ${sessionCancel('*')}`, for: purpose, args: ['SET', cancel, '', 'XX', 'PX', '1'] },
   ]
 }
 
@@ -126,6 +140,7 @@ function needs(random: string, uses: RedisUses): Need[] {
   const session = privateSession(random)
   return [
     ...forSessions(session, uses),
+    ...forLogs(session),
     ...(uses.flowSignal ? forFlow(session, uses) : []),
     ...forRuns(session, uses),
     ...forLive(random),

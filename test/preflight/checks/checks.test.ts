@@ -12,6 +12,7 @@ import { PreflightRedis } from '../../../src/preflight/probes/redis.ts'
 import { openStandalone } from '../../../src/preflight/probes/standalone.ts'
 import { BUILT_IN, loadChecks } from '../../../src/preflight/registry.ts'
 import type { RedisClient } from '../../../src/redis/client.ts'
+import { SAY_CODE } from '../../../src/redis/session-say.ts'
 import { Metrics } from '../../../src/telemetry/metrics.ts'
 import { keptLog } from '../../support/link.ts'
 import { checkContext, FULL } from '../../support/preflight.ts'
@@ -178,6 +179,40 @@ describe('a check of Redis', () => {
     await set('32mb 8mb 60')
   })
 
+  it('session-log: names the library, AOF, the policy and full memory, once agents use the library', {
+    skip: withoutRealRedis,
+  }, async () => {
+    const of = (isProduction = false) =>
+      ask('session-log', { ...around, gateway: { isProduction } as unknown as CheckedGateway })
+    const absent = await of(true)
+    assert.equal(absent.status, 'pass')
+    assert.match(absent.message, /the library is not installed, AOF is off, maxmemory-policy is noeviction/)
+    await agent.sendCommand(['FUNCTION', 'LOAD', SAY_CODE])
+    assert.deepEqual([(await of()).status, (await of()).message.includes('the library is installed')], ['pass', true])
+    const lost = await of(true)
+    assert.equal(lost.status, 'warn')
+    assert.match(lost.message, /a restart of Redis loses them/)
+    assert.match(lost.remediation!, /appendonly yes/)
+    const { used_memory: used } = Object.fromEntries(
+      Array.from((await agent.info('memory')).matchAll(/^(\w+):(\d+)\r?$/gm), ([, name, value]) => [name, value]),
+    )
+    try {
+      await agent.configSet('maxmemory', String(Number(used) * 10))
+      await agent.configSet('maxmemory-policy', 'volatile-lru')
+      assert.match((await of()).message, /may evict them \(volatile-lru\)/)
+      await agent.configSet('maxmemory-policy', 'noeviction')
+      assert.equal((await of()).status, 'pass')
+      await agent.configSet('maxmemory', String(Math.ceil(Number(used) * 1.02)))
+      assert.match((await of()).message, /90 % of maxmemory/)
+    } finally {
+      await agent.configSet('maxmemory', '0')
+    }
+    await agent.sendCommand(['FUNCTION', 'LOAD', 'REPLACE', `${SAY_CODE}\n`])
+    const differs = await of()
+    assert.match(`${differs.message} ${differs.remediation}`, /another version.*wsproxy redis install/)
+    await agent.sendCommand(['FUNCTION', 'FLUSH'])
+  })
+
   it('clock-skew: warns when the clock of Redis is ahead or behind', async () => {
     for (const [ahead, word] of [
       [5000, 'behind'],
@@ -241,6 +276,7 @@ describe('a check of a Redis that lets us do little', { skip: withoutRealRedis }
       'XADD on preflight:reports',
       'HGET on events:config',
       '{preflight:reports}:*',
+      'XRANGE on {session:*:down}:log (numbered messages)',
     ])
       assert.ok(message.includes(missing), `${missing} in ${message}`)
     for (const there of ['EVALSHA', 'PUBLISH']) assert.ok(!message.includes(there), `${there} in ${message}`)
@@ -281,8 +317,8 @@ describe('a check of a Redis that lets us do little', { skip: withoutRealRedis }
     }
   })
 
-  it('keyspace-events, pubsub-buffer, redis-version: warn when the server forbids the question', async () => {
-    for (const name of ['keyspace-events', 'pubsub-buffer', 'redis-version']) {
+  it('keyspace-events, pubsub-buffer, redis-version, session-log: warn when the server forbids the question', async () => {
+    for (const name of ['keyspace-events', 'pubsub-buffer', 'redis-version', 'session-log']) {
       assert.equal((await ask(name, around)).status, 'warn', name)
     }
   })
