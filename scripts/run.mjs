@@ -114,8 +114,8 @@ const commands = {
   'contract:diff': (args) => node('tools/contract/diff.js', args),
   chaos: (args) => node('test/chaos/main.js', args),
   /**
-   * Runs property tests from a random seed with twenty times the runs, then fuzzing, chaos and
-   * garbage from random seeds.
+   * Runs property tests from a random seed with twenty times the runs, then fuzzing, chaos,
+   * clients that come back, and garbage, from random seeds.
    */
   nightly: ([minutes = '30']) => {
     const env = { PROPERTY_SEED: String(randomInt(2 ** 31)), PROPERTY_RUNS: '20' }
@@ -123,6 +123,7 @@ const commands = {
     tests(usersOf('support/property.js'), env)
     node('test/fuzz/main.js', ['--minutes', String(Math.max(1, Number(minutes) / 4))])
     node('test/chaos/main.js', ['--minutes', minutes])
+    node('test/chaos/seam/main.js', ['--minutes', minutes])
     node('test/chaos/main.js', ['--garbage', '200000'])
   },
   /**
