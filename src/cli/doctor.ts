@@ -82,6 +82,7 @@ async function open(config: Config, redisUrl: string, metrics: Metrics, { logger
     metrics,
     log,
     sockets: () => 0,
+    unknownProxies: () => [],
     notReadyReason: () => undefined,
     note: () => note,
   })

@@ -7,6 +7,7 @@ import { loadChecklist } from '../doors/run/module.ts'
 import { checkCertificate } from '../gateway/certificate.ts'
 import { bracketed } from '../platform/address.ts'
 import { within } from '../platform/deadline.ts'
+import { mostSockets } from '../platform/open-files.ts'
 import { portOwner } from '../platform/port-owner.ts'
 import { asError, reasonOf } from '../platform/reason.ts'
 import { VERSION } from '../platform/version.ts'
@@ -72,7 +73,8 @@ export async function serve(): Promise<void> {
   const { host } = config.listenAddr
   try {
     const { port, adminPort } = gateway.listen()
-    log.info({ event: 'listening', host, port, adminPort, version: VERSION, pid: process.pid }, 'wsproxy listens')
+    const about = { maxConnections: mostSockets(config.maxConnections), version: VERSION, pid: process.pid }
+    log.info({ event: 'listening', host, port, adminPort, ...about }, 'wsproxy listens')
     if (config.nodeEnv === 'production' && config.tlsCert === undefined)
       log.info({ event: 'no-tls' }, 'TLS_CERT is not set: TLS is left to the load balancer')
     const exposure = exposureOf(config)

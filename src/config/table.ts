@@ -115,10 +115,11 @@ const connectSettings = group('Tokens and origins', {
 
 const limitSettings = group('Limits', {
   maxConnections: integer('MAX_CONNECTIONS', {
-    default: '50000',
+    default: undefined,
     minimum: '1',
     unit: 'sockets',
-    description: 'Sockets on this instance, all doors together.',
+    description:
+      'Sockets on this instance, all doors together. Unset: what the limit of open files allows, at most 50,000.',
   }),
   reservedConnections: integer('RESERVED_CONNECTIONS', {
     default: undefined,

@@ -17,6 +17,7 @@ import { closes } from '../contract/codes.ts'
 import { privateSession, runEvents, sessionDown } from '../contract/names.ts'
 import { ClientAddresses, type ClientOf } from '../http/client-address.ts'
 import { availableMemory } from '../platform/memory.ts'
+import { mostSockets } from '../platform/open-files.ts'
 import type { Selectable } from '../platform/selection.ts'
 import { RedisClient } from '../redis/client.ts'
 import type { Logger } from '../telemetry/log.ts'
@@ -81,7 +82,8 @@ export class Core {
     this.sockets = new OpenSockets(metrics, log)
     this.addresses = new ClientAddresses(config, clientOf)
     this.#limitLog = new LimitLog(log)
-    this.#limits = new ConnectLimits(config, (exceeded, client, enforced) => {
+    const maxConnections = mostSockets(config.maxConnections)
+    this.#limits = new ConnectLimits({ ...config, maxConnections }, (exceeded, client, enforced) => {
       if (enforced) metrics.limitRefusals.inc({ limit: exceeded.limit })
       this.#limitLog.count(exceeded, client, enforced, clockMs())
     })

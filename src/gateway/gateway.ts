@@ -4,6 +4,7 @@ import { redisAddressOf } from '../config/redis-address.ts'
 import type { Door } from '../connection/door.ts'
 import { drain } from '../connection/drain.ts'
 import { mount } from '../connection/mount.ts'
+import { clockMs } from '../connection/times.ts'
 import { CONTRACT_VERSION } from '../contract/live/schema.ts'
 import { holdKeyPrefix } from '../contract/names.ts'
 import { weppChecklist } from '../doors/run/checklist.ts'
@@ -82,6 +83,7 @@ export class Gateway {
       redis: redisAccess(this.#core),
       redisUrl,
       sockets: () => this.#core.sockets.size,
+      unknownProxies: () => this.#core.addresses.unknownProxies(clockMs()),
       notReadyReason: () => (this.#draining ? 'draining' : this.#core.redis.ready ? undefined : 'redis-unavailable'),
     })
     this.#core.onReady.push(() => this.#preflight.redisBack())

@@ -68,6 +68,11 @@ export class ClientAddresses {
     return parseIp(from === 'forwarded' ? forIn(entry) : entry)
   }
 
+  /** Peers that count as proxies at `now` (ms) although TRUST_PROXY is `none`. */
+  unknownProxies(now: number): string[] {
+    return [...this.#proxies].filter(([, until]) => until > now).map(([peer]) => peer)
+  }
+
   #direct(peer: string, req: HttpRequest, now: number): ClientAddress {
     const forwarded = req.getHeader('x-forwarded-for') !== '' || req.getHeader('forwarded') !== ''
     if (forwarded) {

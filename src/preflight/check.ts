@@ -96,7 +96,9 @@ export interface CheckedGateway {
   /** The resident memory of this process and its limit, in bytes. */
   memory(): { readonly usedBytes: number; readonly limitBytes: number }
   /** The limit of open files of this process; undefined where the system does not publish it. */
-  openFiles(): Promise<number | undefined>
+  openFiles(): number | undefined
+  /** Peers that sent a forwarding header in the last minute while TRUST_PROXY=none. */
+  unknownProxies(): readonly string[]
   /**
    * Makes a real upgrade over loopback. @returns the address, for messages. @throws when it fails.
    */

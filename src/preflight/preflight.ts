@@ -47,6 +47,8 @@ export interface PreflightParts {
   readonly log: Logger
   /** The number of open sockets. */
   readonly sockets: () => number
+  /** Addresses of proxies that TRUST_PROXY does not name. */
+  readonly unknownProxies: () => readonly string[]
   /** Why the gateway accepts no upgrade, where that is known without a run. */
   readonly notReadyReason: () => 'draining' | 'redis-unavailable' | undefined
   /** A remark that the report puts behind the address of the test upgrade. */
@@ -65,7 +67,7 @@ export class Preflight {
   #lastOutcome = ''
 
   constructor(parts: PreflightParts) {
-    const { config, loaded, redis, redisUrl, metrics, log, sockets, notReadyReason, note } = parts
+    const { config, loaded, redis, redisUrl, metrics, log, sockets, unknownProxies, notReadyReason, note } = parts
     this.#log = log
     this.#redis = new PreflightRedis(redis, config, redisUrl)
     this.loopback = new Loopback(config)
@@ -79,7 +81,7 @@ export class Preflight {
     })
     const context: CheckContext = {
       redis: this.#redis,
-      gateway: checkedGateway(config, this.loopback, sockets, note),
+      gateway: checkedGateway(config, this.loopback, sockets, unknownProxies, note),
       now: Date.now,
     }
     const { checks } = loaded

@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises'
 import { totalmem } from 'node:os'
 import { exposureOf } from '../../config/exposure.ts'
 import type { Config } from '../../config/table.ts'
+import { mostSockets, openFilesLimit } from '../../platform/open-files.ts'
 import type { CheckedGateway } from '../check.ts'
 import type { Loopback } from './loopback.ts'
 
@@ -12,18 +12,24 @@ export function checkedGateway(
   config: Config,
   loopback: Loopback,
   sockets: () => number,
+  unknownProxies: () => readonly string[],
   note = () => '',
 ): CheckedGateway {
-  const { maxConnections, maxBufferBytes, preflightExpectedRateBytes, preflightHttpDependencies } = config
+  const { maxBufferBytes, preflightExpectedRateBytes, preflightHttpDependencies } = config
   return {
     runDoor: config.runDoor,
     isProduction: config.nodeEnv === 'production',
     exposure: exposureOf(config),
-    limits: { maxConnections, maxBufferBytes, expectedBytesPerSecond: preflightExpectedRateBytes },
+    limits: {
+      maxConnections: mostSockets(config.maxConnections),
+      maxBufferBytes,
+      expectedBytesPerSecond: preflightExpectedRateBytes,
+    },
     httpDependencies: preflightHttpDependencies,
     sockets,
     memory: () => ({ usedBytes: process.memoryUsage.rss(), limitBytes: memoryLimit() }),
-    openFiles,
+    openFiles: openFilesLimit,
+    unknownProxies,
     upgrade: async (signal) => {
       const address = await loopback.upgrade(signal)
       return note() === '' ? address : `${address} (${note()})`
@@ -35,12 +41,4 @@ export function checkedGateway(
 function memoryLimit(): number {
   const constrained = process.constrainedMemory() ?? 0
   return constrained > 0 ? Math.min(constrained, totalmem()) : totalmem()
-}
-
-/** Reads the soft limit from the Linux line `Max open files <soft> <hard> files`. */
-async function openFiles(): Promise<number | undefined> {
-  const limits = await readFile('/proc/self/limits', 'latin1').catch(() => '')
-  const [, soft] = /^Max open files\s+(\d+|unlimited)/m.exec(limits) ?? []
-  if (soft === 'unlimited') return Number.MAX_SAFE_INTEGER
-  return soft === undefined ? undefined : Number(soft)
 }

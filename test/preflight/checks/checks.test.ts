@@ -365,12 +365,21 @@ describe('a check of this machine', () => {
   it('open-files: fails in production, else warns, when the limit is below MAX_CONNECTIONS', async () => {
     const limits = { maxConnections: 1000, maxBufferBytes: 1, expectedBytesPerSecond: 1 }
     const of = (limit: number | undefined, isProduction = true) =>
-      ask('open-files', gateway({ limits, isProduction, openFiles: async () => limit }))
+      ask('open-files', gateway({ limits, isProduction, openFiles: () => limit }))
     assert.equal((await of(1024)).status, 'fail')
     assert.equal((await of(1024, false)).status, 'warn')
     assert.match((await of(1024)).remediation!, /MAX_CONNECTIONS=960\./)
     assert.equal((await of(1064)).status, 'pass')
     assert.equal((await of(undefined)).status, 'skipped')
+  })
+
+  it('client-address: warns of a proxy that TRUST_PROXY does not name', async () => {
+    const of = (...proxies: string[]) => ask('client-address', gateway({ unknownProxies: () => proxies }))
+    assert.equal((await of()).status, 'pass')
+    const warned = await of('10.0.0.9', '10.0.0.10')
+    assert.equal(warned.status, 'warn')
+    assert.match(warned.message, /proxy at 10\.0\.0\.9 and 1 more, and TRUST_PROXY=none/)
+    assert.match(warned.remediation!, /TRUST_PROXY_CIDR .*10\.0\.0\.9/)
   })
 
   it('capacity: warns from 75 % and fails from 90 % of sockets or of memory', async () => {
