@@ -14,6 +14,18 @@ export const OURS: Subject = {
   ready: 'health',
 }
 
+/** The same with clients of `wsproxy.v2` and numbered messages. */
+const NUMBERED: Subject = {
+  ...OURS,
+  name: 'numbered',
+  dialect: 'numbered',
+  cannot: {
+    handshake: 'the bench measures a cold process with the plain dialect only',
+    upstream: 'clients publish the same frames as with ours',
+    start: 'it is the same program',
+  },
+}
+
 export const SUBJECTS: Subject[] = [
   OURS,
   { name: 'ws-redis', file: new URL('./peers/ws-redis.js', import.meta.url), args: [], env: {}, ready: 'port' },
@@ -27,4 +39,5 @@ export const SUBJECTS: Subject[] = [
   },
   NCHAN,
   WEBDIS,
+  NUMBERED,
 ]

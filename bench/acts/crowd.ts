@@ -17,6 +17,17 @@ export async function connectSome(stage: Stage, first: number, count: number): P
   return everyone(await stage.receiver.call('connect', { ...orderOf(stage), first, count }, CONNECT_MS))
 }
 
+/** Creates the tokens, and where the dialect has numbers the logs, of the sessions 0 to `count - 1`. */
+export async function seed(stage: Stage, count: number): Promise<void> {
+  await stage.redis.seedTokens(count)
+  if (DIALECTS[stage.dialect].numbered) await stage.redis.seedLogs(count)
+}
+
+/** Empties the logs of `seed`, once all sockets are open. */
+export async function emptyLogs(stage: Stage, count: number): Promise<void> {
+  if (DIALECTS[stage.dialect].numbered) await stage.redis.emptyLogs(count)
+}
+
 /** Connects `count` sockets to session 0, whose token must be reusable. Throws as `connectAll`. */
 export async function connectTogether(stage: Stage, count: number): Promise<void> {
   const order = { ...orderOf(stage), first: 0, count, together: true }

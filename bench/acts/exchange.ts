@@ -7,7 +7,7 @@ import type { Arrivals } from '../load/receiver.ts'
 import { Faulty, type Metric, refuseIfBound, refuseIfSlow, type Settings, type Values } from '../scenario.ts'
 import { peakBytes } from '../stage/procfs.ts'
 import type { Stage } from '../stage/stage.ts'
-import { connectAll, connectTogether } from './crowd.ts'
+import { connectAll, connectTogether, emptyLogs, seed } from './crowd.ts'
 import { figureMetrics, figuresOf, Measure, OTHERS } from './figures.ts'
 
 const CALL_MS = 5000
@@ -93,8 +93,10 @@ export async function prepare(
   const { acknowledgementPort } = await stage.publisher.call('open', order, CALL_MS)
   await stage.receiver.call('expect', { dialect }, CALL_MS)
   if (acknowledged) await stage.receiver.call('acknowledge', { port: acknowledgementPort }, CALL_MS)
-  await stage.redis.seedTokens(together ? 1 : sockets)
+  const seeded = together ? 1 : sockets
+  await seed(stage, seeded)
   await (together ? connectTogether(stage, sockets) : connectAll(stage, 0, sockets))
+  await emptyLogs(stage, seeded)
 }
 
 /**

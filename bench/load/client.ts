@@ -132,8 +132,8 @@ export class Client implements FrameSink {
     this.#arrivedUs = nowUs()
     const hello = this.#dialect?.hello
     this.#phase = hello ? 'hello' : 'open'
-    if (hello) this.send(clientTextFrame(hello.says(this.session)))
-    else this.#owner.opened(this)
+    if (hello?.says) this.send(clientTextFrame(hello.says(this.session)))
+    if (!hello) this.#owner.opened(this)
     if (rest.length > 0) this.#frames.read(rest, rest.length)
   }
 
@@ -160,9 +160,10 @@ function refusalIn(head: string): string | undefined {
 
 /** The text of the upgrade request. */
 export function upgradeRequest({ port, path, token, dialect }: Door): string {
+  const protocol = dialect?.protocol ? `Sec-WebSocket-Protocol: ${dialect.protocol}\r\n` : ''
   const origin = dialect?.origin ? `Origin: ${dialect.origin}\r\n` : ''
   return (
     `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
-    `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${KEY}\r\n${origin}Authorization: Bearer ${token}\r\n\r\n`
+    `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${KEY}\r\n${origin}${protocol}Authorization: Bearer ${token}\r\n\r\n`
   )
 }

@@ -6,12 +6,17 @@
 import { sessionDown, sessionUp } from '../../src/contract/names.ts'
 import { command } from './command.ts'
 import { msgpack } from './msgpack.ts'
+import { FIRST_OFFSET } from './payload.ts'
 import { sessionId, sessionToken } from './sessions.ts'
 
-export type DialectName = 'plain' | 'socket.io' | 'webdis' | 'nchan'
+export type DialectName = 'plain' | 'numbered' | 'socket.io' | 'webdis' | 'nchan'
 
 export interface Dialect {
   path(session: number): string
+  /** The subprotocol that its clients offer. */
+  protocol?: string
+  /** Its sessions have logs, and its messages have numbers. */
+  numbered?: true
   /** The Origin header, for subjects that require one. */
   origin?: string
   /**
@@ -19,10 +24,10 @@ export interface Dialect {
    */
   ownChannels: boolean
   /**
-   * What a client sends after the 101, and the beginning of the frame that opens it. Without this
-   * the 101 opens it.
+   * What a client sends after the 101, if anything, and the beginning of the frame that opens it.
+   * Without this the 101 opens it.
    */
-  hello?: { says(session: number): string; answer: string }
+  hello?: { says?(session: number): string; answer: string }
   /** A ping that the server sends as a message, and its answer. */
   ping?: { frame: string; answer: string }
   /** What an agent writes to publish, and to which server. */
@@ -45,6 +50,19 @@ const plain: Dialect = {
   publishTo: 'redis',
   frame: (_, payload) => payload,
   upstream: (_, payload) => payload,
+}
+
+/** Epoch of the logs of the bench. */
+export const EPOCH = '0bench000abc'
+
+/** The session door with `wsproxy.v2`: agents number their messages, and clients get the numbers. */
+const numbered: Dialect = {
+  ...plain,
+  protocol: 'wsproxy.v2',
+  numbered: true,
+  hello: { answer: '{"type":"control","command":"position"' },
+  publish: (session, payload) => publishDown(session, `\u001e${EPOCH}.${FIRST_OFFSET}\u001e${payload}`),
+  frame: (_, payload) => `${FIRST_OFFSET} ${payload}`,
 }
 
 /**
@@ -99,7 +117,7 @@ const nchan: Dialect = {
   frame: (_, payload) => payload,
 }
 
-export const DIALECTS: Record<DialectName, Dialect> = { plain, 'socket.io': socketIo, webdis, nchan }
+export const DIALECTS: Record<DialectName, Dialect> = { plain, numbered, 'socket.io': socketIo, webdis, nchan }
 
 /** The bytes that Redis sends to a subscriber of `session:*:up` for a client's message. */
 export const upstreamMessage = (session: number, payload: string): Buffer =>

@@ -23,7 +23,13 @@ export interface Shape {
   sequenceAt: number
   timeAt: number
   addresseeAt: number
+  /** Undefined: the message has no number. */
+  offsetAt: number | undefined
 }
+
+/** The number of the message before the first of a session. All that follow have as many digits. */
+export const FIRST_OFFSET = 1_000_000_000
+const OFFSET_DIGITS = 9
 
 /** The shape of bytes that contain one blank payload. Throws when they contain none. */
 export function shapeOf(bytes: Buffer): Shape {
@@ -32,7 +38,9 @@ export function shapeOf(bytes: Buffer): Shape {
   const addresseeAt = bytes.indexOf('0'.repeat(SESSION_DIGITS), timeAt + TIME_DIGITS)
   if (sequenceAt < 0 || timeAt <= sequenceAt || addresseeAt < 0)
     throw new Error(`no message is in ${bytes.toString('latin1')}`)
-  return { length: bytes.length, sequenceAt, timeAt, addresseeAt }
+  const numberAt = bytes.indexOf(`.${FIRST_OFFSET}\u001e`)
+  const offsetAt = numberAt < 0 ? undefined : numberAt + 2
+  return { length: bytes.length, sequenceAt, timeAt, addresseeAt, offsetAt }
 }
 
 /** A message with sequence 0 and time 0, for the session or topic of that number. */
@@ -53,6 +61,7 @@ const PLAIN = shapeOf(Buffer.from(blankPayload()))
 export function stamp(bytes: Uint8Array, start: number, sequence: number, atUs: number, shape: Shape = PLAIN): void {
   writeDigits(bytes, start + shape.sequenceAt, SEQUENCE_DIGITS, sequence)
   writeDigits(bytes, start + shape.timeAt, TIME_DIGITS, atUs)
+  if (shape.offsetAt !== undefined) writeDigits(bytes, start + shape.offsetAt, OFFSET_DIGITS, sequence + 1)
 }
 
 /** Writes the addressee. */

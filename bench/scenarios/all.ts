@@ -4,8 +4,10 @@ import { fanout } from './fanout.ts'
 import { handshake } from './handshake.ts'
 import { http } from './http.ts'
 import { idle } from './idle.ts'
+import { lagging } from './lagging.ts'
 import { liveFanout, liveFlood, liveMixed } from './live.ts'
 import { reconnectStorm } from './reconnect-storm.ts'
+import { resume } from './resume.ts'
 import { runsCrowd, runsMany } from './runs.ts'
 import { slowReaders, slowReadersRoomy } from './slow-readers.ts'
 import { start } from './start.ts'
@@ -28,6 +30,8 @@ export const SCENARIOS: Scenario[] = [
   slowReaders,
   slowReadersRoomy,
   reconnectStorm,
+  resume,
+  lagging,
   http,
   liveFanout,
   liveMixed,

@@ -1,6 +1,6 @@
 /** What an authenticated, subscribed socket costs while nothing happens. */
 
-import { connectAll, refuseUnless } from '../acts/crowd.ts'
+import { connectAll, refuseUnless, seed } from '../acts/crowd.ts'
 import { sleep } from '../load/clock.ts'
 import { Refused, type Scenario, type Settings, type Values } from '../scenario.ts'
 import { anonymousBytes, peakBytes } from '../stage/procfs.ts'
@@ -22,7 +22,7 @@ const STILL = 0.02
 async function round(stage: Stage, { sockets }: Settings): Promise<Values> {
   if (sockets < 2) throw new Refused('a slope needs two sockets at least')
   const few = Math.max(1, Math.round(sockets * FIRST_SHARE))
-  await stage.redis.seedTokens(sockets)
+  await seed(stage, sockets)
   await connectAll(stage, 0, few)
   const low = await calmBytes(stage.pid)
   await connectAll(stage, few, sockets - few)

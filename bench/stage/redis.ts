@@ -3,8 +3,10 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createClient } from 'redis'
-import { sessionAuth } from '../../src/contract/names.ts'
+import { sessionAuth, sessionLog, sessionMeta } from '../../src/contract/names.ts'
 import { nowUs, sleep } from '../load/clock.ts'
+import { EPOCH } from '../load/dialects.ts'
+import { FIRST_OFFSET } from '../load/payload.ts'
 import { runId } from '../load/runs.ts'
 import { sessionId, sessionToken } from '../load/sessions.ts'
 import { spawnChild } from './children.ts'
@@ -22,6 +24,13 @@ export interface RedisStage {
   url: string
   /** Creates a token for each of the sessions 0 to `count - 1`. */
   seedTokens(count: number): Promise<void>
+  /** Creates the logs of the sessions 0 to `count - 1`, with one message each. */
+  seedLogs(count: number): Promise<void>
+  /**
+   * Empties these logs and keeps their epochs. The agents of the bench publish without writing a
+   * log, and a gateway takes a log that ends before its messages for one that Redis has lost.
+   */
+  emptyLogs(count: number): Promise<void>
   /** The number of session channels that have a subscriber. */
   subscribedChannels(): Promise<number>
   /**
@@ -76,6 +85,8 @@ export async function startRedis(): Promise<RedisStage> {
     Number(/^cmdstat_hgetall:calls=(\d+)/m.exec(await client.info('commandstats'))?.[1] ?? 0)
   const seeds = {
     seedTokens: (count: number) => seedTokens(client, count),
+    seedLogs: (count: number) => seedLogs(client, count),
+    emptyLogs: (count: number) => inBatches(count, (index) => client.del(sessionLog(sessionId(index)))),
     seedRuns: (count: number) => seedRuns(client, count),
   }
   return {
@@ -121,11 +132,21 @@ async function seedRuns(client: ReturnType<typeof newClient>, count: number): Pr
   await Promise.all(Array.from({ length: count }, (_, index) => client.hSet(runId(index), fields)))
 }
 
-async function seedTokens(client: ReturnType<typeof newClient>, count: number): Promise<void> {
-  for (let first = 0; first < count; first += SEED_BATCH) {
-    const batch = Array.from({ length: Math.min(SEED_BATCH, count - first) }, (_, i) => first + i)
-    const set = (index: number) =>
-      client.set(sessionAuth(sessionId(index)), sessionToken(index), { expiration: { type: 'EX', value: TOKEN_TTL_S } })
-    await Promise.all(batch.map(set))
-  }
+const seedTokens = (client: ReturnType<typeof newClient>, count: number): Promise<void> =>
+  inBatches(count, (index) =>
+    client.set(sessionAuth(sessionId(index)), sessionToken(index), { expiration: { type: 'EX', value: TOKEN_TTL_S } }),
+  )
+
+const seedLogs = (client: ReturnType<typeof newClient>, count: number): Promise<void> =>
+  inBatches(count, async (index) => {
+    const session = sessionId(index)
+    await Promise.all([
+      client.hSet(sessionMeta(session), 'e', EPOCH),
+      client.xAdd(sessionLog(session), `0-${FIRST_OFFSET}`, { m: 'x' }),
+    ])
+  })
+
+async function inBatches(count: number, each: (index: number) => Promise<unknown>): Promise<void> {
+  for (let first = 0; first < count; first += SEED_BATCH)
+    await Promise.all(Array.from({ length: Math.min(SEED_BATCH, count - first) }, (_, i) => each(first + i)))
 }
