@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { after, afterEach, before, describe, it } from 'node:test'
 import { Command, killCommands, run, serve, serveReady, untilReady, withoutTerminal } from '../support/cli.ts'
+import { connect } from '../support/client.ts'
 import { temporaryFolder } from '../support/folder.ts'
+import { takeMessages } from '../support/numbered.ts'
 import { redisFor, type TestRedis } from '../support/redis.ts'
 import { scopeOf } from '../support/scope.ts'
 
@@ -86,6 +88,12 @@ describe('the start of wsproxy serve', () => {
     assert.ok(await client.prints(/^\{"type":"echo","frame":\{"text":"hello"\}\}$/m))
     client.signal('SIGINT')
     await client.status()
+    const { stdout: token } = await run(['token', 'create', 'demo'], {
+      env: { ...env, LISTEN_ADDR: new URL(http).host },
+    })
+    const late = await connect(`${next}?cursor=-1`, { token: token.trim(), protocols: ['wsproxy.v2'] })
+    assert.deepEqual(await takeMessages(late, 1), ['1 {"type":"echo","frame":{"text":"hello"}}'])
+    await late.close()
     command.signal('SIGTERM')
     assert.equal(await command.status(), 0)
 
