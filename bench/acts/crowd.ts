@@ -17,7 +17,10 @@ export async function connectSome(stage: Stage, first: number, count: number): P
   return everyone(await stage.receiver.call('connect', { ...orderOf(stage), first, count }, CONNECT_MS))
 }
 
-/** Creates the tokens, and where the dialect has numbers the logs, of the sessions 0 to `count - 1`. */
+/**
+ * Creates the tokens of the sessions 0 to `count - 1`, and their logs where the dialect has
+ * numbers.
+ */
 export async function seed(stage: Stage, count: number): Promise<void> {
   await stage.redis.seedTokens(count)
   if (DIALECTS[stage.dialect].numbered) await stage.redis.seedLogs(count)

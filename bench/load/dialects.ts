@@ -55,7 +55,7 @@ const plain: Dialect = {
 /** Epoch of the logs of the bench. */
 export const EPOCH = '0bench000abc'
 
-/** The session door with `wsproxy.v2`: agents number their messages, and clients get the numbers. */
+/** The session door with `wsproxy.v2`: messages have numbers, and clients get them. */
 const numbered: Dialect = {
   ...plain,
   protocol: 'wsproxy.v2',

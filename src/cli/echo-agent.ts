@@ -7,8 +7,8 @@ export const ECHO_SESSION = 'demo'
 
 /**
  * Starts an agent that answers each frame of the session `demo`, so that a first client gets a
- * reply. It keeps a log, so a client of `wsproxy.v2` that comes back finds what it missed. It is for
- * the embedded Redis of development. Returns a function that stops it.
+ * reply. It keeps a log, so a client of `wsproxy.v2` that comes back finds what it missed. It is
+ * for the embedded Redis of development. Returns a function that stops it.
  */
 export async function startEchoAgent(redisUrl: string): Promise<() => void> {
   const connect = () =>

@@ -6,7 +6,7 @@ import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { parse } from 'yaml'
 import { closes, upgradeResults } from '../../src/contract/codes.ts'
-import { ERROR_TYPES, GAP_REASONS, LOSS_REASONS } from '../../src/contract/reasons.ts'
+import { ERROR_TYPES, GAP_REASONS, HOLE_RESULTS, LOSS_REASONS, RESUME_RESULTS } from '../../src/contract/reasons.ts'
 import { connect, refused } from '../support/client.ts'
 import { gatewayFor, type TestGateway } from '../support/gateway.ts'
 import { part, tableRows } from '../support/pages.ts'
@@ -54,6 +54,8 @@ const TARGET_LABELS = ['job', 'instance']
 /** Labels whose values are a list in the code. */
 const VALUES: Record<string, readonly string[]> = {
   result: upgradeResults,
+  'wsproxy_resume_total result': RESUME_RESULTS,
+  'wsproxy_holes_total result': HOLE_RESULTS,
   code: Object.values(closes).map(({ code }) => String(code)),
   door: ['session', 'run', 'live'],
   source: ['redis', 'client'],
@@ -121,7 +123,7 @@ describe('the metrics of a running gateway', () => {
             ? metric.includes('gaps')
               ? GAP_REASONS
               : LOSS_REASONS
-            : (VALUES[label] ?? [...(values ?? [])])
+            : (VALUES[`${metric} ${label}`] ?? VALUES[label] ?? [...(values ?? [])])
         for (const each of operator.endsWith('~') ? value.split('|') : [value]) {
           if (!(possible as readonly string[]).includes(each)) found.push(`${metric}: ${label} is never ${each}`)
         }

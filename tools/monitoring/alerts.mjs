@@ -105,6 +105,13 @@ const symptoms = [
     '{{ $value | humanize }} messages per second are lost: {{ $labels.reason }}',
   ),
   alert(
+    'WsproxyNumbersLost',
+    'ticket',
+    '0m',
+    'sum(increase(wsproxy_holes_total{result="lost"}[10m])) + sum(increase(wsproxy_resume_total{result=~"trimmed|expired|redis"}[10m])) > 10',
+    'clients of wsproxy.v2 got gaps in the numbers of their messages',
+  ),
+  alert(
     'WsproxyInternalErrors',
     'page',
     '0m',
