@@ -1,13 +1,14 @@
 import { createClient, createCluster } from 'redis'
-import { redisAddressOf } from '../config/redis-address.ts'
 import type { Config } from '../config/table.ts'
 import { useKeyPrefix } from '../contract/names.ts'
 import { within } from '../platform/deadline.ts'
 import { reasonOf } from '../platform/reason.ts'
 import { addressOf } from '../redis/servers/link.ts'
 import { sentinelTarget } from '../redis/servers/sentinel.ts'
+import { sentinelOptionsOf, targetOf } from '../redis/servers/targets.ts'
 import type { Target } from '../redis/wire/connection.ts'
 import { withoutArguments } from '../redis/wire/handshake.ts'
+import { secureOptions } from '../redis/wire/secure.ts'
 import { EMBEDDED_PORT, isConfigured, runningRedis } from './embedded.ts'
 import { CommandFailed } from './failure.ts'
 
@@ -51,13 +52,14 @@ export async function asAgent<T>(
   const isGiven = isConfigured(config)
   const running = isGiven ? undefined : await runningRedis(config)
   useKeyPrefix(config.redisKeyPrefix || (running?.keyPrefix ?? ''))
-  const template = redisAddressOf(redisUrl ?? running?.url ?? `redis://127.0.0.1:${EMBEDDED_PORT}`)
+  const url = redisUrl ?? running?.url ?? `redis://127.0.0.1:${EMBEDDED_PORT}`
+  const template = targetOf({ ...config, url })
   if (running !== undefined) said(`Redis: ${addressOf(template)}, ${running.source}`)
   const [where, opening] =
     redisClusterNodes.length > 0
       ? [`in the cluster of ${redisClusterNodes.join(', ')}`, openCluster(config, template)]
       : redisSentinels.length > 0
-        ? [`behind the Sentinels ${redisSentinels.join(', ')}`, masterOf(config, template).then(openServer)]
+        ? [`behind the Sentinels ${redisSentinels.join(', ')}`, masterOf(config, url).then(openServer)]
         : [`at ${addressOf(template)}`, openServer(template)]
   const { agent, close } = await opening.catch((cause: Error) => {
     const hint = isGiven ? '' : '; run "npm start" or set REDIS_URL'
@@ -66,13 +68,19 @@ export async function asAgent<T>(
   return use(agent).finally(close)
 }
 
-const masterOf = (
-  { redisSentinels: sentinels, redisSentinelMaster, redisSentinelPassword }: Config,
-  template: Target,
-): Promise<Target> =>
-  sentinelTarget({ sentinels, master: redisSentinelMaster, template, password: redisSentinelPassword })()
+const masterOf = (config: Config, url: string): Promise<Target> =>
+  sentinelTarget(sentinelOptionsOf({ ...config, url }))()
 
-async function openServer({ host, port, path, tls, username, password, database }: Target): Promise<Opened> {
+async function openServer({
+  host,
+  port,
+  path,
+  tls,
+  secure = {},
+  username,
+  password,
+  database,
+}: Target): Promise<Opened> {
   const client = createClient({
     ...credentials({ username, password }),
     database,
@@ -80,7 +88,7 @@ async function openServer({ host, port, path, tls, username, password, database 
     RESP: 2,
     socket: {
       ...(path === undefined ? { host, port } : { path }),
-      ...(tls && { tls }),
+      ...(tls && { tls, ...secureOptions(secure, host) }),
       reconnectStrategy: false,
       connectTimeout: CONNECT_TIMEOUT_MS,
     },
@@ -104,12 +112,16 @@ async function openServer({ host, port, path, tls, username, password, database 
   return { agent, close: () => client.destroy() }
 }
 
-const newCluster = (nodes: readonly string[], { tls, username, password }: Target) =>
+const newCluster = (nodes: readonly string[], { tls, secure = {}, username, password }: Target) =>
   createCluster({
     rootNodes: nodes.map((address) => ({ url: `${tls ? 'rediss' : 'redis'}://${address}` })),
     defaults: {
       ...credentials({ username, password }),
-      socket: { ...(tls && { tls }), reconnectStrategy: false, connectTimeout: CONNECT_TIMEOUT_MS },
+      socket: {
+        ...(tls && { tls, ...secureOptions(secure) }),
+        reconnectStrategy: false,
+        connectTimeout: CONNECT_TIMEOUT_MS,
+      },
     },
   }).on('error', () => {})
 

@@ -1,7 +1,8 @@
 import { describeSettings } from '../config/describe.ts'
-import { startCommand } from '../config/env.ts'
+import { environment, startCommand } from '../config/env.ts'
 import { exposureOf } from '../config/exposure.ts'
 import { loadConfig } from '../config/load.ts'
+import { freshLogins } from '../config/logins.ts'
 import type { Config } from '../config/table.ts'
 import { loadChecklist } from '../doors/run/module.ts'
 import { checkCertificate } from '../gateway/certificate.ts'
@@ -50,7 +51,7 @@ export async function serve(): Promise<void> {
   // Last: when anything before it fails, no embedded server keeps the process alive.
   const redis = await startRedis(config)
   const settings = describeSettings(loaded)
-  const parts = { config, redisUrl: redis.url, log, tracing, preflight, settings }
+  const parts = { config, redisUrl: redis.url, logins: freshLogins(environment()), log, tracing, preflight, settings }
   const gateway = new Gateway({ ...parts, ...(checklist && { checklist }) })
   // A bug in one place must not close ten thousand sockets: count and log the error, and go on.
   for (const event of ['uncaughtException', 'unhandledRejection'] as const) {

@@ -38,6 +38,22 @@ export const redisSettings = group('Redis', {
     default: 'false',
     description: 'Use TLS with `REDIS_HOST`. An address in `REDIS_URL` says it by `rediss://`.',
   }),
+  redisTlsCa: string('REDIS_TLS_CA', {
+    default: undefined,
+    description: 'PEM file of the certificate authorities to trust for `rediss://`. Unset: those of Node.',
+  }),
+  redisTlsCert: string('REDIS_TLS_CERT', {
+    default: undefined,
+    description: 'PEM file of the certificate that the gateway shows to Redis, with `REDIS_TLS_KEY`.',
+  }),
+  redisTlsKey: string('REDIS_TLS_KEY', {
+    default: undefined,
+    description: 'PEM file of the private key of `REDIS_TLS_CERT`. All three files are read at each connect.',
+  }),
+  redisTlsServername: string('REDIS_TLS_SERVERNAME', {
+    default: undefined,
+    description: 'Name in the certificate of Redis, where it is not the host of its address.',
+  }),
   redisSentinels: list('REDIS_SENTINELS', {
     default: '',
     description: 'Sentinels that name the server, as `host:port,...`. Credentials and database come from `REDIS_URL`.',
@@ -45,6 +61,14 @@ export const redisSettings = group('Redis', {
   redisSentinelMaster: string('REDIS_SENTINEL_MASTER', {
     default: 'mymaster',
     description: 'Name of the master in the configuration of the Sentinels.',
+  }),
+  redisSentinelUsername: string('REDIS_SENTINEL_USERNAME', {
+    default: undefined,
+    description: 'User at the Sentinels themselves, where they have ACLs.',
+  }),
+  redisSentinelTls: boolean('REDIS_SENTINEL_TLS', {
+    default: 'false',
+    description: 'Use TLS to the Sentinels, with the same files as to Redis.',
   }),
   redisSentinelPassword: string('REDIS_SENTINEL_PASSWORD', {
     default: undefined,

@@ -203,6 +203,12 @@ const RULES: readonly ConsistencyRule[] = [
       `${tlsCert === undefined ? 'TLS_CERT' : 'TLS_KEY'}: must be set too; TLS needs both TLS_CERT and TLS_KEY`,
   ),
   rule(
+    ['redisTlsCert', 'redisTlsKey'],
+    ({ redisTlsCert, redisTlsKey }) =>
+      (redisTlsCert === undefined) !== (redisTlsKey === undefined) &&
+      `${redisTlsCert === undefined ? 'REDIS_TLS_CERT' : 'REDIS_TLS_KEY'}: must be set too; a client certificate needs its key`,
+  ),
+  rule(
     ['tlsCert', 'trustProxy'],
     ({ tlsCert, trustProxy }) =>
       tlsCert !== undefined &&

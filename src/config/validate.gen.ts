@@ -4,7 +4,7 @@ import type { ValidateFunction } from 'ajv'
 import * as module0 from './kinds.ts'
 
 export const validateSettings: ValidateFunction = validate10;
-const schema11 = {"$id":"settings","type":"object","properties":{"NODE_ENV":{"convert":{"kind":"choice","choices":["production","development","test"]},"default":"development"},"LISTEN_ADDR":{"convert":{"kind":"address"},"default":"127.0.0.1:8080"},"PORT":{"convert":{"kind":"integer","maximum":"65535"}},"HOST":{"convert":{"kind":"string"}},"TLS_CERT":{"convert":{"kind":"string"}},"TLS_KEY":{"convert":{"kind":"string"}},"LANDING_PAGE":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"DEMO_AGENT":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"ADMIN_PORT":{"convert":{"kind":"integer","minimum":"1","maximum":"65535"}},"ADMIN_TOKEN":{"convert":{"kind":"string"}},"FLEET_SECRET":{"convert":{"kind":"string"}},"TRUST_PROXY":{"convert":{"kind":"choice","choices":["none","x-forwarded-for","forwarded","proxy-protocol"]},"default":"none"},"TRUST_PROXY_HOPS":{"convert":{"kind":"integer","minimum":"1","maximum":"32"},"default":"1"},"TRUST_PROXY_CIDR":{"convert":{"kind":"list"},"default":""},"REDIS_URL":{"convert":{"kind":"redisUrl"}},"REDIS_HOST":{"convert":{"kind":"string"}},"REDIS_PORT":{"convert":{"kind":"integer","minimum":"1","maximum":"65535"}},"REDIS_USERNAME":{"convert":{"kind":"string"}},"REDIS_PASSWORD":{"convert":{"kind":"string"}},"REDIS_DB":{"convert":{"kind":"integer"}},"REDIS_TLS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_SENTINELS":{"convert":{"kind":"list"},"default":""},"REDIS_SENTINEL_MASTER":{"convert":{"kind":"string"},"default":"mymaster"},"REDIS_SENTINEL_PASSWORD":{"convert":{"kind":"string"}},"REDIS_CLUSTER_NODES":{"convert":{"kind":"list"},"default":""},"REDIS_KEY_PREFIX":{"convert":{"kind":"string"},"default":""},"REDIS_SHARDED_PUBSUB":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_CANARY_INTERVAL":{"convert":{"kind":"duration"},"default":"2s"},"REDIS_CANARY_TIMEOUT":{"convert":{"kind":"duration","minimum":"100ms"},"default":"6s"},"REDIS_SET_KEYSPACE_EVENTS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"HANDSHAKE_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms"},"default":"5s"},"AUTH_TOKEN_MODE":{"convert":{"kind":"choice","choices":["single-use","reusable"]},"default":"single-use"},"AUTH_RECONNECT_GRACE":{"convert":{"kind":"duration"},"default":"0"},"AUTH_ALLOW_QUERY_TOKEN":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"ALLOWED_ORIGINS":{"convert":{"kind":"list"},"default":""},"REQUIRE_ORIGIN":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"MAX_CONNECTIONS":{"convert":{"kind":"integer","minimum":"1"}},"RESERVED_CONNECTIONS":{"convert":{"kind":"integer"}},"MAX_CONNECTIONS_PER_IP":{"convert":{"kind":"integer"},"default":"0"},"CONNECT_RATE":{"convert":{"kind":"integer"},"default":"2000"},"CONNECT_RATE_PER_IP":{"convert":{"kind":"integer"},"default":"500"},"REFUSED_RATE_PER_IP":{"convert":{"kind":"integer"},"default":"50"},"REFUSED_OPEN_MAX":{"convert":{"kind":"integer"},"default":"1000"},"MAX_MESSAGE_SIZE":{"convert":{"kind":"size","minimum":"1","maximum":"64MiB"}},"JSON_MAX_DEPTH":{"convert":{"kind":"integer","minimum":"4","maximum":"1000"},"default":"128"},"MAX_BUFFER_SIZE_BYTES":{"convert":{"kind":"size","minimum":"1KiB"},"default":"1MiB"},"MAX_DOWN_MESSAGE_BYTES":{"convert":{"kind":"size","minimum":"1KiB","maximum":"512MiB"},"default":"10MiB"},"MAX_BUFFERED_BYTES":{"convert":{"kind":"size","minimum":"1KiB"}},"UPSTREAM_BUFFER_MESSAGES":{"convert":{"kind":"integer"},"default":"1000"},"UPSTREAM_BUFFER_BYTES":{"convert":{"kind":"size"},"default":"64MiB"},"PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"25s"},"PONG_TIMEOUT":{"convert":{"kind":"duration","minimum":"200ms"},"default":"50s"},"SLOW_CLOSE_GRACE":{"convert":{"kind":"duration"},"default":"5s"},"SHUTDOWN_GRACE_PERIOD":{"convert":{"kind":"duration","minimum":"100ms"},"default":"30s"},"DRAIN_WINDOW":{"convert":{"kind":"duration"},"default":"10s"},"DRAIN_DELAY":{"convert":{"kind":"duration"},"default":"0"},"SESSION_UPSTREAM":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"SESSION_BINARY":{"convert":{"kind":"choice","choices":["refuse","pass"]},"default":"refuse"},"SESSION_REFUSE":{"convert":{"kind":"choice","choices":["http","close"]},"default":"http"},"SESSION_FLOW_SIGNAL":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"SESSION_RATE":{"convert":{"kind":"integer"},"default":"1000"},"SESSION_RATE_BURST":{"convert":{"kind":"integer","minimum":"1"},"default":"2000"},"SESSION_BYTE_RATE":{"convert":{"kind":"size"},"default":"8MiB"},"SESSION_RESUME_PAGE":{"convert":{"kind":"integer","minimum":"1","maximum":"10000"},"default":"200"},"SESSION_LOG_INSTALL":{"convert":{"kind":"boolean","choices":["true","false"]}},"SESSION_IDLE_TIMEOUT":{"convert":{"kind":"duration"},"default":"0"},"STREAM_END_TIMEOUT":{"convert":{"kind":"duration"},"default":"60s"},"RUN_DOOR":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"RUN_PATH":{"convert":{"kind":"string"},"default":"/"},"RUN_AUTH":{"convert":{"kind":"choice","choices":["none","bearer"]},"default":"none"},"RUN_REFUSE":{"convert":{"kind":"choice","choices":["http","close"]},"default":"http"},"RUN_KEY_PREFIX":{"convert":{"kind":"string"},"default":""},"RUN_PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"5s"},"RUN_PONG_TIMEOUT":{"convert":{"kind":"duration","minimum":"200ms"},"default":"65s"},"RUN_RESYNC_INTERVAL":{"convert":{"kind":"duration"},"default":"30s"},"RUN_MAX_FIELDS":{"convert":{"kind":"integer"},"default":"20000"},"RUN_REDIS_MAX_RETRIES":{"convert":{"kind":"integer"},"default":"5"},"RUN_REDIS_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms"},"default":"500ms"},"RUN_REDIS_RETRY_BASE":{"convert":{"kind":"duration","minimum":"1ms"},"default":"500ms"},"RUN_REDIS_RETRY_MAX":{"convert":{"kind":"duration","minimum":"1ms"},"default":"5s"},"RUN_CHECKLIST_MODULE":{"convert":{"kind":"string"}},"LIVE_TOPICS":{"convert":{"kind":"list"},"default":""},"LIVE_MAX_SUBSCRIPTIONS":{"convert":{"kind":"integer","minimum":"1","maximum":"1000"},"default":"10"},"LIVE_RATE":{"convert":{"kind":"integer"},"default":"20"},"LIVE_RATE_BURST":{"convert":{"kind":"integer","minimum":"1"},"default":"40"},"LIVE_BYTE_RATE":{"convert":{"kind":"size"},"default":"512KiB"},"LIVE_IDLE_TIMEOUT":{"convert":{"kind":"duration"},"default":"600s"},"LIVE_MAX_DROPS":{"convert":{"kind":"integer","minimum":"1"},"default":"5"},"LIVE_COMPRESSION":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"LIVE_REFUSE":{"convert":{"kind":"choice","choices":["close","http"]},"default":"close"},"LIVE_START":{"convert":{"kind":"choice","choices":["view","none"]},"default":"view"},"LIVE_PATH":{"convert":{"kind":"string"},"default":"/live"},"LIVE_UNKNOWN_TYPE":{"convert":{"kind":"choice","choices":["unknown-type","protocol-violation"]},"default":"unknown-type"},"WS_ALLOWED_ORIGINS":{"convert":{"kind":"list"}},"WS_AUTH_REQUIRED":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"WS_AUTH_TOKEN":{"convert":{"kind":"string"}},"LOG_LEVEL":{"convert":{"kind":"level","choices":["trace","debug","info","warn","error","fatal","silent"]},"default":"info"},"HEAP_SNAPSHOT_DIR":{"convert":{"kind":"string"}},"METRICS_ENABLED":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"METRICS_ALIASES":{"convert":{"kind":"list"},"default":""},"OTEL_EXPORTER_OTLP_ENDPOINT":{"convert":{"kind":"httpUrl"}},"PREFLIGHT_CHECK_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms","maximum":"2s"},"default":"500ms"},"PREFLIGHT_HTTP_DEPENDENCIES":{"convert":{"kind":"list"},"default":""},"PREFLIGHT_EVENT_TYPES":{"convert":{"kind":"list"},"default":""},"PREFLIGHT_RETENTION":{"convert":{"kind":"duration","minimum":"1h","maximum":"366d"},"default":"30d"},"PREFLIGHT_EXPECTED_RATE":{"convert":{"kind":"size"},"default":"16MiB"},"PREFLIGHT_CHECKS_FOLDER":{"convert":{"kind":"string"}},"SENTRY_DSN":{"convert":{"kind":"string"}}}};
+const schema11 = {"$id":"settings","type":"object","properties":{"NODE_ENV":{"convert":{"kind":"choice","choices":["production","development","test"]},"default":"development"},"LISTEN_ADDR":{"convert":{"kind":"address"},"default":"127.0.0.1:8080"},"PORT":{"convert":{"kind":"integer","maximum":"65535"}},"HOST":{"convert":{"kind":"string"}},"TLS_CERT":{"convert":{"kind":"string"}},"TLS_KEY":{"convert":{"kind":"string"}},"LANDING_PAGE":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"DEMO_AGENT":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"ADMIN_PORT":{"convert":{"kind":"integer","minimum":"1","maximum":"65535"}},"ADMIN_TOKEN":{"convert":{"kind":"string"}},"FLEET_SECRET":{"convert":{"kind":"string"}},"TRUST_PROXY":{"convert":{"kind":"choice","choices":["none","x-forwarded-for","forwarded","proxy-protocol"]},"default":"none"},"TRUST_PROXY_HOPS":{"convert":{"kind":"integer","minimum":"1","maximum":"32"},"default":"1"},"TRUST_PROXY_CIDR":{"convert":{"kind":"list"},"default":""},"REDIS_URL":{"convert":{"kind":"redisUrl"}},"REDIS_HOST":{"convert":{"kind":"string"}},"REDIS_PORT":{"convert":{"kind":"integer","minimum":"1","maximum":"65535"}},"REDIS_USERNAME":{"convert":{"kind":"string"}},"REDIS_PASSWORD":{"convert":{"kind":"string"}},"REDIS_DB":{"convert":{"kind":"integer"}},"REDIS_TLS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_TLS_CA":{"convert":{"kind":"string"}},"REDIS_TLS_CERT":{"convert":{"kind":"string"}},"REDIS_TLS_KEY":{"convert":{"kind":"string"}},"REDIS_TLS_SERVERNAME":{"convert":{"kind":"string"}},"REDIS_SENTINELS":{"convert":{"kind":"list"},"default":""},"REDIS_SENTINEL_MASTER":{"convert":{"kind":"string"},"default":"mymaster"},"REDIS_SENTINEL_USERNAME":{"convert":{"kind":"string"}},"REDIS_SENTINEL_TLS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_SENTINEL_PASSWORD":{"convert":{"kind":"string"}},"REDIS_CLUSTER_NODES":{"convert":{"kind":"list"},"default":""},"REDIS_KEY_PREFIX":{"convert":{"kind":"string"},"default":""},"REDIS_SHARDED_PUBSUB":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_CANARY_INTERVAL":{"convert":{"kind":"duration"},"default":"2s"},"REDIS_CANARY_TIMEOUT":{"convert":{"kind":"duration","minimum":"100ms"},"default":"6s"},"REDIS_SET_KEYSPACE_EVENTS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"HANDSHAKE_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms"},"default":"5s"},"AUTH_TOKEN_MODE":{"convert":{"kind":"choice","choices":["single-use","reusable"]},"default":"single-use"},"AUTH_RECONNECT_GRACE":{"convert":{"kind":"duration"},"default":"0"},"AUTH_ALLOW_QUERY_TOKEN":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"ALLOWED_ORIGINS":{"convert":{"kind":"list"},"default":""},"REQUIRE_ORIGIN":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"MAX_CONNECTIONS":{"convert":{"kind":"integer","minimum":"1"}},"RESERVED_CONNECTIONS":{"convert":{"kind":"integer"}},"MAX_CONNECTIONS_PER_IP":{"convert":{"kind":"integer"},"default":"0"},"CONNECT_RATE":{"convert":{"kind":"integer"},"default":"2000"},"CONNECT_RATE_PER_IP":{"convert":{"kind":"integer"},"default":"500"},"REFUSED_RATE_PER_IP":{"convert":{"kind":"integer"},"default":"50"},"REFUSED_OPEN_MAX":{"convert":{"kind":"integer"},"default":"1000"},"MAX_MESSAGE_SIZE":{"convert":{"kind":"size","minimum":"1","maximum":"64MiB"}},"JSON_MAX_DEPTH":{"convert":{"kind":"integer","minimum":"4","maximum":"1000"},"default":"128"},"MAX_BUFFER_SIZE_BYTES":{"convert":{"kind":"size","minimum":"1KiB"},"default":"1MiB"},"MAX_DOWN_MESSAGE_BYTES":{"convert":{"kind":"size","minimum":"1KiB","maximum":"512MiB"},"default":"10MiB"},"MAX_BUFFERED_BYTES":{"convert":{"kind":"size","minimum":"1KiB"}},"UPSTREAM_BUFFER_MESSAGES":{"convert":{"kind":"integer"},"default":"1000"},"UPSTREAM_BUFFER_BYTES":{"convert":{"kind":"size"},"default":"64MiB"},"PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"25s"},"PONG_TIMEOUT":{"convert":{"kind":"duration","minimum":"200ms"},"default":"50s"},"SLOW_CLOSE_GRACE":{"convert":{"kind":"duration"},"default":"5s"},"SHUTDOWN_GRACE_PERIOD":{"convert":{"kind":"duration","minimum":"100ms"},"default":"30s"},"DRAIN_WINDOW":{"convert":{"kind":"duration"},"default":"10s"},"DRAIN_DELAY":{"convert":{"kind":"duration"},"default":"0"},"SESSION_UPSTREAM":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"SESSION_BINARY":{"convert":{"kind":"choice","choices":["refuse","pass"]},"default":"refuse"},"SESSION_REFUSE":{"convert":{"kind":"choice","choices":["http","close"]},"default":"http"},"SESSION_FLOW_SIGNAL":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"SESSION_RATE":{"convert":{"kind":"integer"},"default":"1000"},"SESSION_RATE_BURST":{"convert":{"kind":"integer","minimum":"1"},"default":"2000"},"SESSION_BYTE_RATE":{"convert":{"kind":"size"},"default":"8MiB"},"SESSION_RESUME_PAGE":{"convert":{"kind":"integer","minimum":"1","maximum":"10000"},"default":"200"},"SESSION_LOG_INSTALL":{"convert":{"kind":"boolean","choices":["true","false"]}},"SESSION_IDLE_TIMEOUT":{"convert":{"kind":"duration"},"default":"0"},"STREAM_END_TIMEOUT":{"convert":{"kind":"duration"},"default":"60s"},"RUN_DOOR":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"RUN_PATH":{"convert":{"kind":"string"},"default":"/"},"RUN_AUTH":{"convert":{"kind":"choice","choices":["none","bearer"]},"default":"none"},"RUN_REFUSE":{"convert":{"kind":"choice","choices":["http","close"]},"default":"http"},"RUN_KEY_PREFIX":{"convert":{"kind":"string"},"default":""},"RUN_PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"5s"},"RUN_PONG_TIMEOUT":{"convert":{"kind":"duration","minimum":"200ms"},"default":"65s"},"RUN_RESYNC_INTERVAL":{"convert":{"kind":"duration"},"default":"30s"},"RUN_MAX_FIELDS":{"convert":{"kind":"integer"},"default":"20000"},"RUN_REDIS_MAX_RETRIES":{"convert":{"kind":"integer"},"default":"5"},"RUN_REDIS_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms"},"default":"500ms"},"RUN_REDIS_RETRY_BASE":{"convert":{"kind":"duration","minimum":"1ms"},"default":"500ms"},"RUN_REDIS_RETRY_MAX":{"convert":{"kind":"duration","minimum":"1ms"},"default":"5s"},"RUN_CHECKLIST_MODULE":{"convert":{"kind":"string"}},"LIVE_TOPICS":{"convert":{"kind":"list"},"default":""},"LIVE_MAX_SUBSCRIPTIONS":{"convert":{"kind":"integer","minimum":"1","maximum":"1000"},"default":"10"},"LIVE_RATE":{"convert":{"kind":"integer"},"default":"20"},"LIVE_RATE_BURST":{"convert":{"kind":"integer","minimum":"1"},"default":"40"},"LIVE_BYTE_RATE":{"convert":{"kind":"size"},"default":"512KiB"},"LIVE_IDLE_TIMEOUT":{"convert":{"kind":"duration"},"default":"600s"},"LIVE_MAX_DROPS":{"convert":{"kind":"integer","minimum":"1"},"default":"5"},"LIVE_COMPRESSION":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"LIVE_REFUSE":{"convert":{"kind":"choice","choices":["close","http"]},"default":"close"},"LIVE_START":{"convert":{"kind":"choice","choices":["view","none"]},"default":"view"},"LIVE_PATH":{"convert":{"kind":"string"},"default":"/live"},"LIVE_UNKNOWN_TYPE":{"convert":{"kind":"choice","choices":["unknown-type","protocol-violation"]},"default":"unknown-type"},"WS_ALLOWED_ORIGINS":{"convert":{"kind":"list"}},"WS_AUTH_REQUIRED":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"WS_AUTH_TOKEN":{"convert":{"kind":"string"}},"LOG_LEVEL":{"convert":{"kind":"level","choices":["trace","debug","info","warn","error","fatal","silent"]},"default":"info"},"HEAP_SNAPSHOT_DIR":{"convert":{"kind":"string"}},"METRICS_ENABLED":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"METRICS_ALIASES":{"convert":{"kind":"list"},"default":""},"OTEL_EXPORTER_OTLP_ENDPOINT":{"convert":{"kind":"httpUrl"}},"PREFLIGHT_CHECK_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms","maximum":"2s"},"default":"500ms"},"PREFLIGHT_HTTP_DEPENDENCIES":{"convert":{"kind":"list"},"default":""},"PREFLIGHT_EVENT_TYPES":{"convert":{"kind":"list"},"default":""},"PREFLIGHT_RETENTION":{"convert":{"kind":"duration","minimum":"1h","maximum":"366d"},"default":"30d"},"PREFLIGHT_EXPECTED_RATE":{"convert":{"kind":"size"},"default":"16MiB"},"PREFLIGHT_CHECKS_FOLDER":{"convert":{"kind":"string"}},"SENTRY_DSN":{"convert":{"kind":"string"}}}};
 const func2 = module0.convert;
 
 function validate10(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
@@ -41,6 +41,9 @@ data.REDIS_SENTINELS = "";
 }
 if(data.REDIS_SENTINEL_MASTER === undefined){
 data.REDIS_SENTINEL_MASTER = "mymaster";
+}
+if(data.REDIS_SENTINEL_TLS === undefined){
+data.REDIS_SENTINEL_TLS = "false";
 }
 if(data.REDIS_CLUSTER_NODES === undefined){
 data.REDIS_CLUSTER_NODES = "";
@@ -578,9 +581,10 @@ errors++;
 else {
 data["REDIS_TLS"] = result20.value;
 }
-const result21 = func2(data.REDIS_SENTINELS, schema11.properties.REDIS_SENTINELS.convert);
+if(data.REDIS_TLS_CA !== undefined){
+const result21 = func2(data.REDIS_TLS_CA, schema11.properties.REDIS_TLS_CA.convert);
 if(result21.problem !== undefined){
-const err21 = {instancePath:instancePath+"/REDIS_SENTINELS",schemaPath:"#/properties/REDIS_SENTINELS/convert",keyword:"convert",params:{},message:result21.problem};
+const err21 = {instancePath:instancePath+"/REDIS_TLS_CA",schemaPath:"#/properties/REDIS_TLS_CA/convert",keyword:"convert",params:{},message:result21.problem};
 if(vErrors === null){
 vErrors = [err21];
 }
@@ -590,11 +594,13 @@ vErrors.push(err21);
 errors++;
 }
 else {
-data["REDIS_SENTINELS"] = result21.value;
+data["REDIS_TLS_CA"] = result21.value;
 }
-const result22 = func2(data.REDIS_SENTINEL_MASTER, schema11.properties.REDIS_SENTINEL_MASTER.convert);
+}
+if(data.REDIS_TLS_CERT !== undefined){
+const result22 = func2(data.REDIS_TLS_CERT, schema11.properties.REDIS_TLS_CERT.convert);
 if(result22.problem !== undefined){
-const err22 = {instancePath:instancePath+"/REDIS_SENTINEL_MASTER",schemaPath:"#/properties/REDIS_SENTINEL_MASTER/convert",keyword:"convert",params:{},message:result22.problem};
+const err22 = {instancePath:instancePath+"/REDIS_TLS_CERT",schemaPath:"#/properties/REDIS_TLS_CERT/convert",keyword:"convert",params:{},message:result22.problem};
 if(vErrors === null){
 vErrors = [err22];
 }
@@ -604,12 +610,13 @@ vErrors.push(err22);
 errors++;
 }
 else {
-data["REDIS_SENTINEL_MASTER"] = result22.value;
+data["REDIS_TLS_CERT"] = result22.value;
 }
-if(data.REDIS_SENTINEL_PASSWORD !== undefined){
-const result23 = func2(data.REDIS_SENTINEL_PASSWORD, schema11.properties.REDIS_SENTINEL_PASSWORD.convert);
+}
+if(data.REDIS_TLS_KEY !== undefined){
+const result23 = func2(data.REDIS_TLS_KEY, schema11.properties.REDIS_TLS_KEY.convert);
 if(result23.problem !== undefined){
-const err23 = {instancePath:instancePath+"/REDIS_SENTINEL_PASSWORD",schemaPath:"#/properties/REDIS_SENTINEL_PASSWORD/convert",keyword:"convert",params:{},message:result23.problem};
+const err23 = {instancePath:instancePath+"/REDIS_TLS_KEY",schemaPath:"#/properties/REDIS_TLS_KEY/convert",keyword:"convert",params:{},message:result23.problem};
 if(vErrors === null){
 vErrors = [err23];
 }
@@ -619,12 +626,13 @@ vErrors.push(err23);
 errors++;
 }
 else {
-data["REDIS_SENTINEL_PASSWORD"] = result23.value;
+data["REDIS_TLS_KEY"] = result23.value;
 }
 }
-const result24 = func2(data.REDIS_CLUSTER_NODES, schema11.properties.REDIS_CLUSTER_NODES.convert);
+if(data.REDIS_TLS_SERVERNAME !== undefined){
+const result24 = func2(data.REDIS_TLS_SERVERNAME, schema11.properties.REDIS_TLS_SERVERNAME.convert);
 if(result24.problem !== undefined){
-const err24 = {instancePath:instancePath+"/REDIS_CLUSTER_NODES",schemaPath:"#/properties/REDIS_CLUSTER_NODES/convert",keyword:"convert",params:{},message:result24.problem};
+const err24 = {instancePath:instancePath+"/REDIS_TLS_SERVERNAME",schemaPath:"#/properties/REDIS_TLS_SERVERNAME/convert",keyword:"convert",params:{},message:result24.problem};
 if(vErrors === null){
 vErrors = [err24];
 }
@@ -634,11 +642,12 @@ vErrors.push(err24);
 errors++;
 }
 else {
-data["REDIS_CLUSTER_NODES"] = result24.value;
+data["REDIS_TLS_SERVERNAME"] = result24.value;
 }
-const result25 = func2(data.REDIS_KEY_PREFIX, schema11.properties.REDIS_KEY_PREFIX.convert);
+}
+const result25 = func2(data.REDIS_SENTINELS, schema11.properties.REDIS_SENTINELS.convert);
 if(result25.problem !== undefined){
-const err25 = {instancePath:instancePath+"/REDIS_KEY_PREFIX",schemaPath:"#/properties/REDIS_KEY_PREFIX/convert",keyword:"convert",params:{},message:result25.problem};
+const err25 = {instancePath:instancePath+"/REDIS_SENTINELS",schemaPath:"#/properties/REDIS_SENTINELS/convert",keyword:"convert",params:{},message:result25.problem};
 if(vErrors === null){
 vErrors = [err25];
 }
@@ -648,11 +657,11 @@ vErrors.push(err25);
 errors++;
 }
 else {
-data["REDIS_KEY_PREFIX"] = result25.value;
+data["REDIS_SENTINELS"] = result25.value;
 }
-const result26 = func2(data.REDIS_SHARDED_PUBSUB, schema11.properties.REDIS_SHARDED_PUBSUB.convert);
+const result26 = func2(data.REDIS_SENTINEL_MASTER, schema11.properties.REDIS_SENTINEL_MASTER.convert);
 if(result26.problem !== undefined){
-const err26 = {instancePath:instancePath+"/REDIS_SHARDED_PUBSUB",schemaPath:"#/properties/REDIS_SHARDED_PUBSUB/convert",keyword:"convert",params:{},message:result26.problem};
+const err26 = {instancePath:instancePath+"/REDIS_SENTINEL_MASTER",schemaPath:"#/properties/REDIS_SENTINEL_MASTER/convert",keyword:"convert",params:{},message:result26.problem};
 if(vErrors === null){
 vErrors = [err26];
 }
@@ -662,11 +671,12 @@ vErrors.push(err26);
 errors++;
 }
 else {
-data["REDIS_SHARDED_PUBSUB"] = result26.value;
+data["REDIS_SENTINEL_MASTER"] = result26.value;
 }
-const result27 = func2(data.REDIS_CANARY_INTERVAL, schema11.properties.REDIS_CANARY_INTERVAL.convert);
+if(data.REDIS_SENTINEL_USERNAME !== undefined){
+const result27 = func2(data.REDIS_SENTINEL_USERNAME, schema11.properties.REDIS_SENTINEL_USERNAME.convert);
 if(result27.problem !== undefined){
-const err27 = {instancePath:instancePath+"/REDIS_CANARY_INTERVAL",schemaPath:"#/properties/REDIS_CANARY_INTERVAL/convert",keyword:"convert",params:{},message:result27.problem};
+const err27 = {instancePath:instancePath+"/REDIS_SENTINEL_USERNAME",schemaPath:"#/properties/REDIS_SENTINEL_USERNAME/convert",keyword:"convert",params:{},message:result27.problem};
 if(vErrors === null){
 vErrors = [err27];
 }
@@ -676,11 +686,12 @@ vErrors.push(err27);
 errors++;
 }
 else {
-data["REDIS_CANARY_INTERVAL"] = result27.value;
+data["REDIS_SENTINEL_USERNAME"] = result27.value;
 }
-const result28 = func2(data.REDIS_CANARY_TIMEOUT, schema11.properties.REDIS_CANARY_TIMEOUT.convert);
+}
+const result28 = func2(data.REDIS_SENTINEL_TLS, schema11.properties.REDIS_SENTINEL_TLS.convert);
 if(result28.problem !== undefined){
-const err28 = {instancePath:instancePath+"/REDIS_CANARY_TIMEOUT",schemaPath:"#/properties/REDIS_CANARY_TIMEOUT/convert",keyword:"convert",params:{},message:result28.problem};
+const err28 = {instancePath:instancePath+"/REDIS_SENTINEL_TLS",schemaPath:"#/properties/REDIS_SENTINEL_TLS/convert",keyword:"convert",params:{},message:result28.problem};
 if(vErrors === null){
 vErrors = [err28];
 }
@@ -690,11 +701,12 @@ vErrors.push(err28);
 errors++;
 }
 else {
-data["REDIS_CANARY_TIMEOUT"] = result28.value;
+data["REDIS_SENTINEL_TLS"] = result28.value;
 }
-const result29 = func2(data.REDIS_SET_KEYSPACE_EVENTS, schema11.properties.REDIS_SET_KEYSPACE_EVENTS.convert);
+if(data.REDIS_SENTINEL_PASSWORD !== undefined){
+const result29 = func2(data.REDIS_SENTINEL_PASSWORD, schema11.properties.REDIS_SENTINEL_PASSWORD.convert);
 if(result29.problem !== undefined){
-const err29 = {instancePath:instancePath+"/REDIS_SET_KEYSPACE_EVENTS",schemaPath:"#/properties/REDIS_SET_KEYSPACE_EVENTS/convert",keyword:"convert",params:{},message:result29.problem};
+const err29 = {instancePath:instancePath+"/REDIS_SENTINEL_PASSWORD",schemaPath:"#/properties/REDIS_SENTINEL_PASSWORD/convert",keyword:"convert",params:{},message:result29.problem};
 if(vErrors === null){
 vErrors = [err29];
 }
@@ -704,11 +716,12 @@ vErrors.push(err29);
 errors++;
 }
 else {
-data["REDIS_SET_KEYSPACE_EVENTS"] = result29.value;
+data["REDIS_SENTINEL_PASSWORD"] = result29.value;
 }
-const result30 = func2(data.HANDSHAKE_TIMEOUT, schema11.properties.HANDSHAKE_TIMEOUT.convert);
+}
+const result30 = func2(data.REDIS_CLUSTER_NODES, schema11.properties.REDIS_CLUSTER_NODES.convert);
 if(result30.problem !== undefined){
-const err30 = {instancePath:instancePath+"/HANDSHAKE_TIMEOUT",schemaPath:"#/properties/HANDSHAKE_TIMEOUT/convert",keyword:"convert",params:{},message:result30.problem};
+const err30 = {instancePath:instancePath+"/REDIS_CLUSTER_NODES",schemaPath:"#/properties/REDIS_CLUSTER_NODES/convert",keyword:"convert",params:{},message:result30.problem};
 if(vErrors === null){
 vErrors = [err30];
 }
@@ -718,11 +731,11 @@ vErrors.push(err30);
 errors++;
 }
 else {
-data["HANDSHAKE_TIMEOUT"] = result30.value;
+data["REDIS_CLUSTER_NODES"] = result30.value;
 }
-const result31 = func2(data.AUTH_TOKEN_MODE, schema11.properties.AUTH_TOKEN_MODE.convert);
+const result31 = func2(data.REDIS_KEY_PREFIX, schema11.properties.REDIS_KEY_PREFIX.convert);
 if(result31.problem !== undefined){
-const err31 = {instancePath:instancePath+"/AUTH_TOKEN_MODE",schemaPath:"#/properties/AUTH_TOKEN_MODE/convert",keyword:"convert",params:{},message:result31.problem};
+const err31 = {instancePath:instancePath+"/REDIS_KEY_PREFIX",schemaPath:"#/properties/REDIS_KEY_PREFIX/convert",keyword:"convert",params:{},message:result31.problem};
 if(vErrors === null){
 vErrors = [err31];
 }
@@ -732,11 +745,11 @@ vErrors.push(err31);
 errors++;
 }
 else {
-data["AUTH_TOKEN_MODE"] = result31.value;
+data["REDIS_KEY_PREFIX"] = result31.value;
 }
-const result32 = func2(data.AUTH_RECONNECT_GRACE, schema11.properties.AUTH_RECONNECT_GRACE.convert);
+const result32 = func2(data.REDIS_SHARDED_PUBSUB, schema11.properties.REDIS_SHARDED_PUBSUB.convert);
 if(result32.problem !== undefined){
-const err32 = {instancePath:instancePath+"/AUTH_RECONNECT_GRACE",schemaPath:"#/properties/AUTH_RECONNECT_GRACE/convert",keyword:"convert",params:{},message:result32.problem};
+const err32 = {instancePath:instancePath+"/REDIS_SHARDED_PUBSUB",schemaPath:"#/properties/REDIS_SHARDED_PUBSUB/convert",keyword:"convert",params:{},message:result32.problem};
 if(vErrors === null){
 vErrors = [err32];
 }
@@ -746,11 +759,11 @@ vErrors.push(err32);
 errors++;
 }
 else {
-data["AUTH_RECONNECT_GRACE"] = result32.value;
+data["REDIS_SHARDED_PUBSUB"] = result32.value;
 }
-const result33 = func2(data.AUTH_ALLOW_QUERY_TOKEN, schema11.properties.AUTH_ALLOW_QUERY_TOKEN.convert);
+const result33 = func2(data.REDIS_CANARY_INTERVAL, schema11.properties.REDIS_CANARY_INTERVAL.convert);
 if(result33.problem !== undefined){
-const err33 = {instancePath:instancePath+"/AUTH_ALLOW_QUERY_TOKEN",schemaPath:"#/properties/AUTH_ALLOW_QUERY_TOKEN/convert",keyword:"convert",params:{},message:result33.problem};
+const err33 = {instancePath:instancePath+"/REDIS_CANARY_INTERVAL",schemaPath:"#/properties/REDIS_CANARY_INTERVAL/convert",keyword:"convert",params:{},message:result33.problem};
 if(vErrors === null){
 vErrors = [err33];
 }
@@ -760,11 +773,11 @@ vErrors.push(err33);
 errors++;
 }
 else {
-data["AUTH_ALLOW_QUERY_TOKEN"] = result33.value;
+data["REDIS_CANARY_INTERVAL"] = result33.value;
 }
-const result34 = func2(data.ALLOWED_ORIGINS, schema11.properties.ALLOWED_ORIGINS.convert);
+const result34 = func2(data.REDIS_CANARY_TIMEOUT, schema11.properties.REDIS_CANARY_TIMEOUT.convert);
 if(result34.problem !== undefined){
-const err34 = {instancePath:instancePath+"/ALLOWED_ORIGINS",schemaPath:"#/properties/ALLOWED_ORIGINS/convert",keyword:"convert",params:{},message:result34.problem};
+const err34 = {instancePath:instancePath+"/REDIS_CANARY_TIMEOUT",schemaPath:"#/properties/REDIS_CANARY_TIMEOUT/convert",keyword:"convert",params:{},message:result34.problem};
 if(vErrors === null){
 vErrors = [err34];
 }
@@ -774,11 +787,11 @@ vErrors.push(err34);
 errors++;
 }
 else {
-data["ALLOWED_ORIGINS"] = result34.value;
+data["REDIS_CANARY_TIMEOUT"] = result34.value;
 }
-const result35 = func2(data.REQUIRE_ORIGIN, schema11.properties.REQUIRE_ORIGIN.convert);
+const result35 = func2(data.REDIS_SET_KEYSPACE_EVENTS, schema11.properties.REDIS_SET_KEYSPACE_EVENTS.convert);
 if(result35.problem !== undefined){
-const err35 = {instancePath:instancePath+"/REQUIRE_ORIGIN",schemaPath:"#/properties/REQUIRE_ORIGIN/convert",keyword:"convert",params:{},message:result35.problem};
+const err35 = {instancePath:instancePath+"/REDIS_SET_KEYSPACE_EVENTS",schemaPath:"#/properties/REDIS_SET_KEYSPACE_EVENTS/convert",keyword:"convert",params:{},message:result35.problem};
 if(vErrors === null){
 vErrors = [err35];
 }
@@ -788,12 +801,11 @@ vErrors.push(err35);
 errors++;
 }
 else {
-data["REQUIRE_ORIGIN"] = result35.value;
+data["REDIS_SET_KEYSPACE_EVENTS"] = result35.value;
 }
-if(data.MAX_CONNECTIONS !== undefined){
-const result36 = func2(data.MAX_CONNECTIONS, schema11.properties.MAX_CONNECTIONS.convert);
+const result36 = func2(data.HANDSHAKE_TIMEOUT, schema11.properties.HANDSHAKE_TIMEOUT.convert);
 if(result36.problem !== undefined){
-const err36 = {instancePath:instancePath+"/MAX_CONNECTIONS",schemaPath:"#/properties/MAX_CONNECTIONS/convert",keyword:"convert",params:{},message:result36.problem};
+const err36 = {instancePath:instancePath+"/HANDSHAKE_TIMEOUT",schemaPath:"#/properties/HANDSHAKE_TIMEOUT/convert",keyword:"convert",params:{},message:result36.problem};
 if(vErrors === null){
 vErrors = [err36];
 }
@@ -803,13 +815,11 @@ vErrors.push(err36);
 errors++;
 }
 else {
-data["MAX_CONNECTIONS"] = result36.value;
+data["HANDSHAKE_TIMEOUT"] = result36.value;
 }
-}
-if(data.RESERVED_CONNECTIONS !== undefined){
-const result37 = func2(data.RESERVED_CONNECTIONS, schema11.properties.RESERVED_CONNECTIONS.convert);
+const result37 = func2(data.AUTH_TOKEN_MODE, schema11.properties.AUTH_TOKEN_MODE.convert);
 if(result37.problem !== undefined){
-const err37 = {instancePath:instancePath+"/RESERVED_CONNECTIONS",schemaPath:"#/properties/RESERVED_CONNECTIONS/convert",keyword:"convert",params:{},message:result37.problem};
+const err37 = {instancePath:instancePath+"/AUTH_TOKEN_MODE",schemaPath:"#/properties/AUTH_TOKEN_MODE/convert",keyword:"convert",params:{},message:result37.problem};
 if(vErrors === null){
 vErrors = [err37];
 }
@@ -819,12 +829,11 @@ vErrors.push(err37);
 errors++;
 }
 else {
-data["RESERVED_CONNECTIONS"] = result37.value;
+data["AUTH_TOKEN_MODE"] = result37.value;
 }
-}
-const result38 = func2(data.MAX_CONNECTIONS_PER_IP, schema11.properties.MAX_CONNECTIONS_PER_IP.convert);
+const result38 = func2(data.AUTH_RECONNECT_GRACE, schema11.properties.AUTH_RECONNECT_GRACE.convert);
 if(result38.problem !== undefined){
-const err38 = {instancePath:instancePath+"/MAX_CONNECTIONS_PER_IP",schemaPath:"#/properties/MAX_CONNECTIONS_PER_IP/convert",keyword:"convert",params:{},message:result38.problem};
+const err38 = {instancePath:instancePath+"/AUTH_RECONNECT_GRACE",schemaPath:"#/properties/AUTH_RECONNECT_GRACE/convert",keyword:"convert",params:{},message:result38.problem};
 if(vErrors === null){
 vErrors = [err38];
 }
@@ -834,11 +843,11 @@ vErrors.push(err38);
 errors++;
 }
 else {
-data["MAX_CONNECTIONS_PER_IP"] = result38.value;
+data["AUTH_RECONNECT_GRACE"] = result38.value;
 }
-const result39 = func2(data.CONNECT_RATE, schema11.properties.CONNECT_RATE.convert);
+const result39 = func2(data.AUTH_ALLOW_QUERY_TOKEN, schema11.properties.AUTH_ALLOW_QUERY_TOKEN.convert);
 if(result39.problem !== undefined){
-const err39 = {instancePath:instancePath+"/CONNECT_RATE",schemaPath:"#/properties/CONNECT_RATE/convert",keyword:"convert",params:{},message:result39.problem};
+const err39 = {instancePath:instancePath+"/AUTH_ALLOW_QUERY_TOKEN",schemaPath:"#/properties/AUTH_ALLOW_QUERY_TOKEN/convert",keyword:"convert",params:{},message:result39.problem};
 if(vErrors === null){
 vErrors = [err39];
 }
@@ -848,11 +857,11 @@ vErrors.push(err39);
 errors++;
 }
 else {
-data["CONNECT_RATE"] = result39.value;
+data["AUTH_ALLOW_QUERY_TOKEN"] = result39.value;
 }
-const result40 = func2(data.CONNECT_RATE_PER_IP, schema11.properties.CONNECT_RATE_PER_IP.convert);
+const result40 = func2(data.ALLOWED_ORIGINS, schema11.properties.ALLOWED_ORIGINS.convert);
 if(result40.problem !== undefined){
-const err40 = {instancePath:instancePath+"/CONNECT_RATE_PER_IP",schemaPath:"#/properties/CONNECT_RATE_PER_IP/convert",keyword:"convert",params:{},message:result40.problem};
+const err40 = {instancePath:instancePath+"/ALLOWED_ORIGINS",schemaPath:"#/properties/ALLOWED_ORIGINS/convert",keyword:"convert",params:{},message:result40.problem};
 if(vErrors === null){
 vErrors = [err40];
 }
@@ -862,11 +871,11 @@ vErrors.push(err40);
 errors++;
 }
 else {
-data["CONNECT_RATE_PER_IP"] = result40.value;
+data["ALLOWED_ORIGINS"] = result40.value;
 }
-const result41 = func2(data.REFUSED_RATE_PER_IP, schema11.properties.REFUSED_RATE_PER_IP.convert);
+const result41 = func2(data.REQUIRE_ORIGIN, schema11.properties.REQUIRE_ORIGIN.convert);
 if(result41.problem !== undefined){
-const err41 = {instancePath:instancePath+"/REFUSED_RATE_PER_IP",schemaPath:"#/properties/REFUSED_RATE_PER_IP/convert",keyword:"convert",params:{},message:result41.problem};
+const err41 = {instancePath:instancePath+"/REQUIRE_ORIGIN",schemaPath:"#/properties/REQUIRE_ORIGIN/convert",keyword:"convert",params:{},message:result41.problem};
 if(vErrors === null){
 vErrors = [err41];
 }
@@ -876,11 +885,12 @@ vErrors.push(err41);
 errors++;
 }
 else {
-data["REFUSED_RATE_PER_IP"] = result41.value;
+data["REQUIRE_ORIGIN"] = result41.value;
 }
-const result42 = func2(data.REFUSED_OPEN_MAX, schema11.properties.REFUSED_OPEN_MAX.convert);
+if(data.MAX_CONNECTIONS !== undefined){
+const result42 = func2(data.MAX_CONNECTIONS, schema11.properties.MAX_CONNECTIONS.convert);
 if(result42.problem !== undefined){
-const err42 = {instancePath:instancePath+"/REFUSED_OPEN_MAX",schemaPath:"#/properties/REFUSED_OPEN_MAX/convert",keyword:"convert",params:{},message:result42.problem};
+const err42 = {instancePath:instancePath+"/MAX_CONNECTIONS",schemaPath:"#/properties/MAX_CONNECTIONS/convert",keyword:"convert",params:{},message:result42.problem};
 if(vErrors === null){
 vErrors = [err42];
 }
@@ -890,12 +900,13 @@ vErrors.push(err42);
 errors++;
 }
 else {
-data["REFUSED_OPEN_MAX"] = result42.value;
+data["MAX_CONNECTIONS"] = result42.value;
 }
-if(data.MAX_MESSAGE_SIZE !== undefined){
-const result43 = func2(data.MAX_MESSAGE_SIZE, schema11.properties.MAX_MESSAGE_SIZE.convert);
+}
+if(data.RESERVED_CONNECTIONS !== undefined){
+const result43 = func2(data.RESERVED_CONNECTIONS, schema11.properties.RESERVED_CONNECTIONS.convert);
 if(result43.problem !== undefined){
-const err43 = {instancePath:instancePath+"/MAX_MESSAGE_SIZE",schemaPath:"#/properties/MAX_MESSAGE_SIZE/convert",keyword:"convert",params:{},message:result43.problem};
+const err43 = {instancePath:instancePath+"/RESERVED_CONNECTIONS",schemaPath:"#/properties/RESERVED_CONNECTIONS/convert",keyword:"convert",params:{},message:result43.problem};
 if(vErrors === null){
 vErrors = [err43];
 }
@@ -905,12 +916,12 @@ vErrors.push(err43);
 errors++;
 }
 else {
-data["MAX_MESSAGE_SIZE"] = result43.value;
+data["RESERVED_CONNECTIONS"] = result43.value;
 }
 }
-const result44 = func2(data.JSON_MAX_DEPTH, schema11.properties.JSON_MAX_DEPTH.convert);
+const result44 = func2(data.MAX_CONNECTIONS_PER_IP, schema11.properties.MAX_CONNECTIONS_PER_IP.convert);
 if(result44.problem !== undefined){
-const err44 = {instancePath:instancePath+"/JSON_MAX_DEPTH",schemaPath:"#/properties/JSON_MAX_DEPTH/convert",keyword:"convert",params:{},message:result44.problem};
+const err44 = {instancePath:instancePath+"/MAX_CONNECTIONS_PER_IP",schemaPath:"#/properties/MAX_CONNECTIONS_PER_IP/convert",keyword:"convert",params:{},message:result44.problem};
 if(vErrors === null){
 vErrors = [err44];
 }
@@ -920,11 +931,11 @@ vErrors.push(err44);
 errors++;
 }
 else {
-data["JSON_MAX_DEPTH"] = result44.value;
+data["MAX_CONNECTIONS_PER_IP"] = result44.value;
 }
-const result45 = func2(data.MAX_BUFFER_SIZE_BYTES, schema11.properties.MAX_BUFFER_SIZE_BYTES.convert);
+const result45 = func2(data.CONNECT_RATE, schema11.properties.CONNECT_RATE.convert);
 if(result45.problem !== undefined){
-const err45 = {instancePath:instancePath+"/MAX_BUFFER_SIZE_BYTES",schemaPath:"#/properties/MAX_BUFFER_SIZE_BYTES/convert",keyword:"convert",params:{},message:result45.problem};
+const err45 = {instancePath:instancePath+"/CONNECT_RATE",schemaPath:"#/properties/CONNECT_RATE/convert",keyword:"convert",params:{},message:result45.problem};
 if(vErrors === null){
 vErrors = [err45];
 }
@@ -934,11 +945,11 @@ vErrors.push(err45);
 errors++;
 }
 else {
-data["MAX_BUFFER_SIZE_BYTES"] = result45.value;
+data["CONNECT_RATE"] = result45.value;
 }
-const result46 = func2(data.MAX_DOWN_MESSAGE_BYTES, schema11.properties.MAX_DOWN_MESSAGE_BYTES.convert);
+const result46 = func2(data.CONNECT_RATE_PER_IP, schema11.properties.CONNECT_RATE_PER_IP.convert);
 if(result46.problem !== undefined){
-const err46 = {instancePath:instancePath+"/MAX_DOWN_MESSAGE_BYTES",schemaPath:"#/properties/MAX_DOWN_MESSAGE_BYTES/convert",keyword:"convert",params:{},message:result46.problem};
+const err46 = {instancePath:instancePath+"/CONNECT_RATE_PER_IP",schemaPath:"#/properties/CONNECT_RATE_PER_IP/convert",keyword:"convert",params:{},message:result46.problem};
 if(vErrors === null){
 vErrors = [err46];
 }
@@ -948,12 +959,11 @@ vErrors.push(err46);
 errors++;
 }
 else {
-data["MAX_DOWN_MESSAGE_BYTES"] = result46.value;
+data["CONNECT_RATE_PER_IP"] = result46.value;
 }
-if(data.MAX_BUFFERED_BYTES !== undefined){
-const result47 = func2(data.MAX_BUFFERED_BYTES, schema11.properties.MAX_BUFFERED_BYTES.convert);
+const result47 = func2(data.REFUSED_RATE_PER_IP, schema11.properties.REFUSED_RATE_PER_IP.convert);
 if(result47.problem !== undefined){
-const err47 = {instancePath:instancePath+"/MAX_BUFFERED_BYTES",schemaPath:"#/properties/MAX_BUFFERED_BYTES/convert",keyword:"convert",params:{},message:result47.problem};
+const err47 = {instancePath:instancePath+"/REFUSED_RATE_PER_IP",schemaPath:"#/properties/REFUSED_RATE_PER_IP/convert",keyword:"convert",params:{},message:result47.problem};
 if(vErrors === null){
 vErrors = [err47];
 }
@@ -963,12 +973,11 @@ vErrors.push(err47);
 errors++;
 }
 else {
-data["MAX_BUFFERED_BYTES"] = result47.value;
+data["REFUSED_RATE_PER_IP"] = result47.value;
 }
-}
-const result48 = func2(data.UPSTREAM_BUFFER_MESSAGES, schema11.properties.UPSTREAM_BUFFER_MESSAGES.convert);
+const result48 = func2(data.REFUSED_OPEN_MAX, schema11.properties.REFUSED_OPEN_MAX.convert);
 if(result48.problem !== undefined){
-const err48 = {instancePath:instancePath+"/UPSTREAM_BUFFER_MESSAGES",schemaPath:"#/properties/UPSTREAM_BUFFER_MESSAGES/convert",keyword:"convert",params:{},message:result48.problem};
+const err48 = {instancePath:instancePath+"/REFUSED_OPEN_MAX",schemaPath:"#/properties/REFUSED_OPEN_MAX/convert",keyword:"convert",params:{},message:result48.problem};
 if(vErrors === null){
 vErrors = [err48];
 }
@@ -978,11 +987,12 @@ vErrors.push(err48);
 errors++;
 }
 else {
-data["UPSTREAM_BUFFER_MESSAGES"] = result48.value;
+data["REFUSED_OPEN_MAX"] = result48.value;
 }
-const result49 = func2(data.UPSTREAM_BUFFER_BYTES, schema11.properties.UPSTREAM_BUFFER_BYTES.convert);
+if(data.MAX_MESSAGE_SIZE !== undefined){
+const result49 = func2(data.MAX_MESSAGE_SIZE, schema11.properties.MAX_MESSAGE_SIZE.convert);
 if(result49.problem !== undefined){
-const err49 = {instancePath:instancePath+"/UPSTREAM_BUFFER_BYTES",schemaPath:"#/properties/UPSTREAM_BUFFER_BYTES/convert",keyword:"convert",params:{},message:result49.problem};
+const err49 = {instancePath:instancePath+"/MAX_MESSAGE_SIZE",schemaPath:"#/properties/MAX_MESSAGE_SIZE/convert",keyword:"convert",params:{},message:result49.problem};
 if(vErrors === null){
 vErrors = [err49];
 }
@@ -992,11 +1002,12 @@ vErrors.push(err49);
 errors++;
 }
 else {
-data["UPSTREAM_BUFFER_BYTES"] = result49.value;
+data["MAX_MESSAGE_SIZE"] = result49.value;
 }
-const result50 = func2(data.PING_INTERVAL, schema11.properties.PING_INTERVAL.convert);
+}
+const result50 = func2(data.JSON_MAX_DEPTH, schema11.properties.JSON_MAX_DEPTH.convert);
 if(result50.problem !== undefined){
-const err50 = {instancePath:instancePath+"/PING_INTERVAL",schemaPath:"#/properties/PING_INTERVAL/convert",keyword:"convert",params:{},message:result50.problem};
+const err50 = {instancePath:instancePath+"/JSON_MAX_DEPTH",schemaPath:"#/properties/JSON_MAX_DEPTH/convert",keyword:"convert",params:{},message:result50.problem};
 if(vErrors === null){
 vErrors = [err50];
 }
@@ -1006,11 +1017,11 @@ vErrors.push(err50);
 errors++;
 }
 else {
-data["PING_INTERVAL"] = result50.value;
+data["JSON_MAX_DEPTH"] = result50.value;
 }
-const result51 = func2(data.PONG_TIMEOUT, schema11.properties.PONG_TIMEOUT.convert);
+const result51 = func2(data.MAX_BUFFER_SIZE_BYTES, schema11.properties.MAX_BUFFER_SIZE_BYTES.convert);
 if(result51.problem !== undefined){
-const err51 = {instancePath:instancePath+"/PONG_TIMEOUT",schemaPath:"#/properties/PONG_TIMEOUT/convert",keyword:"convert",params:{},message:result51.problem};
+const err51 = {instancePath:instancePath+"/MAX_BUFFER_SIZE_BYTES",schemaPath:"#/properties/MAX_BUFFER_SIZE_BYTES/convert",keyword:"convert",params:{},message:result51.problem};
 if(vErrors === null){
 vErrors = [err51];
 }
@@ -1020,11 +1031,11 @@ vErrors.push(err51);
 errors++;
 }
 else {
-data["PONG_TIMEOUT"] = result51.value;
+data["MAX_BUFFER_SIZE_BYTES"] = result51.value;
 }
-const result52 = func2(data.SLOW_CLOSE_GRACE, schema11.properties.SLOW_CLOSE_GRACE.convert);
+const result52 = func2(data.MAX_DOWN_MESSAGE_BYTES, schema11.properties.MAX_DOWN_MESSAGE_BYTES.convert);
 if(result52.problem !== undefined){
-const err52 = {instancePath:instancePath+"/SLOW_CLOSE_GRACE",schemaPath:"#/properties/SLOW_CLOSE_GRACE/convert",keyword:"convert",params:{},message:result52.problem};
+const err52 = {instancePath:instancePath+"/MAX_DOWN_MESSAGE_BYTES",schemaPath:"#/properties/MAX_DOWN_MESSAGE_BYTES/convert",keyword:"convert",params:{},message:result52.problem};
 if(vErrors === null){
 vErrors = [err52];
 }
@@ -1034,11 +1045,12 @@ vErrors.push(err52);
 errors++;
 }
 else {
-data["SLOW_CLOSE_GRACE"] = result52.value;
+data["MAX_DOWN_MESSAGE_BYTES"] = result52.value;
 }
-const result53 = func2(data.SHUTDOWN_GRACE_PERIOD, schema11.properties.SHUTDOWN_GRACE_PERIOD.convert);
+if(data.MAX_BUFFERED_BYTES !== undefined){
+const result53 = func2(data.MAX_BUFFERED_BYTES, schema11.properties.MAX_BUFFERED_BYTES.convert);
 if(result53.problem !== undefined){
-const err53 = {instancePath:instancePath+"/SHUTDOWN_GRACE_PERIOD",schemaPath:"#/properties/SHUTDOWN_GRACE_PERIOD/convert",keyword:"convert",params:{},message:result53.problem};
+const err53 = {instancePath:instancePath+"/MAX_BUFFERED_BYTES",schemaPath:"#/properties/MAX_BUFFERED_BYTES/convert",keyword:"convert",params:{},message:result53.problem};
 if(vErrors === null){
 vErrors = [err53];
 }
@@ -1048,11 +1060,12 @@ vErrors.push(err53);
 errors++;
 }
 else {
-data["SHUTDOWN_GRACE_PERIOD"] = result53.value;
+data["MAX_BUFFERED_BYTES"] = result53.value;
 }
-const result54 = func2(data.DRAIN_WINDOW, schema11.properties.DRAIN_WINDOW.convert);
+}
+const result54 = func2(data.UPSTREAM_BUFFER_MESSAGES, schema11.properties.UPSTREAM_BUFFER_MESSAGES.convert);
 if(result54.problem !== undefined){
-const err54 = {instancePath:instancePath+"/DRAIN_WINDOW",schemaPath:"#/properties/DRAIN_WINDOW/convert",keyword:"convert",params:{},message:result54.problem};
+const err54 = {instancePath:instancePath+"/UPSTREAM_BUFFER_MESSAGES",schemaPath:"#/properties/UPSTREAM_BUFFER_MESSAGES/convert",keyword:"convert",params:{},message:result54.problem};
 if(vErrors === null){
 vErrors = [err54];
 }
@@ -1062,11 +1075,11 @@ vErrors.push(err54);
 errors++;
 }
 else {
-data["DRAIN_WINDOW"] = result54.value;
+data["UPSTREAM_BUFFER_MESSAGES"] = result54.value;
 }
-const result55 = func2(data.DRAIN_DELAY, schema11.properties.DRAIN_DELAY.convert);
+const result55 = func2(data.UPSTREAM_BUFFER_BYTES, schema11.properties.UPSTREAM_BUFFER_BYTES.convert);
 if(result55.problem !== undefined){
-const err55 = {instancePath:instancePath+"/DRAIN_DELAY",schemaPath:"#/properties/DRAIN_DELAY/convert",keyword:"convert",params:{},message:result55.problem};
+const err55 = {instancePath:instancePath+"/UPSTREAM_BUFFER_BYTES",schemaPath:"#/properties/UPSTREAM_BUFFER_BYTES/convert",keyword:"convert",params:{},message:result55.problem};
 if(vErrors === null){
 vErrors = [err55];
 }
@@ -1076,11 +1089,11 @@ vErrors.push(err55);
 errors++;
 }
 else {
-data["DRAIN_DELAY"] = result55.value;
+data["UPSTREAM_BUFFER_BYTES"] = result55.value;
 }
-const result56 = func2(data.SESSION_UPSTREAM, schema11.properties.SESSION_UPSTREAM.convert);
+const result56 = func2(data.PING_INTERVAL, schema11.properties.PING_INTERVAL.convert);
 if(result56.problem !== undefined){
-const err56 = {instancePath:instancePath+"/SESSION_UPSTREAM",schemaPath:"#/properties/SESSION_UPSTREAM/convert",keyword:"convert",params:{},message:result56.problem};
+const err56 = {instancePath:instancePath+"/PING_INTERVAL",schemaPath:"#/properties/PING_INTERVAL/convert",keyword:"convert",params:{},message:result56.problem};
 if(vErrors === null){
 vErrors = [err56];
 }
@@ -1090,11 +1103,11 @@ vErrors.push(err56);
 errors++;
 }
 else {
-data["SESSION_UPSTREAM"] = result56.value;
+data["PING_INTERVAL"] = result56.value;
 }
-const result57 = func2(data.SESSION_BINARY, schema11.properties.SESSION_BINARY.convert);
+const result57 = func2(data.PONG_TIMEOUT, schema11.properties.PONG_TIMEOUT.convert);
 if(result57.problem !== undefined){
-const err57 = {instancePath:instancePath+"/SESSION_BINARY",schemaPath:"#/properties/SESSION_BINARY/convert",keyword:"convert",params:{},message:result57.problem};
+const err57 = {instancePath:instancePath+"/PONG_TIMEOUT",schemaPath:"#/properties/PONG_TIMEOUT/convert",keyword:"convert",params:{},message:result57.problem};
 if(vErrors === null){
 vErrors = [err57];
 }
@@ -1104,11 +1117,11 @@ vErrors.push(err57);
 errors++;
 }
 else {
-data["SESSION_BINARY"] = result57.value;
+data["PONG_TIMEOUT"] = result57.value;
 }
-const result58 = func2(data.SESSION_REFUSE, schema11.properties.SESSION_REFUSE.convert);
+const result58 = func2(data.SLOW_CLOSE_GRACE, schema11.properties.SLOW_CLOSE_GRACE.convert);
 if(result58.problem !== undefined){
-const err58 = {instancePath:instancePath+"/SESSION_REFUSE",schemaPath:"#/properties/SESSION_REFUSE/convert",keyword:"convert",params:{},message:result58.problem};
+const err58 = {instancePath:instancePath+"/SLOW_CLOSE_GRACE",schemaPath:"#/properties/SLOW_CLOSE_GRACE/convert",keyword:"convert",params:{},message:result58.problem};
 if(vErrors === null){
 vErrors = [err58];
 }
@@ -1118,11 +1131,11 @@ vErrors.push(err58);
 errors++;
 }
 else {
-data["SESSION_REFUSE"] = result58.value;
+data["SLOW_CLOSE_GRACE"] = result58.value;
 }
-const result59 = func2(data.SESSION_FLOW_SIGNAL, schema11.properties.SESSION_FLOW_SIGNAL.convert);
+const result59 = func2(data.SHUTDOWN_GRACE_PERIOD, schema11.properties.SHUTDOWN_GRACE_PERIOD.convert);
 if(result59.problem !== undefined){
-const err59 = {instancePath:instancePath+"/SESSION_FLOW_SIGNAL",schemaPath:"#/properties/SESSION_FLOW_SIGNAL/convert",keyword:"convert",params:{},message:result59.problem};
+const err59 = {instancePath:instancePath+"/SHUTDOWN_GRACE_PERIOD",schemaPath:"#/properties/SHUTDOWN_GRACE_PERIOD/convert",keyword:"convert",params:{},message:result59.problem};
 if(vErrors === null){
 vErrors = [err59];
 }
@@ -1132,11 +1145,11 @@ vErrors.push(err59);
 errors++;
 }
 else {
-data["SESSION_FLOW_SIGNAL"] = result59.value;
+data["SHUTDOWN_GRACE_PERIOD"] = result59.value;
 }
-const result60 = func2(data.SESSION_RATE, schema11.properties.SESSION_RATE.convert);
+const result60 = func2(data.DRAIN_WINDOW, schema11.properties.DRAIN_WINDOW.convert);
 if(result60.problem !== undefined){
-const err60 = {instancePath:instancePath+"/SESSION_RATE",schemaPath:"#/properties/SESSION_RATE/convert",keyword:"convert",params:{},message:result60.problem};
+const err60 = {instancePath:instancePath+"/DRAIN_WINDOW",schemaPath:"#/properties/DRAIN_WINDOW/convert",keyword:"convert",params:{},message:result60.problem};
 if(vErrors === null){
 vErrors = [err60];
 }
@@ -1146,11 +1159,11 @@ vErrors.push(err60);
 errors++;
 }
 else {
-data["SESSION_RATE"] = result60.value;
+data["DRAIN_WINDOW"] = result60.value;
 }
-const result61 = func2(data.SESSION_RATE_BURST, schema11.properties.SESSION_RATE_BURST.convert);
+const result61 = func2(data.DRAIN_DELAY, schema11.properties.DRAIN_DELAY.convert);
 if(result61.problem !== undefined){
-const err61 = {instancePath:instancePath+"/SESSION_RATE_BURST",schemaPath:"#/properties/SESSION_RATE_BURST/convert",keyword:"convert",params:{},message:result61.problem};
+const err61 = {instancePath:instancePath+"/DRAIN_DELAY",schemaPath:"#/properties/DRAIN_DELAY/convert",keyword:"convert",params:{},message:result61.problem};
 if(vErrors === null){
 vErrors = [err61];
 }
@@ -1160,11 +1173,11 @@ vErrors.push(err61);
 errors++;
 }
 else {
-data["SESSION_RATE_BURST"] = result61.value;
+data["DRAIN_DELAY"] = result61.value;
 }
-const result62 = func2(data.SESSION_BYTE_RATE, schema11.properties.SESSION_BYTE_RATE.convert);
+const result62 = func2(data.SESSION_UPSTREAM, schema11.properties.SESSION_UPSTREAM.convert);
 if(result62.problem !== undefined){
-const err62 = {instancePath:instancePath+"/SESSION_BYTE_RATE",schemaPath:"#/properties/SESSION_BYTE_RATE/convert",keyword:"convert",params:{},message:result62.problem};
+const err62 = {instancePath:instancePath+"/SESSION_UPSTREAM",schemaPath:"#/properties/SESSION_UPSTREAM/convert",keyword:"convert",params:{},message:result62.problem};
 if(vErrors === null){
 vErrors = [err62];
 }
@@ -1174,11 +1187,11 @@ vErrors.push(err62);
 errors++;
 }
 else {
-data["SESSION_BYTE_RATE"] = result62.value;
+data["SESSION_UPSTREAM"] = result62.value;
 }
-const result63 = func2(data.SESSION_RESUME_PAGE, schema11.properties.SESSION_RESUME_PAGE.convert);
+const result63 = func2(data.SESSION_BINARY, schema11.properties.SESSION_BINARY.convert);
 if(result63.problem !== undefined){
-const err63 = {instancePath:instancePath+"/SESSION_RESUME_PAGE",schemaPath:"#/properties/SESSION_RESUME_PAGE/convert",keyword:"convert",params:{},message:result63.problem};
+const err63 = {instancePath:instancePath+"/SESSION_BINARY",schemaPath:"#/properties/SESSION_BINARY/convert",keyword:"convert",params:{},message:result63.problem};
 if(vErrors === null){
 vErrors = [err63];
 }
@@ -1188,12 +1201,11 @@ vErrors.push(err63);
 errors++;
 }
 else {
-data["SESSION_RESUME_PAGE"] = result63.value;
+data["SESSION_BINARY"] = result63.value;
 }
-if(data.SESSION_LOG_INSTALL !== undefined){
-const result64 = func2(data.SESSION_LOG_INSTALL, schema11.properties.SESSION_LOG_INSTALL.convert);
+const result64 = func2(data.SESSION_REFUSE, schema11.properties.SESSION_REFUSE.convert);
 if(result64.problem !== undefined){
-const err64 = {instancePath:instancePath+"/SESSION_LOG_INSTALL",schemaPath:"#/properties/SESSION_LOG_INSTALL/convert",keyword:"convert",params:{},message:result64.problem};
+const err64 = {instancePath:instancePath+"/SESSION_REFUSE",schemaPath:"#/properties/SESSION_REFUSE/convert",keyword:"convert",params:{},message:result64.problem};
 if(vErrors === null){
 vErrors = [err64];
 }
@@ -1203,12 +1215,11 @@ vErrors.push(err64);
 errors++;
 }
 else {
-data["SESSION_LOG_INSTALL"] = result64.value;
+data["SESSION_REFUSE"] = result64.value;
 }
-}
-const result65 = func2(data.SESSION_IDLE_TIMEOUT, schema11.properties.SESSION_IDLE_TIMEOUT.convert);
+const result65 = func2(data.SESSION_FLOW_SIGNAL, schema11.properties.SESSION_FLOW_SIGNAL.convert);
 if(result65.problem !== undefined){
-const err65 = {instancePath:instancePath+"/SESSION_IDLE_TIMEOUT",schemaPath:"#/properties/SESSION_IDLE_TIMEOUT/convert",keyword:"convert",params:{},message:result65.problem};
+const err65 = {instancePath:instancePath+"/SESSION_FLOW_SIGNAL",schemaPath:"#/properties/SESSION_FLOW_SIGNAL/convert",keyword:"convert",params:{},message:result65.problem};
 if(vErrors === null){
 vErrors = [err65];
 }
@@ -1218,11 +1229,11 @@ vErrors.push(err65);
 errors++;
 }
 else {
-data["SESSION_IDLE_TIMEOUT"] = result65.value;
+data["SESSION_FLOW_SIGNAL"] = result65.value;
 }
-const result66 = func2(data.STREAM_END_TIMEOUT, schema11.properties.STREAM_END_TIMEOUT.convert);
+const result66 = func2(data.SESSION_RATE, schema11.properties.SESSION_RATE.convert);
 if(result66.problem !== undefined){
-const err66 = {instancePath:instancePath+"/STREAM_END_TIMEOUT",schemaPath:"#/properties/STREAM_END_TIMEOUT/convert",keyword:"convert",params:{},message:result66.problem};
+const err66 = {instancePath:instancePath+"/SESSION_RATE",schemaPath:"#/properties/SESSION_RATE/convert",keyword:"convert",params:{},message:result66.problem};
 if(vErrors === null){
 vErrors = [err66];
 }
@@ -1232,11 +1243,11 @@ vErrors.push(err66);
 errors++;
 }
 else {
-data["STREAM_END_TIMEOUT"] = result66.value;
+data["SESSION_RATE"] = result66.value;
 }
-const result67 = func2(data.RUN_DOOR, schema11.properties.RUN_DOOR.convert);
+const result67 = func2(data.SESSION_RATE_BURST, schema11.properties.SESSION_RATE_BURST.convert);
 if(result67.problem !== undefined){
-const err67 = {instancePath:instancePath+"/RUN_DOOR",schemaPath:"#/properties/RUN_DOOR/convert",keyword:"convert",params:{},message:result67.problem};
+const err67 = {instancePath:instancePath+"/SESSION_RATE_BURST",schemaPath:"#/properties/SESSION_RATE_BURST/convert",keyword:"convert",params:{},message:result67.problem};
 if(vErrors === null){
 vErrors = [err67];
 }
@@ -1246,11 +1257,11 @@ vErrors.push(err67);
 errors++;
 }
 else {
-data["RUN_DOOR"] = result67.value;
+data["SESSION_RATE_BURST"] = result67.value;
 }
-const result68 = func2(data.RUN_PATH, schema11.properties.RUN_PATH.convert);
+const result68 = func2(data.SESSION_BYTE_RATE, schema11.properties.SESSION_BYTE_RATE.convert);
 if(result68.problem !== undefined){
-const err68 = {instancePath:instancePath+"/RUN_PATH",schemaPath:"#/properties/RUN_PATH/convert",keyword:"convert",params:{},message:result68.problem};
+const err68 = {instancePath:instancePath+"/SESSION_BYTE_RATE",schemaPath:"#/properties/SESSION_BYTE_RATE/convert",keyword:"convert",params:{},message:result68.problem};
 if(vErrors === null){
 vErrors = [err68];
 }
@@ -1260,11 +1271,11 @@ vErrors.push(err68);
 errors++;
 }
 else {
-data["RUN_PATH"] = result68.value;
+data["SESSION_BYTE_RATE"] = result68.value;
 }
-const result69 = func2(data.RUN_AUTH, schema11.properties.RUN_AUTH.convert);
+const result69 = func2(data.SESSION_RESUME_PAGE, schema11.properties.SESSION_RESUME_PAGE.convert);
 if(result69.problem !== undefined){
-const err69 = {instancePath:instancePath+"/RUN_AUTH",schemaPath:"#/properties/RUN_AUTH/convert",keyword:"convert",params:{},message:result69.problem};
+const err69 = {instancePath:instancePath+"/SESSION_RESUME_PAGE",schemaPath:"#/properties/SESSION_RESUME_PAGE/convert",keyword:"convert",params:{},message:result69.problem};
 if(vErrors === null){
 vErrors = [err69];
 }
@@ -1274,11 +1285,12 @@ vErrors.push(err69);
 errors++;
 }
 else {
-data["RUN_AUTH"] = result69.value;
+data["SESSION_RESUME_PAGE"] = result69.value;
 }
-const result70 = func2(data.RUN_REFUSE, schema11.properties.RUN_REFUSE.convert);
+if(data.SESSION_LOG_INSTALL !== undefined){
+const result70 = func2(data.SESSION_LOG_INSTALL, schema11.properties.SESSION_LOG_INSTALL.convert);
 if(result70.problem !== undefined){
-const err70 = {instancePath:instancePath+"/RUN_REFUSE",schemaPath:"#/properties/RUN_REFUSE/convert",keyword:"convert",params:{},message:result70.problem};
+const err70 = {instancePath:instancePath+"/SESSION_LOG_INSTALL",schemaPath:"#/properties/SESSION_LOG_INSTALL/convert",keyword:"convert",params:{},message:result70.problem};
 if(vErrors === null){
 vErrors = [err70];
 }
@@ -1288,11 +1300,12 @@ vErrors.push(err70);
 errors++;
 }
 else {
-data["RUN_REFUSE"] = result70.value;
+data["SESSION_LOG_INSTALL"] = result70.value;
 }
-const result71 = func2(data.RUN_KEY_PREFIX, schema11.properties.RUN_KEY_PREFIX.convert);
+}
+const result71 = func2(data.SESSION_IDLE_TIMEOUT, schema11.properties.SESSION_IDLE_TIMEOUT.convert);
 if(result71.problem !== undefined){
-const err71 = {instancePath:instancePath+"/RUN_KEY_PREFIX",schemaPath:"#/properties/RUN_KEY_PREFIX/convert",keyword:"convert",params:{},message:result71.problem};
+const err71 = {instancePath:instancePath+"/SESSION_IDLE_TIMEOUT",schemaPath:"#/properties/SESSION_IDLE_TIMEOUT/convert",keyword:"convert",params:{},message:result71.problem};
 if(vErrors === null){
 vErrors = [err71];
 }
@@ -1302,11 +1315,11 @@ vErrors.push(err71);
 errors++;
 }
 else {
-data["RUN_KEY_PREFIX"] = result71.value;
+data["SESSION_IDLE_TIMEOUT"] = result71.value;
 }
-const result72 = func2(data.RUN_PING_INTERVAL, schema11.properties.RUN_PING_INTERVAL.convert);
+const result72 = func2(data.STREAM_END_TIMEOUT, schema11.properties.STREAM_END_TIMEOUT.convert);
 if(result72.problem !== undefined){
-const err72 = {instancePath:instancePath+"/RUN_PING_INTERVAL",schemaPath:"#/properties/RUN_PING_INTERVAL/convert",keyword:"convert",params:{},message:result72.problem};
+const err72 = {instancePath:instancePath+"/STREAM_END_TIMEOUT",schemaPath:"#/properties/STREAM_END_TIMEOUT/convert",keyword:"convert",params:{},message:result72.problem};
 if(vErrors === null){
 vErrors = [err72];
 }
@@ -1316,11 +1329,11 @@ vErrors.push(err72);
 errors++;
 }
 else {
-data["RUN_PING_INTERVAL"] = result72.value;
+data["STREAM_END_TIMEOUT"] = result72.value;
 }
-const result73 = func2(data.RUN_PONG_TIMEOUT, schema11.properties.RUN_PONG_TIMEOUT.convert);
+const result73 = func2(data.RUN_DOOR, schema11.properties.RUN_DOOR.convert);
 if(result73.problem !== undefined){
-const err73 = {instancePath:instancePath+"/RUN_PONG_TIMEOUT",schemaPath:"#/properties/RUN_PONG_TIMEOUT/convert",keyword:"convert",params:{},message:result73.problem};
+const err73 = {instancePath:instancePath+"/RUN_DOOR",schemaPath:"#/properties/RUN_DOOR/convert",keyword:"convert",params:{},message:result73.problem};
 if(vErrors === null){
 vErrors = [err73];
 }
@@ -1330,11 +1343,11 @@ vErrors.push(err73);
 errors++;
 }
 else {
-data["RUN_PONG_TIMEOUT"] = result73.value;
+data["RUN_DOOR"] = result73.value;
 }
-const result74 = func2(data.RUN_RESYNC_INTERVAL, schema11.properties.RUN_RESYNC_INTERVAL.convert);
+const result74 = func2(data.RUN_PATH, schema11.properties.RUN_PATH.convert);
 if(result74.problem !== undefined){
-const err74 = {instancePath:instancePath+"/RUN_RESYNC_INTERVAL",schemaPath:"#/properties/RUN_RESYNC_INTERVAL/convert",keyword:"convert",params:{},message:result74.problem};
+const err74 = {instancePath:instancePath+"/RUN_PATH",schemaPath:"#/properties/RUN_PATH/convert",keyword:"convert",params:{},message:result74.problem};
 if(vErrors === null){
 vErrors = [err74];
 }
@@ -1344,11 +1357,11 @@ vErrors.push(err74);
 errors++;
 }
 else {
-data["RUN_RESYNC_INTERVAL"] = result74.value;
+data["RUN_PATH"] = result74.value;
 }
-const result75 = func2(data.RUN_MAX_FIELDS, schema11.properties.RUN_MAX_FIELDS.convert);
+const result75 = func2(data.RUN_AUTH, schema11.properties.RUN_AUTH.convert);
 if(result75.problem !== undefined){
-const err75 = {instancePath:instancePath+"/RUN_MAX_FIELDS",schemaPath:"#/properties/RUN_MAX_FIELDS/convert",keyword:"convert",params:{},message:result75.problem};
+const err75 = {instancePath:instancePath+"/RUN_AUTH",schemaPath:"#/properties/RUN_AUTH/convert",keyword:"convert",params:{},message:result75.problem};
 if(vErrors === null){
 vErrors = [err75];
 }
@@ -1358,11 +1371,11 @@ vErrors.push(err75);
 errors++;
 }
 else {
-data["RUN_MAX_FIELDS"] = result75.value;
+data["RUN_AUTH"] = result75.value;
 }
-const result76 = func2(data.RUN_REDIS_MAX_RETRIES, schema11.properties.RUN_REDIS_MAX_RETRIES.convert);
+const result76 = func2(data.RUN_REFUSE, schema11.properties.RUN_REFUSE.convert);
 if(result76.problem !== undefined){
-const err76 = {instancePath:instancePath+"/RUN_REDIS_MAX_RETRIES",schemaPath:"#/properties/RUN_REDIS_MAX_RETRIES/convert",keyword:"convert",params:{},message:result76.problem};
+const err76 = {instancePath:instancePath+"/RUN_REFUSE",schemaPath:"#/properties/RUN_REFUSE/convert",keyword:"convert",params:{},message:result76.problem};
 if(vErrors === null){
 vErrors = [err76];
 }
@@ -1372,11 +1385,11 @@ vErrors.push(err76);
 errors++;
 }
 else {
-data["RUN_REDIS_MAX_RETRIES"] = result76.value;
+data["RUN_REFUSE"] = result76.value;
 }
-const result77 = func2(data.RUN_REDIS_TIMEOUT, schema11.properties.RUN_REDIS_TIMEOUT.convert);
+const result77 = func2(data.RUN_KEY_PREFIX, schema11.properties.RUN_KEY_PREFIX.convert);
 if(result77.problem !== undefined){
-const err77 = {instancePath:instancePath+"/RUN_REDIS_TIMEOUT",schemaPath:"#/properties/RUN_REDIS_TIMEOUT/convert",keyword:"convert",params:{},message:result77.problem};
+const err77 = {instancePath:instancePath+"/RUN_KEY_PREFIX",schemaPath:"#/properties/RUN_KEY_PREFIX/convert",keyword:"convert",params:{},message:result77.problem};
 if(vErrors === null){
 vErrors = [err77];
 }
@@ -1386,11 +1399,11 @@ vErrors.push(err77);
 errors++;
 }
 else {
-data["RUN_REDIS_TIMEOUT"] = result77.value;
+data["RUN_KEY_PREFIX"] = result77.value;
 }
-const result78 = func2(data.RUN_REDIS_RETRY_BASE, schema11.properties.RUN_REDIS_RETRY_BASE.convert);
+const result78 = func2(data.RUN_PING_INTERVAL, schema11.properties.RUN_PING_INTERVAL.convert);
 if(result78.problem !== undefined){
-const err78 = {instancePath:instancePath+"/RUN_REDIS_RETRY_BASE",schemaPath:"#/properties/RUN_REDIS_RETRY_BASE/convert",keyword:"convert",params:{},message:result78.problem};
+const err78 = {instancePath:instancePath+"/RUN_PING_INTERVAL",schemaPath:"#/properties/RUN_PING_INTERVAL/convert",keyword:"convert",params:{},message:result78.problem};
 if(vErrors === null){
 vErrors = [err78];
 }
@@ -1400,11 +1413,11 @@ vErrors.push(err78);
 errors++;
 }
 else {
-data["RUN_REDIS_RETRY_BASE"] = result78.value;
+data["RUN_PING_INTERVAL"] = result78.value;
 }
-const result79 = func2(data.RUN_REDIS_RETRY_MAX, schema11.properties.RUN_REDIS_RETRY_MAX.convert);
+const result79 = func2(data.RUN_PONG_TIMEOUT, schema11.properties.RUN_PONG_TIMEOUT.convert);
 if(result79.problem !== undefined){
-const err79 = {instancePath:instancePath+"/RUN_REDIS_RETRY_MAX",schemaPath:"#/properties/RUN_REDIS_RETRY_MAX/convert",keyword:"convert",params:{},message:result79.problem};
+const err79 = {instancePath:instancePath+"/RUN_PONG_TIMEOUT",schemaPath:"#/properties/RUN_PONG_TIMEOUT/convert",keyword:"convert",params:{},message:result79.problem};
 if(vErrors === null){
 vErrors = [err79];
 }
@@ -1414,12 +1427,11 @@ vErrors.push(err79);
 errors++;
 }
 else {
-data["RUN_REDIS_RETRY_MAX"] = result79.value;
+data["RUN_PONG_TIMEOUT"] = result79.value;
 }
-if(data.RUN_CHECKLIST_MODULE !== undefined){
-const result80 = func2(data.RUN_CHECKLIST_MODULE, schema11.properties.RUN_CHECKLIST_MODULE.convert);
+const result80 = func2(data.RUN_RESYNC_INTERVAL, schema11.properties.RUN_RESYNC_INTERVAL.convert);
 if(result80.problem !== undefined){
-const err80 = {instancePath:instancePath+"/RUN_CHECKLIST_MODULE",schemaPath:"#/properties/RUN_CHECKLIST_MODULE/convert",keyword:"convert",params:{},message:result80.problem};
+const err80 = {instancePath:instancePath+"/RUN_RESYNC_INTERVAL",schemaPath:"#/properties/RUN_RESYNC_INTERVAL/convert",keyword:"convert",params:{},message:result80.problem};
 if(vErrors === null){
 vErrors = [err80];
 }
@@ -1429,12 +1441,11 @@ vErrors.push(err80);
 errors++;
 }
 else {
-data["RUN_CHECKLIST_MODULE"] = result80.value;
+data["RUN_RESYNC_INTERVAL"] = result80.value;
 }
-}
-const result81 = func2(data.LIVE_TOPICS, schema11.properties.LIVE_TOPICS.convert);
+const result81 = func2(data.RUN_MAX_FIELDS, schema11.properties.RUN_MAX_FIELDS.convert);
 if(result81.problem !== undefined){
-const err81 = {instancePath:instancePath+"/LIVE_TOPICS",schemaPath:"#/properties/LIVE_TOPICS/convert",keyword:"convert",params:{},message:result81.problem};
+const err81 = {instancePath:instancePath+"/RUN_MAX_FIELDS",schemaPath:"#/properties/RUN_MAX_FIELDS/convert",keyword:"convert",params:{},message:result81.problem};
 if(vErrors === null){
 vErrors = [err81];
 }
@@ -1444,11 +1455,11 @@ vErrors.push(err81);
 errors++;
 }
 else {
-data["LIVE_TOPICS"] = result81.value;
+data["RUN_MAX_FIELDS"] = result81.value;
 }
-const result82 = func2(data.LIVE_MAX_SUBSCRIPTIONS, schema11.properties.LIVE_MAX_SUBSCRIPTIONS.convert);
+const result82 = func2(data.RUN_REDIS_MAX_RETRIES, schema11.properties.RUN_REDIS_MAX_RETRIES.convert);
 if(result82.problem !== undefined){
-const err82 = {instancePath:instancePath+"/LIVE_MAX_SUBSCRIPTIONS",schemaPath:"#/properties/LIVE_MAX_SUBSCRIPTIONS/convert",keyword:"convert",params:{},message:result82.problem};
+const err82 = {instancePath:instancePath+"/RUN_REDIS_MAX_RETRIES",schemaPath:"#/properties/RUN_REDIS_MAX_RETRIES/convert",keyword:"convert",params:{},message:result82.problem};
 if(vErrors === null){
 vErrors = [err82];
 }
@@ -1458,11 +1469,11 @@ vErrors.push(err82);
 errors++;
 }
 else {
-data["LIVE_MAX_SUBSCRIPTIONS"] = result82.value;
+data["RUN_REDIS_MAX_RETRIES"] = result82.value;
 }
-const result83 = func2(data.LIVE_RATE, schema11.properties.LIVE_RATE.convert);
+const result83 = func2(data.RUN_REDIS_TIMEOUT, schema11.properties.RUN_REDIS_TIMEOUT.convert);
 if(result83.problem !== undefined){
-const err83 = {instancePath:instancePath+"/LIVE_RATE",schemaPath:"#/properties/LIVE_RATE/convert",keyword:"convert",params:{},message:result83.problem};
+const err83 = {instancePath:instancePath+"/RUN_REDIS_TIMEOUT",schemaPath:"#/properties/RUN_REDIS_TIMEOUT/convert",keyword:"convert",params:{},message:result83.problem};
 if(vErrors === null){
 vErrors = [err83];
 }
@@ -1472,11 +1483,11 @@ vErrors.push(err83);
 errors++;
 }
 else {
-data["LIVE_RATE"] = result83.value;
+data["RUN_REDIS_TIMEOUT"] = result83.value;
 }
-const result84 = func2(data.LIVE_RATE_BURST, schema11.properties.LIVE_RATE_BURST.convert);
+const result84 = func2(data.RUN_REDIS_RETRY_BASE, schema11.properties.RUN_REDIS_RETRY_BASE.convert);
 if(result84.problem !== undefined){
-const err84 = {instancePath:instancePath+"/LIVE_RATE_BURST",schemaPath:"#/properties/LIVE_RATE_BURST/convert",keyword:"convert",params:{},message:result84.problem};
+const err84 = {instancePath:instancePath+"/RUN_REDIS_RETRY_BASE",schemaPath:"#/properties/RUN_REDIS_RETRY_BASE/convert",keyword:"convert",params:{},message:result84.problem};
 if(vErrors === null){
 vErrors = [err84];
 }
@@ -1486,11 +1497,11 @@ vErrors.push(err84);
 errors++;
 }
 else {
-data["LIVE_RATE_BURST"] = result84.value;
+data["RUN_REDIS_RETRY_BASE"] = result84.value;
 }
-const result85 = func2(data.LIVE_BYTE_RATE, schema11.properties.LIVE_BYTE_RATE.convert);
+const result85 = func2(data.RUN_REDIS_RETRY_MAX, schema11.properties.RUN_REDIS_RETRY_MAX.convert);
 if(result85.problem !== undefined){
-const err85 = {instancePath:instancePath+"/LIVE_BYTE_RATE",schemaPath:"#/properties/LIVE_BYTE_RATE/convert",keyword:"convert",params:{},message:result85.problem};
+const err85 = {instancePath:instancePath+"/RUN_REDIS_RETRY_MAX",schemaPath:"#/properties/RUN_REDIS_RETRY_MAX/convert",keyword:"convert",params:{},message:result85.problem};
 if(vErrors === null){
 vErrors = [err85];
 }
@@ -1500,11 +1511,12 @@ vErrors.push(err85);
 errors++;
 }
 else {
-data["LIVE_BYTE_RATE"] = result85.value;
+data["RUN_REDIS_RETRY_MAX"] = result85.value;
 }
-const result86 = func2(data.LIVE_IDLE_TIMEOUT, schema11.properties.LIVE_IDLE_TIMEOUT.convert);
+if(data.RUN_CHECKLIST_MODULE !== undefined){
+const result86 = func2(data.RUN_CHECKLIST_MODULE, schema11.properties.RUN_CHECKLIST_MODULE.convert);
 if(result86.problem !== undefined){
-const err86 = {instancePath:instancePath+"/LIVE_IDLE_TIMEOUT",schemaPath:"#/properties/LIVE_IDLE_TIMEOUT/convert",keyword:"convert",params:{},message:result86.problem};
+const err86 = {instancePath:instancePath+"/RUN_CHECKLIST_MODULE",schemaPath:"#/properties/RUN_CHECKLIST_MODULE/convert",keyword:"convert",params:{},message:result86.problem};
 if(vErrors === null){
 vErrors = [err86];
 }
@@ -1514,11 +1526,12 @@ vErrors.push(err86);
 errors++;
 }
 else {
-data["LIVE_IDLE_TIMEOUT"] = result86.value;
+data["RUN_CHECKLIST_MODULE"] = result86.value;
 }
-const result87 = func2(data.LIVE_MAX_DROPS, schema11.properties.LIVE_MAX_DROPS.convert);
+}
+const result87 = func2(data.LIVE_TOPICS, schema11.properties.LIVE_TOPICS.convert);
 if(result87.problem !== undefined){
-const err87 = {instancePath:instancePath+"/LIVE_MAX_DROPS",schemaPath:"#/properties/LIVE_MAX_DROPS/convert",keyword:"convert",params:{},message:result87.problem};
+const err87 = {instancePath:instancePath+"/LIVE_TOPICS",schemaPath:"#/properties/LIVE_TOPICS/convert",keyword:"convert",params:{},message:result87.problem};
 if(vErrors === null){
 vErrors = [err87];
 }
@@ -1528,11 +1541,11 @@ vErrors.push(err87);
 errors++;
 }
 else {
-data["LIVE_MAX_DROPS"] = result87.value;
+data["LIVE_TOPICS"] = result87.value;
 }
-const result88 = func2(data.LIVE_COMPRESSION, schema11.properties.LIVE_COMPRESSION.convert);
+const result88 = func2(data.LIVE_MAX_SUBSCRIPTIONS, schema11.properties.LIVE_MAX_SUBSCRIPTIONS.convert);
 if(result88.problem !== undefined){
-const err88 = {instancePath:instancePath+"/LIVE_COMPRESSION",schemaPath:"#/properties/LIVE_COMPRESSION/convert",keyword:"convert",params:{},message:result88.problem};
+const err88 = {instancePath:instancePath+"/LIVE_MAX_SUBSCRIPTIONS",schemaPath:"#/properties/LIVE_MAX_SUBSCRIPTIONS/convert",keyword:"convert",params:{},message:result88.problem};
 if(vErrors === null){
 vErrors = [err88];
 }
@@ -1542,11 +1555,11 @@ vErrors.push(err88);
 errors++;
 }
 else {
-data["LIVE_COMPRESSION"] = result88.value;
+data["LIVE_MAX_SUBSCRIPTIONS"] = result88.value;
 }
-const result89 = func2(data.LIVE_REFUSE, schema11.properties.LIVE_REFUSE.convert);
+const result89 = func2(data.LIVE_RATE, schema11.properties.LIVE_RATE.convert);
 if(result89.problem !== undefined){
-const err89 = {instancePath:instancePath+"/LIVE_REFUSE",schemaPath:"#/properties/LIVE_REFUSE/convert",keyword:"convert",params:{},message:result89.problem};
+const err89 = {instancePath:instancePath+"/LIVE_RATE",schemaPath:"#/properties/LIVE_RATE/convert",keyword:"convert",params:{},message:result89.problem};
 if(vErrors === null){
 vErrors = [err89];
 }
@@ -1556,11 +1569,11 @@ vErrors.push(err89);
 errors++;
 }
 else {
-data["LIVE_REFUSE"] = result89.value;
+data["LIVE_RATE"] = result89.value;
 }
-const result90 = func2(data.LIVE_START, schema11.properties.LIVE_START.convert);
+const result90 = func2(data.LIVE_RATE_BURST, schema11.properties.LIVE_RATE_BURST.convert);
 if(result90.problem !== undefined){
-const err90 = {instancePath:instancePath+"/LIVE_START",schemaPath:"#/properties/LIVE_START/convert",keyword:"convert",params:{},message:result90.problem};
+const err90 = {instancePath:instancePath+"/LIVE_RATE_BURST",schemaPath:"#/properties/LIVE_RATE_BURST/convert",keyword:"convert",params:{},message:result90.problem};
 if(vErrors === null){
 vErrors = [err90];
 }
@@ -1570,11 +1583,11 @@ vErrors.push(err90);
 errors++;
 }
 else {
-data["LIVE_START"] = result90.value;
+data["LIVE_RATE_BURST"] = result90.value;
 }
-const result91 = func2(data.LIVE_PATH, schema11.properties.LIVE_PATH.convert);
+const result91 = func2(data.LIVE_BYTE_RATE, schema11.properties.LIVE_BYTE_RATE.convert);
 if(result91.problem !== undefined){
-const err91 = {instancePath:instancePath+"/LIVE_PATH",schemaPath:"#/properties/LIVE_PATH/convert",keyword:"convert",params:{},message:result91.problem};
+const err91 = {instancePath:instancePath+"/LIVE_BYTE_RATE",schemaPath:"#/properties/LIVE_BYTE_RATE/convert",keyword:"convert",params:{},message:result91.problem};
 if(vErrors === null){
 vErrors = [err91];
 }
@@ -1584,11 +1597,11 @@ vErrors.push(err91);
 errors++;
 }
 else {
-data["LIVE_PATH"] = result91.value;
+data["LIVE_BYTE_RATE"] = result91.value;
 }
-const result92 = func2(data.LIVE_UNKNOWN_TYPE, schema11.properties.LIVE_UNKNOWN_TYPE.convert);
+const result92 = func2(data.LIVE_IDLE_TIMEOUT, schema11.properties.LIVE_IDLE_TIMEOUT.convert);
 if(result92.problem !== undefined){
-const err92 = {instancePath:instancePath+"/LIVE_UNKNOWN_TYPE",schemaPath:"#/properties/LIVE_UNKNOWN_TYPE/convert",keyword:"convert",params:{},message:result92.problem};
+const err92 = {instancePath:instancePath+"/LIVE_IDLE_TIMEOUT",schemaPath:"#/properties/LIVE_IDLE_TIMEOUT/convert",keyword:"convert",params:{},message:result92.problem};
 if(vErrors === null){
 vErrors = [err92];
 }
@@ -1598,12 +1611,11 @@ vErrors.push(err92);
 errors++;
 }
 else {
-data["LIVE_UNKNOWN_TYPE"] = result92.value;
+data["LIVE_IDLE_TIMEOUT"] = result92.value;
 }
-if(data.WS_ALLOWED_ORIGINS !== undefined){
-const result93 = func2(data.WS_ALLOWED_ORIGINS, schema11.properties.WS_ALLOWED_ORIGINS.convert);
+const result93 = func2(data.LIVE_MAX_DROPS, schema11.properties.LIVE_MAX_DROPS.convert);
 if(result93.problem !== undefined){
-const err93 = {instancePath:instancePath+"/WS_ALLOWED_ORIGINS",schemaPath:"#/properties/WS_ALLOWED_ORIGINS/convert",keyword:"convert",params:{},message:result93.problem};
+const err93 = {instancePath:instancePath+"/LIVE_MAX_DROPS",schemaPath:"#/properties/LIVE_MAX_DROPS/convert",keyword:"convert",params:{},message:result93.problem};
 if(vErrors === null){
 vErrors = [err93];
 }
@@ -1613,12 +1625,11 @@ vErrors.push(err93);
 errors++;
 }
 else {
-data["WS_ALLOWED_ORIGINS"] = result93.value;
+data["LIVE_MAX_DROPS"] = result93.value;
 }
-}
-const result94 = func2(data.WS_AUTH_REQUIRED, schema11.properties.WS_AUTH_REQUIRED.convert);
+const result94 = func2(data.LIVE_COMPRESSION, schema11.properties.LIVE_COMPRESSION.convert);
 if(result94.problem !== undefined){
-const err94 = {instancePath:instancePath+"/WS_AUTH_REQUIRED",schemaPath:"#/properties/WS_AUTH_REQUIRED/convert",keyword:"convert",params:{},message:result94.problem};
+const err94 = {instancePath:instancePath+"/LIVE_COMPRESSION",schemaPath:"#/properties/LIVE_COMPRESSION/convert",keyword:"convert",params:{},message:result94.problem};
 if(vErrors === null){
 vErrors = [err94];
 }
@@ -1628,12 +1639,11 @@ vErrors.push(err94);
 errors++;
 }
 else {
-data["WS_AUTH_REQUIRED"] = result94.value;
+data["LIVE_COMPRESSION"] = result94.value;
 }
-if(data.WS_AUTH_TOKEN !== undefined){
-const result95 = func2(data.WS_AUTH_TOKEN, schema11.properties.WS_AUTH_TOKEN.convert);
+const result95 = func2(data.LIVE_REFUSE, schema11.properties.LIVE_REFUSE.convert);
 if(result95.problem !== undefined){
-const err95 = {instancePath:instancePath+"/WS_AUTH_TOKEN",schemaPath:"#/properties/WS_AUTH_TOKEN/convert",keyword:"convert",params:{},message:result95.problem};
+const err95 = {instancePath:instancePath+"/LIVE_REFUSE",schemaPath:"#/properties/LIVE_REFUSE/convert",keyword:"convert",params:{},message:result95.problem};
 if(vErrors === null){
 vErrors = [err95];
 }
@@ -1643,12 +1653,11 @@ vErrors.push(err95);
 errors++;
 }
 else {
-data["WS_AUTH_TOKEN"] = result95.value;
+data["LIVE_REFUSE"] = result95.value;
 }
-}
-const result96 = func2(data.LOG_LEVEL, schema11.properties.LOG_LEVEL.convert);
+const result96 = func2(data.LIVE_START, schema11.properties.LIVE_START.convert);
 if(result96.problem !== undefined){
-const err96 = {instancePath:instancePath+"/LOG_LEVEL",schemaPath:"#/properties/LOG_LEVEL/convert",keyword:"convert",params:{},message:result96.problem};
+const err96 = {instancePath:instancePath+"/LIVE_START",schemaPath:"#/properties/LIVE_START/convert",keyword:"convert",params:{},message:result96.problem};
 if(vErrors === null){
 vErrors = [err96];
 }
@@ -1658,12 +1667,11 @@ vErrors.push(err96);
 errors++;
 }
 else {
-data["LOG_LEVEL"] = result96.value;
+data["LIVE_START"] = result96.value;
 }
-if(data.HEAP_SNAPSHOT_DIR !== undefined){
-const result97 = func2(data.HEAP_SNAPSHOT_DIR, schema11.properties.HEAP_SNAPSHOT_DIR.convert);
+const result97 = func2(data.LIVE_PATH, schema11.properties.LIVE_PATH.convert);
 if(result97.problem !== undefined){
-const err97 = {instancePath:instancePath+"/HEAP_SNAPSHOT_DIR",schemaPath:"#/properties/HEAP_SNAPSHOT_DIR/convert",keyword:"convert",params:{},message:result97.problem};
+const err97 = {instancePath:instancePath+"/LIVE_PATH",schemaPath:"#/properties/LIVE_PATH/convert",keyword:"convert",params:{},message:result97.problem};
 if(vErrors === null){
 vErrors = [err97];
 }
@@ -1673,12 +1681,11 @@ vErrors.push(err97);
 errors++;
 }
 else {
-data["HEAP_SNAPSHOT_DIR"] = result97.value;
+data["LIVE_PATH"] = result97.value;
 }
-}
-const result98 = func2(data.METRICS_ENABLED, schema11.properties.METRICS_ENABLED.convert);
+const result98 = func2(data.LIVE_UNKNOWN_TYPE, schema11.properties.LIVE_UNKNOWN_TYPE.convert);
 if(result98.problem !== undefined){
-const err98 = {instancePath:instancePath+"/METRICS_ENABLED",schemaPath:"#/properties/METRICS_ENABLED/convert",keyword:"convert",params:{},message:result98.problem};
+const err98 = {instancePath:instancePath+"/LIVE_UNKNOWN_TYPE",schemaPath:"#/properties/LIVE_UNKNOWN_TYPE/convert",keyword:"convert",params:{},message:result98.problem};
 if(vErrors === null){
 vErrors = [err98];
 }
@@ -1688,11 +1695,12 @@ vErrors.push(err98);
 errors++;
 }
 else {
-data["METRICS_ENABLED"] = result98.value;
+data["LIVE_UNKNOWN_TYPE"] = result98.value;
 }
-const result99 = func2(data.METRICS_ALIASES, schema11.properties.METRICS_ALIASES.convert);
+if(data.WS_ALLOWED_ORIGINS !== undefined){
+const result99 = func2(data.WS_ALLOWED_ORIGINS, schema11.properties.WS_ALLOWED_ORIGINS.convert);
 if(result99.problem !== undefined){
-const err99 = {instancePath:instancePath+"/METRICS_ALIASES",schemaPath:"#/properties/METRICS_ALIASES/convert",keyword:"convert",params:{},message:result99.problem};
+const err99 = {instancePath:instancePath+"/WS_ALLOWED_ORIGINS",schemaPath:"#/properties/WS_ALLOWED_ORIGINS/convert",keyword:"convert",params:{},message:result99.problem};
 if(vErrors === null){
 vErrors = [err99];
 }
@@ -1702,12 +1710,12 @@ vErrors.push(err99);
 errors++;
 }
 else {
-data["METRICS_ALIASES"] = result99.value;
+data["WS_ALLOWED_ORIGINS"] = result99.value;
 }
-if(data.OTEL_EXPORTER_OTLP_ENDPOINT !== undefined){
-const result100 = func2(data.OTEL_EXPORTER_OTLP_ENDPOINT, schema11.properties.OTEL_EXPORTER_OTLP_ENDPOINT.convert);
+}
+const result100 = func2(data.WS_AUTH_REQUIRED, schema11.properties.WS_AUTH_REQUIRED.convert);
 if(result100.problem !== undefined){
-const err100 = {instancePath:instancePath+"/OTEL_EXPORTER_OTLP_ENDPOINT",schemaPath:"#/properties/OTEL_EXPORTER_OTLP_ENDPOINT/convert",keyword:"convert",params:{},message:result100.problem};
+const err100 = {instancePath:instancePath+"/WS_AUTH_REQUIRED",schemaPath:"#/properties/WS_AUTH_REQUIRED/convert",keyword:"convert",params:{},message:result100.problem};
 if(vErrors === null){
 vErrors = [err100];
 }
@@ -1717,12 +1725,12 @@ vErrors.push(err100);
 errors++;
 }
 else {
-data["OTEL_EXPORTER_OTLP_ENDPOINT"] = result100.value;
+data["WS_AUTH_REQUIRED"] = result100.value;
 }
-}
-const result101 = func2(data.PREFLIGHT_CHECK_TIMEOUT, schema11.properties.PREFLIGHT_CHECK_TIMEOUT.convert);
+if(data.WS_AUTH_TOKEN !== undefined){
+const result101 = func2(data.WS_AUTH_TOKEN, schema11.properties.WS_AUTH_TOKEN.convert);
 if(result101.problem !== undefined){
-const err101 = {instancePath:instancePath+"/PREFLIGHT_CHECK_TIMEOUT",schemaPath:"#/properties/PREFLIGHT_CHECK_TIMEOUT/convert",keyword:"convert",params:{},message:result101.problem};
+const err101 = {instancePath:instancePath+"/WS_AUTH_TOKEN",schemaPath:"#/properties/WS_AUTH_TOKEN/convert",keyword:"convert",params:{},message:result101.problem};
 if(vErrors === null){
 vErrors = [err101];
 }
@@ -1732,11 +1740,12 @@ vErrors.push(err101);
 errors++;
 }
 else {
-data["PREFLIGHT_CHECK_TIMEOUT"] = result101.value;
+data["WS_AUTH_TOKEN"] = result101.value;
 }
-const result102 = func2(data.PREFLIGHT_HTTP_DEPENDENCIES, schema11.properties.PREFLIGHT_HTTP_DEPENDENCIES.convert);
+}
+const result102 = func2(data.LOG_LEVEL, schema11.properties.LOG_LEVEL.convert);
 if(result102.problem !== undefined){
-const err102 = {instancePath:instancePath+"/PREFLIGHT_HTTP_DEPENDENCIES",schemaPath:"#/properties/PREFLIGHT_HTTP_DEPENDENCIES/convert",keyword:"convert",params:{},message:result102.problem};
+const err102 = {instancePath:instancePath+"/LOG_LEVEL",schemaPath:"#/properties/LOG_LEVEL/convert",keyword:"convert",params:{},message:result102.problem};
 if(vErrors === null){
 vErrors = [err102];
 }
@@ -1746,11 +1755,12 @@ vErrors.push(err102);
 errors++;
 }
 else {
-data["PREFLIGHT_HTTP_DEPENDENCIES"] = result102.value;
+data["LOG_LEVEL"] = result102.value;
 }
-const result103 = func2(data.PREFLIGHT_EVENT_TYPES, schema11.properties.PREFLIGHT_EVENT_TYPES.convert);
+if(data.HEAP_SNAPSHOT_DIR !== undefined){
+const result103 = func2(data.HEAP_SNAPSHOT_DIR, schema11.properties.HEAP_SNAPSHOT_DIR.convert);
 if(result103.problem !== undefined){
-const err103 = {instancePath:instancePath+"/PREFLIGHT_EVENT_TYPES",schemaPath:"#/properties/PREFLIGHT_EVENT_TYPES/convert",keyword:"convert",params:{},message:result103.problem};
+const err103 = {instancePath:instancePath+"/HEAP_SNAPSHOT_DIR",schemaPath:"#/properties/HEAP_SNAPSHOT_DIR/convert",keyword:"convert",params:{},message:result103.problem};
 if(vErrors === null){
 vErrors = [err103];
 }
@@ -1760,11 +1770,12 @@ vErrors.push(err103);
 errors++;
 }
 else {
-data["PREFLIGHT_EVENT_TYPES"] = result103.value;
+data["HEAP_SNAPSHOT_DIR"] = result103.value;
 }
-const result104 = func2(data.PREFLIGHT_RETENTION, schema11.properties.PREFLIGHT_RETENTION.convert);
+}
+const result104 = func2(data.METRICS_ENABLED, schema11.properties.METRICS_ENABLED.convert);
 if(result104.problem !== undefined){
-const err104 = {instancePath:instancePath+"/PREFLIGHT_RETENTION",schemaPath:"#/properties/PREFLIGHT_RETENTION/convert",keyword:"convert",params:{},message:result104.problem};
+const err104 = {instancePath:instancePath+"/METRICS_ENABLED",schemaPath:"#/properties/METRICS_ENABLED/convert",keyword:"convert",params:{},message:result104.problem};
 if(vErrors === null){
 vErrors = [err104];
 }
@@ -1774,11 +1785,11 @@ vErrors.push(err104);
 errors++;
 }
 else {
-data["PREFLIGHT_RETENTION"] = result104.value;
+data["METRICS_ENABLED"] = result104.value;
 }
-const result105 = func2(data.PREFLIGHT_EXPECTED_RATE, schema11.properties.PREFLIGHT_EXPECTED_RATE.convert);
+const result105 = func2(data.METRICS_ALIASES, schema11.properties.METRICS_ALIASES.convert);
 if(result105.problem !== undefined){
-const err105 = {instancePath:instancePath+"/PREFLIGHT_EXPECTED_RATE",schemaPath:"#/properties/PREFLIGHT_EXPECTED_RATE/convert",keyword:"convert",params:{},message:result105.problem};
+const err105 = {instancePath:instancePath+"/METRICS_ALIASES",schemaPath:"#/properties/METRICS_ALIASES/convert",keyword:"convert",params:{},message:result105.problem};
 if(vErrors === null){
 vErrors = [err105];
 }
@@ -1788,12 +1799,12 @@ vErrors.push(err105);
 errors++;
 }
 else {
-data["PREFLIGHT_EXPECTED_RATE"] = result105.value;
+data["METRICS_ALIASES"] = result105.value;
 }
-if(data.PREFLIGHT_CHECKS_FOLDER !== undefined){
-const result106 = func2(data.PREFLIGHT_CHECKS_FOLDER, schema11.properties.PREFLIGHT_CHECKS_FOLDER.convert);
+if(data.OTEL_EXPORTER_OTLP_ENDPOINT !== undefined){
+const result106 = func2(data.OTEL_EXPORTER_OTLP_ENDPOINT, schema11.properties.OTEL_EXPORTER_OTLP_ENDPOINT.convert);
 if(result106.problem !== undefined){
-const err106 = {instancePath:instancePath+"/PREFLIGHT_CHECKS_FOLDER",schemaPath:"#/properties/PREFLIGHT_CHECKS_FOLDER/convert",keyword:"convert",params:{},message:result106.problem};
+const err106 = {instancePath:instancePath+"/OTEL_EXPORTER_OTLP_ENDPOINT",schemaPath:"#/properties/OTEL_EXPORTER_OTLP_ENDPOINT/convert",keyword:"convert",params:{},message:result106.problem};
 if(vErrors === null){
 vErrors = [err106];
 }
@@ -1803,13 +1814,12 @@ vErrors.push(err106);
 errors++;
 }
 else {
-data["PREFLIGHT_CHECKS_FOLDER"] = result106.value;
+data["OTEL_EXPORTER_OTLP_ENDPOINT"] = result106.value;
 }
 }
-if(data.SENTRY_DSN !== undefined){
-const result107 = func2(data.SENTRY_DSN, schema11.properties.SENTRY_DSN.convert);
+const result107 = func2(data.PREFLIGHT_CHECK_TIMEOUT, schema11.properties.PREFLIGHT_CHECK_TIMEOUT.convert);
 if(result107.problem !== undefined){
-const err107 = {instancePath:instancePath+"/SENTRY_DSN",schemaPath:"#/properties/SENTRY_DSN/convert",keyword:"convert",params:{},message:result107.problem};
+const err107 = {instancePath:instancePath+"/PREFLIGHT_CHECK_TIMEOUT",schemaPath:"#/properties/PREFLIGHT_CHECK_TIMEOUT/convert",keyword:"convert",params:{},message:result107.problem};
 if(vErrors === null){
 vErrors = [err107];
 }
@@ -1819,17 +1829,104 @@ vErrors.push(err107);
 errors++;
 }
 else {
-data["SENTRY_DSN"] = result107.value;
+data["PREFLIGHT_CHECK_TIMEOUT"] = result107.value;
 }
-}
-}
-else {
-const err108 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+const result108 = func2(data.PREFLIGHT_HTTP_DEPENDENCIES, schema11.properties.PREFLIGHT_HTTP_DEPENDENCIES.convert);
+if(result108.problem !== undefined){
+const err108 = {instancePath:instancePath+"/PREFLIGHT_HTTP_DEPENDENCIES",schemaPath:"#/properties/PREFLIGHT_HTTP_DEPENDENCIES/convert",keyword:"convert",params:{},message:result108.problem};
 if(vErrors === null){
 vErrors = [err108];
 }
 else {
 vErrors.push(err108);
+}
+errors++;
+}
+else {
+data["PREFLIGHT_HTTP_DEPENDENCIES"] = result108.value;
+}
+const result109 = func2(data.PREFLIGHT_EVENT_TYPES, schema11.properties.PREFLIGHT_EVENT_TYPES.convert);
+if(result109.problem !== undefined){
+const err109 = {instancePath:instancePath+"/PREFLIGHT_EVENT_TYPES",schemaPath:"#/properties/PREFLIGHT_EVENT_TYPES/convert",keyword:"convert",params:{},message:result109.problem};
+if(vErrors === null){
+vErrors = [err109];
+}
+else {
+vErrors.push(err109);
+}
+errors++;
+}
+else {
+data["PREFLIGHT_EVENT_TYPES"] = result109.value;
+}
+const result110 = func2(data.PREFLIGHT_RETENTION, schema11.properties.PREFLIGHT_RETENTION.convert);
+if(result110.problem !== undefined){
+const err110 = {instancePath:instancePath+"/PREFLIGHT_RETENTION",schemaPath:"#/properties/PREFLIGHT_RETENTION/convert",keyword:"convert",params:{},message:result110.problem};
+if(vErrors === null){
+vErrors = [err110];
+}
+else {
+vErrors.push(err110);
+}
+errors++;
+}
+else {
+data["PREFLIGHT_RETENTION"] = result110.value;
+}
+const result111 = func2(data.PREFLIGHT_EXPECTED_RATE, schema11.properties.PREFLIGHT_EXPECTED_RATE.convert);
+if(result111.problem !== undefined){
+const err111 = {instancePath:instancePath+"/PREFLIGHT_EXPECTED_RATE",schemaPath:"#/properties/PREFLIGHT_EXPECTED_RATE/convert",keyword:"convert",params:{},message:result111.problem};
+if(vErrors === null){
+vErrors = [err111];
+}
+else {
+vErrors.push(err111);
+}
+errors++;
+}
+else {
+data["PREFLIGHT_EXPECTED_RATE"] = result111.value;
+}
+if(data.PREFLIGHT_CHECKS_FOLDER !== undefined){
+const result112 = func2(data.PREFLIGHT_CHECKS_FOLDER, schema11.properties.PREFLIGHT_CHECKS_FOLDER.convert);
+if(result112.problem !== undefined){
+const err112 = {instancePath:instancePath+"/PREFLIGHT_CHECKS_FOLDER",schemaPath:"#/properties/PREFLIGHT_CHECKS_FOLDER/convert",keyword:"convert",params:{},message:result112.problem};
+if(vErrors === null){
+vErrors = [err112];
+}
+else {
+vErrors.push(err112);
+}
+errors++;
+}
+else {
+data["PREFLIGHT_CHECKS_FOLDER"] = result112.value;
+}
+}
+if(data.SENTRY_DSN !== undefined){
+const result113 = func2(data.SENTRY_DSN, schema11.properties.SENTRY_DSN.convert);
+if(result113.problem !== undefined){
+const err113 = {instancePath:instancePath+"/SENTRY_DSN",schemaPath:"#/properties/SENTRY_DSN/convert",keyword:"convert",params:{},message:result113.problem};
+if(vErrors === null){
+vErrors = [err113];
+}
+else {
+vErrors.push(err113);
+}
+errors++;
+}
+else {
+data["SENTRY_DSN"] = result113.value;
+}
+}
+}
+else {
+const err114 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err114];
+}
+else {
+vErrors.push(err114);
 }
 errors++;
 }

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import type { FreshLogins } from '../config/logins.ts'
 import { redisAddressOf } from '../config/redis-address.ts'
 import type { Config } from '../config/table.ts'
 import { Acceptor } from '../connection/accept.ts'
@@ -27,6 +28,7 @@ import type { Tracing } from '../telemetry/tracing.ts'
 export interface CoreParts {
   readonly config: Config
   readonly redisUrl: string
+  readonly logins: FreshLogins | undefined
   readonly metrics: Metrics
   readonly log: Logger
   /** Undefined: tracing is off. */
@@ -152,11 +154,12 @@ export class Core {
     return clockMs() - this.#sweptAt < SWEEP_LATE_MS
   }
 
-  #connect({ config, redisUrl, metrics, log, tracing }: CoreParts): RedisClient {
+  #connect({ config, redisUrl, logins, metrics, log, tracing }: CoreParts): RedisClient {
     return new RedisClient({
       options: {
         ...config,
         url: redisUrl,
+        logins,
         trials: trialsOf(config, redisAddressOf(redisUrl).database),
         afterTokenMs: config.authTokenMode === 'reusable' ? -1 : config.authReconnectGraceMs,
       },

@@ -1,6 +1,7 @@
 import { describeSettings } from '../config/describe.ts'
 import { environment } from '../config/env.ts'
 import { ConfigError, loadConfig } from '../config/load.ts'
+import { freshLogins } from '../config/logins.ts'
 import { secretsIn } from '../config/secrets.ts'
 import type { Config } from '../config/table.ts'
 import type { Checklist } from '../doors/run/checklist.ts'
@@ -91,7 +92,15 @@ export async function createGateway(options: CreateGatewayOptions = {}): Promise
       : await loadPeers('OTEL_EXPORTER_OTLP_ENDPOINT', '@opentelemetry/', async () =>
           (await import('../telemetry/tracing.ts')).startTracing(endpoint, log),
         )
-  const parts = { config, redisUrl, log, tracing, preflight, settings: describeSettings(loaded) }
+  const parts = {
+    config,
+    redisUrl,
+    logins: freshLogins(settings),
+    log,
+    tracing,
+    preflight,
+    settings: describeSettings(loaded),
+  }
   const gateway = new Gateway({ ...parts, ...(checklist && { checklist }) })
   try {
     if (options.doors) gateway.addDoors(options.doors)

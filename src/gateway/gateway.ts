@@ -66,7 +66,7 @@ export class Gateway {
   #stopped: Promise<void> | undefined
 
   constructor(options: GatewayOptions) {
-    const { config, redisUrl, log, tracing, checklist = weppChecklist } = options
+    const { config, redisUrl, logins, log, tracing, checklist = weppChecklist } = options
     const metrics = this.#metrics
     this.#options = options
     this.#listeners = new Listeners(tlsFiles(config))
@@ -74,7 +74,7 @@ export class Gateway {
     const relay = proxyRelay(config, metrics, log)
     this.#relay = relay
     const clientOf = relay && ((peer: string) => relay.clientOf(peer))
-    this.#core = new Core({ config, redisUrl, metrics, log, tracing, draining: () => this.#draining, clientOf })
+    this.#core = new Core({ config, redisUrl, logins, metrics, log, tracing, draining: () => this.#draining, clientOf })
     const parts = { config, core: this.#core, metrics, log }
     this.#admin = operators(config.adminToken, metrics, log)
     this.#preflight = new Preflight({

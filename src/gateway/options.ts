@@ -1,4 +1,5 @@
 import type { EffectiveSetting } from '../config/describe.ts'
+import type { FreshLogins } from '../config/logins.ts'
 import type { Config } from '../config/table.ts'
 import type { Checklist } from '../doors/run/checklist.ts'
 import type { LoadedPreflight } from '../preflight/preflight.ts'
@@ -8,6 +9,8 @@ import type { Tracing } from '../telemetry/tracing.ts'
 export interface GatewayOptions {
   readonly config: Config
   readonly redisUrl: string
+  /** Credentials whose files count anew at each connect. Default: they never change. */
+  readonly logins?: FreshLogins | undefined
   readonly log: Logger
   /** Undefined: tracing is off. */
   readonly tracing?: Tracing | undefined

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import { redisAddressOf } from '../config/redis-address.ts'
 import type { Config } from '../config/table.ts'
 import { within } from '../platform/deadline.ts'
 import { RedisUnavailable } from '../platform/unavailable.ts'
@@ -12,6 +11,7 @@ import { Cluster } from './servers/cluster.ts'
 import type { RedisNode } from './servers/node.ts'
 import type { NodeOptions } from './servers/node-options.ts'
 import { sentinelTarget } from './servers/sentinel.ts'
+import { sentinelOptionsOf, type TargetOptions, targetOf } from './servers/targets.ts'
 import {
   answered,
   type KeyCommand,
@@ -32,21 +32,8 @@ import type { OnMessage } from './wire/resp.ts'
 
 export interface RedisOptions
   extends NodeOptions,
-    Pick<
-      Config,
-      | 'redisSentinels'
-      | 'redisSentinelMaster'
-      | 'redisSentinelPassword'
-      | 'redisClusterNodes'
-      | 'upstreamBufferMessages'
-      | 'upstreamBufferBytes'
-      | 'runMaxFields'
-    > {
-  /**
-   * Address, credentials and database. With Sentinels or a cluster, only what all servers have in
-   * common is used.
-   */
-  readonly url: string
+    TargetOptions,
+    Pick<Config, 'upstreamBufferMessages' | 'upstreamBufferBytes' | 'runMaxFields'> {
   /** What a match does to a token: 0 removes it, -1 keeps it, else it expires within so many ms. */
   readonly afterTokenMs: number
 }
@@ -256,7 +243,7 @@ export class RedisClient {
 }
 
 function createTopology(options: RedisOptions, newNode: NodeFactory, log: Logger, followed: () => void): Topology {
-  const template = redisAddressOf(options.url)
+  const template = targetOf(options)
   if (options.redisClusterNodes.length > 0) {
     return new Cluster({
       seeds: options.redisClusterNodes,
@@ -267,9 +254,8 @@ function createTopology(options: RedisOptions, newNode: NodeFactory, log: Logger
       followed,
     })
   }
-  const { redisSentinels: sentinels, redisSentinelMaster: master, redisSentinelPassword: password } = options
-  if (sentinels.length > 0) {
-    const target = sentinelTarget({ sentinels, master, template, password })
+  if (options.redisSentinels.length > 0) {
+    const target = sentinelTarget(sentinelOptionsOf(options))
     return new OneServer(newNode(target), target)
   }
   return new OneServer(newNode(async () => template))

@@ -10,6 +10,7 @@ const COMMANDS = [
   ['connect'],
   ['publish'],
   ['disconnect'],
+  ['heap'],
   ['token'],
   ['token', 'create'],
   ['config'],

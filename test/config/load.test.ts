@@ -36,7 +36,7 @@ describe('loadConfig', () => {
       slowCloseGraceMs: 5000,
       pingIntervalMs: 25_000,
       pongTimeoutMs: 50_000,
-      maxConnections: 50_000,
+      maxConnections: undefined,
       maxConnectionsPerIp: 0,
       connectRate: 2000,
       connectRatePerIp: 500,
@@ -98,8 +98,8 @@ describe('loadConfig', () => {
 
       const empty = loadConfig({ [env]: plain, [`WSPROXY_${env}`]: '', ...own })
       assert.equal(empty.sources[key], env)
-      // TLS_CERT and TLS_KEY are set together or not at all.
-      if (env.startsWith('TLS_')) return assertProblem({ [env]: '', ...own }, `${env}: must be set`)
+      // A certificate and its key are set together or not at all.
+      if (/TLS_(CERT|KEY)$/.test(env)) return assertProblem({ [env]: '', ...own }, `${env}: must be set`)
       const none = loadConfig({ [env]: '', ...own })
       assert.equal(none.sources[key], 'default')
       assert.deepEqual(none.config[key], loadConfig({ ...own }).config[key])
@@ -122,6 +122,8 @@ function sampleOf(key: keyof Config): [Record<string, string>, string, string] {
   if (env.endsWith('PONG_TIMEOUT')) return [{}, '70s', '80s']
   if (key === 'tlsCert') return [{ TLS_KEY: 'key' }, 'one', 'other']
   if (key === 'tlsKey') return [{ TLS_CERT: 'cert' }, 'one', 'other']
+  if (key === 'redisTlsCert') return [{ REDIS_TLS_KEY: 'key' }, 'one', 'other']
+  if (key === 'redisTlsKey') return [{ REDIS_TLS_CERT: 'cert' }, 'one', 'other']
   if (key === 'runPath') return [{}, '/a/', '/b/']
   if (key === 'livePath') return [{}, '/a', '/b']
   if (key === 'metricsAliases') return [{}, 'preflight2', 'preflight']

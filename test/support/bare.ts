@@ -1,4 +1,5 @@
 import { loadConfig } from '../../src/config/load.ts'
+import { freshLogins } from '../../src/config/logins.ts'
 import { Gateway } from '../../src/gateway/gateway.ts'
 import { keptLog } from './link.ts'
 import { atEnd, type Scope } from './scope.ts'
@@ -16,13 +17,10 @@ export interface BareGateway {
 
 /** Starts a gateway in this process and does not wait for its Redis. */
 function startBareGateway(redisUrl: string, env: Record<string, string> = {}): BareGateway {
-  const { config } = loadConfig({
-    LISTEN_ADDR: '127.0.0.1:0',
-    PREFLIGHT_CHECK_TIMEOUT: AMPLE_CHECK_TIMEOUT,
-    ...env,
-  })
+  const all = { LISTEN_ADDR: '127.0.0.1:0', PREFLIGHT_CHECK_TIMEOUT: AMPLE_CHECK_TIMEOUT, ...env }
+  const { config } = loadConfig(all)
   const { log, lines } = keptLog()
-  const gateway = new Gateway({ config, redisUrl, log })
+  const gateway = new Gateway({ config, redisUrl, logins: freshLogins(all), log })
   const stop = async () => {
     void gateway.stop()
     await gateway.stop()

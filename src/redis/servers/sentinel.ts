@@ -8,8 +8,8 @@ export interface SentinelOptions {
   readonly master: string
   /** Credentials, TLS and database of the master. The Sentinels give its address. */
   readonly template: Target
-  /** Of the Sentinels. */
-  readonly password: string | undefined
+  /** Credentials and TLS of the Sentinels themselves. */
+  readonly own: Pick<Target, 'tls' | 'username' | 'password' | 'secure' | 'login'>
 }
 
 const SENTINEL_PORT = 26379
@@ -19,13 +19,13 @@ const SENTINEL_PORT = 26379
  * the Sentinels one after the other, first the one that answered last (guidelines for Sentinel
  * clients, step 1), and rejects when none of them knows the master.
  */
-export function sentinelTarget({ sentinels, master, template, password }: SentinelOptions): () => Promise<Target> {
+export function sentinelTarget({ sentinels, master, template, own }: SentinelOptions): () => Promise<Target> {
   const order = [...sentinels]
   return async () => {
     const reasons: string[] = []
     for (const sentinel of [...order]) {
       try {
-        const [host, port] = await askSentinel(sentinel, master, password)
+        const [host, port] = await askSentinel(sentinel, master, own)
         order.unshift(...order.splice(order.indexOf(sentinel), 1))
         return { ...template, host, port }
       } catch (error) {
@@ -36,8 +36,8 @@ export function sentinelTarget({ sentinels, master, template, password }: Sentin
   }
 }
 
-async function askSentinel(sentinel: string, master: string, password: string | undefined): Promise<[string, number]> {
-  const server = { ...hostAndPort(sentinel, SENTINEL_PORT), tls: false, username: undefined, password, database: 0 }
+async function askSentinel(sentinel: string, master: string, own: SentinelOptions['own']): Promise<[string, number]> {
+  const server = { ...own, ...hostAndPort(sentinel, SENTINEL_PORT), database: 0 }
   const answer = await askOnce(server, ['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', master])
   const [host, port] = (answer ?? []) as string[]
   if (host === undefined || port === undefined) throw new Error('unknown master')

@@ -1,15 +1,22 @@
-import { connect as connectTcp, isIP, type Socket } from 'node:net'
+import { connect as connectTcp, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
+import type { Login } from '../../config/logins.ts'
 import type { RedisAddress } from '../../config/redis-address.ts'
 import { reasonOf } from '../../platform/reason.ts'
 import { type Args, CommandWriter } from './encode.ts'
 import { ErrorReply, endsConnection, isMoved, Unsent } from './errors.ts'
 import { type Greeting, greet } from './handshake.ts'
 import { type OnMessage, type Reply, RespReader, textOf } from './resp.ts'
+import { advised, secureOptions, type TlsSettings } from './secure.ts'
 import { failAll, isReplyWaiter, type ReplyWaiter, rethrowLater, type Waiter } from './waiter.ts'
 
 /** Address and credentials of a server. */
-export type Target = RedisAddress
+export interface Target extends RedisAddress {
+  /** Files of TLS, read at each connect. */
+  readonly secure?: Partial<TlsSettings>
+  /** The login that counts now, where a file holds it; else that of the address. */
+  readonly login?: () => Login | undefined
+}
 
 /** Receives what Redis sends without a command. */
 export interface Pushes {
@@ -84,18 +91,19 @@ export class RedisConnection {
 
   /** Connects and authenticates. @throws the error of the server or of the network. */
   async connect(): Promise<void> {
-    const { host, port, path, tls } = this.#target
+    const { host, port, path, tls, secure = {}, login } = this.#target
     const socket = tls
-      ? connectTls({ host, port, ...(isIP(host) === 0 && { servername: host }) })
+      ? connectTls({ host, port, ...secureOptions(secure, host) })
       : connectTcp(path === undefined ? { host, port } : { path })
     this.#socket = socket
     socket.setNoDelay(true)
     socket.setKeepAlive(true, KEEP_ALIVE_MS)
-    socket.on('error', (error) => this.#fail(error))
+    socket.on('error', (error) => this.#fail(tls ? advised(error) : error))
     socket.on('close', () => this.#fail(new Error('the connection was closed')))
     socket.on('drain', this.#flushTick)
     socket.on('data', (chunk) => this.#read(chunk))
-    this.greeting = await greet((args) => this.sendCommand(args), this.#target, this.#name)
+    const target = { ...this.#target, ...login?.() }
+    this.greeting = await greet((args) => this.sendCommand(args), target, this.#name)
   }
 
   /**
