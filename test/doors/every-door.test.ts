@@ -1,7 +1,8 @@
 import { liveChannel, sessionAuth, sessionDown } from '../../src/contract/names.ts'
-import { everyDoor } from './every-door.ts'
+import { say } from '../support/numbered.ts'
+import { type DoorUnderTest, everyDoor } from './every-door.ts'
 
-everyDoor('session', {
+const session: DoorUnderTest = {
   door: 'session',
   malformed: { path: '/agent-1/ws/a%2Ab', status: 400, code: 'malformed-id' },
   goodbyes: { 1001: /^\{"type":"control","command":"goodbye",.*"reconnect_after_ms":\d+\}$/ },
@@ -13,6 +14,17 @@ everyDoor('session', {
   },
   speak: ({ agent }, id, n, bytes) => agent.publish(sessionDown(id), JSON.stringify({ n, text: 'x'.repeat(bytes) })),
   numberOf: (frame) => JSON.parse(frame).n,
+}
+everyDoor('session', session)
+
+everyDoor('numbered session', {
+  ...session,
+  protocol: 'wsproxy.v2',
+  refusesByClose: true,
+  lags: true,
+  speak: ({ agent }, id, n, bytes) =>
+    say(agent, id, JSON.stringify({ n, text: 'x'.repeat(bytes) }), '', { bytes: 64 * 1024 * 1024 }),
+  numberOf: (frame) => (frame.startsWith('{') ? undefined : JSON.parse(frame.slice(frame.indexOf(' ') + 1)).n),
 })
 
 const notice = (reason: string) => new RegExp(`^\\{"type":"disconnect_notice","reason":"${reason}"`)

@@ -18,6 +18,12 @@ export interface DoorUnderTest {
   readonly door: string
   /** A path that this door refuses, and how. */
   readonly malformed: { readonly path: string; readonly status: number; readonly code: string }
+  /** The subprotocol that its clients offer. */
+  readonly protocol?: string
+  /** A refusal is a close, except of no upgrade, at capacity, and while draining. */
+  readonly refusesByClose?: true
+  /** A client that does not read lags and is not closed. */
+  readonly lags?: true
   /** Settings it needs. */
   readonly env?: Record<string, string>
   /** The frame before a close that the server starts, by its code; absent for other closes. */
@@ -88,9 +94,15 @@ export function everyDoor(name: string, setup: DoorUnderTest): void {
     const start = (env: Record<string, string> = {}): Promise<TestGateway> =>
       gatewayFor(suite, { redis, env: { AUTH_TOKEN_MODE: 'reusable', ...setup.env, ...env } })
 
-    const { door, goodbyes, maxMessageBytes } = setup
+    const { door, goodbyes, maxMessageBytes, protocol } = setup
+    const protocols = protocol === undefined ? [] : [protocol]
     const join = async (gateway: TestGateway, id: string): Promise<TestClient> =>
-      connect(`${gateway.url}${setup.path(id)}`, { headers: await setup.admit(gateway, id) })
+      connect(`${gateway.url}${setup.path(id)}`, { protocols, headers: await setup.admit(gateway, id) })
+    /** The headers of an upgrade that the test writes itself. */
+    const admit = async (gateway: TestGateway, id: string): Promise<Record<string, string>> => ({
+      ...(await setup.admit(gateway, id)),
+      ...(protocol !== undefined && { 'Sec-WebSocket-Protocol': protocol }),
+    })
     /** It came last, and once. */
     const assertGoodbye = ({ frames }: TestClient, code: number) => {
       const goodbye = goodbyes[code]
@@ -125,10 +137,17 @@ export function everyDoor(name: string, setup: DoorUnderTest): void {
         it(`refuses ${what} at the ${name} door with ${status} ${code}, and counts it`, async () => {
           const gateway = gateways[at]
           const id = `refused-${code}`
-          const credentials = await setup.admit(first, id)
           const path = isMalformed ? setup.malformed.path : setup.path(id)
-          const { status: came, body } = await ask(gateway.http, upgradeRequest(path, { ...credentials, ...headers }))
-          assert.deepEqual([came, JSON.parse(body).error.code], [status, code])
+          if (setup.refusesByClose && (isMalformed || at === 'choosy' || at === 'away')) {
+            const url = `${gateway.http.replace('http', 'ws')}${path}`
+            const given = { ...(await setup.admit(first, id)), ...headers } as Record<string, string>
+            const { reason } = await within((await connect(url, { protocols, headers: given })).closed, 'the close')
+            assert.equal(reason.split(' ')[0], code)
+          } else {
+            const credentials = await admit(first, id)
+            const { status: came, body } = await ask(gateway.http, upgradeRequest(path, { ...credentials, ...headers }))
+            assert.deepEqual([came, JSON.parse(body).error.code], [status, code])
+          }
           const page = await (await fetch(`${gateway.http}/metrics`)).text()
           assert.match(page, new RegExp(`wsproxy_connections_total\\{door="${door}",result="${code}"\\} 1\\n`))
         })
@@ -167,12 +186,15 @@ export function everyDoor(name: string, setup: DoorUnderTest): void {
       await within(stopped, 'the end of the drain')
     })
 
-    it(`closes a client of the ${name} door that does not read with 1008, while the others get everything`, async () => {
+    const isSlow = setup.lags ? 'lets a client lag' : 'closes a client with 1008'
+    it(`${isSlow} that does not read at the ${name} door, while the others get everything`, async () => {
       const gateway = await start(SLOW)
       const slow = await join(gateway, 'slow')
       const others = [await join(gateway, 'slow'), await join(gateway, 'slow')]
       slow.socket.pause()
-      const tooSlow = async () => (await gateway.metric('wsproxy_backpressure_events_total', { stage: 'full' })) > 0
+      const tooSlow = async () =>
+        (await gateway.metric('wsproxy_backpressure_events_total', { stage: 'full' })) > 0 ||
+        (setup.lags && (await gateway.metric('wsproxy_lagging_total')) > 0)
       let n = 0
       while (!(await tooSlow())) {
         assert.ok(n < MOST_FRAMES, 'the client that does not read was never too slow')
@@ -185,6 +207,11 @@ export function everyDoor(name: string, setup: DoorUnderTest): void {
         assert.equal(each.code, undefined)
       }
       slow.socket.resume()
+      if (setup.lags) {
+        await eventually(() => numbers(slow).length >= n, 'every frame at the slow one')
+        assert.deepEqual(numbers(slow), expected)
+        return assert.equal(slow.code, undefined)
+      }
       assert.equal((await within(slow.closed, 'the close')).code, 1008)
       assertGoodbye(slow, 1008)
       assert.deepEqual(numbers(slow), expected.slice(0, numbers(slow).length))
@@ -203,7 +230,7 @@ export function everyDoor(name: string, setup: DoorUnderTest): void {
     it(`closes a client of the ${name} door that is gone silently with 4408, and gives its place to another`, async () => {
       const gateway = await start({ MAX_CONNECTIONS: '1', PING_INTERVAL: '100ms', PONG_TIMEOUT: '300ms' })
       const raw = await RawSocket.open(gateway.http)
-      raw.write(upgradeRequest(setup.path('silent'), await setup.admit(gateway, 'silent')))
+      raw.write(upgradeRequest(setup.path('silent'), await admit(gateway, 'silent')))
       assert.equal(await raw.status(), 101)
       raw.socket.pause()
       const next = await eventually(() => join(gateway, 'silent').catch(() => undefined), 'the place to be free')

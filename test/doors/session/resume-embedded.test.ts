@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict'
+import { it } from 'node:test'
+import { createClient } from 'redis'
+import { sessionCancel, sessionDown, sessionLog } from '../../../src/contract/names.ts'
+import { startEmbeddedRedis } from '../../../src/redis/servers/embedded.ts'
+import { gatewayFor } from '../../support/gateway.ts'
+import { controls, epochOf, joinNumbered, positionOf, say, takeMessages } from '../../support/numbered.ts'
+import { type Client, PATIENT } from '../../support/redis.ts'
+import { atEnd } from '../../support/scope.ts'
+import { eventually } from '../../support/wait.ts'
+
+it('a socket of wsproxy.v2 resumes, fills a hole and cancels on the embedded server', async (t) => {
+  const server = await startEmbeddedRedis(0, '')
+  atEnd(t, () => server.close())
+  const newClient = async () => {
+    const client = createClient({ url: server.url, commandOptions: PATIENT }).on('error', () => {})
+    await client.connect()
+    atEnd(t, () => client.destroy())
+    return client as unknown as Client
+  }
+  const redis = { url: server.url, port: Number(new URL(server.url).port), client: newClient, stop: async () => {} }
+  const gateway = await gatewayFor(t, { redis })
+  const agent = await newClient()
+  for (const n of [1, 2, 3]) assert.equal(await say(agent, 'small', `w${n}`), n)
+  const epoch = await epochOf(agent, 'small')
+  const client = await joinNumbered(gateway, 'small', `cursor=${epoch}.1`)
+  const { recovered, offset } = await positionOf(client)
+  assert.deepEqual([recovered, offset], [true, 1])
+  assert.deepEqual(await takeMessages(client, 2), ['2 w2', '3 w3'])
+  // The publication of the fourth is lost.
+  await agent.sendCommand(['XADD', sessionLog('small'), '0-4', 'm', 'w4'])
+  await agent.sendCommand(['XADD', sessionLog('small'), '0-5', 'm', 'w5'])
+  await agent.publish(sessionDown('small'), `\x1e${epoch}.5\x1ew5`)
+  assert.deepEqual(await takeMessages(client, 4), ['2 w2', '3 w3', '4 w4', '5 w5'])
+  client.socket.send('1 {"type":"control","command":"cancel","run":"r7"}')
+  const ack = await eventually(() => controls(client)[1], 'the ack')
+  assert.deepEqual(ack, { type: 'control', command: 'ack', n: 1, receivers: 0 })
+  assert.equal(await agent.get(sessionCancel('small')), 'r7')
+})
