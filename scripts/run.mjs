@@ -126,6 +126,16 @@ const commands = {
     node('test/chaos/seam/main.js', ['--minutes', minutes])
     node('test/chaos/main.js', ['--garbage', '200000'])
   },
+  /** Runs the tests of Redis, or the named test files, against the server TEST_REDIS_SERVER. */
+  matrix: (args) => {
+    const server = process.env.TEST_REDIS_SERVER
+    if (!server) {
+      console.error('TEST_REDIS_SERVER: must be the path of a redis-server or valkey-server')
+      process.exit(2)
+    }
+    run(server, ['--version'])
+    tests(args.length === 0 ? ['test/redis/'] : args)
+  },
   /**
    * Runs everything that CI checks. With names, runs only the test files whose path contains one of
    * them.

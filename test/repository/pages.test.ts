@@ -81,8 +81,8 @@ describe('the pages', () => {
 
   it('the pages name only settings that exist', async () => {
     const { settings } = await import('../../src/config/table.ts')
-    /** The pattern of a prefixed name, and what the client reads. */
-    const OTHERS = new Set(['WSPROXY_X', 'WSPROXY_TOKEN', 'REDIS_ULR'])
+    /** The pattern of a prefixed name, and what the client and the tests read. */
+    const OTHERS = new Set(['WSPROXY_X', 'WSPROXY_TOKEN', 'REDIS_ULR', 'TEST_REDIS_SERVER'])
     const { ALIASES, WITHOUT_SETTING } = await import('../../src/config/aliases.ts')
     const known = new Set<string>([
       ...Object.values(settings).flatMap(({ env, secret }) => (secret ? [env, `${env}_FILE`] : [env])),
