@@ -12,6 +12,8 @@ export interface SeamStep {
   readonly lengthMs: number
   /** Which session, reader or gateway. */
   readonly pick: number
+  /** The next step begins while this one lasts. */
+  readonly isOverlapped: boolean
   /** Only for `link`. */
   readonly fault: Step
 }
@@ -23,10 +25,15 @@ export interface SeamPlan {
   readonly readers: number
   /** Logs are so short that clients lose messages, with a gap. */
   readonly isTrimmed: boolean
+  /** Messages that a gateway reads at once. */
+  readonly page: number
   readonly steps: readonly SeamStep[]
 }
 
 const KINDS: readonly SeamKind[] = ['drop', 'drop', 'crowd', 'stop', 'kill', 'stall', 'redis', 'link']
+
+const OVERLAPPED: readonly SeamKind[] = ['stall', 'crowd', 'link']
+const PAGES = [2, 50, 200]
 
 /** The events of a run, all derived from the seed and the ground. */
 export function seamPlanOf(seed: number, ground: GroundName, length: number): SeamPlan {
@@ -44,19 +51,28 @@ export function seamPlanOf(seed: number, ground: GroundName, length: number): Se
       calmMs: random.int(20, 300),
       lengthMs: random.int(50, 1000),
       pick: random.int(0, 1000),
+      isOverlapped: OVERLAPPED.includes(kind) && random.chance(0.5),
       fault: faults[i % faults.length]!,
     }
   })
-  return { seed, ground, sessions: random.int(2, 4), readers: random.int(2, 3), isTrimmed, steps }
+  return {
+    seed,
+    ground,
+    sessions: random.int(2, 4),
+    readers: random.int(2, 3),
+    isTrimmed,
+    page: random.pick(PAGES),
+    steps,
+  }
 }
 
 /** The plan in words, for the log of a failed run. */
-export function seamTextOf({ seed, ground, sessions, readers, isTrimmed, steps }: SeamPlan): string {
-  const head = `seed ${seed} on ${ground}: ${sessions} sessions of ${readers} clients${isTrimmed ? ', short logs' : ''}`
-  const lines = steps.map(({ kind, calmMs, lengthMs, fault }) => {
+export function seamTextOf({ seed, ground, sessions, readers, isTrimmed, page, steps }: SeamPlan): string {
+  const head = `seed ${seed} on ${ground}: ${sessions} sessions of ${readers} clients, pages of ${page}${isTrimmed ? ', short logs' : ''}`
+  const lines = steps.map(({ kind, calmMs, lengthMs, isOverlapped, fault }) => {
     const what =
       kind === 'link' ? `${fault.kind} (${fault.scope.link ?? 'all links'}, ${fault.scope.way ?? 'both'})` : kind
-    return `  after ${calmMs} ms: ${what} for ${lengthMs} ms`
+    return `  after ${calmMs} ms: ${what} for ${lengthMs} ms${isOverlapped ? ', and meanwhile' : ''}`
   })
   return [head, ...lines].join('\n')
 }

@@ -23,7 +23,6 @@ const ENV = {
   DRAIN_WINDOW: '200ms',
   REDIS_CANARY_INTERVAL: '300ms',
   REDIS_CANARY_TIMEOUT: '1200ms',
-  SESSION_RESUME_PAGE: '50',
   MAX_BUFFER_SIZE_BYTES: '256KiB',
 }
 const GATEWAYS = 2
@@ -97,10 +96,14 @@ class Run {
       await writer.start()
       for (let j = 0; j < readers; j++) this.#readers.push({ reader: this.#enter(`${session}/${j}`, session), writer })
     }
+    const overlapped: Promise<void>[] = []
     for (const step of steps) {
       await sleep(step.calmMs)
-      await this.#suffer(step)
+      const suffered = this.#suffer(step)
+      if (step.isOverlapped) overlapped.push(suffered.catch((error) => this.complain(String(error))))
+      else await suffered
     }
+    await Promise.all(overlapped)
     await this.#finish()
   }
 
@@ -112,7 +115,7 @@ class Run {
   }
 
   #serve(): Promise<Served> {
-    return serveReady({ ...ENV, ...this.#ground.env })
+    return serveReady({ ...ENV, SESSION_RESUME_PAGE: String(this.#plan.page), ...this.#ground.env })
   }
 
   /** A client dials one gateway after the other. */

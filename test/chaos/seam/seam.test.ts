@@ -6,8 +6,8 @@ import { runSeam } from './run.ts'
 
 const RUNS: readonly (readonly [GroundName, seed: number, steps: number])[] = [
   ['sentinel', 4, 3],
-  ['plain', 6, 6],
-  ['plain', 15, 6],
+  ['plain', 168, 6],
+  ['plain', 559, 6],
   ['cluster', 3, 6],
   ['sharded', 1, 6],
 ]
