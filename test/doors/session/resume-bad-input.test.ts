@@ -185,3 +185,52 @@ describe('a socket of wsproxy.v2 with bad input', () => {
     assert.equal(controls(client).length, 1)
   })
 })
+
+describe('a socket of wsproxy.v2 whose session has messages that are too large', () => {
+  const suite = scopeOf(after)
+  let gateway: TestGateway
+  before(async () => {
+    gateway = await gatewayFor(suite, { env: { MAX_DOWN_MESSAGE_BYTES: '64KiB' } })
+  })
+  const LARGE = 'x'.repeat(100_000)
+  const gapAt = (from: number) => ({ type: 'control', command: 'gap', from, to: from, reason: 'oversize_down' })
+
+  it('gets a gap for such a message from the channel, and what is around it', async () => {
+    const client = await joinNumbered(gateway, 'channel')
+    await positionOf(client)
+    for (const text of ['one', LARGE, 'three']) await say(gateway.agent, 'channel', text)
+    assert.deepEqual(await takeMessages(client, 2), ['1 one', '3 three'])
+    assert.deepEqual(controls(client).slice(-1), [gapAt(2)])
+  })
+
+  it('gets a gap for such a message from the log, and what is around it', async () => {
+    for (const text of ['one', LARGE, 'three']) await say(gateway.agent, 'log', text)
+    const client = await joinNumbered(gateway, 'log', 'cursor=-1')
+    assert.deepEqual(await takeMessages(client, 2), ['1 one', '3 three'])
+    assert.deepEqual(controls(client).slice(1), [gapAt(2)])
+  })
+
+  it('gets a gap for such a message behind a hole, and what fills the hole', async () => {
+    await say(gateway.agent, 'hole', 'one')
+    const client = await joinNumbered(gateway, 'hole', 'cursor=-1')
+    await takeMessages(client, 1)
+    await gateway.agent.sendCommand(['XADD', sessionLog('hole'), '0-2', 'm', 'two'])
+    await say(gateway.agent, 'hole', LARGE)
+    assert.deepEqual(await takeMessages(client, 2), ['1 one', '2 two'])
+    await eventually(() => controls(client).length === 2, 'the gap')
+    assert.deepEqual(controls(client)[1], gapAt(3))
+    await say(gateway.agent, 'hole', 'four')
+    assert.deepEqual(await takeMessages(client, 3), ['1 one', '2 two', '4 four'])
+  })
+
+  it('gets what comes behind such a message while the log is read', async () => {
+    await say(gateway.agent, 'held', 'one')
+    const client = await joinNumbered(gateway, 'held', 'cursor=-1')
+    await takeMessages(client, 1)
+    await gateway.agent.sendCommand(['XADD', sessionLog('held'), '0-2', 'm', 'two'])
+    const texts = ['three', LARGE, 'five', LARGE, 'seven']
+    await Promise.all(texts.map((text) => say(gateway.agent, 'held', text)))
+    assert.deepEqual(await takeMessages(client, 5), ['1 one', '2 two', '3 three', '5 five', '7 seven'])
+    assert.deepEqual(controls(client).slice(1), [gapAt(4), gapAt(6)])
+  })
+})
