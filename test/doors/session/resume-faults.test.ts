@@ -64,6 +64,40 @@ describe('a socket of wsproxy.v2 while Redis fails', { skip: withoutRealRedis, .
   })
 })
 
+describe('a socket of wsproxy.v2 that comes back', () => {
+  const suite = scopeOf(after)
+  let gateway: TestGateway
+  before(async () => {
+    gateway = await gatewayFor(suite)
+  })
+
+  it('has a cursor before the first message (socket.io-redis-streams-adapter issue 26)', async () => {
+    const { agent } = gateway
+    await say(agent, 'early', 'one')
+    const first = await joinNumbered(gateway, 'early')
+    const { epoch, offset } = await positionOf(first)
+    first.socket.terminate()
+    for (const word of ['two', 'three']) await say(agent, 'early', word)
+    const second = await joinNumbered(gateway, 'early', `cursor=${epoch}.${offset}`)
+    assert.equal((await positionOf(second)).recovered, true)
+    assert.deepEqual(await takeMessages(second, 2), ['2 two', '3 three'])
+  })
+
+  it('gets the next turn, whose numbers go on behind a closed stream (LibreChat issue 14059)', async () => {
+    const { agent } = gateway
+    await say(agent, 'turns', 'one')
+    await say(agent, 'turns', 'the end', 'close')
+    const client = await joinNumbered(gateway, 'turns', 'cursor=-1')
+    const { epoch, closed } = await positionOf(client)
+    assert.deepEqual([closed, await takeMessages(client, 2)], [true, ['1 one', '2 the end']])
+    for (const word of ['again', 'on']) await say(agent, 'turns', word)
+    assert.deepEqual((await takeMessages(client, 4)).slice(2), ['3 again', '4 on'])
+    const late = await joinNumbered(gateway, 'turns', `cursor=${epoch}.2`)
+    assert.equal((await positionOf(late)).recovered, true)
+    assert.deepEqual(await takeMessages(late, 2), ['3 again', '4 on'])
+  })
+})
+
 describe('a socket of wsproxy.v2 that reads too slowly', () => {
   const suite = scopeOf(after)
   let gateway: TestGateway
