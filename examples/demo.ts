@@ -29,7 +29,15 @@ const STEPS = [
 ] as const
 const STEP_MS = 400
 
-const say = (speaker: string, text: string) => console.log(`${speaker.padEnd(9)}${text}`)
+/** SGR colours of the speakers (ECMA-48, 8.3.117), on a terminal that has colours. */
+const COLOURS: Readonly<Record<string, number>> = { agent: 33, client: 36, gateway: 32, redis: 35 }
+const hasColours = process.stdout.isTTY && process.stdout.hasColors()
+
+const label = (speaker: string): string => {
+  const text = speaker.padEnd(9)
+  return hasColours ? `\u001b[${COLOURS[speaker]}m${text}\u001b[0m` : text
+}
+const say = (speaker: string, text: string) => console.log(`${label(speaker)}${text}`)
 
 /** Waits for a question on `:up` and answers word by word on `:down`. */
 async function startAgent(url: string) {
@@ -65,7 +73,7 @@ async function runClient(url: string, token: string): Promise<void> {
   let words = 0
   socket.on('message', (data) => {
     const frame = JSON.parse(data.toString())
-    if (frame.type === 'token') process.stdout.write(`${words++ === 0 ? 'client   ' : ' '}${frame.text}`)
+    if (frame.type === 'token') process.stdout.write(`${words++ === 0 ? label('client') : ' '}${frame.text}`)
     else process.stdout.write('\n')
   })
   const [code, reason] = await closed
@@ -132,4 +140,9 @@ agent.stop()
 await gateway.stop()
 await redis.close()
 say('gateway', 'drained')
+console.log(`
+Next: npm start, and in another terminal
+  npm run -s wsproxy -- connect --create-token \\
+    ws://127.0.0.1:8080/agent-1/ws/demo
+then type a line: an agent answers. docs/README.md leads on from there.`)
 process.exit(0)

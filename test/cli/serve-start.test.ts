@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
+import { networkInterfaces } from 'node:os'
 import { after, afterEach, before, describe, it } from 'node:test'
 import { Command, killCommands, run, serve, serveReady, untilReady, withoutTerminal } from '../support/cli.ts'
 import { connect } from '../support/client.ts'
 import { temporaryFolder } from '../support/folder.ts'
 import { takeMessages } from '../support/numbered.ts'
+import { freePort } from '../support/ports.ts'
 import { redisFor, type TestRedis } from '../support/redis.ts'
 import { scopeOf } from '../support/scope.ts'
 
@@ -35,6 +37,18 @@ describe('the start of wsproxy serve', () => {
       assert.ok(line.endsWith(`take another port: LISTEN_ADDR=${hostname}:${Number(port) + 1} ${prefix}`), line)
       assert.doesNotMatch(second.stdout, /drain/)
     }
+  })
+
+  it('serve with PORT in production answers on all addresses', async () => {
+    const port = await freePort()
+    const command = new Command(['serve'], {
+      env: { PORT: String(port), NODE_ENV: 'production', REDIS_URL: redis.url, PREFLIGHT_CHECK_TIMEOUT: '2s' },
+    })
+    await command.prints(new RegExp(`"event":"listening","host":"0.0.0.0","port":${port}`))
+    const [other] = Object.values(networkInterfaces())
+      .flatMap((each) => each ?? [])
+      .filter(({ internal, family }) => !internal && family === 'IPv4')
+    for (const host of ['127.0.0.1', other?.address ?? '127.0.0.2']) await untilReady(`http://${host}:${port}`)
   })
 
   it('serve prints five lines in development: addresses, Redis, doors, what is open, what is next', async () => {

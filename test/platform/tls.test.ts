@@ -3,13 +3,14 @@ import { once } from 'node:events'
 import { copyFileSync, writeFileSync } from 'node:fs'
 import { after, before, describe, it } from 'node:test'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
+import { startBrowser, withoutBrowser } from '../support/browser.ts'
 import { Certificate, withoutOpenssl } from '../support/certificates.ts'
 import { killCommands, run, serve } from '../support/cli.ts'
 import { connect } from '../support/client.ts'
 import { assertProblem } from '../support/config.ts'
 import { gatewayFor, type TestGateway } from '../support/gateway.ts'
 import { freePort } from '../support/ports.ts'
-import { scopeOf } from '../support/scope.ts'
+import { scopeOf, stopAtEnd } from '../support/scope.ts'
 import { eventually } from '../support/wait.ts'
 
 describe('TLS', { skip: withoutOpenssl }, () => {
@@ -46,6 +47,25 @@ describe('TLS', { skip: withoutOpenssl }, () => {
     socket.destroy()
     return fingerprint256
   }
+
+  it('carries frames both ways over wss:// to a page in Chromium', { skip: withoutBrowser }, async () => {
+    const heard: string[] = []
+    const up = await gateway.redis.client()
+    await up.subscribe('session:tls-page:up', (text) => heard.push(text))
+    const browser = await startBrowser()
+    await stopAtEnd(suite, { stop: () => browser.close() })
+    const page = await (await browser.newContext({ ignoreHTTPSErrors: true })).newPage()
+    const bearer = `bearer.${Buffer.from(await gateway.token('tls-page')).toString('base64url')}`
+    await page.evaluate(`new Promise((resolve, reject) => {
+      socket = new WebSocket('${wss('/agent/ws/tls-page')}', ['wsproxy.v1', '${bearer}'])
+      socket.onmessage = ({ data }) => { document.title = data }
+      socket.onopen = () => { socket.send('{"hello":"agent"}'); resolve() }
+      socket.onclose = ({ code }) => reject(new Error(String(code)))
+    })`)
+    await eventually(() => heard.length === 1, 'the frame of the page')
+    await gateway.agent.publish('session:tls-page:down', 'hello page')
+    await eventually(async () => (await page.title()) === 'hello page', 'the message')
+  })
 
   it('carries frames both ways over wss:// to a client that verifies the certificate', async () => {
     const client = await join('tls-1')
