@@ -4,9 +4,11 @@ import { WebSocket } from 'ws'
 import { clientToken } from '../config/env.ts'
 import { isLoopbackHost } from '../platform/address.ts'
 import { printable } from '../platform/printable.ts'
+import { reasonOf } from '../platform/reason.ts'
 import { closeOf, type Ending, failureOf, hintOf, mayReconnect, refusalOf, sessionOf } from './ending.ts'
 import { CommandFailed, Misused } from './failure.ts'
 import { FramePrinter } from './frames.ts'
+import { NumberedClient } from './numbered.ts'
 import { AgentWatch } from './unheard.ts'
 
 export interface ConnectOptions {
@@ -14,6 +16,8 @@ export interface ConnectOptions {
   readonly origin?: string
   readonly closeOnEof: boolean
   readonly reconnect: boolean
+  /** Speak `wsproxy.v2`, and come back behind the newest message. */
+  readonly resume: boolean
   readonly createToken: boolean
 }
 
@@ -38,6 +42,8 @@ export async function connect(url: string, options: ConnectOptions): Promise<voi
   if (!/^wss?:\/\//.test(url) || !URL.canParse(url)) throw new Misused(`${url} is not a ws:// or wss:// address`)
   if (options.createToken && sessionOf(new URL(url)) === undefined)
     throw new Misused(`--create-token needs the address of a session, /{agent}/ws/{session}; ${url} is none`)
+  if (options.resume && sessionOf(new URL(url)) === undefined)
+    throw new Misused(`--resume needs the address of a session, /{agent}/ws/{session}; ${url} is none`)
   await new TerminalClient(new URL(url), options).run()
 }
 
@@ -46,6 +52,8 @@ class TerminalClient {
   readonly #options: ConnectOptions
   readonly #printer = new FramePrinter()
   readonly #left = new AbortController()
+  /** Set with `resume`. */
+  readonly #numbered: NumberedClient | undefined
   #socket: WebSocket | undefined
   #input: Interface | undefined
   /** Lines of stdin that came while no socket was open. */
@@ -57,6 +65,7 @@ class TerminalClient {
   constructor(url: URL, options: ConnectOptions) {
     this.#url = url
     this.#options = options
+    if (options.resume) this.#numbered = new NumberedClient()
     const session = sessionOf(url)
     if (session !== undefined && isLoopbackHost(url.host)) this.#agents = new AgentWatch(session)
   }
@@ -65,7 +74,7 @@ class TerminalClient {
     process.once('SIGINT', this.#leave)
     try {
       for (;;) {
-        const ending = await this.#attempt(await this.#token())
+        const ending = await this.#attempt()
         if (this.#isOver(ending)) return
         await this.#pauseAfter(ending)
       }
@@ -89,11 +98,27 @@ class TerminalClient {
     return (await import('./token.ts')).newToken(sessionOf(this.#url)!, CREATED_TOKEN_MS)
   }
 
-  /** Opens one socket and resolves when it has ended. */
-  #attempt(token: string | undefined): Promise<Ending> {
+  /** Takes a token, opens one socket, and resolves when that has ended. */
+  async #attempt(): Promise<Ending> {
+    try {
+      return await this.#follow(await this.#token())
+    } catch (error) {
+      // Redis may be away as well, and both come back.
+      if (!this.#comesBack || this.#left.signal.aborted || !(error instanceof CommandFailed)) throw error
+      return { kind: 'failed', text: reasonOf(error), advice: '' }
+    }
+  }
+
+  get #comesBack(): boolean {
+    return this.#options.reconnect || this.#options.resume
+  }
+
+  #follow(token: string | undefined): Promise<Ending> {
     const { origin } = this.#options
     const headers = token === undefined ? {} : { Authorization: `Bearer ${token}` }
-    const socket = new WebSocket(this.#url, { headers, ...(origin && { origin }) })
+    const url = this.#numbered?.urlFrom(this.#url) ?? this.#url
+    const protocols = this.#numbered ? ['wsproxy.v2'] : []
+    const socket = new WebSocket(url, protocols, { headers, ...(origin && { origin }) })
     this.#socket = socket
     let afterMs: number | undefined
     socket.on('open', () => this.#opened(socket))
@@ -145,6 +170,8 @@ class TerminalClient {
   }
 
   #received(socket: WebSocket, frame: string): void {
+    const read = this.#numbered?.read(frame)
+    if (read) return 'note' in read ? this.#printer.note(read.note) : this.#printer.received(read.message)
     const isHeartbeat = frame === PING && sessionOf(this.#url) === undefined
     if (isHeartbeat) socket.send(PONG)
     // On a terminal a line every few seconds would push away what the user reads.
@@ -154,7 +181,7 @@ class TerminalClient {
   /** Prints how the connection ended. @throws CommandFailed when it failed and this is the end. */
   #isOver(ending: Ending): boolean {
     const hasLeft = this.#left.signal.aborted
-    const again = this.#options.reconnect && mayReconnect(ending) && !hasLeft
+    const again = this.#comesBack && mayReconnect(ending) && !hasLeft
     const text = `${ending.text}${again || hasLeft ? '' : ending.advice}`
     if (ending.kind === 'closed' || again) this.#printer.note(text)
     if (again) return false

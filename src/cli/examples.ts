@@ -9,11 +9,13 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     'wsproxy connect ws://127.0.0.1:8080/agent-1/ws/s1 --create-token',
     'WSPROXY_TOKEN=... wsproxy connect wss://gateway.example.org/agent-1/ws/s1 --reconnect',
     'wsproxy connect ws://127.0.0.1:8080/run-1 --reconnect',
+    'wsproxy connect ws://127.0.0.1:8080/agent-1/ws/s1 --create-token --resume',
     'wsproxy connect wss://gateway.example.org/live --origin https://app.example.org',
   ],
   publish: [
     `wsproxy publish s1 '{"type":"token","text":"hello"}'`,
     'tail -f events.jsonl | wsproxy publish s1 -',
+    `wsproxy publish --log s1 '{"type":"token","text":"kept"}'`,
     `wsproxy publish --topic system '{"load":0.7}'`,
     'wsproxy publish --run run-1 timestamps:build_channels=1700000000',
   ],

@@ -49,6 +49,7 @@ program
   .option('-o, --origin <origin>', 'Origin header, as a browser sends it')
   .option('--close-on-eof', 'close when stdin ends, even if it is not a terminal', false)
   .option('-r, --reconnect', 'reconnect when the server says so, else after a pause that doubles', false)
+  .option('--resume', 'speak wsproxy.v2: come back behind the newest message, so that none is missed', false)
   .action(async (url, options) => (await import('./connect.ts')).connect(url, options))
 
 program
@@ -60,6 +61,8 @@ program
   )
   .option('--topic', 'the first word is a topic of the live door', false)
   .option('--run', 'the first word is a run', false)
+  .option('--log', 'number the message and keep it in the log of the session, for clients of wsproxy.v2', false)
+  .option('--flags <words>', 'with --log: snapshot, close, ephemeral or sharded, with commas between them', '')
   .action(async (words, options) => (await import('./publish.ts')).publish(words, options))
 
 program

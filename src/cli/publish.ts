@@ -10,7 +10,12 @@ export interface PublishOptions {
   readonly topic: boolean
   /** The first word is a run; the others are its fields. */
   readonly run: boolean
+  /** Append the message to the log of the session, with these flags of the script. */
+  readonly log: boolean
+  readonly flags: string
 }
+
+const FLAGS = ['snapshot', 'close', 'ephemeral', 'sharded']
 
 /**
  * Publishes to a session or a topic, as an agent would, or sets fields of a run.
@@ -18,8 +23,12 @@ export interface PublishOptions {
  * @throws Misused for an invalid id, field or JSON text. @throws CommandFailed when no gateway has
  * subscribed, so that the message is lost.
  */
-export async function publish(words: readonly string[], { topic, run }: PublishOptions): Promise<void> {
+export async function publish(words: readonly string[], { topic, run, log, flags }: PublishOptions): Promise<void> {
   if (topic && run) throw new Misused('--topic and --run exclude each other')
+  if (log && (topic || run)) throw new Misused('--log is for sessions')
+  const unknown = flags.split(',').find((flag) => flag !== '' && !FLAGS.includes(flag))
+  if (unknown !== undefined) throw new Misused(`--flags: "${unknown}" is none of ${FLAGS.join(', ')}`)
+  if (flags !== '' && !log) throw new Misused('--flags needs --log')
   if (run) return publishRun(words)
   const [name = '', json, ...more] = words
   if (json === undefined || more.length > 0)
@@ -32,7 +41,8 @@ export async function publish(words: readonly string[], { topic, run }: PublishO
     const channel = topic ? liveChannel(name) : sessionDown(name)
     // Opened late: readline drops lines that arrive before a listener exists.
     const lines = json === '-' ? createInterface({ input: process.stdin }) : [json]
-    for await (const line of lines) await publishLine(agent, channel, line, what)
+    for await (const line of lines)
+      await (log ? sayLine(agent, name, line, flags) : publishLine(agent, channel, line, what))
   })
 }
 
@@ -41,6 +51,12 @@ async function publishLine(agent: Agent, channel: string, line: string, what: st
   const receivers = await agent.publish(channel, line)
   if (receivers === 0) throw new CommandFailed(`no gateway has a client of ${what}: the message was dropped`)
   console.error(`published to ${receivers} gateway${receivers === 1 ? '' : 's'}`)
+}
+
+async function sayLine(agent: Agent, session: string, line: string, flags: string): Promise<void> {
+  assertJson(line)
+  const offset = await agent.say(session, line, flags)
+  console.error(offset === 0 ? 'published, and not kept' : `published as message ${offset} of session ${session}`)
 }
 
 async function publishRun([run = '', ...pairs]: readonly string[]): Promise<void> {

@@ -1,11 +1,12 @@
 import { createClient, createCluster } from 'redis'
 import type { Config } from '../config/table.ts'
-import { useKeyPrefix } from '../contract/names.ts'
+import { sessionLog, sessionMeta, useKeyPrefix } from '../contract/names.ts'
 import { within } from '../platform/deadline.ts'
 import { reasonOf } from '../platform/reason.ts'
 import { addressOf } from '../redis/servers/link.ts'
 import { sentinelTarget } from '../redis/servers/sentinel.ts'
 import { sentinelOptionsOf, targetOf } from '../redis/servers/targets.ts'
+import { SAY_TEXT } from '../redis/session-say.ts'
 import type { Target } from '../redis/wire/connection.ts'
 import { withoutArguments } from '../redis/wire/handshake.ts'
 import { secureOptions } from '../redis/wire/secure.ts'
@@ -24,6 +25,11 @@ export interface Agent {
   add(key: string, member: string, lifeMs: number): Promise<unknown>
   /** Resolves with the number of subscribers that received the message. */
   publish(channel: string, message: string): Promise<number>
+  /**
+   * Appends a message to the log of a session and publishes it. Resolves with its offset; 0 for an
+   * ephemeral one.
+   */
+  say(session: string, message: string, flags: string): Promise<number>
   /** Sets fields of a hash. */
   setFields(key: string, fields: Readonly<Record<string, string>>): Promise<unknown>
   /** Resolves with the number of subscribers of a channel. */
@@ -31,6 +37,20 @@ export interface Agent {
   /** Sends a command to every server that takes writes. Resolves with their number. */
   everyMaster(args: readonly string[]): Promise<number>
 }
+
+/** Seconds that a log lives, and the entries and bytes that it keeps. */
+const LOG_LIMITS = ['3600', '10000', '16777216']
+
+const sayCommand = (session: string, message: string, flags: string): string[] => [
+  'EVAL',
+  SAY_TEXT,
+  '2',
+  sessionLog(session),
+  sessionMeta(session),
+  message,
+  ...LOG_LIMITS,
+  flags,
+]
 
 interface Opened {
   readonly agent: Agent
@@ -102,6 +122,7 @@ async function openServer({
       return (life === undefined ? adding : adding.pExpire(key, life)).exec()
     },
     publish: (channel, message) => client.publish(channel, message),
+    say: async (...message) => Number(await client.sendCommand(sayCommand(...message))),
     setFields: (key, fields) => client.hSet(key, { ...fields }),
     subscribers: async (channel) => (await client.pubSubNumSub(channel))[channel] ?? 0,
     everyMaster: async (args) => {
@@ -163,6 +184,8 @@ function clusterAgent(cluster: Cluster, sharded: boolean): Agent {
       // PUBLISH reaches every server of the cluster, but its reply counts one server only.
       return receivers > 0 || sharded ? receivers : subscribers(channel)
     },
+    say: async (session, ...message) =>
+      Number(await cluster.sendCommand(sessionLog(session), false, sayCommand(session, ...message))),
     setFields: (key, fields) => cluster.hSet(key, { ...fields }),
     subscribers,
     everyMaster: async (args) => {
