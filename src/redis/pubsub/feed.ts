@@ -3,8 +3,10 @@ import { asError } from '../../platform/reason.ts'
 import { RedisForbids, RedisUnavailable } from '../../platform/unavailable.ts'
 import type { Logger } from '../../telemetry/log.ts'
 import type { Metrics } from '../../telemetry/metrics.ts'
-import { isForbidden, isMoved, isReply } from '../wire/errors.ts'
+import { isForbidden, isMoved, isReply, isTemporary } from '../wire/errors.ts'
+import { type Confirmation, newConfirmation } from './confirmation.ts'
 import { type Group, groups } from './groups.ts'
+import { PostponedChannels } from './postponed.ts'
 import { ChannelSubscriptions, type PendingCommands } from './subscriptions.ts'
 
 /**
@@ -33,13 +35,6 @@ export interface SubscribingConnection {
   unsubscribe(group: Group): Promise<void>
 }
 
-/** The callers that wait for the confirmation of one channel share this. */
-interface Confirmation {
-  readonly confirmed: Promise<void>
-  readonly resolve: () => void
-  readonly reject: (error: Error) => void
-}
-
 /**
  * Keeps Redis' subscriptions equal to the wanted channels: sends what `ChannelSubscriptions` asks
  * for over the subscriber connection, as one SUBSCRIBE and one UNSUBSCRIBE per turn of the event
@@ -63,6 +58,7 @@ export class RedisFeed {
    */
   readonly #refusedChannels = new Set<string>()
   #retrying: NodeJS.Timeout | undefined
+  readonly #postponed = new PostponedChannels((channel) => this.#subscriptions.isWanted(channel) && this.want(channel))
 
   constructor(options: FeedOptions) {
     this.#options = options
@@ -220,6 +216,7 @@ export class RedisFeed {
     } catch (error) {
       if (!isReply(error)) throw error
       if (isMoved(error)) for (const channel of channels) this.movedAway(channel)
+      else if (isTemporary(error)) this.#postpone(channels, error)
       else if (channels.length === 1) this.#refused(channels[0]!, error)
       else await Promise.all(channels.map((channel) => this.#subscribe(client, { ...group, channels: [channel] })))
     }
@@ -265,6 +262,16 @@ export class RedisFeed {
     this.#retrying ??= setTimeout(() => this.#retry(), RETRY_MS).unref()
   }
 
+  /** A connection that is being attached would seem ready without its channels, so it fails. */
+  #postpone(channels: readonly string[], error: Error): void {
+    if (this.#client === undefined) throw error
+    for (const channel of channels) {
+      this.#subscriptions.refused(channel)
+      this.#reject(channel, () => new RedisUnavailable('Redis subscribes no channel now', { cause: error }))
+      this.#postponed.add(channel)
+    }
+  }
+
   /** Subscribes the refused channels again that are still wanted. */
   #retry(): void {
     this.#retrying = undefined
@@ -286,15 +293,6 @@ export class RedisFeed {
     this.#waiting.delete(channel)
     waiting.reject(error())
   }
-}
-
-function newConfirmation(): Confirmation {
-  let resolve!: () => void
-  let reject!: (error: Error) => void
-  const confirmed = new Promise<void>((...settle) => {
-    ;[resolve, reject] = settle
-  })
-  return { confirmed, resolve, reject }
 }
 
 const hasAny = ({ subscribe, unsubscribe }: PendingCommands): boolean => subscribe.length + unsubscribe.length > 0

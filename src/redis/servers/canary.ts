@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { redisCanary } from '../../contract/names.ts'
-import { isReply } from '../wire/errors.ts'
+import { isReply, isTemporary } from '../wire/errors.ts'
 
 export interface CanaryOptions {
   /** Time between canaries; 0: none. */
@@ -103,7 +103,8 @@ export class Canary {
       .then(() => publish(String(this.#number)))
       .catch((error) => {
         this.#back = true
-        if (!isReply(error)) return
+        // A server that is busy forbids nothing.
+        if (!isReply(error) || isTemporary(error)) return
         this.abandon()
         this.#options.refused(error)
       })
