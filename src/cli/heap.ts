@@ -1,5 +1,7 @@
+import { statSync } from 'node:fs'
 import { loadConfig } from '../config/load.ts'
-import { snapshotsOf } from '../telemetry/heap-snapshot.ts'
+import { reasonOf } from '../platform/reason.ts'
+import { PAUSE_MS, snapshotsOf } from '../telemetry/heap-snapshot.ts'
 import { CommandFailed } from './failure.ts'
 import { askRunning } from './running.ts'
 
@@ -14,7 +16,10 @@ const LOOK_MS = 100
 export async function heap(): Promise<void> {
   const { config } = loadConfig()
   const { pid, heapSnapshots: folder } = await askRunning(config)
-  const before = new Set(snapshotsOf(pid, folder))
+  const before = filesOf(pid, folder)
+  const newest = before.at(-1)
+  if (newest !== undefined && Date.now() - statSync(newest).mtimeMs < PAUSE_MS)
+    throw new CommandFailed(`${newest} is less than a minute old: each snapshot stops the gateway, so wait a minute`)
   try {
     process.kill(pid, 'SIGUSR2')
   } catch {
@@ -22,9 +27,17 @@ export async function heap(): Promise<void> {
   }
   const deadline = performance.now() + PATIENCE_MS
   while (performance.now() < deadline) {
-    const file = snapshotsOf(pid, folder).find((each) => !before.has(each))
+    const file = filesOf(pid, folder).find((each) => !before.includes(each))
     if (file !== undefined) return void process.stdout.write(`${file}\n`)
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
   }
   throw new CommandFailed(`no file appeared in ${folder}: the log of the gateway says why (event heap-snapshot)`)
+}
+
+function filesOf(pid: number, folder: string): string[] {
+  try {
+    return snapshotsOf(pid, folder)
+  } catch (error) {
+    throw new CommandFailed(`cannot read ${folder} of HEAP_SNAPSHOT_DIR: ${reasonOf(error)}`)
+  }
 }

@@ -7,20 +7,27 @@ import { reasonOf } from '../platform/reason.ts'
 import type { Logger } from './log.ts'
 
 /** A snapshot stops the event loop, so a second one within this time is not written. */
-const PAUSE_MS = 60_000
-/** Files that one process leaves: two show what has grown between them. */
-const KEPT = 2
+export const PAUSE_MS = 60_000
+/** Files that stay in the folder, of all gateways: two of one show what has grown between them. */
+const KEPT = 4
 const SUFFIX = '.heapsnapshot'
+const NAME = /^wsproxy-\d+-([\dTZ-]+)\.heapsnapshot$/
 
 const prefixOf = (pid: number): string => `wsproxy-${pid}-`
 
 /** The folder for heap snapshots: HEAP_SNAPSHOT_DIR, or the temporary folder of the system. */
 export const heapFolder = (setting: string | undefined): string => setting || tmpdir()
 
-/** The finished snapshots of a process, oldest first. */
-export function snapshotsOf(pid: number, folder: string): string[] {
-  const names = readdirSync(folder).filter((name) => name.startsWith(prefixOf(pid)) && name.endsWith(SUFFIX))
-  return names.sort().map((name) => join(folder, name))
+/** The finished snapshots of a process, oldest first. @throws when the folder cannot be read. */
+export const snapshotsOf = (pid: number, folder: string): string[] =>
+  snapshotsIn(folder).filter((file) => file.startsWith(join(folder, prefixOf(pid))))
+
+function snapshotsIn(folder: string): string[] {
+  const files = readdirSync(folder).flatMap((name) => {
+    const [, stamp] = NAME.exec(name) ?? []
+    return stamp === undefined ? [] : [{ stamp, file: join(folder, name) }]
+  })
+  return files.sort((a, b) => (a.stamp < b.stamp ? -1 : 1)).map(({ file }) => file)
 }
 
 /**
@@ -35,11 +42,13 @@ export function snapshotOnSignal(folder: string, log: Logger): void {
       return
     }
     writtenAt = performance.now()
-    void write(folder, log)
+    void write(folder, log).then((isWritten) => {
+      if (!isWritten) writtenAt = Number.NEGATIVE_INFINITY
+    })
   })
 }
 
-async function write(folder: string, log: Logger): Promise<void> {
+async function write(folder: string, log: Logger): Promise<boolean> {
   const from = performance.now()
   const stamp = new Date().toISOString().replaceAll(/[:.]/g, '')
   const file = join(folder, `${prefixOf(process.pid)}${stamp}${SUFFIX}`)
@@ -50,10 +59,12 @@ async function write(folder: string, log: Logger): Promise<void> {
     const output = createWriteStream(part, { mode: 0o600, flags: 'wx' })
     await pipeline(stream, output)
     renameSync(part, file)
-    for (const old of snapshotsOf(process.pid, folder).slice(0, -KEPT)) rmSync(old)
+    for (const old of snapshotsIn(folder).slice(0, -KEPT)) rmSync(old, { force: true })
     log.warn({ event: 'heap-snapshot', file, bytes: output.bytesWritten, pauseMs }, 'heap snapshot written')
+    return true
   } catch (error) {
     rmSync(part, { force: true })
     log.error({ event: 'heap-snapshot', file, reason: reasonOf(error) }, 'no heap snapshot written')
+    return false
   }
 }

@@ -25,6 +25,19 @@ describe('wsproxy heap', () => {
     )
   })
 
+  it('says at once that a snapshot is less than a minute old, and that the folder is missing', async (t) => {
+    const { TMPDIR } = temporaryFolder(t)
+    const { http } = await serve({ TMPDIR, ADMIN_TOKEN })
+    const env = { ADMIN_TOKEN, LISTEN_ADDR: new URL(http).host }
+    const first = await run(['heap'], { env })
+    const again = await run(['heap'], { env })
+    assert.equal(again.status, 1)
+    assert.ok(again.stderr.startsWith(`${first.stdout.trim()} is less than a minute old`), again.stderr)
+    const other = await serve({ TMPDIR, ADMIN_TOKEN, HEAP_SNAPSHOT_DIR: `${TMPDIR}/none` })
+    const missing = await run(['heap'], { env: { ADMIN_TOKEN, LISTEN_ADDR: new URL(other.http).host } })
+    assert.match(missing.stderr, /cannot read .*\/none of HEAP_SNAPSHOT_DIR: .*ENOENT/)
+  })
+
   it('names LISTEN_ADDR when no gateway answers', async () => {
     const { stderr, status } = await run(['heap'], { env: { LISTEN_ADDR: '127.0.0.1:1' } })
     assert.equal(status, 1)
