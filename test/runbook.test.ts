@@ -248,4 +248,28 @@ describe('the pages of operations', () => {
       rmSync(folder, { recursive: true, force: true })
     }
   })
+
+  it('have settings for Heroku that fit its router and its 30 s, and a Procfile that starts the gateway', () => {
+    const [env] = blocks('ini heroku')
+    const pairs = env!.text.trim().split('\n')
+    const { config } = loadConfig({
+      PORT: '9107',
+      REDIS_URL: 'rediss://:a-password@redis.example.org:16390',
+      ...Object.fromEntries(pairs.map((pair) => pair.split('=') as [string, string])),
+    })
+    assert.deepEqual([config.listenAddr.host, config.listenAddr.port], ['0.0.0.0', 9107])
+    assert.equal(config.trustProxy, 'x-forwarded-for')
+    assert.ok(config.pingIntervalMs * 2 < 55_000)
+    assert.ok(config.drainWindowMs < config.shutdownGracePeriodMs && config.shutdownGracePeriodMs < 30_000)
+    const [procfile] = blocks('yaml procfile')
+    const { web } = parse(procfile!.text)
+    const [program, ...args] = web.split(' ')
+    assert.deepEqual([program, args.at(-1)], ['node', 'serve'])
+    const { status, stdout, stderr } = spawnSync(process.execPath, [...args.slice(0, -1), '--version'], {
+      cwd: ROOT,
+      encoding: 'utf8',
+    })
+    assert.equal(status, 0, stderr)
+    assert.match(stdout, /\d+\.\d+\.\d+/)
+  })
 })
