@@ -12,6 +12,7 @@ export type NodeOptions = Pick<
   | 'redisShardedPubsub'
   | 'redisCanaryIntervalMs'
   | 'redisCanaryTimeoutMs'
+  | 'redisClusterNodes'
 > & {
   /** Channels that are tried on each new connection: one of each kind that needs a token. */
   readonly trials?: readonly string[]

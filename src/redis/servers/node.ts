@@ -11,6 +11,7 @@ import { ServerFeatures } from './features.ts'
 import { type Gap, OpenGap } from './gap.ts'
 import { KeyspaceFlags } from './keyspace.ts'
 import { addressOf, Link } from './link.ts'
+import { assertHasAllKeys } from './lone-node.ts'
 import type { NodeParts } from './node-options.ts'
 import { OutputLimit } from './output-limit.ts'
 
@@ -165,6 +166,7 @@ export class RedisNode {
       name: 'commands',
       open: (to, name) => new SubscriberConnection(to, name, { message: this.#flags.heard, moved: () => {} }),
       prepare: async (client) => {
+        if (this.#parts.options.redisClusterNodes.length === 0) await assertHasAllKeys(client)
         void this.#features.look(client)
         if (this.#parts.options.runDoor) await this.#flags.check(client)
       },

@@ -5,6 +5,7 @@ import { sessionAuth, sessionDown, sessionUp } from '../../../src/contract/names
 import type { Gateway } from '../../../src/gateway/gateway.ts'
 import { slotOf } from '../../../src/redis/slots.ts'
 import { type BareGateway, bareGatewayFor } from '../../support/bare.ts'
+import { run } from '../../support/cli.ts'
 import { connect } from '../../support/client.ts'
 import { type ClusterClient, clusterFor, migrateSlot, primaryOf, type TestCluster } from '../../support/cluster.ts'
 import { withoutRealRedis } from '../../support/redis.ts'
@@ -31,6 +32,18 @@ describe('with a Redis Cluster', { skip: withoutRealRedis }, () => {
     await agent.set(sessionAuth(id), 't')
     return connect(`${base}/a/ws/${id}`, { token: 't' })
   }
+
+  it('is recognised when REDIS_URL names one of its nodes, by the log and by doctor', async (t) => {
+    const [node] = cluster.addresses.split(',')
+    const lone = bareGatewayFor(t, `redis://${node}`)
+    const lost = () => lone.log.find(({ event }) => event === 'redis-lost')
+    await eventually(lost, 'the first attempt')
+    assert.match(String(lost()!.reason), /one of 3 nodes of a cluster .*: set REDIS_CLUSTER_NODES/)
+    assert.equal(lone.gateway.redisReady, false)
+    const doctor = await run(['doctor'], { env: { REDIS_URL: `redis://${node}` } })
+    assert.notEqual(doctor.status, 0)
+    assert.match(doctor.stdout, /REDIS_CLUSTER_NODES/)
+  })
 
   before(async () => {
     cluster = await clusterFor(suite, { replicas: true })

@@ -25,6 +25,7 @@ describe('a Redis node', () => {
       options: {
         runDoor: true,
         redisSetKeyspaceEvents: false,
+        redisClusterNodes: [],
         redisShardedPubsub: false,
         redisCanaryIntervalMs: 0,
         redisCanaryTimeoutMs: 0,
