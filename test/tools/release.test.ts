@@ -22,7 +22,8 @@ describe('npm run release', () => {
 
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'release-'))
-    for (const file of ['package.json', 'package-lock.json']) cpSync(join(ROOT, file), join(folder, file))
+    for (const file of ['package.json', 'package-lock.json', 'k8s/chart/Chart.yaml'])
+      cpSync(join(ROOT, file), join(folder, file))
     writeFileSync(join(folder, 'CHANGELOG.md'), '# Changelog\n\n## 9.0.0, not released yet\n\n- A thing.\n')
     run('git', 'init', '--quiet')
     run('git', 'add', '.')
@@ -37,6 +38,7 @@ describe('npm run release', () => {
     assert.equal(JSON.parse(read('package.json')).version, '9.0.0')
     const lock = JSON.parse(read('package-lock.json'))
     assert.deepEqual([lock.version, lock.packages[''].version], ['9.0.0', '9.0.0'])
+    assert.match(read('k8s/chart/Chart.yaml'), /^version: 9\.0\.0\nappVersion: 9\.0\.0$/m)
     assert.match(read('CHANGELOG.md'), /^## 9\.0\.0, \d{4}-\d{2}-\d{2}$/m)
     assert.equal(run('git', 'tag').stdout.trim(), 'v9.0.0')
     assert.equal(run('git', 'status', '--porcelain').stdout, '')

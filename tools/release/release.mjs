@@ -50,7 +50,9 @@ edit('package-lock.json', (text) =>
     .replace(`"version": "${current}"`, `"version": "${version}"`)
     .replace(/("": \{[^}]*?"version": ")[^"]+"/, `$1${version}"`),
 )
-git('add', 'CHANGELOG.md', 'package.json', 'package-lock.json')
+// The image that the chart starts by default has the tag of its appVersion.
+edit('k8s/chart/Chart.yaml', (text) => text.replace(/^(version|appVersion): .*$/gm, `$1: ${version}`))
+git('add', 'CHANGELOG.md', 'package.json', 'package-lock.json', 'k8s/chart/Chart.yaml')
 git('commit', '--quiet', '--message', `release: ${version}`)
 git('tag', '--annotate', `v${version}`, '--message', `wsproxy ${version}`)
 console.log(`committed and tagged v${version}; to publish it: git push --follow-tags`)
