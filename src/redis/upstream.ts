@@ -1,5 +1,6 @@
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Tracing } from '../telemetry/tracing.ts'
+import { HeldFrames } from './held-frames.ts'
 import { UnprovenFrames } from './unproven.ts'
 import {
   ChannelPublisher,
@@ -41,8 +42,7 @@ const RETRY_MS = 200
 export class RedisUpstream {
   readonly #options: UpstreamOptions
   readonly #unproven = new UnprovenFrames()
-  #held: Frame[] = []
-  #heldBytes = 0
+  readonly #held = new HeldFrames()
   #inFlightBytes = 0
   #frames = 0
   #idle: () => void = () => {}
@@ -60,7 +60,7 @@ export class RedisUpstream {
 
   /** Frames that wait for Redis. */
   get held(): number {
-    return this.#held.length
+    return this.#held.size
   }
 
   /**
@@ -75,7 +75,7 @@ export class RedisUpstream {
     const { channel } = publisher
     const span = this.#options.tracing?.publish(channel, bytes.length, handshake)
     const frame = new Frame(this.#frames++, publisher, bytes, span, done, this.#settle)
-    const waits = this.#held.length > 0 && this.#held.some((each) => each.publisher.channel === channel)
+    const waits = this.#held.bytesOf(channel) > 0
     const fits = this.#fits(frame)
     if (!fits) this.#crowded = true
     const link = waits || !fits ? undefined : this.#linkFor(publisher)
@@ -88,14 +88,15 @@ export class RedisUpstream {
    * ready.
    */
   release(): void {
-    if (this.#held.length === 0 || this.#paused) return
+    if (this.#held.size === 0 || this.#paused) return
+    const held = this.#held.takeAll()
     let waiting: Frame[] = []
     let full = false
     const blocked = new Set<string>()
     this.#crowded = false
-    for (const [i, frame] of this.#held.entries()) {
+    for (const [i, frame] of held.entries()) {
       if (full && !this.#draining) {
-        waiting = waiting.concat(this.#held.slice(i))
+        waiting = waiting.concat(held.slice(i))
         break
       }
       const { channel } = frame.publisher
@@ -109,11 +110,10 @@ export class RedisUpstream {
         waiting.push(frame)
         continue
       }
-      this.#heldBytes -= cost(frame)
       if (isHopeless) this.#refuse(frame)
       else this.#send(frame, link!)
     }
-    this.#held = waiting
+    this.#held.putBack(waiting)
     if (this.#isIdle) this.#idle()
   }
 
@@ -153,7 +153,7 @@ export class RedisUpstream {
   }
 
   get #isIdle(): boolean {
-    return this.#held.length === 0 && this.#inFlightBytes === 0
+    return this.#held.size === 0 && this.#inFlightBytes === 0
   }
 
   /** A frame larger than the limit fits alone. */
@@ -165,30 +165,20 @@ export class RedisUpstream {
     const { maxMessages, maxBytes, link } = this.#options
     if (this.#draining && link(frame.publisher.channel) === undefined) return this.#refuse(frame)
     if (cost(frame) > maxBytes) return this.#refuse(frame)
-    const isFull = () => this.#held.length >= maxMessages || this.#heldBytes + cost(frame) > maxBytes
+    const isFull = () => this.#held.size >= maxMessages || this.#held.bytes + cost(frame) > maxBytes
     // A frame that comes back is older than those that arrived meanwhile: refuse the newest.
-    while (isFull() && (this.#held.at(-1)?.order ?? 0) > frame.order) {
-      const newest = this.#held.pop()!
-      this.#heldBytes -= cost(newest)
-      this.#refuse(newest)
-    }
+    while (isFull() && (this.#held.newest?.order ?? 0) > frame.order) this.#refuse(this.#held.takeNewest())
+    // A session that holds more must not take the place of this one: its newest frame is refused.
+    for (let greedy = this.#greedierThan(frame); isFull() && greedy; greedy = this.#greedierThan(frame))
+      this.#refuse(this.#held.takeNewestOf(greedy))
     if (isFull()) return this.#refuse(frame)
-    this.#held.splice(this.#positionOf(frame.order), 0, frame)
-    this.#heldBytes += cost(frame)
+    this.#held.add(frame)
   }
 
-  /**
-   * Where a frame of this order belongs in `#held`; by binary search, since thousands may come back
-   * at once.
-   */
-  #positionOf(order: number): number {
-    let [from, to] = [0, this.#held.length]
-    while (from < to) {
-      const middle = (from + to) >> 1
-      if (this.#held[middle]!.order < order) from = middle + 1
-      else to = middle
-    }
-    return from
+  /** The channel that holds most, where that is more than the channel of `frame` would hold. */
+  #greedierThan(frame: Frame): string | undefined {
+    const [channel, bytes] = this.#held.greediest()
+    return bytes > this.#held.bytesOf(frame.publisher.channel) + cost(frame) ? channel : undefined
   }
 
   /**
@@ -267,12 +257,7 @@ export class RedisUpstream {
    */
   #refuseOlder({ publisher, order }: Frame): void {
     const isLate = (each: Frame) => each.isReturned && each.publisher === publisher && each.order < order
-    const late = this.#held.filter(isLate)
-    this.#held = this.#held.filter((each) => !isLate(each))
-    for (const each of late) {
-      this.#heldBytes -= cost(each)
-      this.#refuse(each)
-    }
+    for (const each of this.#held.take(isLate)) this.#refuse(each)
   }
 
   #refuse(frame: Frame): void {

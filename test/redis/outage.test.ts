@@ -165,6 +165,25 @@ describe('an outage of Redis', () => {
     assert.equal(errors(client, 'upstream-uncertain'), 0)
   })
 
+  it('gives a session its place although another one has taken all, and tells that one', async () => {
+    await start({ UPSTREAM_BUFFER_MESSAGES: '20' })
+    const [heard, others] = [await listen('quiet'), await listen('greedy')]
+    const [quiet, greedy] = [await gateway.join('quiet'), await gateway.join('greedy')]
+    proxy.cut()
+    await lost(gateway)
+    for (let i = 0; i < 30; i++) greedy.send(marker(i))
+    await eventually(() => errors(greedy, 'upstream-unavailable') === 10, 'the refusals')
+    for (let i = 0; i < 3; i++) quiet.send(marker(i))
+    await eventually(() => errors(greedy, 'upstream-unavailable') === 13, 'three more')
+    proxy.restore()
+    await eventually(() => heard.length === 3 && others.length === 17, 'what was held')
+    assert.deepEqual(
+      others,
+      Array.from({ length: 17 }, (_, i) => marker(i)),
+    )
+    assert.equal(errors(quiet, 'upstream-unavailable'), 0)
+  })
+
   it("shares the held frames' limit among all sockets and reports to each its own frames", async () => {
     await start({ UPSTREAM_BUFFER_MESSAGES: '30' })
     const heard = await listen('shared')
