@@ -166,6 +166,8 @@ class TerminalClient {
   #send(socket: WebSocket, line: string): void {
     socket.send(line)
     this.#printer.sent(line)
+    if (sessionOf(this.#url) !== undefined && !isFrame(line))
+      this.#printer.note(`that is not JSON, which sessions want: type ${JSON.stringify({ text: line })}`)
     void this.#agents?.check().then((problem) => problem !== undefined && this.#printer.note(problem))
   }
 
@@ -198,5 +200,15 @@ class TerminalClient {
     this.#pauseMs = Math.min(2 * this.#pauseMs, MAX_PAUSE_MS)
     this.#printer.note(`reconnecting in ${ms} ms${afterMs === undefined ? '' : ', as the server asked'}`)
     await pause(ms, undefined, { signal: this.#left.signal })
+  }
+}
+
+/** Whether a session takes this line: JSON, or with `--resume` JSON behind a number. */
+function isFrame(line: string): boolean {
+  try {
+    JSON.parse(line.replace(/^\d+ /, ''))
+    return true
+  } catch {
+    return false
   }
 }

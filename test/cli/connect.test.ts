@@ -45,6 +45,14 @@ describe('wsproxy connect', () => {
     assert.deepEqual(command.lines, sent)
   })
 
+  it('connect says how to type a text that is not JSON', async () => {
+    const command = await join('hint')
+    command.write('hello "you"')
+    await command.says(/not JSON, which sessions want: type \{"text":"hello \\"you\\""\}/)
+    command.signal('SIGINT')
+    await command.status()
+  })
+
   it('connect prints no control character of a frame, a close reason or a refusal, and one line a frame', async () => {
     const command = await join('steers')
     const hostile = '\u001b]0;owned\u0007\u001b[2J\u009b31m\u0000\b\u007f'
