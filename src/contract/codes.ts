@@ -88,7 +88,10 @@ export const refusals = define({
     message: 'Too many wrong admin tokens came from this address. Wait a minute.',
     retryAfter: true,
   },
-  'admin-disabled': { status: '403 Forbidden', message: 'Admin calls are disabled: ADMIN_TOKEN is not set.' },
+  'admin-disabled': {
+    status: '403 Forbidden',
+    message: 'Admin calls are disabled: start the gateway with ADMIN_TOKEN set to 16 characters or more.',
+  },
   'token-rejected': {
     status: '403 Forbidden',
     message: 'The token is wrong, used or expired.',
