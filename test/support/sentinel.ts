@@ -15,6 +15,8 @@ export interface TestSentinels {
   readonly addresses: string
   /** The master's port, as the first Sentinel reports it. */
   master(): Promise<number>
+  /** The master's port, once all Sentinels report the same; undefined until then. */
+  agreed(): Promise<number | undefined>
   /** Requests a fail-over although the master is healthy. */
   failOver(): Promise<void>
   stop(): Promise<void>
@@ -34,9 +36,10 @@ async function startSentinels(): Promise<TestSentinels> {
   return {
     servers: [master, replica],
     addresses: sentinels.map(({ port }) => `127.0.0.1:${port}`).join(','),
-    master: async () => {
-      const [, port] = await first!.client.sendCommand<string[]>(['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', MASTER])
-      return Number(port)
+    master: () => masterOf(first!.client),
+    agreed: async () => {
+      const ports = new Set(await Promise.all(sentinels.map(({ client }) => masterOf(client))))
+      return ports.size === 1 ? [...ports][0] : undefined
     },
     failOver: async () => void (await first!.client.sendCommand(['SENTINEL', 'FAILOVER', MASTER])),
     stop: async () => {
@@ -73,6 +76,11 @@ async function startSentinel(masterPort: number) {
 }
 
 type SentinelClient = Awaited<ReturnType<typeof startSentinel>>['client']
+
+async function masterOf(client: SentinelClient): Promise<number> {
+  const [, port] = await client.sendCommand<string[]>(['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', MASTER])
+  return Number(port)
+}
 
 /** A fail-over needs a majority of the Sentinels and a known replica. */
 async function knowsAll(client: SentinelClient): Promise<boolean> {
