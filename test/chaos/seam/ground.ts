@@ -64,7 +64,7 @@ async function startSentinel(scope: Scope): Promise<Ground> {
       const server = sentinels.servers.find(({ port }) => port === old)!
       if (lengthMs % 2 === 0) await server.kill()
       else await eventually(begin, 'a fail-over to begin')
-      // A server that restarts is empty and says that it is a master. A gateway must not be sent there.
+      // A server that restarts is empty and says that it is a master: no gateway must reach it.
       const isOver = async () => ![undefined, old].includes(await sentinels.agreed())
       await eventually(isOver, 'all Sentinels to know another master')
       if (lengthMs % 2 === 0) await server.restart()
