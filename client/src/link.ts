@@ -47,6 +47,8 @@ export interface LinkOwner {
   opened?(): void
   /** A text frame, or bytes. */
   received(data: string | Uint8Array): void
+  /** The page is about to go. */
+  leaving?(): void
   /** The socket is gone, for whatever reason; another may follow. */
   lost(): void
   state(state: State): void
@@ -86,6 +88,7 @@ export class Link {
       wake: () => this.#wake(),
       hide: () => this.pause('page hidden'),
       show: () => this.resume(),
+      leave: () => this.#owner.leaving?.(),
     })
     // The caller gets its object before the first event.
     queueMicrotask(() => this.#dial())

@@ -64,16 +64,19 @@ export interface PageEvents {
   hide(): void
   /** The page came back from that cache. */
   show(): void
+  /** The page is about to go, into that cache or for good. */
+  leave(): void
 }
 
 /** Follows the page. Returns a function that ends that. Does nothing outside browsers. */
-export function watchPage({ wake, hide, show }: PageEvents): () => void {
+export function watchPage({ wake, hide, show, leave }: PageEvents): () => void {
   const { document } = platform
   const seen: Listener = () => {
     if (document?.visibilityState === 'visible') wake()
   }
   const own: readonly (readonly [string, Listener])[] = [
     ['online', wake],
+    ['pagehide', leave],
     ['pagehide', ({ persisted }) => persisted && hide()],
     ['pageshow', ({ persisted }) => persisted && show()],
   ]

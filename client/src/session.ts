@@ -111,6 +111,8 @@ export class Session extends Emitter<SessionEvents> implements AsyncIterable<Mes
         spare: () => this.#ticket,
         received: (data) => this.#received(data),
         lost: () => this.#lost(),
+        // What came since the last save would come again after a reload.
+        leaving: () => this.#save(),
         state: (state) => this.#stateChanged(state),
       },
       options,

@@ -85,5 +85,27 @@ describe('the client in a page', () => {
       await eventually(async () => (await got())?.length === 4, 'the words that were missed')
       assert.deepEqual(await got(), [6, 7, 8, 9])
     })
+
+    it('gets nothing twice after a reload that comes before the regular save', async () => {
+      const browser = await startBrowser()
+      await stopAtEnd(suite, { stop: () => browser.close() })
+      const tab = await browser.newPage()
+      const got = () => tab.evaluate(() => (globalThis as unknown as { got: number[] }).got)
+      const hear = async (n: number) => {
+        await say(gateway.agent, 'page', JSON.stringify({ n }))
+        await eventually(async () => (await got()).includes(n), `word ${n}`)
+      }
+      await tab.goto(address)
+      await eventually(async () => (await tab.title()) === 'open', 'the session')
+      await hear(101)
+      await eventually(() => tab.evaluate('sessionStorage.length > 0'), 'the first save')
+      // From here on only the save at the end of the page is left.
+      await tab.evaluate('globalThis.setTimeout = () => 0')
+      await hear(102)
+      await tab.reload()
+      await eventually(async () => (await tab.title()) === 'open', 'the session')
+      await hear(103)
+      assert.deepEqual(await got(), [103])
+    })
   })
 })
