@@ -52,7 +52,11 @@ export class ClientFrames {
   }
 
   #take(connection: Connection, frame: Buffer, done?: Done): void {
-    if (this.#waits(connection, frame, done, (copy) => this.#take(connection, copy, done))) return
+    const { behindCancel } = stateOf(connection)
+    if (behindCancel) {
+      const isKept = behindCancel.add(frame, (copy) => this.#take(connection, copy, done))
+      return isKept ? undefined : this.#fail(connection, 'upstream-unavailable', done)
+    }
     const { jsonMaxDepth } = this.#parts.options
     const fault = jsonFault(frame, jsonMaxDepth)
     if (fault !== undefined) {
@@ -87,14 +91,6 @@ export class ClientFrames {
     behind.release()
   }
 
-  /** Returns whether a frame has to wait behind a cancel, or is refused for want of room. */
-  #waits(connection: Connection, frame: Buffer, done: Done | undefined, work: (copy: Buffer) => void): boolean {
-    const behind = stateOf(connection).behindCancel
-    if (behind === undefined) return false
-    if (!behind.add(frame, work)) this.#fail(connection, 'upstream-unavailable', done)
-    return true
-  }
-
   #fail(connection: Connection, code: FrameErrorCode, done?: Done): void {
     if (done) done(code)
     else this.refuse(connection, code)
@@ -108,16 +104,17 @@ export class ClientFrames {
 
   /** Publishes a frame as it is, behind all earlier ones of its socket. */
   publish(connection: Connection, frame: Buffer, done?: Done): void {
-    if (this.#waits(connection, frame, done, (copy) => this.publish(connection, copy, done))) return
-    connection.active(connection.lastFrameAt)
-    if (!this.#parts.options.sessionUpstream) {
-      return this.#fail(connection, 'upstream-disabled', done)
+    const state = stateOf(connection)
+    if (state.behindCancel) {
+      const isKept = state.behindCancel.add(frame, (copy) => this.publish(connection, copy, done))
+      return isKept ? undefined : this.#fail(connection, 'upstream-unavailable', done)
     }
+    connection.active(connection.lastFrameAt)
+    if (!this.#parts.options.sessionUpstream) return this.#fail(connection, 'upstream-disabled', done)
     // The bytes belong to uWebSockets.js and are reused after this call. A copy from the pool is
     // the cheapest.
     const copy = Buffer.allocUnsafe(frame.length)
     frame.copy(copy)
-    const state = stateOf(connection)
     state.publisher ??= this.#newPublisher(connection)
     state.publisher.publish(copy, connection.trace, done)
   }
