@@ -1,6 +1,6 @@
-import { totalmem } from 'node:os'
 import { exposureOf } from '../../config/exposure.ts'
 import type { Config } from '../../config/table.ts'
+import { availableMemory } from '../../platform/memory.ts'
 import { mostSockets, openFilesLimit } from '../../platform/open-files.ts'
 import type { CheckedGateway } from '../check.ts'
 import type { Loopback } from './loopback.ts'
@@ -27,7 +27,7 @@ export function checkedGateway(
     },
     httpDependencies: preflightHttpDependencies,
     sockets,
-    memory: () => ({ usedBytes: process.memoryUsage.rss(), limitBytes: memoryLimit() }),
+    memory: () => ({ usedBytes: process.memoryUsage.rss(), limitBytes: availableMemory() }),
     openFiles: openFilesLimit,
     unknownProxies,
     upgrade: async (signal) => {
@@ -35,10 +35,4 @@ export function checkedGateway(
       return note() === '' ? address : `${address} (${note()})`
     },
   }
-}
-
-/** The memory limit of the container, or the memory of the machine. */
-function memoryLimit(): number {
-  const constrained = process.constrainedMemory() ?? 0
-  return constrained > 0 ? Math.min(constrained, totalmem()) : totalmem()
 }
