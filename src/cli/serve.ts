@@ -7,22 +7,17 @@ import type { Config } from '../config/table.ts'
 import { loadChecklist } from '../doors/run/module.ts'
 import { checkCertificate } from '../gateway/certificate.ts'
 import { bracketed } from '../platform/address.ts'
-import { within } from '../platform/deadline.ts'
 import { mostSockets } from '../platform/open-files.ts'
 import { portOwner } from '../platform/port-owner.ts'
 import { asError, reasonOf } from '../platform/reason.ts'
 import { VERSION } from '../platform/version.ts'
 import { heapFolder, snapshotOnSignal } from '../telemetry/heap-snapshot.ts'
+import { flushTelemetry, loadTracing } from '../telemetry/lifecycle.ts'
 import { createLogger } from '../telemetry/log.ts'
-import { loadPeers } from '../telemetry/peers.ts'
 import { TerminalLog } from '../telemetry/terminal.ts'
 import { banner } from './banner.ts'
 import { startRedis } from './embedded.ts'
 
-/** How long the exit waits for the last traces to be sent. */
-const TRACES_MS = 1000
-/** How long the exit waits for the reader of the log. */
-const LOG_MS = 1000
 /** Each of these drains, and the second one cuts. A terminal sends SIGHUP when it closes. */
 const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const
 
@@ -41,13 +36,7 @@ export async function serve(): Promise<void> {
   for (const notice of notices) log.warn({ event: 'setting' }, notice)
   snapshotOnSignal(heapFolder(config.heapSnapshotDir), log)
   const preflight = await loadPreflight(config, log)
-  const { otelExporterOtlpEndpoint } = config
-  const tracing =
-    otelExporterOtlpEndpoint === undefined
-      ? undefined
-      : await loadPeers('OTEL_EXPORTER_OTLP_ENDPOINT', '@opentelemetry/', async () =>
-          (await import('../telemetry/tracing.ts')).startTracing(otelExporterOtlpEndpoint, log),
-        )
+  const tracing = await loadTracing(config, log)
   // Last: when anything before it fails, no embedded server keeps the process alive.
   const redis = await startRedis(config)
   const settings = describeSettings(loaded)
@@ -64,9 +53,7 @@ export async function serve(): Promise<void> {
   const finish = async (status: number) => {
     stopEcho()
     await redis.close()
-    // A hanging collector must not delay the exit.
-    if (tracing) await within(tracing.stop(), TRACES_MS).catch(() => {})
-    await log.flushWithin(LOG_MS)
+    await flushTelemetry(tracing, log)
     // Keep-alive connections of scrapers would keep the process alive; all else is closed by now.
     process.exit(status)
   }

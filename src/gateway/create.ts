@@ -6,12 +6,11 @@ import { secretsIn } from '../config/secrets.ts'
 import type { Config } from '../config/table.ts'
 import type { Checklist } from '../doors/run/checklist.ts'
 import { loadChecklist } from '../doors/run/module.ts'
-import { within } from '../platform/deadline.ts'
 import { protect } from '../platform/redact.ts'
 import type { Check } from '../preflight/check.ts'
 import { loadPreflight } from '../preflight/preflight.ts'
+import { flushTelemetry, loadTracing } from '../telemetry/lifecycle.ts'
 import { createLogger } from '../telemetry/log.ts'
-import { loadPeers } from '../telemetry/peers.ts'
 import { checkCertificate } from './certificate.ts'
 import { Gateway } from './gateway.ts'
 import type { OwnDoors } from './own-doors.ts'
@@ -59,11 +58,6 @@ export interface EmbeddedGateway {
   stop(): Promise<void>
 }
 
-/** How long `stop` waits for the last traces to be sent, in ms. */
-const TRACES_MS = 1000
-/** How long `stop` waits for the reader of the log, in ms. */
-const LOG_MS = 1000
-
 /**
  * Makes a gateway that connects to Redis at once and serves after `listen`. It installs no signal
  * handlers and never ends the process: the caller calls `stop`, and should log uncaught errors
@@ -83,15 +77,10 @@ export async function createGateway(options: CreateGatewayOptions = {}): Promise
   const { log: write } = options
   const log = createLogger(config.logLevel, write && { write })
   for (const notice of notices) log.warn({ event: 'setting' }, notice)
-  const { runChecklistModule: module, otelExporterOtlpEndpoint: endpoint } = config
+  const { runChecklistModule: module } = config
   const checklist = options.checklist ?? (module === undefined ? undefined : await loadChecklist(module))
   const preflight = await loadPreflight(config, log, options.checks)
-  const tracing =
-    endpoint === undefined
-      ? undefined
-      : await loadPeers('OTEL_EXPORTER_OTLP_ENDPOINT', '@opentelemetry/', async () =>
-          (await import('../telemetry/tracing.ts')).startTracing(endpoint, log),
-        )
+  const tracing = await loadTracing(config, log)
   const parts = {
     config,
     redisUrl,
@@ -117,8 +106,7 @@ export async function createGateway(options: CreateGatewayOptions = {}): Promise
     listen: () => gateway.listen(),
     stop: async () => {
       await gateway.stop()
-      if (tracing) await within(tracing.stop(), TRACES_MS).catch(() => {})
-      await log.flushWithin(LOG_MS)
+      await flushTelemetry(tracing, log)
     },
   }
 }
