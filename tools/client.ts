@@ -1,4 +1,4 @@
-import { closes, refusals } from '../src/contract/codes.ts'
+import { finalCloses } from '../src/contract/codes.ts'
 import { CONTRACT_VERSION } from '../src/contract/live/schema.ts'
 
 const HEAD = '// Generated from the contract of the gateway by `npm run generate`. Do not edit.\n'
@@ -6,19 +6,7 @@ const HEAD = '// Generated from the contract of the gateway by `npm run generate
 /** Another socket has the session. Clients must know this code before a gateway sends it. */
 const SESSION_TAKEN = 4409
 
-/**
- * The close codes after which a client never dials again. A code that stands for several closes is
- * final only when each of them is.
- */
-function finalCodes(): number[] {
-  const all = [
-    ...Object.values(closes).map(({ code, reconnect }) => ({ code, isFinal: !reconnect })),
-    ...Object.values(refusals).map(({ close, client }) => ({ code: close, isFinal: client === 'final' })),
-  ]
-  const codes = new Set(all.map(({ code }) => code))
-  const final = [...codes].filter((code) => all.every((each) => each.code !== code || each.isFinal))
-  return [...final, SESSION_TAKEN].sort((a, b) => a - b)
-}
+const finalCodes = (): number[] => [...finalCloses(), SESSION_TAKEN].sort((a, b) => a - b)
 
 /** The text of `client/src/codes.gen.ts`. */
 export function clientCodes(): string {

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { closes, refusals } from '../contract/codes.ts'
+import { closes, finalCloses } from '../contract/codes.ts'
 import { reasonOf } from '../platform/reason.ts'
 
 /** How one connection of a client ended. */
@@ -16,11 +16,8 @@ export type Ending = {
   | { readonly kind: 'failed' }
 )
 
-/** After these a second attempt would end the same way. */
-const FINAL_CLOSES: ReadonlySet<number> = new Set([
-  ...Object.values(closes).flatMap(({ code, reconnect }) => (reconnect ? [] : [code])),
-  ...Object.values(refusals).flatMap(({ close, client }) => (client === 'wait' ? [] : [close])),
-])
+/** After these a second attempt would end the same way; after 4401 a new token may help. */
+const FINAL_CLOSES: ReadonlySet<number> = new Set([...finalCloses(), closes.notAuthorised.code])
 
 /** Whether a second attempt can succeed without a change by the user. */
 export function mayReconnect(ending: Ending): boolean {

@@ -188,6 +188,19 @@ export const idleClose: Required<Close> = Object.freeze({
   notice: 'idle_timeout',
 })
 
+/**
+ * The close codes after which another attempt ends the same way. A code that stands for several
+ * closes is final only when each of them is, so 4401, after which a new token may help, is not.
+ */
+export function finalCloses(): number[] {
+  const all = [
+    ...Object.values(closes).map(({ code, reconnect }) => ({ code, isFinal: !reconnect })),
+    ...Object.values(refusals).map(({ close, client }) => ({ code: close, isFinal: client === 'final' })),
+  ]
+  const codes = [...new Set(all.map(({ code }) => code))]
+  return codes.filter((code) => all.every((each) => each.code !== code || each.isFinal))
+}
+
 /** Codes of RFC 6455 with which a client or its library may close, beside those that we send. */
 const CLIENT_CLOSE_CODES = [1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1011]
 const LABELLED_CODES = new Set([
