@@ -9,6 +9,9 @@ import type { Passing } from './pass.ts'
 /** Logs that are checked at once. */
 const CHECK_BATCH = 100
 
+/** The last socket has left. The next one brings a state of its own. */
+const isGone = (topic: Topic, logged: LoggedTopic): boolean => topic.state !== logged || topic.members.length === 0
+
 /**
  * Fills holes of a topic from its log: while a topic is held, its level sockets get what the log
  * has, and the messages of the channel wait.
@@ -60,7 +63,7 @@ export class Holes {
     const logged = loggedOf(topic)
     const { last } = logged
     const newest = await this.#parts.log.newest(sessionOf(topic)).catch(() => 0)
-    if (topic.state !== logged || topic.members.length === 0 || logged.isHeld) return
+    if (isGone(topic, logged) || logged.isHeld) return
     if (newest === 0 || (newest >= last && newest <= logged.last)) return
     // The sockets have numbers that the log does not have: Redis has lost messages, or the numbers
     // were no messages of the session.
@@ -69,25 +72,23 @@ export class Holes {
   }
 
   async #read(topic: Topic, logged: LoggedTopic): Promise<void> {
-    // When the last socket leaves, the next one brings a state of its own.
-    const isGone = () => topic.state !== logged || topic.members.length === 0
     try {
       let isLast = false
-      while (!isLast && !isGone()) {
+      while (!isLast && !isGone(topic, logged)) {
         if (logged.isDoubtful) await this.#doubt(topic, logged)
-        if (isGone()) return
+        if (isGone(topic, logged)) return
         const { epoch } = logged
         const count = pageSize(logged.entryBytes, this.#parts.pageMessages)
         logged.reads++
         const page = await this.#parts.log.page(sessionOf(topic), logged.last, count)
-        if (isGone()) return
+        if (isGone(topic, logged)) return
         logged.entryBytes = bytesOf(page, logged.entryBytes)
         // A socket that was reading the log may have found a new one meanwhile.
         isLast = logged.epoch === epoch && this.#take(topic, logged, page)
       }
-      if (!isGone()) this.release(topic)
+      if (!isGone(topic, logged)) this.release(topic)
     } catch (error) {
-      if (!isGone()) this.#failed(topic, logged, error)
+      if (!isGone(topic, logged)) this.#failed(topic, logged, error)
     }
   }
 
@@ -96,7 +97,7 @@ export class Holes {
     const { last } = logged
     const { epoch, newest } = await this.#parts.log.state(sessionOf(topic))
     logged.isDoubtful = false
-    if (topic.state !== logged || topic.members.length === 0) return
+    if (isGone(topic, logged)) return
     if (epoch === logged.epoch && newest > 0 && newest < last) this.#passing.back(topic, newest)
   }
 
@@ -143,7 +144,7 @@ export class Holes {
   #readAgain(topic: Topic): void {
     const logged = loggedOf(topic)
     logged.isHeld = true
-    setImmediate(() => topic.state === logged && topic.members.length > 0 && this.fill(topic))
+    setImmediate(() => !isGone(topic, logged) && this.fill(topic))
   }
 
   #isOutOfOrder({ epoch, last }: LoggedTopic, { header }: Held): boolean {
