@@ -6,7 +6,7 @@ import { reasonOf } from '../platform/reason.ts'
 import { addressOf } from '../redis/servers/link.ts'
 import { sentinelTarget } from '../redis/servers/sentinel.ts'
 import { sentinelOptionsOf, targetOf } from '../redis/servers/targets.ts'
-import { SAY_TEXT } from '../redis/session-say.ts'
+import { SAY_LIMITS, SAY_TEXT } from '../redis/session-say.ts'
 import type { Target } from '../redis/wire/connection.ts'
 import { withoutArguments } from '../redis/wire/handshake.ts'
 import { secureOptions } from '../redis/wire/secure.ts'
@@ -38,9 +38,6 @@ export interface Agent {
   everyMaster(args: readonly string[]): Promise<number>
 }
 
-/** Seconds that a log lives, and the entries and bytes that it keeps. */
-const LOG_LIMITS = ['3600', '10000', '16777216']
-
 const sayCommand = (session: string, message: string, flags: string): string[] => [
   'EVAL',
   SAY_TEXT,
@@ -48,7 +45,7 @@ const sayCommand = (session: string, message: string, flags: string): string[] =
   sessionLog(session),
   sessionMeta(session),
   message,
-  ...LOG_LIMITS,
+  ...SAY_LIMITS,
   flags,
 ]
 

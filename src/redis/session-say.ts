@@ -4,6 +4,10 @@ import { createHash } from 'node:crypto'
 export const SAY_LIBRARY = 'wsproxy'
 export const SAY_FUNCTION = 'wsproxy_say'
 
+/** How long a log lives, and what it keeps, unless its agent says otherwise. */
+export const SAY_LIMITS = ['3600', '10000', '16777216'] as const
+const [SECONDS, ENTRIES, BYTES] = SAY_LIMITS
+
 /**
  * Appends one message to the log of a session and publishes it, in one atomic step.
  *
@@ -18,7 +22,7 @@ export const SAY_FUNCTION = 'wsproxy_say'
  */
 export const SAY_TEXT = `
 local log, meta, payload = KEYS[1], KEYS[2], ARGV[1]
-local ttl, maxlen, maxbytes = tonumber(ARGV[2] or 3600), tonumber(ARGV[3] or 10000), tonumber(ARGV[4] or 16777216)
+local ttl, maxlen, maxbytes = tonumber(ARGV[2] or ${SECONDS}), tonumber(ARGV[3] or ${ENTRIES}), tonumber(ARGV[4] or ${BYTES})
 if not (payload and ttl and maxlen and maxbytes) then
   return redis.error_reply('ERR usage: <log> <meta> <payload> [seconds] [entries] [bytes] [flags]')
 end
