@@ -21,6 +21,13 @@ function rule<const K extends keyof Config>(
   return { uses, problems: (config) => [problems(config) || []].flat() }
 }
 
+/** Two settings of which one without the other is a problem. */
+const together = (key: keyof Config, name: string, otherKey: keyof Config, other: string, why: string) =>
+  rule([key, otherKey], (config) => {
+    const [isUnset, isOtherUnset] = [config[key] === undefined, config[otherKey] === undefined]
+    return isUnset !== isOtherUnset && `${isUnset ? name : other}: must be set too; ${why}`
+  })
+
 /** A line for each entry of a list that `valid` rejects. */
 const invalidEntries = (
   name: string,
@@ -196,18 +203,8 @@ const RULES: readonly ConsistencyRule[] = [
     invalidEntries('WS_ALLOWED_ORIGINS', wsAllowedOrigins, isOriginEntry, NO_ORIGIN),
   ),
   rule(['liveTopics'], ({ liveTopics }) => invalidEntries('LIVE_TOPICS', liveTopics, isTopicRule, NO_TOPIC)),
-  rule(
-    ['tlsCert', 'tlsKey'],
-    ({ tlsCert, tlsKey }) =>
-      (tlsCert === undefined) !== (tlsKey === undefined) &&
-      `${tlsCert === undefined ? 'TLS_CERT' : 'TLS_KEY'}: must be set too; TLS needs both TLS_CERT and TLS_KEY`,
-  ),
-  rule(
-    ['redisTlsCert', 'redisTlsKey'],
-    ({ redisTlsCert, redisTlsKey }) =>
-      (redisTlsCert === undefined) !== (redisTlsKey === undefined) &&
-      `${redisTlsCert === undefined ? 'REDIS_TLS_CERT' : 'REDIS_TLS_KEY'}: must be set too; a client certificate needs its key`,
-  ),
+  together('tlsCert', 'TLS_CERT', 'tlsKey', 'TLS_KEY', 'TLS needs both TLS_CERT and TLS_KEY'),
+  together('redisTlsCert', 'REDIS_TLS_CERT', 'redisTlsKey', 'REDIS_TLS_KEY', 'a client certificate needs its key'),
   rule(
     ['tlsCert', 'trustProxy'],
     ({ tlsCert, trustProxy }) =>
