@@ -54,6 +54,9 @@ export interface LinkOwner {
   state(state: State): void
 }
 
+/** The address of a gateway, http or ws, as one of WebSockets without a slash at its end. */
+export const socketBase = (base: string | URL): string => String(base).replace(/^http/, 'ws').replace(/\/$/, '')
+
 const base64url = (text: string): string => {
   let binary = ''
   for (const byte of new TextEncoder().encode(text)) binary += String.fromCharCode(byte)

@@ -1,6 +1,6 @@
 import { contractMajor } from './codes.gen.ts'
 import { Emitter, type Off } from './events.ts'
-import { Link, type LinkOptions, type State } from './link.ts'
+import { Link, type LinkOptions, type State, socketBase } from './link.ts'
 import type {
   ClientFrame,
   ConnectionEstablished,
@@ -50,7 +50,7 @@ export class Live extends Emitter<LiveEvents> {
 
   constructor(base: string | URL, options: LiveOptions = {}) {
     super()
-    const url = `${String(base).replace(/^http/, 'ws').replace(/\/$/, '')}${options.path ?? '/live'}`
+    const url = `${socketBase(base)}${options.path ?? '/live'}`
     this.#link = new Link(
       {
         protocols: options.token === undefined ? [] : ['wsproxy.v1'],

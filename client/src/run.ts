@@ -1,5 +1,5 @@
 import { Emitter } from './events.ts'
-import { Link, type LinkOptions, type State } from './link.ts'
+import { Link, type LinkOptions, type State, socketBase } from './link.ts'
 
 /** Options of {@link run}. */
 export interface RunOptions extends LinkOptions {
@@ -32,7 +32,7 @@ export class Run extends Emitter<RunEvents> {
 
   constructor(base: string | URL, options: RunOptions) {
     super()
-    const url = `${String(base).replace(/^http/, 'ws').replace(/\/$/, '')}${options.path ?? '/'}${encodeURIComponent(options.id)}`
+    const url = `${socketBase(base)}${options.path ?? '/'}${encodeURIComponent(options.id)}`
     this.#link = new Link(
       {
         protocols: options.token === undefined ? [] : ['wsproxy.v1'],

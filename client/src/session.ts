@@ -1,5 +1,5 @@
 import { Emitter } from './events.ts'
-import { Link, type LinkOptions, type State } from './link.ts'
+import { Link, type LinkOptions, type State, socketBase } from './link.ts'
 import { Outbox } from './outbox.ts'
 import { type KeyValueStore, pageStore } from './platform.ts'
 
@@ -100,7 +100,7 @@ export class Session extends Emitter<SessionEvents> implements AsyncIterable<Mes
   constructor(base: string | URL, options: SessionOptions) {
     super()
     this.#options = options
-    this.#base = String(base).replace(/^http/, 'ws').replace(/\/$/, '')
+    this.#base = socketBase(base)
     this.#store = options.storage === null ? undefined : (options.storage ?? pageStore())
     this.#key = `wsproxy ${this.#base} ${options.agent} ${options.id}`
     this.#restore()
