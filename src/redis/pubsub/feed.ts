@@ -17,6 +17,8 @@ const MAX_CHANNELS = 5000
 
 /** Time between two attempts to subscribe the channels that Redis forbids, in ms. */
 const RETRY_MS = 5000
+/** The same for those that Redis refuses for a moment: it is busy, or loads its data. */
+const BUSY_RETRY_MS = 200
 
 export interface FeedOptions {
   readonly metrics: Metrics
@@ -57,8 +59,8 @@ export class RedisFeed {
    * rights of a user may come back without a new connection.
    */
   readonly #refusedChannels = new Set<string>()
-  #retrying: NodeJS.Timeout | undefined
-  readonly #postponed = new PostponedChannels((channel) => this.#subscriptions.isWanted(channel) && this.want(channel))
+  readonly #forbidden = new PostponedChannels(RETRY_MS, (channel) => this.#retry(channel))
+  readonly #postponed = new PostponedChannels(BUSY_RETRY_MS, (channel) => this.#retry(channel))
 
   constructor(options: FeedOptions) {
     this.#options = options
@@ -259,7 +261,7 @@ export class RedisFeed {
     this.#options.refused(channel)
     if (!this.#subscriptions.isWanted(channel)) return
     this.#refusedChannels.add(channel)
-    this.#retrying ??= setTimeout(() => this.#retry(), RETRY_MS).unref()
+    this.#forbidden.add(channel)
   }
 
   /** A connection that is being attached would seem ready without its channels, so it fails. */
@@ -272,13 +274,10 @@ export class RedisFeed {
     }
   }
 
-  /** Subscribes the refused channels again that are still wanted. */
-  #retry(): void {
-    this.#retrying = undefined
-    for (const channel of this.#refusedChannels) {
-      if (!this.#subscriptions.isWanted(channel)) this.#refusedChannels.delete(channel)
-      else if (!this.#subscriptions.isConfirmed(channel)) this.want(channel)
-    }
+  /** Subscribes a refused channel again if it is still wanted. */
+  #retry(channel: string): void {
+    if (!this.#subscriptions.isWanted(channel)) this.#refusedChannels.delete(channel)
+    else if (!this.#subscriptions.isConfirmed(channel)) this.want(channel)
   }
 
   #allowed(channels: readonly string[]): void {

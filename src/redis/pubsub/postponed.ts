@@ -1,14 +1,13 @@
-/** Time until channels are subscribed again that Redis refused for a moment, in ms. */
-const RETRY_MS = 200
-
-/** Channels that Redis refused for a moment: it is busy, or loads its data. */
+/** Channels that Redis has refused, until they are tried again together. */
 export class PostponedChannels {
   readonly #channels = new Set<string>()
+  readonly #pauseMs: number
   readonly #again: (channel: string) => void
   #timer: NodeJS.Timeout | undefined
 
-  /** @param again is called with each channel when its time has come. */
-  constructor(again: (channel: string) => void) {
+  /** @param again is called with each channel after `pauseMs`. */
+  constructor(pauseMs: number, again: (channel: string) => void) {
+    this.#pauseMs = pauseMs
     this.#again = again
   }
 
@@ -19,6 +18,6 @@ export class PostponedChannels {
       const channels = [...this.#channels]
       this.#channels.clear()
       for (const each of channels) this.#again(each)
-    }, RETRY_MS).unref()
+    }, this.#pauseMs).unref()
   }
 }
