@@ -64,7 +64,7 @@ describe('the client at a gateway', () => {
 
   it('sends frames to the agent, and hears how many listened', async () => {
     const chat = open('up')
-    assert.equal(await chat.send({ nobody: 'listens' }), 0)
+    assert.equal(await chat.send({ agent: 'away' }), 0)
     const heard: string[] = []
     const agent = await gateway.redis.client()
     await agent.subscribe(sessionUp('up'), (frame) => heard.push(frame))

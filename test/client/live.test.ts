@@ -43,7 +43,7 @@ describe('a live connection of the client', () => {
     assert.deepEqual(sent(socket)[1], { type: 'unsubscribe', topic: 'build', id: 'build' })
   })
 
-  it('leaves the topics that the path starts with and nobody listens to', async () => {
+  it('unsubscribes the topics of its path that have no listener', async () => {
     const socket = await open()
     hub.subscribe('tasks', () => {})
     socket.say(greeting(['agents', 'tasks']))
