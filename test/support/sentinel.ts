@@ -17,6 +17,8 @@ export interface TestSentinels {
   master(): Promise<number>
   /** The master's port, once all Sentinels report the same; undefined until then. */
   agreed(): Promise<number | undefined>
+  /** How long a server may be silent before the Sentinels take it for dead. At the start 1 s. */
+  downAfter(ms: number): Promise<void>
   /** Requests a fail-over although the master is healthy. */
   failOver(): Promise<void>
   stop(): Promise<void>
@@ -40,6 +42,10 @@ async function startSentinels(): Promise<TestSentinels> {
     agreed: async () => {
       const ports = new Set(await Promise.all(sentinels.map(({ client }) => masterOf(client))))
       return ports.size === 1 ? [...ports][0] : undefined
+    },
+    downAfter: async (ms) => {
+      const command = ['SENTINEL', 'SET', MASTER, 'down-after-milliseconds', String(ms)]
+      await Promise.all(sentinels.map(({ client }) => client.sendCommand(command)))
     },
     failOver: async () => void (await first!.client.sendCommand(['SENTINEL', 'FAILOVER', MASTER])),
     stop: async () => {

@@ -41,8 +41,15 @@ async function startPlain(scope: Scope): Promise<Ground> {
   }
 }
 
+/** How long Sentinels wait for a silent server: while a fault of the plan lasts, and otherwise. */
+const PROMPT_MS = 1000
+const PATIENT_MS = 60_000
+
 async function startSentinel(scope: Scope): Promise<Ground> {
   const sentinels = await sentinelsFor(scope)
+  // A pause of the machine must not begin a fail-over of its own: the old master is empty for ten
+  // seconds after its restart, until a Sentinel makes it a replica, and it would be chosen.
+  await sentinels.downAfter(PATIENT_MS)
   const agents = new Map<number, Client>()
   for (const server of sentinels.servers) agents.set(server.port, await server.client())
   let master = await sentinels.master()
@@ -62,11 +69,14 @@ async function startSentinel(scope: Scope): Promise<Ground> {
     suffer: async (_, lengthMs) => {
       const old = await sentinels.master()
       const server = sentinels.servers.find(({ port }) => port === old)!
-      if (lengthMs % 2 === 0) await server.kill()
-      else await eventually(begin, 'a fail-over to begin')
+      if (lengthMs % 2 === 0) {
+        await sentinels.downAfter(PROMPT_MS)
+        await server.kill()
+      } else await eventually(begin, 'a fail-over to begin')
       // A server that restarts is empty and says that it is a master: no gateway must reach it.
       const isOver = async () => ![undefined, old].includes(await sentinels.agreed())
       await eventually(isOver, 'all Sentinels to know another master')
+      await sentinels.downAfter(PATIENT_MS)
       if (lengthMs % 2 === 0) await server.restart()
       const isFollowed = async () => /state=online/.test(await agents.get(master)!.info('replication'))
       await eventually(() => isFollowed().catch(() => false), 'the replica to follow')
