@@ -62,7 +62,7 @@ describe('the monitoring page', { skip: withoutBrowser }, () => {
     close(): Promise<void>
   }
 
-  async function open(options: Parameters<Browser['newContext']>[0] = {}): Promise<Opened> {
+  async function open(options: Parameters<Browser['newContext']>[0] = {}, of = gateway): Promise<Opened> {
     const context = await browser.newContext({ viewport: { width: 1100, height: 900 }, ...options })
     const page = await context.newPage()
     const faults: string[] = []
@@ -74,7 +74,7 @@ describe('the monitoring page', { skip: withoutBrowser }, () => {
       (line) => line.type() === 'error' && !/status of 40[13]/.test(line.text()) && faults.push(line.text()),
     )
     page.on('request', (request) => requests.push(request.url()))
-    await page.goto(`${gateway.http}/admin/monitoring`)
+    await page.goto(`${of.http}/admin/monitoring`)
     return { page, faults, requests, close: () => context.close() }
   }
 
@@ -130,6 +130,30 @@ describe('the monitoring page', { skip: withoutBrowser }, () => {
       /Failed.*launch\.mail: token-store, keyspace-events/s,
     )
     assert.deepEqual(faults, [])
+    await close()
+  })
+
+  it('the page names the four most frequent event types only', async () => {
+    const many = await gatewayFor(suite, { env: { ADMIN_TOKEN: TOKEN } })
+    const link = await openLink(many.redis.url)
+    atEnd(suite, () => link.close())
+    const store = new Reports((args) => link.link.client.sendCommand(args), 86_400_000)
+    for (let i = 1; i <= 7; i++) {
+      for (let n = i; n <= 7; n++) await store.add(newReport({ eventType: `type-${i}` }), Date.now())
+    }
+    const { page, close } = await open({}, many)
+    await signIn(page)
+    await page.getByRole('heading', { name: 'The last 24 hours' }).waitFor()
+    const types = page.locator('#figures dd.small')
+    assert.equal(await types.textContent(), 'type-1 7, type-2 6, type-3 5, type-4 4, and others')
+    await close()
+  })
+
+  it('the page without ADMIN_TOKEN names the setting and asks for no token', async () => {
+    const { page, close } = await open({}, await gatewayFor(suite, {}))
+    await page.getByText('start the gateway with ADMIN_TOKEN').waitFor()
+    assert.equal(await page.locator('#token').isVisible(), false)
+    assert.equal(await page.locator('#sign-in button').isVisible(), false)
     await close()
   })
 
