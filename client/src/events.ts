@@ -1,6 +1,13 @@
 /** What `on` returns: call it to stop listening. */
 export type Off = () => void
 
+/** Throws an error of a listener later: it must stop neither other listeners nor the socket. */
+export function report(error: unknown): void {
+  queueMicrotask(() => {
+    throw error
+  })
+}
+
 /** A small typed list of listeners; `Events` maps each event to what its listeners get. */
 export class Emitter<Events extends object> {
   readonly #listeners: { [K in keyof Events]?: Set<(value: Events[K]) => void> } = {}
@@ -22,10 +29,7 @@ export class Emitter<Events extends object> {
       try {
         listener(value)
       } catch (error) {
-        // A fault in one listener must not stop the others, nor the socket. It is still reported.
-        queueMicrotask(() => {
-          throw error
-        })
+        report(error)
       }
     }
   }

@@ -13,7 +13,10 @@ const WAKE_ANSWER_MS = 2000
 /** How long an upgrade may take. */
 const DIAL_MS = 20_000
 const CREDENTIALS = 4401
+const PROTOCOL_ERROR = 1002
 const PING = '{"type":"ping"}'
+/** Timers with a longer pause fire at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 /** A token, or a function that returns one; it is called before each dial. */
 export type Token = string | (() => string | Promise<string>)
@@ -43,6 +46,8 @@ export interface LinkOwner {
   readonly protocols: readonly string[]
   /** A credential for when the owner has no token, or cannot get one. */
   spare?(): string | undefined
+  /** The server refused the spare credential. */
+  spareRefused?(): void
   /** The upgrade is complete; the server may still refuse. */
   opened?(): void
   /** A text frame, or bytes. */
@@ -82,6 +87,8 @@ export class Link {
   #hintMs: number | undefined
   #hasAskedAnew = false
   #isPaused = false
+  /** The current dial brought the spare credential. */
+  #hasUsedSpare = false
   #timer: ReturnType<typeof setTimeout> | undefined
 
   constructor(owner: LinkOwner, options: LinkOptions) {
@@ -111,7 +118,7 @@ export class Link {
 
   /** The server has said how long to stay away after the close that follows. */
   hint(ms: number): void {
-    this.#hintMs = ms
+    if (Number.isFinite(ms) && ms >= 0) this.#hintMs = Math.min(ms, LONGEST_TIMER_MS)
   }
 
   /** Ends for good. */
@@ -164,14 +171,21 @@ export class Link {
 
   async #credential(): Promise<string | undefined> {
     const { token } = this.#options
-    if (typeof token !== 'function') return this.#owner.spare?.() ?? token
+    this.#hasUsedSpare = false
+    if (typeof token !== 'function') return this.#spare() ?? token
     try {
       return await token()
     } catch (error) {
-      const spare = this.#owner.spare?.()
+      const spare = this.#spare()
       if (spare === undefined) throw error
       return spare
     }
+  }
+
+  #spare(): string | undefined {
+    const spare = this.#owner.spare?.()
+    this.#hasUsedSpare = spare !== undefined
+    return spare
   }
 
   async #dial(): Promise<void> {
@@ -179,6 +193,8 @@ export class Link {
     const turn = ++this.#turn
     this.#hintMs = undefined
     this.#set({ name: 'connecting' })
+    // A listener of that state may have called `close`.
+    if (turn !== this.#turn) return
     this.#after(DIAL_MS, () => this.#failed(1006, 'no answer in time'))
     let credential: string | undefined
     try {
@@ -205,7 +221,14 @@ export class Link {
     socket.onmessage = ({ data }) => {
       this.#heardAt = Date.now()
       if (!this.#isOpen) this.#admitted()
-      this.#owner.received(typeof data === 'string' ? data : new Uint8Array(data as ArrayBuffer))
+      // A listener of the state `open` may have called `close`.
+      if (this.#socket !== socket) return
+      try {
+        this.#owner.received(typeof data === 'string' ? data : new Uint8Array(data as ArrayBuffer))
+      } catch (error) {
+        // An error thrown here ends a Node process, and what follows the frame cannot be trusted.
+        this.#failed(PROTOCOL_ERROR, `unreadable frame: ${error instanceof Error ? error.message : error}`)
+      }
     }
     socket.onclose = ({ code, reason }) => this.#failed(code, reason)
     // A close event follows each error, and it says more.
@@ -245,7 +268,7 @@ export class Link {
   /** A sleeping page misses its timers and its close events, so ask the network itself. */
   #wake(): void {
     if (this.#isOpen) this.#probe(WAKE_ANSWER_MS)
-    else if (this.#state.name === 'waiting' && this.#hintMs === undefined) this.#dial()
+    else if (this.#state.name === 'waiting' && !this.#isPaused && this.#hintMs === undefined) this.#dial()
   }
 
   #failed(code: number, reason: string): void {
@@ -254,11 +277,12 @@ export class Link {
     if (wasOpen && Date.now() - this.#openedAt >= STEADY_MS) this.#failures = 0
     if (this.#isEnd(code)) return this.close(code, reason)
     const [, retry] = / retry=(\d+)$/.exec(reason) ?? []
-    if (retry) this.#hintMs = Number(retry)
+    if (retry) this.hint(Number(retry))
     const limit = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#failures++)
     const ms = Math.round(this.#hintMs ?? Math.random() * limit)
+    const turn = this.#turn
     this.#set({ name: 'waiting', ms, code, reason })
-    this.#after(ms, () => this.#dial())
+    if (turn === this.#turn) this.#after(ms, () => this.#dial())
   }
 
   /** After 4401 one new token is tried; the second refusal in a row is final. */
@@ -266,6 +290,7 @@ export class Link {
     if (code !== CREDENTIALS) return finalCodes.has(code)
     const isEnd = this.#hasAskedAnew || (typeof this.#options.token !== 'function' && !this.#owner.spare?.())
     this.#hasAskedAnew = true
+    if (this.#hasUsedSpare) this.#owner.spareRefused?.()
     return isEnd
   }
 }

@@ -1,5 +1,5 @@
 import { contractMajor } from './codes.gen.ts'
-import { Emitter, type Off } from './events.ts'
+import { Emitter, type Off, report } from './events.ts'
 import { Link, type LinkOptions, type State, socketBase } from './link.ts'
 import type {
   ClientFrame,
@@ -77,9 +77,11 @@ export class Live extends Emitter<LiveEvents> {
       this.#topics.set(topic, listeners)
       this.#send({ type: 'subscribe', topic, id: topic })
     }
-    listeners.add(listener)
+    // One function may listen twice, and each end takes one of the two.
+    const own: Listener = (message) => listener(message)
+    listeners.add(own)
     return () => {
-      if (!listeners.delete(listener) || listeners.size > 0) return
+      if (!listeners.delete(own) || listeners.size > 0) return
       this.#topics.delete(topic)
       this.#send({ type: 'unsubscribe', topic, id: topic })
     }
@@ -121,7 +123,13 @@ export class Live extends Emitter<LiveEvents> {
 
   #received(frame: ServerFrame): void {
     if ('subscription' in frame) {
-      for (const listener of this.#topics.get(frame.subscription) ?? []) listener(frame)
+      for (const listener of this.#topics.get(frame.subscription) ?? []) {
+        try {
+          listener(frame)
+        } catch (error) {
+          report(error)
+        }
+      }
       return
     }
     if (frame.type === 'connection_established') this.#greeted(frame)

@@ -1,4 +1,5 @@
 import { Emitter } from './events.ts'
+import { numbered, parsed } from './frames.ts'
 import { Link, type LinkOptions, type State, socketBase } from './link.ts'
 import { Outbox } from './outbox.ts'
 import { type KeyValueStore, pageStore } from './platform.ts'
@@ -95,7 +96,9 @@ export class Session extends Emitter<SessionEvents> implements AsyncIterable<Mes
   #saving: ReturnType<typeof setTimeout> | undefined
   #readers = 0
   readonly #unread: [Message, string | undefined][] = []
-  #arrival: (() => void) | undefined
+  /** Wakes the loops that wait for a message. */
+  #waiters: (() => void)[] = []
+  #isForgotten = false
 
   constructor(base: string | URL, options: SessionOptions) {
     super()
@@ -109,6 +112,7 @@ export class Session extends Emitter<SessionEvents> implements AsyncIterable<Mes
         protocols: ['wsproxy.v2'],
         url: () => this.#url(),
         spare: () => this.#ticket,
+        spareRefused: () => (this.#ticket = undefined),
         received: (data) => this.#received(data),
         lost: () => this.#lost(),
         // What came since the last save would come again after a reload.
@@ -156,13 +160,23 @@ export class Session extends Emitter<SessionEvents> implements AsyncIterable<Mes
         if (next) {
           yield next[0]
           this.#deal(next[1])
-          if (this.#unread.length === 0) this.#link.resume()
+          this.#resume()
         } else if (this.#link.state.name === 'closed') return
-        else await new Promise<void>((resolve) => (this.#arrival = resolve))
+        else await new Promise<void>((resolve) => this.#waiters.push(resolve))
       }
     } finally {
       this.#readers--
+      // A loop that is left at the last message must not leave the session off the network.
+      this.#resume()
     }
+  }
+
+  #resume(): void {
+    if (this.#unread.length === 0) this.#link.resume()
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiters.splice(0)) wake()
   }
 
   #url(): string {
@@ -176,7 +190,7 @@ export class Session extends Emitter<SessionEvents> implements AsyncIterable<Mes
     if (state.name === 'closed') {
       this.#outbox.closed(`${state.code} ${state.reason}`)
       this.#save()
-      this.#arrival?.()
+      this.#wake()
     }
     this.emit('state', state)
   }
@@ -187,22 +201,12 @@ export class Session extends Emitter<SessionEvents> implements AsyncIterable<Mes
   }
 
   #received(data: string | Uint8Array): void {
-    if (typeof data !== 'string') return this.#binary(data)
-    if (data.startsWith('{')) return this.#control(JSON.parse(data))
-    const space = data.indexOf(' ')
-    const text = data.slice(space + 1)
-    this.#message(data.slice(0, space), parsed(text))
-  }
-
-  #binary(bytes: Uint8Array): void {
-    const space = bytes.indexOf(32)
-    this.#message(String.fromCharCode(...bytes.subarray(0, space)), bytes.subarray(space + 1))
-  }
-
-  #message(number: string, data: unknown): void {
-    if (number === '-') return this.#hand({ data }, undefined)
-    this.#arrived = Number(number)
-    this.#hand({ data, offset: this.#arrived }, `${this.#epoch}.${number}`)
+    if (typeof data === 'string' && data.startsWith('{')) return this.#control(JSON.parse(data))
+    const { offset, payload } = numbered(data)
+    if (offset === undefined) return this.#hand({ data: payload }, undefined)
+    if (this.#epoch === undefined) throw new Error('a number came before the position')
+    this.#arrived = offset
+    this.#hand({ data: payload, offset }, `${this.#epoch}.${offset}`)
   }
 
   /** Messages wait for a loop, unless the page listens to the event and reads no loop. */
@@ -215,7 +219,7 @@ export class Session extends Emitter<SessionEvents> implements AsyncIterable<Mes
 
   #wait(message: Message, cursor: string | undefined): void {
     this.#unread.push([message, cursor])
-    this.#arrival?.()
+    this.#wake()
     if (this.#unread.length < MAX_UNREAD) return
     if (this.#epoch !== undefined) return this.#link.pause('the reader is behind')
     this.#unread.shift()
@@ -225,7 +229,7 @@ export class Session extends Emitter<SessionEvents> implements AsyncIterable<Mes
   #deal(cursor: string | undefined): void {
     if (cursor === undefined) return
     this.#handled = cursor
-    if (this.#store) this.#saving ??= setTimeout(() => this.#save(), SAVE_MS)
+    if (this.#store && !this.#isForgotten) this.#saving ??= setTimeout(() => this.#save(), SAVE_MS)
   }
 
   #control(frame: Control): void {
@@ -244,6 +248,7 @@ export class Session extends Emitter<SessionEvents> implements AsyncIterable<Mes
       else if (recovered === false) this.#gap(reason)
       this.#epoch = undefined
     } else {
+      if (typeof epoch !== 'string' || !Number.isSafeInteger(offset)) throw new Error('a position without a cursor')
       // A gap frame with the numbers follows where they are known.
       const isNumbered = epoch === this.#epoch && this.#arrived < offset
       if (recovered === false && !isNumbered) this.#gap(reason)
@@ -288,15 +293,13 @@ export class Session extends Emitter<SessionEvents> implements AsyncIterable<Mes
   #forget(): void {
     clearTimeout(this.#saving)
     this.#handled = undefined
-    this.#store?.removeItem(this.#key)
-  }
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return text
+    // A loop may still read what has arrived, and must not keep a cursor for it.
+    this.#isForgotten = true
+    try {
+      this.#store?.removeItem(this.#key)
+    } catch {
+      // A store that refuses must not keep the socket open.
+    }
   }
 }
 
