@@ -48,6 +48,18 @@ export function snapshotOnSignal(folder: string, log: Logger): void {
   })
 }
 
+/** Removes all but the newest snapshots. `written` stays, even beside names of the future. */
+function removeOld(folder: string, written: string): void {
+  const others = snapshotsIn(folder).filter((file) => file !== written)
+  for (const old of others.slice(0, Math.max(0, others.length - KEPT + 1))) {
+    try {
+      rmSync(old, { force: true })
+    } catch {
+      // In a shared folder other users own some of these names, and the snapshot is written.
+    }
+  }
+}
+
 async function write(folder: string, log: Logger): Promise<boolean> {
   const from = performance.now()
   const stamp = new Date().toISOString().replaceAll(/[:.]/g, '')
@@ -59,7 +71,7 @@ async function write(folder: string, log: Logger): Promise<boolean> {
     const output = createWriteStream(part, { mode: 0o600, flags: 'wx' })
     await pipeline(stream, output)
     renameSync(part, file)
-    for (const old of snapshotsIn(folder).slice(0, -KEPT)) rmSync(old, { force: true })
+    removeOld(folder, file)
     log.warn({ event: 'heap-snapshot', file, bytes: output.bytesWritten, pauseMs }, 'heap snapshot written')
     return true
   } catch (error) {

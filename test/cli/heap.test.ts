@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { afterEach, describe, it } from 'node:test'
 import { killCommands, run, serve } from '../support/cli.ts'
 import { temporaryFolder } from '../support/folder.ts'
+import { eventually } from '../support/wait.ts'
 
 const ADMIN_TOKEN = 'a-token-of-the-operators'
 
@@ -36,6 +37,18 @@ describe('wsproxy heap', () => {
     const other = await serve({ TMPDIR, ADMIN_TOKEN, HEAP_SNAPSHOT_DIR: `${TMPDIR}/none` })
     const missing = await run(['heap'], { env: { ADMIN_TOKEN, LISTEN_ADDR: new URL(other.http).host } })
     assert.match(missing.stderr, /cannot read .*\/none of HEAP_SNAPSHOT_DIR: .*ENOENT/)
+  })
+
+  it('writes one beside names that it cannot remove, and keeps it beside names of the future', async (t) => {
+    const { TMPDIR } = temporaryFolder(t)
+    mkdirSync(`${TMPDIR}/wsproxy-1-2000-01-01T000000000Z.heapsnapshot`)
+    for (const n of [1, 2, 3, 4]) writeFileSync(`${TMPDIR}/wsproxy-${n}-2999-01-01T000000000Z.heapsnapshot`, '')
+    const { command, http } = await serve({ TMPDIR, ADMIN_TOKEN })
+    const env = { ADMIN_TOKEN, LISTEN_ADDR: new URL(http).host }
+    const { stdout } = await run(['heap'], { env })
+    await eventually(() => /heap snapshot written/.test(command.stdout), 'the line of the log')
+    assert.ok(statSync(stdout.trim()).size > 0)
+    assert.doesNotMatch(command.stdout, /no heap snapshot written/)
   })
 
   it('names LISTEN_ADDR when no gateway answers', async () => {
