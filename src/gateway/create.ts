@@ -48,7 +48,8 @@ export interface EmbeddedGateway {
   readonly redisReady: boolean
   /**
    * Starts to listen at `LISTEN_ADDR` (port 0: any free one) and returns the ports. `adminPort` is
-   * undefined without `ADMIN_PORT`. @throws Error when an address is taken.
+   * undefined without `ADMIN_PORT`. @throws Error when an address is taken, and when `listen`
+   * or `stop` was called before.
    */
   listen(): { readonly port: number; readonly adminPort: number | undefined }
   /**
@@ -99,12 +100,20 @@ export async function createGateway(options: CreateGatewayOptions = {}): Promise
     await gateway.stop()
     throw error
   }
+  // Another port would outlive the first one, or `stop`.
+  let called: 'listen' | 'stop' | undefined
   return {
     get redisReady() {
       return gateway.redisReady
     },
-    listen: () => gateway.listen(),
+    listen: () => {
+      if (called !== undefined) throw new Error(`${called} was called before: call createGateway again`)
+      const ports = gateway.listen()
+      called = 'listen'
+      return ports
+    },
     stop: async () => {
+      called = 'stop'
       await gateway.stop()
       await flushTelemetry(tracing, log)
     },

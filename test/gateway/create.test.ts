@@ -147,6 +147,13 @@ describe('createGateway', () => {
     await start(t, staging)
   })
 
+  it('listens once, and not after its stop', async (t) => {
+    const { gateway } = await start(t)
+    assert.throws(() => gateway.listen(), /listen was called before/)
+    await gateway.stop()
+    assert.throws(() => gateway.listen(), /stop was called before/)
+  })
+
   it('stops within its grace, closes its sockets with 1001, and ends the process of its caller by nothing', async (t) => {
     const { gateway, ws } = await start(t, { doors: echo('/echo/:room') })
     const client = await connect(`${ws}/echo/lobby`)
