@@ -19,7 +19,7 @@ export function parsed(text: string): unknown {
   }
 }
 
-/** Parses `<number> <payload>`, where the number may be `-`. Throws when the number is none. */
+/** Parses `<number> <payload>`, where the number may be `-`. Throws when it has no number. */
 export function numbered(data: string | Uint8Array): Numbered {
   if (typeof data === 'string') {
     const space = data.indexOf(' ')
