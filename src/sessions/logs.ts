@@ -78,25 +78,34 @@ export class SessionLogs {
 
   /**
    * A message arrived on the channel of a topic that `entered` has seen.
-   * @param payload the message without its head.
+   * @param header the head of the message; undefined: it has no number.
+   * @param ascii the message is known to be ASCII.
    */
-  message(topic: Topic, message: Buffer, header: Header | undefined, payload: Buffer): void {
-    const { readerOf, out } = this.#parts
-    const { members } = topic
-    for (let i = members.length - 1; i >= 0; i--)
-      if (readerOf(members[i]!) === undefined) out.deliver(members[i]!, payload)
-    if (header === undefined) return this.#passing.plain(topic, payload)
+  message(topic: Topic, message: Buffer, header: Header | undefined, ascii: boolean): void {
+    this.#toPlain(topic, message, header)
+    if (header === undefined) return this.#passing.plain(topic, message)
     const logged = loggedOf(topic)
     logged.touched()
     if (!logged.isHeld) {
       if (header.epoch === logged.epoch && header.offset <= logged.last) return
       if (header.epoch === logged.epoch && header.offset === logged.last + 1)
-        return this.#passing.next(topic, header.offset, payload, header.closes)
+        return this.#passing.live(topic, message, header, ascii)
       // Of two epochs that race the older one has lost.
-      if (header.epoch < logged.epoch) return this.#passing.plain(topic, payload)
+      if (header.epoch < logged.epoch) return this.#passing.plain(topic, message.subarray(header.end))
     }
     logged.hold(header, message)
     if (logged.isKnown) this.#holes.fill(topic)
+  }
+
+  /** Delivers the payload to the sockets of `wsproxy.v1`. */
+  #toPlain({ members }: Topic, message: Buffer, header: Header | undefined): void {
+    const { readerOf, out } = this.#parts
+    let payload: Buffer | undefined
+    for (let i = members.length - 1; i >= 0; i--) {
+      if (readerOf(members[i]!) !== undefined) continue
+      payload ??= header === undefined ? message : message.subarray(header.end)
+      out.deliver(members[i]!, payload)
+    }
   }
 
   /** A numbered message was too large for all sockets. Returns whether any of them counts. */

@@ -9,6 +9,8 @@ export interface Header {
   readonly offset: number
   /** Whether the message is the last one of its stream. */
   readonly closes: boolean
+  /** Where the digits of the offset begin. */
+  readonly start: number
   /** Where the payload begins. */
   readonly end: number
 }
@@ -33,13 +35,19 @@ const isEpochByte = (byte: number | undefined): boolean =>
 /**
  * Reads the head of a message. Undefined: it has none, so it is a message without a number. That is
  * also so for a head that is malformed.
+ * @param likely the epoch that the message probably has: it needs no new string then.
  */
-export function headerOf(message: Buffer): Header | undefined {
+export function headerOf(message: Buffer, likely = ''): Header | undefined {
   if (message[0] !== MARK) return undefined
   let at = 1
-  while (at <= MAX_EPOCH && isEpochByte(message[at])) at++
+  let isLikely = true
+  while (at <= MAX_EPOCH && isEpochByte(message[at])) {
+    isLikely &&= message[at] === likely.charCodeAt(at - 1)
+    at++
+  }
   if (at === 1 || message[at] !== DOT) return undefined
   const epochEnd = at++
+  const start = at
   const digits = digitsAt(message, at)
   if (digits === 0) return undefined
   const offset = numberAt(message, at, digits)
@@ -47,7 +55,8 @@ export function headerOf(message: Buffer): Header | undefined {
   const closes = message[at] === LETTER_C
   if (closes) at++
   if (message[at] !== MARK) return undefined
-  return { epoch: message.toString('latin1', 1, epochEnd), offset, closes, end: at + 1 }
+  isLikely &&= likely.length === epochEnd - 1
+  return { epoch: isLikely ? likely : message.toString('latin1', 1, epochEnd), offset, closes, start, end: at + 1 }
 }
 
 /** The number of digits at `at`; 0 when they are no number of a message. */
@@ -67,6 +76,16 @@ function numberAt(bytes: Buffer, at: number, digits: number): number {
 /** Makes the frame of a numbered message: `<offset> <payload>`. */
 export function numberedFrame(offset: number, payload: Buffer): Buffer {
   return prefixed(String(offset), payload)
+}
+
+/**
+ * Turns a numbered message into its frame without a copy: the digits are there, and the mark behind
+ * them becomes the space. The caller must not read the head again.
+ */
+export function frameInPlace(message: Buffer, { offset, closes, start, end }: Header): Buffer {
+  if (closes) return numberedFrame(offset, message.subarray(end))
+  message[end - 1] = SPACE
+  return message.subarray(start)
 }
 
 /** Makes the frame of a message without a number: `- <payload>`. */

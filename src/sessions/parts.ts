@@ -16,8 +16,8 @@ interface LogSource {
 interface Outlet {
   /** Enqueues a frame that the gateway makes. */
   enqueue(connection: Connection, frame: Buffer): void
-  /** Enqueues a message. */
-  deliver(connection: Connection, frame: Buffer): void
+  /** Enqueues a message. @param isText the frame is UTF-8; by default it is looked at. */
+  deliver(connection: Connection, frame: Buffer, isText?: boolean): void
   /**
    * Whether half of the send buffer stays free with so many bytes more, or nothing waits. Writes
    * what waits in this tick if that is in the way.

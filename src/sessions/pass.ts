@@ -1,10 +1,19 @@
+import { isUtf8 } from 'node:buffer'
 import type { Topic } from '../connection/bind.ts'
 import type { Connection } from '../connection/connection.ts'
 import type { NumberGapReason, ResumeReason } from '../contract/reasons.ts'
 import { gapFrame, positionFrame } from './frames.ts'
 import type { Reader } from './logged.ts'
-import { numberedFrame, plainFrame } from './numbers.ts'
+import { frameInPlace, type Header, numberedFrame, plainFrame } from './numbers.ts'
 import { loggedOf, type SessionLogsParts } from './parts.ts'
+
+/** A numbered message, apart from its frame. */
+interface Given {
+  readonly offset: number
+  readonly closes: boolean
+  /** Bytes of its payload. */
+  readonly entryBytes: number
+}
 
 /**
  * Writes to the sockets of `wsproxy.v2` of a topic. Loops run backwards over the members: a write
@@ -34,24 +43,44 @@ export class Passing {
 
   /** Passes the message that follows `last`. A socket without room for it reads it later. */
   next(topic: Topic, offset: number, payload: Buffer, closes: boolean): void {
-    const { out, ended, metrics, maxMessageBytes } = this.#parts
-    if (payload.length > maxMessageBytes) return this.skip(topic, offset, 'oversize_down')
+    if (payload.length > this.#parts.maxMessageBytes) return this.skip(topic, offset, 'oversize_down')
+    const frame = numberedFrame(offset, payload)
+    this.#give(topic, frame, { offset, closes, entryBytes: payload.length }, isUtf8(frame))
+  }
+
+  /**
+   * The same for a message as it came on the channel, which becomes the frame.
+   * @param ascii the message is known to be ASCII.
+   */
+  live(topic: Topic, message: Buffer, header: Header, ascii: boolean): void {
+    const { offset, closes, end } = header
+    const entryBytes = message.length - end
+    if (entryBytes > this.#parts.maxMessageBytes) return this.skip(topic, offset, 'oversize_down')
+    const frame = frameInPlace(message, header)
+    this.#give(topic, frame, { offset, closes, entryBytes }, ascii || isUtf8(frame))
+  }
+
+  /** One loop without a closure: each message of each session runs it. */
+  #give(topic: Topic, frame: Buffer, { offset, closes, entryBytes }: Given, isText: boolean): void {
+    const { out, ended, metrics, readerOf } = this.#parts
     const logged = loggedOf(topic)
     logged.last = offset
-    logged.entryBytes = payload.length
-    let frame: Buffer | undefined
-    this.#each(topic, (member, reader) => {
-      if (!reader.isLevel || offset <= reader.offset) return
-      frame ??= numberedFrame(offset, payload)
-      if (!out.makeRoom(member, frame.length)) {
+    logged.entryBytes = entryBytes
+    const { members } = topic
+    for (let i = members.length - 1; i >= 0; i--) {
+      const member = members[i]!
+      const reader = readerOf(member)
+      if (reader === undefined || !reader.isLevel || offset <= reader.offset) continue
+      if (out.makeRoom(member, frame.length)) {
+        reader.offset = offset
+        out.deliver(member, frame, isText)
+        if (closes) ended(member)
+      } else {
         reader.isLevel = false
         metrics.sessions.lagging.inc()
-        return out.awaitRoom(member)
+        out.awaitRoom(member)
       }
-      reader.offset = offset
-      out.deliver(member, frame)
-      if (closes) ended(member)
-    })
+    }
   }
 
   /** No socket gets the numbers up to `to`. */

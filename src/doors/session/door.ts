@@ -14,6 +14,7 @@ import { frameOf } from '../../sessions/frames.ts'
 import { Reader } from '../../sessions/logged.ts'
 import type { SessionLogs } from '../../sessions/logs.ts'
 import { headerOf, MARK } from '../../sessions/numbers.ts'
+import { loggedOf } from '../../sessions/parts.ts'
 import type { DoorStats } from '../../telemetry/metrics.ts'
 import { ClientFrames, type ClientFramesParts } from './client-frames.ts'
 import type { FlowSignal } from './flow.ts'
@@ -122,7 +123,7 @@ export class SessionDoor implements Door, Source {
    */
   render(topic: Topic, message: Buffer, _: string, batch: Batch): Buffer | undefined {
     if (message[0] === MARK || topic.state !== undefined) return this.#renderNumbered(topic, message, batch)
-    this.#lookForEnd(topic, message, batch)
+    this.#lookForEnd(topic, message, 0, batch)
     return message
   }
 
@@ -170,16 +171,19 @@ export class SessionDoor implements Door, Source {
 
   /** The topic has sockets of `wsproxy.v2`, or the message a number. */
   #renderNumbered(topic: Topic, message: Buffer, batch: Batch): Buffer | undefined {
-    const header = headerOf(message)
-    const payload = header === undefined ? message : message.subarray(header.end)
-    this.#lookForEnd(topic, payload, batch)
-    if (topic.state === undefined) return payload
-    this.#parts.logs.message(topic, message, header, payload)
+    const { state } = topic
+    const header = headerOf(message, state === undefined ? '' : loggedOf(topic).epoch)
+    const start = header?.end ?? 0
+    this.#lookForEnd(topic, message, start, batch)
+    if (state === undefined) return message.subarray(start)
+    this.#parts.logs.message(topic, message, header, batch.ascii)
     return undefined
   }
 
-  #lookForEnd({ members }: Topic, message: Buffer, batch: Batch): void {
-    if (this.#afterStreamEnd === undefined || message.length > MAX_CONTROL_BYTES || !batch.has(END)) return
+  /** @param start where the payload begins. */
+  #lookForEnd({ members }: Topic, whole: Buffer, start: number, batch: Batch): void {
+    if (this.#afterStreamEnd === undefined || whole.length > MAX_CONTROL_BYTES || !batch.has(END)) return
+    const message = start === 0 ? whole : whole.subarray(start)
     if (message.includes(STREAM_END) && this.#isStreamEnd(message))
       for (const member of members) this.streamEnded(member)
   }

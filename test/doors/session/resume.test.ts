@@ -263,6 +263,18 @@ describe('a socket of wsproxy.v2', () => {
       assert.deepEqual(await takeMessages(client, 3), ['- plain', `2 ${word(2)}`, `3 ${word(3)}`])
     })
 
+    it('goes on getting them when the client of wsproxy.v2 has left', async () => {
+      const old = await gateway.join('stays')
+      const client = await joinNumbered(gateway, 'stays')
+      await positionOf(client)
+      await write('stays', 1, 1)
+      await client.take(1)
+      await client.close()
+      await write('stays', 2, 2)
+      publish(gateway, 'stays', 'plain')
+      assert.deepEqual(await old.take(3), [word(1), word(2), 'plain'])
+    })
+
     it('gets messages without their numbers when it is alone', async () => {
       const old = await gateway.join('alone')
       await write('alone', 1, 2)
