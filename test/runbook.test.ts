@@ -93,6 +93,7 @@ describe('the table of timers that close a socket', () => {
     'AUTH_RECONNECT_GRACE',
     'DRAIN_DELAY',
     'HANDSHAKE_TIMEOUT',
+    'METRICS_MAX_AGE',
     'PING_INTERVAL',
     'PREFLIGHT_CHECK_TIMEOUT',
     'PREFLIGHT_RETENTION',

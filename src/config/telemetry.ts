@@ -1,4 +1,4 @@
-import { boolean, group, httpUrl, level, list, string } from './kinds.ts'
+import { boolean, duration, group, httpUrl, level, list, string } from './kinds.ts'
 
 /** The settings of the logs, metrics and traces. */
 export const telemetrySettings = group('Logs, metrics and traces', {
@@ -15,6 +15,11 @@ export const telemetrySettings = group('Logs, metrics and traces', {
   metricsEnabled: boolean('METRICS_ENABLED', {
     default: 'true',
     description: 'Serve `/metrics`.',
+  }),
+  metricsMaxAgeMs: duration('METRICS_MAX_AGE', {
+    default: '1s',
+    maximum: '1m',
+    description: 'A page of metrics younger than this is served again, to every scraper. 0: each request renders one.',
   }),
   metricsAliases: list('METRICS_ALIASES', {
     default: '',

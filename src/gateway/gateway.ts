@@ -15,6 +15,7 @@ import type { ApiResponse } from '../http/response.ts'
 import { type Route, type Serving, serve } from '../http/routes.ts'
 import type { ProxyRelay } from '../platform/proxy-relay.ts'
 import { asError, reasonOf } from '../platform/reason.ts'
+import { shared } from '../platform/shared.ts'
 import { checkTls, type TlsFiles, tlsFiles, watchTls } from '../platform/tls.ts'
 import { Listeners, type TemplatedApp } from '../platform/uws.ts'
 import { VERSION } from '../platform/version.ts'
@@ -245,6 +246,7 @@ export class Gateway {
   /** Returns the probes, and the other routes, which move to the admin port when there is one. */
   #allRoutes(): { probes: Route[]; rest: Route[] } {
     const { redis, sockets } = this.#core
+    const { metricsEnabled, metricsMaxAgeMs } = this.#options.config
     const parts: ProbeParts = {
       pingRedis: (deadlineMs) => redis.ping(deadlineMs),
       ready: (detailed) => this.#preflight.ready(detailed),
@@ -255,7 +257,7 @@ export class Gateway {
       sockets: () => sockets.size,
       version: { name: 'wsproxy', version: VERSION, node: process.version },
       liveContract: CONTRACT_VERSION,
-      metrics: this.#options.config.metricsEnabled ? () => this.#page() : undefined,
+      metrics: metricsEnabled ? shared(metricsMaxAgeMs, () => this.#page()) : undefined,
     }
     const rest = [...about(parts), ...this.#preflight.routes(this.#admin), ...this.#live.routes]
     const { landingPage, runDoor, runPath, livePath, tlsCert } = this.#options.config

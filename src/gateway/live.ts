@@ -13,6 +13,7 @@ import { StatusCache, type SystemHealth } from '../doors/live/status.ts'
 import { LiveTopics } from '../doors/live/topics.ts'
 import type { AdminRequest } from '../http/admin.ts'
 import { HEALTHY_MS } from '../http/probes.ts'
+import { shared } from '../platform/shared.ts'
 import { aliasPage } from '../telemetry/aliases.ts'
 import { FrameTypes } from '../telemetry/frame-types.ts'
 import { instance } from '../telemetry/log.ts'
@@ -110,13 +111,13 @@ function announce(signature: BusSignature, { config, log }: LiveWiring): void {
 }
 
 /** The page of the live door, with the series of the older dashboard where they are on. */
-function livePages({ metricsAliases }: Config, metrics: Metrics) {
+function livePages({ metricsAliases, metricsMaxAgeMs }: Config, metrics: Metrics) {
   const older = metricsAliases.filter((program) => program === 'leanvibe')
   return {
     values: () => metrics.live.values(),
-    page: async () => {
+    page: shared(metricsMaxAgeMs, async () => {
       const page = await metrics.live.page()
       return older.length === 0 ? page : page + aliasPage(await metrics.page(), older, instance, undefined)
-    },
+    }),
   }
 }

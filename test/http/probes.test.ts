@@ -188,6 +188,19 @@ describe('/metrics', () => {
     await client.close()
   })
 
+  it('/metrics is rendered once for all that ask within METRICS_MAX_AGE', async (t) => {
+    const { http, metric } = await gatewayFor(t, { env: { METRICS_MAX_AGE: '1s' } })
+    const refusals = () => metric('wsproxy_connections_total', { door: 'none', result: 'not-found' })
+    for (const path of ['/metrics', '/api/dashboard/metrics/websockets']) {
+      // The CPU time in a page differs from one rendering to the next.
+      const pages = await Promise.all(Array.from({ length: 20 }, async () => (await get(http + path)).text))
+      assert.equal(new Set(pages).size, 1, path)
+    }
+    const before = await refusals()
+    await refused(`${http.replace('http', 'ws')}/no/such/path/here`)
+    await eventually(async () => (await refusals()) === before + 1, 'a page with the refusal')
+  })
+
   it('/metrics has the promised names and labels', async () => {
     const client = await gateway.join('names')
     client.send('{"a":1}')

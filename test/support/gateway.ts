@@ -49,6 +49,8 @@ const DEFAULTS = {
   CONNECT_RATE_PER_IP: '0',
   REFUSED_RATE_PER_IP: '0',
   PREFLIGHT_CHECK_TIMEOUT: AMPLE_CHECK_TIMEOUT,
+  // Tests read what they have just caused.
+  METRICS_MAX_AGE: '0',
 }
 
 /** Starts a gateway and, unless one is given, a Redis; waits until they are connected. */
