@@ -1,5 +1,4 @@
 import type { Header } from './numbers.ts'
-import type { Resume } from './position.ts'
 
 /** A numbered message that waits until the log is read. */
 export interface Held {
@@ -40,12 +39,14 @@ export class LoggedTopic {
   checksLeft = 0
   /** Bytes of the newest message: a guess for those that are read. */
   entryBytes = 1024
-  #held: Held[] = []
+  /** Undefined: none. An idle session needs no list. */
+  #held: Held[] | undefined
   #heldBytes = 0
   /** The newest offset that did not fit. */
   #beyond = 0
 
   hold(header: Header, message: Buffer): void {
+    this.#held ??= []
     if (this.#held.length >= MAX_HELD || this.#heldBytes + message.length > MAX_HELD_BYTES) {
       this.beyond(header)
       return
@@ -62,18 +63,18 @@ export class LoggedTopic {
 
   /** Puts messages back that are still to be judged. They fit: they were here before. */
   holdAgain(held: readonly Held[]): void {
-    this.#held = [...held, ...this.#held]
+    this.#held = [...held, ...(this.#held ?? [])]
     for (const { message } of held) this.#heldBytes += message.length
   }
 
   get hasHeld(): boolean {
-    return this.#held.length > 0 || this.#beyond > 0
+    return this.#held !== undefined || this.#beyond > 0
   }
 
   /** Returns what waits, and forgets it. */
   takeHeld(): readonly Held[] {
-    const held = this.#held
-    this.#held = []
+    const held = this.#held ?? []
+    this.#held = undefined
     this.#heldBytes = 0
     return held
   }
@@ -103,8 +104,6 @@ export class LoggedTopic {
 
 /** What a socket of `wsproxy.v2` has of the log of its session. */
 export class Reader {
-  /** What its client asked for. */
-  readonly resume: Resume
   /** Offset of the newest message that it got. */
   offset = 0
   /** It has its `position` frame. */
@@ -116,8 +115,4 @@ export class Reader {
   hasDropped = false
   /** Bytes of a message of its last page: a guess for those that it reads next. 0: no page yet. */
   entryBytes = 0
-
-  constructor(resume: Resume) {
-    this.resume = resume
-  }
 }

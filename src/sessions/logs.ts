@@ -10,7 +10,7 @@ import { LoggedTopic, type Reader } from './logged.ts'
 import type { Header } from './numbers.ts'
 import { loggedOf, type SessionLogsParts } from './parts.ts'
 import { Passing } from './pass.ts'
-import { type Start, startOf } from './position.ts'
+import { type Resume, type Start, seenOf, startOf } from './position.ts'
 
 const CHECK_MS = 10_000
 const RETRY_MS = 1000
@@ -51,23 +51,28 @@ export class SessionLogs {
 
   /**
    * Redis has confirmed the channel: enqueues the `position` frame, the first of the socket.
+   * @param resume what its client asked for.
    * @throws RedisUnavailable
    */
-  async position(connection: Connection, reader: Reader): Promise<void> {
+  async position(connection: Connection, reader: Reader, resume: Resume): Promise<void> {
     const log = await this.#stateOf(connection.subject)
     const [topic] = connection.topics
     if (connection.phase !== Phase.accepting || topic === undefined) return
     this.#learn(topic, log)
-    const start = startOf(log, reader.resume)
+    const start = startOf(log, resume)
     reader.offset = start.offset
     reader.isPositioned = true
     reader.isLevel = start.offset >= loggedOf(topic).last
-    this.#count(start, reader, log)
+    this.#count(start, resume, log)
     const closed = log.closedAt > 0 && log.closedAt === log.newest ? true : undefined
     const replay = log.newest - start.offset
     const { epoch, oldest } = log
     this.#parts.out.enqueue(connection, positionFrame({ ...start, epoch, oldest, replay, closed }))
-    this.#tellMissing(connection, reader, start, log)
+    const seen = seenOf(start, resume, log)
+    if (seen !== undefined) {
+      reader.offset = seen
+      this.#passing.gap(connection, reader, start.offset, start.reason!)
+    }
     if (closed && reader.isLevel) this.#parts.ended(connection)
   }
 
@@ -171,17 +176,9 @@ export class SessionLogs {
     }
   }
 
-  #count({ reason, offset }: Start, { resume }: Reader, { epoch, newest }: LogState): void {
-    if (resume.cursor === undefined) return
+  #count({ reason, offset }: Start, { cursor }: Resume, { epoch, newest }: LogState): void {
+    if (cursor === undefined) return
     const result = reason ?? (newest > offset ? 'recovered' : 'empty')
     this.#parts.metrics.sessions.resumes.inc({ grade: epoch === undefined ? 'none' : 'exact', result })
-  }
-
-  #tellMissing(connection: Connection, reader: Reader, { offset, reason }: Start, log: LogState): void {
-    const { cursor } = reader.resume
-    if (reason === undefined || cursor === undefined || cursor === 'start') return
-    if (cursor.epoch !== log.epoch || cursor.offset >= offset) return
-    reader.offset = cursor.offset
-    this.#passing.gap(connection, reader, offset, reason)
   }
 }

@@ -36,3 +36,12 @@ export function startOf(log: LogState, { cursor, otherwise }: Resume): Start {
   if (cursor.offset >= first) return { offset: cursor.offset, recovered: true }
   return log.snapshot === log.oldest ? { offset: first, recovered: true } : lost('trimmed')
 }
+
+/**
+ * Returns the newest offset that the client has, when the messages between it and the start are
+ * gone: they are to be said in a gap. Undefined: nothing is missing, or it cannot be counted.
+ */
+export function seenOf({ offset, reason }: Start, { cursor }: Resume, log: LogState): number | undefined {
+  if (reason === undefined || cursor === undefined || cursor === 'start' || cursor.epoch !== log.epoch) return undefined
+  return cursor.offset < offset ? cursor.offset : undefined
+}

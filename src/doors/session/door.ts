@@ -97,7 +97,7 @@ export class SessionDoor implements Door, Source {
     const down = sessionDown(sessionId)
     const resume = protocol === PROTOCOLS.numbered ? resumeOf(query) : undefined
     if (resume !== undefined && 'kind' in resume) return resume
-    const reader = resume && new Reader(resume)
+    const reader = resume && new Reader()
     return {
       kind: 'admission',
       subject: sessionId,
@@ -107,7 +107,7 @@ export class SessionDoor implements Door, Source {
       topics: [[down]],
       topicsRequired: true,
       doorState: new SessionState(agentId, reader),
-      prepare: reader && ((connection) => this.#parts.logs.position(connection, reader)),
+      prepare: reader && ((connection) => this.#parts.logs.position(connection, reader, resume)),
     }
   }
 
