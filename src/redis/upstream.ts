@@ -1,6 +1,6 @@
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Tracing } from '../telemetry/tracing.ts'
-import { HeldFrames } from './held-frames.ts'
+import { HeldFrames, type HeldLimit } from './held-frames.ts'
 import { UnprovenFrames } from './unproven.ts'
 import {
   ChannelPublisher,
@@ -75,7 +75,7 @@ export class RedisUpstream {
     const { channel } = publisher
     const span = this.#options.tracing?.publish(channel, bytes.length, handshake)
     const frame = new Frame(this.#frames++, publisher, bytes, span, done, this.#settle)
-    const waits = this.#held.bytesOf(channel) > 0
+    const waits = this.#held.has(channel)
     const fits = this.#fits(frame)
     if (!fits) this.#crowded = true
     const link = waits || !fits ? undefined : this.#linkFor(publisher)
@@ -165,20 +165,19 @@ export class RedisUpstream {
     const { maxMessages, maxBytes, link } = this.#options
     if (this.#draining && link(frame.publisher.channel) === undefined) return this.#refuse(frame)
     if (cost(frame) > maxBytes) return this.#refuse(frame)
-    const isFull = () => this.#held.size >= maxMessages || this.#held.bytes + cost(frame) > maxBytes
+    const full = (): HeldLimit | undefined => {
+      if (this.#held.size >= maxMessages) return 'messages'
+      return this.#held.bytes + cost(frame) > maxBytes ? 'bytes' : undefined
+    }
     // A frame that comes back is older than those that arrived meanwhile: refuse the newest.
-    while (isFull() && (this.#held.newest?.order ?? 0) > frame.order) this.#refuse(this.#held.takeNewest())
+    while (full() && (this.#held.newest?.order ?? 0) > frame.order) this.#refuse(this.#held.takeNewest())
     // A session that holds more must not take the place of this one: its newest frame is refused.
-    for (let greedy = this.#greedierThan(frame); isFull() && greedy; greedy = this.#greedierThan(frame))
+    for (let limit = full(); limit; limit = full()) {
+      const greedy = this.#held.greedierThan(frame, limit)
+      if (greedy === undefined) return this.#refuse(frame)
       this.#refuse(this.#held.takeNewestOf(greedy))
-    if (isFull()) return this.#refuse(frame)
+    }
     this.#held.add(frame)
-  }
-
-  /** The channel that holds most, where that is more than the channel of `frame` would hold. */
-  #greedierThan(frame: Frame): string | undefined {
-    const [channel, bytes] = this.#held.greediest()
-    return bytes > this.#held.bytesOf(frame.publisher.channel) + cost(frame) ? channel : undefined
   }
 
   /**
