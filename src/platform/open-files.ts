@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
 
 /** Files beside the sockets: Redis, the log, the listeners, and those of Node itself. */
 export const RESERVED_FILES = 64
@@ -25,3 +25,20 @@ export function openFilesLimit(): number | undefined {
 /** Returns MAX_CONNECTIONS, or where it is not set what the limit of open files allows. */
 export const mostSockets = (setting: number | undefined, limit: number = openFilesLimit() ?? Infinity): number =>
   setting ?? Math.max(1, Math.min(MOST_SOCKETS, limit - RESERVED_FILES))
+
+const OPEN_FILES = '/proc/self/fd'
+/** Where only a list says how many files are open, it is read again after this time, in ms. */
+const LISTED_FOR_MS = 60_000
+let listed = { count: 0, at: Number.NEGATIVE_INFINITY }
+
+/**
+ * Returns how many files this process has open. Linux 6.2 and later give the number as the size of
+ * the folder. Before, all entries are listed, so the number may be a minute old.
+ */
+export function openFiles(): number {
+  const { size } = statSync(OPEN_FILES)
+  if (size > 0) return size
+  const now = performance.now()
+  if (now - listed.at >= LISTED_FOR_MS) listed = { count: readdirSync(OPEN_FILES).length, at: now }
+  return listed.count
+}

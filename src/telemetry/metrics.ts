@@ -1,12 +1,4 @@
-import {
-  Counter,
-  type CounterConfiguration,
-  collectDefaultMetrics,
-  Gauge,
-  Histogram,
-  type Metric,
-  Registry,
-} from 'prom-client'
+import { Counter, type CounterConfiguration, Gauge, Histogram, type Metric, Registry } from 'prom-client'
 import { upgradeResults } from '../contract/codes.ts'
 import {
   ADMIN_RESULTS,
@@ -147,7 +139,6 @@ export class Metrics {
 
   constructor() {
     this.registry.registerMetric(this.latency as unknown as Metric)
-    collectDefaultMetrics({ register: this.registry })
     this.#beginAtZero()
     this.#scraped('messages_received_total', 'Messages received', ['source'], () => [
       [{ source: 'redis' }, this.received.redis],

@@ -1,6 +1,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { Counter, Gauge, type Registry } from 'prom-client'
+import { Counter, collectDefaultMetrics, Gauge, type Registry } from 'prom-client'
 import { DISCONNECT_KINDS, type DisconnectKind } from '../contract/reasons.ts'
+import { openFiles } from '../platform/open-files.ts'
 import { scrapedCounter } from './scraped.ts'
 
 const PREFIX = 'wsproxy_'
@@ -17,6 +18,8 @@ export class ProcessMetrics {
 
   constructor(registry: Registry) {
     this.#registry = registry
+    collectDefaultMetrics({ register: registry })
+    this.#openFiles()
     this.#eventLoopDelay()
     const dropped = 'Log lines dropped because their reader had stopped'
     scrapedCounter(registry, 'log_lines_dropped_total', dropped, () => this.#droppedLogLines())
@@ -45,6 +48,21 @@ export class ProcessMetrics {
   /** Stops the measuring. */
   stop(): void {
     this.#delay.disable()
+  }
+
+  /** In the place of the default metric, which lists them: 8 ms a scrape with 10,000 sockets. */
+  #openFiles(): void {
+    const name = 'process_open_fds'
+    if (this.#registry.getSingleMetric(name) === undefined) return
+    this.#registry.removeSingleMetric(name)
+    new Gauge({
+      name,
+      help: 'Number of open file descriptors.',
+      registers: [this.#registry],
+      collect() {
+        this.set(openFiles())
+      },
+    })
   }
 
   #eventLoopDelay(): void {
