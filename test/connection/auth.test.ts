@@ -354,6 +354,17 @@ describe('tokens', () => {
     })
   })
 
+  it('a cookie opens no session, whatever its name', async () => {
+    const { session, token } = await fresh()
+    const names = ['token', 'access_token', 'Authorization', 'bearer', 'session', session, 'wsproxy']
+    for (const value of [token, base64url(token), `Bearer ${token}`]) {
+      const Cookie = names.map((name) => `${name}=${value}`).join('; ')
+      const answer = await upgrade(single, `/a/ws/${session}`, { Cookie, Origin: 'https://another.example' })
+      assert.deepEqual([answer.status, codeOf(answer)], [401, 'credentials-missing'])
+    }
+    assert.equal(await keyExists(session), true)
+  })
+
   it('never sends a token to Redis, as MONITOR shows', { skip: withoutRealRedis }, async () => {
     const [header, browser, wrong] = await Promise.all([fresh(), fresh(), fresh()])
     const monitor = await RawSocket.open(redis.url)
