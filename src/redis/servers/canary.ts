@@ -16,7 +16,7 @@ export interface CanaryOptions {
    * A counter of received bytes. While it grows, the canary is only queued behind other messages.
    */
   readonly progress: () => number
-  /** Redis refused to publish the canary. No further canary is sent. */
+  /** Redis refused to publish the canary. No further canary is sent until `start`. */
   readonly refused: (error: Error) => void
 }
 
@@ -56,7 +56,10 @@ export class Canary {
     return !this.#back
   }
 
-  /** Starts on a new connection, on which every message since `aliveAt` arrives. */
+  /**
+   * Starts on a connection on which every message since `aliveAt` arrives. 0: a canary that comes
+   * back proves it first.
+   */
   start(aliveAt: number): void {
     this.stop()
     this.aliveAt = aliveAt

@@ -1,12 +1,11 @@
-import { redisCanary } from '../../contract/names.ts'
-import { asError, reasonOf } from '../../platform/reason.ts'
-import { RedisForbids } from '../../platform/unavailable.ts'
+import { asError } from '../../platform/reason.ts'
 import { RedisFeed } from '../pubsub/feed.ts'
 import { SubscriberConnection } from '../pubsub/subscriber.ts'
 import type { Target } from '../wire/connection.ts'
 import type { OnMessage } from '../wire/resp.ts'
 import { Adoption } from './adoption.ts'
 import { Canary } from './canary.ts'
+import { CanaryStarter } from './canary-starter.ts'
 import { ServerFeatures } from './features.ts'
 import { type Gap, OpenGap } from './gap.ts'
 import { KeyspaceFlags } from './keyspace.ts'
@@ -28,6 +27,7 @@ export class RedisNode {
   readonly subscriber: Link<SubscriberConnection>
   readonly #parts: NodeParts<RedisNode>
   readonly #canary: Canary
+  readonly #canaryStarter: CanaryStarter
   readonly #gap = new OpenGap()
   readonly #flags: KeyspaceFlags
   readonly #adoption: Adoption
@@ -47,6 +47,13 @@ export class RedisNode {
       done: () => this.#parts.changed(this),
     })
     const { options, metrics, log } = parts
+    this.#canaryStarter = new CanaryStarter({
+      canary: this.#canary,
+      off: options.redisCanaryIntervalMs === 0,
+      feed: () => this.feed,
+      client: () => this.subscriber.client,
+      log,
+    })
     this.#flags = new KeyspaceFlags({
       set: options.redisSetKeyspaceEvents,
       // Runs are read again at the same interval.
@@ -114,7 +121,7 @@ export class RedisNode {
   }
 
   close(): void {
-    this.#canary.stop()
+    this.#canaryStarter.stop()
     this.#flags.stop()
     this.commands.close()
     this.subscriber.close()
@@ -140,8 +147,11 @@ export class RedisNode {
         return this.commands.client.sendCommand(['PUBLISH', this.#canary.channel, payload])
       },
       progress: () => this.#bytes,
-      refused: (error) => this.#canaryRefused(error),
-      cameBack: (seconds) => metrics.canary.observe(seconds),
+      refused: (error) => this.#canaryStarter.refused(error),
+      cameBack: (seconds) => {
+        metrics.canary.observe(seconds)
+        this.#canaryStarter.cameBack()
+      },
       deaf: () => {
         if (this.subscriber.state !== 'ready') return
         metrics.canariesLost.inc()
@@ -220,7 +230,7 @@ export class RedisNode {
   }
 
   #subscriberLost(): void {
-    this.#canary.stop()
+    this.#canaryStarter.stop()
     // A proxy in front of Redis may have cut the connection a moment after a fail-over.
     this.#gap.open('redis_down', Math.min(this.#aliveAt, this.subscriber.masterAt ?? this.#aliveAt))
     this.#behind = this.#canary.pending || this.#bytes - this.#bytesAtCanary > BEHIND_BYTES
@@ -240,28 +250,7 @@ export class RedisNode {
     await this.feed.tryOn(client, this.#parts.options.trials ?? [])
     const startedAt = Date.now()
     await this.feed.attach(client)
-    await this.#startCanary(startedAt)
-  }
-
-  /** An ACL may forbid the canary's channel. Then the node works without a canary. */
-  async #startCanary(aliveAt: number): Promise<void> {
-    if (this.#parts.options.redisCanaryIntervalMs === 0) return
-    try {
-      await this.feed.subscribe(this.#canary.channel)
-      this.#canary.start(aliveAt)
-    } catch (error) {
-      this.feed.unsubscribe(this.#canary.channel)
-      this.#canary.abandon()
-      if (!(error instanceof RedisForbids)) throw error
-      this.#canaryRefused(error)
-    }
-  }
-
-  #canaryRefused(error: Error): void {
-    this.#parts.log.warn(
-      { event: 'canary', reason: reasonOf(error) },
-      `Redis forbids the channels ${redisCanary('*')}: a subscriber connection that delivers nothing is not detected`,
-    )
+    await this.#canaryStarter.start(startedAt)
   }
 
   /**

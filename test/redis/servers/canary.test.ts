@@ -89,6 +89,28 @@ describe('a quiet fault of Redis', { skip: withoutRealRedis }, () => {
     assert.equal(await gateway.metric('wsproxy_redis_reconnects_total'), 0)
   })
 
+  for (const [what, user, without, rights] of [
+    ['the channel', 'late', ['+@all', '~*', 'resetchannels', '&session:*', '&live:*'], ['&wsproxy:*']],
+    ['PUBLISH', 'mute', ['+@all', '-publish', '~*', '&*'], ['+publish']],
+  ] as const) {
+    it(`sends canaries again once an ACL allows ${what}`, async () => {
+      const agent = await redis.client()
+      await agent.sendCommand(['ACL', 'SETUSER', user, 'on', '>pw', ...without])
+      await start(QUICK, `${user}:pw@`)
+      const said = () => gateway.log.filter(({ event }) => event === 'canary').map(({ level }) => level)
+      await eventually(() => said().length > 0, 'the warning')
+      assert.equal(await gateway.metric('wsproxy_redis_canary_seconds_count'), 0)
+      await agent.sendCommand(['ACL', 'SETUSER', user, ...rights])
+      const flown = async () => gateway.metric('wsproxy_redis_canary_seconds_count')
+      await eventually(async () => (await flown()) > 2, 'canaries')
+      assert.equal(said().length, 2)
+      assert.equal(await gateway.metric('wsproxy_redis_reconnects_total'), 0)
+      proxy.deaf()
+      await eventually(async () => (await gateway.metric('wsproxy_redis_canaries_lost_total')) > 0, 'the deaf link')
+      proxy.heal()
+    })
+  }
+
   it('starts a gap at the last answered ping when an ACL forbids to publish canaries', async () => {
     const agent = await redis.client()
     await agent.sendCommand(['ACL', 'SETUSER', 'listener', 'on', '>pw', '+@all', '-publish', '~*', '&*'])
