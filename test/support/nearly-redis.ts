@@ -6,6 +6,8 @@ import { type Scope, stopAtEnd } from './scope.ts'
 export interface Difference {
   /** Returns the error reply to a command, without the minus sign; undefined: it passes. */
   readonly refuse?: (command: string) => string | undefined
+  /** Whether it closes the connection instead of an answer to this command. */
+  readonly hangUp?: (command: string) => boolean
   /** Sends pushes as plain arrays. */
   readonly plainPushes?: boolean
 }
@@ -27,16 +29,15 @@ class NearlyRedis extends TcpProxy {
   protected override pass(pipe: Pipe, chunk: Buffer): void {
     const values = this.#values.get(pipe) ?? new RespValues()
     this.#values.set(pipe, values)
-    for (const value of values.push(chunk)) pipe.to.write(pipe.way === 'up' ? this.#up(value) : this.#down(value))
+    for (const value of values.push(chunk)) {
+      if (pipe.way === 'up' && this.difference.hangUp?.(commandIn(value))) return void pipe.from.destroy()
+      pipe.to.write(pipe.way === 'up' ? this.#up(value) : this.#down(value))
+    }
   }
 
   /** The real server returns the error, so that replies keep their order. */
   #up(value: Buffer): Buffer {
-    const words = value
-      .toString()
-      .split('\r\n')
-      .filter((_, i) => i > 0 && i % 2 === 0)
-    const error = this.difference.refuse?.(words.join(' '))
+    const error = this.difference.refuse?.(commandIn(value))
     if (error === undefined) return value
     const parts = ['EVAL', 'return redis.error_reply(ARGV[1])', '0', error]
     return Buffer.from(`*4\r\n${parts.map((part) => `$${Buffer.byteLength(part)}\r\n${part}\r\n`).join('')}`)
@@ -47,6 +48,13 @@ class NearlyRedis extends TcpProxy {
     return value
   }
 }
+
+const commandIn = (value: Buffer): string =>
+  value
+    .toString()
+    .split('\r\n')
+    .filter((_, i) => i > 0 && i % 2 === 0)
+    .join(' ')
 
 /** A server that is nearly Redis, before the one at port `target`; it stops with the scope. */
 export const nearlyRedisFor = (scope: Scope, target: number, difference: Difference): Promise<NearlyRedis> =>

@@ -39,6 +39,11 @@ const KEEP_ALIVE_MS = 5000
  */
 const MAX_SETTLED = 4096
 
+const CLOSED = 'the connection was closed'
+const CLOSED_ON_HELLO =
+  'the connection was closed before the answer to HELLO, the first command: the server or a proxy before it does ' +
+  'not know HELLO, expects TLS, or leads nowhere now'
+
 /**
  * One RESP3 connection to one server; RESP2 where the server refuses HELLO. Hand-written because
  * every frame and handshake passes through it (measurements: bench/NOTES.md). It sends commands
@@ -62,6 +67,7 @@ export class RedisConnection {
    * How many waiters at the end of `#waiting` have commands that were not given to the socket yet.
    */
   #unsent = 0
+  #greeted = false
   /** What the server said at the beginning, after `connect`. */
   greeting: Greeting = { protocol: 3 }
 
@@ -99,11 +105,12 @@ export class RedisConnection {
     socket.setNoDelay(true)
     socket.setKeepAlive(true, KEEP_ALIVE_MS)
     socket.on('error', (error) => this.#fail(tls ? advised(error) : error))
-    socket.on('close', () => this.#fail(new Error('the connection was closed')))
+    socket.on('close', () => this.#fail(new Error(this.#greeted ? CLOSED : CLOSED_ON_HELLO)))
     socket.on('drain', this.#flushTick)
     socket.on('data', (chunk) => this.#read(chunk))
     const target = { ...this.#target, ...login?.() }
     this.greeting = await greet((args) => this.sendCommand(args), target, this.#name)
+    this.#greeted = true
   }
 
   /**

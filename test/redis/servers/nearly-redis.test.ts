@@ -2,8 +2,10 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { createClient } from 'redis'
 import { sessionDown, sessionUp } from '../../../src/contract/names.ts'
+import { bareGatewayFor } from '../../support/bare.ts'
 import { Command, run } from '../../support/cli.ts'
 import { gatewayFor, type TestGateway } from '../../support/gateway.ts'
+import { live } from '../../support/live.ts'
 import { nearlyRedisFor } from '../../support/nearly-redis.ts'
 import { type Client, PATIENT, type RealRedis, realRedisFor, withoutRealRedis } from '../../support/redis.ts'
 import { atEnd, type Scope } from '../../support/scope.ts'
@@ -51,10 +53,10 @@ async function assertServes(gateway: TestGateway): Promise<void> {
 const lines = (gateway: TestGateway, event: string) => gateway.log.filter((line) => line.event === event)
 
 /** A gateway whose Redis is `server`, reached at the port of `before`. */
-const through = async (t: Scope, server: RealRedis, before: { port: number }) =>
+const through = async (t: Scope, server: RealRedis, before: { port: number }, env: Record<string, string> = {}) =>
   gatewayFor(t, {
     redis: { url: `redis://127.0.0.1:${before.port}`, port: server.port, client: server.client, stop: server.stop },
-    env: { REDIS_CANARY_INTERVAL: '100ms' },
+    env: { REDIS_CANARY_INTERVAL: '100ms', ...env },
   })
 
 const SYNTAX = `ERR Syntax error in HELLO option 'SETNAME'`
@@ -156,6 +158,38 @@ describe('a server that is nearly Redis', { skip: withoutRealRedis }, () => {
     const [said, ...others] = lines(gateway, 'redis-lacks')
     assert.match(String(said!.msg), /^Redis \d\S+ refuses EVAL: it compares tokens/)
     assert.deepEqual(others, [])
+  })
+
+  for (const error of [
+    `ERR unknown command 'PSUBSCRIBE'`,
+    `NOPERM this user has no permissions to run the 'psubscribe' command`,
+  ]) {
+    it(`is served where it answers PSUBSCRIBE with "${error}", and the log names the command`, async (t) => {
+      const redis = await serverFor(t)
+      const refuse = (command: string) => (command.startsWith('PSUBSCRIBE') ? error : undefined)
+      const gateway = await through(t, redis, await nearlyRedisFor(t, redis.port, { refuse }), { LIVE_TOPICS: 'news' })
+      const watcher = await live(gateway, '/live?subscriptions=agents,news')
+      await gateway.agent.publish('live:news', '{"n":1}')
+      await watcher.find({ type: 'news_update' })
+      await assertServes(gateway)
+      const [said] = lines(gateway, 'redis-forbids')
+      assert.equal(said!.channel, 'agent_events:*')
+      assert.match(JSON.stringify(said!.err), /psubscribe/i)
+      assert.equal(watcher.code, undefined)
+      assert.deepEqual(lines(gateway, 'redis-lost'), [])
+      assert.equal(await gateway.metric('wsproxy_errors_total', { type: 'internal' }), 0)
+    })
+  }
+
+  it('is named with HELLO in the log where it closes the connection instead of an answer', async (t) => {
+    const redis = await serverFor(t)
+    const hangUp = (command: string) => command.startsWith('HELLO')
+    const proxy = await nearlyRedisFor(t, redis.port, { hangUp })
+    const { gateway, log } = bareGatewayFor(t, `redis://127.0.0.1:${proxy.port}`)
+    const lost = () => log.find(({ event }) => event === 'redis-lost')
+    await eventually(lost, 'the line')
+    assert.match(String(lost()!.reason), /^the connection was closed before the answer to HELLO.*TLS/)
+    assert.equal(gateway.redisReady, false)
   })
 
   it('shows no part of a long password that it repeats, neither in the log nor in a command', async (t) => {
