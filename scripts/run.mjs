@@ -121,6 +121,7 @@ const commands = {
     const env = { PROPERTY_SEED: String(randomInt(2 ** 31)), PROPERTY_RUNS: '20' }
     console.error(`PROPERTY_SEED=${env.PROPERTY_SEED} PROPERTY_RUNS=${env.PROPERTY_RUNS}`)
     tests(usersOf('support/property.js'), env)
+    tests(['test/identity/oracle.test'], { ...env, JWT_MUTATIONS: '1000000' })
     node('test/fuzz/main.js', ['--minutes', String(Math.max(1, Number(minutes) / 4))])
     node('test/chaos/main.js', ['--minutes', minutes])
     node('test/chaos/seam/main.js', ['--minutes', minutes])

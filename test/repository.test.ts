@@ -81,11 +81,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   telemetry: ['contract', 'config', 'platform'],
   redis: BASE,
   http: BASE,
+  identity: BASE,
   connection: [...BASE, 'http'],
   sessions: [...BASE, 'redis', 'connection'],
   doors: [...BASE, 'http', 'connection', 'sessions'],
   preflight: [...BASE, 'http', 'redis'],
-  gateway: [...BASE, 'http', 'redis', 'connection', 'sessions', 'doors', 'preflight'],
+  gateway: [...BASE, 'http', 'redis', 'identity', 'connection', 'sessions', 'doors', 'preflight'],
   cli: [...BASE, 'redis', 'doors', 'preflight', 'gateway'],
 }
 

@@ -1,0 +1,75 @@
+/** What the claims of a token allow its bearer. */
+export interface Identity {
+  /** `sub`. */
+  readonly subject: string | undefined
+  /** `session_id`: the sessions that the token opens. */
+  readonly sessions: readonly string[]
+  /** `agent_id`. Undefined: the paths of all agents. */
+  readonly agent: string | undefined
+  /** `run_id`: the runs that the token opens. */
+  readonly runs: readonly string[]
+  /** `topics` of the live door: names, or prefixes followed by `*`. Undefined: all. */
+  readonly topics: readonly string[] | undefined
+  /** Whether frames of the client are published. `up: false` makes a token read only. */
+  readonly publishes: boolean
+  /** `exp` and `nbf`, in seconds since the epoch. Undefined: no such limit. */
+  readonly expiresAt: number | undefined
+  readonly notBefore: number | undefined
+}
+
+/** What is asked of the claims of every token. */
+export interface ClaimRules {
+  /** One of these must be in `aud`. Empty: `aud` is not read. */
+  readonly audiences: readonly string[]
+  /** `iss` must be one of these. Empty: `iss` is not read. */
+  readonly issuers: readonly string[]
+  /** How far the clock of the signer may differ from ours. */
+  readonly skewMs: number
+}
+
+/** The claims that are read. A token that repeats one of them is refused. */
+export const CLAIMS = [
+  ...['iss', 'aud', 'sub', 'exp', 'nbf', 'iat', 'jti'],
+  ...['session_id', 'agent_id', 'run_id', 'topics', 'up'],
+]
+
+/** Returns what the claims allow, or why they are not valid, in words for the log. */
+export function identityOf(claims: Readonly<Record<string, unknown>>, rules: ClaimRules): Identity | string {
+  const { sub, exp, nbf, iat, iss, aud, jti, agent_id: agent, up = true } = claims
+  for (const [name, value] of Object.entries({ exp, nbf, iat }))
+    if (value !== undefined && !Number.isFinite(value)) return `its ${name} is not a number`
+  for (const [name, value] of Object.entries({ sub, iss, jti, agent_id: agent }))
+    if (value !== undefined && typeof value !== 'string') return `its ${name} is not a text`
+  if (typeof up !== 'boolean') return 'its up is neither true nor false'
+  const sessions = textsOf(claims.session_id)
+  const runs = textsOf(claims.run_id)
+  const topics = textsOf(claims.topics)
+  const audiences = textsOf(aud)
+  if (!sessions || !runs || !topics || !audiences) return 'its session_id, run_id, topics or aud is not a list of texts'
+  if (rules.audiences.length > 0 && !rules.audiences.some((each) => audiences.includes(each)))
+    return 'its aud is not in AUTH_JWT_AUDIENCE'
+  if (rules.issuers.length > 0 && !rules.issuers.includes(iss as string)) return 'its iss is not in AUTH_JWT_ISSUER'
+  return {
+    subject: sub as string | undefined,
+    sessions,
+    agent: agent as string | undefined,
+    runs,
+    topics: claims.topics === undefined ? undefined : topics,
+    publishes: up,
+    expiresAt: exp as number | undefined,
+    notBefore: nbf as number | undefined,
+  }
+}
+
+/** A text or a list of texts as a list. Undefined: the value is neither. */
+function textsOf(value: unknown): readonly string[] | undefined {
+  if (value === undefined) return []
+  if (typeof value === 'string') return [value]
+  return Array.isArray(value) && value.every((each) => typeof each === 'string') ? value : undefined
+}
+
+export const hasExpired = ({ expiresAt }: Identity, { skewMs }: ClaimRules, nowMs: number): boolean =>
+  expiresAt !== undefined && nowMs >= expiresAt * 1000 + skewMs
+
+export const isTooEarly = ({ notBefore }: Identity, { skewMs }: ClaimRules, nowMs: number): boolean =>
+  notBefore !== undefined && nowMs < notBefore * 1000 - skewMs

@@ -1,0 +1,151 @@
+import { isUtf8 } from 'node:buffer'
+import { createHash } from 'node:crypto'
+import { createVerifier } from 'fast-jwt'
+import { lastOf, membersOf, type Names, namesOf } from '../platform/json-members.ts'
+import { jsonFault } from '../platform/json-scan.ts'
+import { CLAIMS, type ClaimRules, hasExpired, type Identity, identityOf, isTooEarly } from './claims.ts'
+import type { VerificationKey } from './keys.ts'
+
+/**
+ * `unknown-key`: no key has the `kid` and the algorithm of the token. `malformed`: it is refused
+ * before its signature is checked, or repeats a claim.
+ */
+type Fault = 'malformed' | 'unknown-key' | 'signature' | 'claims' | 'expired' | 'too-early'
+
+/** Why a token is refused. `why` is for the log: it holds no part of the token. */
+export interface RejectedToken {
+  readonly fault: Fault
+  readonly why: string
+}
+
+interface Verifier extends VerificationKey {
+  /** Returns the claims. @throws when the signature is not that of the key. */
+  readonly claims: (token: string) => Record<string, unknown>
+}
+
+/** The header lines of a request have no room for more. */
+const MAX_TOKEN_BYTES = 16 * 1024
+const MAX_DEPTH = 32
+/** Verified tokens that are kept, so that clients that reconnect cost a hash each. */
+const MAX_CACHED = 5000
+/** A longer token is verified each time, so that the cache has at most some 10 MiB. */
+const MAX_CACHED_BYTES = 2048
+
+const HEADER = namesOf('alg', 'kid', 'crit', 'b64')
+const CLAIM_NAMES = namesOf(...CLAIMS)
+
+/** Whether a bearer token has the form of a JWT. */
+const looksLikeJwt = (token: string): boolean => /^[\w-]+\.[\w-]+\.[\w-]+$/.test(token)
+
+/**
+ * Verifies JWTs. Each key has a verifier of its own, made from key material that `node:crypto` has
+ * parsed and pinned to the one algorithm of the key: a token cannot choose how its key is used.
+ */
+export class JwtVerifier {
+  readonly #rules: ClaimRules
+  #verifiers: readonly Verifier[] = []
+  /** By the SHA-256 of the token, the oldest use first. */
+  readonly #cache = new Map<string, Identity>()
+
+  constructor(rules: ClaimRules, keys: readonly VerificationKey[]) {
+    this.#rules = rules
+    this.use(keys)
+  }
+
+  /** Replaces the keys. What the former keys verified does not count any more. */
+  use(keys: readonly VerificationKey[]): void {
+    this.#verifiers = keys.map(verifierOf)
+    this.#cache.clear()
+  }
+
+  /** @param nowMs ms since the epoch. */
+  verify(token: string, nowMs = Date.now()): Identity | RejectedToken {
+    if (token.length > MAX_TOKEN_BYTES) return malformed(`it has more than ${MAX_TOKEN_BYTES} bytes`)
+    const isKept = token.length <= MAX_CACHED_BYTES
+    const hash = isKept ? createHash('sha256').update(token).digest('base64') : ''
+    const cached = isKept ? this.#cache.get(hash) : undefined
+    const identity = cached ?? this.#verifyAnew(token)
+    if ('fault' in identity) return identity
+    if (hasExpired(identity, this.#rules, nowMs)) return { fault: 'expired', why: 'its exp has passed' }
+    if (isTooEarly(identity, this.#rules, nowMs)) return { fault: 'too-early', why: 'its nbf is in the future' }
+    if (isKept) this.#keep(hash, identity)
+    return identity
+  }
+
+  #keep(hash: string, identity: Identity): void {
+    this.#cache.delete(hash)
+    this.#cache.set(hash, identity)
+    if (this.#cache.size > MAX_CACHED) this.#cache.delete(this.#cache.keys().next().value!)
+  }
+
+  #verifyAnew(token: string): Identity | RejectedToken {
+    if (!looksLikeJwt(token)) return malformed('it has not three parts in base64url')
+    const [head = '', body = '', signature = ''] = token.split('.')
+    if (![head, body, signature].every(isCanonical)) return malformed('a part is not canonical base64url')
+    const fault = faultIn(head, HEADER, 'header') ?? faultIn(body, CLAIM_NAMES, 'payload')
+    if (fault !== undefined) return malformed(fault)
+    const header = JSON.parse(Buffer.from(head, 'base64url').toString()) as Record<string, unknown>
+    if (header.crit !== undefined || header.b64 !== undefined) return malformed('its header has crit or b64')
+    const { alg, kid } = header
+    if (kid !== undefined && typeof kid !== 'string') return malformed('its kid is no text')
+    const candidates = this.#candidates(alg, kid)
+    if (candidates.length === 0) return { fault: 'unknown-key', why: 'no key has its kid and alg' }
+    for (const { claims } of candidates) {
+      const verified = claimsOf(claims, token)
+      if (verified === undefined) continue
+      const identity = identityOf(verified, this.#rules)
+      return typeof identity === 'string' ? { fault: 'claims', why: identity } : identity
+    }
+    return { fault: 'signature', why: 'its signature is wrong' }
+  }
+
+  /**
+   * The keys that may have signed a token: those with its `kid`, else those without one. Several
+   * keys of a set are not tried in turn: a token that names none of them is refused.
+   */
+  #candidates(alg: unknown, kid: string | undefined): readonly Verifier[] {
+    const ofAlgorithm = this.#verifiers.filter(({ algorithm }) => algorithm === alg)
+    if (alg === 'HS256') return ofAlgorithm
+    if (kid === undefined) return ofAlgorithm.length === 1 ? ofAlgorithm : []
+    const named = ofAlgorithm.filter(({ id }) => id === kid)
+    return named.length > 0 ? named : ofAlgorithm.filter(({ id }) => id === undefined).slice(0, 1)
+  }
+}
+
+const malformed = (why: string): RejectedToken => ({ fault: 'malformed', why })
+
+/** Whether decoding and encoding gives the same text: each token has one form only. */
+const isCanonical = (part: string): boolean => Buffer.from(part, 'base64url').toString('base64url') === part
+
+/** Returns why a part is not an object of JSON with each of these members at most once. */
+function faultIn(part: string, names: Names, name: string): string | undefined {
+  const bytes = Buffer.from(part, 'base64url')
+  if (!isUtf8(bytes) || jsonFault(bytes, MAX_DEPTH) !== undefined) return `its ${name} is not JSON`
+  const members = membersOf(bytes, names)
+  if (members === undefined) return `its ${name} is not an object`
+  const repeated = members.found.find((member) => lastOf(members, member.name) !== member)
+  return repeated && `its ${name} repeats ${repeated.name}`
+}
+
+function claimsOf(claims: Verifier['claims'], token: string): Record<string, unknown> | undefined {
+  try {
+    return claims(token)
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * The claims are checked in one place, by `identityOf`, so the library checks the signature only.
+ */
+function verifierOf({ algorithm, id, key }: VerificationKey): Verifier {
+  const material = key.type === 'secret' ? key.export() : key.export({ type: 'spki', format: 'pem' })
+  const verifier = createVerifier({
+    key: material,
+    algorithms: [algorithm],
+    cache: false,
+    ignoreExpiration: true,
+    ignoreNotBefore: true,
+  })
+  return { algorithm, id, key, claims: (token) => verifier(token) as Record<string, unknown> }
+}
