@@ -12,6 +12,8 @@ interface Limit {
   /** Limits of the ratio of the medians, ours over the peer's; at least one is set. */
   atMost?: number
   atLeast?: number
+  /** Judge the largest value of ours, not the median: no round may be an exception. */
+  worst?: true
 }
 
 export interface Gate {
@@ -45,7 +47,8 @@ export function judge({ peer, limits }: Gate, ours: string, outcomes: Outcome[])
     const few = [ours, peer].find((name) => !hasMost(outcome, name))
     const fault = faultOf(outcome, ours)
     if (fault !== undefined) return missed(limit, `a round of ${ours}: ${fault}`)
-    const [own, other] = [medianOf(ours), medianOf(peer)]
+    const largest = outcome.subjects.find(({ subject }) => subject === ours)?.summaries[limit.metric]?.max
+    const [own, other] = [limit.worst ? largest : medianOf(ours), medianOf(peer)]
     if (few !== undefined) return missed(limit, `less than half of the rounds of ${few} are reported`)
     if (own === undefined) return missed(limit, `no round of ${ours} has it`)
     if (other === undefined) return missed(limit, `no round of ${peer} has it`)
@@ -88,5 +91,5 @@ export const VERDICT_HEAD = ['', 'ratio', 'limit', '']
 export function verdictRow({ limit, ratio, passed, why }: Verdict): string[] {
   const bound = limit.atMost === undefined ? `at least ${limit.atLeast}` : `at most ${limit.atMost}`
   const how = passed ? 'passed' : `MISSED ${why ?? ''}`.trim()
-  return [`${limit.scenario} ${limit.metric}`, ratio?.toFixed(2) ?? '-', bound, how]
+  return [`${limit.scenario} ${limit.metric}${limit.worst ? ' (worst)' : ''}`, ratio?.toFixed(2) ?? '-', bound, how]
 }

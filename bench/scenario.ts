@@ -20,6 +20,8 @@ export interface Metric {
   digits: number
   /** Whether a higher or a lower number is better; `context` is not compared. */
   better: 'higher' | 'lower' | 'context'
+  /** What stands for all rounds: the median with its spread by default, or the mean alone. */
+  summary?: 'mean'
 }
 
 export type Values = Record<string, number>

@@ -47,6 +47,15 @@ interface Order {
   subjectPort?: number
 }
 
+/** Messages as fast as they arrive. */
+interface Flood {
+  count: number
+  /** The most under way. */
+  window: number
+  /** Messages to a write, and one write to a turn. Default: up to 1,024, while there is room. */
+  batch?: number
+}
+
 const listener = new Listener()
 let redis: Socket
 let publishes: Batches
@@ -81,7 +90,7 @@ const commands = {
 
   paced: (pace: Pace) => measured(() => paced(pace)),
 
-  saturated: ({ count, window }: { count: number; window: number }) => measured(() => saturated(count, window)),
+  saturated: (flood: Flood) => measured(() => saturated(flood)),
 
   /** Subscribes to what clients publish on the sessions 0 to `sessions - 1`. */
   listen: (order: { redisPort: number; sessions: number }) => listener.open(order),
@@ -147,7 +156,8 @@ async function measured(publish: () => Promise<number>): Promise<Published> {
   return { total: published, startedUs, seconds, lagP99Ms, generatorShare: usage.used().generatorShare }
 }
 
-function saturated(count: number, window: number): Promise<number> {
+function saturated({ count, window, batch }: Flood): Promise<number> {
+  if (batch !== undefined) return smooth(count, window, batch)
   const end = published + count
   const least = Math.min(MAX_BATCH, Math.ceil(window / 8))
   return new Promise((resolve) => {
@@ -158,6 +168,28 @@ function saturated(count: number, window: number): Promise<number> {
         write(room, nowUs())
       }
       if (published === end) resolve(0)
+    }
+    wake()
+  })
+}
+
+function smooth(count: number, window: number, batch: number): Promise<number> {
+  const end = published + count
+  let scheduled = false
+  return new Promise((resolve) => {
+    const next = () => {
+      scheduled = false
+      const room = Math.min(batch, end - published, window - (published - acknowledged))
+      if (room > 0 && redis.writableLength < MAX_UNWRITTEN_BYTES) {
+        write(room, nowUs())
+        wake()
+      }
+      if (published === end) resolve(0)
+    }
+    wake = () => {
+      if (scheduled || published === end) return
+      scheduled = true
+      setImmediate(next)
     }
     wake()
   })

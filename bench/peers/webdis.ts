@@ -41,6 +41,7 @@ export const WEBDIS: Subject = {
     stream: ORDER,
     fanout: ORDER,
     'unicast-saturated': ORDER,
+    'unicast-smooth': ORDER,
     idle: 'it opens a connection to Redis for each of its clients, and 10,000 are too many for both',
     upstream: 'a socket that has subscribed cannot publish',
   },

@@ -1,6 +1,6 @@
 /** The outcome of one scenario, as printed and as written to JSON. */
 import type { Metric, Scenario, Settings, Values } from '../scenario.ts'
-import { type Summary, summarise } from './statistics.ts'
+import { meanOf, type Summary, summarise } from './statistics.ts'
 
 /** A round has values, or the reason why it has none. */
 export type Round = { values: Values } | { refused: string; faulty?: true } | { failed: string }
@@ -39,8 +39,9 @@ export function outcomeOf(scenario: Scenario, settings: Settings, rounds: Map<st
 function subjectOutcome(subject: string, rounds: Round[], metrics: Metric[]): SubjectOutcome {
   const reported = rounds.flatMap((round) => ('values' in round ? [round.values] : []))
   const summaries: Record<string, Summary> = {}
-  for (const { key } of metrics) {
-    const summary = summarise(reported.map((values) => values[key]!))
+  for (const { key, summary: way } of metrics) {
+    const values = reported.map((each) => each[key]!)
+    const summary = summarise(way === 'mean' && values.length > 0 ? [meanOf(values)] : values)
     if (summary) summaries[key] = summary
   }
   return { subject, rounds, summaries }

@@ -14,3 +14,5 @@ export function summarise(values: number[]): Summary | undefined {
   const median = (sorted[Math.floor(middle)]! + sorted[Math.ceil(middle) - 1]!) / 2
   return { median, min: sorted[0]!, max: sorted.at(-1)! }
 }
+
+export const meanOf = (values: number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length

@@ -12,12 +12,13 @@ import { runsCrowd, runsMany } from './runs.ts'
 import { slowReaders, slowReadersRoomy } from './slow-readers.ts'
 import { start } from './start.ts'
 import { streamPaced, streamSaturated } from './stream.ts'
-import { unicastPaced, unicastSaturated } from './unicast.ts'
+import { unicastPaced, unicastSaturated, unicastSmooth } from './unicast.ts'
 import { upstream } from './upstream.ts'
 
 export const SCENARIOS: Scenario[] = [
   handshake,
   unicastSaturated,
+  unicastSmooth,
   unicastPaced,
   streamSaturated,
   streamPaced,

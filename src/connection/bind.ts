@@ -17,6 +17,8 @@ export interface Feed {
  * delivery.
  */
 export interface Batch {
+  /** Bytes of the chunk. */
+  readonly length: number
   /** No byte of the chunk is above 127. */
   readonly ascii: boolean
   /**

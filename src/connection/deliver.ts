@@ -5,6 +5,7 @@ import { LineSampler } from '../telemetry/sampler.ts'
 import { forgetShared } from './backlog.ts'
 import type { Batch, Bindings, Topic } from './bind.ts'
 import { type Connection, Phase } from './connection.ts'
+import { Turn } from './turn.ts'
 import type { UnsentBytes } from './unsent.ts'
 import { drained, dropUnsent, Written, write } from './write.ts'
 
@@ -40,8 +41,8 @@ export interface DeliverOptions {
 
 /**
  * Turns one Redis message into one frame for every member of its topic. What a socket gets within
- * one turn of the event loop is written under one cork, which makes it one send() system call: that
- * call is nearly all that a message costs.
+ * one tick (a turn of the event loop, or several: see `Turn`) is written under one cork, which
+ * makes it one send() system call: that call is nearly all that a message costs.
  */
 export class Delivery {
   readonly #bindings: Bindings
@@ -49,15 +50,14 @@ export class Delivery {
   readonly #lowBytes: number
   readonly #highBytes: number
   readonly #warningBytes: number
+  readonly #turn = new Turn(() => this.#flushAll())
   /** The connections with frames that wait for the end of this tick. */
   #dirty: Connection[] = []
-  #tickStartedAt = 0
-  /** The same in whole milliseconds, as the times of a connection are. */
+  /** When the tick began, in whole milliseconds, as the times of a connection are. */
   #tickMs = 0
   #sent = 0
   #corked: Connection | undefined
   readonly #largeLines = new LineSampler()
-  readonly #flushTick = () => this.#flushAll()
   readonly #writeCorked = () => this.#writePending(this.#corked!)
 
   constructor(bindings: Bindings, options: DeliverOptions) {
@@ -79,6 +79,7 @@ export class Delivery {
     if (message.length > this.#options.maxDownBytes) return this.#tooLarge(topic, channel, message)
     const frame = topic.source.render(topic, message, channel, batch)
     if (frame !== undefined) this.fanOut(topic, frame, frame === message && batch.ascii)
+    this.#turn.read(batch)
   }
 
   /**
@@ -196,9 +197,8 @@ export class Delivery {
   }
 
   #startTick(): void {
-    this.#tickStartedAt = performance.now()
-    this.#tickMs = Math.floor(this.#tickStartedAt)
-    setImmediate(this.#flushTick)
+    this.#turn.start()
+    this.#tickMs = Math.floor(this.#turn.startedAt)
   }
 
   #flushAll(): void {
@@ -208,7 +208,7 @@ export class Delivery {
     const before = this.#sent
     for (let i = 0; i < dirty.length; i++) this.flush(dirty[i]!)
     forgetShared()
-    const seconds = (performance.now() - this.#tickStartedAt) / 1000
+    const seconds = (performance.now() - this.#turn.startedAt) / 1000
     metrics.latency.observe(seconds, this.#sent - before)
   }
 

@@ -42,6 +42,15 @@ describe('the gate', () => {
     assert.equal(judge({ ...gate, limits }, 'us', run)[0]!.passed, false)
   })
 
+  it('a limit of the worst round is missed when one round of ours is above it', () => {
+    const run = [outcome({ us: values(1, 1, 9), them: values(4) })]
+    assert.equal(judge(gate, 'us', run)[0]!.passed, true)
+    const limits = [{ scenario: 'unicast', metric: 'cpuUs', atMost: 0.5, worst: true as const }]
+    const [verdict] = judge({ ...gate, limits }, 'us', run)
+    assert.deepEqual([verdict!.ratio, verdict!.passed], [2.25, false])
+    assert.match(verdictTable('them', [verdict!]), /cpuUs \(worst\)/)
+  })
+
   it('the gate is missed without a scenario, without a round, and for a peer value of zero', () => {
     const refused: Round[] = [{ refused: 'lost' }]
     const runs = [

@@ -40,6 +40,22 @@ describe('the statistics of rounds', () => {
     assert.equal(summarise([]), undefined)
   })
 
+  it('a metric of shares is reported as its mean, without a spread', () => {
+    const scenario: Scenario = {
+      name: 'modes',
+      about: '',
+      uses: [],
+      defaults: SETTINGS,
+      quick: {},
+      metrics: [{ key: 'slow', label: 'slow, %', digits: 0, better: 'context', summary: 'mean' }],
+      round: async () => ({}),
+    }
+    const of = (...shares: number[]) =>
+      outcomeOf(scenario, SETTINGS, new Map([['us', shares.map((slow) => ({ values: { slow } }))]]))
+    assert.deepEqual(of(0, 0, 100, 0).subjects[0]!.summaries.slow, { median: 25, min: 25, max: 25 })
+    assert.deepEqual(of().subjects[0]!.summaries, {})
+  })
+
   it('statistics sort by number and leave their input unchanged', () => {
     const values = [10, 9, 100]
     assert.equal(summarise(values)!.median, 10)

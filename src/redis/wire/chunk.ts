@@ -14,6 +14,10 @@ export class Chunk {
     this.#bytes = bytes
   }
 
+  get length(): number {
+    return this.#bytes.length
+  }
+
   /** True: no message in the chunk has a byte above 127. */
   get ascii(): boolean {
     this.#ascii ??= isAscii(this.#bytes)
