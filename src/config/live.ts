@@ -40,7 +40,9 @@ export const liveSettings = group('Live door', {
   }),
   liveCompression: boolean('LIVE_COMPRESSION', {
     default: 'false',
-    description: 'Offer permessage-deflate: fewer bytes on the wire for more CPU time and memory per socket.',
+    description:
+      'Offer permessage-deflate: fewer bytes on the wire for more CPU time and memory per socket. Frames over 128 KiB, ' +
+      'and what would take more than a fifth of a core, are sent uncompressed.',
   }),
   liveRefuse: oneOf(['close', 'http'])('LIVE_REFUSE', {
     default: 'close',

@@ -109,7 +109,7 @@ export class Acceptor {
         const complete = () => upgradeCorked(res, key, verdict.protocol, '', context)
         return this.#closeAtOnce(door, address, verdict.close, complete)
       }
-      const extensions = door.compressed ? listHeader(req, 'sec-websocket-extensions') : ''
+      const extensions = door.compression ? listHeader(req, 'sec-websocket-extensions') : ''
       const { admission, credentials } = verdict
       // Written out, without a spread: V8 does not know the shape of spread objects and is slow
       // with them.
@@ -206,6 +206,7 @@ export class Acceptor {
     const { subject, doorState } = admission
     const connection = new Connection(door, subject, address, clockMs(), doorState, attempt.traced?.context)
     attempt.connection = connection
+    connection.compresses = attempt.extensions.includes('permessage-deflate')
     admission.onBound?.(connection)
     const joined = this.#join(connection, admission)
     const bound = admission.ready === undefined ? joined : Promise.all([joined, admission.ready()])

@@ -4,6 +4,7 @@ import type { DoorStats } from '../telemetry/metrics.ts'
 import type { TraceContext } from '../telemetry/trace-context.ts'
 import type { Backlog } from './backlog.ts'
 import type { Topic } from './bind.ts'
+import type { Compression } from './compression.ts'
 import type { Heartbeat, IdleTimeout } from './times.ts'
 
 /** A socket of uWebSockets.js, with a reference that leads from its events to our connection. */
@@ -35,8 +36,8 @@ export interface SocketDoor {
   readonly maxForgivenBytes?: number
   /** Frames in a row that a full send buffer may drop before the socket is closed. Default: 1. */
   readonly maxDrops?: number
-  /** Whether frames are offered permessage-deflate (RFC 7692). */
-  readonly compressed?: boolean
+  /** Sockets are offered permessage-deflate (RFC 7692), within this bound. */
+  readonly compression?: Compression | undefined
   /** Client frames: one in `intervalMs` on average (0: no limit), `burst` at once. */
   readonly rate: { readonly intervalMs: number; readonly burst: number }
   /** Bytes of client frames, in the same way, with a byte for a frame. Default: no limit. */
@@ -109,6 +110,8 @@ export class Connection {
    * `Delivery`.
    */
   hasSentBinary = false
+  /** Whether the client offers permessage-deflate, and the door takes it. Written by `Acceptor`. */
+  compresses = false
 
   /**
    * Bytes that the kernel has not taken yet, as of the last write or drain. The next three are

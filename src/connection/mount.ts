@@ -36,7 +36,7 @@ export function mount(app: TemplatedApp, door: Door, { acceptor, receiver, close
   const behavior: WebSocketBehavior<unknown> = {
     // Safari and iOS keep their compression context even when the server forbids it (RFC 7692), so
     // each socket has a decompressor of its own.
-    compression: door.compressed ? SHARED_COMPRESSOR | DEDICATED_DECOMPRESSOR : DISABLED,
+    compression: door.compression ? SHARED_COMPRESSOR | DEDICATED_DECOMPRESSOR : DISABLED,
     maxPayloadLength: door.maxForgivenBytes ?? door.maxMessageBytes * READ_FACTOR,
     // keepalive.ts closes silent sockets with a code.
     idleTimeout: 0,

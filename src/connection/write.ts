@@ -31,7 +31,7 @@ export function write(connection: Connection, frame: Buffer, binary: boolean, ma
     return Written.buffered
   }
   const ws = connection.ws!
-  if (ws.send(frame, binary, connection.door.compressed === true) === 1) {
+  if (ws.send(frame, binary, isCompressed(connection, frame)) === 1) {
     connection.buffered = 0
     return Written.sent
   }
@@ -59,7 +59,7 @@ export function dropUnsent(connection: Connection): void {
 
 function look(connection: Connection): void {
   const ws = connection.ws!
-  if (connection.backlog !== undefined) refill(ws, connection.backlog, connection.door.compressed === true)
+  if (connection.backlog !== undefined) refill(ws, connection, connection.backlog)
   if (connection.backlog?.isEmpty) connection.backlog = undefined
   connection.buffered = ws.getBufferedAmount() + (connection.backlog?.bytes ?? 0)
 }
@@ -68,11 +68,14 @@ function look(connection: Connection): void {
  * Goes on until uWebSockets.js holds enough: it reports a drain only while it holds anything. The
  * end of a cork may write all that it held.
  */
-function refill(ws: Socket, backlog: Backlog, compressed: boolean): void {
+function refill(ws: Socket, connection: Connection, backlog: Backlog): void {
   const hasRoom = () => ws.getBufferedAmount() <= MAX_NATIVE_BYTES
   const send = (frame: Buffer, binary: boolean) => {
-    ws.send(frame, binary, compressed)
+    ws.send(frame, binary, isCompressed(connection, frame))
     return hasRoom()
   }
   while (!backlog.isEmpty && hasRoom()) ws.cork(() => backlog.drain(send))
 }
+
+const isCompressed = ({ compresses, door }: Connection, { length }: Buffer): boolean =>
+  compresses && door.compression!.takes(length)

@@ -9,7 +9,8 @@ export interface LiveCounts {
   /** Messages from Redis that were not fit for their topic. */
   unusable: number
   /**
-   * Bytes of topic messages before and after compression, each message once. 0 without compression.
+   * Bytes of topic messages before and after compression, each message once. 0 without compression;
+   * messages that were too large or too many to be compressed do not count.
    */
   plainBytes: number
   compressedBytes: number

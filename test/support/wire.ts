@@ -32,6 +32,8 @@ export function answerOf(raw: RawSocket): Answer {
 /** One frame of the server. */
 export interface Frame {
   readonly opcode: number
+  /** Whether the payload is compressed (RFC 7692). */
+  readonly compressed: boolean
   readonly payload: Buffer
 }
 
@@ -49,7 +51,11 @@ export function framesOf(raw: RawSocket): Frame[] {
     const length =
       short === 126 ? bytes.readUInt16BE(at + 2) : short === 127 ? Number(bytes.readBigUInt64BE(at + 2)) : short
     if (start + length > bytes.length) break
-    frames.push({ opcode: bytes[at]! & 15, payload: bytes.subarray(start, start + length) })
+    frames.push({
+      opcode: bytes[at]! & 15,
+      compressed: (bytes[at]! & 64) !== 0,
+      payload: bytes.subarray(start, start + length),
+    })
     at = start + length
   }
   return frames

@@ -1,6 +1,7 @@
 import { deflateRawSync } from 'node:zlib'
 import type { Config } from '../../config/table.ts'
 import type { Bindings, Source, Topic } from '../../connection/bind.ts'
+import { Compression } from '../../connection/compression.ts'
 import type { Connection } from '../../connection/connection.ts'
 import type { Admission, Door } from '../../connection/door.ts'
 import { clockMs, type IdleTimeout } from '../../connection/times.ts'
@@ -75,7 +76,7 @@ export class LiveDoor implements Door, Source {
   readonly maxMessageBytes: number
   readonly maxForgivenBytes: number
   readonly maxDrops: number
-  readonly compressed: boolean
+  readonly compression: Compression | undefined
   readonly rate: Rate
   readonly byteRate: Rate
   readonly idleTimeout: IdleTimeout | undefined
@@ -95,7 +96,7 @@ export class LiveDoor implements Door, Source {
     this.maxForgivenBytes = this.maxMessageBytes * FORGIVEN_FACTOR
     this.#limits = { maxBytes: options.maxDownMessageBytes, maxDepth: options.jsonMaxDepth }
     this.maxDrops = options.liveMaxDrops
-    this.compressed = options.liveCompression
+    this.compression = options.liveCompression ? new Compression() : undefined
     this.rate = rateOf(options.liveRate, options.liveRateBurst)
     this.byteRate = byteRateOf(options.liveByteRateBytes, this.maxForgivenBytes)
     this.idleTimeout =
@@ -157,7 +158,7 @@ export class LiveDoor implements Door, Source {
     const name = nameOf(topic)
     const message = messageFrom(name, channel, payload, this.#limits)
     if (message === undefined) this.#parts.unusable(name)
-    else if (this.compressed) this.#measure(message.frame)
+    else if (this.compression?.takes(message.frame.length)) this.#measure(message.frame)
     const { types } = this.#parts.metrics.live
     if (message?.recipients === undefined) {
       if (message) types?.sent(message.frame, topic.members.length)
@@ -219,8 +220,8 @@ export class LiveDoor implements Door, Source {
   }
 
   /**
-   * uWebSockets.js compresses for each socket and does not report the size, so compress each
-   * message once more to measure it.
+   * uWebSockets.js compresses for each socket and does not report the size, so compress a message
+   * once more to measure it.
    */
   #measure(frame: Buffer): void {
     this.#counts.plainBytes += frame.length
