@@ -1,8 +1,9 @@
 import { Emitter } from './events.ts'
-import { numbered, parsed } from './frames.ts'
+import { numbered } from './frames.ts'
+import { Kept } from './kept.ts'
 import { Link, type LinkOptions, type State, socketBase } from './link.ts'
 import { Outbox } from './outbox.ts'
-import { type KeyValueStore, pageStore } from './platform.ts'
+import type { KeyValueStore } from './platform.ts'
 
 /** Options of {@link session}. */
 export interface SessionOptions extends LinkOptions {
@@ -75,7 +76,6 @@ interface Control {
  * rest; without a log the oldest are dropped, with a gap.
  */
 const MAX_UNREAD = 10_000
-const SAVE_MS = 250
 
 /** A resumable connection to one session of an agent. See {@link session}. */
 export class Session extends Emitter<SessionEvents> implements AsyncIterable<Message> {
@@ -83,40 +83,35 @@ export class Session extends Emitter<SessionEvents> implements AsyncIterable<Mes
   readonly #base: string
   readonly #link: Link
   readonly #outbox = new Outbox(() => this.#link)
-  readonly #store: KeyValueStore | undefined
-  readonly #key: string
+  readonly #kept: Kept
   #epoch: string | undefined
   /** The number of the newest message that has arrived: the next dial begins behind it. */
   #arrived = 0
-  /** The cursor of the newest message that the page has dealt with: a reload begins behind it. */
-  #handled: string | undefined
-  #ticket: string | undefined
   /** The moment at which an unlogged session lost its connection. */
   #lostAt: string | undefined
-  #saving: ReturnType<typeof setTimeout> | undefined
   #readers = 0
   readonly #unread: [Message, string | undefined][] = []
   /** Wakes the loops that wait for a message. */
   #waiters: (() => void)[] = []
-  #isForgotten = false
 
   constructor(base: string | URL, options: SessionOptions) {
     super()
     this.#options = options
     this.#base = socketBase(base)
-    this.#store = options.storage === null ? undefined : (options.storage ?? pageStore())
-    this.#key = `wsproxy ${this.#base} ${options.agent} ${options.id}`
-    this.#restore()
+    this.#kept = new Kept(options.storage, `wsproxy ${this.#base} ${options.agent} ${options.id}`)
+    const cursor = this.#kept.restore()
+    this.#epoch = cursor?.epoch
+    this.#arrived = cursor?.offset ?? 0
     this.#link = new Link(
       {
         protocols: ['wsproxy.v2'],
         url: () => this.#url(),
-        spare: () => this.#ticket,
-        spareRefused: () => (this.#ticket = undefined),
+        spare: () => this.#kept.ticket,
+        spareRefused: () => (this.#kept.ticket = undefined),
         received: (data) => this.#received(data),
         lost: () => this.#lost(),
         // What came since the last save would come again after a reload.
-        leaving: () => this.#save(),
+        leaving: () => this.#kept.save(),
         state: (state) => this.#stateChanged(state),
       },
       options,
@@ -129,7 +124,7 @@ export class Session extends Emitter<SessionEvents> implements AsyncIterable<Mes
 
   /** `<epoch>.<offset>` of the newest message that was dealt with; undefined without a log. */
   get cursor(): string | undefined {
-    return this.#handled
+    return this.#kept.cursor
   }
 
   /**
@@ -147,7 +142,7 @@ export class Session extends Emitter<SessionEvents> implements AsyncIterable<Mes
 
   /** Ends for good, and forgets the kept cursor unless `keep` is true. */
   close({ keep = false } = {}): void {
-    if (!keep) this.#forget()
+    if (!keep) this.#kept.forget()
     this.#link.close(1000, 'closed by the client')
   }
 
@@ -189,7 +184,7 @@ export class Session extends Emitter<SessionEvents> implements AsyncIterable<Mes
   #stateChanged(state: State): void {
     if (state.name === 'closed') {
       this.#outbox.closed(`${state.code} ${state.reason}`)
-      this.#save()
+      this.#kept.save()
       this.#wake()
     }
     this.emit('state', state)
@@ -227,13 +222,11 @@ export class Session extends Emitter<SessionEvents> implements AsyncIterable<Mes
   }
 
   #deal(cursor: string | undefined): void {
-    if (cursor === undefined) return
-    this.#handled = cursor
-    if (this.#store && !this.#isForgotten) this.#saving ??= setTimeout(() => this.#save(), SAVE_MS)
+    if (cursor !== undefined) this.#kept.move(cursor)
   }
 
   #control(frame: Control): void {
-    if (frame.ticket !== undefined) this.#ticket = frame.ticket
+    if (frame.ticket !== undefined) this.#kept.ticket = frame.ticket
     if (frame.type === 'error') return this.emit('error', { code: frame.code, message: frame.message })
     if (frame.command === 'position') this.#position(frame)
     else if (frame.command === 'ack') this.#outbox.acked(frame)
@@ -267,39 +260,6 @@ export class Session extends Emitter<SessionEvents> implements AsyncIterable<Mes
       ...(from !== undefined && { from }),
       ...(to !== undefined && { to }),
     })
-  }
-
-  #restore(): void {
-    const kept = parsed(this.#store?.getItem(this.#key) ?? '') as { cursor?: unknown; ticket?: string } | null
-    const [cursor, epoch, offset] = /^([0-9a-z]+)\.(\d+)$/.exec(String(kept?.cursor)) ?? []
-    if (cursor === undefined) return
-    this.#epoch = epoch
-    this.#arrived = Number(offset)
-    this.#handled = cursor
-    this.#ticket = kept?.ticket
-  }
-
-  #save(): void {
-    clearTimeout(this.#saving)
-    this.#saving = undefined
-    if (this.#handled === undefined) return
-    try {
-      this.#store?.setItem(this.#key, JSON.stringify({ cursor: this.#handled, ticket: this.#ticket }))
-    } catch {
-      // The store is full or forbidden: a reload begins again, and the session goes on.
-    }
-  }
-
-  #forget(): void {
-    clearTimeout(this.#saving)
-    this.#handled = undefined
-    // A loop may still read what has arrived, and must not keep a cursor for it.
-    this.#isForgotten = true
-    try {
-      this.#store?.removeItem(this.#key)
-    } catch {
-      // A store that refuses must not keep the socket open.
-    }
   }
 }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, before, describe, it } from 'node:test'
@@ -42,6 +43,14 @@ describe('the client in a page', () => {
     const bytes = gzipSync(await minified(), { level: 9 }).length
     assert.ok(bytes <= MAX_GZIPPED_BYTES, `${bytes} bytes`)
   })
+
+  for (const page of ['client/README.md', 'docs/guide/client.md']) {
+    it(`has the size that ${page} promises`, async () => {
+      const text = await readFile(new URL(`../../../${page}`, import.meta.url), 'utf8')
+      const [, promised] = /at most (\d+) KB\s+minified\s+and\s+gzipped/.exec(text) ?? []
+      assert.equal(Number(promised) * 1024, MAX_GZIPPED_BYTES)
+    })
+  }
 
   describe('of Chromium', { skip: withoutBrowser }, () => {
     const suite = scopeOf(after)

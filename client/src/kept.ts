@@ -1,0 +1,66 @@
+import { parsed } from './frames.ts'
+import { type KeyValueStore, pageStore } from './platform.ts'
+
+const SAVE_MS = 250
+
+/** What a session comes back with: the cursor of a message, and the ticket of the gateway. */
+interface Entry {
+  readonly cursor?: unknown
+  readonly ticket?: string
+}
+
+/** The cursor and the ticket of a session, kept over a reload of the page. */
+export class Kept {
+  readonly #store: KeyValueStore | undefined
+  readonly #key: string
+  #timer: ReturnType<typeof setTimeout> | undefined
+  #isForgotten = false
+  /** The cursor of the newest message that the page has dealt with: a reload begins behind it. */
+  cursor: string | undefined
+  ticket: string | undefined
+
+  /** `null` keeps nothing, and undefined stands for the store of the page. */
+  constructor(store: KeyValueStore | null | undefined, key: string) {
+    this.#store = store === null ? undefined : (store ?? pageStore())
+    this.#key = key
+  }
+
+  /** Returns epoch and offset of the kept cursor; undefined without a cursor. */
+  restore(): { readonly epoch: string; readonly offset: number } | undefined {
+    const kept = parsed(this.#store?.getItem(this.#key) ?? '') as Entry | null
+    const [cursor, epoch, offset] = /^([0-9a-z]+)\.(\d+)$/.exec(String(kept?.cursor)) ?? []
+    if (cursor === undefined) return undefined
+    this.cursor = cursor
+    this.ticket = kept?.ticket
+    return { epoch: epoch!, offset: Number(offset) }
+  }
+
+  /** The page has dealt with the message at `cursor`. The store gets it a moment later. */
+  move(cursor: string): void {
+    this.cursor = cursor
+    if (this.#store && !this.#isForgotten) this.#timer ??= setTimeout(() => this.save(), SAVE_MS)
+  }
+
+  save(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    if (this.cursor === undefined) return
+    try {
+      this.#store?.setItem(this.#key, JSON.stringify({ cursor: this.cursor, ticket: this.ticket }))
+    } catch {
+      // The store is full or forbidden: a reload begins again, and the session goes on.
+    }
+  }
+
+  forget(): void {
+    clearTimeout(this.#timer)
+    this.cursor = undefined
+    // A loop may still read what has arrived, and must not keep a cursor for it.
+    this.#isForgotten = true
+    try {
+      this.#store?.removeItem(this.#key)
+    } catch {
+      // A store that refuses must not keep the socket open.
+    }
+  }
+}
