@@ -99,6 +99,8 @@ describe('the table of timers that close a socket', () => {
     'PREFLIGHT_RETENTION',
     'REDIS_CANARY_INTERVAL',
     'REDIS_CANARY_TIMEOUT',
+    'RESUME_MAX_LIFETIME',
+    'RESUME_TICKET_TTL',
     'RUN_PING_INTERVAL',
     'RUN_REDIS_RETRY_BASE',
     'RUN_REDIS_RETRY_MAX',

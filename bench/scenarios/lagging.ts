@@ -109,7 +109,7 @@ class Reader {
 
   #read(data: Buffer): void {
     const head = data.toString('latin1', 0, 40)
-    if (head.startsWith('{"type":"control","command":"position"')) return
+    if (/^\{"type":"control","command":"(?:position|ticket)"/.test(head)) return
     if (!head.startsWith(`${++this.last} x`)) this.#fault ??= new Faulty(`message ${this.last} is ${head}`)
     this.#bytes += data.length
     const earlyMs = (this.#bytes / this.#bytesPerSecond) * 1000 - (performance.now() - this.#startedAt)

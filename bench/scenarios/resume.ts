@@ -72,6 +72,7 @@ function resumed(port: number, index: number): Promise<{ opened: number; complet
     socket.on('message', (data) => {
       const text = String(data)
       if (text.startsWith('{"type":"control","command":"position"') && last === 0) return
+      if (text.startsWith('{"type":"control","command":"ticket"')) return
       if (!text.startsWith(`${++last} {`)) reject(new Faulty(`message ${last} is ${text.slice(0, 80)}`))
       if (last < MISSED) return
       clearTimeout(late)

@@ -27,6 +27,8 @@ const FIRST_PAUSE_MS = 500
 const MAX_PAUSE_MS = 30_000
 /** Life of a token of `createToken`, which is used at once. */
 const CREATED_TOKEN_MS = 60_000
+/** Close code for a resume ticket that is not valid any more. */
+const TICKET_REFUSED = 4401
 /** The heartbeat of the run door, which closes a socket that does not answer. */
 const PING = '{"type":"ping"}'
 const PONG = '{"type":"pong"}'
@@ -98,9 +100,16 @@ class TerminalClient {
     return (await import('./token.ts')).newToken(sessionOf(this.#url)!, CREATED_TOKEN_MS)
   }
 
-  /** Takes a token, opens one socket, and resolves when that has ended. */
+  /**
+   * Takes the resume ticket or a token, opens one socket, and resolves when that has ended. When
+   * the ticket is refused it takes a token at once.
+   */
   async #attempt(): Promise<Ending> {
     try {
+      const ticket = this.#numbered?.ticketAt(performance.now())
+      const ending = await this.#follow(ticket ?? (await this.#token()))
+      if (ticket === undefined || ending.kind !== 'closed' || ending.code !== TICKET_REFUSED) return ending
+      this.#numbered?.forgetTicket()
       return await this.#follow(await this.#token())
     } catch (error) {
       // Redis may be away as well, and both come back.
@@ -172,8 +181,12 @@ class TerminalClient {
   }
 
   #received(socket: WebSocket, frame: string): void {
-    const read = this.#numbered?.read(frame)
-    if (read) return 'note' in read ? this.#printer.note(read.note) : this.#printer.received(read.message)
+    if (this.#numbered) {
+      const { message, note } = this.#numbered.read(frame)
+      if (message !== undefined) this.#printer.received(message)
+      else if (note !== undefined) this.#printer.note(note)
+      return
+    }
     const isHeartbeat = frame === PING && sessionOf(this.#url) === undefined
     if (isHeartbeat) socket.send(PONG)
     // On a terminal a line every few seconds would push away what the user reads.

@@ -1,7 +1,18 @@
+interface Control {
+  readonly command?: string
+  readonly epoch?: string
+  readonly offset?: number
+  readonly to?: number
+  readonly ticket?: string
+  readonly expires_in_ms?: number
+}
+
 /** What a client of `wsproxy.v2` on the command line has seen of its session. */
 export class NumberedClient {
   #epoch: string | undefined
   #offset = 0
+  #ticket: string | undefined
+  #ticketUntil = 0
 
   /** The address of the next attempt: behind the newest message that has come. */
   urlFrom(url: URL): URL {
@@ -12,11 +23,24 @@ export class NumberedClient {
     return next
   }
 
-  /** Splits a frame: `message` is the agent's, `note` the gateway's own. */
-  read(frame: string): { readonly message: string } | { readonly note: string } {
+  /** Returns the newest resume ticket if it is still valid at `now`, by a monotonic clock in ms. */
+  ticketAt(now: number): string | undefined {
+    return now < this.#ticketUntil ? this.#ticket : undefined
+  }
+
+  forgetTicket(): void {
+    this.#ticket = undefined
+  }
+
+  /**
+   * Splits a frame: `message` is the agent's, `note` the gateway's own. A ticket is neither, since
+   * it is a secret.
+   */
+  read(frame: string): { readonly message?: string; readonly note?: string } {
     if (frame.startsWith('{')) {
-      this.#learn(JSON.parse(frame))
-      return { note: frame }
+      const control: Control = JSON.parse(frame)
+      this.#learn(control)
+      return control.command === 'ticket' ? {} : { note: frame }
     }
     const space = frame.indexOf(' ')
     const number = frame.slice(0, space)
@@ -24,10 +48,14 @@ export class NumberedClient {
     return { message: frame.slice(space + 1) }
   }
 
-  #learn({ command, epoch, offset, to }: { command?: string; epoch?: string; offset?: number; to?: number }): void {
+  #learn({ command, epoch, offset, to, ticket, expires_in_ms: expiresInMs = 0 }: Control): void {
     if (command === 'position') {
       this.#epoch = epoch
       this.#offset = offset ?? 0
     } else if (command === 'gap' && typeof to === 'number') this.#offset = to
+    else if (command === 'ticket') {
+      this.#ticket = ticket
+      this.#ticketUntil = performance.now() + expiresInMs
+    }
   }
 }

@@ -42,6 +42,18 @@ export const sessionSettings = group('Session door', {
     unit: 'messages',
     description: 'Messages that are read at once from the log of a session. Fewer when they are large.',
   }),
+  resumeTicketTtlMs: duration('RESUME_TICKET_TTL', {
+    default: '10m',
+    maximum: '24h',
+    description:
+      'Lifetime of a resume ticket, with which a client of `wsproxy.v2` comes back without a new token. A fresh one ' +
+      'is sent at half of it. 0: no tickets.',
+  }),
+  resumeMaxLifetimeMs: duration('RESUME_MAX_LIFETIME', {
+    default: '24h',
+    minimum: '1s',
+    description: 'No resume ticket is valid for longer after the admission by token that it goes back to.',
+  }),
   sessionLogInstall: boolean('SESSION_LOG_INSTALL', {
     default: undefined,
     description:

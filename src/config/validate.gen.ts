@@ -4,7 +4,7 @@ import type { ValidateFunction } from 'ajv'
 import * as module0 from './kinds.ts'
 
 export const validateSettings: ValidateFunction = validate10;
-const schema11 = {"$id":"settings","type":"object","properties":{"NODE_ENV":{"convert":{"kind":"choice","choices":["production","development","test"]},"default":"development"},"LISTEN_ADDR":{"convert":{"kind":"address"},"default":"127.0.0.1:8080"},"PORT":{"convert":{"kind":"integer","maximum":"65535"}},"HOST":{"convert":{"kind":"string"}},"TLS_CERT":{"convert":{"kind":"string"}},"TLS_KEY":{"convert":{"kind":"string"}},"LANDING_PAGE":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"DEMO_AGENT":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"ADMIN_PORT":{"convert":{"kind":"integer","minimum":"1","maximum":"65535"}},"ADMIN_TOKEN":{"convert":{"kind":"string"}},"FLEET_SECRET":{"convert":{"kind":"string"}},"TRUST_PROXY":{"convert":{"kind":"choice","choices":["none","x-forwarded-for","forwarded","proxy-protocol"]},"default":"none"},"TRUST_PROXY_HOPS":{"convert":{"kind":"integer","minimum":"1","maximum":"32"},"default":"1"},"TRUST_PROXY_CIDR":{"convert":{"kind":"list"},"default":""},"REDIS_URL":{"convert":{"kind":"redisUrl"}},"REDIS_HOST":{"convert":{"kind":"string"}},"REDIS_PORT":{"convert":{"kind":"integer","minimum":"1","maximum":"65535"}},"REDIS_USERNAME":{"convert":{"kind":"string"}},"REDIS_PASSWORD":{"convert":{"kind":"string"}},"REDIS_DB":{"convert":{"kind":"integer"}},"REDIS_TLS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_TLS_CA":{"convert":{"kind":"string"}},"REDIS_TLS_CERT":{"convert":{"kind":"string"}},"REDIS_TLS_KEY":{"convert":{"kind":"string"}},"REDIS_TLS_SERVERNAME":{"convert":{"kind":"string"}},"REDIS_SENTINELS":{"convert":{"kind":"list"},"default":""},"REDIS_SENTINEL_MASTER":{"convert":{"kind":"string"},"default":"mymaster"},"REDIS_SENTINEL_USERNAME":{"convert":{"kind":"string"}},"REDIS_SENTINEL_TLS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_SENTINEL_PASSWORD":{"convert":{"kind":"string"}},"REDIS_CLUSTER_NODES":{"convert":{"kind":"list"},"default":""},"REDIS_KEY_PREFIX":{"convert":{"kind":"string"},"default":""},"REDIS_SHARDED_PUBSUB":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_CANARY_INTERVAL":{"convert":{"kind":"duration"},"default":"2s"},"REDIS_CANARY_TIMEOUT":{"convert":{"kind":"duration","minimum":"100ms"},"default":"6s"},"REDIS_SET_KEYSPACE_EVENTS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"HANDSHAKE_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms"},"default":"5s"},"AUTH_TOKEN_MODE":{"convert":{"kind":"choice","choices":["single-use","reusable"]},"default":"single-use"},"AUTH_RECONNECT_GRACE":{"convert":{"kind":"duration"},"default":"0"},"AUTH_ALLOW_QUERY_TOKEN":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"ALLOWED_ORIGINS":{"convert":{"kind":"list"},"default":""},"REQUIRE_ORIGIN":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"MAX_CONNECTIONS":{"convert":{"kind":"integer","minimum":"1"}},"RESERVED_CONNECTIONS":{"convert":{"kind":"integer"}},"MAX_CONNECTIONS_PER_IP":{"convert":{"kind":"integer"},"default":"0"},"CONNECT_RATE":{"convert":{"kind":"integer"},"default":"2000"},"CONNECT_RATE_PER_IP":{"convert":{"kind":"integer"},"default":"500"},"REFUSED_RATE_PER_IP":{"convert":{"kind":"integer"},"default":"50"},"REFUSED_OPEN_MAX":{"convert":{"kind":"integer"},"default":"1000"},"MAX_MESSAGE_SIZE":{"convert":{"kind":"size","minimum":"1","maximum":"64MiB"}},"JSON_MAX_DEPTH":{"convert":{"kind":"integer","minimum":"4","maximum":"1000"},"default":"128"},"MAX_BUFFER_SIZE_BYTES":{"convert":{"kind":"size","minimum":"1KiB"},"default":"1MiB"},"MAX_DOWN_MESSAGE_BYTES":{"convert":{"kind":"size","minimum":"1KiB","maximum":"512MiB"},"default":"10MiB"},"MAX_BUFFERED_BYTES":{"convert":{"kind":"size","minimum":"1KiB"}},"UPSTREAM_BUFFER_MESSAGES":{"convert":{"kind":"integer"},"default":"1000"},"UPSTREAM_BUFFER_BYTES":{"convert":{"kind":"size"},"default":"64MiB"},"PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"25s"},"PONG_TIMEOUT":{"convert":{"kind":"duration","minimum":"200ms"},"default":"50s"},"SLOW_CLOSE_GRACE":{"convert":{"kind":"duration"},"default":"5s"},"SHUTDOWN_GRACE_PERIOD":{"convert":{"kind":"duration","minimum":"100ms"},"default":"30s"},"DRAIN_WINDOW":{"convert":{"kind":"duration"},"default":"10s"},"DRAIN_DELAY":{"convert":{"kind":"duration"},"default":"0"},"SESSION_UPSTREAM":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"SESSION_BINARY":{"convert":{"kind":"choice","choices":["refuse","pass"]},"default":"refuse"},"SESSION_REFUSE":{"convert":{"kind":"choice","choices":["http","close"]},"default":"http"},"SESSION_FLOW_SIGNAL":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"SESSION_RATE":{"convert":{"kind":"integer"},"default":"1000"},"SESSION_RATE_BURST":{"convert":{"kind":"integer","minimum":"1"},"default":"2000"},"SESSION_BYTE_RATE":{"convert":{"kind":"size"},"default":"8MiB"},"SESSION_RESUME_PAGE":{"convert":{"kind":"integer","minimum":"1","maximum":"10000"},"default":"200"},"SESSION_LOG_INSTALL":{"convert":{"kind":"boolean","choices":["true","false"]}},"SESSION_IDLE_TIMEOUT":{"convert":{"kind":"duration"},"default":"0"},"STREAM_END_TIMEOUT":{"convert":{"kind":"duration"},"default":"60s"},"RUN_DOOR":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"RUN_PATH":{"convert":{"kind":"string"},"default":"/"},"RUN_AUTH":{"convert":{"kind":"choice","choices":["none","bearer"]},"default":"none"},"RUN_REFUSE":{"convert":{"kind":"choice","choices":["http","close"]},"default":"http"},"RUN_KEY_PREFIX":{"convert":{"kind":"string"},"default":""},"RUN_PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"5s"},"RUN_PONG_TIMEOUT":{"convert":{"kind":"duration","minimum":"200ms"},"default":"65s"},"RUN_RESYNC_INTERVAL":{"convert":{"kind":"duration"},"default":"30s"},"RUN_MAX_FIELDS":{"convert":{"kind":"integer"},"default":"20000"},"RUN_REDIS_MAX_RETRIES":{"convert":{"kind":"integer"},"default":"5"},"RUN_REDIS_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms"},"default":"500ms"},"RUN_REDIS_RETRY_BASE":{"convert":{"kind":"duration","minimum":"1ms"},"default":"500ms"},"RUN_REDIS_RETRY_MAX":{"convert":{"kind":"duration","minimum":"1ms"},"default":"5s"},"RUN_CHECKLIST_MODULE":{"convert":{"kind":"string"}},"LIVE_TOPICS":{"convert":{"kind":"list"},"default":""},"LIVE_MAX_SUBSCRIPTIONS":{"convert":{"kind":"integer","minimum":"1","maximum":"1000"},"default":"10"},"LIVE_RATE":{"convert":{"kind":"integer"},"default":"20"},"LIVE_RATE_BURST":{"convert":{"kind":"integer","minimum":"1"},"default":"40"},"LIVE_BYTE_RATE":{"convert":{"kind":"size"},"default":"512KiB"},"LIVE_IDLE_TIMEOUT":{"convert":{"kind":"duration"},"default":"600s"},"LIVE_MAX_DROPS":{"convert":{"kind":"integer","minimum":"1"},"default":"5"},"LIVE_COMPRESSION":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"LIVE_REFUSE":{"convert":{"kind":"choice","choices":["close","http"]},"default":"close"},"LIVE_START":{"convert":{"kind":"choice","choices":["view","none"]},"default":"view"},"LIVE_PATH":{"convert":{"kind":"string"},"default":"/live"},"LIVE_UNKNOWN_TYPE":{"convert":{"kind":"choice","choices":["unknown-type","protocol-violation"]},"default":"unknown-type"},"WS_ALLOWED_ORIGINS":{"convert":{"kind":"list"}},"WS_AUTH_REQUIRED":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"WS_AUTH_TOKEN":{"convert":{"kind":"string"}},"LOG_LEVEL":{"convert":{"kind":"level","choices":["trace","debug","info","warn","error","fatal","silent"]},"default":"info"},"HEAP_SNAPSHOT_DIR":{"convert":{"kind":"string"}},"METRICS_ENABLED":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"METRICS_MAX_AGE":{"convert":{"kind":"duration","maximum":"1m"},"default":"1s"},"METRICS_ALIASES":{"convert":{"kind":"list"},"default":""},"OTEL_EXPORTER_OTLP_ENDPOINT":{"convert":{"kind":"httpUrl"}},"PREFLIGHT_CHECK_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms","maximum":"2s"},"default":"500ms"},"PREFLIGHT_HTTP_DEPENDENCIES":{"convert":{"kind":"list"},"default":""},"PREFLIGHT_EVENT_TYPES":{"convert":{"kind":"list"},"default":""},"PREFLIGHT_RETENTION":{"convert":{"kind":"duration","minimum":"1h","maximum":"366d"},"default":"30d"},"PREFLIGHT_EXPECTED_RATE":{"convert":{"kind":"size"},"default":"16MiB"},"PREFLIGHT_CHECKS_FOLDER":{"convert":{"kind":"string"}},"SENTRY_DSN":{"convert":{"kind":"string"}}}};
+const schema11 = {"$id":"settings","type":"object","properties":{"NODE_ENV":{"convert":{"kind":"choice","choices":["production","development","test"]},"default":"development"},"LISTEN_ADDR":{"convert":{"kind":"address"},"default":"127.0.0.1:8080"},"PORT":{"convert":{"kind":"integer","maximum":"65535"}},"HOST":{"convert":{"kind":"string"}},"TLS_CERT":{"convert":{"kind":"string"}},"TLS_KEY":{"convert":{"kind":"string"}},"LANDING_PAGE":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"DEMO_AGENT":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"ADMIN_PORT":{"convert":{"kind":"integer","minimum":"1","maximum":"65535"}},"ADMIN_TOKEN":{"convert":{"kind":"string"}},"FLEET_SECRET":{"convert":{"kind":"string"}},"TRUST_PROXY":{"convert":{"kind":"choice","choices":["none","x-forwarded-for","forwarded","proxy-protocol"]},"default":"none"},"TRUST_PROXY_HOPS":{"convert":{"kind":"integer","minimum":"1","maximum":"32"},"default":"1"},"TRUST_PROXY_CIDR":{"convert":{"kind":"list"},"default":""},"REDIS_URL":{"convert":{"kind":"redisUrl"}},"REDIS_HOST":{"convert":{"kind":"string"}},"REDIS_PORT":{"convert":{"kind":"integer","minimum":"1","maximum":"65535"}},"REDIS_USERNAME":{"convert":{"kind":"string"}},"REDIS_PASSWORD":{"convert":{"kind":"string"}},"REDIS_DB":{"convert":{"kind":"integer"}},"REDIS_TLS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_TLS_CA":{"convert":{"kind":"string"}},"REDIS_TLS_CERT":{"convert":{"kind":"string"}},"REDIS_TLS_KEY":{"convert":{"kind":"string"}},"REDIS_TLS_SERVERNAME":{"convert":{"kind":"string"}},"REDIS_SENTINELS":{"convert":{"kind":"list"},"default":""},"REDIS_SENTINEL_MASTER":{"convert":{"kind":"string"},"default":"mymaster"},"REDIS_SENTINEL_USERNAME":{"convert":{"kind":"string"}},"REDIS_SENTINEL_TLS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_SENTINEL_PASSWORD":{"convert":{"kind":"string"}},"REDIS_CLUSTER_NODES":{"convert":{"kind":"list"},"default":""},"REDIS_KEY_PREFIX":{"convert":{"kind":"string"},"default":""},"REDIS_SHARDED_PUBSUB":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_CANARY_INTERVAL":{"convert":{"kind":"duration"},"default":"2s"},"REDIS_CANARY_TIMEOUT":{"convert":{"kind":"duration","minimum":"100ms"},"default":"6s"},"REDIS_SET_KEYSPACE_EVENTS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"HANDSHAKE_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms"},"default":"5s"},"AUTH_TOKEN_MODE":{"convert":{"kind":"choice","choices":["single-use","reusable"]},"default":"single-use"},"AUTH_RECONNECT_GRACE":{"convert":{"kind":"duration"},"default":"0"},"AUTH_ALLOW_QUERY_TOKEN":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"ALLOWED_ORIGINS":{"convert":{"kind":"list"},"default":""},"REQUIRE_ORIGIN":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"MAX_CONNECTIONS":{"convert":{"kind":"integer","minimum":"1"}},"RESERVED_CONNECTIONS":{"convert":{"kind":"integer"}},"MAX_CONNECTIONS_PER_IP":{"convert":{"kind":"integer"},"default":"0"},"CONNECT_RATE":{"convert":{"kind":"integer"},"default":"2000"},"CONNECT_RATE_PER_IP":{"convert":{"kind":"integer"},"default":"500"},"REFUSED_RATE_PER_IP":{"convert":{"kind":"integer"},"default":"50"},"REFUSED_OPEN_MAX":{"convert":{"kind":"integer"},"default":"1000"},"MAX_MESSAGE_SIZE":{"convert":{"kind":"size","minimum":"1","maximum":"64MiB"}},"JSON_MAX_DEPTH":{"convert":{"kind":"integer","minimum":"4","maximum":"1000"},"default":"128"},"MAX_BUFFER_SIZE_BYTES":{"convert":{"kind":"size","minimum":"1KiB"},"default":"1MiB"},"MAX_DOWN_MESSAGE_BYTES":{"convert":{"kind":"size","minimum":"1KiB","maximum":"512MiB"},"default":"10MiB"},"MAX_BUFFERED_BYTES":{"convert":{"kind":"size","minimum":"1KiB"}},"UPSTREAM_BUFFER_MESSAGES":{"convert":{"kind":"integer"},"default":"1000"},"UPSTREAM_BUFFER_BYTES":{"convert":{"kind":"size"},"default":"64MiB"},"PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"25s"},"PONG_TIMEOUT":{"convert":{"kind":"duration","minimum":"200ms"},"default":"50s"},"SLOW_CLOSE_GRACE":{"convert":{"kind":"duration"},"default":"5s"},"SHUTDOWN_GRACE_PERIOD":{"convert":{"kind":"duration","minimum":"100ms"},"default":"30s"},"DRAIN_WINDOW":{"convert":{"kind":"duration"},"default":"10s"},"DRAIN_DELAY":{"convert":{"kind":"duration"},"default":"0"},"SESSION_UPSTREAM":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"SESSION_BINARY":{"convert":{"kind":"choice","choices":["refuse","pass"]},"default":"refuse"},"SESSION_REFUSE":{"convert":{"kind":"choice","choices":["http","close"]},"default":"http"},"SESSION_FLOW_SIGNAL":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"SESSION_RATE":{"convert":{"kind":"integer"},"default":"1000"},"SESSION_RATE_BURST":{"convert":{"kind":"integer","minimum":"1"},"default":"2000"},"SESSION_BYTE_RATE":{"convert":{"kind":"size"},"default":"8MiB"},"SESSION_RESUME_PAGE":{"convert":{"kind":"integer","minimum":"1","maximum":"10000"},"default":"200"},"RESUME_TICKET_TTL":{"convert":{"kind":"duration","maximum":"24h"},"default":"10m"},"RESUME_MAX_LIFETIME":{"convert":{"kind":"duration","minimum":"1s"},"default":"24h"},"SESSION_LOG_INSTALL":{"convert":{"kind":"boolean","choices":["true","false"]}},"SESSION_IDLE_TIMEOUT":{"convert":{"kind":"duration"},"default":"0"},"STREAM_END_TIMEOUT":{"convert":{"kind":"duration"},"default":"60s"},"RUN_DOOR":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"RUN_PATH":{"convert":{"kind":"string"},"default":"/"},"RUN_AUTH":{"convert":{"kind":"choice","choices":["none","bearer"]},"default":"none"},"RUN_REFUSE":{"convert":{"kind":"choice","choices":["http","close"]},"default":"http"},"RUN_KEY_PREFIX":{"convert":{"kind":"string"},"default":""},"RUN_PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"5s"},"RUN_PONG_TIMEOUT":{"convert":{"kind":"duration","minimum":"200ms"},"default":"65s"},"RUN_RESYNC_INTERVAL":{"convert":{"kind":"duration"},"default":"30s"},"RUN_MAX_FIELDS":{"convert":{"kind":"integer"},"default":"20000"},"RUN_REDIS_MAX_RETRIES":{"convert":{"kind":"integer"},"default":"5"},"RUN_REDIS_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms"},"default":"500ms"},"RUN_REDIS_RETRY_BASE":{"convert":{"kind":"duration","minimum":"1ms"},"default":"500ms"},"RUN_REDIS_RETRY_MAX":{"convert":{"kind":"duration","minimum":"1ms"},"default":"5s"},"RUN_CHECKLIST_MODULE":{"convert":{"kind":"string"}},"LIVE_TOPICS":{"convert":{"kind":"list"},"default":""},"LIVE_MAX_SUBSCRIPTIONS":{"convert":{"kind":"integer","minimum":"1","maximum":"1000"},"default":"10"},"LIVE_RATE":{"convert":{"kind":"integer"},"default":"20"},"LIVE_RATE_BURST":{"convert":{"kind":"integer","minimum":"1"},"default":"40"},"LIVE_BYTE_RATE":{"convert":{"kind":"size"},"default":"512KiB"},"LIVE_IDLE_TIMEOUT":{"convert":{"kind":"duration"},"default":"600s"},"LIVE_MAX_DROPS":{"convert":{"kind":"integer","minimum":"1"},"default":"5"},"LIVE_COMPRESSION":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"LIVE_REFUSE":{"convert":{"kind":"choice","choices":["close","http"]},"default":"close"},"LIVE_START":{"convert":{"kind":"choice","choices":["view","none"]},"default":"view"},"LIVE_PATH":{"convert":{"kind":"string"},"default":"/live"},"LIVE_UNKNOWN_TYPE":{"convert":{"kind":"choice","choices":["unknown-type","protocol-violation"]},"default":"unknown-type"},"WS_ALLOWED_ORIGINS":{"convert":{"kind":"list"}},"WS_AUTH_REQUIRED":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"WS_AUTH_TOKEN":{"convert":{"kind":"string"}},"LOG_LEVEL":{"convert":{"kind":"level","choices":["trace","debug","info","warn","error","fatal","silent"]},"default":"info"},"HEAP_SNAPSHOT_DIR":{"convert":{"kind":"string"}},"METRICS_ENABLED":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"METRICS_MAX_AGE":{"convert":{"kind":"duration","maximum":"1m"},"default":"1s"},"METRICS_ALIASES":{"convert":{"kind":"list"},"default":""},"OTEL_EXPORTER_OTLP_ENDPOINT":{"convert":{"kind":"httpUrl"}},"PREFLIGHT_CHECK_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms","maximum":"2s"},"default":"500ms"},"PREFLIGHT_HTTP_DEPENDENCIES":{"convert":{"kind":"list"},"default":""},"PREFLIGHT_EVENT_TYPES":{"convert":{"kind":"list"},"default":""},"PREFLIGHT_RETENTION":{"convert":{"kind":"duration","minimum":"1h","maximum":"366d"},"default":"30d"},"PREFLIGHT_EXPECTED_RATE":{"convert":{"kind":"size"},"default":"16MiB"},"PREFLIGHT_CHECKS_FOLDER":{"convert":{"kind":"string"}},"SENTRY_DSN":{"convert":{"kind":"string"}}}};
 const func2 = module0.convert;
 
 function validate10(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
@@ -152,6 +152,12 @@ data.SESSION_BYTE_RATE = "8MiB";
 }
 if(data.SESSION_RESUME_PAGE === undefined){
 data.SESSION_RESUME_PAGE = "200";
+}
+if(data.RESUME_TICKET_TTL === undefined){
+data.RESUME_TICKET_TTL = "10m";
+}
+if(data.RESUME_MAX_LIFETIME === undefined){
+data.RESUME_MAX_LIFETIME = "24h";
 }
 if(data.SESSION_IDLE_TIMEOUT === undefined){
 data.SESSION_IDLE_TIMEOUT = "0";
@@ -1290,10 +1296,9 @@ errors++;
 else {
 data["SESSION_RESUME_PAGE"] = result69.value;
 }
-if(data.SESSION_LOG_INSTALL !== undefined){
-const result70 = func2(data.SESSION_LOG_INSTALL, schema11.properties.SESSION_LOG_INSTALL.convert);
+const result70 = func2(data.RESUME_TICKET_TTL, schema11.properties.RESUME_TICKET_TTL.convert);
 if(result70.problem !== undefined){
-const err70 = {instancePath:instancePath+"/SESSION_LOG_INSTALL",schemaPath:"#/properties/SESSION_LOG_INSTALL/convert",keyword:"convert",params:{},message:result70.problem};
+const err70 = {instancePath:instancePath+"/RESUME_TICKET_TTL",schemaPath:"#/properties/RESUME_TICKET_TTL/convert",keyword:"convert",params:{},message:result70.problem};
 if(vErrors === null){
 vErrors = [err70];
 }
@@ -1303,12 +1308,11 @@ vErrors.push(err70);
 errors++;
 }
 else {
-data["SESSION_LOG_INSTALL"] = result70.value;
+data["RESUME_TICKET_TTL"] = result70.value;
 }
-}
-const result71 = func2(data.SESSION_IDLE_TIMEOUT, schema11.properties.SESSION_IDLE_TIMEOUT.convert);
+const result71 = func2(data.RESUME_MAX_LIFETIME, schema11.properties.RESUME_MAX_LIFETIME.convert);
 if(result71.problem !== undefined){
-const err71 = {instancePath:instancePath+"/SESSION_IDLE_TIMEOUT",schemaPath:"#/properties/SESSION_IDLE_TIMEOUT/convert",keyword:"convert",params:{},message:result71.problem};
+const err71 = {instancePath:instancePath+"/RESUME_MAX_LIFETIME",schemaPath:"#/properties/RESUME_MAX_LIFETIME/convert",keyword:"convert",params:{},message:result71.problem};
 if(vErrors === null){
 vErrors = [err71];
 }
@@ -1318,11 +1322,12 @@ vErrors.push(err71);
 errors++;
 }
 else {
-data["SESSION_IDLE_TIMEOUT"] = result71.value;
+data["RESUME_MAX_LIFETIME"] = result71.value;
 }
-const result72 = func2(data.STREAM_END_TIMEOUT, schema11.properties.STREAM_END_TIMEOUT.convert);
+if(data.SESSION_LOG_INSTALL !== undefined){
+const result72 = func2(data.SESSION_LOG_INSTALL, schema11.properties.SESSION_LOG_INSTALL.convert);
 if(result72.problem !== undefined){
-const err72 = {instancePath:instancePath+"/STREAM_END_TIMEOUT",schemaPath:"#/properties/STREAM_END_TIMEOUT/convert",keyword:"convert",params:{},message:result72.problem};
+const err72 = {instancePath:instancePath+"/SESSION_LOG_INSTALL",schemaPath:"#/properties/SESSION_LOG_INSTALL/convert",keyword:"convert",params:{},message:result72.problem};
 if(vErrors === null){
 vErrors = [err72];
 }
@@ -1332,11 +1337,12 @@ vErrors.push(err72);
 errors++;
 }
 else {
-data["STREAM_END_TIMEOUT"] = result72.value;
+data["SESSION_LOG_INSTALL"] = result72.value;
 }
-const result73 = func2(data.RUN_DOOR, schema11.properties.RUN_DOOR.convert);
+}
+const result73 = func2(data.SESSION_IDLE_TIMEOUT, schema11.properties.SESSION_IDLE_TIMEOUT.convert);
 if(result73.problem !== undefined){
-const err73 = {instancePath:instancePath+"/RUN_DOOR",schemaPath:"#/properties/RUN_DOOR/convert",keyword:"convert",params:{},message:result73.problem};
+const err73 = {instancePath:instancePath+"/SESSION_IDLE_TIMEOUT",schemaPath:"#/properties/SESSION_IDLE_TIMEOUT/convert",keyword:"convert",params:{},message:result73.problem};
 if(vErrors === null){
 vErrors = [err73];
 }
@@ -1346,11 +1352,11 @@ vErrors.push(err73);
 errors++;
 }
 else {
-data["RUN_DOOR"] = result73.value;
+data["SESSION_IDLE_TIMEOUT"] = result73.value;
 }
-const result74 = func2(data.RUN_PATH, schema11.properties.RUN_PATH.convert);
+const result74 = func2(data.STREAM_END_TIMEOUT, schema11.properties.STREAM_END_TIMEOUT.convert);
 if(result74.problem !== undefined){
-const err74 = {instancePath:instancePath+"/RUN_PATH",schemaPath:"#/properties/RUN_PATH/convert",keyword:"convert",params:{},message:result74.problem};
+const err74 = {instancePath:instancePath+"/STREAM_END_TIMEOUT",schemaPath:"#/properties/STREAM_END_TIMEOUT/convert",keyword:"convert",params:{},message:result74.problem};
 if(vErrors === null){
 vErrors = [err74];
 }
@@ -1360,11 +1366,11 @@ vErrors.push(err74);
 errors++;
 }
 else {
-data["RUN_PATH"] = result74.value;
+data["STREAM_END_TIMEOUT"] = result74.value;
 }
-const result75 = func2(data.RUN_AUTH, schema11.properties.RUN_AUTH.convert);
+const result75 = func2(data.RUN_DOOR, schema11.properties.RUN_DOOR.convert);
 if(result75.problem !== undefined){
-const err75 = {instancePath:instancePath+"/RUN_AUTH",schemaPath:"#/properties/RUN_AUTH/convert",keyword:"convert",params:{},message:result75.problem};
+const err75 = {instancePath:instancePath+"/RUN_DOOR",schemaPath:"#/properties/RUN_DOOR/convert",keyword:"convert",params:{},message:result75.problem};
 if(vErrors === null){
 vErrors = [err75];
 }
@@ -1374,11 +1380,11 @@ vErrors.push(err75);
 errors++;
 }
 else {
-data["RUN_AUTH"] = result75.value;
+data["RUN_DOOR"] = result75.value;
 }
-const result76 = func2(data.RUN_REFUSE, schema11.properties.RUN_REFUSE.convert);
+const result76 = func2(data.RUN_PATH, schema11.properties.RUN_PATH.convert);
 if(result76.problem !== undefined){
-const err76 = {instancePath:instancePath+"/RUN_REFUSE",schemaPath:"#/properties/RUN_REFUSE/convert",keyword:"convert",params:{},message:result76.problem};
+const err76 = {instancePath:instancePath+"/RUN_PATH",schemaPath:"#/properties/RUN_PATH/convert",keyword:"convert",params:{},message:result76.problem};
 if(vErrors === null){
 vErrors = [err76];
 }
@@ -1388,11 +1394,11 @@ vErrors.push(err76);
 errors++;
 }
 else {
-data["RUN_REFUSE"] = result76.value;
+data["RUN_PATH"] = result76.value;
 }
-const result77 = func2(data.RUN_KEY_PREFIX, schema11.properties.RUN_KEY_PREFIX.convert);
+const result77 = func2(data.RUN_AUTH, schema11.properties.RUN_AUTH.convert);
 if(result77.problem !== undefined){
-const err77 = {instancePath:instancePath+"/RUN_KEY_PREFIX",schemaPath:"#/properties/RUN_KEY_PREFIX/convert",keyword:"convert",params:{},message:result77.problem};
+const err77 = {instancePath:instancePath+"/RUN_AUTH",schemaPath:"#/properties/RUN_AUTH/convert",keyword:"convert",params:{},message:result77.problem};
 if(vErrors === null){
 vErrors = [err77];
 }
@@ -1402,11 +1408,11 @@ vErrors.push(err77);
 errors++;
 }
 else {
-data["RUN_KEY_PREFIX"] = result77.value;
+data["RUN_AUTH"] = result77.value;
 }
-const result78 = func2(data.RUN_PING_INTERVAL, schema11.properties.RUN_PING_INTERVAL.convert);
+const result78 = func2(data.RUN_REFUSE, schema11.properties.RUN_REFUSE.convert);
 if(result78.problem !== undefined){
-const err78 = {instancePath:instancePath+"/RUN_PING_INTERVAL",schemaPath:"#/properties/RUN_PING_INTERVAL/convert",keyword:"convert",params:{},message:result78.problem};
+const err78 = {instancePath:instancePath+"/RUN_REFUSE",schemaPath:"#/properties/RUN_REFUSE/convert",keyword:"convert",params:{},message:result78.problem};
 if(vErrors === null){
 vErrors = [err78];
 }
@@ -1416,11 +1422,11 @@ vErrors.push(err78);
 errors++;
 }
 else {
-data["RUN_PING_INTERVAL"] = result78.value;
+data["RUN_REFUSE"] = result78.value;
 }
-const result79 = func2(data.RUN_PONG_TIMEOUT, schema11.properties.RUN_PONG_TIMEOUT.convert);
+const result79 = func2(data.RUN_KEY_PREFIX, schema11.properties.RUN_KEY_PREFIX.convert);
 if(result79.problem !== undefined){
-const err79 = {instancePath:instancePath+"/RUN_PONG_TIMEOUT",schemaPath:"#/properties/RUN_PONG_TIMEOUT/convert",keyword:"convert",params:{},message:result79.problem};
+const err79 = {instancePath:instancePath+"/RUN_KEY_PREFIX",schemaPath:"#/properties/RUN_KEY_PREFIX/convert",keyword:"convert",params:{},message:result79.problem};
 if(vErrors === null){
 vErrors = [err79];
 }
@@ -1430,11 +1436,11 @@ vErrors.push(err79);
 errors++;
 }
 else {
-data["RUN_PONG_TIMEOUT"] = result79.value;
+data["RUN_KEY_PREFIX"] = result79.value;
 }
-const result80 = func2(data.RUN_RESYNC_INTERVAL, schema11.properties.RUN_RESYNC_INTERVAL.convert);
+const result80 = func2(data.RUN_PING_INTERVAL, schema11.properties.RUN_PING_INTERVAL.convert);
 if(result80.problem !== undefined){
-const err80 = {instancePath:instancePath+"/RUN_RESYNC_INTERVAL",schemaPath:"#/properties/RUN_RESYNC_INTERVAL/convert",keyword:"convert",params:{},message:result80.problem};
+const err80 = {instancePath:instancePath+"/RUN_PING_INTERVAL",schemaPath:"#/properties/RUN_PING_INTERVAL/convert",keyword:"convert",params:{},message:result80.problem};
 if(vErrors === null){
 vErrors = [err80];
 }
@@ -1444,11 +1450,11 @@ vErrors.push(err80);
 errors++;
 }
 else {
-data["RUN_RESYNC_INTERVAL"] = result80.value;
+data["RUN_PING_INTERVAL"] = result80.value;
 }
-const result81 = func2(data.RUN_MAX_FIELDS, schema11.properties.RUN_MAX_FIELDS.convert);
+const result81 = func2(data.RUN_PONG_TIMEOUT, schema11.properties.RUN_PONG_TIMEOUT.convert);
 if(result81.problem !== undefined){
-const err81 = {instancePath:instancePath+"/RUN_MAX_FIELDS",schemaPath:"#/properties/RUN_MAX_FIELDS/convert",keyword:"convert",params:{},message:result81.problem};
+const err81 = {instancePath:instancePath+"/RUN_PONG_TIMEOUT",schemaPath:"#/properties/RUN_PONG_TIMEOUT/convert",keyword:"convert",params:{},message:result81.problem};
 if(vErrors === null){
 vErrors = [err81];
 }
@@ -1458,11 +1464,11 @@ vErrors.push(err81);
 errors++;
 }
 else {
-data["RUN_MAX_FIELDS"] = result81.value;
+data["RUN_PONG_TIMEOUT"] = result81.value;
 }
-const result82 = func2(data.RUN_REDIS_MAX_RETRIES, schema11.properties.RUN_REDIS_MAX_RETRIES.convert);
+const result82 = func2(data.RUN_RESYNC_INTERVAL, schema11.properties.RUN_RESYNC_INTERVAL.convert);
 if(result82.problem !== undefined){
-const err82 = {instancePath:instancePath+"/RUN_REDIS_MAX_RETRIES",schemaPath:"#/properties/RUN_REDIS_MAX_RETRIES/convert",keyword:"convert",params:{},message:result82.problem};
+const err82 = {instancePath:instancePath+"/RUN_RESYNC_INTERVAL",schemaPath:"#/properties/RUN_RESYNC_INTERVAL/convert",keyword:"convert",params:{},message:result82.problem};
 if(vErrors === null){
 vErrors = [err82];
 }
@@ -1472,11 +1478,11 @@ vErrors.push(err82);
 errors++;
 }
 else {
-data["RUN_REDIS_MAX_RETRIES"] = result82.value;
+data["RUN_RESYNC_INTERVAL"] = result82.value;
 }
-const result83 = func2(data.RUN_REDIS_TIMEOUT, schema11.properties.RUN_REDIS_TIMEOUT.convert);
+const result83 = func2(data.RUN_MAX_FIELDS, schema11.properties.RUN_MAX_FIELDS.convert);
 if(result83.problem !== undefined){
-const err83 = {instancePath:instancePath+"/RUN_REDIS_TIMEOUT",schemaPath:"#/properties/RUN_REDIS_TIMEOUT/convert",keyword:"convert",params:{},message:result83.problem};
+const err83 = {instancePath:instancePath+"/RUN_MAX_FIELDS",schemaPath:"#/properties/RUN_MAX_FIELDS/convert",keyword:"convert",params:{},message:result83.problem};
 if(vErrors === null){
 vErrors = [err83];
 }
@@ -1486,11 +1492,11 @@ vErrors.push(err83);
 errors++;
 }
 else {
-data["RUN_REDIS_TIMEOUT"] = result83.value;
+data["RUN_MAX_FIELDS"] = result83.value;
 }
-const result84 = func2(data.RUN_REDIS_RETRY_BASE, schema11.properties.RUN_REDIS_RETRY_BASE.convert);
+const result84 = func2(data.RUN_REDIS_MAX_RETRIES, schema11.properties.RUN_REDIS_MAX_RETRIES.convert);
 if(result84.problem !== undefined){
-const err84 = {instancePath:instancePath+"/RUN_REDIS_RETRY_BASE",schemaPath:"#/properties/RUN_REDIS_RETRY_BASE/convert",keyword:"convert",params:{},message:result84.problem};
+const err84 = {instancePath:instancePath+"/RUN_REDIS_MAX_RETRIES",schemaPath:"#/properties/RUN_REDIS_MAX_RETRIES/convert",keyword:"convert",params:{},message:result84.problem};
 if(vErrors === null){
 vErrors = [err84];
 }
@@ -1500,11 +1506,11 @@ vErrors.push(err84);
 errors++;
 }
 else {
-data["RUN_REDIS_RETRY_BASE"] = result84.value;
+data["RUN_REDIS_MAX_RETRIES"] = result84.value;
 }
-const result85 = func2(data.RUN_REDIS_RETRY_MAX, schema11.properties.RUN_REDIS_RETRY_MAX.convert);
+const result85 = func2(data.RUN_REDIS_TIMEOUT, schema11.properties.RUN_REDIS_TIMEOUT.convert);
 if(result85.problem !== undefined){
-const err85 = {instancePath:instancePath+"/RUN_REDIS_RETRY_MAX",schemaPath:"#/properties/RUN_REDIS_RETRY_MAX/convert",keyword:"convert",params:{},message:result85.problem};
+const err85 = {instancePath:instancePath+"/RUN_REDIS_TIMEOUT",schemaPath:"#/properties/RUN_REDIS_TIMEOUT/convert",keyword:"convert",params:{},message:result85.problem};
 if(vErrors === null){
 vErrors = [err85];
 }
@@ -1514,12 +1520,11 @@ vErrors.push(err85);
 errors++;
 }
 else {
-data["RUN_REDIS_RETRY_MAX"] = result85.value;
+data["RUN_REDIS_TIMEOUT"] = result85.value;
 }
-if(data.RUN_CHECKLIST_MODULE !== undefined){
-const result86 = func2(data.RUN_CHECKLIST_MODULE, schema11.properties.RUN_CHECKLIST_MODULE.convert);
+const result86 = func2(data.RUN_REDIS_RETRY_BASE, schema11.properties.RUN_REDIS_RETRY_BASE.convert);
 if(result86.problem !== undefined){
-const err86 = {instancePath:instancePath+"/RUN_CHECKLIST_MODULE",schemaPath:"#/properties/RUN_CHECKLIST_MODULE/convert",keyword:"convert",params:{},message:result86.problem};
+const err86 = {instancePath:instancePath+"/RUN_REDIS_RETRY_BASE",schemaPath:"#/properties/RUN_REDIS_RETRY_BASE/convert",keyword:"convert",params:{},message:result86.problem};
 if(vErrors === null){
 vErrors = [err86];
 }
@@ -1529,12 +1534,11 @@ vErrors.push(err86);
 errors++;
 }
 else {
-data["RUN_CHECKLIST_MODULE"] = result86.value;
+data["RUN_REDIS_RETRY_BASE"] = result86.value;
 }
-}
-const result87 = func2(data.LIVE_TOPICS, schema11.properties.LIVE_TOPICS.convert);
+const result87 = func2(data.RUN_REDIS_RETRY_MAX, schema11.properties.RUN_REDIS_RETRY_MAX.convert);
 if(result87.problem !== undefined){
-const err87 = {instancePath:instancePath+"/LIVE_TOPICS",schemaPath:"#/properties/LIVE_TOPICS/convert",keyword:"convert",params:{},message:result87.problem};
+const err87 = {instancePath:instancePath+"/RUN_REDIS_RETRY_MAX",schemaPath:"#/properties/RUN_REDIS_RETRY_MAX/convert",keyword:"convert",params:{},message:result87.problem};
 if(vErrors === null){
 vErrors = [err87];
 }
@@ -1544,11 +1548,12 @@ vErrors.push(err87);
 errors++;
 }
 else {
-data["LIVE_TOPICS"] = result87.value;
+data["RUN_REDIS_RETRY_MAX"] = result87.value;
 }
-const result88 = func2(data.LIVE_MAX_SUBSCRIPTIONS, schema11.properties.LIVE_MAX_SUBSCRIPTIONS.convert);
+if(data.RUN_CHECKLIST_MODULE !== undefined){
+const result88 = func2(data.RUN_CHECKLIST_MODULE, schema11.properties.RUN_CHECKLIST_MODULE.convert);
 if(result88.problem !== undefined){
-const err88 = {instancePath:instancePath+"/LIVE_MAX_SUBSCRIPTIONS",schemaPath:"#/properties/LIVE_MAX_SUBSCRIPTIONS/convert",keyword:"convert",params:{},message:result88.problem};
+const err88 = {instancePath:instancePath+"/RUN_CHECKLIST_MODULE",schemaPath:"#/properties/RUN_CHECKLIST_MODULE/convert",keyword:"convert",params:{},message:result88.problem};
 if(vErrors === null){
 vErrors = [err88];
 }
@@ -1558,11 +1563,12 @@ vErrors.push(err88);
 errors++;
 }
 else {
-data["LIVE_MAX_SUBSCRIPTIONS"] = result88.value;
+data["RUN_CHECKLIST_MODULE"] = result88.value;
 }
-const result89 = func2(data.LIVE_RATE, schema11.properties.LIVE_RATE.convert);
+}
+const result89 = func2(data.LIVE_TOPICS, schema11.properties.LIVE_TOPICS.convert);
 if(result89.problem !== undefined){
-const err89 = {instancePath:instancePath+"/LIVE_RATE",schemaPath:"#/properties/LIVE_RATE/convert",keyword:"convert",params:{},message:result89.problem};
+const err89 = {instancePath:instancePath+"/LIVE_TOPICS",schemaPath:"#/properties/LIVE_TOPICS/convert",keyword:"convert",params:{},message:result89.problem};
 if(vErrors === null){
 vErrors = [err89];
 }
@@ -1572,11 +1578,11 @@ vErrors.push(err89);
 errors++;
 }
 else {
-data["LIVE_RATE"] = result89.value;
+data["LIVE_TOPICS"] = result89.value;
 }
-const result90 = func2(data.LIVE_RATE_BURST, schema11.properties.LIVE_RATE_BURST.convert);
+const result90 = func2(data.LIVE_MAX_SUBSCRIPTIONS, schema11.properties.LIVE_MAX_SUBSCRIPTIONS.convert);
 if(result90.problem !== undefined){
-const err90 = {instancePath:instancePath+"/LIVE_RATE_BURST",schemaPath:"#/properties/LIVE_RATE_BURST/convert",keyword:"convert",params:{},message:result90.problem};
+const err90 = {instancePath:instancePath+"/LIVE_MAX_SUBSCRIPTIONS",schemaPath:"#/properties/LIVE_MAX_SUBSCRIPTIONS/convert",keyword:"convert",params:{},message:result90.problem};
 if(vErrors === null){
 vErrors = [err90];
 }
@@ -1586,11 +1592,11 @@ vErrors.push(err90);
 errors++;
 }
 else {
-data["LIVE_RATE_BURST"] = result90.value;
+data["LIVE_MAX_SUBSCRIPTIONS"] = result90.value;
 }
-const result91 = func2(data.LIVE_BYTE_RATE, schema11.properties.LIVE_BYTE_RATE.convert);
+const result91 = func2(data.LIVE_RATE, schema11.properties.LIVE_RATE.convert);
 if(result91.problem !== undefined){
-const err91 = {instancePath:instancePath+"/LIVE_BYTE_RATE",schemaPath:"#/properties/LIVE_BYTE_RATE/convert",keyword:"convert",params:{},message:result91.problem};
+const err91 = {instancePath:instancePath+"/LIVE_RATE",schemaPath:"#/properties/LIVE_RATE/convert",keyword:"convert",params:{},message:result91.problem};
 if(vErrors === null){
 vErrors = [err91];
 }
@@ -1600,11 +1606,11 @@ vErrors.push(err91);
 errors++;
 }
 else {
-data["LIVE_BYTE_RATE"] = result91.value;
+data["LIVE_RATE"] = result91.value;
 }
-const result92 = func2(data.LIVE_IDLE_TIMEOUT, schema11.properties.LIVE_IDLE_TIMEOUT.convert);
+const result92 = func2(data.LIVE_RATE_BURST, schema11.properties.LIVE_RATE_BURST.convert);
 if(result92.problem !== undefined){
-const err92 = {instancePath:instancePath+"/LIVE_IDLE_TIMEOUT",schemaPath:"#/properties/LIVE_IDLE_TIMEOUT/convert",keyword:"convert",params:{},message:result92.problem};
+const err92 = {instancePath:instancePath+"/LIVE_RATE_BURST",schemaPath:"#/properties/LIVE_RATE_BURST/convert",keyword:"convert",params:{},message:result92.problem};
 if(vErrors === null){
 vErrors = [err92];
 }
@@ -1614,11 +1620,11 @@ vErrors.push(err92);
 errors++;
 }
 else {
-data["LIVE_IDLE_TIMEOUT"] = result92.value;
+data["LIVE_RATE_BURST"] = result92.value;
 }
-const result93 = func2(data.LIVE_MAX_DROPS, schema11.properties.LIVE_MAX_DROPS.convert);
+const result93 = func2(data.LIVE_BYTE_RATE, schema11.properties.LIVE_BYTE_RATE.convert);
 if(result93.problem !== undefined){
-const err93 = {instancePath:instancePath+"/LIVE_MAX_DROPS",schemaPath:"#/properties/LIVE_MAX_DROPS/convert",keyword:"convert",params:{},message:result93.problem};
+const err93 = {instancePath:instancePath+"/LIVE_BYTE_RATE",schemaPath:"#/properties/LIVE_BYTE_RATE/convert",keyword:"convert",params:{},message:result93.problem};
 if(vErrors === null){
 vErrors = [err93];
 }
@@ -1628,11 +1634,11 @@ vErrors.push(err93);
 errors++;
 }
 else {
-data["LIVE_MAX_DROPS"] = result93.value;
+data["LIVE_BYTE_RATE"] = result93.value;
 }
-const result94 = func2(data.LIVE_COMPRESSION, schema11.properties.LIVE_COMPRESSION.convert);
+const result94 = func2(data.LIVE_IDLE_TIMEOUT, schema11.properties.LIVE_IDLE_TIMEOUT.convert);
 if(result94.problem !== undefined){
-const err94 = {instancePath:instancePath+"/LIVE_COMPRESSION",schemaPath:"#/properties/LIVE_COMPRESSION/convert",keyword:"convert",params:{},message:result94.problem};
+const err94 = {instancePath:instancePath+"/LIVE_IDLE_TIMEOUT",schemaPath:"#/properties/LIVE_IDLE_TIMEOUT/convert",keyword:"convert",params:{},message:result94.problem};
 if(vErrors === null){
 vErrors = [err94];
 }
@@ -1642,11 +1648,11 @@ vErrors.push(err94);
 errors++;
 }
 else {
-data["LIVE_COMPRESSION"] = result94.value;
+data["LIVE_IDLE_TIMEOUT"] = result94.value;
 }
-const result95 = func2(data.LIVE_REFUSE, schema11.properties.LIVE_REFUSE.convert);
+const result95 = func2(data.LIVE_MAX_DROPS, schema11.properties.LIVE_MAX_DROPS.convert);
 if(result95.problem !== undefined){
-const err95 = {instancePath:instancePath+"/LIVE_REFUSE",schemaPath:"#/properties/LIVE_REFUSE/convert",keyword:"convert",params:{},message:result95.problem};
+const err95 = {instancePath:instancePath+"/LIVE_MAX_DROPS",schemaPath:"#/properties/LIVE_MAX_DROPS/convert",keyword:"convert",params:{},message:result95.problem};
 if(vErrors === null){
 vErrors = [err95];
 }
@@ -1656,11 +1662,11 @@ vErrors.push(err95);
 errors++;
 }
 else {
-data["LIVE_REFUSE"] = result95.value;
+data["LIVE_MAX_DROPS"] = result95.value;
 }
-const result96 = func2(data.LIVE_START, schema11.properties.LIVE_START.convert);
+const result96 = func2(data.LIVE_COMPRESSION, schema11.properties.LIVE_COMPRESSION.convert);
 if(result96.problem !== undefined){
-const err96 = {instancePath:instancePath+"/LIVE_START",schemaPath:"#/properties/LIVE_START/convert",keyword:"convert",params:{},message:result96.problem};
+const err96 = {instancePath:instancePath+"/LIVE_COMPRESSION",schemaPath:"#/properties/LIVE_COMPRESSION/convert",keyword:"convert",params:{},message:result96.problem};
 if(vErrors === null){
 vErrors = [err96];
 }
@@ -1670,11 +1676,11 @@ vErrors.push(err96);
 errors++;
 }
 else {
-data["LIVE_START"] = result96.value;
+data["LIVE_COMPRESSION"] = result96.value;
 }
-const result97 = func2(data.LIVE_PATH, schema11.properties.LIVE_PATH.convert);
+const result97 = func2(data.LIVE_REFUSE, schema11.properties.LIVE_REFUSE.convert);
 if(result97.problem !== undefined){
-const err97 = {instancePath:instancePath+"/LIVE_PATH",schemaPath:"#/properties/LIVE_PATH/convert",keyword:"convert",params:{},message:result97.problem};
+const err97 = {instancePath:instancePath+"/LIVE_REFUSE",schemaPath:"#/properties/LIVE_REFUSE/convert",keyword:"convert",params:{},message:result97.problem};
 if(vErrors === null){
 vErrors = [err97];
 }
@@ -1684,11 +1690,11 @@ vErrors.push(err97);
 errors++;
 }
 else {
-data["LIVE_PATH"] = result97.value;
+data["LIVE_REFUSE"] = result97.value;
 }
-const result98 = func2(data.LIVE_UNKNOWN_TYPE, schema11.properties.LIVE_UNKNOWN_TYPE.convert);
+const result98 = func2(data.LIVE_START, schema11.properties.LIVE_START.convert);
 if(result98.problem !== undefined){
-const err98 = {instancePath:instancePath+"/LIVE_UNKNOWN_TYPE",schemaPath:"#/properties/LIVE_UNKNOWN_TYPE/convert",keyword:"convert",params:{},message:result98.problem};
+const err98 = {instancePath:instancePath+"/LIVE_START",schemaPath:"#/properties/LIVE_START/convert",keyword:"convert",params:{},message:result98.problem};
 if(vErrors === null){
 vErrors = [err98];
 }
@@ -1698,12 +1704,11 @@ vErrors.push(err98);
 errors++;
 }
 else {
-data["LIVE_UNKNOWN_TYPE"] = result98.value;
+data["LIVE_START"] = result98.value;
 }
-if(data.WS_ALLOWED_ORIGINS !== undefined){
-const result99 = func2(data.WS_ALLOWED_ORIGINS, schema11.properties.WS_ALLOWED_ORIGINS.convert);
+const result99 = func2(data.LIVE_PATH, schema11.properties.LIVE_PATH.convert);
 if(result99.problem !== undefined){
-const err99 = {instancePath:instancePath+"/WS_ALLOWED_ORIGINS",schemaPath:"#/properties/WS_ALLOWED_ORIGINS/convert",keyword:"convert",params:{},message:result99.problem};
+const err99 = {instancePath:instancePath+"/LIVE_PATH",schemaPath:"#/properties/LIVE_PATH/convert",keyword:"convert",params:{},message:result99.problem};
 if(vErrors === null){
 vErrors = [err99];
 }
@@ -1713,12 +1718,11 @@ vErrors.push(err99);
 errors++;
 }
 else {
-data["WS_ALLOWED_ORIGINS"] = result99.value;
+data["LIVE_PATH"] = result99.value;
 }
-}
-const result100 = func2(data.WS_AUTH_REQUIRED, schema11.properties.WS_AUTH_REQUIRED.convert);
+const result100 = func2(data.LIVE_UNKNOWN_TYPE, schema11.properties.LIVE_UNKNOWN_TYPE.convert);
 if(result100.problem !== undefined){
-const err100 = {instancePath:instancePath+"/WS_AUTH_REQUIRED",schemaPath:"#/properties/WS_AUTH_REQUIRED/convert",keyword:"convert",params:{},message:result100.problem};
+const err100 = {instancePath:instancePath+"/LIVE_UNKNOWN_TYPE",schemaPath:"#/properties/LIVE_UNKNOWN_TYPE/convert",keyword:"convert",params:{},message:result100.problem};
 if(vErrors === null){
 vErrors = [err100];
 }
@@ -1728,12 +1732,12 @@ vErrors.push(err100);
 errors++;
 }
 else {
-data["WS_AUTH_REQUIRED"] = result100.value;
+data["LIVE_UNKNOWN_TYPE"] = result100.value;
 }
-if(data.WS_AUTH_TOKEN !== undefined){
-const result101 = func2(data.WS_AUTH_TOKEN, schema11.properties.WS_AUTH_TOKEN.convert);
+if(data.WS_ALLOWED_ORIGINS !== undefined){
+const result101 = func2(data.WS_ALLOWED_ORIGINS, schema11.properties.WS_ALLOWED_ORIGINS.convert);
 if(result101.problem !== undefined){
-const err101 = {instancePath:instancePath+"/WS_AUTH_TOKEN",schemaPath:"#/properties/WS_AUTH_TOKEN/convert",keyword:"convert",params:{},message:result101.problem};
+const err101 = {instancePath:instancePath+"/WS_ALLOWED_ORIGINS",schemaPath:"#/properties/WS_ALLOWED_ORIGINS/convert",keyword:"convert",params:{},message:result101.problem};
 if(vErrors === null){
 vErrors = [err101];
 }
@@ -1743,12 +1747,12 @@ vErrors.push(err101);
 errors++;
 }
 else {
-data["WS_AUTH_TOKEN"] = result101.value;
+data["WS_ALLOWED_ORIGINS"] = result101.value;
 }
 }
-const result102 = func2(data.LOG_LEVEL, schema11.properties.LOG_LEVEL.convert);
+const result102 = func2(data.WS_AUTH_REQUIRED, schema11.properties.WS_AUTH_REQUIRED.convert);
 if(result102.problem !== undefined){
-const err102 = {instancePath:instancePath+"/LOG_LEVEL",schemaPath:"#/properties/LOG_LEVEL/convert",keyword:"convert",params:{},message:result102.problem};
+const err102 = {instancePath:instancePath+"/WS_AUTH_REQUIRED",schemaPath:"#/properties/WS_AUTH_REQUIRED/convert",keyword:"convert",params:{},message:result102.problem};
 if(vErrors === null){
 vErrors = [err102];
 }
@@ -1758,12 +1762,12 @@ vErrors.push(err102);
 errors++;
 }
 else {
-data["LOG_LEVEL"] = result102.value;
+data["WS_AUTH_REQUIRED"] = result102.value;
 }
-if(data.HEAP_SNAPSHOT_DIR !== undefined){
-const result103 = func2(data.HEAP_SNAPSHOT_DIR, schema11.properties.HEAP_SNAPSHOT_DIR.convert);
+if(data.WS_AUTH_TOKEN !== undefined){
+const result103 = func2(data.WS_AUTH_TOKEN, schema11.properties.WS_AUTH_TOKEN.convert);
 if(result103.problem !== undefined){
-const err103 = {instancePath:instancePath+"/HEAP_SNAPSHOT_DIR",schemaPath:"#/properties/HEAP_SNAPSHOT_DIR/convert",keyword:"convert",params:{},message:result103.problem};
+const err103 = {instancePath:instancePath+"/WS_AUTH_TOKEN",schemaPath:"#/properties/WS_AUTH_TOKEN/convert",keyword:"convert",params:{},message:result103.problem};
 if(vErrors === null){
 vErrors = [err103];
 }
@@ -1773,12 +1777,12 @@ vErrors.push(err103);
 errors++;
 }
 else {
-data["HEAP_SNAPSHOT_DIR"] = result103.value;
+data["WS_AUTH_TOKEN"] = result103.value;
 }
 }
-const result104 = func2(data.METRICS_ENABLED, schema11.properties.METRICS_ENABLED.convert);
+const result104 = func2(data.LOG_LEVEL, schema11.properties.LOG_LEVEL.convert);
 if(result104.problem !== undefined){
-const err104 = {instancePath:instancePath+"/METRICS_ENABLED",schemaPath:"#/properties/METRICS_ENABLED/convert",keyword:"convert",params:{},message:result104.problem};
+const err104 = {instancePath:instancePath+"/LOG_LEVEL",schemaPath:"#/properties/LOG_LEVEL/convert",keyword:"convert",params:{},message:result104.problem};
 if(vErrors === null){
 vErrors = [err104];
 }
@@ -1788,11 +1792,12 @@ vErrors.push(err104);
 errors++;
 }
 else {
-data["METRICS_ENABLED"] = result104.value;
+data["LOG_LEVEL"] = result104.value;
 }
-const result105 = func2(data.METRICS_MAX_AGE, schema11.properties.METRICS_MAX_AGE.convert);
+if(data.HEAP_SNAPSHOT_DIR !== undefined){
+const result105 = func2(data.HEAP_SNAPSHOT_DIR, schema11.properties.HEAP_SNAPSHOT_DIR.convert);
 if(result105.problem !== undefined){
-const err105 = {instancePath:instancePath+"/METRICS_MAX_AGE",schemaPath:"#/properties/METRICS_MAX_AGE/convert",keyword:"convert",params:{},message:result105.problem};
+const err105 = {instancePath:instancePath+"/HEAP_SNAPSHOT_DIR",schemaPath:"#/properties/HEAP_SNAPSHOT_DIR/convert",keyword:"convert",params:{},message:result105.problem};
 if(vErrors === null){
 vErrors = [err105];
 }
@@ -1802,11 +1807,12 @@ vErrors.push(err105);
 errors++;
 }
 else {
-data["METRICS_MAX_AGE"] = result105.value;
+data["HEAP_SNAPSHOT_DIR"] = result105.value;
 }
-const result106 = func2(data.METRICS_ALIASES, schema11.properties.METRICS_ALIASES.convert);
+}
+const result106 = func2(data.METRICS_ENABLED, schema11.properties.METRICS_ENABLED.convert);
 if(result106.problem !== undefined){
-const err106 = {instancePath:instancePath+"/METRICS_ALIASES",schemaPath:"#/properties/METRICS_ALIASES/convert",keyword:"convert",params:{},message:result106.problem};
+const err106 = {instancePath:instancePath+"/METRICS_ENABLED",schemaPath:"#/properties/METRICS_ENABLED/convert",keyword:"convert",params:{},message:result106.problem};
 if(vErrors === null){
 vErrors = [err106];
 }
@@ -1816,12 +1822,11 @@ vErrors.push(err106);
 errors++;
 }
 else {
-data["METRICS_ALIASES"] = result106.value;
+data["METRICS_ENABLED"] = result106.value;
 }
-if(data.OTEL_EXPORTER_OTLP_ENDPOINT !== undefined){
-const result107 = func2(data.OTEL_EXPORTER_OTLP_ENDPOINT, schema11.properties.OTEL_EXPORTER_OTLP_ENDPOINT.convert);
+const result107 = func2(data.METRICS_MAX_AGE, schema11.properties.METRICS_MAX_AGE.convert);
 if(result107.problem !== undefined){
-const err107 = {instancePath:instancePath+"/OTEL_EXPORTER_OTLP_ENDPOINT",schemaPath:"#/properties/OTEL_EXPORTER_OTLP_ENDPOINT/convert",keyword:"convert",params:{},message:result107.problem};
+const err107 = {instancePath:instancePath+"/METRICS_MAX_AGE",schemaPath:"#/properties/METRICS_MAX_AGE/convert",keyword:"convert",params:{},message:result107.problem};
 if(vErrors === null){
 vErrors = [err107];
 }
@@ -1831,12 +1836,11 @@ vErrors.push(err107);
 errors++;
 }
 else {
-data["OTEL_EXPORTER_OTLP_ENDPOINT"] = result107.value;
+data["METRICS_MAX_AGE"] = result107.value;
 }
-}
-const result108 = func2(data.PREFLIGHT_CHECK_TIMEOUT, schema11.properties.PREFLIGHT_CHECK_TIMEOUT.convert);
+const result108 = func2(data.METRICS_ALIASES, schema11.properties.METRICS_ALIASES.convert);
 if(result108.problem !== undefined){
-const err108 = {instancePath:instancePath+"/PREFLIGHT_CHECK_TIMEOUT",schemaPath:"#/properties/PREFLIGHT_CHECK_TIMEOUT/convert",keyword:"convert",params:{},message:result108.problem};
+const err108 = {instancePath:instancePath+"/METRICS_ALIASES",schemaPath:"#/properties/METRICS_ALIASES/convert",keyword:"convert",params:{},message:result108.problem};
 if(vErrors === null){
 vErrors = [err108];
 }
@@ -1846,11 +1850,12 @@ vErrors.push(err108);
 errors++;
 }
 else {
-data["PREFLIGHT_CHECK_TIMEOUT"] = result108.value;
+data["METRICS_ALIASES"] = result108.value;
 }
-const result109 = func2(data.PREFLIGHT_HTTP_DEPENDENCIES, schema11.properties.PREFLIGHT_HTTP_DEPENDENCIES.convert);
+if(data.OTEL_EXPORTER_OTLP_ENDPOINT !== undefined){
+const result109 = func2(data.OTEL_EXPORTER_OTLP_ENDPOINT, schema11.properties.OTEL_EXPORTER_OTLP_ENDPOINT.convert);
 if(result109.problem !== undefined){
-const err109 = {instancePath:instancePath+"/PREFLIGHT_HTTP_DEPENDENCIES",schemaPath:"#/properties/PREFLIGHT_HTTP_DEPENDENCIES/convert",keyword:"convert",params:{},message:result109.problem};
+const err109 = {instancePath:instancePath+"/OTEL_EXPORTER_OTLP_ENDPOINT",schemaPath:"#/properties/OTEL_EXPORTER_OTLP_ENDPOINT/convert",keyword:"convert",params:{},message:result109.problem};
 if(vErrors === null){
 vErrors = [err109];
 }
@@ -1860,11 +1865,12 @@ vErrors.push(err109);
 errors++;
 }
 else {
-data["PREFLIGHT_HTTP_DEPENDENCIES"] = result109.value;
+data["OTEL_EXPORTER_OTLP_ENDPOINT"] = result109.value;
 }
-const result110 = func2(data.PREFLIGHT_EVENT_TYPES, schema11.properties.PREFLIGHT_EVENT_TYPES.convert);
+}
+const result110 = func2(data.PREFLIGHT_CHECK_TIMEOUT, schema11.properties.PREFLIGHT_CHECK_TIMEOUT.convert);
 if(result110.problem !== undefined){
-const err110 = {instancePath:instancePath+"/PREFLIGHT_EVENT_TYPES",schemaPath:"#/properties/PREFLIGHT_EVENT_TYPES/convert",keyword:"convert",params:{},message:result110.problem};
+const err110 = {instancePath:instancePath+"/PREFLIGHT_CHECK_TIMEOUT",schemaPath:"#/properties/PREFLIGHT_CHECK_TIMEOUT/convert",keyword:"convert",params:{},message:result110.problem};
 if(vErrors === null){
 vErrors = [err110];
 }
@@ -1874,11 +1880,11 @@ vErrors.push(err110);
 errors++;
 }
 else {
-data["PREFLIGHT_EVENT_TYPES"] = result110.value;
+data["PREFLIGHT_CHECK_TIMEOUT"] = result110.value;
 }
-const result111 = func2(data.PREFLIGHT_RETENTION, schema11.properties.PREFLIGHT_RETENTION.convert);
+const result111 = func2(data.PREFLIGHT_HTTP_DEPENDENCIES, schema11.properties.PREFLIGHT_HTTP_DEPENDENCIES.convert);
 if(result111.problem !== undefined){
-const err111 = {instancePath:instancePath+"/PREFLIGHT_RETENTION",schemaPath:"#/properties/PREFLIGHT_RETENTION/convert",keyword:"convert",params:{},message:result111.problem};
+const err111 = {instancePath:instancePath+"/PREFLIGHT_HTTP_DEPENDENCIES",schemaPath:"#/properties/PREFLIGHT_HTTP_DEPENDENCIES/convert",keyword:"convert",params:{},message:result111.problem};
 if(vErrors === null){
 vErrors = [err111];
 }
@@ -1888,11 +1894,11 @@ vErrors.push(err111);
 errors++;
 }
 else {
-data["PREFLIGHT_RETENTION"] = result111.value;
+data["PREFLIGHT_HTTP_DEPENDENCIES"] = result111.value;
 }
-const result112 = func2(data.PREFLIGHT_EXPECTED_RATE, schema11.properties.PREFLIGHT_EXPECTED_RATE.convert);
+const result112 = func2(data.PREFLIGHT_EVENT_TYPES, schema11.properties.PREFLIGHT_EVENT_TYPES.convert);
 if(result112.problem !== undefined){
-const err112 = {instancePath:instancePath+"/PREFLIGHT_EXPECTED_RATE",schemaPath:"#/properties/PREFLIGHT_EXPECTED_RATE/convert",keyword:"convert",params:{},message:result112.problem};
+const err112 = {instancePath:instancePath+"/PREFLIGHT_EVENT_TYPES",schemaPath:"#/properties/PREFLIGHT_EVENT_TYPES/convert",keyword:"convert",params:{},message:result112.problem};
 if(vErrors === null){
 vErrors = [err112];
 }
@@ -1902,12 +1908,11 @@ vErrors.push(err112);
 errors++;
 }
 else {
-data["PREFLIGHT_EXPECTED_RATE"] = result112.value;
+data["PREFLIGHT_EVENT_TYPES"] = result112.value;
 }
-if(data.PREFLIGHT_CHECKS_FOLDER !== undefined){
-const result113 = func2(data.PREFLIGHT_CHECKS_FOLDER, schema11.properties.PREFLIGHT_CHECKS_FOLDER.convert);
+const result113 = func2(data.PREFLIGHT_RETENTION, schema11.properties.PREFLIGHT_RETENTION.convert);
 if(result113.problem !== undefined){
-const err113 = {instancePath:instancePath+"/PREFLIGHT_CHECKS_FOLDER",schemaPath:"#/properties/PREFLIGHT_CHECKS_FOLDER/convert",keyword:"convert",params:{},message:result113.problem};
+const err113 = {instancePath:instancePath+"/PREFLIGHT_RETENTION",schemaPath:"#/properties/PREFLIGHT_RETENTION/convert",keyword:"convert",params:{},message:result113.problem};
 if(vErrors === null){
 vErrors = [err113];
 }
@@ -1917,13 +1922,11 @@ vErrors.push(err113);
 errors++;
 }
 else {
-data["PREFLIGHT_CHECKS_FOLDER"] = result113.value;
+data["PREFLIGHT_RETENTION"] = result113.value;
 }
-}
-if(data.SENTRY_DSN !== undefined){
-const result114 = func2(data.SENTRY_DSN, schema11.properties.SENTRY_DSN.convert);
+const result114 = func2(data.PREFLIGHT_EXPECTED_RATE, schema11.properties.PREFLIGHT_EXPECTED_RATE.convert);
 if(result114.problem !== undefined){
-const err114 = {instancePath:instancePath+"/SENTRY_DSN",schemaPath:"#/properties/SENTRY_DSN/convert",keyword:"convert",params:{},message:result114.problem};
+const err114 = {instancePath:instancePath+"/PREFLIGHT_EXPECTED_RATE",schemaPath:"#/properties/PREFLIGHT_EXPECTED_RATE/convert",keyword:"convert",params:{},message:result114.problem};
 if(vErrors === null){
 vErrors = [err114];
 }
@@ -1933,17 +1936,48 @@ vErrors.push(err114);
 errors++;
 }
 else {
-data["SENTRY_DSN"] = result114.value;
+data["PREFLIGHT_EXPECTED_RATE"] = result114.value;
 }
-}
-}
-else {
-const err115 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(data.PREFLIGHT_CHECKS_FOLDER !== undefined){
+const result115 = func2(data.PREFLIGHT_CHECKS_FOLDER, schema11.properties.PREFLIGHT_CHECKS_FOLDER.convert);
+if(result115.problem !== undefined){
+const err115 = {instancePath:instancePath+"/PREFLIGHT_CHECKS_FOLDER",schemaPath:"#/properties/PREFLIGHT_CHECKS_FOLDER/convert",keyword:"convert",params:{},message:result115.problem};
 if(vErrors === null){
 vErrors = [err115];
 }
 else {
 vErrors.push(err115);
+}
+errors++;
+}
+else {
+data["PREFLIGHT_CHECKS_FOLDER"] = result115.value;
+}
+}
+if(data.SENTRY_DSN !== undefined){
+const result116 = func2(data.SENTRY_DSN, schema11.properties.SENTRY_DSN.convert);
+if(result116.problem !== undefined){
+const err116 = {instancePath:instancePath+"/SENTRY_DSN",schemaPath:"#/properties/SENTRY_DSN/convert",keyword:"convert",params:{},message:result116.problem};
+if(vErrors === null){
+vErrors = [err116];
+}
+else {
+vErrors.push(err116);
+}
+errors++;
+}
+else {
+data["SENTRY_DSN"] = result116.value;
+}
+}
+}
+else {
+const err117 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err117];
+}
+else {
+vErrors.push(err117);
 }
 errors++;
 }

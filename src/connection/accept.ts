@@ -3,13 +3,15 @@ import type { ClientAddresses } from '../http/client-address.ts'
 import { respond, respondLater } from '../http/refuse.ts'
 import { hasProxyHeader, listHeader, readLines } from '../http/request.ts'
 import { asError, reasonOf } from '../platform/reason.ts'
+import { isTicket } from '../platform/secrets.ts'
 import type { Selectable } from '../platform/selection.ts'
 import { RedisForbids, RedisUnavailable } from '../platform/unavailable.ts'
 import { type HttpRequest, type HttpResponse, upgradeCorked, type us_socket_context_t } from '../platform/uws.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { SpanHandle, Tracing } from '../telemetry/tracing.ts'
-import { type Credentials, type TokenStore, WHY } from './auth.ts'
+import type { Attempt } from './attempt.ts'
+import { type TokenStore, WHY } from './auth.ts'
 import type { Bindings } from './bind.ts'
 import { type CheckOptions, closeInstead, UpgradeChecks } from './checks.ts'
 import { Connection, Phase, type Socket } from './connection.ts'
@@ -48,23 +50,6 @@ export interface AcceptParts {
 
 /** Refuses an upgrade that is under way when an operator disconnects its client. */
 const DISMISSED: Refusal = { ...refusals.forbidden, message: 'An operator has disconnected this client.' }
-
-/** An upgrade that waits for Redis. */
-interface Attempt {
-  readonly door: Door
-  readonly res: HttpResponse
-  readonly context: us_socket_context_t
-  readonly key: string
-  /** The extensions that the client offers, if the door takes any. uWebSockets.js chooses. */
-  readonly extensions: string
-  readonly address: string
-  readonly admission: Admission
-  readonly credentials: Credentials
-  readonly startedAt: number
-  readonly traced: SpanHandle | undefined
-  connection: Connection | undefined
-  over: boolean
-}
 
 /**
  * Leads an upgrade request to an open socket or to a refusal in HTTP: a flat list of checks that
@@ -181,12 +166,16 @@ export class Acceptor {
       if (bindFirst) await this.#bind(attempt)
       if (attempt.over) return
       if (tokenKey !== undefined) {
-        const verdict = await this.#parts.tokens.redeem(tokenKey, attempt.credentials.token)
+        const fault = await this.#faultOf(attempt, tokenKey)
         if (attempt.over) return
-        if (verdict !== 'ok') return this.#refuse(attempt, refusals['token-rejected'], WHY[verdict])
+        if (fault !== undefined) return this.#refuse(attempt, refusals['token-rejected'], fault)
       }
       if (!bindFirst) await this.#bind(attempt)
       if (attempt.over) return
+      if (attempt.admission.admitted) {
+        await attempt.admission.admitted(attempt.connection!)
+        if (attempt.over) return
+      }
       // So much was published during the upgrade that the buffer is full.
       if (attempt.connection!.phase !== Phase.accepting) return this.#refuse(attempt, refusals['at-capacity'])
       this.#complete(attempt)
@@ -198,6 +187,15 @@ export class Acceptor {
       this.#fault(error)
       this.#refuse(attempt, refusals['internal-error'])
     }
+  }
+
+  /** Resolves with undefined when the credential is right, else with the reason for the log. */
+  async #faultOf({ admission, credentials }: Attempt, tokenKey: string): Promise<string | undefined> {
+    const { token } = credentials
+    // The checks let a ticket through only where the door judges it.
+    if (isTicket(token)) return admission.checkTicket!(token)
+    const verdict = await this.#parts.tokens.redeem(tokenKey, token)
+    return verdict === 'ok' ? undefined : WHY[verdict]
   }
 
   /** Makes the connection and joins its topics. Resolves when Redis has confirmed them. */

@@ -2,6 +2,7 @@ import { originRule } from '../config/origins.ts'
 import { type Close, type Refusal, refusals } from '../contract/codes.ts'
 import type { ClientAddress } from '../http/client-address.ts'
 import { isUpgrade } from '../http/request.ts'
+import { isTicket } from '../platform/secrets.ts'
 import type { HttpRequest } from '../platform/uws.ts'
 import { type Credentials, chosenProtocol, readCredentials } from './auth.ts'
 import type { Admission, Door } from './door.ts'
@@ -110,6 +111,7 @@ export class UpgradeChecks {
         )
       : { kind: 'credentials', token: '', protocol }
     if (credentials.kind === 'refusal') return refuse(credentials)
+    if (isTicket(credentials.token) && admission.checkTicket === undefined) return refuse(refusals['token-rejected'])
     if (admission.accepts?.(credentials.token) === false) return refuse(refusals['token-rejected'])
     if (!this.#parts.redisReady(admission.redisChannel)) return refuse(refusals['redis-unavailable'])
     return { kind: 'proceed', admission, credentials }

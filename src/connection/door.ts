@@ -35,6 +35,12 @@ export interface Admission {
   readonly tokenKey: string | undefined
   /** Whether a token is right, where that is known without Redis. */
   readonly accepts?: (token: string) => boolean
+  /**
+   * Judges a resume ticket that stands for the token. Resolves with undefined when it is right,
+   * else with the reason for the log. Undefined: the door refuses tickets.
+   * @throws RedisUnavailable
+   */
+  readonly checkTicket?: ((ticket: string) => Promise<string | undefined>) | undefined
   readonly source: Source
   /**
    * The upgrade is refused with `redis-unavailable` while the Redis server of this channel is away.
@@ -54,6 +60,11 @@ export interface Admission {
    * enqueues goes out first.
    */
   readonly prepare?: ((connection: Connection) => Promise<void>) | undefined
+  /**
+   * Awaited when the credential is right and the topics are confirmed. It must not reject: the
+   * credential is spent.
+   */
+  readonly admitted?: ((connection: Connection) => Promise<void>) | undefined
   /** What the door keeps for this socket: `Connection.doorState`. */
   readonly doorState?: object
   /**

@@ -218,6 +218,9 @@ export const isInstance = (text: string): boolean => INSTANCE.test(text)
 /** Channel on which one instance publishes messages to itself, to test that Redis delivers. */
 export const redisCanary = (instance: string): string => `${prefix}wsproxy:canary:${instance}`
 
+/** Hash with the secrets that sign resume tickets: one field for each day since the epoch. */
+export const ticketSecrets = (): string => `${prefix}wsproxy:ticket-secret`
+
 /** Hash that the gateway writes and deletes to find out which keyspace events Redis publishes. */
 export const keyspaceProbe = (random: string): string => `${prefix}wsproxy:probe:${random}`
 

@@ -10,6 +10,7 @@ import { readerOf } from '../doors/session/state.ts'
 import { reasonOf } from '../platform/reason.ts'
 import { SessionLibrary } from '../redis/session-library.ts'
 import { SessionLogs } from '../sessions/logs.ts'
+import { ResumeTickets } from '../sessions/resume-tickets.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Core } from './core.ts'
@@ -44,6 +45,16 @@ export function sessionDoor({ config, core, metrics, log }: DoorParts): {
     metrics,
     logger: log,
   })
+  const tickets =
+    config.resumeTicketTtlMs === 0
+      ? undefined
+      : new ResumeTickets({
+          ttlMs: config.resumeTicketTtlMs,
+          maxLifetimeMs: config.resumeMaxLifetimeMs,
+          secrets: core.redis.ticketSecrets,
+          enqueue: (connection, frame) => core.delivery.enqueue(connection, frame),
+          log,
+        })
   const door: SessionDoor = new SessionDoor({
     options: config,
     upstream: core.redis.upstream,
@@ -51,6 +62,7 @@ export function sessionDoor({ config, core, metrics, log }: DoorParts): {
     enqueue: (connection, frame) => core.delivery.enqueue(connection, frame),
     flow,
     logs,
+    tickets,
     cancel: (sessionId, run) => core.redis.sessionLog.cancel(sessionId, run, CANCEL_MS),
   })
   const library = new SessionLibrary({
@@ -60,6 +72,8 @@ export function sessionDoor({ config, core, metrics, log }: DoorParts): {
   })
   core.onReady.push(() => {
     flow?.retry()
+    // It may be another server.
+    core.redis.ticketSecrets.forget()
     logs.retry()
     void library.check()
   })
@@ -73,6 +87,7 @@ export function sessionDoor({ config, core, metrics, log }: DoorParts): {
   const stop = () => {
     flow?.stop()
     logs.stop()
+    tickets?.stop()
   }
   return { door, stop, settled: async () => flow?.settled() }
 }

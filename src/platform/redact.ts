@@ -1,3 +1,5 @@
+import { TICKET_PREFIX } from './secrets.ts'
+
 /** Keeps known secrets out of the log, every printed error, every report and every HTTP answer. */
 
 const MASK = '***'
@@ -12,7 +14,9 @@ const MAX_DEPTH = 64
 
 const known = new Set<string>()
 const beginnings = new Set<string>()
-let pattern: RegExp | undefined
+/** Resume tickets, and their base64 as in a subprotocol. They are recognised by how they begin. */
+const TICKETS = [`${TICKET_PREFIX}[\\w.-]+`, `${Buffer.from(TICKET_PREFIX).toString('base64url').slice(0, 6)}[\\w-]+`]
+let pattern = new RegExp(TICKETS.join('|'), 'g')
 
 /** Adds secrets to those that `redact` replaces, in every form that this program writes. */
 export function protect(secrets: Iterable<string>): void {
@@ -26,17 +30,17 @@ export function protect(secrets: Iterable<string>): void {
   // The longest first: of two secrets, one may be how the other begins.
   const forms = [...known].sort((a, b) => b.length - a.length).map(escapeRegExp)
   const cut = [...beginnings].map((each) => `${escapeRegExp(each)}[\\w.~+=-]*`)
-  pattern = forms.length === 0 ? undefined : new RegExp([...forms, ...cut].join('|'), 'g')
+  pattern = new RegExp([...forms, ...cut, ...TICKETS].join('|'), 'g')
 }
 
-/** Returns the text with each known secret replaced by `***`. */
-export const redact = (text: string): string => (pattern === undefined ? text : text.replace(pattern, MASK))
+/** Returns the text with each known secret and each resume ticket replaced by `***`. */
+export const redact = (text: string): string => text.replace(pattern, MASK)
 
 /**
- * Returns a copy of plain data with each known secret replaced in every text and every name of a
- * member; without known secrets, returns the value itself.
+ * Returns a copy of plain data with each known secret and each resume ticket replaced in every text
+ * and every name of a member.
  */
-export const redactIn = <T>(value: T): T => (pattern === undefined ? value : (copyOf(value, 0) as T))
+export const redactIn = <T>(value: T): T => copyOf(value, 0) as T
 
 function copyOf(value: unknown, depth: number): unknown {
   if (typeof value === 'string') return redact(value)

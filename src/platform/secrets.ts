@@ -11,3 +11,8 @@ const sha256 = (text: string): Buffer => createHash('sha256').update(text).diges
  */
 export const bearerToken = (authorization: string): string | undefined =>
   /^bearer +([\x21-\x7e]+)$/i.exec(authorization)?.[1]
+
+/** How every resume ticket begins. A credential that begins so is never tried as anything else. */
+export const TICKET_PREFIX = 'wst1_'
+
+export const isTicket = (credential: string): boolean => credential.startsWith(TICKET_PREFIX)

@@ -24,6 +24,7 @@ import {
   type TopologyFeed,
 } from './servers/topology.ts'
 import { RedisSessionLog } from './session-log.ts'
+import { RedisTicketSecrets } from './ticket-secrets.ts'
 import { RedisTokens } from './tokens.ts'
 import { RedisUpstream } from './upstream.ts'
 import type { CommandLink } from './upstream-frame.ts'
@@ -67,6 +68,7 @@ export class RedisClient {
   readonly tokens: RedisTokens
   readonly hashes: RedisHashes
   readonly sessionLog: RedisSessionLog
+  readonly ticketSecrets: RedisTicketSecrets
   readonly upstream: RedisUpstream
   readonly flow: RedisFlow
   readonly #parts: RedisParts
@@ -95,6 +97,7 @@ export class RedisClient {
     this.tokens = new RedisTokens(at, options.afterTokenMs, randomBytes(16).toString('hex'))
     this.hashes = new RedisHashes(at, options.runMaxFields)
     this.sessionLog = new RedisSessionLog(at)
+    this.ticketSecrets = new RedisTicketSecrets(at)
     this.flow = new RedisFlow(at, options.redisShardedPubsub, metrics)
     this.upstream = new RedisUpstream({
       link: (channel) => this.#linkFor(channel),

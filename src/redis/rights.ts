@@ -23,6 +23,7 @@ import {
   sessionLog,
   sessionMeta,
   sessionUp,
+  ticketSecrets,
   usedToken,
 } from '../contract/names.ts'
 
@@ -34,6 +35,7 @@ export interface RightsOptions
     | 'redisShardedPubsub'
     | 'redisCanaryIntervalMs'
     | 'sessionFlowSignal'
+    | 'resumeTicketTtlMs'
     | 'runAuth'
     | 'runKeyPrefix'
     | 'authTokenMode'
@@ -96,6 +98,9 @@ function rightsOf(options: RightsOptions): Right[] {
         { commands: 'set', keys: [sessionCancel('*')] },
       ],
     },
+    ...(options.resumeTicketTtlMs > 0
+      ? [{ feature: 'resume tickets', keys: [{ commands: 'hsetnx hmget hdel pexpire', keys: [ticketSecrets()] }] }]
+      : []),
     ...(options.redisCanaryIntervalMs > 0
       ? [{ feature: 'the canary', subscribes: [redisCanary('*')], publishes: [redisCanary('*')] }]
       : []),

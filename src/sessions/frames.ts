@@ -32,3 +32,7 @@ export const droppedFrame = (): Buffer => frameOf({ type: 'control', command: 'g
 /** Makes the answer to a numbered client frame. */
 export const ackFrame = (number: number, outcome: { receivers: number } | { error: string }): Buffer =>
   frameOf({ type: 'control', command: 'ack', n: number, ...outcome })
+
+/** Makes the frame with a resume ticket. */
+export const ticketFrame = (ticket: string, expiresInMs: number): Buffer =>
+  frameOf({ type: 'control', command: 'ticket', ticket, expires_in_ms: expiresInMs })

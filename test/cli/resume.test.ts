@@ -39,6 +39,27 @@ describe('wsproxy connect --resume', { skip: withoutRealRedis, ...PATIENT }, () 
     assert.doesNotMatch(client.stderr, /"command":"gap"/)
   })
 
+  it('comes back with its resume ticket, which it does not print, although its token is spent', async () => {
+    const redis = await realRedisFor(each)
+    const env = { REDIS_URL: redis.url, LISTEN_ADDR: `127.0.0.1:${await freePort()}` }
+    const agent = await redis.client()
+    await agent.set('session:s1:auth', 'a-single-use-token')
+    const first = await serveReady(env)
+    const words = ['connect', `${first.ws}/agent-1/ws/s1`, '--resume']
+    const client = new Command(words, { env: { ...env, WSPROXY_TOKEN: 'a-single-use-token' } })
+    await client.says(/"command":"position"/)
+    await say(agent, 's1', word(1))
+    await eventually(() => client.lines.length === 1, 'the first word')
+    first.command.signal('SIGKILL')
+    await first.command.status()
+    await say(agent, 's1', word(2))
+    await serveReady(env)
+    await eventually(() => client.lines.length === 2, 'the second word')
+    assert.deepEqual(client.lines, [word(1), word(2)])
+    assert.equal(await agent.exists('session:s1:auth'), 0)
+    assert.doesNotMatch(client.stderr, /ticket/)
+  })
+
   it('needs the address of a session', async () => {
     const { status, stderr } = await run(['connect', 'ws://127.0.0.1:1/run-1', '--resume'])
     assert.equal(status, 2)

@@ -28,6 +28,7 @@ import {
   sessionFlow,
   sessionUp,
   slotKey,
+  ticketSecrets,
   topicOf,
   usedToken,
   useKeyPrefix,
@@ -84,6 +85,7 @@ const fixedKeys = () => [
   preflightCounts('hour', 1),
   preflightCounts('day', 1),
   preflightPlaces(1),
+  ticketSecrets(),
 ]
 const fixedChannels = () => [liveBus(), liveAnswers('abc123'), redisCanary('0a1b')]
 

@@ -114,3 +114,11 @@ describe('a known secret', () => {
     assertProperty(property, { numRuns: 50 })
   })
 })
+
+it('a resume ticket is replaced in a text, as it is and in the base64 of a subprotocol', () => {
+  const ticket = `wst1_${'Ab9_-'.repeat(40)}.${'x'.repeat(43)}`
+  for (const text of [ticket, Buffer.from(ticket).toString('base64url'), ticket.slice(0, 30)]) {
+    assert.equal(redact(`a ${text} b`), 'a *** b')
+    assert.deepEqual(redactIn({ list: [text] }), { list: ['***'] })
+  }
+})

@@ -40,9 +40,16 @@ export async function joinNumbered(
   return connect(url, { token, protocols: ['wsproxy.v2'], ...options })
 }
 
-/** The control frames that a client has, parsed. */
-export const controls = (client: TestClient): Record<string, unknown>[] =>
+const allControls = (client: TestClient): Record<string, unknown>[] =>
   client.frames.filter((frame) => String(frame).startsWith('{')).map((frame) => JSON.parse(String(frame)))
+
+/** The control frames that a client has, parsed, without those of its resume tickets. */
+export const controls = (client: TestClient): Record<string, unknown>[] =>
+  allControls(client).filter(({ command }) => command !== 'ticket')
+
+/** The `ticket` frames that a client has, parsed. */
+export const ticketFrames = (client: TestClient): { ticket: string; expires_in_ms: number }[] =>
+  allControls(client).filter(({ command }) => command === 'ticket') as never
 
 /** The first `position` frame, which has to be the first frame. */
 export async function positionOf(client: TestClient): Promise<Record<string, unknown>> {

@@ -15,6 +15,7 @@ import { Reader } from '../../sessions/logged.ts'
 import type { SessionLogs } from '../../sessions/logs.ts'
 import { headerOf, MARK } from '../../sessions/numbers.ts'
 import { loggedOf } from '../../sessions/parts.ts'
+import type { ResumeTickets } from '../../sessions/resume-tickets.ts'
 import type { DoorStats } from '../../telemetry/metrics.ts'
 import { ClientFrames, type ClientFramesParts } from './client-frames.ts'
 import type { FlowSignal } from './flow.ts'
@@ -43,6 +44,8 @@ export interface SessionParts extends ClientFramesParts {
   readonly flow: FlowSignal | undefined
   /** Passes numbered messages. */
   readonly logs: SessionLogs
+  /** Undefined: RESUME_TICKET_TTL is 0. */
+  readonly tickets: ResumeTickets | undefined
 }
 
 const KIND = namesOf('type', 'command')
@@ -98,16 +101,32 @@ export class SessionDoor implements Door, Source {
     const resume = protocol === PROTOCOLS.numbered ? resumeOf(query) : undefined
     if (resume !== undefined && 'kind' in resume) return resume
     const reader = resume && new Reader()
+    const state = new SessionState(agentId, reader)
+    const tickets = reader && this.#parts.tickets
     return {
       kind: 'admission',
       subject: sessionId,
       tokenKey: sessionAuth(sessionId),
+      checkTicket:
+        tickets &&
+        (async (ticket) => {
+          const judged = await tickets.judge(ticket, sessionId, agentId)
+          if (typeof judged === 'string') return judged
+          state.grant = judged
+          return undefined
+        }),
       source: this,
       redisChannel: down,
       topics: [[down]],
       topicsRequired: true,
-      doorState: new SessionState(agentId, reader),
+      doorState: state,
       prepare: reader && ((connection) => this.#parts.logs.position(connection, reader, resume)),
+      admitted:
+        tickets &&
+        ((connection) => {
+          state.grant ??= tickets.grant(sessionId, agentId)
+          return tickets.begin(connection, state.grant)
+        }),
     }
   }
 
@@ -137,6 +156,10 @@ export class SessionDoor implements Door, Source {
 
   opened(connection: Connection): void {
     if (readerOf(connection)) this.#parts.logs.readOn(connection)
+  }
+
+  closed(connection: Connection): void {
+    this.#parts.tickets?.end(connection)
   }
 
   onBackpressure(connection: Connection, level: BackpressureLevel): void {

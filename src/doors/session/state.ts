@@ -1,6 +1,7 @@
 import type { Connection } from '../../connection/connection.ts'
 import type { FrameErrorCode } from '../../contract/codes.ts'
 import type { Reader } from '../../sessions/logged.ts'
+import type { Grant } from '../../sessions/ticket.ts'
 import type { TraceContext } from '../../telemetry/trace-context.ts'
 
 /** Reports the outcome of a numbered client frame. */
@@ -42,6 +43,8 @@ export class SessionState {
   readonly agentId: string
   /** Undefined for a client of `wsproxy.v1`. */
   readonly reader: Reader | undefined
+  /** What the tickets of this socket go back to. Undefined: it gets none. */
+  grant: Grant | undefined
   /** Made with the first client frame, since most clients only listen. */
   publisher: UpstreamPublisher | undefined
   /** Frames that came while the key of a cancelled run is written, in order. */

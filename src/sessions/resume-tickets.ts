@@ -1,0 +1,143 @@
+import { randomBytes } from 'node:crypto'
+import { type Connection, Phase } from '../connection/connection.ts'
+import { reasonOf } from '../platform/reason.ts'
+import { SecretsUnusable, type TicketSecrets } from '../redis/ticket-secrets.ts'
+import type { Logger } from '../telemetry/log.ts'
+import { LineSampler } from '../telemetry/sampler.ts'
+import { ticketFrame } from './frames.ts'
+import { type Grant, readTicket, signTicket } from './ticket.ts'
+
+export interface ResumeTicketsParts {
+  readonly ttlMs: number
+  /** No ticket is valid for longer after the first admission. */
+  readonly maxLifetimeMs: number
+  readonly secrets: {
+    /** @throws RedisUnavailable; SecretsUnusable. */
+    current(now: number): Promise<TicketSecrets>
+  }
+  readonly enqueue: (connection: Connection, frame: Buffer) => void
+  readonly log: Logger
+}
+
+/** Interval at which due renewals are sent. */
+const TICK_MS = 500
+/** Renewals of one tick beside the share of all sockets, so that few sockets wait for no second. */
+const MIN_BATCH = 50
+
+interface Renewal {
+  readonly grant: Grant
+  readonly dueAt: number
+}
+
+/**
+ * Gives resume tickets to the sockets of `wsproxy.v2`, renews them while a socket is open, and
+ * judges those that clients bring. Without secrets a socket gets no ticket and stays open.
+ */
+export class ResumeTickets {
+  readonly #parts: ResumeTicketsParts
+  /** All wait for the same time, so the order of insertion is that of `dueAt`. */
+  readonly #renewals = new Map<Connection, Renewal>()
+  readonly #lines = new LineSampler()
+  readonly #timer: NodeJS.Timeout
+  #isRenewing = false
+
+  constructor(parts: ResumeTicketsParts) {
+    this.#parts = parts
+    this.#timer = setInterval(() => void this.#renew(), TICK_MS)
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+  }
+
+  /** Makes the grant of a client that was admitted by a token just now. */
+  grant(session: string, agent: string): Grant {
+    const authTime = Date.now()
+    const notAfter = authTime + this.#parts.maxLifetimeMs
+    return { session, agent, sid: randomBytes(12).toString('base64url'), authTime, notAfter }
+  }
+
+  /**
+   * Returns the grant of a ticket, or the reason for the log why it is refused. @throws
+   * RedisUnavailable when the secrets cannot be read.
+   */
+  async judge(ticket: string, session: string, agent: string): Promise<Grant | string> {
+    const now = Date.now()
+    try {
+      const { accepted } = await this.#parts.secrets.current(now)
+      return readTicket(ticket, { session, agent }, accepted, now)
+    } catch (error) {
+      if (error instanceof SecretsUnusable) return this.#unusable(error)
+      throw error
+    }
+  }
+
+  /** Enqueues the first ticket of a socket and plans the next ones. Never rejects. */
+  async begin(connection: Connection, grant: Grant): Promise<void> {
+    const now = Date.now()
+    const secrets = await this.#secrets(now)
+    if (secrets !== undefined) this.#give(connection, grant, secrets, now)
+    this.#plan(connection, grant, now)
+  }
+
+  /** The socket is gone. */
+  end(connection: Connection): void {
+    this.#renewals.delete(connection)
+  }
+
+  #plan(connection: Connection, grant: Grant, now: number): void {
+    const dueAt = now + this.#parts.ttlMs / 2
+    if (dueAt < grant.notAfter && connection.phase <= Phase.open) this.#renewals.set(connection, { grant, dueAt })
+  }
+
+  #give(connection: Connection, grant: Grant, { signing }: TicketSecrets, now: number): void {
+    const expiresInMs = Math.min(this.#parts.ttlMs, grant.notAfter - now)
+    if (expiresInMs <= 0) return
+    const ticket = signTicket(grant, now + expiresInMs, signing)
+    this.#parts.enqueue(connection, ticketFrame(ticket, expiresInMs))
+  }
+
+  /**
+   * Sends the tickets that are due. Sockets that came together are spread over several ticks: twice
+   * the share that one tick has of all renewals.
+   */
+  async #renew(): Promise<void> {
+    if (this.#isRenewing || this.#renewals.size === 0) return
+    const now = Date.now()
+    const [first] = this.#renewals.values()
+    if (first!.dueAt > now) return
+    this.#isRenewing = true
+    const secrets = await this.#secrets(now)
+    this.#isRenewing = false
+    if (secrets === undefined) return
+    let left = MIN_BATCH + Math.ceil((4 * TICK_MS * this.#renewals.size) / this.#parts.ttlMs)
+    for (const [connection, { grant, dueAt }] of this.#renewals) {
+      if (dueAt > now || left-- === 0) return
+      this.#renewals.delete(connection)
+      if (connection.phase !== Phase.open) continue
+      this.#give(connection, grant, secrets, now)
+      this.#plan(connection, grant, now)
+    }
+  }
+
+  /** Undefined: they cannot be read now. */
+  async #secrets(now: number): Promise<TicketSecrets | undefined> {
+    try {
+      return await this.#parts.secrets.current(now)
+    } catch (error) {
+      this.#unusable(error)
+      return undefined
+    }
+  }
+
+  #unusable(error: unknown): string {
+    const reason = reasonOf(error)
+    const skipped = this.#lines.take('unusable')
+    if (skipped !== undefined)
+      this.#parts.log.warn(
+        { event: 'ticket-secrets-unusable', reason, skipped },
+        'resume tickets are off: their secrets cannot be read from Redis. `wsproxy redis acl` prints the rights',
+      )
+    return `the secrets of tickets cannot be read: ${reason}`
+  }
+}
