@@ -21,13 +21,32 @@ export function editDistance(a: string, b: string): number {
   return last[b.length]!
 }
 
+/** A bit for each letter that occurs. Some letters share a bit. */
+function lettersOf(name: string): number {
+  let letters = 0
+  for (let i = 0; i < name.length; i++) letters |= 1 << (name.charCodeAt(i) & 31)
+  return letters
+}
+
+/**
+ * Whether the letters alone show more than `MAX_DISTANCE` changes. A change adds one letter and
+ * removes another at most. Without this, each foreign variable costs the start 0.9 ms of CPU.
+ */
+function differ(a: number, b: number): boolean {
+  let letters = a ^ b
+  let count = 0
+  for (; letters !== 0; count++) letters &= letters - 1
+  return count > 2 * MAX_DISTANCE
+}
+
 /** The known name that is at most two letters away, the nearest first; undefined when none is. */
 export function nearest(name: string, known: Iterable<string>): string | undefined {
   let found: string | undefined
   let least = MAX_DISTANCE + 1
   if (name.length < MIN_LENGTH) return undefined
+  const letters = lettersOf(name)
   for (const each of known) {
-    if (Math.abs(each.length - name.length) > MAX_DISTANCE) continue
+    if (Math.abs(each.length - name.length) > MAX_DISTANCE || differ(letters, lettersOf(each))) continue
     const distance = editDistance(name, each)
     if (distance < least) [found, least] = [each, distance]
   }

@@ -271,6 +271,10 @@ describe('a name that is nearly a setting', () => {
       ['kitten', 'sitting', 3],
     ] as const)
       assert.equal(editDistance(a, b), distance, `${a} ${b}`)
+    for (const name of ['XBCDEFGHIX', 'BACDEFGHJI', 'BCDEFGHI', 'XABCDEFGHIJX', 'ACBDEFGHIX'])
+      assert.equal(nearest(name, ['ABCDEFGHIJ']), 'ABCDEFGHIJ', name)
+    for (const name of ['XBCDEFGHXX', 'QRSTUVWXYZ', 'CDEFGHIX'])
+      assert.equal(nearest(name, ['ABCDEFGHIJ']), undefined, name)
     assert.equal(nearest('ABCDEFGHIJ', ['ABCDEFG', 'ABCDEFGXIJ', 'ABCDEFGHXX']), 'ABCDEFGXIJ')
   })
 })
