@@ -10,6 +10,8 @@ export interface DisconnectOptions {
   readonly session?: string
   readonly run?: string
   readonly address?: string
+  /** Leave the resume tickets of the session valid. */
+  readonly reconnect?: boolean
   /** The admin address of a gateway. Default: the gateway of this machine. */
   readonly gateway?: string
 }
@@ -40,7 +42,12 @@ export async function disconnect(options: DisconnectOptions): Promise<void> {
   if (adminToken === undefined)
     throw new Misused('ADMIN_TOKEN is not set: gateways take orders only with it. Set it to the value of the gateways')
   const url = `${(options.gateway ?? operatorAddress(config)).replace(/\/+$/, '')}/api/admin/disconnect`
-  const { status, text } = await send(url, adminToken, { [kind]: selection.value }, options.gateway === undefined)
+  const { status, text } = await send(
+    url,
+    adminToken,
+    { [kind]: selection.value, ...(options.reconnect && { reconnect: true }) },
+    options.gateway === undefined,
+  )
   if (status !== 200) throw new CommandFailed(`the gateway refused: ${status} ${text}`)
   report(JSON.parse(text) as Answer)
 }

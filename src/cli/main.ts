@@ -71,6 +71,7 @@ program
   .option('--session <id>', 'the clients of this session')
   .option('--run <id>', 'the clients of this run')
   .option('--address <ip>', 'the clients of this IP address, or of a network such as 2001:db8::/64')
+  .option('--reconnect', 'leave the resume tickets of the session valid, so that its clients can come back')
   .option('--gateway <url>', 'where a gateway takes admin calls; default: the gateway of this machine')
   .action(async (options) => (await import('./disconnect.ts')).disconnect(options))
 

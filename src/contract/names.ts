@@ -221,6 +221,15 @@ export const redisCanary = (instance: string): string => `${prefix}wsproxy:canar
 /** Hash with the secrets that sign resume tickets: one field for each day since the epoch. */
 export const ticketSecrets = (): string => `${prefix}wsproxy:ticket-secret`
 
+/** Sorted set of what revokes resume tickets, by version. */
+export const revokedSet = (): string => `${prefix}wsproxy:revoked`
+
+/** What the set says of the admission with this `sid`. */
+export const revokedSid = (sid: string): string => `sid:${sid}`
+
+/** How the set names a session; behind it come `:` and the last moment of the admissions. */
+export const revokedSession = (id: string): string => `session:${id}`
+
 /** Hash that the gateway writes and deletes to find out which keyspace events Redis publishes. */
 export const keyspaceProbe = (random: string): string => `${prefix}wsproxy:probe:${random}`
 

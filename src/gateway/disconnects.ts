@@ -1,3 +1,4 @@
+import { revokedSession } from '../contract/names.ts'
 import type { LiveBus } from '../doors/live/bus.ts'
 import { disconnectRoute } from '../http/disconnect.ts'
 import type { Route } from '../http/routes.ts'
@@ -18,9 +19,14 @@ export function disconnects({ core, metrics, log }: DoorParts): (selection: Sele
 /** The admin call that closes sockets here and, unless orders are off, on every instance. */
 export function disconnectCall(
   here: (selection: Selection) => number,
-  { log }: DoorParts,
+  { config, core, log }: DoorParts,
   bus: LiveBus | undefined,
 ): Route {
   const everywhere = bus && ((selection: Selection) => bus.ask({ what: 'disconnect-all', ...selection }))
-  return disconnectRoute({ here, everywhere, log })
+  const revoke =
+    config.resumeTicketTtlMs === 0
+      ? undefined
+      : (sessionId: string) =>
+          core.redis.revoked.add(`${revokedSession(sessionId)}:${Date.now()}`, config.resumeMaxLifetimeMs)
+  return disconnectRoute({ here, everywhere, revoke, log })
 }

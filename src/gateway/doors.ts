@@ -10,10 +10,10 @@ import { readerOf } from '../doors/session/state.ts'
 import { reasonOf } from '../platform/reason.ts'
 import { SessionLibrary } from '../redis/session-library.ts'
 import { SessionLogs } from '../sessions/logs.ts'
-import { ResumeTickets } from '../sessions/resume-tickets.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Core } from './core.ts'
+import { resumeTickets } from './tickets.ts'
 
 /** How long an agent that was away finds what its client has cancelled. */
 const CANCEL_MS = 600_000
@@ -45,16 +45,7 @@ export function sessionDoor({ config, core, metrics, log }: DoorParts): {
     metrics,
     logger: log,
   })
-  const tickets =
-    config.resumeTicketTtlMs === 0
-      ? undefined
-      : new ResumeTickets({
-          ttlMs: config.resumeTicketTtlMs,
-          maxLifetimeMs: config.resumeMaxLifetimeMs,
-          secrets: core.redis.ticketSecrets,
-          enqueue: (connection, frame) => core.delivery.enqueue(connection, frame),
-          log,
-        })
+  const resume = resumeTickets({ config, core, log }, () => door)
   const door: SessionDoor = new SessionDoor({
     options: config,
     upstream: core.redis.upstream,
@@ -62,7 +53,7 @@ export function sessionDoor({ config, core, metrics, log }: DoorParts): {
     enqueue: (connection, frame) => core.delivery.enqueue(connection, frame),
     flow,
     logs,
-    tickets,
+    tickets: resume?.tickets,
     cancel: (sessionId, run) => core.redis.sessionLog.cancel(sessionId, run, CANCEL_MS),
   })
   const library = new SessionLibrary({
@@ -72,8 +63,6 @@ export function sessionDoor({ config, core, metrics, log }: DoorParts): {
   })
   core.onReady.push(() => {
     flow?.retry()
-    // It may be another server.
-    core.redis.ticketSecrets.forget()
     logs.retry()
     void library.check()
   })
@@ -87,7 +76,7 @@ export function sessionDoor({ config, core, metrics, log }: DoorParts): {
   const stop = () => {
     flow?.stop()
     logs.stop()
-    tickets?.stop()
+    resume?.stop()
   }
   return { door, stop, settled: async () => flow?.settled() }
 }

@@ -1,6 +1,7 @@
 import { refusals } from '../contract/codes.ts'
 import { DISCONNECT_KINDS } from '../contract/reasons.ts'
 import { DeadlinePassed, within } from '../platform/deadline.ts'
+import { reasonOf } from '../platform/reason.ts'
 import { type Selection, selectionIn } from '../platform/selection.ts'
 import { RedisUnavailable } from '../platform/unavailable.ts'
 import type { Logger } from '../telemetry/log.ts'
@@ -26,6 +27,12 @@ export interface DisconnectParts {
    * @throws RedisUnavailable when the order was not published.
    */
   readonly everywhere: ((selection: Selection) => Promise<FleetAnswer>) | undefined
+  /**
+   * Revokes all resume tickets of a session that go back to an admission before now. Undefined:
+   * there are no tickets.
+   * @throws an error that says why they still count.
+   */
+  readonly revoke: ((sessionId: string) => Promise<void>) | undefined
   readonly log: Logger
 }
 
@@ -47,8 +54,11 @@ export const disconnectRoute = (parts: DisconnectParts): Route => ({
   answer: (request) => disconnect(parts, request),
 })
 
-async function disconnect({ here, everywhere, log }: DisconnectParts, request: ApiRequest): Promise<ApiResponse> {
-  const selection = selectionOf(request)
+async function disconnect(parts: DisconnectParts, request: ApiRequest): Promise<ApiResponse> {
+  const { here, everywhere, revoke, log } = parts
+  const { selection, reconnect } = orderIn(request)
+  // First, so that no client comes back between its close and the revocation.
+  const unrevoked = selection.by === 'session' && !reconnect ? await faultOf(revoke, selection.value) : undefined
   const own = here(selection)
   const actor = request.headers.authorization === '' ? 'cookie' : 'token'
   const said = { ...selection, actor, address: request.client.ip }
@@ -57,7 +67,8 @@ async function disconnect({ here, everywhere, log }: DisconnectParts, request: A
       { event: 'disconnected', ...said, sockets: own, instances: 1 },
       'an operator disconnected clients of this instance only',
     )
-    return json('200 OK', { closed: own, instances: 1, complete: false, local_only: true })
+    const answer = { closed: own, instances: 1, complete: false, local_only: true }
+    return unrevoked === undefined ? json('200 OK', answer) : notRevoked(unrevoked, own, log)
   }
   try {
     // This instance receives its own order too. It has closed its sockets already, and answers 0.
@@ -68,7 +79,8 @@ async function disconnect({ here, everywhere, log }: DisconnectParts, request: A
       { event: 'disconnected', ...said, sockets: closed, instances, expected },
       'an operator disconnected clients',
     )
-    return json('200 OK', { closed, instances, expected, complete, local_only: false })
+    const answer = { closed, instances, expected, complete, local_only: false }
+    return unrevoked === undefined ? json('200 OK', answer) : notRevoked(unrevoked, closed, log)
   } catch (error) {
     if (!(error instanceof RedisUnavailable || error instanceof DeadlinePassed)) throw error
     log.warn(
@@ -80,15 +92,36 @@ async function disconnect({ here, everywhere, log }: DisconnectParts, request: A
   }
 }
 
+/** Returns why the tickets of a session still count. Undefined: they do not. */
+async function faultOf(revoke: DisconnectParts['revoke'], sessionId: string): Promise<string | undefined> {
+  try {
+    await (revoke && within(revoke(sessionId), ANSWERS_MS))
+    return undefined
+  } catch (error) {
+    return reasonOf(error)
+  }
+}
+
+function notRevoked(reason: string, closed: number, log: Logger): ApiResponse {
+  log.error({ event: 'not-revoked', reason }, 'the resume tickets of a session could not be revoked')
+  const message = `Closed ${closed} sockets, but their clients may come back with resume tickets: ${reason}`
+  return refused({ ...refusals['redis-unavailable'], message })
+}
+
 /** @throws BadRequest when the body does not name exactly one session, run or address. */
-function selectionOf(request: ApiRequest): Selection {
+function orderIn(request: ApiRequest): { selection: Selection; reconnect: boolean } {
   const body = parseJson(request)
-  const named = typeof body === 'object' && body !== null ? Object.entries(body) : []
+  const { reconnect = false, ...rest } = (typeof body === 'object' && body !== null ? body : {}) as Record<
+    string,
+    unknown
+  >
+  if (typeof reconnect !== 'boolean') throw new BadRequest('reconnect: not true or false', 'reconnect')
+  const named = Object.entries(rest)
   const [[by, value] = ['', undefined]] = named
   if (by === 'subject') throw new BadRequest('This version knows no subjects: name their sessions.', 'subject')
   if (named.length !== 1 || !DISCONNECT_KINDS.some((kind) => kind === by))
     throw new BadRequest(`The body must be an object with exactly one of ${FIELDS}.`, by || undefined)
   const selection = selectionIn(by, value)
   if (selection === undefined) throw new BadRequest(`${by}: not a valid ${by === 'address' ? 'IP address' : 'id'}`, by)
-  return selection
+  return { selection, reconnect }
 }

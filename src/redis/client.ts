@@ -7,6 +7,7 @@ import type { Metrics } from '../telemetry/metrics.ts'
 import type { Tracing } from '../telemetry/tracing.ts'
 import { RedisFlow } from './flow.ts'
 import { RedisHashes } from './hashes.ts'
+import { RedisRevoked } from './revoked.ts'
 import { Cluster } from './servers/cluster.ts'
 import type { RedisNode } from './servers/node.ts'
 import type { NodeOptions } from './servers/node-options.ts'
@@ -69,6 +70,7 @@ export class RedisClient {
   readonly hashes: RedisHashes
   readonly sessionLog: RedisSessionLog
   readonly ticketSecrets: RedisTicketSecrets
+  readonly revoked: RedisRevoked
   readonly upstream: RedisUpstream
   readonly flow: RedisFlow
   readonly #parts: RedisParts
@@ -98,6 +100,7 @@ export class RedisClient {
     this.hashes = new RedisHashes(at, options.runMaxFields)
     this.sessionLog = new RedisSessionLog(at)
     this.ticketSecrets = new RedisTicketSecrets(at)
+    this.revoked = new RedisRevoked(at)
     this.flow = new RedisFlow(at, options.redisShardedPubsub, metrics)
     this.upstream = new RedisUpstream({
       link: (channel) => this.#linkFor(channel),

@@ -12,6 +12,7 @@ import {
   preflightReports,
   privateSession,
   redisCanary,
+  revokedSet,
   runAuth,
   runEvents,
   runKey,
@@ -99,7 +100,14 @@ function rightsOf(options: RightsOptions): Right[] {
       ],
     },
     ...(options.resumeTicketTtlMs > 0
-      ? [{ feature: 'resume tickets', keys: [{ commands: 'hsetnx hmget hdel pexpire', keys: [ticketSecrets()] }] }]
+      ? [
+          { feature: 'resume tickets', keys: [{ commands: 'hsetnx hmget hdel pexpire', keys: [ticketSecrets()] }] },
+          {
+            feature: 'their revocation',
+            commands: ['time'],
+            keys: [{ commands: 'eval evalsha zrange zrangebyscore zcard zrem zadd', keys: [revokedSet()] }],
+          },
+        ]
       : []),
     ...(options.redisCanaryIntervalMs > 0
       ? [{ feature: 'the canary', subscribes: [redisCanary('*')], publishes: [redisCanary('*')] }]

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { type Connection, Phase } from '../connection/connection.ts'
 import { reasonOf } from '../platform/reason.ts'
+import { RevokedUnusable } from '../redis/revoked.ts'
 import { SecretsUnusable, type TicketSecrets } from '../redis/ticket-secrets.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { LineSampler } from '../telemetry/sampler.ts'
@@ -15,6 +16,13 @@ export interface ResumeTicketsParts {
     /** @throws RedisUnavailable; SecretsUnusable. */
     current(now: number): Promise<TicketSecrets>
   }
+  readonly revoked: {
+    /** @throws RedisUnavailable; RevokedUnusable. */
+    ready(): Promise<void>
+    has(grant: Grant): boolean
+  }
+  /** Closes a socket whose grant was revoked. */
+  readonly close: (connection: Connection) => void
   readonly enqueue: (connection: Connection, frame: Buffer) => void
   readonly log: Logger
 }
@@ -65,9 +73,11 @@ export class ResumeTickets {
     const now = Date.now()
     try {
       const { accepted } = await this.#parts.secrets.current(now)
-      return readTicket(ticket, { session, agent }, accepted, now)
+      await this.#parts.revoked.ready()
+      const grant = readTicket(ticket, { session, agent }, accepted, now)
+      return typeof grant === 'object' && this.#parts.revoked.has(grant) ? 'the ticket was revoked' : grant
     } catch (error) {
-      if (error instanceof SecretsUnusable) return this.#unusable(error)
+      if (error instanceof SecretsUnusable || error instanceof RevokedUnusable) return this.#unusable(error)
       throw error
     }
   }
@@ -78,6 +88,11 @@ export class ResumeTickets {
     const secrets = await this.#secrets(now)
     if (secrets !== undefined) this.#give(connection, grant, secrets, now)
     this.#plan(connection, grant, now)
+  }
+
+  /** The socket is open. Its grant may have been revoked during the upgrade. */
+  opened(connection: Connection, grant: Grant): void {
+    if (this.#parts.revoked.has(grant)) this.#parts.close(connection)
   }
 
   /** The socket is gone. */
@@ -136,8 +151,8 @@ export class ResumeTickets {
     if (skipped !== undefined)
       this.#parts.log.warn(
         { event: 'ticket-secrets-unusable', reason, skipped },
-        'resume tickets are off: their secrets cannot be read from Redis. `wsproxy redis acl` prints the rights',
+        'resume tickets are off: what they need cannot be read from Redis. `wsproxy redis acl` prints the rights',
       )
-    return `the secrets of tickets cannot be read: ${reason}`
+    return `what tickets need cannot be read: ${reason}`
   }
 }

@@ -18,6 +18,7 @@ import {
   preflightPlaces,
   preflightReports,
   redisCanary,
+  revokedSet,
   runAuth,
   runEvents,
   runKey,
@@ -86,6 +87,7 @@ const fixedKeys = () => [
   preflightCounts('day', 1),
   preflightPlaces(1),
   ticketSecrets(),
+  revokedSet(),
 ]
 const fixedChannels = () => [liveBus(), liveAnswers('abc123'), redisCanary('0a1b')]
 

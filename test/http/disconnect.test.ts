@@ -195,6 +195,7 @@ describe('disconnect, where orders between instances are off', () => {
     const { answer } = disconnectRoute({
       here: () => 2,
       everywhere: undefined,
+      revoke: undefined,
       log: createLogger('silent', { write: () => {} }),
     })
     const request = {

@@ -156,6 +156,8 @@ export class SessionDoor implements Door, Source {
 
   opened(connection: Connection): void {
     if (readerOf(connection)) this.#parts.logs.readOn(connection)
+    const { grant } = stateOf(connection)
+    if (grant !== undefined) this.#parts.tickets?.opened(connection, grant)
   }
 
   closed(connection: Connection): void {

@@ -3,11 +3,14 @@ import { it } from 'node:test'
 import { createClient } from 'redis'
 import { sessionCancel, sessionDown, sessionLog } from '../../../src/contract/names.ts'
 import { startEmbeddedRedis } from '../../../src/redis/servers/embedded.ts'
+import { connect } from '../../support/client.ts'
 import { gatewayFor } from '../../support/gateway.ts'
-import { controls, epochOf, joinNumbered, positionOf, say, takeMessages } from '../../support/numbered.ts'
+import { controls, epochOf, joinNumbered, positionOf, say, takeMessages, ticketFrames } from '../../support/numbered.ts'
 import { type Client, PATIENT } from '../../support/redis.ts'
 import { atEnd } from '../../support/scope.ts'
 import { eventually } from '../../support/wait.ts'
+
+const ADMIN_TOKEN = 'an-admin-token-of-a-test'
 
 it('a socket of wsproxy.v2 resumes, fills a hole and cancels on the embedded server', async (t) => {
   const server = await startEmbeddedRedis(0, '')
@@ -19,7 +22,7 @@ it('a socket of wsproxy.v2 resumes, fills a hole and cancels on the embedded ser
     return client as unknown as Client
   }
   const redis = { url: server.url, port: Number(new URL(server.url).port), client: newClient, stop: async () => {} }
-  const gateway = await gatewayFor(t, { redis })
+  const gateway = await gatewayFor(t, { redis, env: { ADMIN_TOKEN } })
   const agent = await newClient()
   for (const n of [1, 2, 3]) assert.equal(await say(agent, 'small', `w${n}`), n)
   const epoch = await epochOf(agent, 'small')
@@ -36,4 +39,11 @@ it('a socket of wsproxy.v2 resumes, fills a hole and cancels on the embedded ser
   const ack = await eventually(() => controls(client)[1], 'the ack')
   assert.deepEqual(ack, { type: 'control', command: 'ack', n: 1, receivers: 0 })
   assert.equal(await agent.get(sessionCancel('small')), 'r7')
+  const { ticket } = ticketFrames(client)[0]!
+  const enter = () => connect(gateway.sessionUrl('small'), { token: ticket, protocols: ['wsproxy.v2'] })
+  assert.equal((await positionOf(await enter())).command, 'position')
+  const headers = { authorization: `Bearer ${ADMIN_TOKEN}`, 'content-type': 'application/json' }
+  const order = { method: 'POST', headers, body: '{"session":"small"}' }
+  assert.equal((await fetch(`${gateway.http}/api/admin/disconnect`, order)).status, 200)
+  await eventually(async () => (await (await enter()).closed).code === 4401, 'the refusal of the ticket')
 })

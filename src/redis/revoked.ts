@@ -1,0 +1,92 @@
+import { revokedSet } from '../contract/names.ts'
+import { RedisUnavailable } from '../platform/unavailable.ts'
+import { Script } from './script.ts'
+import type { RunAtKey } from './servers/topology.ts'
+import { isReply, isTemporary } from './wire/errors.ts'
+
+/** Most entries: every instance keeps all of them in memory. */
+const MAX_ENTRIES = 100_000
+
+/**
+ * A member is `<version> <expiry in ms> <entry>`, and its score is the version: the time of Redis
+ * in ms, or one more than the newest. Removes up to 1,000 expired members first. Returns -1 when
+ * the set is full, else the version.
+ */
+const SCRIPT = new Script(`
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+for _, member in ipairs(redis.call('ZRANGE', KEYS[1], '0', '999')) do
+  if tonumber(string.match(member, '^%d+ (%d+)')) <= now then redis.call('ZREM', KEYS[1], member) end
+end
+if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[3]) then return -1 end
+local newest = redis.call('ZRANGE', KEYS[1], '-1', '-1')[1]
+local version = now
+if newest then version = math.max(now, tonumber(string.match(newest, '^%d+')) + 1) end
+local member = string.format('%.0f %.0f ', version, now + tonumber(ARGV[2])) .. ARGV[1]
+redis.call('ZADD', KEYS[1], string.format('%.0f', version), member)
+return version`)
+
+const MEMBER = /^(\d+) (\d+) (.+)$/
+
+export interface Revocation {
+  readonly version: number
+  /** It may be forgotten then (ms since the epoch): nothing that it revokes is valid any more. */
+  readonly expiresAt: number
+  /** `sid:<sid>` or `session:<id>:<before>`. */
+  readonly entry: string
+}
+
+/** The set of revocations cannot be used: Redis forbids it, or the key holds something else. */
+export class RevokedUnusable extends Error {
+  override readonly name = 'RevokedUnusable'
+}
+
+/** No more revocations fit into the set until some of them expire. */
+class RevokedFull extends Error {
+  override readonly name = 'RevokedFull'
+}
+
+/** The set of revocations that all instances share. */
+export class RedisRevoked {
+  readonly #at: RunAtKey
+
+  constructor(at: RunAtKey) {
+    this.#at = at
+  }
+
+  /** @throws RedisUnavailable without an answer; RevokedUnusable; RevokedFull. */
+  async add(entry: string, lifeMs: number): Promise<void> {
+    const key = revokedSet()
+    const args = [entry, String(lifeMs), String(MAX_ENTRIES)]
+    const version = await this.#guarded(() =>
+      this.#at(key, (client) => SCRIPT.run((command) => client.sendCommand(command), [key], args)),
+    )
+    if (Number(version) === -1)
+      throw new RevokedFull(`the set ${key} holds ${MAX_ENTRIES} revocations: none fits until some of them expire`)
+  }
+
+  /**
+   * Returns what was revoked since a version, oldest first. @throws RedisUnavailable without an
+   * answer; RevokedUnusable.
+   */
+  async since(version: number): Promise<Revocation[]> {
+    const key = revokedSet()
+    const members = await this.#guarded(() =>
+      this.#at(key, (client) => client.sendCommand<string[]>(['ZRANGEBYSCORE', key, `(${version}`, '+inf'])),
+    )
+    return members.flatMap((member) => {
+      const [, at, expiresAt, entry] = MEMBER.exec(member) ?? []
+      return entry === undefined ? [] : [{ version: Number(at), expiresAt: Number(expiresAt), entry }]
+    })
+  }
+
+  async #guarded<T>(command: () => Promise<T>): Promise<T> {
+    try {
+      return await command()
+    } catch (error) {
+      if (error instanceof RedisUnavailable) throw error
+      if (isReply(error) && !isTemporary(error)) throw new RevokedUnusable(error.message, { cause: error })
+      throw new RedisUnavailable('Redis did not answer a command on the set of revocations', { cause: error })
+    }
+  }
+}
