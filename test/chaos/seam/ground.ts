@@ -24,14 +24,13 @@ export interface Ground {
 }
 
 /** A server that keeps all that it has confirmed over a restart. */
-async function startPlain(scope: Scope): Promise<Ground> {
+export async function startKeeping(scope: Scope): Promise<Ground & { readonly port: number }> {
   const redis = await realRedisFor(scope, ['--appendonly', 'yes', '--appendfsync', 'always'])
-  const proxy = await faultProxyFor(scope, redis.port)
   const agent = await redis.client()
   return {
-    env: { REDIS_URL: `redis://127.0.0.1:${proxy.port}` },
+    port: redis.port,
+    env: { REDIS_URL: redis.url },
     replicas: 0,
-    proxy,
     send: (_, command) => sendOnce(agent, command),
     suffer: async (_, lengthMs) => {
       await redis.kill()
@@ -39,6 +38,12 @@ async function startPlain(scope: Scope): Promise<Ground> {
       await redis.restart()
     },
   }
+}
+
+async function startPlain(scope: Scope): Promise<Ground> {
+  const ground = await startKeeping(scope)
+  const proxy = await faultProxyFor(scope, ground.port)
+  return { ...ground, proxy, env: { REDIS_URL: `redis://127.0.0.1:${proxy.port}` } }
 }
 
 /** How long Sentinels wait for a silent server: while a fault of the plan lasts, and otherwise. */

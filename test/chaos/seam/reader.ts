@@ -6,6 +6,13 @@ import type { Event, Place } from './account.ts'
 const COME_BACK = new Set([1001, 1005, 1006, 4503, 4408])
 const PAUSE_MS = 25
 
+export interface ReaderOptions {
+  /** Where it begins; undefined: with what comes from now on. */
+  readonly place?: Place | undefined
+  /** How long it waits before it dials again. */
+  readonly pauseMs?: () => number
+}
+
 /**
  * A client of `wsproxy.v2` as an SDK is one: it keeps its cursor and comes back with it, at
  * whichever gateway there is.
@@ -22,12 +29,14 @@ export class Reader {
   refusal = ''
   readonly #url: () => string
   #client: TestClient | undefined
+  readonly #pauseMs: () => number
   #isOver = false
 
-  constructor(name: string, url: () => string, place?: Place) {
+  constructor(name: string, url: () => string, { place, pauseMs = () => PAUSE_MS }: ReaderOptions = {}) {
     this.name = name
     this.#url = url
     this.place = place
+    this.#pauseMs = pauseMs
     void this.#run()
   }
 
@@ -60,7 +69,7 @@ export class Reader {
       if (client instanceof Error) {
         this.refusal = client.message
         if (client instanceof RefusedError && client.refused.status < 500) this.ended = client.message
-        await sleep(PAUSE_MS)
+        await sleep(this.#pauseMs())
         continue
       }
       this.#client = client
@@ -76,7 +85,7 @@ export class Reader {
       const { code, reason } = await client.closed
       this.refusal = `${code} ${reason}`
       if (!COME_BACK.has(code)) this.ended = `closed with ${code} ${reason}`
-      await sleep(PAUSE_MS)
+      await sleep(this.#pauseMs())
     }
   }
 

@@ -11,7 +11,7 @@ import { Reader } from './reader.ts'
 import { Writer } from './writer.ts'
 
 /** Small bounds and short timeouts, so that a run of seconds reaches all of them. */
-const ENV = {
+export const SEAM_ENV = {
   LOG_LEVEL: 'info',
   AUTH_TOKEN_MODE: 'reusable',
   CONNECT_RATE: '0',
@@ -115,12 +115,12 @@ class Run {
   }
 
   #serve(): Promise<Served> {
-    return serveReady({ ...ENV, SESSION_RESUME_PAGE: String(this.#plan.page), ...this.#ground.env })
+    return serveReady({ ...SEAM_ENV, SESSION_RESUME_PAGE: String(this.#plan.page), ...this.#ground.env })
   }
 
   /** A client dials one gateway after the other. */
   #enter(name: string, session: string, place?: Reader['place']): Reader {
-    return new Reader(name, () => `${this.#gateways[this.#turn++ % GATEWAYS]!.ws}/a/ws/${session}`, place)
+    return new Reader(name, () => `${this.#gateways[this.#turn++ % GATEWAYS]!.ws}/a/ws/${session}`, { place })
   }
 
   async #suffer({ kind, lengthMs, pick, fault }: SeamStep): Promise<void> {
