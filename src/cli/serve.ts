@@ -6,6 +6,7 @@ import { freshLogins } from '../config/logins.ts'
 import type { Config } from '../config/table.ts'
 import { loadChecklist } from '../doors/run/module.ts'
 import { checkCertificate } from '../gateway/certificate.ts'
+import { loadJwts } from '../gateway/jwts.ts'
 import { bracketed } from '../platform/address.ts'
 import { mostSockets } from '../platform/open-files.ts'
 import { portOwner } from '../platform/port-owner.ts'
@@ -37,10 +38,20 @@ export async function serve(): Promise<void> {
   snapshotOnSignal(heapFolder(config.heapSnapshotDir), log)
   const preflight = await loadPreflight(config, log)
   const tracing = await loadTracing(config, log)
+  const jwts = await loadJwts(config, log)
   // Last: when anything before it fails, no embedded server keeps the process alive.
   const redis = await startRedis(config)
   const settings = describeSettings(loaded)
-  const parts = { config, redisUrl: redis.url, logins: freshLogins(environment()), log, tracing, preflight, settings }
+  const parts = {
+    config,
+    redisUrl: redis.url,
+    logins: freshLogins(environment()),
+    log,
+    tracing,
+    jwts,
+    preflight,
+    settings,
+  }
   const gateway = new Gateway({ ...parts, ...(checklist && { checklist }) })
   // A bug in one place must not close ten thousand sockets: count and log the error, and go on.
   for (const event of ['uncaughtException', 'unhandledRejection'] as const) {

@@ -48,6 +48,7 @@ export const ALIASES: readonly Alias[] = [
     ['AUTH_GRACE_PERIOD_SECS', 'AUTH_RECONNECT_GRACE'],
     ['AUTH_TIMEOUT_SECS', 'HANDSHAKE_TIMEOUT'],
     ['RUST_LOG', 'LOG_LEVEL', ownLevel],
+    ['JWT_SECRET', 'AUTH_JWT_SECRET'],
   ),
   ...of(
     'preflight2',
@@ -88,8 +89,6 @@ export const ALIASES: readonly Alias[] = [
  */
 export const WITHOUT_SETTING: Readonly<Record<string, (text: string) => string | undefined>> = {
   PUBSUB_POOL_SIZE: () => 'PUBSUB_POOL_SIZE is ignored: one subscriber connection carries all channels',
-  JWT_SECRET: () =>
-    'JWT_SECRET is ignored: this version does not accept JWTs; store a token at session:<id>:auth for each session',
   WS_AUTH_MODE: (text) =>
     text.toLowerCase() === 'token'
       ? undefined

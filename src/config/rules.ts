@@ -68,6 +68,10 @@ const weakTokens = (tokens: Readonly<Record<string, string | undefined>>): strin
     return problem === undefined ? [] : [`${name}: ${problem} when NODE_ENV=production; use openssl rand -hex 32`]
   })
 
+/** The first of these secrets that is too short for HS256. */
+const shortSecret = (secrets = ''): string | undefined =>
+  secrets.split(/\s+/).find((each) => each !== '' && Buffer.byteLength(each) < 32)
+
 /** Whether one of these secrets has fewer than 32 characters. */
 const isShortList = (secrets = ''): boolean => secrets.split(/\s+/).some((each) => each !== '' && each.length < 32)
 
@@ -152,6 +156,12 @@ const RULES: readonly ConsistencyRule[] = [
       'ADMIN_TOKEN: must be at least 16 visible ASCII characters',
   ),
   rule(
+    ['authJwtSecret'],
+    ({ authJwtSecret }) =>
+      shortSecret(authJwtSecret) !== undefined &&
+      `AUTH_JWT_SECRET: each secret must have at least 32 bytes (one has ${Buffer.byteLength(shortSecret(authJwtSecret)!)}); use openssl rand -hex 32`,
+  ),
+  rule(
     ['nodeEnv', 'fleetSecret'],
     ({ nodeEnv, fleetSecret }) =>
       nodeEnv === 'production' &&
@@ -159,14 +169,15 @@ const RULES: readonly ConsistencyRule[] = [
       'FLEET_SECRET: each secret must have at least 32 characters when NODE_ENV=production',
   ),
   rule(
-    ['nodeEnv', 'adminToken', 'wsAuthToken', 'fleetSecret'],
-    ({ nodeEnv, adminToken, wsAuthToken, fleetSecret }) =>
+    ['nodeEnv', 'adminToken', 'wsAuthToken', 'fleetSecret', 'authJwtSecret'],
+    ({ nodeEnv, adminToken, wsAuthToken, fleetSecret, authJwtSecret }) =>
       nodeEnv === 'production' &&
       weakTokens({
         ADMIN_TOKEN: adminToken,
         WS_AUTH_TOKEN: wsAuthToken,
-        // The rule above has reported a short one.
+        // The rules above have reported a short one.
         FLEET_SECRET: isShortList(fleetSecret) ? undefined : fleetSecret,
+        AUTH_JWT_SECRET: shortSecret(authJwtSecret) === undefined ? authJwtSecret : undefined,
       }),
   ),
   rule(

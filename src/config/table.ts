@@ -1,3 +1,4 @@
+import { jwtSettings } from './jwt.ts'
 import type { Setting } from './kinds.ts'
 import { address, boolean, duration, group, integer, list, oneOf, size, string } from './kinds.ts'
 import { liveSettings } from './live.ts'
@@ -204,6 +205,7 @@ export const settings = {
   ...serverSettings,
   ...redisSettings,
   ...connectSettings,
+  ...jwtSettings,
   ...limitSettings,
   ...livenessSettings,
   ...sessionSettings,

@@ -13,10 +13,9 @@ import type { SpanHandle, Tracing } from '../telemetry/tracing.ts'
 import type { Attempt } from './attempt.ts'
 import { type TokenStore, WHY } from './auth.ts'
 import type { Bindings } from './bind.ts'
-import { type CheckOptions, closeInstead, UpgradeChecks } from './checks.ts'
+import { type CheckOptions, type CheckParts, closeInstead, UpgradeChecks } from './checks.ts'
 import { Connection, Phase, type Socket } from './connection.ts'
 import { type Admission, type Door, NO_DOOR } from './door.ts'
-import type { ConnectLimits } from './limits.ts'
 import { type LoggedDoor, RefusalLog } from './refusal-log.ts'
 import { clockMs } from './times.ts'
 
@@ -24,26 +23,19 @@ interface AcceptOptions extends CheckOptions {
   readonly handshakeTimeoutMs: number
 }
 
-export interface AcceptParts {
+export interface AcceptParts extends CheckParts {
   readonly options: AcceptOptions
   readonly tokens: TokenStore
   readonly bindings: Bindings
   readonly addresses: ClientAddresses
-  readonly limits: ConnectLimits
   readonly metrics: Metrics
   readonly log: Logger
   readonly tracing?: Tracing | undefined
-  /**
-   * Returns whether the Redis server of this channel is ready. Called before the first Redis
-   * command of an upgrade.
-   */
-  readonly redisReady: (channel: string) => boolean
   /**
    * Whether Redis may forbid this channel. Then it is subscribed before the token is spent, so that
    * a forbidden channel costs no token.
    */
   readonly channelSuspect: (channel: string) => boolean
-  readonly draining: () => boolean
   /** Called when the upgrade is complete. */
   readonly opened: (connection: Connection) => void
 }
@@ -85,12 +77,12 @@ export class Acceptor {
       const unclear = ambiguity !== undefined || (this.#parts.addresses.relayed && hasProxyHeader(res))
       const verdict = this.#checks.verdict(door, req, client, startedAt, { unclear, protocol })
       if (verdict.kind === 'refuse') {
-        this.#refused(door, address, verdict.refusal, traced)
+        this.#refused(door, address, verdict.refusal, traced, undefined, verdict.why)
         return (unclear ? respondLater : respond)(res, verdict.refusal, () => isGone)
       }
       const key = req.getHeader('sec-websocket-key')
       if (verdict.kind === 'close') {
-        this.#refused(door, address, verdict.refusal, traced)
+        this.#refused(door, address, verdict.refusal, traced, undefined, verdict.why)
         const complete = () => upgradeCorked(res, key, verdict.protocol, '', context)
         return this.#closeAtOnce(door, address, verdict.close, complete)
       }
@@ -160,7 +152,8 @@ export class Acceptor {
   }
 
   async #handshake(attempt: Attempt): Promise<void> {
-    const { tokenKey, redisChannel } = attempt.admission
+    const { redisChannel } = attempt.admission
+    const tokenKey = attempt.credentials.isVerified ? undefined : attempt.admission.tokenKey
     try {
       const bindFirst = tokenKey !== undefined && this.#parts.channelSuspect(redisChannel)
       if (bindFirst) await this.#bind(attempt)
@@ -268,12 +261,19 @@ export class Acceptor {
   }
 
   /** Counts and logs a refusal without an attempt. */
-  #refused(door: LoggedDoor, address: string, refusal: Refusal, traced?: SpanHandle, subject?: string): void {
+  #refused(
+    door: LoggedDoor,
+    address: string,
+    refusal: Refusal,
+    traced?: SpanHandle,
+    subject?: string,
+    why?: string,
+  ): void {
     const { metrics } = this.#parts
     metrics.connections.inc({ door: door.name, result: refusal.code })
     if (refusal.code === 'connect-rate') metrics.rateLimited.connect++
     traced?.end(refusal.code)
-    this.#refusals.write(door, address, refusal, undefined, subject)
+    this.#refusals.write(door, address, refusal, why, subject)
   }
 
   /**

@@ -17,12 +17,32 @@ export interface TokenStore {
  */
 export type TokenVerdict = 'ok' | 'wrong' | 'absent' | 'crowded'
 
+/** What the claims of a JWT allow its bearer. */
+export interface Rights {
+  readonly sessions: readonly string[]
+  /** Undefined: the paths of all agents. */
+  readonly agent: string | undefined
+  readonly runs: readonly string[]
+  /** Whether frames of the client are published. */
+  readonly publishes: boolean
+}
+
+/** Verifies JWTs, without Redis. */
+export interface JwtChecks {
+  /** Whether a token is verified, and not looked up in Redis. */
+  looksLikeJwt(token: string): boolean
+  /** Returns what the token allows, or the fault and its reason for the log. */
+  verify(token: string): Rights | { readonly fault: string; readonly why: string }
+}
+
 /** The credentials that a client sent. */
 export interface Credentials {
   readonly kind: 'credentials'
   readonly token: string
   /** Subprotocol for the answer; '' for none. */
   readonly protocol: string
+  /** Whether the token is a JWT that allows the admission: Redis is not asked for it. */
+  readonly isVerified?: boolean
 }
 
 export interface CredentialHeaders {

@@ -4,7 +4,7 @@ import type { ClientAddress } from '../http/client-address.ts'
 import { isUpgrade } from '../http/request.ts'
 import { isTicket } from '../platform/secrets.ts'
 import type { HttpRequest } from '../platform/uws.ts'
-import { type Credentials, chosenProtocol, readCredentials } from './auth.ts'
+import { type Credentials, chosenProtocol, type JwtChecks, readCredentials } from './auth.ts'
 import type { Admission, Door } from './door.ts'
 import type { ConnectLimits } from './limits.ts'
 
@@ -17,20 +17,31 @@ export interface CheckOptions {
 export interface CheckParts {
   readonly options: CheckOptions
   readonly limits: ConnectLimits
-  /** Returns whether the Redis server of this channel is ready. */
+  /**
+   * Returns whether the Redis server of this channel is ready. Called before the first Redis
+   * command of an upgrade.
+   */
   readonly redisReady: (channel: string) => boolean
   readonly draining: () => boolean
+  /** Undefined: no key is configured, and no token is a JWT. */
+  readonly jwts?: JwtChecks | undefined
 }
 
 /** The result of the checks that need no Redis. */
 export type UpgradeVerdict =
   | { readonly kind: 'proceed'; readonly admission: Admission; readonly credentials: Credentials }
-  | { readonly kind: 'refuse'; readonly refusal: Refusal }
+  | { readonly kind: 'refuse'; readonly refusal: Refusal; readonly why?: string }
   /**
    * The upgrade is completed only to close the socket, because a browser hides HTTP answers from
    * the page.
    */
-  | { readonly kind: 'close'; readonly refusal: Refusal; readonly close: Close; readonly protocol: string }
+  | {
+      readonly kind: 'close'
+      readonly refusal: Refusal
+      readonly close: Close
+      readonly protocol: string
+      readonly why?: string | undefined
+    }
 
 /** What `accept` has read of the header lines. */
 interface UpgradeLines {
@@ -73,7 +84,7 @@ export class UpgradeChecks {
     const close = closeInstead(door, checked.refusal, protocol, limits, now)
     if (close === undefined) return checked
     const full = limits.take(client, now, false)
-    return full ? refuse(full) : { kind: 'close', refusal: checked.refusal, close, protocol }
+    return full ? refuse(full) : { kind: 'close', refusal: checked.refusal, close, protocol, why: checked.why }
   }
 
   /** Returns undefined for a request that may go on. */
@@ -114,7 +125,25 @@ export class UpgradeChecks {
     if (isTicket(credentials.token) && admission.checkTicket === undefined) return refuse(refusals['token-rejected'])
     if (admission.accepts?.(credentials.token) === false) return refuse(refusals['token-rejected'])
     if (!this.#parts.redisReady(admission.redisChannel)) return refuse(refusals['redis-unavailable'])
+    const { jwts } = this.#parts
+    if (admission.tokenKey !== undefined && jwts?.looksLikeJwt(credentials.token))
+      return this.#verify(jwts, door, admission, credentials)
     return { kind: 'proceed', admission, credentials }
+  }
+
+  /** Verifies a JWT in place of a token of Redis. */
+  #verify(
+    jwts: JwtChecks,
+    door: Door,
+    admission: Admission,
+    credentials: Credentials,
+  ): Extract<UpgradeVerdict, { kind: 'proceed' | 'refuse' }> {
+    const verdict = jwts.verify(credentials.token)
+    if ('fault' in verdict)
+      return refuse(refusals[verdict.fault === 'expired' ? 'token-expired' : 'token-rejected'], `JWT: ${verdict.why}`)
+    if (!door.grants?.(admission, verdict))
+      return refuse(refusals['token-rejected'], `JWT: its claims allow no ${door.subjectName} of this path`)
+    return { kind: 'proceed', admission, credentials: { ...credentials, isVerified: true } }
   }
 }
 
@@ -135,4 +164,4 @@ export function closeInstead(
 
 const needsCredentials = ({ tokenKey, accepts }: Admission): boolean => tokenKey !== undefined || accepts !== undefined
 
-const refuse = (refusal: Refusal): Refused => ({ kind: 'refuse', refusal })
+const refuse = (refusal: Refusal, why?: string): Refused => ({ kind: 'refuse', refusal, ...(why && { why }) })

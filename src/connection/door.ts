@@ -1,5 +1,6 @@
 import type { Close, Refusal } from '../contract/codes.ts'
 import type { PathPattern } from '../http/path.ts'
+import type { Rights } from './auth.ts'
 import type { Source } from './bind.ts'
 import type { Connection, SocketDoor } from './connection.ts'
 
@@ -18,6 +19,11 @@ export interface Door extends SocketDoor {
    * @param protocol the subprotocol that will be answered; '' for none.
    */
   admit(ids: readonly string[], query?: string, protocol?: string): Admission | Refusal
+  /**
+   * Returns whether a JWT with these rights allows the admission, and keeps what it allows in
+   * `doorState`. A door without it accepts no JWT in place of a token of Redis.
+   */
+  grants?(admission: Admission, rights: Rights): boolean
   /**
    * Returns the close that replaces this refusal: the upgrade is completed and the socket closed at
    * once, without a frame, because a browser does not show the HTTP answer to a page. Undefined:

@@ -99,6 +99,11 @@ export const refusals = define({
     close: 4401,
     client: 'new-token',
   },
+  'token-expired': {
+    status: '401 Unauthorized',
+    message: 'The token has expired.',
+    headers: { 'WWW-Authenticate': 'Bearer error="invalid_token"' },
+  },
   'origin-not-allowed': { status: '403 Forbidden', message: 'This origin is not allowed to connect.' },
   forbidden: {
     status: '403 Forbidden',
@@ -234,6 +239,7 @@ export const frameErrors = Object.freeze({
   'invalid-json': 'The frame is not JSON; it was not published.',
   'rate-limited': 'Too many frames; the newest were dropped.',
   'upstream-disabled': 'This gateway does not publish client frames.',
+  forbidden: 'The token of this socket is read only; the frame was not published.',
   'upstream-unavailable': 'Redis is not available; the frame was not published.',
   'upstream-uncertain': 'Redis was lost before it confirmed the frame; the frame may not have arrived.',
 })

@@ -3,6 +3,7 @@ import type { FreshLogins } from '../config/logins.ts'
 import { redisAddressOf } from '../config/redis-address.ts'
 import type { Config } from '../config/table.ts'
 import { Acceptor } from '../connection/accept.ts'
+import type { JwtChecks } from '../connection/auth.ts'
 import { Bindings } from '../connection/bind.ts'
 import { type Connection, Phase } from '../connection/connection.ts'
 import { Delivery } from '../connection/deliver.ts'
@@ -34,6 +35,8 @@ export interface CoreParts {
   /** Undefined: tracing is off. */
   readonly tracing?: Tracing | undefined
   readonly draining: () => boolean
+  /** Undefined: no key of JWTs is configured. */
+  readonly jwts?: JwtChecks | undefined
   /** Set with TRUST_PROXY=proxy-protocol: the relay knows the clients. */
   readonly clientOf?: ClientOf | undefined
 }
@@ -78,7 +81,7 @@ export class Core {
   readonly onGap: GapListener[] = []
 
   constructor(parts: CoreParts) {
-    const { config, metrics, log, tracing, draining, clientOf } = parts
+    const { config, metrics, log, tracing, draining, clientOf, jwts } = parts
     this.redis = this.#connect(parts)
     this.bindings = new Bindings(this.redis.feed)
     this.sockets = new OpenSockets(metrics, log)
@@ -108,6 +111,7 @@ export class Core {
     this.acceptor = new Acceptor({
       options: config,
       tokens: this.redis.tokens,
+      jwts,
       bindings,
       addresses: this.addresses,
       limits,

@@ -13,6 +13,7 @@ import { flushTelemetry, loadTracing } from '../telemetry/lifecycle.ts'
 import { createLogger } from '../telemetry/log.ts'
 import { checkCertificate } from './certificate.ts'
 import { Gateway } from './gateway.ts'
+import { loadJwts } from './jwts.ts'
 import type { OwnDoors } from './own-doors.ts'
 
 /** What programs need that embed the gateway, or that have doors or checks of their own. */
@@ -82,12 +83,14 @@ export async function createGateway(options: CreateGatewayOptions = {}): Promise
   const checklist = options.checklist ?? (module === undefined ? undefined : await loadChecklist(module))
   const preflight = await loadPreflight(config, log, options.checks)
   const tracing = await loadTracing(config, log)
+  const jwts = await loadJwts(config, log)
   const parts = {
     config,
     redisUrl,
     logins: freshLogins(settings),
     log,
     tracing,
+    jwts,
     preflight,
     settings: describeSettings(loaded),
   }

@@ -67,7 +67,7 @@ export class Gateway {
   #stopped: Promise<void> | undefined
 
   constructor(options: GatewayOptions) {
-    const { config, redisUrl, logins, log, tracing, checklist = weppChecklist } = options
+    const { config, redisUrl, logins, log, tracing, jwts, checklist = weppChecklist } = options
     const metrics = this.#metrics
     this.#options = options
     this.#listeners = new Listeners(tlsFiles(config))
@@ -75,7 +75,9 @@ export class Gateway {
     const relay = proxyRelay(config, metrics, log)
     this.#relay = relay
     const clientOf = relay && ((peer: string) => relay.clientOf(peer))
-    this.#core = new Core({ config, redisUrl, logins, metrics, log, tracing, draining: () => this.#draining, clientOf })
+    const draining = () => this.#draining
+    const verifier = jwts?.verifier
+    this.#core = new Core({ config, redisUrl, logins, metrics, log, tracing, jwts: verifier, draining, clientOf })
     const parts = { config, core: this.#core, metrics, log }
     this.#admin = operators(config.adminToken, metrics, log)
     this.#preflight = new Preflight({
@@ -91,7 +93,6 @@ export class Gateway {
     this.#sessions = sessionDoor(parts)
     const session = this.#sessions.door
     const run = config.runDoor ? [runDoor(parts, checklist, redisAddressOf(redisUrl).database)] : []
-    const draining = () => this.#draining
     this.#live = liveDoor({
       ...parts,
       draining,
@@ -202,6 +203,7 @@ export class Gateway {
     const deadline = performance.now() + config.shutdownGracePeriodMs
     this.#draining = true
     this.#unwatch()
+    this.#options.jwts?.stop()
     log.info({ event: 'drain-start', sockets: sockets.size }, 'draining')
     await this.#pause(config.drainDelayMs)
     await this.#relay?.close()

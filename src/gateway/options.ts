@@ -2,6 +2,7 @@ import type { EffectiveSetting } from '../config/describe.ts'
 import type { FreshLogins } from '../config/logins.ts'
 import type { Config } from '../config/table.ts'
 import type { Checklist } from '../doors/run/checklist.ts'
+import type { Jwts } from '../identity/jwts.ts'
 import type { LoadedPreflight } from '../preflight/preflight.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { Tracing } from '../telemetry/tracing.ts'
@@ -12,6 +13,8 @@ export interface GatewayOptions {
   /** Credentials whose files count anew at each connect. Default: they never change. */
   readonly logins?: FreshLogins | undefined
   readonly log: Logger
+  /** Undefined: no key of JWTs is configured. */
+  readonly jwts?: Jwts | undefined
   /** Undefined: tracing is off. */
   readonly tracing?: Tracing | undefined
   /** The settings with secrets masked, for `wsproxy config --running`. Default: an empty list. */

@@ -14,12 +14,12 @@ export interface VerificationKey {
 }
 
 /** The usable keys of a JWKS, and one line for each key that was left out. */
-interface KeySet {
+export interface KeySet {
   readonly keys: readonly VerificationKey[]
   readonly skipped: readonly string[]
 }
 
-const MAX_KEY_SET_BYTES = 256 * 1024
+export const MAX_KEY_SET_BYTES = 256 * 1024
 const MAX_KEYS = 50
 const MIN_RSA_BITS = 2048
 /** RFC 7518 asks for a secret as long as the hash. */

@@ -34,8 +34,7 @@ const MAX_CACHED_BYTES = 2048
 const HEADER = namesOf('alg', 'kid', 'crit', 'b64')
 const CLAIM_NAMES = namesOf(...CLAIMS)
 
-/** Whether a bearer token has the form of a JWT. */
-const looksLikeJwt = (token: string): boolean => /^[\w-]+\.[\w-]+\.[\w-]+$/.test(token)
+const isJwt = (token: string): boolean => /^[\w-]+\.[\w-]+\.[\w-]+$/.test(token)
 
 /**
  * Verifies JWTs. Each key has a verifier of its own, made from key material that `node:crypto` has
@@ -56,6 +55,11 @@ export class JwtVerifier {
   use(keys: readonly VerificationKey[]): void {
     this.#verifiers = keys.map(verifierOf)
     this.#cache.clear()
+  }
+
+  /** Whether a bearer token has the form of a JWT. */
+  looksLikeJwt(token: string): boolean {
+    return isJwt(token)
   }
 
   /** @param nowMs ms since the epoch. */
@@ -79,7 +83,7 @@ export class JwtVerifier {
   }
 
   #verifyAnew(token: string): Identity | RejectedToken {
-    if (!looksLikeJwt(token)) return malformed('it has not three parts in base64url')
+    if (!isJwt(token)) return malformed('it has not three parts in base64url')
     const [head = '', body = '', signature = ''] = token.split('.')
     if (![head, body, signature].every(isCanonical)) return malformed('a part is not canonical base64url')
     const fault = faultIn(head, HEADER, 'header') ?? faultIn(body, CLAIM_NAMES, 'payload')

@@ -114,6 +114,7 @@ function sampleOf(key: keyof Config): [Record<string, string>, string, string] {
   if (['redisSentinels', 'redisClusterNodes'].includes(key)) return [{}, 'a.example.org:1', 'b.example.org:2']
   if (key === 'wsAuthRequired') return [{ WS_AUTH_TOKEN: 'token' }, 'true', 'false']
   if (key === 'adminToken') return [{}, 'one-one-one-one-one', 'two-two-two-two-two']
+  if (key === 'authJwtSecret') return [{}, 'one-'.repeat(8), 'two-'.repeat(8)]
   if (key === 'redisShardedPubsub') return [{ REDIS_CLUSTER_NODES: 'a.example.org:1' }, 'true', 'false']
   if (key === 'preflightHttpDependencies') return [{}, 'http://a.example.org/', 'https://b.example.org/x']
   if (key === 'trustProxyCidr') return [{}, '10.0.0.0/8', '192.0.2.1']

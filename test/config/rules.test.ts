@@ -43,6 +43,13 @@ describe('settings that contradict each other', () => {
       'FLEET_SECRET',
       '32 characters',
     ],
+    ['a short secret of JWTs', { AUTH_JWT_SECRET: `${'x'.repeat(32)} ${'y'.repeat(31)}` }, 'AUTH_JWT_SECRET', 'has 31'],
+    [
+      'a well-known secret of JWTs in production',
+      { NODE_ENV: 'production', REDIS_URL: 'redis://a', JWT_SECRET: 'a-string-secret-at-least-256-bits-long' },
+      'AUTH_JWT_SECRET',
+      'the value of an example',
+    ],
     ['required authentication without a token', { WS_AUTH_REQUIRED: 'true' }, 'WS_AUTH_TOKEN', 'WS_AUTH_REQUIRED=true'],
   ] as [string, Record<string, string>, string, ...string[]][]) {
     it(`are reported: ${claim}`, () => assertProblem(env, new RegExp(`^${name}: `), ...says))

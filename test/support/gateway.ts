@@ -1,6 +1,7 @@
 import { loadConfig } from '../../src/config/load.ts'
 import { sessionAuth } from '../../src/contract/names.ts'
 import { Gateway } from '../../src/gateway/gateway.ts'
+import { loadJwts } from '../../src/gateway/jwts.ts'
 import { loadPreflight } from '../../src/preflight/preflight.ts'
 import { createLogger } from '../../src/telemetry/log.ts'
 import { type ConnectClientOptions, connect, type TestClient } from './client.ts'
@@ -60,7 +61,8 @@ export async function startGateway({ env = {}, redis: given }: TestGatewayOption
   const { config } = loadConfig({ ...DEFAULTS, ...env })
   const logger = createLogger(config.logLevel, { write: (line: string) => void log.push(JSON.parse(line)) })
   const preflight = await loadPreflight(config, logger)
-  const gateway = new Gateway({ config, redisUrl: redis.url, log: logger, preflight })
+  const jwts = await loadJwts(config, logger)
+  const gateway = new Gateway({ config, redisUrl: redis.url, log: logger, jwts, preflight })
   const { port } = gateway.listen()
   const agent = await redis.client()
   await eventually(() => gateway.redisReady, 'the gateway to reach Redis')

@@ -32,17 +32,18 @@ function pair(
   }
 }
 
+export const secretSigner = (secret: string): Signer => ({
+  algorithm: 'HS256',
+  id: 'key-HS256',
+  verification: secretKeys(secret)[0]!,
+  exposed: [],
+  sign: (input) => createHmac('sha256', secret).update(input).digest(),
+})
+
 /** A new key of each algorithm. */
 export function newSigners(): Signer[] {
-  const secret = randomBytes(24).toString('hex')
   return [
-    {
-      algorithm: 'HS256',
-      id: 'key-HS256',
-      verification: secretKeys(secret)[0]!,
-      exposed: [],
-      sign: (input) => createHmac('sha256', secret).update(input).digest(),
-    },
+    secretSigner(randomBytes(24).toString('hex')),
     pair('RS256', generateKeyPairSync('rsa', { modulusLength: 2048 })),
     pair('ES256', generateKeyPairSync('ec', { namedCurve: 'P-256' })),
     pair('EdDSA', generateKeyPairSync('ed25519')),

@@ -1,4 +1,5 @@
 import type { Config } from '../../config/table.ts'
+import type { Rights } from '../../connection/auth.ts'
 import type { Connection } from '../../connection/connection.ts'
 import type { Admission, Door } from '../../connection/door.ts'
 import type { Heartbeat } from '../../connection/times.ts'
@@ -87,6 +88,10 @@ export class RunDoor implements Door {
       topics: [[events]],
       topicsRequired: true,
     }
+  }
+
+  grants({ subject }: Admission, { runs }: Rights): boolean {
+    return runs.includes(subject)
   }
 
   refusalAsClose(refusal: Refusal): Close | undefined {

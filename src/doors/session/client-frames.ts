@@ -67,7 +67,8 @@ export class ClientFrames {
     }
     const pong = pongFor(frame)
     if (pong) return this.#say(connection, { ...pong, timestamp: new Date() })
-    const run = readerOf(connection) && cancelledRun(frame)
+    // A read-only client cancels no run either: `publish` refuses its frame.
+    const run = readerOf(connection) && !stateOf(connection).isReadOnly ? cancelledRun(frame) : undefined
     if (run === undefined) this.publish(connection, frame, done)
     else void this.#cancel(connection, run, Buffer.from(frame), done)
   }
@@ -111,6 +112,7 @@ export class ClientFrames {
     }
     connection.active(connection.lastFrameAt)
     if (!this.#parts.options.sessionUpstream) return this.#fail(connection, 'upstream-disabled', done)
+    if (state.isReadOnly) return this.#fail(connection, 'forbidden', done)
     // The bytes belong to uWebSockets.js and are reused after this call. A copy from the pool is
     // the cheapest.
     const copy = Buffer.allocUnsafe(frame.length)

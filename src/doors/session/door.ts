@@ -1,4 +1,5 @@
 import type { Config } from '../../config/table.ts'
+import type { Rights } from '../../connection/auth.ts'
 import type { Batch, Source, Topic } from '../../connection/bind.ts'
 import type { BackpressureLevel, Connection } from '../../connection/connection.ts'
 import type { Admission, Door } from '../../connection/door.ts'
@@ -128,6 +129,12 @@ export class SessionDoor implements Door, Source {
           return tickets.begin(connection, state.grant)
         }),
     }
+  }
+
+  grants({ subject, doorState }: Admission, { sessions, agent, publishes }: Rights): boolean {
+    const state = doorState as SessionState
+    state.isReadOnly = !publishes
+    return sessions.includes(subject) && (agent === undefined || agent === state.agentId)
   }
 
   refusalAsClose(refusal: Refusal, protocol: string): Close | undefined {

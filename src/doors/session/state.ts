@@ -47,6 +47,8 @@ export class SessionState {
   grant: Grant | undefined
   /** Made with the first client frame, since most clients only listen. */
   publisher: UpstreamPublisher | undefined
+  /** Whether the token of the client is read only. */
+  isReadOnly = false
   /** Frames that came while the key of a cancelled run is written, in order. */
   behindCancel: FramesBehind | undefined
 

@@ -1,0 +1,31 @@
+import { duration, group, list, string } from './kinds.ts'
+
+/** The settings of JWTs. Without a key, no token is taken for a JWT. */
+export const jwtSettings = group('JWTs', {
+  authJwtSecret: string('AUTH_JWT_SECRET', {
+    default: undefined,
+    secret: true,
+    description:
+      'Secrets of HS256, at least 32 bytes each, separated by white space: a token of any of them is accepted, so ' +
+      'that they can be rotated. Unset: no HS256.',
+  }),
+  authJwksFile: string('AUTH_JWKS_FILE', {
+    default: undefined,
+    description:
+      'JWKS file of public keys: RSA of 2048 bits or more (RS256), P-256 (ES256), Ed25519 (EdDSA). Looked at every ' +
+      '5 s, and read again when it changes. Unset: none.',
+  }),
+  authJwtAudience: list('AUTH_JWT_AUDIENCE', {
+    default: '',
+    description: 'A JWT must have one of these in `aud`. Empty: `aud` is not read.',
+  }),
+  authJwtIssuer: list('AUTH_JWT_ISSUER', {
+    default: '',
+    description: 'A JWT must have one of these as `iss`. Empty: `iss` is not read.',
+  }),
+  authJwtSkewMs: duration('AUTH_JWT_SKEW', {
+    default: '30s',
+    maximum: '10m',
+    description: 'How far the clock of the signer may differ, for `exp` and `nbf` of a JWT.',
+  }),
+})

@@ -1,0 +1,19 @@
+import { ConfigError } from '../config/load.ts'
+import type { Config } from '../config/table.ts'
+import type { Jwts } from '../identity/jwts.ts'
+import { reasonOf } from '../platform/reason.ts'
+import type { Logger } from '../telemetry/log.ts'
+
+/**
+ * Loads what verifies JWTs where a key is configured: a gateway without one pays neither memory nor
+ * time for it. @throws ConfigError when a key is not usable.
+ */
+export async function loadJwts(config: Config, log: Logger): Promise<Jwts | undefined> {
+  if (config.authJwtSecret === undefined && config.authJwksFile === undefined) return undefined
+  const { jwtsOf } = await import('../identity/jwts.ts')
+  try {
+    return jwtsOf(config, log)
+  } catch (error) {
+    throw new ConfigError([reasonOf(error)])
+  }
+}
