@@ -90,6 +90,7 @@ describe('the table of timers that close a socket', () => {
   const rows = tableRows(part('RUNBOOK.md', 'timers'))
   /** Durations that close no socket: intervals, deadlines of a request, lives of stored data. */
   const CLOSE_NOTHING = [
+    'AUTH_EXPIRY_NOTICE',
     'AUTH_RECONNECT_GRACE',
     'DRAIN_DELAY',
     'HANDSHAKE_TIMEOUT',
@@ -118,8 +119,8 @@ describe('the table of timers that close a socket', () => {
   it('has close codes that the gateway sends', () => {
     const codes = new Set(Object.values(closes).map(({ code }) => String(code)))
     for (const [env, , code] of rows) assert.ok(codes.has(code!), `${env}: ${code}`)
-    const { notHeard, streamEnd, tooSlow, redisGone, draining } = closes
-    const timed = [notHeard, streamEnd, tooSlow, redisGone, draining].map(({ code }) => String(code))
+    const { notHeard, streamEnd, tooSlow, redisGone, draining, expired } = closes
+    const timed = [notHeard, streamEnd, tooSlow, redisGone, draining, expired].map(({ code }) => String(code))
     assert.deepEqual([...new Set(rows.map(([, , code]) => code))].sort(), timed.sort())
   })
 })

@@ -26,6 +26,12 @@ export const jwtSettings = group('JWTs', {
   authJwtSkewMs: duration('AUTH_JWT_SKEW', {
     default: '30s',
     maximum: '10m',
-    description: 'How far the clock of the signer may differ, for `exp` and `nbf` of a JWT.',
+    description:
+      'How far the clock of the signer may differ, for `exp` and `nbf` of a JWT. A socket is closed so long after `exp`.',
+  }),
+  authExpiryNoticeMs: duration('AUTH_EXPIRY_NOTICE', {
+    default: '60s',
+    maximum: '1h',
+    description: 'How long before `exp` of its JWT a session client gets `auth_expiring`. 0: it gets none.',
   }),
 })

@@ -229,7 +229,7 @@ export class Acceptor {
       this.#parts.bindings.leaveAll(connection!)
       return this.#fault(new Error('uWebSockets.js closed a socket during its upgrade'))
     }
-    connection!.open(ws, clockMs())
+    connection!.open(ws, clockMs(), credentials.expiresAt)
     this.#parts.opened(connection!)
     this.#parts.metrics.handshake.observe((performance.now() - startedAt) / 1000)
   }

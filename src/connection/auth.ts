@@ -25,6 +25,8 @@ export interface Rights {
   readonly runs: readonly string[]
   /** Whether frames of the client are published. */
   readonly publishes: boolean
+  /** In seconds since the epoch. Undefined: the rights have no end. */
+  readonly expiresAt: number | undefined
 }
 
 /** Verifies JWTs, without Redis. */
@@ -43,6 +45,8 @@ export interface Credentials {
   readonly protocol: string
   /** Whether the token is a JWT that allows the admission: Redis is not asked for it. */
   readonly isVerified?: boolean
+  /** When that JWT expires, in seconds since the epoch. */
+  readonly expiresAt?: number | undefined
 }
 
 export interface CredentialHeaders {

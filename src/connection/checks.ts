@@ -143,7 +143,11 @@ export class UpgradeChecks {
       return refuse(refusals[verdict.fault === 'expired' ? 'token-expired' : 'token-rejected'], `JWT: ${verdict.why}`)
     if (!door.grants?.(admission, verdict))
       return refuse(refusals['token-rejected'], `JWT: its claims allow no ${door.subjectName} of this path`)
-    return { kind: 'proceed', admission, credentials: { ...credentials, isVerified: true } }
+    return {
+      kind: 'proceed',
+      admission,
+      credentials: { ...credentials, isVerified: true, expiresAt: verdict.expiresAt },
+    }
   }
 }
 

@@ -62,6 +62,12 @@ export interface SocketDoor {
    * none for it.
    */
   goodbye(close: Close, reconnectAfterMs: number): Buffer | undefined
+  /**
+   * Returns the frame that says when the token of a socket expires, or undefined when this door
+   * sends none.
+   * @param expiresAt in ms since the epoch.
+   */
+  expiring?(expiresAt: number, leftMs: number): Buffer | undefined
   /** The socket is gone; nothing may be sent to it. */
   closed?(connection: Connection): void
 }
@@ -137,6 +143,10 @@ export class Connection {
   /** Whether a ping was sent since the last sign of life. */
   pinged = false
   idleTimeout: IdleTimeout | undefined
+  /** When its JWT expires, in seconds since the epoch. 0: never. */
+  expiresAt = 0
+  /** Whether the client has the notice of that. */
+  hasExpiryNotice = false
 
   /** State of the rate limits. Written by `Receiver`. */
   rateFullAt = 0
@@ -174,9 +184,11 @@ export class Connection {
   /**
    * The upgrade is complete. All times start again, since the client could not send anything
    * before.
+   * @param expiresAt of its JWT, in seconds since the epoch.
    */
-  open(ws: Socket, now: number): void {
+  open(ws: Socket, now: number, expiresAt = 0): void {
     this.#attach(ws)
+    this.expiresAt = expiresAt
     this.phase = Phase.open
     this.#startTimes(now)
   }
@@ -243,6 +255,10 @@ export class Connection {
   ping(): void {
     this.pinged = true
     this.ws!.ping()
+  }
+
+  expiryNoticed(): void {
+    this.hasExpiryNotice = true
   }
 
   heartbeatSent(at: number): void {

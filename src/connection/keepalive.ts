@@ -9,6 +9,10 @@ interface KeepaliveOptions {
   readonly pingIntervalMs: number
   /** A socket that was pinged and gave no sign of life for this long is closed. */
   readonly pongTimeoutMs: number
+  /** A socket is closed so long after its JWT has expired. */
+  readonly authJwtSkewMs: number
+  /** So long before that its client gets a notice. 0: none. */
+  readonly authExpiryNoticeMs: number
 }
 
 export interface KeepaliveParts {
@@ -19,8 +23,8 @@ export interface KeepaliveParts {
 }
 
 /**
- * Pings silent sockets and closes those that do not answer, that are idle, or that take too long to
- * close. One sweep looks at all sockets; there is no timer per socket.
+ * Pings silent sockets and closes those that do not answer, that are idle, whose token has expired,
+ * or that take too long to close. One sweep looks at all sockets; there is no timer per socket.
  */
 export class Keepalive {
   readonly #parts: KeepaliveParts
@@ -37,6 +41,7 @@ export class Keepalive {
     // all later ones.
     connection.checkAt(lastSeenAt + spread(this.#parts.options.pingIntervalMs))
     if (idleTimeout) connection.checkBy(lastActivityAt + idleTimeout.afterMs)
+    if (connection.expiresAt > 0) this.#checkExpiryBy(connection, lastSeenAt)
     if (heartbeat === undefined) return
     const firstBeatAt = lastSeenAt + spread(heartbeat.intervalMs)
     connection.heartbeatSent(firstBeatAt - heartbeat.intervalMs)
@@ -52,6 +57,7 @@ export class Keepalive {
     const { options, closer } = this.#parts
     if (connection.phase === Phase.ending) return closer.cut(connection)
     const { idleTimeout } = connection
+    if (connection.expiresAt > 0 && this.#expires(connection)) return
     if (idleTimeout && now - connection.lastActivityAt >= idleTimeout.afterMs)
       return closer.end(connection, idleTimeout.close)
     // A client that reads a long backlog answers pings late, so what it reads counts as a sign of
@@ -74,6 +80,31 @@ export class Keepalive {
       pinged ? Math.min(lastSeenAt + pongTimeoutMs, now + pingIntervalMs) : lastSeenAt + pingIntervalMs,
     )
     if (idleTimeout) connection.checkBy(lastActivityAt + idleTimeout.afterMs)
+    if (connection.expiresAt > 0) this.#checkExpiryBy(connection, now)
+  }
+
+  /** Sends the notice, or ends the socket, in time. Returns whether the socket has ended. */
+  #expires(connection: Connection): boolean {
+    const { options, delivery, closer } = this.#parts
+    const expiresAt = connection.expiresAt * 1000
+    const leftMs = expiresAt - Date.now()
+    if (leftMs <= -options.authJwtSkewMs) {
+      closer.end(connection, closes.expired)
+      return true
+    }
+    if (leftMs > options.authExpiryNoticeMs || connection.hasExpiryNotice) return false
+    connection.expiryNoticed()
+    const frame =
+      options.authExpiryNoticeMs > 0 ? connection.door.expiring?.(expiresAt, Math.max(0, leftMs)) : undefined
+    if (frame) delivery.enqueue(connection, frame)
+    return false
+  }
+
+  /** The clock of `exp` is the wall clock: a step of it counts at the next check. */
+  #checkExpiryBy(connection: Connection, now: number): void {
+    const { authJwtSkewMs, authExpiryNoticeMs } = this.#parts.options
+    const leftMs = connection.expiresAt * 1000 - Date.now()
+    connection.checkBy(now + leftMs + (connection.hasExpiryNotice ? authJwtSkewMs : -authExpiryNoticeMs))
   }
 
   #heartbeat(connection: Connection, now: number): void {

@@ -182,6 +182,7 @@ export const closes = Object.freeze({
   internalError: { code: 1011, reason: 'internal error', notice: 'internal-error', reconnect: true },
   redisGone: { code: 1013, reason: 'redis is away, try again later', notice: 'redis-unavailable', reconnect: true },
   notAuthorised: { code: 4401, reason: 'not authorised', notice: 'not-authorised', reconnect: false },
+  expired: { code: 4401, reason: 'expired retry=0', notice: 'expired', reconnect: false },
   forbidden: { code: 4403, reason: 'forbidden', notice: 'forbidden', reconnect: false },
   notHeard: { code: 4408, reason: 'nothing heard from you', notice: 'not-heard', reconnect: true },
 }) satisfies Readonly<Record<string, Required<Close>>>

@@ -1,4 +1,5 @@
 import type { Config } from '../config/table.ts'
+import { reasonOf } from '../platform/reason.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { readKeyFile, watchKeyFile } from './key-file.ts'
 import { type KeySet, secretKeys } from './keys.ts'
@@ -34,7 +35,7 @@ export function jwtsOf(config: JwtConfig, log: Logger): Jwts {
       verifier.use(usable(set))
       log.info({ event: 'jwt-keys', keys: set.keys.length + secrets.length }, 'the keys of JWTs were read again')
     },
-    (error) => log.error({ event: 'jwks-not-read' }, `${error.message}; the former keys count on`),
+    (error) => log.error({ event: 'jwks-not-read' }, `${reasonOf(error)}; the former keys count on`),
   )
   return { verifier, stop }
 }

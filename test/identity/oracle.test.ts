@@ -88,7 +88,7 @@ const STRICTER =
   /three parts in base64url|canonical|repeats|crit or b64|kid is no text|is not JSON|no key has its kid|its (exp|nbf|iat) is not a number|is not a text|neither true nor false|not a list of texts/
 
 describe('the verifier and jose', () => {
-  it(`accept the same tokens among ${MUTATIONS} that were changed`, async () => {
+  it('accept the same tokens among those that were changed', async () => {
     const counts = { accepted: 0, refused: 0, stricter: 0 }
     for (let i = 0; i < MUTATIONS; i++) {
       const signer = signers[i % signers.length]!

@@ -181,6 +181,11 @@ export class SessionDoor implements Door, Source {
     return frameOf({ type: 'control', command: 'goodbye', reason: close.reason, reconnect_after_ms: reconnectAfterMs })
   }
 
+  expiring(expiresAt: number, leftMs: number): Buffer {
+    const at = new Date(expiresAt)
+    return frameOf({ type: 'control', command: 'auth_expiring', expires_at: at, in_ms: leftMs })
+  }
+
   /**
    * Sends a frame that says that messages between two moments (ms since the epoch) may be missing.
    * It names the reason where one message is known to be missing.
