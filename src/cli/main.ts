@@ -89,6 +89,17 @@ token
   .option('--add', 'keep the other tokens of the session: each admits one client', false)
   .action(async (session, options) => (await import('./token.ts')).create(session, options))
 
+token
+  .command('sign')
+  .description('sign a JWT with the first secret of AUTH_JWT_SECRET and print it; nothing is stored')
+  .option('--session <id>', 'a session that it opens; may be repeated', collect, [])
+  .option('--run <id>', 'a run that it opens; may be repeated', collect, [])
+  .option('--agent <id>', 'only on the paths of this agent')
+  .option('--sub <name>', 'the user')
+  .option('--ttl <duration>', 'time to its exp: seconds, or 90s, 5m, 1h', '15m')
+  .option('--read-only', 'frames of the client are refused (up: false)', false)
+  .action(async (options) => (await import('./token-sign.ts')).sign(options))
+
 const redis = program.command('redis').description('the Redis of the gateway')
 redis
   .command('acl')
@@ -149,6 +160,10 @@ try {
   await program.parseAsync()
 } catch (error) {
   process.exitCode = statusOf(error)
+}
+
+function collect(value: string, former: readonly string[]): readonly string[] {
+  return [...former, value]
 }
 
 function statusOf(error: unknown): number {

@@ -13,6 +13,7 @@ const COMMANDS = [
   ['heap'],
   ['token'],
   ['token', 'create'],
+  ['token', 'sign'],
   ['config'],
   ['redis', 'acl'],
   ['completion'],
@@ -90,6 +91,8 @@ describe('wsproxy', () => {
       ['redis', 'acl', '--user', 'a b'],
       ['completion', 'tcsh'],
       ['token', 'create', 's1', '--ttl', 'soon'],
+      ['token', 'sign'],
+      ['token', 'sign', '--session', 's1', '--ttl', '0'],
       ['token', 'create', 's1', '--ttl', '0'],
       ['token', 'create', 's1', '--ttl', '-5'],
     ]

@@ -5,6 +5,12 @@ import { mostSockets, openFilesLimit } from '../../platform/open-files.ts'
 import type { CheckedGateway } from '../check.ts'
 import type { Loopback } from './loopback.ts'
 
+/** Secrets of HS256 are those of one gateway, so their tokens need no audience. */
+function jwtsOf({ authJwtSecret, authJwksFile, authJwtAudience }: Config): CheckedGateway['jwts'] {
+  if (authJwtSecret === undefined && authJwksFile === undefined) return 'off'
+  return authJwksFile === undefined || authJwtAudience.length > 0 ? 'bound' : 'unbound'
+}
+
 /**
  * What checks can ask this process. @param note a remark behind the address of the test upgrade.
  */
@@ -20,6 +26,7 @@ export function checkedGateway(
     runDoor: config.runDoor,
     isProduction: config.nodeEnv === 'production',
     exposure: exposureOf(config),
+    jwts: jwtsOf(config),
     limits: {
       maxConnections: mostSockets(config.maxConnections),
       maxBufferBytes,

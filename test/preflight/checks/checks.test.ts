@@ -362,6 +362,12 @@ describe('a check of this machine', () => {
     assert.equal((await of(true)).status, 'pass')
   })
 
+  it('jwt-audience: warns of a JWKS without an audience', async () => {
+    const of = async (jwts: CheckedGateway['jwts']) => (await ask('jwt-audience', gateway({ jwts }))).status
+    assert.deepEqual([await of('off'), await of('bound'), await of('unbound')], ['skipped', 'pass', 'warn'])
+    assert.match((await ask('jwt-audience', gateway({ jwts: 'unbound' }))).remediation!, /AUTH_JWT_AUDIENCE/)
+  })
+
   it('open-files: fails in production, else warns, when the limit is below MAX_CONNECTIONS', async () => {
     const limits = { maxConnections: 1000, maxBufferBytes: 1, expectedBytesPerSecond: 1 }
     const of = (limit: number | undefined, isProduction = true) =>

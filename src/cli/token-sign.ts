@@ -1,0 +1,46 @@
+import { createHmac, randomUUID } from 'node:crypto'
+import { parseDuration } from '../config/kinds.ts'
+import { loadConfig } from '../config/load.ts'
+import { CommandFailed, Misused } from './failure.ts'
+
+interface SignOptions {
+  readonly session: readonly string[]
+  readonly run: readonly string[]
+  readonly agent?: string
+  readonly sub?: string
+  readonly ttl: string
+  readonly readOnly?: boolean
+}
+
+/**
+ * Signs a JWT with the first secret of AUTH_JWT_SECRET and prints it to stdout. Nothing is stored.
+ * @throws CommandFailed without a secret; Misused when the token would open nothing.
+ */
+export function sign(options: SignOptions): void {
+  const { session, run, agent, sub, ttl, readOnly = false } = options
+  const ttlMs = parseDuration(ttl) ?? 0
+  if (ttlMs < 1000) throw new Misused(`--ttl ${ttl} is not a duration of a second or more: seconds, or 90s, 5m, 1h`)
+  if (session.length + run.length === 0)
+    throw new Misused('give --session <id> or --run <id>: the token opens nothing else')
+  const { config } = loadConfig()
+  const [secret = ''] = (config.authJwtSecret ?? '').split(/\s+/).filter((each) => each !== '')
+  if (secret === '')
+    throw new CommandFailed('AUTH_JWT_SECRET is not set. A token of a JWKS is signed by its identity provider.')
+  const now = Math.floor(Date.now() / 1000)
+  const claims = {
+    ...(config.authJwtIssuer[0] !== undefined && { iss: config.authJwtIssuer[0] }),
+    ...(config.authJwtAudience[0] !== undefined && { aud: config.authJwtAudience[0] }),
+    ...(sub !== undefined && { sub }),
+    ...(session.length > 0 && { session_id: session }),
+    ...(run.length > 0 && { run_id: run }),
+    ...(agent !== undefined && { agent_id: agent }),
+    ...(readOnly && { up: false }),
+    jti: randomUUID(),
+    iat: now,
+    exp: now + Math.floor(ttlMs / 1000),
+  }
+  const input = `${encode({ alg: 'HS256', typ: 'JWT' })}.${encode(claims)}`
+  console.log(`${input}.${createHmac('sha256', secret).update(input).digest('base64url')}`)
+}
+
+const encode = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
