@@ -92,7 +92,7 @@ export const WITHOUT_SETTING: Readonly<Record<string, (text: string) => string |
   WS_AUTH_MODE: (text) =>
     text.toLowerCase() === 'token'
       ? undefined
-      : `WS_AUTH_MODE=${JSON.stringify(text)} is ignored: the live door accepts a shared token only (WS_AUTH_TOKEN)`,
+      : `WS_AUTH_MODE=${JSON.stringify(text)} is ignored: with WS_AUTH_REQUIRED=true the live door accepts JWTs where a key is set, and WS_AUTH_TOKEN`,
 }
 
 export const aliasesOf = (setting: string): readonly Alias[] => ALIASES.filter((each) => each.of === setting)

@@ -70,7 +70,7 @@ export const liveSettings = group('Live door', {
   }),
   wsAuthRequired: boolean('WS_AUTH_REQUIRED', {
     default: 'false',
-    description: 'Require `WS_AUTH_TOKEN` from clients, in the same places as a session token.',
+    description: 'Require `WS_AUTH_TOKEN` or a JWT with `topics` from clients, in the same places as a session token.',
   }),
   wsAuthToken: string('WS_AUTH_TOKEN', {
     default: undefined,

@@ -224,9 +224,13 @@ const RULES: readonly ConsistencyRule[] = [
       'TRUST_PROXY: proxy-protocol cannot be combined with TLS_CERT: the balancer sends its header before the TLS handshake',
   ),
   rule(
-    ['wsAuthRequired', 'wsAuthToken'],
-    ({ wsAuthRequired, wsAuthToken }) =>
-      wsAuthRequired && wsAuthToken === undefined && 'WS_AUTH_TOKEN: must be set with WS_AUTH_REQUIRED=true',
+    ['wsAuthRequired', 'wsAuthToken', 'authJwtSecret', 'authJwksFile'],
+    ({ wsAuthRequired, wsAuthToken, authJwtSecret, authJwksFile }) =>
+      wsAuthRequired &&
+      wsAuthToken === undefined &&
+      authJwtSecret === undefined &&
+      authJwksFile === undefined &&
+      'WS_AUTH_TOKEN: must be set with WS_AUTH_REQUIRED=true, or a key of JWTs (AUTH_JWT_SECRET, AUTH_JWKS_FILE)',
   ),
 ]
 

@@ -23,6 +23,8 @@ export interface Rights {
   /** Undefined: the paths of all agents. */
   readonly agent: string | undefined
   readonly runs: readonly string[]
+  /** Topics of the live door: names, or prefixes followed by `*`. */
+  readonly topics: readonly string[]
   /** Whether frames of the client are published. */
   readonly publishes: boolean
   /** In seconds since the epoch. Undefined: the rights have no end. */

@@ -123,29 +123,30 @@ export class UpgradeChecks {
       : { kind: 'credentials', token: '', protocol }
     if (credentials.kind === 'refusal') return refuse(credentials)
     if (isTicket(credentials.token) && admission.checkTicket === undefined) return refuse(refusals['token-rejected'])
-    if (admission.accepts?.(credentials.token) === false) return refuse(refusals['token-rejected'])
-    if (!this.#parts.redisReady(admission.redisChannel)) return refuse(refusals['redis-unavailable'])
     const { jwts } = this.#parts
-    if (admission.tokenKey !== undefined && jwts?.looksLikeJwt(credentials.token))
-      return this.#verify(jwts, door, admission, credentials)
+    const isJwt = needsCredentials(admission) && jwts?.looksLikeJwt(credentials.token) === true
+    if (!isJwt && admission.accepts?.(credentials.token) === false) return refuse(refusals['token-rejected'])
+    if (!this.#parts.redisReady(admission.redisChannel)) return refuse(refusals['redis-unavailable'])
+    if (isJwt) return this.#verify(door, admission, credentials, query)
     return { kind: 'proceed', admission, credentials }
   }
 
-  /** Verifies a JWT in place of a token of Redis. */
+  /** Verifies a JWT in place of a token of Redis, or of the shared token of a door. */
   #verify(
-    jwts: JwtChecks,
     door: Door,
     admission: Admission,
     credentials: Credentials,
+    query: string,
   ): Extract<UpgradeVerdict, { kind: 'proceed' | 'refuse' }> {
-    const verdict = jwts.verify(credentials.token)
+    const verdict = this.#parts.jwts!.verify(credentials.token)
     if ('fault' in verdict)
       return refuse(refusals[verdict.fault === 'expired' ? 'token-expired' : 'token-rejected'], `JWT: ${verdict.why}`)
-    if (!door.grants?.(admission, verdict))
+    const granted = door.grants?.(admission, verdict, query)
+    if (granted === undefined)
       return refuse(refusals['token-rejected'], `JWT: its claims allow no ${door.subjectName} of this path`)
     return {
       kind: 'proceed',
-      admission,
+      admission: granted,
       credentials: { ...credentials, isVerified: true, expiresAt: verdict.expiresAt },
     }
   }

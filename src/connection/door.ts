@@ -20,10 +20,10 @@ export interface Door extends SocketDoor {
    */
   admit(ids: readonly string[], query?: string, protocol?: string): Admission | Refusal
   /**
-   * Returns whether a JWT with these rights allows the admission, and keeps what it allows in
-   * `doorState`. A door without it accepts no JWT in place of a token of Redis.
+   * Returns the admission of a client whose JWT has these rights, with what it allows in
+   * `doorState`; undefined when it allows none. A door without it accepts no JWT.
    */
-  grants?(admission: Admission, rights: Rights): boolean
+  grants?(admission: Admission, rights: Rights, query: string): Admission | undefined
   /**
    * Returns the close that replaces this refusal: the upgrade is completed and the socket closed at
    * once, without a frame, because a browser does not show the HTTP answer to a page. Undefined:

@@ -8,8 +8,8 @@ export interface Identity {
   readonly agent: string | undefined
   /** `run_id`: the runs that the token opens. */
   readonly runs: readonly string[]
-  /** `topics` of the live door: names, or prefixes followed by `*`. Undefined: all. */
-  readonly topics: readonly string[] | undefined
+  /** `topics` of the live door that it opens: names, or prefixes followed by `*`. */
+  readonly topics: readonly string[]
   /** Whether frames of the client are published. `up: false` makes a token read only. */
   readonly publishes: boolean
   /** `exp` and `nbf`, in seconds since the epoch. Undefined: no such limit. */
@@ -54,7 +54,7 @@ export function identityOf(claims: Readonly<Record<string, unknown>>, rules: Cla
     sessions,
     agent: agent as string | undefined,
     runs,
-    topics: claims.topics === undefined ? undefined : topics,
+    topics,
     publishes: up,
     expiresAt: exp as number | undefined,
     notBefore: nbf as number | undefined,

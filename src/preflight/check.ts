@@ -90,7 +90,7 @@ export interface CheckedGateway {
   readonly isProduction: boolean
   /** What anybody can use who reaches the listener, and what closes it; undefined for nothing. */
   readonly exposure: string | undefined
-  /** Whether JWTs are accepted, and bound to an audience where a JWKS has keys that others use too. */
+  /** Whether JWTs are accepted, and bound to an audience where a JWKS has keys of others. */
   readonly jwts: 'off' | 'bound' | 'unbound'
   readonly httpDependencies: readonly string[]
   /** The number of open sockets. */

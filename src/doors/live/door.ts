@@ -1,5 +1,6 @@
 import { deflateRawSync } from 'node:zlib'
 import type { Config } from '../../config/table.ts'
+import type { Rights } from '../../connection/auth.ts'
 import type { Bindings, Source, Topic } from '../../connection/bind.ts'
 import { Compression } from '../../connection/compression.ts'
 import type { Connection } from '../../connection/connection.ts'
@@ -21,7 +22,7 @@ import { parseClientFrame } from './inbound.ts'
 import { type MessageLimits, messageFrom } from './messages.ts'
 import { SubscriptionRequests } from './requests.ts'
 import { pageOf, type StatusCache } from './status.ts'
-import { type LiveTopics, nameOf, viewOf } from './topics.ts'
+import { type GrantedTopics, grantedTo, isGranted, type LiveTopics, nameOf, viewOf } from './topics.ts'
 
 type LiveOptions = Pick<
   Config,
@@ -61,6 +62,8 @@ export interface LiveParts {
 
 /** A frame of up to this many times the limit is dropped with an error frame; the socket stays. */
 const FORGIVEN_FACTOR = 8
+/** Granted only by `*`: no topic has this name. */
+const ANY = '*'
 /** Characters of the name that a client gives its own socket. */
 const MAX_LABEL = 128
 
@@ -85,7 +88,7 @@ export class LiveDoor implements Door, Source {
   readonly #parts: LiveParts
   readonly #limits: MessageLimits
   readonly #requests: SubscriptionRequests
-  readonly #accepts: ((token: string) => boolean) | undefined
+  readonly #accepts: ((token: string) => boolean) | undefined = undefined
 
   constructor(parts: LiveParts) {
     const { options, metrics, bindings, topics } = parts
@@ -102,8 +105,9 @@ export class LiveDoor implements Door, Source {
     this.idleTimeout =
       options.liveIdleTimeoutMs === 0 ? undefined : { afterMs: options.liveIdleTimeoutMs, close: idleClose }
     if (options.wsAllowedOrigins) this.allowedOrigins = options.wsAllowedOrigins
-    const token = options.wsAuthRequired ? options.wsAuthToken : undefined
-    this.#accepts = token === undefined ? undefined : (given) => sameSecret(given, token)
+    const { wsAuthRequired, wsAuthToken: token } = options
+    // Without a shared token, JWTs alone open the door.
+    if (wsAuthRequired) this.#accepts = (given) => token !== undefined && sameSecret(given, token)
     this.#requests = new SubscriptionRequests({
       bindings,
       topics,
@@ -116,19 +120,28 @@ export class LiveDoor implements Door, Source {
 
   admit([name = 'dashboard']: readonly string[], query = ''): Admission | Refusal {
     const view = viewOf(name)
-    if (view === undefined) return refusals['not-found']
+    return view === undefined ? refusals['not-found'] : this.#admission(view, query, undefined)
+  }
+
+  /** A JWT opens this door when it names topics, and for those only. */
+  grants({ subject }: Admission, { topics }: Rights, query: string): Admission | undefined {
+    return topics.length === 0 ? undefined : this.#admission(subject as ClientType, query, topics)
+  }
+
+  #admission(view: ClientType, query: string, granted: GrantedTopics): Admission {
     const parameters = new URLSearchParams(query)
     const list = (parameters.get('subscriptions') ?? '').split(',').flatMap((each) => each.trim() || [])
     const { topics, bus, options } = this.#parts
     const isSilent = options.liveStart === 'none'
-    const { added, unknown, over } =
+    const { added, unknown, denied, over } =
       list.length > 0
-        ? topics.choose(list, [], isTopic)
-        : { added: isSilent ? [] : topics.start(view), unknown: [], over: false }
+        ? topics.choose(list, [], isTopic, granted)
+        : { added: isSilent ? [] : topics.start(view, granted), unknown: [], denied: [], over: false }
     const onBound = (connection: Connection) => {
       if (!isSilent) this.#established(connection, view, [...added].sort(), parameters)
       if (over) this.#refuse(connection, 'too-many-subscriptions')
       if (unknown.length > 0) this.#refuse(connection, 'unknown-topic', listed(unknown))
+      for (const each of denied) this.#refuse(connection, 'forbidden', each)
     }
     return {
       kind: 'admission',
@@ -140,6 +153,7 @@ export class LiveDoor implements Door, Source {
       topics: added.map(liveChannels),
       topicsRequired: false,
       ready: () => bus.listen(),
+      ...(granted && { doorState: granted }),
       onBound,
     }
   }
@@ -251,6 +265,8 @@ export class LiveDoor implements Door, Source {
 
   async #data(connection: Connection, { data_type: dataType, params, correlation_id }: DataRequest): Promise<void> {
     const data_type = shown(dataType)
+    // The page of a data type sums up several topics.
+    if (!isGranted(grantedTo(connection), ANY)) return this.#refuse(connection, 'forbidden', shown(dataType))
     const failed = (error: string) => frameOf({ type: 'data_error', data_type, error }, correlation_id)
     const frame = await this.#parts.status.of(dataType).then(
       (data) =>

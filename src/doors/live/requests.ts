@@ -9,7 +9,7 @@ import type {
 } from '../../contract/live/types.gen.ts'
 import { isTopic, liveChannels } from '../../contract/names.ts'
 import { errorFrame, frameOf, listed, messageOf, shown } from './frames.ts'
-import { type LiveTopics, nameOf } from './topics.ts'
+import { grantedTo, type LiveTopics, nameOf } from './topics.ts'
 
 export interface RequestParts {
   readonly bindings: Bindings
@@ -65,8 +65,8 @@ export class SubscriptionRequests {
     const names = namesIn(request)
     // Redis may still forbid a topic that an earlier request of this socket has subscribed.
     const held = connection.topics.filter((topic) => names.includes(nameOf(topic)))
-    const { added, unknown, over } = topics.choose(names, heldBy(connection), isTopic)
-    const forbidden: string[] = []
+    const { added, unknown, denied, over } = topics.choose(names, heldBy(connection), isTopic, grantedTo(connection))
+    const forbidden: string[] = [...denied]
     const confirmed = added.map((name) =>
       bindings.hold(connection, source, liveChannels(name)).catch(() => void forbidden.push(name)),
     )

@@ -1,4 +1,5 @@
 import type { Topic } from '../../connection/bind.ts'
+import type { Connection } from '../../connection/connection.ts'
 import type { ClientType } from '../../contract/live/types.gen.ts'
 import { topicOf } from '../../contract/names.ts'
 
@@ -27,12 +28,23 @@ export const nameOf = ({ channels }: Topic): string => topicOf(channels[0]!)
 export const viewOf = (name: string): ClientType | undefined =>
   Object.hasOwn(START, name) ? (name as ClientType) : undefined
 
+/** What the JWT of a socket grants: names, or prefixes followed by `*`. Undefined: all topics. */
+export type GrantedTopics = readonly string[] | undefined
+
+export const grantedTo = ({ doorState }: Connection): GrantedTopics => doorState as GrantedTopics
+
+export const isGranted = (granted: GrantedTopics, name: string): boolean =>
+  granted === undefined ||
+  granted.some((each) => (each.endsWith('*') ? name.startsWith(each.slice(0, -1)) : each === name))
+
 /** The result of choosing among the topics that a client asked for. */
 export interface Choice {
   /** Names to add, in the order asked. */
   readonly added: readonly string[]
   /** Names that are not topics here, unique and sorted. */
   readonly unknown: readonly string[]
+  /** Topics that the JWT of the socket does not grant, unique and sorted. */
+  readonly denied: readonly string[]
   /** Whether the limit of topics per socket left some out. */
   readonly over: boolean
 }
@@ -64,20 +76,26 @@ export class LiveTopics {
   }
 
   /** Chooses which of the `asked` names a socket may add to those that it has `held` so far. */
-  choose(asked: readonly string[], held: readonly string[], isTopic: (name: string) => boolean): Choice {
+  choose(
+    asked: readonly string[],
+    held: readonly string[],
+    isTopic: (name: string) => boolean,
+    granted?: GrantedTopics,
+  ): Choice {
     const known = (name: string) => isTopic(name) && this.entryOf(name) !== undefined
     const all = new Set(asked)
-    const wanted = [...all].filter((name) => known(name) && !held.includes(name))
+    const wanted = [...all].filter((name) => known(name) && isGranted(granted, name) && !held.includes(name))
     const room = Math.max(0, this.#maxPerSocket - held.length)
     return {
       added: wanted.slice(0, room),
       unknown: [...all].filter((name) => !known(name)).sort(),
+      denied: granted === undefined ? [] : [...all].filter((name) => known(name) && !isGranted(granted, name)).sort(),
       over: wanted.length > room,
     }
   }
 
-  /** The topics that a view starts with. */
-  start(view: ClientType): readonly string[] {
-    return START[view].slice(0, this.#maxPerSocket)
+  /** The topics that a view starts with, as far as they are granted. */
+  start(view: ClientType, granted?: GrantedTopics): readonly string[] {
+    return START[view].filter((name) => isGranted(granted, name)).slice(0, this.#maxPerSocket)
   }
 }

@@ -90,8 +90,8 @@ export class RunDoor implements Door {
     }
   }
 
-  grants({ subject }: Admission, { runs }: Rights): boolean {
-    return runs.includes(subject)
+  grants(admission: Admission, { runs }: Rights): Admission | undefined {
+    return runs.includes(admission.subject) ? admission : undefined
   }
 
   refusalAsClose(refusal: Refusal): Close | undefined {

@@ -131,10 +131,12 @@ export class SessionDoor implements Door, Source {
     }
   }
 
-  grants({ subject, doorState }: Admission, { sessions, agent, publishes }: Rights): boolean {
-    const state = doorState as SessionState
+  grants(admission: Admission, { sessions, agent, publishes }: Rights): Admission | undefined {
+    const state = admission.doorState as SessionState
     state.isReadOnly = !publishes
-    return sessions.includes(subject) && (agent === undefined || agent === state.agentId)
+    const isAllowed = sessions.includes(admission.subject) && (agent === undefined || agent === state.agentId)
+    // A resume ticket knows neither `exp` nor `up` of the JWT, so its socket gets none.
+    return isAllowed ? { ...admission, admitted: undefined } : undefined
   }
 
   refusalAsClose(refusal: Refusal, protocol: string): Close | undefined {
