@@ -6,7 +6,9 @@ const SAVE_MS = 250
 /** What a session comes back with: the cursor of a message, and the ticket of the gateway. */
 interface Entry {
   readonly cursor?: unknown
-  readonly ticket?: string
+  readonly ticket?: string | undefined
+  /** Until when the ticket is surely valid, in ms since the epoch. */
+  readonly until?: number
 }
 
 /** The cursor and the ticket of a session, kept over a reload of the page. */
@@ -18,6 +20,7 @@ export class Kept {
   /** The cursor of the newest message that the page has dealt with: a reload begins behind it. */
   cursor: string | undefined
   ticket: string | undefined
+  #until = 0
 
   /** `null` keeps nothing, and undefined stands for the store of the page. */
   constructor(store: KeyValueStore | null | undefined, key: string) {
@@ -28,25 +31,43 @@ export class Kept {
   /** Returns epoch and offset of the kept cursor; undefined without a cursor. */
   restore(): { readonly epoch: string; readonly offset: number } | undefined {
     const kept = parsed(this.#store?.getItem(this.#key) ?? '') as Entry | null
+    this.ticket = kept?.ticket
+    this.#until = kept?.until ?? 0
     const [cursor, epoch, offset] = /^([0-9a-z]+)\.(\d+)$/.exec(String(kept?.cursor)) ?? []
     if (cursor === undefined) return undefined
     this.cursor = cursor
-    this.ticket = kept?.ticket
     return { epoch: epoch!, offset: Number(offset) }
   }
 
   /** The page has dealt with the message at `cursor`. The store gets it a moment later. */
   move(cursor: string): void {
     this.cursor = cursor
+    this.#saveSoon()
+  }
+
+  /** The ticket, while it is surely valid by the clock of the page. */
+  get validTicket(): string | undefined {
+    return Date.now() < this.#until ? this.ticket : undefined
+  }
+
+  /** The gateway has sent a ticket. */
+  renew(ticket: string, expiresInMs = 0): void {
+    this.ticket = ticket
+    this.#until = Date.now() + expiresInMs
+    this.#saveSoon()
+  }
+
+  #saveSoon(): void {
     if (this.#store && !this.#isForgotten) this.#timer ??= setTimeout(() => this.save(), SAVE_MS)
   }
 
   save(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
-    if (this.cursor === undefined) return
+    if (this.cursor === undefined && (this.ticket === undefined || this.#isForgotten)) return
+    const entry: Entry = { cursor: this.cursor, ticket: this.ticket, until: this.#until }
     try {
-      this.#store?.setItem(this.#key, JSON.stringify({ cursor: this.cursor, ticket: this.ticket }))
+      this.#store?.setItem(this.#key, JSON.stringify(entry))
     } catch {
       // The store is full or forbidden: a reload begins again, and the session goes on.
     }

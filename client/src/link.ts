@@ -44,6 +44,8 @@ export interface LinkOwner {
   url(): string
   /** The subprotocols of the next dial, without the token. */
   readonly protocols: readonly string[]
+  /** A credential that is surely still valid: no token is asked for. */
+  ticket?(): string | undefined
   /** A credential for when the owner has no token, or cannot get one. */
   spare?(): string | undefined
   /** The server refused the spare credential. */
@@ -171,7 +173,9 @@ export class Link {
 
   async #credential(): Promise<string | undefined> {
     const { token } = this.#options
-    this.#hasUsedSpare = false
+    const ticket = this.#owner.ticket?.()
+    this.#hasUsedSpare = ticket !== undefined
+    if (ticket !== undefined) return ticket
     if (typeof token !== 'function') return this.#spare() ?? token
     try {
       return await token()
@@ -288,9 +292,13 @@ export class Link {
   /** After 4401 one new token is tried; the second refusal in a row is final. */
   #isEnd(code: number): boolean {
     if (code !== CREDENTIALS) return finalCodes.has(code)
+    if (this.#hasUsedSpare) {
+      this.#owner.spareRefused?.()
+      // The token is still to be tried.
+      return this.#options.token === undefined
+    }
     const isEnd = this.#hasAskedAnew || (typeof this.#options.token !== 'function' && !this.#owner.spare?.())
     this.#hasAskedAnew = true
-    if (this.#hasUsedSpare) this.#owner.spareRefused?.()
     return isEnd
   }
 }

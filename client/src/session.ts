@@ -58,6 +58,7 @@ interface Control {
   readonly code: string
   readonly message: string
   readonly ticket?: string
+  readonly expires_in_ms?: number
   readonly reason?: string
   readonly from?: number | string
   readonly to?: number | string
@@ -106,6 +107,7 @@ export class Session extends Emitter<SessionEvents> implements AsyncIterable<Mes
       {
         protocols: ['wsproxy.v2'],
         url: () => this.#url(),
+        ticket: () => this.#kept.validTicket,
         spare: () => this.#kept.ticket,
         spareRefused: () => (this.#kept.ticket = undefined),
         received: (data) => this.#received(data),
@@ -226,7 +228,7 @@ export class Session extends Emitter<SessionEvents> implements AsyncIterable<Mes
   }
 
   #control(frame: Control): void {
-    if (frame.ticket !== undefined) this.#kept.ticket = frame.ticket
+    if (frame.ticket !== undefined) this.#kept.renew(frame.ticket, frame.expires_in_ms)
     if (frame.type === 'error') return this.emit('error', { code: frame.code, message: frame.message })
     if (frame.command === 'position') this.#position(frame)
     else if (frame.command === 'ack') this.#outbox.acked(frame)

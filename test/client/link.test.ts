@@ -143,6 +143,20 @@ describe('the connection of a client', () => {
     assert.equal(FakeSocket.last.protocols[1], `bearer.${Buffer.from('wst1_abc').toString('base64url')}`)
   })
 
+  it('comes back with a resume ticket that is still valid, and asks for no token until it is refused', async () => {
+    let asked = 0
+    const token = () => `token-${++asked}`
+    const socket = await dial({ token })
+    const bearer = (text: string) => `bearer.${Buffer.from(text).toString('base64url')}`
+    socket.open().say(POSITION, { type: 'control', command: 'ticket', ticket: 'wst1_abc', expires_in_ms: 600_000 })
+    socket.end(1006)
+    await pass(500)
+    assert.deepEqual([FakeSocket.last.protocols[1], asked], [bearer('wst1_abc'), 1])
+    FakeSocket.last.open().end(4401, 'token-rejected')
+    await pass(1000)
+    assert.deepEqual([FakeSocket.last.protocols[1], asked], [bearer('token-2'), 2])
+  })
+
   it('tries again when the token function throws, and says why it waits', async () => {
     let isAway = true
     states = []
