@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { settingsPage } from '../src/config/describe.ts'
 import { checklistPage } from './checklist.ts'
-import { clientCodes } from './client.ts'
+import { clientCodes, conformanceCases } from './client.ts'
 import { generateValidation, validationFile } from './config/generate.ts'
 import { files, generate } from './contract/generate.ts'
 
@@ -16,6 +16,7 @@ export async function generatedFiles(): Promise<readonly { readonly file: URL; r
     { file: files.asyncApi, text: contract.asyncApi },
     { file: new URL('../../client/src/live.gen.ts', import.meta.url), text: contract.types },
     { file: new URL('../../client/src/codes.gen.ts', import.meta.url), text: clientCodes() },
+    { file: new URL('../../client/src/conformance/cases.gen.ts', import.meta.url), text: conformanceCases() },
     { file: validationFile, text: generateValidation() },
     { file: new URL('../../docs/reference/settings.md', import.meta.url), text: settingsPage() },
     { file: new URL('../../docs/reference/checklist.md', import.meta.url), text: checklistPage() },
