@@ -10,9 +10,9 @@ import { atEnd, scopeOf } from '../support/scope.ts'
 import { eventually } from '../support/wait.ts'
 
 /** `RESTART_CLIENTS=2000 RESTART_RATE=5000` measures what bench/NOTES.md says. */
-const CLIENTS = Number(process.env['RESTART_CLIENTS'] ?? 100)
-const MESSAGES_PER_SECOND = Number(process.env['RESTART_RATE'] ?? 1000)
-const SECONDS = Number(process.env['RESTART_SECONDS'] ?? 4)
+const CLIENTS = Number(process.env.RESTART_CLIENTS ?? 100)
+const MESSAGES_PER_SECOND = Number(process.env.RESTART_RATE ?? 1000)
+const SECONDS = Number(process.env.RESTART_SECONDS ?? 4)
 const TICK_MS = 20
 const DIALS_AT_ONCE = 50
 

@@ -83,6 +83,8 @@ describe('the pages', () => {
     const { settings } = await import('../../src/config/table.ts')
     /** The pattern of a prefixed name, and what the client and the tests read. */
     const OTHERS = new Set(['WSPROXY_X', 'WSPROXY_TOKEN', 'REDIS_ULR', 'TEST_REDIS_SERVER'])
+    /** What the conformance server gives to the client under test. */
+    for (const name of ['URL', 'AGENT', 'ID', 'TOKEN_URL']) OTHERS.add(`WSPROXY_${name}`)
     const { ALIASES, WITHOUT_SETTING } = await import('../../src/config/aliases.ts')
     const known = new Set<string>([
       ...Object.values(settings).flatMap(({ env, secret }) => (secret ? [env, `${env}_FILE`] : [env])),
