@@ -129,7 +129,11 @@ export const refusals = define({
     retryAfter: true,
   },
   'internal-error': { status: '500 Internal Server Error', message: 'Internal error.' },
-  'redis-unavailable': { status: '503 Service Unavailable', message: 'Redis is unavailable.', retryAfter: true },
+  'redis-unavailable': {
+    status: '503 Service Unavailable',
+    message: 'The Redis server for this is unavailable.',
+    retryAfter: true,
+  },
   'at-capacity': { status: '503 Service Unavailable', message: 'This instance is at capacity.', retryAfter: true },
   draining: { status: '503 Service Unavailable', message: 'This instance is shutting down.', retryAfter: true },
   'redis-timeout': { status: '504 Gateway Timeout', message: 'Redis did not answer in time.' },

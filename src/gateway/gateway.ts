@@ -87,7 +87,7 @@ export class Gateway {
       redisUrl,
       sockets: () => this.#core.sockets.size,
       unknownProxies: () => this.#core.addresses.unknownProxies(clockMs()),
-      notReadyReason: () => (this.#draining ? 'draining' : this.#core.redis.ready ? undefined : 'redis-unavailable'),
+      notReadyReason: () => (this.#draining ? 'draining' : this.#core.redis.outage),
     })
     this.#core.onReady.push(() => this.#preflight.redisBack())
     this.#sessions = sessionDoor(parts)

@@ -7,7 +7,7 @@ import type { TemplatedApp } from '../platform/uws.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Check, CheckContext, Launch, Report } from './check.ts'
-import { healthOf, Readiness, readyAnswer } from './http/ready.ts'
+import { healthOf, type NotReadyReason, Readiness, readyAnswer } from './http/ready.ts'
 import { routes } from './http/routes.ts'
 import { checkedGateway } from './probes/gateway.ts'
 import { Loopback } from './probes/loopback.ts'
@@ -49,8 +49,8 @@ export interface PreflightParts {
   readonly sockets: () => number
   /** Addresses of proxies that TRUST_PROXY does not name. */
   readonly unknownProxies: () => readonly string[]
-  /** Why the gateway accepts no upgrade, where that is known without a run. */
-  readonly notReadyReason: () => 'draining' | 'redis-unavailable' | undefined
+  /** Why the gateway does not accept every upgrade, where that is known without a run. */
+  readonly notReadyReason: () => NotReadyReason | undefined
   /** A remark that the report puts behind the address of the test upgrade. */
   readonly note?: () => string
 }

@@ -57,6 +57,9 @@ export interface RedisParts {
   readonly gap: (from: number, to: number, affects: (channel: string) => boolean) => void
 }
 
+/** Without this share of its slots a cluster counts as away. */
+const MOST = 0.5
+
 /** Delay between a MOVED reply to a client frame and the refresh of the topology. */
 const FOLLOW_MS = 100
 
@@ -117,6 +120,18 @@ export class RedisClient {
   get ready(): boolean {
     const nodes = [...this.#topology.nodes]
     return nodes.length > 0 && nodes.every((node) => node.ready && !node.adopting)
+  }
+
+  /**
+   * Why upgrades are refused; undefined when every server is ready. `partial` names the servers that
+   * are away while most slots of a cluster are served.
+   */
+  get outage(): 'redis-unavailable' | { readonly partial: string } | undefined {
+    if (this.ready) return undefined
+    const { servers, share } = this.#topology.outage()
+    if (share >= MOST) return 'redis-unavailable'
+    const which = servers.length > 0 ? servers.join(', ') : 'no server'
+    return { partial: `${which} of the cluster away, and ${Math.round(share * 1000) / 10} % of its slots not served` }
   }
 
   /** Whether the server of this channel or key is ready. */

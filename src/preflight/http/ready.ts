@@ -5,12 +5,18 @@ import type { Runner } from '../runner.ts'
 export interface ReadinessParts {
   /** A runner of its own: its reports are stored only when the outcome changes. */
   readonly runner: Runner
-  /** Why the gateway accepts no upgrade, where that is known without a run. */
-  readonly notReadyReason: () => 'draining' | 'redis-unavailable' | undefined
+  /** Why the gateway does not accept every upgrade, where that is known without a run. */
+  readonly notReadyReason: () => NotReadyReason | undefined
 }
 
+export type NotReadyReason =
+  | 'draining'
+  | 'redis-unavailable'
+  /** Some servers of a cluster are away, and most upgrades work. The text names the servers. */
+  | { readonly partial: string }
+
 /** Either a reason that needs no run, or the report of a light run. */
-export type Ready = { readonly reason: 'draining' | 'redis-unavailable' } | { readonly report: Report }
+export type Ready = { readonly reason: NotReadyReason } | { readonly report: Report }
 
 /** The oldest report that an answer may use. */
 const MAX_AGE_MS = 5000
@@ -92,7 +98,7 @@ export class Readiness {
  * names of failed checks are for strangers.
  */
 export function readyAnswer(ready: Ready, detailed: boolean): ApiResponse {
-  if ('reason' in ready) return notReady({ reason: ready.reason })
+  if ('reason' in ready) return withoutReport(ready.reason, detailed)
   const { report } = ready
   // One door is out of order, or late, although the instance is ready for the others.
   const degraded = report.checks.filter(({ name, status }) => DEGRADES.has(name) && status === 'warn')
@@ -110,12 +116,25 @@ export function readyAnswer(ready: Ready, detailed: boolean): ApiResponse {
   })
 }
 
+/** Balancers would take every instance out of service, because all have the same cluster. */
+const withoutReport = (reason: NotReadyReason, detailed: boolean): ApiResponse =>
+  typeof reason === 'string'
+    ? notReady({ reason })
+    : json('200 OK', {
+        status: 'ready',
+        degraded: [{ name: 'redis', ...(detailed && { message: reason.partial, remediation: PARTIAL_REMEDY }) }],
+      })
+
+const PARTIAL_REMEDY = 'Bring the server back, or let a replica take its slots over (CLUSTER NODES).'
+
 const WORDS = { pass: 'healthy', warn: 'degraded', fail: 'unhealthy', skipped: 'unknown' } as const
 
 /** The state of the gateway and of each component, for a dashboard. */
 export function healthOf(ready: Ready): { overall_status: string; components: Record<string, string> } {
   const components: Record<string, string> = { gateway: 'healthy', redis: 'healthy' }
   if ('reason' in ready) {
+    if (typeof ready.reason !== 'string')
+      return { overall_status: 'degraded', components: { ...components, redis: 'degraded' } }
     const draining = ready.reason === 'draining'
     Object.assign(components, draining ? { gateway: 'draining' } : { redis: 'unhealthy' })
     return { overall_status: draining ? 'degraded' : 'unhealthy', components }

@@ -7,7 +7,7 @@ import { parseSlots, SLOT_COUNT, type SlotRange, slotOf } from '../slots.ts'
 import type { Target } from '../wire/connection.ts'
 import { askOnce, hostAndPort } from './ask.ts'
 import type { RedisNode } from './node.ts'
-import type { NodeFactory, Topology, TopologyFeed } from './topology.ts'
+import type { NodeFactory, Outage, Topology, TopologyFeed } from './topology.ts'
 
 export interface ClusterOptions {
   /** `host:port` of some nodes, asked until the first node is known. */
@@ -113,6 +113,12 @@ export class Cluster implements Topology {
         this.#refreshing = undefined
       })
     return this.#refreshing
+  }
+
+  outage(): Outage {
+    const served = this.#slots.filter((node) => node?.ready).length
+    const away = [...this.#nodes].filter(([, node]) => !node.ready)
+    return { servers: away.map(([address]) => address), share: 1 - served / SLOT_COUNT }
   }
 
   close(): void {

@@ -16,7 +16,16 @@ export interface Topology {
   readonly feed: TopologyFeed
   /** Call it when a server says that a key has moved. Resolves when the topology knows where. */
   refresh(): Promise<void>
+  /** The servers that cannot serve now, and the share of slots that they leave without a server. */
+  outage(): Outage
   close(): void
+}
+
+export interface Outage {
+  /** `host:port` of each server that is away. */
+  readonly servers: readonly string[]
+  /** From 0 (every slot has a server that is ready) to 1. */
+  readonly share: number
 }
 
 /** The channels of all servers. */
@@ -77,6 +86,10 @@ export class OneServer implements Topology {
   }
 
   async refresh(): Promise<void> {}
+
+  outage(): Outage {
+    return this.#node.ready ? { servers: [], share: 0 } : { servers: [this.#node.commands.address], share: 1 }
+  }
 
   close(): void {
     this.#closed = true
