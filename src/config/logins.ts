@@ -15,6 +15,8 @@ export interface Login {
 export interface FreshLogins {
   redis(): Login | undefined
   sentinel(): Login | undefined
+  /** Why the last call could not read a file, with the name of its setting. */
+  readonly problem: string | undefined
 }
 
 /** A login of settings, of which some may come from files. */
@@ -26,12 +28,17 @@ export function freshLogins(env: NodeJS.ProcessEnv): FreshLogins {
   // An environment that a caller changes later must not change who this gateway is.
   const own = { ...env }
   const hasFile = Object.keys(own).some((name) => name.endsWith('_FILE') && own[name])
+  let problem: string | undefined
   const read = (names: readonly string[]) => {
     if (!hasFile) return undefined
     const { given, from, problems } = findTexts(own, Object.values(settings))
+    problem = problems.find((each) => /^\w+_FILE:/.test(each))
     return problems.length === 0 && names.some((name) => from[name]?.includes('_FILE')) ? given : undefined
   }
   return {
+    get problem() {
+      return problem
+    },
     redis() {
       const { REDIS_URL: url } = read(REDIS) ?? {}
       return url === undefined ? undefined : redisAddressOf(url)

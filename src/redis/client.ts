@@ -123,8 +123,8 @@ export class RedisClient {
   }
 
   /**
-   * Why upgrades are refused; undefined when every server is ready. `partial` names the servers that
-   * are away while most slots of a cluster are served.
+   * Why upgrades are refused; undefined when every server is ready. `partial` names the servers
+   * that are away while most slots of a cluster are served.
    */
   get outage(): 'redis-unavailable' | { readonly partial: string } | undefined {
     if (this.ready) return undefined
@@ -264,7 +264,7 @@ export class RedisClient {
 }
 
 function createTopology(options: RedisOptions, newNode: NodeFactory, log: Logger, followed: () => void): Topology {
-  const template = targetOf(options)
+  const template = targetOf(options, log)
   if (options.redisClusterNodes.length > 0) {
     return new Cluster({
       seeds: options.redisClusterNodes,
@@ -276,7 +276,7 @@ function createTopology(options: RedisOptions, newNode: NodeFactory, log: Logger
     })
   }
   if (options.redisSentinels.length > 0) {
-    const target = sentinelTarget(sentinelOptionsOf(options))
+    const target = sentinelTarget(sentinelOptionsOf(options, log))
     return new OneServer(newNode(target), target)
   }
   return new OneServer(newNode(async () => template))

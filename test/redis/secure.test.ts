@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, afterEach, describe, it } from 'node:test'
 import { bareGatewayFor } from '../support/bare.ts'
@@ -101,6 +101,30 @@ describe('a password in a file', { skip: withoutRealRedis }, () => {
     await eventually(() => gateway.gateway.redisReady, 'the gateway to log in with the new password')
     assert.ok(!gateway.log.some(({ reason }) => /WRONGPASS|NOAUTH/.test(String(reason))))
   })
+
+  for (const [what, spoil, problem] of [
+    ['missing', (file: string) => rmSync(file), /ENOENT/],
+    ['empty', (file: string) => writeFileSync(file, '\n'), /is empty/],
+  ] as const) {
+    it(`is named in the log when its file is ${what} at a connect, and the login of the start stays`, async () => {
+      const redis = await realRedisFor(each, ['--user', 'gateway', 'on', '>first', '~*', '&*', '+@all'])
+      const file = join(temporaryFolder(each).TMPDIR, 'password')
+      writeFileSync(file, 'first\n')
+      const url = `redis://gateway@127.0.0.1:${redis.port}`
+      const gateway = await bareGatewayFor(each, url.replace('@', ':first@'), {
+        REDIS_URL: url,
+        REDIS_PASSWORD_FILE: file,
+      })
+      await eventually(() => gateway.gateway.redisReady, 'the gateway to reach Redis')
+      spoil(file)
+      await (await redis.client()).sendCommand(['CLIENT', 'KILL', 'USER', 'gateway'])
+      const said = () => gateway.log.find(({ event }) => event === 'redis-login-file')
+      await eventually(said, 'the line')
+      assert.match(String(said()!.reason), /^REDIS_PASSWORD_FILE: cannot read the secret in /)
+      assert.match(String(said()!.reason), problem)
+      await eventually(() => gateway.gateway.redisReady, 'the gateway to log in again')
+    })
+  }
 })
 
 describe('Sentinels with users and TLS', { skip }, () => {
