@@ -1,5 +1,6 @@
 import { readFileSync, statSync } from 'node:fs'
 import { reasonOf } from '../platform/reason.ts'
+import { watchFiles } from '../platform/watch-files.ts'
 import { type KeySet, keySetOf, MAX_KEY_SET_BYTES } from './keys.ts'
 
 const LOOK_MS = 5000
@@ -21,34 +22,8 @@ export function readKeyFile(path: string): KeySet {
  * to `failed` once, and looked at again: the former keys count on. Returns a function that ends the
  * watch.
  */
-export function watchKeyFile(
+export const watchKeyFile = (
   path: string,
   changed: (set: KeySet) => void,
   failed: (error: Error) => void,
-  lookMs = LOOK_MS,
-): () => void {
-  let seen = stamp(path)
-  let reported = ''
-  // Polled: events of the file system do not follow the links that Kubernetes replaces.
-  const timer = setInterval(() => {
-    const now = stamp(path)
-    if (now === seen) return
-    try {
-      changed(readKeyFile(path))
-      seen = now
-      reported = ''
-    } catch (error) {
-      const { message } = error as Error
-      if (message !== reported) failed(error as Error)
-      reported = message
-    }
-  }, lookMs)
-  timer.unref()
-  return () => clearInterval(timer)
-}
-
-/** A text that differs after the file was replaced or written. */
-function stamp(path: string): string {
-  const { ino, mtimeMs, size } = statSync(path, { throwIfNoEntry: false }) ?? {}
-  return `${ino} ${mtimeMs} ${size}`
-}
+): (() => void) => watchFiles([path], LOOK_MS, () => changed(readKeyFile(path)), failed)

@@ -1,7 +1,8 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
 import { reasonOf } from './reason.ts'
+import { watchFiles } from './watch-files.ts'
 
 /** The certificate of the listener, and its renewal while the gateway runs. */
 
@@ -56,34 +57,7 @@ function parsed<T>(setting: string, path: string, parse: () => T): T {
  * Calls `changed` after either file has changed, and again every 2 s until it returns without an
  * error. `failed` gets each error once. Returns a function that ends the watch.
  */
-export function watchTls(files: TlsFiles, changed: () => void, failed: (error: Error) => void): () => void {
-  let seen = stamp(files)
-  let reported = ''
-  // Polled: events of the file system do not follow the links that Kubernetes replaces.
-  const timer = setInterval(() => {
-    const now = stamp(files)
-    if (now === seen) return
-    try {
-      changed()
-      seen = now
-      reported = ''
-    } catch (error) {
-      // The two files are replaced one after the other, so a pair that does not match is usual.
-      const { message } = error as Error
-      if (message !== reported) failed(error as Error)
-      reported = message
-    }
-  }, LOOK_MS)
-  timer.unref()
-  return () => clearInterval(timer)
-}
-
-/** A text that differs after a file was replaced or written. */
-function stamp({ cert, key }: TlsFiles): string {
-  return [cert, key]
-    .map((path) => {
-      const { ino, mtimeMs, size } = statSync(path, { throwIfNoEntry: false }) ?? {}
-      return `${ino} ${mtimeMs} ${size}`
-    })
-    .join()
+export function watchTls({ cert, key }: TlsFiles, changed: () => void, failed: (error: Error) => void): () => void {
+  // The two files are replaced one after the other, so a pair that does not match is usual.
+  return watchFiles([cert, key], LOOK_MS, changed, failed)
 }
