@@ -1,8 +1,7 @@
 import { revokedSet } from '../contract/names.ts'
-import { RedisUnavailable } from '../platform/unavailable.ts'
+import { guarded } from './guarded.ts'
 import { Script } from './script.ts'
 import type { RunAtKey } from './servers/topology.ts'
-import { isReply, isTemporary } from './wire/errors.ts'
 
 /** Most entries: every instance keeps all of them in memory. */
 const MAX_ENTRIES = 100_000
@@ -58,7 +57,7 @@ export class RedisRevoked {
   async add(entry: string, lifeMs: number): Promise<void> {
     const key = revokedSet()
     const args = [entry, String(lifeMs), String(MAX_ENTRIES)]
-    const version = await this.#guarded(() =>
+    const version = await answered(() =>
       this.#at(key, (client) => SCRIPT.run((command) => client.sendCommand(command), [key], args)),
     )
     if (Number(version) === -1)
@@ -71,7 +70,7 @@ export class RedisRevoked {
    */
   async since(version: number): Promise<Revocation[]> {
     const key = revokedSet()
-    const members = await this.#guarded(() =>
+    const members = await answered(() =>
       this.#at(key, (client) => client.sendCommand<string[]>(['ZRANGEBYSCORE', key, `(${version}`, '+inf'])),
     )
     return members.flatMap((member) => {
@@ -79,14 +78,7 @@ export class RedisRevoked {
       return entry === undefined ? [] : [{ version: Number(at), expiresAt: Number(expiresAt), entry }]
     })
   }
-
-  async #guarded<T>(command: () => Promise<T>): Promise<T> {
-    try {
-      return await command()
-    } catch (error) {
-      if (error instanceof RedisUnavailable) throw error
-      if (isReply(error) && !isTemporary(error)) throw new RevokedUnusable(error.message, { cause: error })
-      throw new RedisUnavailable('Redis did not answer a command on the set of revocations', { cause: error })
-    }
-  }
 }
+
+const answered = <T>(command: () => Promise<T>): Promise<T> =>
+  guarded(command, RevokedUnusable, 'Redis did not answer a command on the set of revocations')

@@ -1,7 +1,6 @@
 import { sessionCancel, sessionLog, sessionMeta } from '../contract/names.ts'
-import { RedisUnavailable } from '../platform/unavailable.ts'
+import { guarded } from './guarded.ts'
 import type { RunAtKey, Sender } from './servers/topology.ts'
-import { isReply, isTemporary } from './wire/errors.ts'
 import type { Reply } from './wire/resp.ts'
 
 /** One message of a log. */
@@ -116,7 +115,7 @@ export class RedisSessionLog {
 
   /** Returns the offset of the newest message; 0 for none. @throws as `page`. */
   async newest(sessionId: string): Promise<number> {
-    return this.#guarded(async () => {
+    return answered(async () => {
       const log = sessionLog(sessionId)
       return (await this.#at(log, (client) => newestOf(client, log))).offset
     })
@@ -133,7 +132,7 @@ export class RedisSessionLog {
 
   async #read<T>(sessionId: string, commands: (client: Sender) => Promise<T>): Promise<Meta & { replies: T }> {
     const ask = ['HMGET', sessionMeta(sessionId), 'e', 'snap', 'closed', 'n']
-    return this.#guarded(async () => {
+    return answered(async () => {
       for (let tries = 1; ; tries++) {
         const [before, replies, after] = await this.#at(sessionLog(sessionId), (client) =>
           Promise.all([
@@ -145,16 +144,6 @@ export class RedisSessionLog {
         if (before[0] === after[0] || tries === TRIES) return { ...metaOf(after), replies }
       }
     })
-  }
-
-  async #guarded<T>(read: () => Promise<T>): Promise<T> {
-    try {
-      return await read()
-    } catch (error) {
-      if (isReply(error) && !isTemporary(error)) throw new LogUnusable(error.message, { cause: error })
-      if (error instanceof RedisUnavailable) throw error
-      throw new RedisUnavailable('Redis did not answer while a log was read', { cause: error })
-    }
   }
 }
 
@@ -206,3 +195,6 @@ function entriesOf(reply: Reply): LogEntry[] {
   }
   return entries
 }
+
+const answered = <T>(read: () => Promise<T>): Promise<T> =>
+  guarded(read, LogUnusable, 'Redis did not answer while a log was read')

@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { ticketSecrets } from '../contract/names.ts'
-import { RedisUnavailable } from '../platform/unavailable.ts'
+import { guarded } from './guarded.ts'
 import type { RunAtKey } from './servers/topology.ts'
-import { isReply, isTemporary } from './wire/errors.ts'
 
 const DAY_MS = 86_400_000
 /** After this long the secrets are read again, in case that the hash was deleted meanwhile. */
@@ -59,31 +58,32 @@ export class RedisTicketSecrets {
     return read.secrets
   }
 
-  async #load(day: number): Promise<TicketSecrets> {
+  #load(day: number): Promise<TicketSecrets> {
+    return guarded(
+      () => this.#loadOf(day),
+      SecretsUnusable,
+      'Redis did not answer while the secrets of tickets were read',
+    )
+  }
+
+  async #loadOf(day: number): Promise<TicketSecrets> {
     const key = ticketSecrets()
     const fields = [day - 1, day, day + 1].map(String)
     const fresh = randomBytes(32).toString('base64url')
-    try {
-      const found = await this.#at(key, async (client) => {
-        const made = client.sendCommand<number>(['HSETNX', key, String(day), fresh])
-        const all = client.sendCommand<(string | null)[]>(['HMGET', key, ...fields])
-        const [isNew] = await Promise.all([made, all])
-        if (isNew === 1) {
-          const old = [day - 2, day - 3, day - 4].map(String)
-          const cleaned = client.sendCommand(['HDEL', key, ...old])
-          await Promise.all([cleaned, client.sendCommand(['PEXPIRE', key, String(HASH_MS)])])
-        }
-        return all
-      })
-      const accepted = found.filter((each): each is string => each !== null && SECRET.test(each))
-      const signing = found[1] ?? ''
-      if (!SECRET.test(signing))
-        throw new SecretsUnusable(`the field ${day} of the hash ${key} is no secret: delete it`)
-      return { signing, accepted }
-    } catch (error) {
-      if (error instanceof SecretsUnusable || error instanceof RedisUnavailable) throw error
-      if (isReply(error) && !isTemporary(error)) throw new SecretsUnusable(error.message, { cause: error })
-      throw new RedisUnavailable('Redis did not answer while the secrets of tickets were read', { cause: error })
-    }
+    const found = await this.#at(key, async (client) => {
+      const made = client.sendCommand<number>(['HSETNX', key, String(day), fresh])
+      const all = client.sendCommand<(string | null)[]>(['HMGET', key, ...fields])
+      const [isNew] = await Promise.all([made, all])
+      if (isNew === 1) {
+        const old = [day - 2, day - 3, day - 4].map(String)
+        const cleaned = client.sendCommand(['HDEL', key, ...old])
+        await Promise.all([cleaned, client.sendCommand(['PEXPIRE', key, String(HASH_MS)])])
+      }
+      return all
+    })
+    const accepted = found.filter((each): each is string => each !== null && SECRET.test(each))
+    const signing = found[1] ?? ''
+    if (!SECRET.test(signing)) throw new SecretsUnusable(`the field ${day} of the hash ${key} is no secret: delete it`)
+    return { signing, accepted }
   }
 }
