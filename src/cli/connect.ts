@@ -2,6 +2,7 @@ import { createInterface, type Interface } from 'node:readline'
 import { setTimeout as pause } from 'node:timers/promises'
 import { WebSocket } from 'ws'
 import { clientToken } from '../config/env.ts'
+import { refusals } from '../contract/codes.ts'
 import { isLoopbackHost } from '../platform/address.ts'
 import { printable } from '../platform/printable.ts'
 import { reasonOf } from '../platform/reason.ts'
@@ -27,8 +28,6 @@ const FIRST_PAUSE_MS = 500
 const MAX_PAUSE_MS = 30_000
 /** Life of a token of `createToken`, which is used at once. */
 const CREATED_TOKEN_MS = 60_000
-/** Close code for a resume ticket that is not valid any more. */
-const TICKET_REFUSED = 4401
 /** The heartbeat of the run door, which closes a socket that does not answer. */
 const PING = '{"type":"ping"}'
 const PONG = '{"type":"pong"}'
@@ -108,7 +107,8 @@ class TerminalClient {
     try {
       const ticket = this.#numbered?.ticketAt(performance.now())
       const ending = await this.#follow(ticket ?? (await this.#token()))
-      if (ticket === undefined || ending.kind !== 'closed' || ending.code !== TICKET_REFUSED) return ending
+      if (ticket === undefined || ending.kind !== 'closed' || ending.code !== refusals['token-rejected'].close)
+        return ending
       this.#numbered?.forgetTicket()
       return await this.#follow(await this.#token())
     } catch (error) {

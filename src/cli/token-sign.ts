@@ -1,6 +1,7 @@
 import { createHmac, randomUUID } from 'node:crypto'
 import { parseDuration } from '../config/kinds.ts'
 import { loadConfig } from '../config/load.ts'
+import { secretList } from '../config/strength.ts'
 import { CommandFailed, Misused } from './failure.ts'
 
 interface SignOptions {
@@ -23,8 +24,8 @@ export function sign(options: SignOptions): void {
   if (session.length + run.length === 0)
     throw new Misused('give --session <id> or --run <id>: the token opens nothing else')
   const { config } = loadConfig()
-  const [secret = ''] = (config.authJwtSecret ?? '').split(/\s+/).filter((each) => each !== '')
-  if (secret === '')
+  const [secret] = secretList(config.authJwtSecret)
+  if (secret === undefined)
     throw new CommandFailed('AUTH_JWT_SECRET is not set. A token of a JWKS is signed by its identity provider.')
   const now = Math.floor(Date.now() / 1000)
   const claims = {

@@ -3,7 +3,7 @@ import { parseAddress } from './kinds.ts'
 import { isNetwork } from './networks.ts'
 import { isOriginEntry } from './origins.ts'
 import { parseRedisAddress } from './redis-address.ts'
-import { weakness } from './strength.ts'
+import { secretList, weakness } from './strength.ts'
 import type { Config } from './table.ts'
 
 /** What settings must fulfil beyond their kind, mostly in relation to each other. */
@@ -60,20 +60,18 @@ function isPlainHttpUrl(text: string): boolean {
 /** A line for each token that is too easy to guess. The tokens are not repeated. */
 const weakTokens = (tokens: Readonly<Record<string, string | undefined>>): string[] =>
   Object.entries(tokens).flatMap(([name, value]) => {
-    const problem = value
-      ?.split(/\s+/)
-      .filter((each) => each !== '')
+    const problem = secretList(value)
       .map(weakness)
       .find((each) => each !== undefined)
     return problem === undefined ? [] : [`${name}: ${problem} when NODE_ENV=production; use openssl rand -hex 32`]
   })
 
 /** The first of these secrets that is too short for HS256. */
-const shortSecret = (secrets = ''): string | undefined =>
-  secrets.split(/\s+/).find((each) => each !== '' && Buffer.byteLength(each) < 32)
+const shortSecret = (secrets: string | undefined): string | undefined =>
+  secretList(secrets).find((each) => Buffer.byteLength(each) < 32)
 
 /** Whether one of these secrets has fewer than 32 characters. */
-const isShortList = (secrets = ''): boolean => secrets.split(/\s+/).some((each) => each !== '' && each.length < 32)
+const isShortList = (secrets: string | undefined): boolean => secretList(secrets).some((each) => each.length < 32)
 
 const RULES: readonly ConsistencyRule[] = [
   rule(

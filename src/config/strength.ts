@@ -25,3 +25,6 @@ export function weakness(token: string): string | undefined {
   if (PLACEHOLDERS.has(token.toLowerCase())) return 'must not be the value of an example'
   return undefined
 }
+
+/** The secrets of a setting that takes several, separated by white space. */
+export const secretList = (list = ''): string[] => list.split(/\s+/).filter((each) => each !== '')

@@ -1,4 +1,5 @@
 import { createPublicKey, createSecretKey, type JsonWebKey, type KeyObject } from 'node:crypto'
+import { secretList } from '../config/strength.ts'
 import { printable } from '../platform/printable.ts'
 import { reasonOf } from '../platform/reason.ts'
 
@@ -32,8 +33,7 @@ const PRIVATE = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k']
  * secret of fewer than 32 bytes.
  */
 export function secretKeys(secrets: string): VerificationKey[] {
-  const texts = secrets.split(/\s+/).filter((each) => each !== '')
-  return texts.map((text, index) => {
+  return secretList(secrets).map((text, index) => {
     const bytes = Buffer.from(text)
     if (bytes.length < MIN_SECRET_BYTES)
       throw new Error(`secret ${index + 1} has ${bytes.length} bytes; HS256 needs at least ${MIN_SECRET_BYTES}`)

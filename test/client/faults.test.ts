@@ -1,16 +1,11 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, it, mock } from 'node:test'
-import { type KeyValueStore, live, type Session, type SessionOptions, session } from '../../client/src/index.ts'
+import { live, type Session, type SessionOptions, session } from '../../client/src/index.ts'
 import { FakeSocket, freezeTime, pass, settle } from './fake-socket.ts'
+import { storeOf } from './fake-store.ts'
 
 const POSITION = { type: 'control', command: 'position', grade: 'exact', epoch: 'e1', offset: 0 }
 const TICKET = { type: 'control', command: 'ticket', ticket: 'wst1_abc' }
-
-const storeOf = (entries = new Map<string, string>()): KeyValueStore => ({
-  getItem: (key) => entries.get(key) ?? null,
-  setItem: (key, value) => void entries.set(key, value),
-  removeItem: (key) => void entries.delete(key),
-})
 
 const bearer = (token: string): string => `bearer.${Buffer.from(token).toString('base64url')}`
 

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, it, mock } from 'node:test'
 import {
   type Gap,
-  type KeyValueStore,
   type Message,
   SendError,
   type Session,
@@ -10,6 +9,7 @@ import {
   session,
 } from '../../client/src/index.ts'
 import { FakeSocket, freezeTime, pass, settle } from './fake-socket.ts'
+import { storeOf } from './fake-store.ts'
 
 const position = (offset: number, rest: object = {}) => ({
   type: 'control',
@@ -21,16 +21,6 @@ const position = (offset: number, rest: object = {}) => ({
 })
 const UNLOGGED = { type: 'control', command: 'position', grade: 'none' }
 const ack = (n: number, rest: object = { receivers: 1 }) => ({ type: 'control', command: 'ack', n, ...rest })
-
-/** What `sessionStorage` does, as far as the client uses it. */
-function storeOf(entries = new Map<string, string>()): KeyValueStore & { entries: Map<string, string> } {
-  return {
-    entries,
-    getItem: (key) => entries.get(key) ?? null,
-    setItem: (key, value) => void entries.set(key, value),
-    removeItem: (key) => void entries.delete(key),
-  }
-}
 
 describe('a session of the client', () => {
   let chat: Session
