@@ -1,5 +1,5 @@
 import { createCluster } from 'redis'
-import { freePort } from './ports.ts'
+import { freePorts } from './ports.ts'
 import { PATIENT, type RealRedis, startRealRedis } from './redis.ts'
 import { type Scope, stopAtEnd } from './scope.ts'
 import { eventually } from './wait.ts'
@@ -35,11 +35,25 @@ const ARGS = [
   '0',
 ]
 
-/** Redis defaults the cluster port to the port plus 10,000, which another process may hold. */
-const startNode = async () => startRealRedis([...ARGS, '--cluster-port', String(await freePort())])
+/**
+ * Starts servers, each on two ports: Redis defaults the cluster port to the port plus 10,000, which
+ * another process may hold.
+ */
+async function startNodes(count: number): Promise<RealRedis[]> {
+  const ports = await freePorts(2 * count)
+  const starts = ports
+    .slice(0, count)
+    .map((port, i) => startRealRedis([...ARGS, '--cluster-port', String(ports[count + i])], port))
+  const settled = await Promise.allSettled(starts)
+  const nodes = settled.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
+  if (nodes.length === count) return nodes
+  // Servers that go on running would keep the process of the test alive.
+  await Promise.all(nodes.map((node) => node.stop()))
+  throw settled.find((each) => each.status === 'rejected')!.reason
+}
 
 async function startCluster({ replicas = false } = {}): Promise<TestCluster> {
-  const nodes = await Promise.all(Array.from({ length: PRIMARIES * (replicas ? 2 : 1) }, startNode))
+  const nodes = await startNodes(PRIMARIES * (replicas ? 2 : 1))
   const primaries = nodes.slice(0, PRIMARIES)
   const clients = await Promise.all(nodes.map((node) => node.client()))
   const { 'cluster-port': bus = '' } = await clients[0]!.configGet('cluster-port')

@@ -2,11 +2,15 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 
 /** A port of 127.0.0.1 that was free when the function looked. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
+export const freePort = async (): Promise<number> => (await freePorts(1))[0]!
+
+/** Different ones, which two calls of `freePort` do not promise. */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
+  await Promise.all(servers.map((server) => once(server, 'listening')))
+  const ports = servers.map((server) => (server.address() as AddressInfo).port)
+  const closed = servers.map((server) => once(server, 'close'))
+  for (const server of servers) server.close()
+  await Promise.all(closed)
+  return ports
 }
