@@ -29,6 +29,12 @@ export const jwtSettings = group('JWTs', {
     description:
       'How far the clock of the signer may differ, for `exp` and `nbf` of a JWT. A socket is closed so long after `exp`.',
   }),
+  authJwtMaxLifetimeMs: duration('AUTH_JWT_MAX_LIFETIME', {
+    default: '0',
+    description:
+      'How long a socket lives on one JWT, although its `exp` is later or missing. A new JWT in an `auth` frame starts ' +
+      'it again. 0: until `exp`.',
+  }),
   authExpiryNoticeMs: duration('AUTH_EXPIRY_NOTICE', {
     default: '60s',
     maximum: '1h',

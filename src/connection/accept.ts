@@ -17,9 +17,10 @@ import { type CheckOptions, type CheckParts, closeInstead, UpgradeChecks } from 
 import { Connection, Phase, type Socket } from './connection.ts'
 import { type Admission, type Door, NO_DOOR } from './door.ts'
 import { type LoggedDoor, RefusalLog } from './refusal-log.ts'
+import { endOf, type RenewalOptions } from './renewal.ts'
 import { clockMs } from './times.ts'
 
-interface AcceptOptions extends CheckOptions {
+interface AcceptOptions extends CheckOptions, RenewalOptions {
   readonly handshakeTimeoutMs: number
 }
 
@@ -153,7 +154,7 @@ export class Acceptor {
 
   async #handshake(attempt: Attempt): Promise<void> {
     const { redisChannel } = attempt.admission
-    const tokenKey = attempt.credentials.isVerified ? undefined : attempt.admission.tokenKey
+    const tokenKey = attempt.credentials.rights ? undefined : attempt.admission.tokenKey
     try {
       const bindFirst = tokenKey !== undefined && this.#parts.channelSuspect(redisChannel)
       if (bindFirst) await this.#bind(attempt)
@@ -229,7 +230,7 @@ export class Acceptor {
       this.#parts.bindings.leaveAll(connection!)
       return this.#fault(new Error('uWebSockets.js closed a socket during its upgrade'))
     }
-    connection!.open(ws, clockMs(), credentials.expiresAt)
+    connection!.open(ws, clockMs(), credentials.rights, endOf(credentials.rights, this.#parts.options))
     this.#parts.opened(connection!)
     this.#parts.metrics.handshake.observe((performance.now() - startedAt) / 1000)
   }

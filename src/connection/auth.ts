@@ -19,6 +19,8 @@ export type TokenVerdict = 'ok' | 'wrong' | 'absent' | 'crowded'
 
 /** What the claims of a JWT allow its bearer. */
 export interface Rights {
+  /** `sub`. */
+  readonly subject: string | undefined
   readonly sessions: readonly string[]
   /** Undefined: the paths of all agents. */
   readonly agent: string | undefined
@@ -45,10 +47,8 @@ export interface Credentials {
   readonly token: string
   /** Subprotocol for the answer; '' for none. */
   readonly protocol: string
-  /** Whether the token is a JWT that allows the admission: Redis is not asked for it. */
-  readonly isVerified?: boolean
-  /** When that JWT expires, in seconds since the epoch. */
-  readonly expiresAt?: number | undefined
+  /** Those of a JWT that allows the admission: Redis is not asked for it. */
+  readonly rights?: Rights
 }
 
 export interface CredentialHeaders {

@@ -144,11 +144,7 @@ export class UpgradeChecks {
     const granted = door.grants?.(admission, verdict, query)
     if (granted === undefined)
       return refuse(refusals['token-rejected'], `JWT: its claims allow no ${door.subjectName} of this path`)
-    return {
-      kind: 'proceed',
-      admission: granted,
-      credentials: { ...credentials, isVerified: true, expiresAt: verdict.expiresAt },
-    }
+    return { kind: 'proceed', admission: granted, credentials: { ...credentials, rights: verdict } }
   }
 }
 

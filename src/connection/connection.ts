@@ -2,6 +2,7 @@ import type { Close } from '../contract/codes.ts'
 import type { WebSocket } from '../platform/uws.ts'
 import type { DoorStats } from '../telemetry/metrics.ts'
 import type { TraceContext } from '../telemetry/trace-context.ts'
+import type { Rights } from './auth.ts'
 import type { Backlog } from './backlog.ts'
 import type { Topic } from './bind.ts'
 import type { Compression } from './compression.ts'
@@ -143,7 +144,9 @@ export class Connection {
   /** Whether a ping was sent since the last sign of life. */
   pinged = false
   idleTimeout: IdleTimeout | undefined
-  /** When its JWT expires, in seconds since the epoch. 0: never. */
+  /** Those of its JWT. Undefined: it came with another credential. */
+  rights: Rights | undefined
+  /** When its JWT ends, in seconds since the epoch. 0: never. */
   expiresAt = 0
   /** Whether the client has the notice of that. */
   hasExpiryNotice = false
@@ -186,8 +189,9 @@ export class Connection {
    * before.
    * @param expiresAt of its JWT, in seconds since the epoch.
    */
-  open(ws: Socket, now: number, expiresAt = 0): void {
+  open(ws: Socket, now: number, rights?: Rights, expiresAt = 0): void {
     this.#attach(ws)
+    this.rights = rights
     this.expiresAt = expiresAt
     this.phase = Phase.open
     this.#startTimes(now)
@@ -255,6 +259,14 @@ export class Connection {
   ping(): void {
     this.pinged = true
     this.ws!.ping()
+  }
+
+  /** A new JWT replaces the former one. The next sweep looks at its end, which may be earlier. */
+  renewed(rights: Rights, expiresAt: number): void {
+    this.rights = rights
+    this.expiresAt = expiresAt
+    this.hasExpiryNotice = false
+    this.checkBy(this.lastSeenAt)
   }
 
   expiryNoticed(): void {

@@ -245,6 +245,7 @@ export const frameErrors = Object.freeze({
   'rate-limited': 'Too many frames; the newest were dropped.',
   'upstream-disabled': 'This gateway does not publish client frames.',
   forbidden: 'The token of this socket is read only; the frame was not published.',
+  'auth-rejected': 'The new token was refused; the former one counts until it ends.',
   'upstream-unavailable': 'Redis is not available; the frame was not published.',
   'upstream-uncertain': 'Redis was lost before it confirmed the frame; the frame may not have arrived.',
 })

@@ -12,6 +12,7 @@ import { Keepalive } from '../connection/keepalive.ts'
 import { LimitLog } from '../connection/limit-log.ts'
 import { ConnectLimits } from '../connection/limits.ts'
 import { Receiver } from '../connection/receive.ts'
+import { Renewals } from '../connection/renewal.ts'
 import { OpenSockets } from '../connection/sockets.ts'
 import { clockMs } from '../connection/times.ts'
 import { UnsentBytes } from '../connection/unsent.ts'
@@ -70,6 +71,8 @@ export class Core {
   readonly closer: Closer
   readonly receiver: Receiver
   readonly acceptor: Acceptor
+  /** Undefined: no key of JWTs is configured. */
+  readonly renewals: Renewals | undefined
   readonly #keepalive: Keepalive
   readonly addresses: ClientAddresses
   readonly #limits: ConnectLimits
@@ -123,6 +126,7 @@ export class Core {
       draining,
       opened: (connection) => this.closer.runGuarded(connection, this.#opened),
     })
+    this.renewals = jwts && new Renewals({ options: config, jwts, log })
     this.#sweeping = setInterval(() => this.#sweep(), SWEEP_MS)
     metrics.register({
       channels: () => this.redis.feed.channels,

@@ -54,6 +54,7 @@ export function sessionDoor({ config, core, metrics, log }: DoorParts): {
     flow,
     logs,
     tickets: resume?.tickets,
+    renewals: core.renewals,
     cancel: (sessionId, run) => core.redis.sessionLog.cancel(sessionId, run, CANCEL_MS),
   })
   const library = new SessionLibrary({

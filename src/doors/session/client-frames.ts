@@ -1,12 +1,23 @@
 import type { Config } from '../../config/table.ts'
+import type { Rights } from '../../connection/auth.ts'
 import type { Connection } from '../../connection/connection.ts'
+import { endText, type Renewals } from '../../connection/renewal.ts'
 import { type FrameErrorCode, frameErrors } from '../../contract/codes.ts'
 import { sessionUp } from '../../contract/names.ts'
+import { lastOf, membersOf, namesOf, stringOf } from '../../platform/json-members.ts'
 import { jsonFault } from '../../platform/json-scan.ts'
 import { ackFrame, frameOf } from '../../sessions/frames.ts'
 import { numberOf } from '../../sessions/numbers.ts'
 import type { Metrics } from '../../telemetry/metrics.ts'
-import { type Done, FramesBehind, readerOf, stateOf, type UpstreamPublisher } from './state.ts'
+import {
+  type Done,
+  FramesBehind,
+  opensSession,
+  readerOf,
+  type SessionState,
+  stateOf,
+  type UpstreamPublisher,
+} from './state.ts'
 
 /** Publishes client frames to Redis, as far as this door needs it. */
 interface Upstream {
@@ -24,18 +35,24 @@ export interface ClientFramesParts {
   readonly enqueue: (connection: Connection, frame: Buffer) => void
   /** Keeps for an agent that does not listen now which run a client has cancelled. */
   readonly cancel: (sessionId: string, run: string) => Promise<void>
+  /** Undefined: no key of JWTs is configured. */
+  readonly renewals: Renewals | undefined
 }
 
 const CANCEL = Buffer.from('cancel')
 const PING = Buffer.from('ping')
+const AUTH = Buffer.from('"auth"')
+const AUTH_NAMES = namesOf('type', 'command', 'token')
+/** Characters of the longest JWT that is read. */
+const MAX_TOKEN = 16 * 1024
 /** A longer frame is more than a ping. */
 const MAX_PING_BYTES = 256
 const BACKSLASH = 0x5c
 const ESCAPE = Buffer.from('\\u')
 
 /**
- * What the session door does with the text frames of its clients: answers pings, publishes the
- * others, and acknowledges those of `wsproxy.v2` that have a number.
+ * What the session door does with the text frames of its clients: answers pings, takes new JWTs,
+ * publishes the others, and acknowledges those of `wsproxy.v2` that have a number.
  */
 export class ClientFrames {
   readonly #parts: ClientFramesParts
@@ -67,10 +84,27 @@ export class ClientFrames {
     }
     const pong = pongFor(frame)
     if (pong) return this.#say(connection, { ...pong, timestamp: new Date() })
+    const token = connection.rights && newToken(frame)
+    if (token !== undefined) return this.#renew(connection, token)
     // A read-only client cancels no run either: `publish` refuses its frame.
     const run = readerOf(connection) && !stateOf(connection).isReadOnly ? cancelledRun(frame) : undefined
     if (run === undefined) this.publish(connection, frame, done)
     else void this.#cancel(connection, run, Buffer.from(frame), done)
+  }
+
+  /** The frame holds a secret, so it goes no further, whatever comes of it. */
+  #renew(connection: Connection, token: string): void {
+    const end = this.#parts.renewals?.renew(connection, token, (rights) => this.#allows(connection, rights))
+    if (end === undefined) return this.refuse(connection, 'auth-rejected')
+    this.#say(connection, { type: 'control', command: 'auth_ok', expires_at: endText(end) })
+  }
+
+  /** Whether a new JWT opens the session of this socket. If so, its `up` counts from now on. */
+  #allows({ subject, doorState }: Connection, rights: Rights): boolean {
+    const state = doorState as SessionState
+    if (!opensSession(rights, subject, state.agentId)) return false
+    state.isReadOnly = !rights.publishes
+    return true
   }
 
   /**
@@ -156,6 +190,16 @@ function pongFor(frame: Buffer): object | undefined {
   if (type === 'ping' && count === 1) return { type: 'pong' }
   if (type === 'control' && command === 'ping' && count === 2) return { type, command: 'pong' }
   return undefined
+}
+
+/** The token of an `auth` frame: '' when it has none. Undefined for other frames. */
+function newToken(frame: Buffer): string | undefined {
+  if (!mayContain(frame, AUTH)) return undefined
+  const members = membersOf(frame, AUTH_NAMES)
+  if (members === undefined) return undefined
+  const text = (name: string, maximum: number) => stringOf(frame, lastOf(members, name), maximum)
+  if (text('type', 16) !== 'control' || text('command', 16) !== 'auth') return undefined
+  return text('token', MAX_TOKEN) ?? ''
 }
 
 /** The run that a frame cancels: '' when it names none. Undefined for other frames. */

@@ -21,7 +21,7 @@ import type { DoorStats } from '../../telemetry/metrics.ts'
 import { ClientFrames, type ClientFramesParts } from './client-frames.ts'
 import type { FlowSignal } from './flow.ts'
 import { PROTOCOLS, resumeOf } from './resume.ts'
-import { readerOf, SessionState, stateOf } from './state.ts'
+import { opensSession, readerOf, SessionState, stateOf } from './state.ts'
 
 type SessionOptions = Pick<
   Config,
@@ -131,10 +131,10 @@ export class SessionDoor implements Door, Source {
     }
   }
 
-  grants(admission: Admission, { sessions, agent, publishes }: Rights): Admission | undefined {
+  grants(admission: Admission, rights: Rights): Admission | undefined {
     const state = admission.doorState as SessionState
-    state.isReadOnly = !publishes
-    const isAllowed = sessions.includes(admission.subject) && (agent === undefined || agent === state.agentId)
+    state.isReadOnly = !rights.publishes
+    const isAllowed = opensSession(rights, admission.subject, state.agentId)
     // A resume ticket knows neither `exp` nor `up` of the JWT, so its socket gets none.
     return isAllowed ? { ...admission, admitted: undefined } : undefined
   }
