@@ -1,12 +1,14 @@
 import { createClient, createCluster } from 'redis'
 import type { Config } from '../config/table.ts'
 import { sessionLog, sessionMeta, useKeyPrefix } from '../contract/names.ts'
+import { bracketed } from '../platform/address.ts'
 import { within } from '../platform/deadline.ts'
 import { reasonOf } from '../platform/reason.ts'
 import { addressOf } from '../redis/servers/link.ts'
 import { sentinelTarget } from '../redis/servers/sentinel.ts'
-import { sentinelOptionsOf, targetOf } from '../redis/servers/targets.ts'
+import { type ClusterAddresses, clusterAddressesOf, sentinelOptionsOf, targetOf } from '../redis/servers/targets.ts'
 import { SAY_LIMITS, SAY_TEXT } from '../redis/session-say.ts'
+import { endpointOf } from '../redis/slots.ts'
 import type { Target } from '../redis/wire/connection.ts'
 import { withoutArguments } from '../redis/wire/handshake.ts'
 import { secureOptions } from '../redis/wire/secure.ts'
@@ -74,7 +76,7 @@ export async function asAgent<T>(
   if (running !== undefined) said(`Redis: ${addressOf(template)}, ${running.source}`)
   const [where, opening] =
     redisClusterNodes.length > 0
-      ? [`in the cluster of ${redisClusterNodes.join(', ')}`, openCluster(config, template)]
+      ? [`in the cluster of ${redisClusterNodes.join(', ')}`, openCluster(config, url)]
       : redisSentinels.length > 0
         ? [`behind the Sentinels ${redisSentinels.join(', ')}`, masterOf(config, url).then(openServer)]
         : [`at ${addressOf(template)}`, openServer(template)]
@@ -130,9 +132,10 @@ async function openServer({
   return { agent, close: () => client.destroy() }
 }
 
-const newCluster = (nodes: readonly string[], { tls, secure = {}, username, password }: Target) =>
+const newCluster = ({ seeds, reachable, template: { tls, secure = {}, username, password } }: ClusterAddresses) =>
   createCluster({
-    rootNodes: nodes.map((address) => ({ url: `${tls ? 'rediss' : 'redis'}://${address}` })),
+    rootNodes: seeds.map(({ host, port }) => ({ url: `${tls ? 'rediss' : 'redis'}://${bracketed(host)}:${port}` })),
+    nodeAddressMap: (address) => reachable(endpointOf(address)),
     defaults: {
       ...credentials({ username, password }),
       socket: {
@@ -143,8 +146,8 @@ const newCluster = (nodes: readonly string[], { tls, secure = {}, username, pass
     },
   }).on('error', () => {})
 
-async function openCluster({ redisClusterNodes, redisShardedPubsub }: Config, template: Target): Promise<Opened> {
-  const cluster = newCluster(redisClusterNodes, template)
+async function openCluster(config: Config, url: string): Promise<Opened> {
+  const cluster = newCluster(clusterAddressesOf({ ...config, url }))
   const close = () => cluster.destroy()
   try {
     await within(cluster.connect(), CONNECT_TIMEOUT_MS)
@@ -152,7 +155,7 @@ async function openCluster({ redisClusterNodes, redisShardedPubsub }: Config, te
     close()
     throw error
   }
-  return { agent: clusterAgent(cluster, redisShardedPubsub), close }
+  return { agent: clusterAgent(cluster, config.redisShardedPubsub), close }
 }
 
 type Cluster = ReturnType<typeof newCluster>

@@ -56,7 +56,9 @@ export const redisSettings = group('Redis', {
   }),
   redisSentinels: list('REDIS_SENTINELS', {
     default: '',
-    description: 'Sentinels that name the server, as `host:port,...`. Credentials and database come from `REDIS_URL`.',
+    description:
+      'Sentinels that name the server, as `host:port,...` or URLs (`rediss://` for TLS) without a login. Credentials ' +
+      'and database of the server come from `REDIS_URL`.',
   }),
   redisSentinelMaster: string('REDIS_SENTINEL_MASTER', {
     default: 'mymaster',
@@ -77,7 +79,16 @@ export const redisSettings = group('Redis', {
   }),
   redisClusterNodes: list('REDIS_CLUSTER_NODES', {
     default: '',
-    description: 'Some nodes of a Redis Cluster, as `host:port,...`. Credentials come from `REDIS_URL`.',
+    description:
+      'Some nodes of a Redis Cluster, as `host:port,...` or URLs (`rediss://` for TLS) without a login. Credentials ' +
+      'come from `REDIS_URL`.',
+  }),
+  redisAddressMap: list('REDIS_ADDRESS_MAP', {
+    default: '',
+    description:
+      'Where to reach servers whose own address does not lead to them, behind NAT for instance, as ' +
+      '`announced=reachable,...`: `10.0.0.5:6379=nat.example.org:7001`, or `10.0.0.5=nat.example.org` for all ports. ' +
+      'Counts for what a cluster or a Sentinel announces.',
   }),
   redisKeyPrefix: string('REDIS_KEY_PREFIX', {
     default: '',

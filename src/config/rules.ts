@@ -1,8 +1,8 @@
 import { isKeyPrefix, isOwnSegment, isRunId, isTopicRule } from '../contract/names.ts'
-import { parseAddress } from './kinds.ts'
 import { isNetwork } from './networks.ts'
 import { isOriginEntry } from './origins.ts'
 import { parseRedisAddress } from './redis-address.ts'
+import { mappingProblems, refusesTls, serverProblems } from './redis-servers.ts'
 import { secretList, weakness } from './strength.ts'
 import type { Config } from './table.ts'
 
@@ -39,17 +39,15 @@ const invalidEntries = (
 
 const NO_ORIGIN = 'matches no origin; use https://app.example.org, a host, *.example.org, null, file:// or *'
 const NO_TOPIC = 'is not a topic: 1 to 64 of [a-z0-9_.-], with a * at the end for all names with that prefix'
-const NO_ADDRESS = 'is not host:port'
 const NO_NETWORK = 'is not a network; use 10.0.0.0/8, 2001:db8::/32 or an address'
 
 const METRIC_ALIASES = ['preflight2', 'preflight', 'leanvibe', 'tumulte', 'processor']
 const isMetricAlias = (entry: string): boolean => METRIC_ALIASES.includes(entry)
 
-const isServer = (entry: string): boolean => parseAddress(entry) !== undefined && !entry.startsWith(':')
-
-function databaseOf(redisUrl: string): number {
-  const parsed = parseRedisAddress(redisUrl)
-  return 'address' in parsed ? parsed.address.database : 0
+/** The address of REDIS_URL; undefined where it is not set or not valid. */
+function addressOf(redisUrl: string | undefined) {
+  const parsed = parseRedisAddress(redisUrl ?? '')
+  return 'address' in parsed ? parsed.address : undefined
 }
 
 function isPlainHttpUrl(text: string): boolean {
@@ -103,16 +101,27 @@ const RULES: readonly ConsistencyRule[] = [
   ),
   rule(
     ['redisClusterNodes', 'redisUrl'],
-    ({ redisClusterNodes, redisUrl = '' }) =>
+    ({ redisClusterNodes, redisUrl }) =>
       redisClusterNodes.length > 0 &&
-      databaseOf(redisUrl) !== 0 &&
+      (addressOf(redisUrl)?.database ?? 0) !== 0 &&
       'REDIS_URL: must name database 0 or none with REDIS_CLUSTER_NODES; a cluster has no other',
   ),
-  rule(['redisSentinels'], ({ redisSentinels }) =>
-    invalidEntries('REDIS_SENTINELS', redisSentinels, isServer, NO_ADDRESS),
+  rule(
+    ['redisClusterNodes', 'redisUrl'],
+    ({ redisClusterNodes, redisUrl }) =>
+      addressOf(redisUrl)?.tls === true &&
+      refusesTls('REDIS_CLUSTER_NODES', redisClusterNodes) &&
+      'REDIS_CLUSTER_NODES: an entry is redis://, but REDIS_URL says rediss://; use one of them for both',
   ),
-  rule(['redisClusterNodes'], ({ redisClusterNodes }) =>
-    invalidEntries('REDIS_CLUSTER_NODES', redisClusterNodes, isServer, NO_ADDRESS),
+  rule(['redisSentinels'], ({ redisSentinels }) => serverProblems('REDIS_SENTINELS', redisSentinels)),
+  rule(['redisClusterNodes'], ({ redisClusterNodes }) => serverProblems('REDIS_CLUSTER_NODES', redisClusterNodes)),
+  rule(['redisAddressMap'], ({ redisAddressMap }) => mappingProblems(redisAddressMap)),
+  rule(
+    ['redisAddressMap', 'redisSentinels', 'redisClusterNodes'],
+    ({ redisAddressMap, redisSentinels, redisClusterNodes }) =>
+      redisAddressMap.length > 0 &&
+      redisSentinels.length + redisClusterNodes.length === 0 &&
+      'REDIS_ADDRESS_MAP: needs REDIS_SENTINELS or REDIS_CLUSTER_NODES; REDIS_URL is dialled as it stands',
   ),
   rule(['trustProxyCidr'], ({ trustProxyCidr }) =>
     invalidEntries('TRUST_PROXY_CIDR', trustProxyCidr, isNetwork, NO_NETWORK),

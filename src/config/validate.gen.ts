@@ -4,7 +4,7 @@ import type { ValidateFunction } from 'ajv'
 import * as module0 from './kinds.ts'
 
 export const validateSettings: ValidateFunction = validate10;
-const schema11 = {"$id":"settings","type":"object","properties":{"NODE_ENV":{"convert":{"kind":"choice","choices":["production","development","test"]},"default":"development"},"LISTEN_ADDR":{"convert":{"kind":"address"},"default":"127.0.0.1:8080"},"PORT":{"convert":{"kind":"integer","maximum":"65535"}},"HOST":{"convert":{"kind":"string"}},"TLS_CERT":{"convert":{"kind":"string"}},"TLS_KEY":{"convert":{"kind":"string"}},"LANDING_PAGE":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"DEMO_AGENT":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"ADMIN_PORT":{"convert":{"kind":"integer","minimum":"1","maximum":"65535"}},"ADMIN_TOKEN":{"convert":{"kind":"string"}},"FLEET_SECRET":{"convert":{"kind":"string"}},"TRUST_PROXY":{"convert":{"kind":"choice","choices":["none","x-forwarded-for","forwarded","proxy-protocol"]},"default":"none"},"TRUST_PROXY_HOPS":{"convert":{"kind":"integer","minimum":"1","maximum":"32"},"default":"1"},"TRUST_PROXY_CIDR":{"convert":{"kind":"list"},"default":""},"REDIS_URL":{"convert":{"kind":"redisUrl"}},"REDIS_HOST":{"convert":{"kind":"string"}},"REDIS_PORT":{"convert":{"kind":"integer","minimum":"1","maximum":"65535"}},"REDIS_USERNAME":{"convert":{"kind":"string"}},"REDIS_PASSWORD":{"convert":{"kind":"string"}},"REDIS_DB":{"convert":{"kind":"integer"}},"REDIS_TLS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_TLS_CA":{"convert":{"kind":"string"}},"REDIS_TLS_CERT":{"convert":{"kind":"string"}},"REDIS_TLS_KEY":{"convert":{"kind":"string"}},"REDIS_TLS_SERVERNAME":{"convert":{"kind":"string"}},"REDIS_SENTINELS":{"convert":{"kind":"list"},"default":""},"REDIS_SENTINEL_MASTER":{"convert":{"kind":"string"},"default":"mymaster"},"REDIS_SENTINEL_USERNAME":{"convert":{"kind":"string"}},"REDIS_SENTINEL_TLS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_SENTINEL_PASSWORD":{"convert":{"kind":"string"}},"REDIS_CLUSTER_NODES":{"convert":{"kind":"list"},"default":""},"REDIS_KEY_PREFIX":{"convert":{"kind":"string"},"default":""},"REDIS_SHARDED_PUBSUB":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_CANARY_INTERVAL":{"convert":{"kind":"duration"},"default":"2s"},"REDIS_CANARY_TIMEOUT":{"convert":{"kind":"duration","minimum":"100ms"},"default":"6s"},"REDIS_SET_KEYSPACE_EVENTS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"HANDSHAKE_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms"},"default":"5s"},"AUTH_TOKEN_MODE":{"convert":{"kind":"choice","choices":["single-use","reusable"]},"default":"single-use"},"AUTH_RECONNECT_GRACE":{"convert":{"kind":"duration"},"default":"0"},"AUTH_ALLOW_QUERY_TOKEN":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"ALLOWED_ORIGINS":{"convert":{"kind":"list"},"default":""},"REQUIRE_ORIGIN":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"AUTH_JWT_SECRET":{"convert":{"kind":"string"}},"AUTH_JWKS_FILE":{"convert":{"kind":"string"}},"AUTH_JWT_AUDIENCE":{"convert":{"kind":"list"},"default":""},"AUTH_JWT_ISSUER":{"convert":{"kind":"list"},"default":""},"AUTH_JWT_SKEW":{"convert":{"kind":"duration","maximum":"10m"},"default":"30s"},"AUTH_JWT_MAX_LIFETIME":{"convert":{"kind":"duration"},"default":"0"},"AUTH_EXPIRY_NOTICE":{"convert":{"kind":"duration","maximum":"1h"},"default":"60s"},"MAX_CONNECTIONS":{"convert":{"kind":"integer","minimum":"1"}},"RESERVED_CONNECTIONS":{"convert":{"kind":"integer"}},"MAX_CONNECTIONS_PER_IP":{"convert":{"kind":"integer"},"default":"0"},"CONNECT_RATE":{"convert":{"kind":"integer"},"default":"2000"},"CONNECT_RATE_PER_IP":{"convert":{"kind":"integer"},"default":"500"},"REFUSED_RATE_PER_IP":{"convert":{"kind":"integer"},"default":"50"},"REFUSED_OPEN_MAX":{"convert":{"kind":"integer"},"default":"1000"},"MAX_MESSAGE_SIZE":{"convert":{"kind":"size","minimum":"1","maximum":"64MiB"}},"JSON_MAX_DEPTH":{"convert":{"kind":"integer","minimum":"4","maximum":"1000"},"default":"128"},"MAX_BUFFER_SIZE_BYTES":{"convert":{"kind":"size","minimum":"1KiB"},"default":"1MiB"},"MAX_DOWN_MESSAGE_BYTES":{"convert":{"kind":"size","minimum":"1KiB","maximum":"512MiB"},"default":"10MiB"},"MAX_BUFFERED_BYTES":{"convert":{"kind":"size","minimum":"1KiB"}},"UPSTREAM_BUFFER_MESSAGES":{"convert":{"kind":"integer"},"default":"1000"},"UPSTREAM_BUFFER_BYTES":{"convert":{"kind":"size"},"default":"64MiB"},"PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"25s"},"PONG_TIMEOUT":{"convert":{"kind":"duration","minimum":"200ms"},"default":"50s"},"SLOW_CLOSE_GRACE":{"convert":{"kind":"duration"},"default":"5s"},"SHUTDOWN_GRACE_PERIOD":{"convert":{"kind":"duration","minimum":"100ms"},"default":"30s"},"DRAIN_WINDOW":{"convert":{"kind":"duration"},"default":"10s"},"DRAIN_DELAY":{"convert":{"kind":"duration"},"default":"0"},"SESSION_UPSTREAM":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"SESSION_BINARY":{"convert":{"kind":"choice","choices":["refuse","pass"]},"default":"refuse"},"SESSION_REFUSE":{"convert":{"kind":"choice","choices":["http","close"]},"default":"http"},"SESSION_FLOW_SIGNAL":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"SESSION_RATE":{"convert":{"kind":"integer"},"default":"1000"},"SESSION_RATE_BURST":{"convert":{"kind":"integer","minimum":"1"},"default":"2000"},"SESSION_BYTE_RATE":{"convert":{"kind":"size"},"default":"8MiB"},"SESSION_RESUME_PAGE":{"convert":{"kind":"integer","minimum":"1","maximum":"10000"},"default":"200"},"RESUME_TICKET_TTL":{"convert":{"kind":"duration","maximum":"24h"},"default":"10m"},"RESUME_MAX_LIFETIME":{"convert":{"kind":"duration","minimum":"1s"},"default":"24h"},"SESSION_LOG_INSTALL":{"convert":{"kind":"boolean","choices":["true","false"]}},"SESSION_IDLE_TIMEOUT":{"convert":{"kind":"duration"},"default":"0"},"STREAM_END_TIMEOUT":{"convert":{"kind":"duration"},"default":"60s"},"RUN_DOOR":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"RUN_PATH":{"convert":{"kind":"string"},"default":"/"},"RUN_AUTH":{"convert":{"kind":"choice","choices":["none","bearer"]},"default":"none"},"RUN_REFUSE":{"convert":{"kind":"choice","choices":["http","close"]},"default":"http"},"RUN_KEY_PREFIX":{"convert":{"kind":"string"},"default":""},"RUN_PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"5s"},"RUN_PONG_TIMEOUT":{"convert":{"kind":"duration","minimum":"200ms"},"default":"65s"},"RUN_RESYNC_INTERVAL":{"convert":{"kind":"duration"},"default":"30s"},"RUN_MAX_FIELDS":{"convert":{"kind":"integer"},"default":"20000"},"RUN_REDIS_MAX_RETRIES":{"convert":{"kind":"integer"},"default":"5"},"RUN_REDIS_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms"},"default":"500ms"},"RUN_REDIS_RETRY_BASE":{"convert":{"kind":"duration","minimum":"1ms"},"default":"500ms"},"RUN_REDIS_RETRY_MAX":{"convert":{"kind":"duration","minimum":"1ms"},"default":"5s"},"RUN_CHECKLIST_MODULE":{"convert":{"kind":"string"}},"LIVE_TOPICS":{"convert":{"kind":"list"},"default":""},"LIVE_MAX_SUBSCRIPTIONS":{"convert":{"kind":"integer","minimum":"1","maximum":"1000"},"default":"10"},"LIVE_RATE":{"convert":{"kind":"integer"},"default":"20"},"LIVE_RATE_BURST":{"convert":{"kind":"integer","minimum":"1"},"default":"40"},"LIVE_BYTE_RATE":{"convert":{"kind":"size"},"default":"512KiB"},"LIVE_IDLE_TIMEOUT":{"convert":{"kind":"duration"},"default":"600s"},"LIVE_MAX_DROPS":{"convert":{"kind":"integer","minimum":"1"},"default":"5"},"LIVE_COMPRESSION":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"LIVE_REFUSE":{"convert":{"kind":"choice","choices":["close","http"]},"default":"close"},"LIVE_START":{"convert":{"kind":"choice","choices":["view","none"]},"default":"view"},"LIVE_PATH":{"convert":{"kind":"string"},"default":"/live"},"LIVE_UNKNOWN_TYPE":{"convert":{"kind":"choice","choices":["unknown-type","protocol-violation"]},"default":"unknown-type"},"WS_ALLOWED_ORIGINS":{"convert":{"kind":"list"}},"WS_AUTH_REQUIRED":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"WS_AUTH_TOKEN":{"convert":{"kind":"string"}},"LOG_LEVEL":{"convert":{"kind":"level","choices":["trace","debug","info","warn","error","fatal","silent"]},"default":"info"},"HEAP_SNAPSHOT_DIR":{"convert":{"kind":"string"}},"METRICS_ENABLED":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"METRICS_MAX_AGE":{"convert":{"kind":"duration","maximum":"1m"},"default":"1s"},"METRICS_ALIASES":{"convert":{"kind":"list"},"default":""},"OTEL_EXPORTER_OTLP_ENDPOINT":{"convert":{"kind":"httpUrl"}},"PREFLIGHT_CHECK_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms","maximum":"2s"},"default":"500ms"},"PREFLIGHT_HTTP_DEPENDENCIES":{"convert":{"kind":"list"},"default":""},"PREFLIGHT_EVENT_TYPES":{"convert":{"kind":"list"},"default":""},"PREFLIGHT_RETENTION":{"convert":{"kind":"duration","minimum":"1h","maximum":"366d"},"default":"30d"},"PREFLIGHT_EXPECTED_RATE":{"convert":{"kind":"size"},"default":"16MiB"},"PREFLIGHT_CHECKS_FOLDER":{"convert":{"kind":"string"}},"SENTRY_DSN":{"convert":{"kind":"string"}}}};
+const schema11 = {"$id":"settings","type":"object","properties":{"NODE_ENV":{"convert":{"kind":"choice","choices":["production","development","test"]},"default":"development"},"LISTEN_ADDR":{"convert":{"kind":"address"},"default":"127.0.0.1:8080"},"PORT":{"convert":{"kind":"integer","maximum":"65535"}},"HOST":{"convert":{"kind":"string"}},"TLS_CERT":{"convert":{"kind":"string"}},"TLS_KEY":{"convert":{"kind":"string"}},"LANDING_PAGE":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"DEMO_AGENT":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"ADMIN_PORT":{"convert":{"kind":"integer","minimum":"1","maximum":"65535"}},"ADMIN_TOKEN":{"convert":{"kind":"string"}},"FLEET_SECRET":{"convert":{"kind":"string"}},"TRUST_PROXY":{"convert":{"kind":"choice","choices":["none","x-forwarded-for","forwarded","proxy-protocol"]},"default":"none"},"TRUST_PROXY_HOPS":{"convert":{"kind":"integer","minimum":"1","maximum":"32"},"default":"1"},"TRUST_PROXY_CIDR":{"convert":{"kind":"list"},"default":""},"REDIS_URL":{"convert":{"kind":"redisUrl"}},"REDIS_HOST":{"convert":{"kind":"string"}},"REDIS_PORT":{"convert":{"kind":"integer","minimum":"1","maximum":"65535"}},"REDIS_USERNAME":{"convert":{"kind":"string"}},"REDIS_PASSWORD":{"convert":{"kind":"string"}},"REDIS_DB":{"convert":{"kind":"integer"}},"REDIS_TLS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_TLS_CA":{"convert":{"kind":"string"}},"REDIS_TLS_CERT":{"convert":{"kind":"string"}},"REDIS_TLS_KEY":{"convert":{"kind":"string"}},"REDIS_TLS_SERVERNAME":{"convert":{"kind":"string"}},"REDIS_SENTINELS":{"convert":{"kind":"list"},"default":""},"REDIS_SENTINEL_MASTER":{"convert":{"kind":"string"},"default":"mymaster"},"REDIS_SENTINEL_USERNAME":{"convert":{"kind":"string"}},"REDIS_SENTINEL_TLS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_SENTINEL_PASSWORD":{"convert":{"kind":"string"}},"REDIS_CLUSTER_NODES":{"convert":{"kind":"list"},"default":""},"REDIS_ADDRESS_MAP":{"convert":{"kind":"list"},"default":""},"REDIS_KEY_PREFIX":{"convert":{"kind":"string"},"default":""},"REDIS_SHARDED_PUBSUB":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_CANARY_INTERVAL":{"convert":{"kind":"duration"},"default":"2s"},"REDIS_CANARY_TIMEOUT":{"convert":{"kind":"duration","minimum":"100ms"},"default":"6s"},"REDIS_SET_KEYSPACE_EVENTS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"HANDSHAKE_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms"},"default":"5s"},"AUTH_TOKEN_MODE":{"convert":{"kind":"choice","choices":["single-use","reusable"]},"default":"single-use"},"AUTH_RECONNECT_GRACE":{"convert":{"kind":"duration"},"default":"0"},"AUTH_ALLOW_QUERY_TOKEN":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"ALLOWED_ORIGINS":{"convert":{"kind":"list"},"default":""},"REQUIRE_ORIGIN":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"AUTH_JWT_SECRET":{"convert":{"kind":"string"}},"AUTH_JWKS_FILE":{"convert":{"kind":"string"}},"AUTH_JWT_AUDIENCE":{"convert":{"kind":"list"},"default":""},"AUTH_JWT_ISSUER":{"convert":{"kind":"list"},"default":""},"AUTH_JWT_SKEW":{"convert":{"kind":"duration","maximum":"10m"},"default":"30s"},"AUTH_JWT_MAX_LIFETIME":{"convert":{"kind":"duration"},"default":"0"},"AUTH_EXPIRY_NOTICE":{"convert":{"kind":"duration","maximum":"1h"},"default":"60s"},"MAX_CONNECTIONS":{"convert":{"kind":"integer","minimum":"1"}},"RESERVED_CONNECTIONS":{"convert":{"kind":"integer"}},"MAX_CONNECTIONS_PER_IP":{"convert":{"kind":"integer"},"default":"0"},"CONNECT_RATE":{"convert":{"kind":"integer"},"default":"2000"},"CONNECT_RATE_PER_IP":{"convert":{"kind":"integer"},"default":"500"},"REFUSED_RATE_PER_IP":{"convert":{"kind":"integer"},"default":"50"},"REFUSED_OPEN_MAX":{"convert":{"kind":"integer"},"default":"1000"},"MAX_MESSAGE_SIZE":{"convert":{"kind":"size","minimum":"1","maximum":"64MiB"}},"JSON_MAX_DEPTH":{"convert":{"kind":"integer","minimum":"4","maximum":"1000"},"default":"128"},"MAX_BUFFER_SIZE_BYTES":{"convert":{"kind":"size","minimum":"1KiB"},"default":"1MiB"},"MAX_DOWN_MESSAGE_BYTES":{"convert":{"kind":"size","minimum":"1KiB","maximum":"512MiB"},"default":"10MiB"},"MAX_BUFFERED_BYTES":{"convert":{"kind":"size","minimum":"1KiB"}},"UPSTREAM_BUFFER_MESSAGES":{"convert":{"kind":"integer"},"default":"1000"},"UPSTREAM_BUFFER_BYTES":{"convert":{"kind":"size"},"default":"64MiB"},"PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"25s"},"PONG_TIMEOUT":{"convert":{"kind":"duration","minimum":"200ms"},"default":"50s"},"SLOW_CLOSE_GRACE":{"convert":{"kind":"duration"},"default":"5s"},"SHUTDOWN_GRACE_PERIOD":{"convert":{"kind":"duration","minimum":"100ms"},"default":"30s"},"DRAIN_WINDOW":{"convert":{"kind":"duration"},"default":"10s"},"DRAIN_DELAY":{"convert":{"kind":"duration"},"default":"0"},"SESSION_UPSTREAM":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"SESSION_BINARY":{"convert":{"kind":"choice","choices":["refuse","pass"]},"default":"refuse"},"SESSION_REFUSE":{"convert":{"kind":"choice","choices":["http","close"]},"default":"http"},"SESSION_FLOW_SIGNAL":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"SESSION_RATE":{"convert":{"kind":"integer"},"default":"1000"},"SESSION_RATE_BURST":{"convert":{"kind":"integer","minimum":"1"},"default":"2000"},"SESSION_BYTE_RATE":{"convert":{"kind":"size"},"default":"8MiB"},"SESSION_RESUME_PAGE":{"convert":{"kind":"integer","minimum":"1","maximum":"10000"},"default":"200"},"RESUME_TICKET_TTL":{"convert":{"kind":"duration","maximum":"24h"},"default":"10m"},"RESUME_MAX_LIFETIME":{"convert":{"kind":"duration","minimum":"1s"},"default":"24h"},"SESSION_LOG_INSTALL":{"convert":{"kind":"boolean","choices":["true","false"]}},"SESSION_IDLE_TIMEOUT":{"convert":{"kind":"duration"},"default":"0"},"STREAM_END_TIMEOUT":{"convert":{"kind":"duration"},"default":"60s"},"RUN_DOOR":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"RUN_PATH":{"convert":{"kind":"string"},"default":"/"},"RUN_AUTH":{"convert":{"kind":"choice","choices":["none","bearer"]},"default":"none"},"RUN_REFUSE":{"convert":{"kind":"choice","choices":["http","close"]},"default":"http"},"RUN_KEY_PREFIX":{"convert":{"kind":"string"},"default":""},"RUN_PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"5s"},"RUN_PONG_TIMEOUT":{"convert":{"kind":"duration","minimum":"200ms"},"default":"65s"},"RUN_RESYNC_INTERVAL":{"convert":{"kind":"duration"},"default":"30s"},"RUN_MAX_FIELDS":{"convert":{"kind":"integer"},"default":"20000"},"RUN_REDIS_MAX_RETRIES":{"convert":{"kind":"integer"},"default":"5"},"RUN_REDIS_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms"},"default":"500ms"},"RUN_REDIS_RETRY_BASE":{"convert":{"kind":"duration","minimum":"1ms"},"default":"500ms"},"RUN_REDIS_RETRY_MAX":{"convert":{"kind":"duration","minimum":"1ms"},"default":"5s"},"RUN_CHECKLIST_MODULE":{"convert":{"kind":"string"}},"LIVE_TOPICS":{"convert":{"kind":"list"},"default":""},"LIVE_MAX_SUBSCRIPTIONS":{"convert":{"kind":"integer","minimum":"1","maximum":"1000"},"default":"10"},"LIVE_RATE":{"convert":{"kind":"integer"},"default":"20"},"LIVE_RATE_BURST":{"convert":{"kind":"integer","minimum":"1"},"default":"40"},"LIVE_BYTE_RATE":{"convert":{"kind":"size"},"default":"512KiB"},"LIVE_IDLE_TIMEOUT":{"convert":{"kind":"duration"},"default":"600s"},"LIVE_MAX_DROPS":{"convert":{"kind":"integer","minimum":"1"},"default":"5"},"LIVE_COMPRESSION":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"LIVE_REFUSE":{"convert":{"kind":"choice","choices":["close","http"]},"default":"close"},"LIVE_START":{"convert":{"kind":"choice","choices":["view","none"]},"default":"view"},"LIVE_PATH":{"convert":{"kind":"string"},"default":"/live"},"LIVE_UNKNOWN_TYPE":{"convert":{"kind":"choice","choices":["unknown-type","protocol-violation"]},"default":"unknown-type"},"WS_ALLOWED_ORIGINS":{"convert":{"kind":"list"}},"WS_AUTH_REQUIRED":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"WS_AUTH_TOKEN":{"convert":{"kind":"string"}},"LOG_LEVEL":{"convert":{"kind":"level","choices":["trace","debug","info","warn","error","fatal","silent"]},"default":"info"},"HEAP_SNAPSHOT_DIR":{"convert":{"kind":"string"}},"METRICS_ENABLED":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"METRICS_MAX_AGE":{"convert":{"kind":"duration","maximum":"1m"},"default":"1s"},"METRICS_ALIASES":{"convert":{"kind":"list"},"default":""},"OTEL_EXPORTER_OTLP_ENDPOINT":{"convert":{"kind":"httpUrl"}},"PREFLIGHT_CHECK_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms","maximum":"2s"},"default":"500ms"},"PREFLIGHT_HTTP_DEPENDENCIES":{"convert":{"kind":"list"},"default":""},"PREFLIGHT_EVENT_TYPES":{"convert":{"kind":"list"},"default":""},"PREFLIGHT_RETENTION":{"convert":{"kind":"duration","minimum":"1h","maximum":"366d"},"default":"30d"},"PREFLIGHT_EXPECTED_RATE":{"convert":{"kind":"size"},"default":"16MiB"},"PREFLIGHT_CHECKS_FOLDER":{"convert":{"kind":"string"}},"SENTRY_DSN":{"convert":{"kind":"string"}}}};
 const func2 = module0.convert;
 
 function validate10(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
@@ -47,6 +47,9 @@ data.REDIS_SENTINEL_TLS = "false";
 }
 if(data.REDIS_CLUSTER_NODES === undefined){
 data.REDIS_CLUSTER_NODES = "";
+}
+if(data.REDIS_ADDRESS_MAP === undefined){
+data.REDIS_ADDRESS_MAP = "";
 }
 if(data.REDIS_KEY_PREFIX === undefined){
 data.REDIS_KEY_PREFIX = "";
@@ -757,9 +760,9 @@ errors++;
 else {
 data["REDIS_CLUSTER_NODES"] = result30.value;
 }
-const result31 = func2(data.REDIS_KEY_PREFIX, schema11.properties.REDIS_KEY_PREFIX.convert);
+const result31 = func2(data.REDIS_ADDRESS_MAP, schema11.properties.REDIS_ADDRESS_MAP.convert);
 if(result31.problem !== undefined){
-const err31 = {instancePath:instancePath+"/REDIS_KEY_PREFIX",schemaPath:"#/properties/REDIS_KEY_PREFIX/convert",keyword:"convert",params:{},message:result31.problem};
+const err31 = {instancePath:instancePath+"/REDIS_ADDRESS_MAP",schemaPath:"#/properties/REDIS_ADDRESS_MAP/convert",keyword:"convert",params:{},message:result31.problem};
 if(vErrors === null){
 vErrors = [err31];
 }
@@ -769,11 +772,11 @@ vErrors.push(err31);
 errors++;
 }
 else {
-data["REDIS_KEY_PREFIX"] = result31.value;
+data["REDIS_ADDRESS_MAP"] = result31.value;
 }
-const result32 = func2(data.REDIS_SHARDED_PUBSUB, schema11.properties.REDIS_SHARDED_PUBSUB.convert);
+const result32 = func2(data.REDIS_KEY_PREFIX, schema11.properties.REDIS_KEY_PREFIX.convert);
 if(result32.problem !== undefined){
-const err32 = {instancePath:instancePath+"/REDIS_SHARDED_PUBSUB",schemaPath:"#/properties/REDIS_SHARDED_PUBSUB/convert",keyword:"convert",params:{},message:result32.problem};
+const err32 = {instancePath:instancePath+"/REDIS_KEY_PREFIX",schemaPath:"#/properties/REDIS_KEY_PREFIX/convert",keyword:"convert",params:{},message:result32.problem};
 if(vErrors === null){
 vErrors = [err32];
 }
@@ -783,11 +786,11 @@ vErrors.push(err32);
 errors++;
 }
 else {
-data["REDIS_SHARDED_PUBSUB"] = result32.value;
+data["REDIS_KEY_PREFIX"] = result32.value;
 }
-const result33 = func2(data.REDIS_CANARY_INTERVAL, schema11.properties.REDIS_CANARY_INTERVAL.convert);
+const result33 = func2(data.REDIS_SHARDED_PUBSUB, schema11.properties.REDIS_SHARDED_PUBSUB.convert);
 if(result33.problem !== undefined){
-const err33 = {instancePath:instancePath+"/REDIS_CANARY_INTERVAL",schemaPath:"#/properties/REDIS_CANARY_INTERVAL/convert",keyword:"convert",params:{},message:result33.problem};
+const err33 = {instancePath:instancePath+"/REDIS_SHARDED_PUBSUB",schemaPath:"#/properties/REDIS_SHARDED_PUBSUB/convert",keyword:"convert",params:{},message:result33.problem};
 if(vErrors === null){
 vErrors = [err33];
 }
@@ -797,11 +800,11 @@ vErrors.push(err33);
 errors++;
 }
 else {
-data["REDIS_CANARY_INTERVAL"] = result33.value;
+data["REDIS_SHARDED_PUBSUB"] = result33.value;
 }
-const result34 = func2(data.REDIS_CANARY_TIMEOUT, schema11.properties.REDIS_CANARY_TIMEOUT.convert);
+const result34 = func2(data.REDIS_CANARY_INTERVAL, schema11.properties.REDIS_CANARY_INTERVAL.convert);
 if(result34.problem !== undefined){
-const err34 = {instancePath:instancePath+"/REDIS_CANARY_TIMEOUT",schemaPath:"#/properties/REDIS_CANARY_TIMEOUT/convert",keyword:"convert",params:{},message:result34.problem};
+const err34 = {instancePath:instancePath+"/REDIS_CANARY_INTERVAL",schemaPath:"#/properties/REDIS_CANARY_INTERVAL/convert",keyword:"convert",params:{},message:result34.problem};
 if(vErrors === null){
 vErrors = [err34];
 }
@@ -811,11 +814,11 @@ vErrors.push(err34);
 errors++;
 }
 else {
-data["REDIS_CANARY_TIMEOUT"] = result34.value;
+data["REDIS_CANARY_INTERVAL"] = result34.value;
 }
-const result35 = func2(data.REDIS_SET_KEYSPACE_EVENTS, schema11.properties.REDIS_SET_KEYSPACE_EVENTS.convert);
+const result35 = func2(data.REDIS_CANARY_TIMEOUT, schema11.properties.REDIS_CANARY_TIMEOUT.convert);
 if(result35.problem !== undefined){
-const err35 = {instancePath:instancePath+"/REDIS_SET_KEYSPACE_EVENTS",schemaPath:"#/properties/REDIS_SET_KEYSPACE_EVENTS/convert",keyword:"convert",params:{},message:result35.problem};
+const err35 = {instancePath:instancePath+"/REDIS_CANARY_TIMEOUT",schemaPath:"#/properties/REDIS_CANARY_TIMEOUT/convert",keyword:"convert",params:{},message:result35.problem};
 if(vErrors === null){
 vErrors = [err35];
 }
@@ -825,11 +828,11 @@ vErrors.push(err35);
 errors++;
 }
 else {
-data["REDIS_SET_KEYSPACE_EVENTS"] = result35.value;
+data["REDIS_CANARY_TIMEOUT"] = result35.value;
 }
-const result36 = func2(data.HANDSHAKE_TIMEOUT, schema11.properties.HANDSHAKE_TIMEOUT.convert);
+const result36 = func2(data.REDIS_SET_KEYSPACE_EVENTS, schema11.properties.REDIS_SET_KEYSPACE_EVENTS.convert);
 if(result36.problem !== undefined){
-const err36 = {instancePath:instancePath+"/HANDSHAKE_TIMEOUT",schemaPath:"#/properties/HANDSHAKE_TIMEOUT/convert",keyword:"convert",params:{},message:result36.problem};
+const err36 = {instancePath:instancePath+"/REDIS_SET_KEYSPACE_EVENTS",schemaPath:"#/properties/REDIS_SET_KEYSPACE_EVENTS/convert",keyword:"convert",params:{},message:result36.problem};
 if(vErrors === null){
 vErrors = [err36];
 }
@@ -839,11 +842,11 @@ vErrors.push(err36);
 errors++;
 }
 else {
-data["HANDSHAKE_TIMEOUT"] = result36.value;
+data["REDIS_SET_KEYSPACE_EVENTS"] = result36.value;
 }
-const result37 = func2(data.AUTH_TOKEN_MODE, schema11.properties.AUTH_TOKEN_MODE.convert);
+const result37 = func2(data.HANDSHAKE_TIMEOUT, schema11.properties.HANDSHAKE_TIMEOUT.convert);
 if(result37.problem !== undefined){
-const err37 = {instancePath:instancePath+"/AUTH_TOKEN_MODE",schemaPath:"#/properties/AUTH_TOKEN_MODE/convert",keyword:"convert",params:{},message:result37.problem};
+const err37 = {instancePath:instancePath+"/HANDSHAKE_TIMEOUT",schemaPath:"#/properties/HANDSHAKE_TIMEOUT/convert",keyword:"convert",params:{},message:result37.problem};
 if(vErrors === null){
 vErrors = [err37];
 }
@@ -853,11 +856,11 @@ vErrors.push(err37);
 errors++;
 }
 else {
-data["AUTH_TOKEN_MODE"] = result37.value;
+data["HANDSHAKE_TIMEOUT"] = result37.value;
 }
-const result38 = func2(data.AUTH_RECONNECT_GRACE, schema11.properties.AUTH_RECONNECT_GRACE.convert);
+const result38 = func2(data.AUTH_TOKEN_MODE, schema11.properties.AUTH_TOKEN_MODE.convert);
 if(result38.problem !== undefined){
-const err38 = {instancePath:instancePath+"/AUTH_RECONNECT_GRACE",schemaPath:"#/properties/AUTH_RECONNECT_GRACE/convert",keyword:"convert",params:{},message:result38.problem};
+const err38 = {instancePath:instancePath+"/AUTH_TOKEN_MODE",schemaPath:"#/properties/AUTH_TOKEN_MODE/convert",keyword:"convert",params:{},message:result38.problem};
 if(vErrors === null){
 vErrors = [err38];
 }
@@ -867,11 +870,11 @@ vErrors.push(err38);
 errors++;
 }
 else {
-data["AUTH_RECONNECT_GRACE"] = result38.value;
+data["AUTH_TOKEN_MODE"] = result38.value;
 }
-const result39 = func2(data.AUTH_ALLOW_QUERY_TOKEN, schema11.properties.AUTH_ALLOW_QUERY_TOKEN.convert);
+const result39 = func2(data.AUTH_RECONNECT_GRACE, schema11.properties.AUTH_RECONNECT_GRACE.convert);
 if(result39.problem !== undefined){
-const err39 = {instancePath:instancePath+"/AUTH_ALLOW_QUERY_TOKEN",schemaPath:"#/properties/AUTH_ALLOW_QUERY_TOKEN/convert",keyword:"convert",params:{},message:result39.problem};
+const err39 = {instancePath:instancePath+"/AUTH_RECONNECT_GRACE",schemaPath:"#/properties/AUTH_RECONNECT_GRACE/convert",keyword:"convert",params:{},message:result39.problem};
 if(vErrors === null){
 vErrors = [err39];
 }
@@ -881,11 +884,11 @@ vErrors.push(err39);
 errors++;
 }
 else {
-data["AUTH_ALLOW_QUERY_TOKEN"] = result39.value;
+data["AUTH_RECONNECT_GRACE"] = result39.value;
 }
-const result40 = func2(data.ALLOWED_ORIGINS, schema11.properties.ALLOWED_ORIGINS.convert);
+const result40 = func2(data.AUTH_ALLOW_QUERY_TOKEN, schema11.properties.AUTH_ALLOW_QUERY_TOKEN.convert);
 if(result40.problem !== undefined){
-const err40 = {instancePath:instancePath+"/ALLOWED_ORIGINS",schemaPath:"#/properties/ALLOWED_ORIGINS/convert",keyword:"convert",params:{},message:result40.problem};
+const err40 = {instancePath:instancePath+"/AUTH_ALLOW_QUERY_TOKEN",schemaPath:"#/properties/AUTH_ALLOW_QUERY_TOKEN/convert",keyword:"convert",params:{},message:result40.problem};
 if(vErrors === null){
 vErrors = [err40];
 }
@@ -895,11 +898,11 @@ vErrors.push(err40);
 errors++;
 }
 else {
-data["ALLOWED_ORIGINS"] = result40.value;
+data["AUTH_ALLOW_QUERY_TOKEN"] = result40.value;
 }
-const result41 = func2(data.REQUIRE_ORIGIN, schema11.properties.REQUIRE_ORIGIN.convert);
+const result41 = func2(data.ALLOWED_ORIGINS, schema11.properties.ALLOWED_ORIGINS.convert);
 if(result41.problem !== undefined){
-const err41 = {instancePath:instancePath+"/REQUIRE_ORIGIN",schemaPath:"#/properties/REQUIRE_ORIGIN/convert",keyword:"convert",params:{},message:result41.problem};
+const err41 = {instancePath:instancePath+"/ALLOWED_ORIGINS",schemaPath:"#/properties/ALLOWED_ORIGINS/convert",keyword:"convert",params:{},message:result41.problem};
 if(vErrors === null){
 vErrors = [err41];
 }
@@ -909,12 +912,11 @@ vErrors.push(err41);
 errors++;
 }
 else {
-data["REQUIRE_ORIGIN"] = result41.value;
+data["ALLOWED_ORIGINS"] = result41.value;
 }
-if(data.AUTH_JWT_SECRET !== undefined){
-const result42 = func2(data.AUTH_JWT_SECRET, schema11.properties.AUTH_JWT_SECRET.convert);
+const result42 = func2(data.REQUIRE_ORIGIN, schema11.properties.REQUIRE_ORIGIN.convert);
 if(result42.problem !== undefined){
-const err42 = {instancePath:instancePath+"/AUTH_JWT_SECRET",schemaPath:"#/properties/AUTH_JWT_SECRET/convert",keyword:"convert",params:{},message:result42.problem};
+const err42 = {instancePath:instancePath+"/REQUIRE_ORIGIN",schemaPath:"#/properties/REQUIRE_ORIGIN/convert",keyword:"convert",params:{},message:result42.problem};
 if(vErrors === null){
 vErrors = [err42];
 }
@@ -924,13 +926,12 @@ vErrors.push(err42);
 errors++;
 }
 else {
-data["AUTH_JWT_SECRET"] = result42.value;
+data["REQUIRE_ORIGIN"] = result42.value;
 }
-}
-if(data.AUTH_JWKS_FILE !== undefined){
-const result43 = func2(data.AUTH_JWKS_FILE, schema11.properties.AUTH_JWKS_FILE.convert);
+if(data.AUTH_JWT_SECRET !== undefined){
+const result43 = func2(data.AUTH_JWT_SECRET, schema11.properties.AUTH_JWT_SECRET.convert);
 if(result43.problem !== undefined){
-const err43 = {instancePath:instancePath+"/AUTH_JWKS_FILE",schemaPath:"#/properties/AUTH_JWKS_FILE/convert",keyword:"convert",params:{},message:result43.problem};
+const err43 = {instancePath:instancePath+"/AUTH_JWT_SECRET",schemaPath:"#/properties/AUTH_JWT_SECRET/convert",keyword:"convert",params:{},message:result43.problem};
 if(vErrors === null){
 vErrors = [err43];
 }
@@ -940,12 +941,13 @@ vErrors.push(err43);
 errors++;
 }
 else {
-data["AUTH_JWKS_FILE"] = result43.value;
+data["AUTH_JWT_SECRET"] = result43.value;
 }
 }
-const result44 = func2(data.AUTH_JWT_AUDIENCE, schema11.properties.AUTH_JWT_AUDIENCE.convert);
+if(data.AUTH_JWKS_FILE !== undefined){
+const result44 = func2(data.AUTH_JWKS_FILE, schema11.properties.AUTH_JWKS_FILE.convert);
 if(result44.problem !== undefined){
-const err44 = {instancePath:instancePath+"/AUTH_JWT_AUDIENCE",schemaPath:"#/properties/AUTH_JWT_AUDIENCE/convert",keyword:"convert",params:{},message:result44.problem};
+const err44 = {instancePath:instancePath+"/AUTH_JWKS_FILE",schemaPath:"#/properties/AUTH_JWKS_FILE/convert",keyword:"convert",params:{},message:result44.problem};
 if(vErrors === null){
 vErrors = [err44];
 }
@@ -955,11 +957,12 @@ vErrors.push(err44);
 errors++;
 }
 else {
-data["AUTH_JWT_AUDIENCE"] = result44.value;
+data["AUTH_JWKS_FILE"] = result44.value;
 }
-const result45 = func2(data.AUTH_JWT_ISSUER, schema11.properties.AUTH_JWT_ISSUER.convert);
+}
+const result45 = func2(data.AUTH_JWT_AUDIENCE, schema11.properties.AUTH_JWT_AUDIENCE.convert);
 if(result45.problem !== undefined){
-const err45 = {instancePath:instancePath+"/AUTH_JWT_ISSUER",schemaPath:"#/properties/AUTH_JWT_ISSUER/convert",keyword:"convert",params:{},message:result45.problem};
+const err45 = {instancePath:instancePath+"/AUTH_JWT_AUDIENCE",schemaPath:"#/properties/AUTH_JWT_AUDIENCE/convert",keyword:"convert",params:{},message:result45.problem};
 if(vErrors === null){
 vErrors = [err45];
 }
@@ -969,11 +972,11 @@ vErrors.push(err45);
 errors++;
 }
 else {
-data["AUTH_JWT_ISSUER"] = result45.value;
+data["AUTH_JWT_AUDIENCE"] = result45.value;
 }
-const result46 = func2(data.AUTH_JWT_SKEW, schema11.properties.AUTH_JWT_SKEW.convert);
+const result46 = func2(data.AUTH_JWT_ISSUER, schema11.properties.AUTH_JWT_ISSUER.convert);
 if(result46.problem !== undefined){
-const err46 = {instancePath:instancePath+"/AUTH_JWT_SKEW",schemaPath:"#/properties/AUTH_JWT_SKEW/convert",keyword:"convert",params:{},message:result46.problem};
+const err46 = {instancePath:instancePath+"/AUTH_JWT_ISSUER",schemaPath:"#/properties/AUTH_JWT_ISSUER/convert",keyword:"convert",params:{},message:result46.problem};
 if(vErrors === null){
 vErrors = [err46];
 }
@@ -983,11 +986,11 @@ vErrors.push(err46);
 errors++;
 }
 else {
-data["AUTH_JWT_SKEW"] = result46.value;
+data["AUTH_JWT_ISSUER"] = result46.value;
 }
-const result47 = func2(data.AUTH_JWT_MAX_LIFETIME, schema11.properties.AUTH_JWT_MAX_LIFETIME.convert);
+const result47 = func2(data.AUTH_JWT_SKEW, schema11.properties.AUTH_JWT_SKEW.convert);
 if(result47.problem !== undefined){
-const err47 = {instancePath:instancePath+"/AUTH_JWT_MAX_LIFETIME",schemaPath:"#/properties/AUTH_JWT_MAX_LIFETIME/convert",keyword:"convert",params:{},message:result47.problem};
+const err47 = {instancePath:instancePath+"/AUTH_JWT_SKEW",schemaPath:"#/properties/AUTH_JWT_SKEW/convert",keyword:"convert",params:{},message:result47.problem};
 if(vErrors === null){
 vErrors = [err47];
 }
@@ -997,11 +1000,11 @@ vErrors.push(err47);
 errors++;
 }
 else {
-data["AUTH_JWT_MAX_LIFETIME"] = result47.value;
+data["AUTH_JWT_SKEW"] = result47.value;
 }
-const result48 = func2(data.AUTH_EXPIRY_NOTICE, schema11.properties.AUTH_EXPIRY_NOTICE.convert);
+const result48 = func2(data.AUTH_JWT_MAX_LIFETIME, schema11.properties.AUTH_JWT_MAX_LIFETIME.convert);
 if(result48.problem !== undefined){
-const err48 = {instancePath:instancePath+"/AUTH_EXPIRY_NOTICE",schemaPath:"#/properties/AUTH_EXPIRY_NOTICE/convert",keyword:"convert",params:{},message:result48.problem};
+const err48 = {instancePath:instancePath+"/AUTH_JWT_MAX_LIFETIME",schemaPath:"#/properties/AUTH_JWT_MAX_LIFETIME/convert",keyword:"convert",params:{},message:result48.problem};
 if(vErrors === null){
 vErrors = [err48];
 }
@@ -1011,12 +1014,11 @@ vErrors.push(err48);
 errors++;
 }
 else {
-data["AUTH_EXPIRY_NOTICE"] = result48.value;
+data["AUTH_JWT_MAX_LIFETIME"] = result48.value;
 }
-if(data.MAX_CONNECTIONS !== undefined){
-const result49 = func2(data.MAX_CONNECTIONS, schema11.properties.MAX_CONNECTIONS.convert);
+const result49 = func2(data.AUTH_EXPIRY_NOTICE, schema11.properties.AUTH_EXPIRY_NOTICE.convert);
 if(result49.problem !== undefined){
-const err49 = {instancePath:instancePath+"/MAX_CONNECTIONS",schemaPath:"#/properties/MAX_CONNECTIONS/convert",keyword:"convert",params:{},message:result49.problem};
+const err49 = {instancePath:instancePath+"/AUTH_EXPIRY_NOTICE",schemaPath:"#/properties/AUTH_EXPIRY_NOTICE/convert",keyword:"convert",params:{},message:result49.problem};
 if(vErrors === null){
 vErrors = [err49];
 }
@@ -1026,13 +1028,12 @@ vErrors.push(err49);
 errors++;
 }
 else {
-data["MAX_CONNECTIONS"] = result49.value;
+data["AUTH_EXPIRY_NOTICE"] = result49.value;
 }
-}
-if(data.RESERVED_CONNECTIONS !== undefined){
-const result50 = func2(data.RESERVED_CONNECTIONS, schema11.properties.RESERVED_CONNECTIONS.convert);
+if(data.MAX_CONNECTIONS !== undefined){
+const result50 = func2(data.MAX_CONNECTIONS, schema11.properties.MAX_CONNECTIONS.convert);
 if(result50.problem !== undefined){
-const err50 = {instancePath:instancePath+"/RESERVED_CONNECTIONS",schemaPath:"#/properties/RESERVED_CONNECTIONS/convert",keyword:"convert",params:{},message:result50.problem};
+const err50 = {instancePath:instancePath+"/MAX_CONNECTIONS",schemaPath:"#/properties/MAX_CONNECTIONS/convert",keyword:"convert",params:{},message:result50.problem};
 if(vErrors === null){
 vErrors = [err50];
 }
@@ -1042,12 +1043,13 @@ vErrors.push(err50);
 errors++;
 }
 else {
-data["RESERVED_CONNECTIONS"] = result50.value;
+data["MAX_CONNECTIONS"] = result50.value;
 }
 }
-const result51 = func2(data.MAX_CONNECTIONS_PER_IP, schema11.properties.MAX_CONNECTIONS_PER_IP.convert);
+if(data.RESERVED_CONNECTIONS !== undefined){
+const result51 = func2(data.RESERVED_CONNECTIONS, schema11.properties.RESERVED_CONNECTIONS.convert);
 if(result51.problem !== undefined){
-const err51 = {instancePath:instancePath+"/MAX_CONNECTIONS_PER_IP",schemaPath:"#/properties/MAX_CONNECTIONS_PER_IP/convert",keyword:"convert",params:{},message:result51.problem};
+const err51 = {instancePath:instancePath+"/RESERVED_CONNECTIONS",schemaPath:"#/properties/RESERVED_CONNECTIONS/convert",keyword:"convert",params:{},message:result51.problem};
 if(vErrors === null){
 vErrors = [err51];
 }
@@ -1057,11 +1059,12 @@ vErrors.push(err51);
 errors++;
 }
 else {
-data["MAX_CONNECTIONS_PER_IP"] = result51.value;
+data["RESERVED_CONNECTIONS"] = result51.value;
 }
-const result52 = func2(data.CONNECT_RATE, schema11.properties.CONNECT_RATE.convert);
+}
+const result52 = func2(data.MAX_CONNECTIONS_PER_IP, schema11.properties.MAX_CONNECTIONS_PER_IP.convert);
 if(result52.problem !== undefined){
-const err52 = {instancePath:instancePath+"/CONNECT_RATE",schemaPath:"#/properties/CONNECT_RATE/convert",keyword:"convert",params:{},message:result52.problem};
+const err52 = {instancePath:instancePath+"/MAX_CONNECTIONS_PER_IP",schemaPath:"#/properties/MAX_CONNECTIONS_PER_IP/convert",keyword:"convert",params:{},message:result52.problem};
 if(vErrors === null){
 vErrors = [err52];
 }
@@ -1071,11 +1074,11 @@ vErrors.push(err52);
 errors++;
 }
 else {
-data["CONNECT_RATE"] = result52.value;
+data["MAX_CONNECTIONS_PER_IP"] = result52.value;
 }
-const result53 = func2(data.CONNECT_RATE_PER_IP, schema11.properties.CONNECT_RATE_PER_IP.convert);
+const result53 = func2(data.CONNECT_RATE, schema11.properties.CONNECT_RATE.convert);
 if(result53.problem !== undefined){
-const err53 = {instancePath:instancePath+"/CONNECT_RATE_PER_IP",schemaPath:"#/properties/CONNECT_RATE_PER_IP/convert",keyword:"convert",params:{},message:result53.problem};
+const err53 = {instancePath:instancePath+"/CONNECT_RATE",schemaPath:"#/properties/CONNECT_RATE/convert",keyword:"convert",params:{},message:result53.problem};
 if(vErrors === null){
 vErrors = [err53];
 }
@@ -1085,11 +1088,11 @@ vErrors.push(err53);
 errors++;
 }
 else {
-data["CONNECT_RATE_PER_IP"] = result53.value;
+data["CONNECT_RATE"] = result53.value;
 }
-const result54 = func2(data.REFUSED_RATE_PER_IP, schema11.properties.REFUSED_RATE_PER_IP.convert);
+const result54 = func2(data.CONNECT_RATE_PER_IP, schema11.properties.CONNECT_RATE_PER_IP.convert);
 if(result54.problem !== undefined){
-const err54 = {instancePath:instancePath+"/REFUSED_RATE_PER_IP",schemaPath:"#/properties/REFUSED_RATE_PER_IP/convert",keyword:"convert",params:{},message:result54.problem};
+const err54 = {instancePath:instancePath+"/CONNECT_RATE_PER_IP",schemaPath:"#/properties/CONNECT_RATE_PER_IP/convert",keyword:"convert",params:{},message:result54.problem};
 if(vErrors === null){
 vErrors = [err54];
 }
@@ -1099,11 +1102,11 @@ vErrors.push(err54);
 errors++;
 }
 else {
-data["REFUSED_RATE_PER_IP"] = result54.value;
+data["CONNECT_RATE_PER_IP"] = result54.value;
 }
-const result55 = func2(data.REFUSED_OPEN_MAX, schema11.properties.REFUSED_OPEN_MAX.convert);
+const result55 = func2(data.REFUSED_RATE_PER_IP, schema11.properties.REFUSED_RATE_PER_IP.convert);
 if(result55.problem !== undefined){
-const err55 = {instancePath:instancePath+"/REFUSED_OPEN_MAX",schemaPath:"#/properties/REFUSED_OPEN_MAX/convert",keyword:"convert",params:{},message:result55.problem};
+const err55 = {instancePath:instancePath+"/REFUSED_RATE_PER_IP",schemaPath:"#/properties/REFUSED_RATE_PER_IP/convert",keyword:"convert",params:{},message:result55.problem};
 if(vErrors === null){
 vErrors = [err55];
 }
@@ -1113,12 +1116,11 @@ vErrors.push(err55);
 errors++;
 }
 else {
-data["REFUSED_OPEN_MAX"] = result55.value;
+data["REFUSED_RATE_PER_IP"] = result55.value;
 }
-if(data.MAX_MESSAGE_SIZE !== undefined){
-const result56 = func2(data.MAX_MESSAGE_SIZE, schema11.properties.MAX_MESSAGE_SIZE.convert);
+const result56 = func2(data.REFUSED_OPEN_MAX, schema11.properties.REFUSED_OPEN_MAX.convert);
 if(result56.problem !== undefined){
-const err56 = {instancePath:instancePath+"/MAX_MESSAGE_SIZE",schemaPath:"#/properties/MAX_MESSAGE_SIZE/convert",keyword:"convert",params:{},message:result56.problem};
+const err56 = {instancePath:instancePath+"/REFUSED_OPEN_MAX",schemaPath:"#/properties/REFUSED_OPEN_MAX/convert",keyword:"convert",params:{},message:result56.problem};
 if(vErrors === null){
 vErrors = [err56];
 }
@@ -1128,12 +1130,12 @@ vErrors.push(err56);
 errors++;
 }
 else {
-data["MAX_MESSAGE_SIZE"] = result56.value;
+data["REFUSED_OPEN_MAX"] = result56.value;
 }
-}
-const result57 = func2(data.JSON_MAX_DEPTH, schema11.properties.JSON_MAX_DEPTH.convert);
+if(data.MAX_MESSAGE_SIZE !== undefined){
+const result57 = func2(data.MAX_MESSAGE_SIZE, schema11.properties.MAX_MESSAGE_SIZE.convert);
 if(result57.problem !== undefined){
-const err57 = {instancePath:instancePath+"/JSON_MAX_DEPTH",schemaPath:"#/properties/JSON_MAX_DEPTH/convert",keyword:"convert",params:{},message:result57.problem};
+const err57 = {instancePath:instancePath+"/MAX_MESSAGE_SIZE",schemaPath:"#/properties/MAX_MESSAGE_SIZE/convert",keyword:"convert",params:{},message:result57.problem};
 if(vErrors === null){
 vErrors = [err57];
 }
@@ -1143,11 +1145,12 @@ vErrors.push(err57);
 errors++;
 }
 else {
-data["JSON_MAX_DEPTH"] = result57.value;
+data["MAX_MESSAGE_SIZE"] = result57.value;
 }
-const result58 = func2(data.MAX_BUFFER_SIZE_BYTES, schema11.properties.MAX_BUFFER_SIZE_BYTES.convert);
+}
+const result58 = func2(data.JSON_MAX_DEPTH, schema11.properties.JSON_MAX_DEPTH.convert);
 if(result58.problem !== undefined){
-const err58 = {instancePath:instancePath+"/MAX_BUFFER_SIZE_BYTES",schemaPath:"#/properties/MAX_BUFFER_SIZE_BYTES/convert",keyword:"convert",params:{},message:result58.problem};
+const err58 = {instancePath:instancePath+"/JSON_MAX_DEPTH",schemaPath:"#/properties/JSON_MAX_DEPTH/convert",keyword:"convert",params:{},message:result58.problem};
 if(vErrors === null){
 vErrors = [err58];
 }
@@ -1157,11 +1160,11 @@ vErrors.push(err58);
 errors++;
 }
 else {
-data["MAX_BUFFER_SIZE_BYTES"] = result58.value;
+data["JSON_MAX_DEPTH"] = result58.value;
 }
-const result59 = func2(data.MAX_DOWN_MESSAGE_BYTES, schema11.properties.MAX_DOWN_MESSAGE_BYTES.convert);
+const result59 = func2(data.MAX_BUFFER_SIZE_BYTES, schema11.properties.MAX_BUFFER_SIZE_BYTES.convert);
 if(result59.problem !== undefined){
-const err59 = {instancePath:instancePath+"/MAX_DOWN_MESSAGE_BYTES",schemaPath:"#/properties/MAX_DOWN_MESSAGE_BYTES/convert",keyword:"convert",params:{},message:result59.problem};
+const err59 = {instancePath:instancePath+"/MAX_BUFFER_SIZE_BYTES",schemaPath:"#/properties/MAX_BUFFER_SIZE_BYTES/convert",keyword:"convert",params:{},message:result59.problem};
 if(vErrors === null){
 vErrors = [err59];
 }
@@ -1171,12 +1174,11 @@ vErrors.push(err59);
 errors++;
 }
 else {
-data["MAX_DOWN_MESSAGE_BYTES"] = result59.value;
+data["MAX_BUFFER_SIZE_BYTES"] = result59.value;
 }
-if(data.MAX_BUFFERED_BYTES !== undefined){
-const result60 = func2(data.MAX_BUFFERED_BYTES, schema11.properties.MAX_BUFFERED_BYTES.convert);
+const result60 = func2(data.MAX_DOWN_MESSAGE_BYTES, schema11.properties.MAX_DOWN_MESSAGE_BYTES.convert);
 if(result60.problem !== undefined){
-const err60 = {instancePath:instancePath+"/MAX_BUFFERED_BYTES",schemaPath:"#/properties/MAX_BUFFERED_BYTES/convert",keyword:"convert",params:{},message:result60.problem};
+const err60 = {instancePath:instancePath+"/MAX_DOWN_MESSAGE_BYTES",schemaPath:"#/properties/MAX_DOWN_MESSAGE_BYTES/convert",keyword:"convert",params:{},message:result60.problem};
 if(vErrors === null){
 vErrors = [err60];
 }
@@ -1186,12 +1188,12 @@ vErrors.push(err60);
 errors++;
 }
 else {
-data["MAX_BUFFERED_BYTES"] = result60.value;
+data["MAX_DOWN_MESSAGE_BYTES"] = result60.value;
 }
-}
-const result61 = func2(data.UPSTREAM_BUFFER_MESSAGES, schema11.properties.UPSTREAM_BUFFER_MESSAGES.convert);
+if(data.MAX_BUFFERED_BYTES !== undefined){
+const result61 = func2(data.MAX_BUFFERED_BYTES, schema11.properties.MAX_BUFFERED_BYTES.convert);
 if(result61.problem !== undefined){
-const err61 = {instancePath:instancePath+"/UPSTREAM_BUFFER_MESSAGES",schemaPath:"#/properties/UPSTREAM_BUFFER_MESSAGES/convert",keyword:"convert",params:{},message:result61.problem};
+const err61 = {instancePath:instancePath+"/MAX_BUFFERED_BYTES",schemaPath:"#/properties/MAX_BUFFERED_BYTES/convert",keyword:"convert",params:{},message:result61.problem};
 if(vErrors === null){
 vErrors = [err61];
 }
@@ -1201,11 +1203,12 @@ vErrors.push(err61);
 errors++;
 }
 else {
-data["UPSTREAM_BUFFER_MESSAGES"] = result61.value;
+data["MAX_BUFFERED_BYTES"] = result61.value;
 }
-const result62 = func2(data.UPSTREAM_BUFFER_BYTES, schema11.properties.UPSTREAM_BUFFER_BYTES.convert);
+}
+const result62 = func2(data.UPSTREAM_BUFFER_MESSAGES, schema11.properties.UPSTREAM_BUFFER_MESSAGES.convert);
 if(result62.problem !== undefined){
-const err62 = {instancePath:instancePath+"/UPSTREAM_BUFFER_BYTES",schemaPath:"#/properties/UPSTREAM_BUFFER_BYTES/convert",keyword:"convert",params:{},message:result62.problem};
+const err62 = {instancePath:instancePath+"/UPSTREAM_BUFFER_MESSAGES",schemaPath:"#/properties/UPSTREAM_BUFFER_MESSAGES/convert",keyword:"convert",params:{},message:result62.problem};
 if(vErrors === null){
 vErrors = [err62];
 }
@@ -1215,11 +1218,11 @@ vErrors.push(err62);
 errors++;
 }
 else {
-data["UPSTREAM_BUFFER_BYTES"] = result62.value;
+data["UPSTREAM_BUFFER_MESSAGES"] = result62.value;
 }
-const result63 = func2(data.PING_INTERVAL, schema11.properties.PING_INTERVAL.convert);
+const result63 = func2(data.UPSTREAM_BUFFER_BYTES, schema11.properties.UPSTREAM_BUFFER_BYTES.convert);
 if(result63.problem !== undefined){
-const err63 = {instancePath:instancePath+"/PING_INTERVAL",schemaPath:"#/properties/PING_INTERVAL/convert",keyword:"convert",params:{},message:result63.problem};
+const err63 = {instancePath:instancePath+"/UPSTREAM_BUFFER_BYTES",schemaPath:"#/properties/UPSTREAM_BUFFER_BYTES/convert",keyword:"convert",params:{},message:result63.problem};
 if(vErrors === null){
 vErrors = [err63];
 }
@@ -1229,11 +1232,11 @@ vErrors.push(err63);
 errors++;
 }
 else {
-data["PING_INTERVAL"] = result63.value;
+data["UPSTREAM_BUFFER_BYTES"] = result63.value;
 }
-const result64 = func2(data.PONG_TIMEOUT, schema11.properties.PONG_TIMEOUT.convert);
+const result64 = func2(data.PING_INTERVAL, schema11.properties.PING_INTERVAL.convert);
 if(result64.problem !== undefined){
-const err64 = {instancePath:instancePath+"/PONG_TIMEOUT",schemaPath:"#/properties/PONG_TIMEOUT/convert",keyword:"convert",params:{},message:result64.problem};
+const err64 = {instancePath:instancePath+"/PING_INTERVAL",schemaPath:"#/properties/PING_INTERVAL/convert",keyword:"convert",params:{},message:result64.problem};
 if(vErrors === null){
 vErrors = [err64];
 }
@@ -1243,11 +1246,11 @@ vErrors.push(err64);
 errors++;
 }
 else {
-data["PONG_TIMEOUT"] = result64.value;
+data["PING_INTERVAL"] = result64.value;
 }
-const result65 = func2(data.SLOW_CLOSE_GRACE, schema11.properties.SLOW_CLOSE_GRACE.convert);
+const result65 = func2(data.PONG_TIMEOUT, schema11.properties.PONG_TIMEOUT.convert);
 if(result65.problem !== undefined){
-const err65 = {instancePath:instancePath+"/SLOW_CLOSE_GRACE",schemaPath:"#/properties/SLOW_CLOSE_GRACE/convert",keyword:"convert",params:{},message:result65.problem};
+const err65 = {instancePath:instancePath+"/PONG_TIMEOUT",schemaPath:"#/properties/PONG_TIMEOUT/convert",keyword:"convert",params:{},message:result65.problem};
 if(vErrors === null){
 vErrors = [err65];
 }
@@ -1257,11 +1260,11 @@ vErrors.push(err65);
 errors++;
 }
 else {
-data["SLOW_CLOSE_GRACE"] = result65.value;
+data["PONG_TIMEOUT"] = result65.value;
 }
-const result66 = func2(data.SHUTDOWN_GRACE_PERIOD, schema11.properties.SHUTDOWN_GRACE_PERIOD.convert);
+const result66 = func2(data.SLOW_CLOSE_GRACE, schema11.properties.SLOW_CLOSE_GRACE.convert);
 if(result66.problem !== undefined){
-const err66 = {instancePath:instancePath+"/SHUTDOWN_GRACE_PERIOD",schemaPath:"#/properties/SHUTDOWN_GRACE_PERIOD/convert",keyword:"convert",params:{},message:result66.problem};
+const err66 = {instancePath:instancePath+"/SLOW_CLOSE_GRACE",schemaPath:"#/properties/SLOW_CLOSE_GRACE/convert",keyword:"convert",params:{},message:result66.problem};
 if(vErrors === null){
 vErrors = [err66];
 }
@@ -1271,11 +1274,11 @@ vErrors.push(err66);
 errors++;
 }
 else {
-data["SHUTDOWN_GRACE_PERIOD"] = result66.value;
+data["SLOW_CLOSE_GRACE"] = result66.value;
 }
-const result67 = func2(data.DRAIN_WINDOW, schema11.properties.DRAIN_WINDOW.convert);
+const result67 = func2(data.SHUTDOWN_GRACE_PERIOD, schema11.properties.SHUTDOWN_GRACE_PERIOD.convert);
 if(result67.problem !== undefined){
-const err67 = {instancePath:instancePath+"/DRAIN_WINDOW",schemaPath:"#/properties/DRAIN_WINDOW/convert",keyword:"convert",params:{},message:result67.problem};
+const err67 = {instancePath:instancePath+"/SHUTDOWN_GRACE_PERIOD",schemaPath:"#/properties/SHUTDOWN_GRACE_PERIOD/convert",keyword:"convert",params:{},message:result67.problem};
 if(vErrors === null){
 vErrors = [err67];
 }
@@ -1285,11 +1288,11 @@ vErrors.push(err67);
 errors++;
 }
 else {
-data["DRAIN_WINDOW"] = result67.value;
+data["SHUTDOWN_GRACE_PERIOD"] = result67.value;
 }
-const result68 = func2(data.DRAIN_DELAY, schema11.properties.DRAIN_DELAY.convert);
+const result68 = func2(data.DRAIN_WINDOW, schema11.properties.DRAIN_WINDOW.convert);
 if(result68.problem !== undefined){
-const err68 = {instancePath:instancePath+"/DRAIN_DELAY",schemaPath:"#/properties/DRAIN_DELAY/convert",keyword:"convert",params:{},message:result68.problem};
+const err68 = {instancePath:instancePath+"/DRAIN_WINDOW",schemaPath:"#/properties/DRAIN_WINDOW/convert",keyword:"convert",params:{},message:result68.problem};
 if(vErrors === null){
 vErrors = [err68];
 }
@@ -1299,11 +1302,11 @@ vErrors.push(err68);
 errors++;
 }
 else {
-data["DRAIN_DELAY"] = result68.value;
+data["DRAIN_WINDOW"] = result68.value;
 }
-const result69 = func2(data.SESSION_UPSTREAM, schema11.properties.SESSION_UPSTREAM.convert);
+const result69 = func2(data.DRAIN_DELAY, schema11.properties.DRAIN_DELAY.convert);
 if(result69.problem !== undefined){
-const err69 = {instancePath:instancePath+"/SESSION_UPSTREAM",schemaPath:"#/properties/SESSION_UPSTREAM/convert",keyword:"convert",params:{},message:result69.problem};
+const err69 = {instancePath:instancePath+"/DRAIN_DELAY",schemaPath:"#/properties/DRAIN_DELAY/convert",keyword:"convert",params:{},message:result69.problem};
 if(vErrors === null){
 vErrors = [err69];
 }
@@ -1313,11 +1316,11 @@ vErrors.push(err69);
 errors++;
 }
 else {
-data["SESSION_UPSTREAM"] = result69.value;
+data["DRAIN_DELAY"] = result69.value;
 }
-const result70 = func2(data.SESSION_BINARY, schema11.properties.SESSION_BINARY.convert);
+const result70 = func2(data.SESSION_UPSTREAM, schema11.properties.SESSION_UPSTREAM.convert);
 if(result70.problem !== undefined){
-const err70 = {instancePath:instancePath+"/SESSION_BINARY",schemaPath:"#/properties/SESSION_BINARY/convert",keyword:"convert",params:{},message:result70.problem};
+const err70 = {instancePath:instancePath+"/SESSION_UPSTREAM",schemaPath:"#/properties/SESSION_UPSTREAM/convert",keyword:"convert",params:{},message:result70.problem};
 if(vErrors === null){
 vErrors = [err70];
 }
@@ -1327,11 +1330,11 @@ vErrors.push(err70);
 errors++;
 }
 else {
-data["SESSION_BINARY"] = result70.value;
+data["SESSION_UPSTREAM"] = result70.value;
 }
-const result71 = func2(data.SESSION_REFUSE, schema11.properties.SESSION_REFUSE.convert);
+const result71 = func2(data.SESSION_BINARY, schema11.properties.SESSION_BINARY.convert);
 if(result71.problem !== undefined){
-const err71 = {instancePath:instancePath+"/SESSION_REFUSE",schemaPath:"#/properties/SESSION_REFUSE/convert",keyword:"convert",params:{},message:result71.problem};
+const err71 = {instancePath:instancePath+"/SESSION_BINARY",schemaPath:"#/properties/SESSION_BINARY/convert",keyword:"convert",params:{},message:result71.problem};
 if(vErrors === null){
 vErrors = [err71];
 }
@@ -1341,11 +1344,11 @@ vErrors.push(err71);
 errors++;
 }
 else {
-data["SESSION_REFUSE"] = result71.value;
+data["SESSION_BINARY"] = result71.value;
 }
-const result72 = func2(data.SESSION_FLOW_SIGNAL, schema11.properties.SESSION_FLOW_SIGNAL.convert);
+const result72 = func2(data.SESSION_REFUSE, schema11.properties.SESSION_REFUSE.convert);
 if(result72.problem !== undefined){
-const err72 = {instancePath:instancePath+"/SESSION_FLOW_SIGNAL",schemaPath:"#/properties/SESSION_FLOW_SIGNAL/convert",keyword:"convert",params:{},message:result72.problem};
+const err72 = {instancePath:instancePath+"/SESSION_REFUSE",schemaPath:"#/properties/SESSION_REFUSE/convert",keyword:"convert",params:{},message:result72.problem};
 if(vErrors === null){
 vErrors = [err72];
 }
@@ -1355,11 +1358,11 @@ vErrors.push(err72);
 errors++;
 }
 else {
-data["SESSION_FLOW_SIGNAL"] = result72.value;
+data["SESSION_REFUSE"] = result72.value;
 }
-const result73 = func2(data.SESSION_RATE, schema11.properties.SESSION_RATE.convert);
+const result73 = func2(data.SESSION_FLOW_SIGNAL, schema11.properties.SESSION_FLOW_SIGNAL.convert);
 if(result73.problem !== undefined){
-const err73 = {instancePath:instancePath+"/SESSION_RATE",schemaPath:"#/properties/SESSION_RATE/convert",keyword:"convert",params:{},message:result73.problem};
+const err73 = {instancePath:instancePath+"/SESSION_FLOW_SIGNAL",schemaPath:"#/properties/SESSION_FLOW_SIGNAL/convert",keyword:"convert",params:{},message:result73.problem};
 if(vErrors === null){
 vErrors = [err73];
 }
@@ -1369,11 +1372,11 @@ vErrors.push(err73);
 errors++;
 }
 else {
-data["SESSION_RATE"] = result73.value;
+data["SESSION_FLOW_SIGNAL"] = result73.value;
 }
-const result74 = func2(data.SESSION_RATE_BURST, schema11.properties.SESSION_RATE_BURST.convert);
+const result74 = func2(data.SESSION_RATE, schema11.properties.SESSION_RATE.convert);
 if(result74.problem !== undefined){
-const err74 = {instancePath:instancePath+"/SESSION_RATE_BURST",schemaPath:"#/properties/SESSION_RATE_BURST/convert",keyword:"convert",params:{},message:result74.problem};
+const err74 = {instancePath:instancePath+"/SESSION_RATE",schemaPath:"#/properties/SESSION_RATE/convert",keyword:"convert",params:{},message:result74.problem};
 if(vErrors === null){
 vErrors = [err74];
 }
@@ -1383,11 +1386,11 @@ vErrors.push(err74);
 errors++;
 }
 else {
-data["SESSION_RATE_BURST"] = result74.value;
+data["SESSION_RATE"] = result74.value;
 }
-const result75 = func2(data.SESSION_BYTE_RATE, schema11.properties.SESSION_BYTE_RATE.convert);
+const result75 = func2(data.SESSION_RATE_BURST, schema11.properties.SESSION_RATE_BURST.convert);
 if(result75.problem !== undefined){
-const err75 = {instancePath:instancePath+"/SESSION_BYTE_RATE",schemaPath:"#/properties/SESSION_BYTE_RATE/convert",keyword:"convert",params:{},message:result75.problem};
+const err75 = {instancePath:instancePath+"/SESSION_RATE_BURST",schemaPath:"#/properties/SESSION_RATE_BURST/convert",keyword:"convert",params:{},message:result75.problem};
 if(vErrors === null){
 vErrors = [err75];
 }
@@ -1397,11 +1400,11 @@ vErrors.push(err75);
 errors++;
 }
 else {
-data["SESSION_BYTE_RATE"] = result75.value;
+data["SESSION_RATE_BURST"] = result75.value;
 }
-const result76 = func2(data.SESSION_RESUME_PAGE, schema11.properties.SESSION_RESUME_PAGE.convert);
+const result76 = func2(data.SESSION_BYTE_RATE, schema11.properties.SESSION_BYTE_RATE.convert);
 if(result76.problem !== undefined){
-const err76 = {instancePath:instancePath+"/SESSION_RESUME_PAGE",schemaPath:"#/properties/SESSION_RESUME_PAGE/convert",keyword:"convert",params:{},message:result76.problem};
+const err76 = {instancePath:instancePath+"/SESSION_BYTE_RATE",schemaPath:"#/properties/SESSION_BYTE_RATE/convert",keyword:"convert",params:{},message:result76.problem};
 if(vErrors === null){
 vErrors = [err76];
 }
@@ -1411,11 +1414,11 @@ vErrors.push(err76);
 errors++;
 }
 else {
-data["SESSION_RESUME_PAGE"] = result76.value;
+data["SESSION_BYTE_RATE"] = result76.value;
 }
-const result77 = func2(data.RESUME_TICKET_TTL, schema11.properties.RESUME_TICKET_TTL.convert);
+const result77 = func2(data.SESSION_RESUME_PAGE, schema11.properties.SESSION_RESUME_PAGE.convert);
 if(result77.problem !== undefined){
-const err77 = {instancePath:instancePath+"/RESUME_TICKET_TTL",schemaPath:"#/properties/RESUME_TICKET_TTL/convert",keyword:"convert",params:{},message:result77.problem};
+const err77 = {instancePath:instancePath+"/SESSION_RESUME_PAGE",schemaPath:"#/properties/SESSION_RESUME_PAGE/convert",keyword:"convert",params:{},message:result77.problem};
 if(vErrors === null){
 vErrors = [err77];
 }
@@ -1425,11 +1428,11 @@ vErrors.push(err77);
 errors++;
 }
 else {
-data["RESUME_TICKET_TTL"] = result77.value;
+data["SESSION_RESUME_PAGE"] = result77.value;
 }
-const result78 = func2(data.RESUME_MAX_LIFETIME, schema11.properties.RESUME_MAX_LIFETIME.convert);
+const result78 = func2(data.RESUME_TICKET_TTL, schema11.properties.RESUME_TICKET_TTL.convert);
 if(result78.problem !== undefined){
-const err78 = {instancePath:instancePath+"/RESUME_MAX_LIFETIME",schemaPath:"#/properties/RESUME_MAX_LIFETIME/convert",keyword:"convert",params:{},message:result78.problem};
+const err78 = {instancePath:instancePath+"/RESUME_TICKET_TTL",schemaPath:"#/properties/RESUME_TICKET_TTL/convert",keyword:"convert",params:{},message:result78.problem};
 if(vErrors === null){
 vErrors = [err78];
 }
@@ -1439,12 +1442,11 @@ vErrors.push(err78);
 errors++;
 }
 else {
-data["RESUME_MAX_LIFETIME"] = result78.value;
+data["RESUME_TICKET_TTL"] = result78.value;
 }
-if(data.SESSION_LOG_INSTALL !== undefined){
-const result79 = func2(data.SESSION_LOG_INSTALL, schema11.properties.SESSION_LOG_INSTALL.convert);
+const result79 = func2(data.RESUME_MAX_LIFETIME, schema11.properties.RESUME_MAX_LIFETIME.convert);
 if(result79.problem !== undefined){
-const err79 = {instancePath:instancePath+"/SESSION_LOG_INSTALL",schemaPath:"#/properties/SESSION_LOG_INSTALL/convert",keyword:"convert",params:{},message:result79.problem};
+const err79 = {instancePath:instancePath+"/RESUME_MAX_LIFETIME",schemaPath:"#/properties/RESUME_MAX_LIFETIME/convert",keyword:"convert",params:{},message:result79.problem};
 if(vErrors === null){
 vErrors = [err79];
 }
@@ -1454,12 +1456,12 @@ vErrors.push(err79);
 errors++;
 }
 else {
-data["SESSION_LOG_INSTALL"] = result79.value;
+data["RESUME_MAX_LIFETIME"] = result79.value;
 }
-}
-const result80 = func2(data.SESSION_IDLE_TIMEOUT, schema11.properties.SESSION_IDLE_TIMEOUT.convert);
+if(data.SESSION_LOG_INSTALL !== undefined){
+const result80 = func2(data.SESSION_LOG_INSTALL, schema11.properties.SESSION_LOG_INSTALL.convert);
 if(result80.problem !== undefined){
-const err80 = {instancePath:instancePath+"/SESSION_IDLE_TIMEOUT",schemaPath:"#/properties/SESSION_IDLE_TIMEOUT/convert",keyword:"convert",params:{},message:result80.problem};
+const err80 = {instancePath:instancePath+"/SESSION_LOG_INSTALL",schemaPath:"#/properties/SESSION_LOG_INSTALL/convert",keyword:"convert",params:{},message:result80.problem};
 if(vErrors === null){
 vErrors = [err80];
 }
@@ -1469,11 +1471,12 @@ vErrors.push(err80);
 errors++;
 }
 else {
-data["SESSION_IDLE_TIMEOUT"] = result80.value;
+data["SESSION_LOG_INSTALL"] = result80.value;
 }
-const result81 = func2(data.STREAM_END_TIMEOUT, schema11.properties.STREAM_END_TIMEOUT.convert);
+}
+const result81 = func2(data.SESSION_IDLE_TIMEOUT, schema11.properties.SESSION_IDLE_TIMEOUT.convert);
 if(result81.problem !== undefined){
-const err81 = {instancePath:instancePath+"/STREAM_END_TIMEOUT",schemaPath:"#/properties/STREAM_END_TIMEOUT/convert",keyword:"convert",params:{},message:result81.problem};
+const err81 = {instancePath:instancePath+"/SESSION_IDLE_TIMEOUT",schemaPath:"#/properties/SESSION_IDLE_TIMEOUT/convert",keyword:"convert",params:{},message:result81.problem};
 if(vErrors === null){
 vErrors = [err81];
 }
@@ -1483,11 +1486,11 @@ vErrors.push(err81);
 errors++;
 }
 else {
-data["STREAM_END_TIMEOUT"] = result81.value;
+data["SESSION_IDLE_TIMEOUT"] = result81.value;
 }
-const result82 = func2(data.RUN_DOOR, schema11.properties.RUN_DOOR.convert);
+const result82 = func2(data.STREAM_END_TIMEOUT, schema11.properties.STREAM_END_TIMEOUT.convert);
 if(result82.problem !== undefined){
-const err82 = {instancePath:instancePath+"/RUN_DOOR",schemaPath:"#/properties/RUN_DOOR/convert",keyword:"convert",params:{},message:result82.problem};
+const err82 = {instancePath:instancePath+"/STREAM_END_TIMEOUT",schemaPath:"#/properties/STREAM_END_TIMEOUT/convert",keyword:"convert",params:{},message:result82.problem};
 if(vErrors === null){
 vErrors = [err82];
 }
@@ -1497,11 +1500,11 @@ vErrors.push(err82);
 errors++;
 }
 else {
-data["RUN_DOOR"] = result82.value;
+data["STREAM_END_TIMEOUT"] = result82.value;
 }
-const result83 = func2(data.RUN_PATH, schema11.properties.RUN_PATH.convert);
+const result83 = func2(data.RUN_DOOR, schema11.properties.RUN_DOOR.convert);
 if(result83.problem !== undefined){
-const err83 = {instancePath:instancePath+"/RUN_PATH",schemaPath:"#/properties/RUN_PATH/convert",keyword:"convert",params:{},message:result83.problem};
+const err83 = {instancePath:instancePath+"/RUN_DOOR",schemaPath:"#/properties/RUN_DOOR/convert",keyword:"convert",params:{},message:result83.problem};
 if(vErrors === null){
 vErrors = [err83];
 }
@@ -1511,11 +1514,11 @@ vErrors.push(err83);
 errors++;
 }
 else {
-data["RUN_PATH"] = result83.value;
+data["RUN_DOOR"] = result83.value;
 }
-const result84 = func2(data.RUN_AUTH, schema11.properties.RUN_AUTH.convert);
+const result84 = func2(data.RUN_PATH, schema11.properties.RUN_PATH.convert);
 if(result84.problem !== undefined){
-const err84 = {instancePath:instancePath+"/RUN_AUTH",schemaPath:"#/properties/RUN_AUTH/convert",keyword:"convert",params:{},message:result84.problem};
+const err84 = {instancePath:instancePath+"/RUN_PATH",schemaPath:"#/properties/RUN_PATH/convert",keyword:"convert",params:{},message:result84.problem};
 if(vErrors === null){
 vErrors = [err84];
 }
@@ -1525,11 +1528,11 @@ vErrors.push(err84);
 errors++;
 }
 else {
-data["RUN_AUTH"] = result84.value;
+data["RUN_PATH"] = result84.value;
 }
-const result85 = func2(data.RUN_REFUSE, schema11.properties.RUN_REFUSE.convert);
+const result85 = func2(data.RUN_AUTH, schema11.properties.RUN_AUTH.convert);
 if(result85.problem !== undefined){
-const err85 = {instancePath:instancePath+"/RUN_REFUSE",schemaPath:"#/properties/RUN_REFUSE/convert",keyword:"convert",params:{},message:result85.problem};
+const err85 = {instancePath:instancePath+"/RUN_AUTH",schemaPath:"#/properties/RUN_AUTH/convert",keyword:"convert",params:{},message:result85.problem};
 if(vErrors === null){
 vErrors = [err85];
 }
@@ -1539,11 +1542,11 @@ vErrors.push(err85);
 errors++;
 }
 else {
-data["RUN_REFUSE"] = result85.value;
+data["RUN_AUTH"] = result85.value;
 }
-const result86 = func2(data.RUN_KEY_PREFIX, schema11.properties.RUN_KEY_PREFIX.convert);
+const result86 = func2(data.RUN_REFUSE, schema11.properties.RUN_REFUSE.convert);
 if(result86.problem !== undefined){
-const err86 = {instancePath:instancePath+"/RUN_KEY_PREFIX",schemaPath:"#/properties/RUN_KEY_PREFIX/convert",keyword:"convert",params:{},message:result86.problem};
+const err86 = {instancePath:instancePath+"/RUN_REFUSE",schemaPath:"#/properties/RUN_REFUSE/convert",keyword:"convert",params:{},message:result86.problem};
 if(vErrors === null){
 vErrors = [err86];
 }
@@ -1553,11 +1556,11 @@ vErrors.push(err86);
 errors++;
 }
 else {
-data["RUN_KEY_PREFIX"] = result86.value;
+data["RUN_REFUSE"] = result86.value;
 }
-const result87 = func2(data.RUN_PING_INTERVAL, schema11.properties.RUN_PING_INTERVAL.convert);
+const result87 = func2(data.RUN_KEY_PREFIX, schema11.properties.RUN_KEY_PREFIX.convert);
 if(result87.problem !== undefined){
-const err87 = {instancePath:instancePath+"/RUN_PING_INTERVAL",schemaPath:"#/properties/RUN_PING_INTERVAL/convert",keyword:"convert",params:{},message:result87.problem};
+const err87 = {instancePath:instancePath+"/RUN_KEY_PREFIX",schemaPath:"#/properties/RUN_KEY_PREFIX/convert",keyword:"convert",params:{},message:result87.problem};
 if(vErrors === null){
 vErrors = [err87];
 }
@@ -1567,11 +1570,11 @@ vErrors.push(err87);
 errors++;
 }
 else {
-data["RUN_PING_INTERVAL"] = result87.value;
+data["RUN_KEY_PREFIX"] = result87.value;
 }
-const result88 = func2(data.RUN_PONG_TIMEOUT, schema11.properties.RUN_PONG_TIMEOUT.convert);
+const result88 = func2(data.RUN_PING_INTERVAL, schema11.properties.RUN_PING_INTERVAL.convert);
 if(result88.problem !== undefined){
-const err88 = {instancePath:instancePath+"/RUN_PONG_TIMEOUT",schemaPath:"#/properties/RUN_PONG_TIMEOUT/convert",keyword:"convert",params:{},message:result88.problem};
+const err88 = {instancePath:instancePath+"/RUN_PING_INTERVAL",schemaPath:"#/properties/RUN_PING_INTERVAL/convert",keyword:"convert",params:{},message:result88.problem};
 if(vErrors === null){
 vErrors = [err88];
 }
@@ -1581,11 +1584,11 @@ vErrors.push(err88);
 errors++;
 }
 else {
-data["RUN_PONG_TIMEOUT"] = result88.value;
+data["RUN_PING_INTERVAL"] = result88.value;
 }
-const result89 = func2(data.RUN_RESYNC_INTERVAL, schema11.properties.RUN_RESYNC_INTERVAL.convert);
+const result89 = func2(data.RUN_PONG_TIMEOUT, schema11.properties.RUN_PONG_TIMEOUT.convert);
 if(result89.problem !== undefined){
-const err89 = {instancePath:instancePath+"/RUN_RESYNC_INTERVAL",schemaPath:"#/properties/RUN_RESYNC_INTERVAL/convert",keyword:"convert",params:{},message:result89.problem};
+const err89 = {instancePath:instancePath+"/RUN_PONG_TIMEOUT",schemaPath:"#/properties/RUN_PONG_TIMEOUT/convert",keyword:"convert",params:{},message:result89.problem};
 if(vErrors === null){
 vErrors = [err89];
 }
@@ -1595,11 +1598,11 @@ vErrors.push(err89);
 errors++;
 }
 else {
-data["RUN_RESYNC_INTERVAL"] = result89.value;
+data["RUN_PONG_TIMEOUT"] = result89.value;
 }
-const result90 = func2(data.RUN_MAX_FIELDS, schema11.properties.RUN_MAX_FIELDS.convert);
+const result90 = func2(data.RUN_RESYNC_INTERVAL, schema11.properties.RUN_RESYNC_INTERVAL.convert);
 if(result90.problem !== undefined){
-const err90 = {instancePath:instancePath+"/RUN_MAX_FIELDS",schemaPath:"#/properties/RUN_MAX_FIELDS/convert",keyword:"convert",params:{},message:result90.problem};
+const err90 = {instancePath:instancePath+"/RUN_RESYNC_INTERVAL",schemaPath:"#/properties/RUN_RESYNC_INTERVAL/convert",keyword:"convert",params:{},message:result90.problem};
 if(vErrors === null){
 vErrors = [err90];
 }
@@ -1609,11 +1612,11 @@ vErrors.push(err90);
 errors++;
 }
 else {
-data["RUN_MAX_FIELDS"] = result90.value;
+data["RUN_RESYNC_INTERVAL"] = result90.value;
 }
-const result91 = func2(data.RUN_REDIS_MAX_RETRIES, schema11.properties.RUN_REDIS_MAX_RETRIES.convert);
+const result91 = func2(data.RUN_MAX_FIELDS, schema11.properties.RUN_MAX_FIELDS.convert);
 if(result91.problem !== undefined){
-const err91 = {instancePath:instancePath+"/RUN_REDIS_MAX_RETRIES",schemaPath:"#/properties/RUN_REDIS_MAX_RETRIES/convert",keyword:"convert",params:{},message:result91.problem};
+const err91 = {instancePath:instancePath+"/RUN_MAX_FIELDS",schemaPath:"#/properties/RUN_MAX_FIELDS/convert",keyword:"convert",params:{},message:result91.problem};
 if(vErrors === null){
 vErrors = [err91];
 }
@@ -1623,11 +1626,11 @@ vErrors.push(err91);
 errors++;
 }
 else {
-data["RUN_REDIS_MAX_RETRIES"] = result91.value;
+data["RUN_MAX_FIELDS"] = result91.value;
 }
-const result92 = func2(data.RUN_REDIS_TIMEOUT, schema11.properties.RUN_REDIS_TIMEOUT.convert);
+const result92 = func2(data.RUN_REDIS_MAX_RETRIES, schema11.properties.RUN_REDIS_MAX_RETRIES.convert);
 if(result92.problem !== undefined){
-const err92 = {instancePath:instancePath+"/RUN_REDIS_TIMEOUT",schemaPath:"#/properties/RUN_REDIS_TIMEOUT/convert",keyword:"convert",params:{},message:result92.problem};
+const err92 = {instancePath:instancePath+"/RUN_REDIS_MAX_RETRIES",schemaPath:"#/properties/RUN_REDIS_MAX_RETRIES/convert",keyword:"convert",params:{},message:result92.problem};
 if(vErrors === null){
 vErrors = [err92];
 }
@@ -1637,11 +1640,11 @@ vErrors.push(err92);
 errors++;
 }
 else {
-data["RUN_REDIS_TIMEOUT"] = result92.value;
+data["RUN_REDIS_MAX_RETRIES"] = result92.value;
 }
-const result93 = func2(data.RUN_REDIS_RETRY_BASE, schema11.properties.RUN_REDIS_RETRY_BASE.convert);
+const result93 = func2(data.RUN_REDIS_TIMEOUT, schema11.properties.RUN_REDIS_TIMEOUT.convert);
 if(result93.problem !== undefined){
-const err93 = {instancePath:instancePath+"/RUN_REDIS_RETRY_BASE",schemaPath:"#/properties/RUN_REDIS_RETRY_BASE/convert",keyword:"convert",params:{},message:result93.problem};
+const err93 = {instancePath:instancePath+"/RUN_REDIS_TIMEOUT",schemaPath:"#/properties/RUN_REDIS_TIMEOUT/convert",keyword:"convert",params:{},message:result93.problem};
 if(vErrors === null){
 vErrors = [err93];
 }
@@ -1651,11 +1654,11 @@ vErrors.push(err93);
 errors++;
 }
 else {
-data["RUN_REDIS_RETRY_BASE"] = result93.value;
+data["RUN_REDIS_TIMEOUT"] = result93.value;
 }
-const result94 = func2(data.RUN_REDIS_RETRY_MAX, schema11.properties.RUN_REDIS_RETRY_MAX.convert);
+const result94 = func2(data.RUN_REDIS_RETRY_BASE, schema11.properties.RUN_REDIS_RETRY_BASE.convert);
 if(result94.problem !== undefined){
-const err94 = {instancePath:instancePath+"/RUN_REDIS_RETRY_MAX",schemaPath:"#/properties/RUN_REDIS_RETRY_MAX/convert",keyword:"convert",params:{},message:result94.problem};
+const err94 = {instancePath:instancePath+"/RUN_REDIS_RETRY_BASE",schemaPath:"#/properties/RUN_REDIS_RETRY_BASE/convert",keyword:"convert",params:{},message:result94.problem};
 if(vErrors === null){
 vErrors = [err94];
 }
@@ -1665,12 +1668,11 @@ vErrors.push(err94);
 errors++;
 }
 else {
-data["RUN_REDIS_RETRY_MAX"] = result94.value;
+data["RUN_REDIS_RETRY_BASE"] = result94.value;
 }
-if(data.RUN_CHECKLIST_MODULE !== undefined){
-const result95 = func2(data.RUN_CHECKLIST_MODULE, schema11.properties.RUN_CHECKLIST_MODULE.convert);
+const result95 = func2(data.RUN_REDIS_RETRY_MAX, schema11.properties.RUN_REDIS_RETRY_MAX.convert);
 if(result95.problem !== undefined){
-const err95 = {instancePath:instancePath+"/RUN_CHECKLIST_MODULE",schemaPath:"#/properties/RUN_CHECKLIST_MODULE/convert",keyword:"convert",params:{},message:result95.problem};
+const err95 = {instancePath:instancePath+"/RUN_REDIS_RETRY_MAX",schemaPath:"#/properties/RUN_REDIS_RETRY_MAX/convert",keyword:"convert",params:{},message:result95.problem};
 if(vErrors === null){
 vErrors = [err95];
 }
@@ -1680,12 +1682,12 @@ vErrors.push(err95);
 errors++;
 }
 else {
-data["RUN_CHECKLIST_MODULE"] = result95.value;
+data["RUN_REDIS_RETRY_MAX"] = result95.value;
 }
-}
-const result96 = func2(data.LIVE_TOPICS, schema11.properties.LIVE_TOPICS.convert);
+if(data.RUN_CHECKLIST_MODULE !== undefined){
+const result96 = func2(data.RUN_CHECKLIST_MODULE, schema11.properties.RUN_CHECKLIST_MODULE.convert);
 if(result96.problem !== undefined){
-const err96 = {instancePath:instancePath+"/LIVE_TOPICS",schemaPath:"#/properties/LIVE_TOPICS/convert",keyword:"convert",params:{},message:result96.problem};
+const err96 = {instancePath:instancePath+"/RUN_CHECKLIST_MODULE",schemaPath:"#/properties/RUN_CHECKLIST_MODULE/convert",keyword:"convert",params:{},message:result96.problem};
 if(vErrors === null){
 vErrors = [err96];
 }
@@ -1695,11 +1697,12 @@ vErrors.push(err96);
 errors++;
 }
 else {
-data["LIVE_TOPICS"] = result96.value;
+data["RUN_CHECKLIST_MODULE"] = result96.value;
 }
-const result97 = func2(data.LIVE_MAX_SUBSCRIPTIONS, schema11.properties.LIVE_MAX_SUBSCRIPTIONS.convert);
+}
+const result97 = func2(data.LIVE_TOPICS, schema11.properties.LIVE_TOPICS.convert);
 if(result97.problem !== undefined){
-const err97 = {instancePath:instancePath+"/LIVE_MAX_SUBSCRIPTIONS",schemaPath:"#/properties/LIVE_MAX_SUBSCRIPTIONS/convert",keyword:"convert",params:{},message:result97.problem};
+const err97 = {instancePath:instancePath+"/LIVE_TOPICS",schemaPath:"#/properties/LIVE_TOPICS/convert",keyword:"convert",params:{},message:result97.problem};
 if(vErrors === null){
 vErrors = [err97];
 }
@@ -1709,11 +1712,11 @@ vErrors.push(err97);
 errors++;
 }
 else {
-data["LIVE_MAX_SUBSCRIPTIONS"] = result97.value;
+data["LIVE_TOPICS"] = result97.value;
 }
-const result98 = func2(data.LIVE_RATE, schema11.properties.LIVE_RATE.convert);
+const result98 = func2(data.LIVE_MAX_SUBSCRIPTIONS, schema11.properties.LIVE_MAX_SUBSCRIPTIONS.convert);
 if(result98.problem !== undefined){
-const err98 = {instancePath:instancePath+"/LIVE_RATE",schemaPath:"#/properties/LIVE_RATE/convert",keyword:"convert",params:{},message:result98.problem};
+const err98 = {instancePath:instancePath+"/LIVE_MAX_SUBSCRIPTIONS",schemaPath:"#/properties/LIVE_MAX_SUBSCRIPTIONS/convert",keyword:"convert",params:{},message:result98.problem};
 if(vErrors === null){
 vErrors = [err98];
 }
@@ -1723,11 +1726,11 @@ vErrors.push(err98);
 errors++;
 }
 else {
-data["LIVE_RATE"] = result98.value;
+data["LIVE_MAX_SUBSCRIPTIONS"] = result98.value;
 }
-const result99 = func2(data.LIVE_RATE_BURST, schema11.properties.LIVE_RATE_BURST.convert);
+const result99 = func2(data.LIVE_RATE, schema11.properties.LIVE_RATE.convert);
 if(result99.problem !== undefined){
-const err99 = {instancePath:instancePath+"/LIVE_RATE_BURST",schemaPath:"#/properties/LIVE_RATE_BURST/convert",keyword:"convert",params:{},message:result99.problem};
+const err99 = {instancePath:instancePath+"/LIVE_RATE",schemaPath:"#/properties/LIVE_RATE/convert",keyword:"convert",params:{},message:result99.problem};
 if(vErrors === null){
 vErrors = [err99];
 }
@@ -1737,11 +1740,11 @@ vErrors.push(err99);
 errors++;
 }
 else {
-data["LIVE_RATE_BURST"] = result99.value;
+data["LIVE_RATE"] = result99.value;
 }
-const result100 = func2(data.LIVE_BYTE_RATE, schema11.properties.LIVE_BYTE_RATE.convert);
+const result100 = func2(data.LIVE_RATE_BURST, schema11.properties.LIVE_RATE_BURST.convert);
 if(result100.problem !== undefined){
-const err100 = {instancePath:instancePath+"/LIVE_BYTE_RATE",schemaPath:"#/properties/LIVE_BYTE_RATE/convert",keyword:"convert",params:{},message:result100.problem};
+const err100 = {instancePath:instancePath+"/LIVE_RATE_BURST",schemaPath:"#/properties/LIVE_RATE_BURST/convert",keyword:"convert",params:{},message:result100.problem};
 if(vErrors === null){
 vErrors = [err100];
 }
@@ -1751,11 +1754,11 @@ vErrors.push(err100);
 errors++;
 }
 else {
-data["LIVE_BYTE_RATE"] = result100.value;
+data["LIVE_RATE_BURST"] = result100.value;
 }
-const result101 = func2(data.LIVE_IDLE_TIMEOUT, schema11.properties.LIVE_IDLE_TIMEOUT.convert);
+const result101 = func2(data.LIVE_BYTE_RATE, schema11.properties.LIVE_BYTE_RATE.convert);
 if(result101.problem !== undefined){
-const err101 = {instancePath:instancePath+"/LIVE_IDLE_TIMEOUT",schemaPath:"#/properties/LIVE_IDLE_TIMEOUT/convert",keyword:"convert",params:{},message:result101.problem};
+const err101 = {instancePath:instancePath+"/LIVE_BYTE_RATE",schemaPath:"#/properties/LIVE_BYTE_RATE/convert",keyword:"convert",params:{},message:result101.problem};
 if(vErrors === null){
 vErrors = [err101];
 }
@@ -1765,11 +1768,11 @@ vErrors.push(err101);
 errors++;
 }
 else {
-data["LIVE_IDLE_TIMEOUT"] = result101.value;
+data["LIVE_BYTE_RATE"] = result101.value;
 }
-const result102 = func2(data.LIVE_MAX_DROPS, schema11.properties.LIVE_MAX_DROPS.convert);
+const result102 = func2(data.LIVE_IDLE_TIMEOUT, schema11.properties.LIVE_IDLE_TIMEOUT.convert);
 if(result102.problem !== undefined){
-const err102 = {instancePath:instancePath+"/LIVE_MAX_DROPS",schemaPath:"#/properties/LIVE_MAX_DROPS/convert",keyword:"convert",params:{},message:result102.problem};
+const err102 = {instancePath:instancePath+"/LIVE_IDLE_TIMEOUT",schemaPath:"#/properties/LIVE_IDLE_TIMEOUT/convert",keyword:"convert",params:{},message:result102.problem};
 if(vErrors === null){
 vErrors = [err102];
 }
@@ -1779,11 +1782,11 @@ vErrors.push(err102);
 errors++;
 }
 else {
-data["LIVE_MAX_DROPS"] = result102.value;
+data["LIVE_IDLE_TIMEOUT"] = result102.value;
 }
-const result103 = func2(data.LIVE_COMPRESSION, schema11.properties.LIVE_COMPRESSION.convert);
+const result103 = func2(data.LIVE_MAX_DROPS, schema11.properties.LIVE_MAX_DROPS.convert);
 if(result103.problem !== undefined){
-const err103 = {instancePath:instancePath+"/LIVE_COMPRESSION",schemaPath:"#/properties/LIVE_COMPRESSION/convert",keyword:"convert",params:{},message:result103.problem};
+const err103 = {instancePath:instancePath+"/LIVE_MAX_DROPS",schemaPath:"#/properties/LIVE_MAX_DROPS/convert",keyword:"convert",params:{},message:result103.problem};
 if(vErrors === null){
 vErrors = [err103];
 }
@@ -1793,11 +1796,11 @@ vErrors.push(err103);
 errors++;
 }
 else {
-data["LIVE_COMPRESSION"] = result103.value;
+data["LIVE_MAX_DROPS"] = result103.value;
 }
-const result104 = func2(data.LIVE_REFUSE, schema11.properties.LIVE_REFUSE.convert);
+const result104 = func2(data.LIVE_COMPRESSION, schema11.properties.LIVE_COMPRESSION.convert);
 if(result104.problem !== undefined){
-const err104 = {instancePath:instancePath+"/LIVE_REFUSE",schemaPath:"#/properties/LIVE_REFUSE/convert",keyword:"convert",params:{},message:result104.problem};
+const err104 = {instancePath:instancePath+"/LIVE_COMPRESSION",schemaPath:"#/properties/LIVE_COMPRESSION/convert",keyword:"convert",params:{},message:result104.problem};
 if(vErrors === null){
 vErrors = [err104];
 }
@@ -1807,11 +1810,11 @@ vErrors.push(err104);
 errors++;
 }
 else {
-data["LIVE_REFUSE"] = result104.value;
+data["LIVE_COMPRESSION"] = result104.value;
 }
-const result105 = func2(data.LIVE_START, schema11.properties.LIVE_START.convert);
+const result105 = func2(data.LIVE_REFUSE, schema11.properties.LIVE_REFUSE.convert);
 if(result105.problem !== undefined){
-const err105 = {instancePath:instancePath+"/LIVE_START",schemaPath:"#/properties/LIVE_START/convert",keyword:"convert",params:{},message:result105.problem};
+const err105 = {instancePath:instancePath+"/LIVE_REFUSE",schemaPath:"#/properties/LIVE_REFUSE/convert",keyword:"convert",params:{},message:result105.problem};
 if(vErrors === null){
 vErrors = [err105];
 }
@@ -1821,11 +1824,11 @@ vErrors.push(err105);
 errors++;
 }
 else {
-data["LIVE_START"] = result105.value;
+data["LIVE_REFUSE"] = result105.value;
 }
-const result106 = func2(data.LIVE_PATH, schema11.properties.LIVE_PATH.convert);
+const result106 = func2(data.LIVE_START, schema11.properties.LIVE_START.convert);
 if(result106.problem !== undefined){
-const err106 = {instancePath:instancePath+"/LIVE_PATH",schemaPath:"#/properties/LIVE_PATH/convert",keyword:"convert",params:{},message:result106.problem};
+const err106 = {instancePath:instancePath+"/LIVE_START",schemaPath:"#/properties/LIVE_START/convert",keyword:"convert",params:{},message:result106.problem};
 if(vErrors === null){
 vErrors = [err106];
 }
@@ -1835,11 +1838,11 @@ vErrors.push(err106);
 errors++;
 }
 else {
-data["LIVE_PATH"] = result106.value;
+data["LIVE_START"] = result106.value;
 }
-const result107 = func2(data.LIVE_UNKNOWN_TYPE, schema11.properties.LIVE_UNKNOWN_TYPE.convert);
+const result107 = func2(data.LIVE_PATH, schema11.properties.LIVE_PATH.convert);
 if(result107.problem !== undefined){
-const err107 = {instancePath:instancePath+"/LIVE_UNKNOWN_TYPE",schemaPath:"#/properties/LIVE_UNKNOWN_TYPE/convert",keyword:"convert",params:{},message:result107.problem};
+const err107 = {instancePath:instancePath+"/LIVE_PATH",schemaPath:"#/properties/LIVE_PATH/convert",keyword:"convert",params:{},message:result107.problem};
 if(vErrors === null){
 vErrors = [err107];
 }
@@ -1849,12 +1852,11 @@ vErrors.push(err107);
 errors++;
 }
 else {
-data["LIVE_UNKNOWN_TYPE"] = result107.value;
+data["LIVE_PATH"] = result107.value;
 }
-if(data.WS_ALLOWED_ORIGINS !== undefined){
-const result108 = func2(data.WS_ALLOWED_ORIGINS, schema11.properties.WS_ALLOWED_ORIGINS.convert);
+const result108 = func2(data.LIVE_UNKNOWN_TYPE, schema11.properties.LIVE_UNKNOWN_TYPE.convert);
 if(result108.problem !== undefined){
-const err108 = {instancePath:instancePath+"/WS_ALLOWED_ORIGINS",schemaPath:"#/properties/WS_ALLOWED_ORIGINS/convert",keyword:"convert",params:{},message:result108.problem};
+const err108 = {instancePath:instancePath+"/LIVE_UNKNOWN_TYPE",schemaPath:"#/properties/LIVE_UNKNOWN_TYPE/convert",keyword:"convert",params:{},message:result108.problem};
 if(vErrors === null){
 vErrors = [err108];
 }
@@ -1864,12 +1866,12 @@ vErrors.push(err108);
 errors++;
 }
 else {
-data["WS_ALLOWED_ORIGINS"] = result108.value;
+data["LIVE_UNKNOWN_TYPE"] = result108.value;
 }
-}
-const result109 = func2(data.WS_AUTH_REQUIRED, schema11.properties.WS_AUTH_REQUIRED.convert);
+if(data.WS_ALLOWED_ORIGINS !== undefined){
+const result109 = func2(data.WS_ALLOWED_ORIGINS, schema11.properties.WS_ALLOWED_ORIGINS.convert);
 if(result109.problem !== undefined){
-const err109 = {instancePath:instancePath+"/WS_AUTH_REQUIRED",schemaPath:"#/properties/WS_AUTH_REQUIRED/convert",keyword:"convert",params:{},message:result109.problem};
+const err109 = {instancePath:instancePath+"/WS_ALLOWED_ORIGINS",schemaPath:"#/properties/WS_ALLOWED_ORIGINS/convert",keyword:"convert",params:{},message:result109.problem};
 if(vErrors === null){
 vErrors = [err109];
 }
@@ -1879,12 +1881,12 @@ vErrors.push(err109);
 errors++;
 }
 else {
-data["WS_AUTH_REQUIRED"] = result109.value;
+data["WS_ALLOWED_ORIGINS"] = result109.value;
 }
-if(data.WS_AUTH_TOKEN !== undefined){
-const result110 = func2(data.WS_AUTH_TOKEN, schema11.properties.WS_AUTH_TOKEN.convert);
+}
+const result110 = func2(data.WS_AUTH_REQUIRED, schema11.properties.WS_AUTH_REQUIRED.convert);
 if(result110.problem !== undefined){
-const err110 = {instancePath:instancePath+"/WS_AUTH_TOKEN",schemaPath:"#/properties/WS_AUTH_TOKEN/convert",keyword:"convert",params:{},message:result110.problem};
+const err110 = {instancePath:instancePath+"/WS_AUTH_REQUIRED",schemaPath:"#/properties/WS_AUTH_REQUIRED/convert",keyword:"convert",params:{},message:result110.problem};
 if(vErrors === null){
 vErrors = [err110];
 }
@@ -1894,12 +1896,12 @@ vErrors.push(err110);
 errors++;
 }
 else {
-data["WS_AUTH_TOKEN"] = result110.value;
+data["WS_AUTH_REQUIRED"] = result110.value;
 }
-}
-const result111 = func2(data.LOG_LEVEL, schema11.properties.LOG_LEVEL.convert);
+if(data.WS_AUTH_TOKEN !== undefined){
+const result111 = func2(data.WS_AUTH_TOKEN, schema11.properties.WS_AUTH_TOKEN.convert);
 if(result111.problem !== undefined){
-const err111 = {instancePath:instancePath+"/LOG_LEVEL",schemaPath:"#/properties/LOG_LEVEL/convert",keyword:"convert",params:{},message:result111.problem};
+const err111 = {instancePath:instancePath+"/WS_AUTH_TOKEN",schemaPath:"#/properties/WS_AUTH_TOKEN/convert",keyword:"convert",params:{},message:result111.problem};
 if(vErrors === null){
 vErrors = [err111];
 }
@@ -1909,12 +1911,12 @@ vErrors.push(err111);
 errors++;
 }
 else {
-data["LOG_LEVEL"] = result111.value;
+data["WS_AUTH_TOKEN"] = result111.value;
 }
-if(data.HEAP_SNAPSHOT_DIR !== undefined){
-const result112 = func2(data.HEAP_SNAPSHOT_DIR, schema11.properties.HEAP_SNAPSHOT_DIR.convert);
+}
+const result112 = func2(data.LOG_LEVEL, schema11.properties.LOG_LEVEL.convert);
 if(result112.problem !== undefined){
-const err112 = {instancePath:instancePath+"/HEAP_SNAPSHOT_DIR",schemaPath:"#/properties/HEAP_SNAPSHOT_DIR/convert",keyword:"convert",params:{},message:result112.problem};
+const err112 = {instancePath:instancePath+"/LOG_LEVEL",schemaPath:"#/properties/LOG_LEVEL/convert",keyword:"convert",params:{},message:result112.problem};
 if(vErrors === null){
 vErrors = [err112];
 }
@@ -1924,12 +1926,12 @@ vErrors.push(err112);
 errors++;
 }
 else {
-data["HEAP_SNAPSHOT_DIR"] = result112.value;
+data["LOG_LEVEL"] = result112.value;
 }
-}
-const result113 = func2(data.METRICS_ENABLED, schema11.properties.METRICS_ENABLED.convert);
+if(data.HEAP_SNAPSHOT_DIR !== undefined){
+const result113 = func2(data.HEAP_SNAPSHOT_DIR, schema11.properties.HEAP_SNAPSHOT_DIR.convert);
 if(result113.problem !== undefined){
-const err113 = {instancePath:instancePath+"/METRICS_ENABLED",schemaPath:"#/properties/METRICS_ENABLED/convert",keyword:"convert",params:{},message:result113.problem};
+const err113 = {instancePath:instancePath+"/HEAP_SNAPSHOT_DIR",schemaPath:"#/properties/HEAP_SNAPSHOT_DIR/convert",keyword:"convert",params:{},message:result113.problem};
 if(vErrors === null){
 vErrors = [err113];
 }
@@ -1939,11 +1941,12 @@ vErrors.push(err113);
 errors++;
 }
 else {
-data["METRICS_ENABLED"] = result113.value;
+data["HEAP_SNAPSHOT_DIR"] = result113.value;
 }
-const result114 = func2(data.METRICS_MAX_AGE, schema11.properties.METRICS_MAX_AGE.convert);
+}
+const result114 = func2(data.METRICS_ENABLED, schema11.properties.METRICS_ENABLED.convert);
 if(result114.problem !== undefined){
-const err114 = {instancePath:instancePath+"/METRICS_MAX_AGE",schemaPath:"#/properties/METRICS_MAX_AGE/convert",keyword:"convert",params:{},message:result114.problem};
+const err114 = {instancePath:instancePath+"/METRICS_ENABLED",schemaPath:"#/properties/METRICS_ENABLED/convert",keyword:"convert",params:{},message:result114.problem};
 if(vErrors === null){
 vErrors = [err114];
 }
@@ -1953,11 +1956,11 @@ vErrors.push(err114);
 errors++;
 }
 else {
-data["METRICS_MAX_AGE"] = result114.value;
+data["METRICS_ENABLED"] = result114.value;
 }
-const result115 = func2(data.METRICS_ALIASES, schema11.properties.METRICS_ALIASES.convert);
+const result115 = func2(data.METRICS_MAX_AGE, schema11.properties.METRICS_MAX_AGE.convert);
 if(result115.problem !== undefined){
-const err115 = {instancePath:instancePath+"/METRICS_ALIASES",schemaPath:"#/properties/METRICS_ALIASES/convert",keyword:"convert",params:{},message:result115.problem};
+const err115 = {instancePath:instancePath+"/METRICS_MAX_AGE",schemaPath:"#/properties/METRICS_MAX_AGE/convert",keyword:"convert",params:{},message:result115.problem};
 if(vErrors === null){
 vErrors = [err115];
 }
@@ -1967,12 +1970,11 @@ vErrors.push(err115);
 errors++;
 }
 else {
-data["METRICS_ALIASES"] = result115.value;
+data["METRICS_MAX_AGE"] = result115.value;
 }
-if(data.OTEL_EXPORTER_OTLP_ENDPOINT !== undefined){
-const result116 = func2(data.OTEL_EXPORTER_OTLP_ENDPOINT, schema11.properties.OTEL_EXPORTER_OTLP_ENDPOINT.convert);
+const result116 = func2(data.METRICS_ALIASES, schema11.properties.METRICS_ALIASES.convert);
 if(result116.problem !== undefined){
-const err116 = {instancePath:instancePath+"/OTEL_EXPORTER_OTLP_ENDPOINT",schemaPath:"#/properties/OTEL_EXPORTER_OTLP_ENDPOINT/convert",keyword:"convert",params:{},message:result116.problem};
+const err116 = {instancePath:instancePath+"/METRICS_ALIASES",schemaPath:"#/properties/METRICS_ALIASES/convert",keyword:"convert",params:{},message:result116.problem};
 if(vErrors === null){
 vErrors = [err116];
 }
@@ -1982,12 +1984,12 @@ vErrors.push(err116);
 errors++;
 }
 else {
-data["OTEL_EXPORTER_OTLP_ENDPOINT"] = result116.value;
+data["METRICS_ALIASES"] = result116.value;
 }
-}
-const result117 = func2(data.PREFLIGHT_CHECK_TIMEOUT, schema11.properties.PREFLIGHT_CHECK_TIMEOUT.convert);
+if(data.OTEL_EXPORTER_OTLP_ENDPOINT !== undefined){
+const result117 = func2(data.OTEL_EXPORTER_OTLP_ENDPOINT, schema11.properties.OTEL_EXPORTER_OTLP_ENDPOINT.convert);
 if(result117.problem !== undefined){
-const err117 = {instancePath:instancePath+"/PREFLIGHT_CHECK_TIMEOUT",schemaPath:"#/properties/PREFLIGHT_CHECK_TIMEOUT/convert",keyword:"convert",params:{},message:result117.problem};
+const err117 = {instancePath:instancePath+"/OTEL_EXPORTER_OTLP_ENDPOINT",schemaPath:"#/properties/OTEL_EXPORTER_OTLP_ENDPOINT/convert",keyword:"convert",params:{},message:result117.problem};
 if(vErrors === null){
 vErrors = [err117];
 }
@@ -1997,11 +1999,12 @@ vErrors.push(err117);
 errors++;
 }
 else {
-data["PREFLIGHT_CHECK_TIMEOUT"] = result117.value;
+data["OTEL_EXPORTER_OTLP_ENDPOINT"] = result117.value;
 }
-const result118 = func2(data.PREFLIGHT_HTTP_DEPENDENCIES, schema11.properties.PREFLIGHT_HTTP_DEPENDENCIES.convert);
+}
+const result118 = func2(data.PREFLIGHT_CHECK_TIMEOUT, schema11.properties.PREFLIGHT_CHECK_TIMEOUT.convert);
 if(result118.problem !== undefined){
-const err118 = {instancePath:instancePath+"/PREFLIGHT_HTTP_DEPENDENCIES",schemaPath:"#/properties/PREFLIGHT_HTTP_DEPENDENCIES/convert",keyword:"convert",params:{},message:result118.problem};
+const err118 = {instancePath:instancePath+"/PREFLIGHT_CHECK_TIMEOUT",schemaPath:"#/properties/PREFLIGHT_CHECK_TIMEOUT/convert",keyword:"convert",params:{},message:result118.problem};
 if(vErrors === null){
 vErrors = [err118];
 }
@@ -2011,11 +2014,11 @@ vErrors.push(err118);
 errors++;
 }
 else {
-data["PREFLIGHT_HTTP_DEPENDENCIES"] = result118.value;
+data["PREFLIGHT_CHECK_TIMEOUT"] = result118.value;
 }
-const result119 = func2(data.PREFLIGHT_EVENT_TYPES, schema11.properties.PREFLIGHT_EVENT_TYPES.convert);
+const result119 = func2(data.PREFLIGHT_HTTP_DEPENDENCIES, schema11.properties.PREFLIGHT_HTTP_DEPENDENCIES.convert);
 if(result119.problem !== undefined){
-const err119 = {instancePath:instancePath+"/PREFLIGHT_EVENT_TYPES",schemaPath:"#/properties/PREFLIGHT_EVENT_TYPES/convert",keyword:"convert",params:{},message:result119.problem};
+const err119 = {instancePath:instancePath+"/PREFLIGHT_HTTP_DEPENDENCIES",schemaPath:"#/properties/PREFLIGHT_HTTP_DEPENDENCIES/convert",keyword:"convert",params:{},message:result119.problem};
 if(vErrors === null){
 vErrors = [err119];
 }
@@ -2025,11 +2028,11 @@ vErrors.push(err119);
 errors++;
 }
 else {
-data["PREFLIGHT_EVENT_TYPES"] = result119.value;
+data["PREFLIGHT_HTTP_DEPENDENCIES"] = result119.value;
 }
-const result120 = func2(data.PREFLIGHT_RETENTION, schema11.properties.PREFLIGHT_RETENTION.convert);
+const result120 = func2(data.PREFLIGHT_EVENT_TYPES, schema11.properties.PREFLIGHT_EVENT_TYPES.convert);
 if(result120.problem !== undefined){
-const err120 = {instancePath:instancePath+"/PREFLIGHT_RETENTION",schemaPath:"#/properties/PREFLIGHT_RETENTION/convert",keyword:"convert",params:{},message:result120.problem};
+const err120 = {instancePath:instancePath+"/PREFLIGHT_EVENT_TYPES",schemaPath:"#/properties/PREFLIGHT_EVENT_TYPES/convert",keyword:"convert",params:{},message:result120.problem};
 if(vErrors === null){
 vErrors = [err120];
 }
@@ -2039,11 +2042,11 @@ vErrors.push(err120);
 errors++;
 }
 else {
-data["PREFLIGHT_RETENTION"] = result120.value;
+data["PREFLIGHT_EVENT_TYPES"] = result120.value;
 }
-const result121 = func2(data.PREFLIGHT_EXPECTED_RATE, schema11.properties.PREFLIGHT_EXPECTED_RATE.convert);
+const result121 = func2(data.PREFLIGHT_RETENTION, schema11.properties.PREFLIGHT_RETENTION.convert);
 if(result121.problem !== undefined){
-const err121 = {instancePath:instancePath+"/PREFLIGHT_EXPECTED_RATE",schemaPath:"#/properties/PREFLIGHT_EXPECTED_RATE/convert",keyword:"convert",params:{},message:result121.problem};
+const err121 = {instancePath:instancePath+"/PREFLIGHT_RETENTION",schemaPath:"#/properties/PREFLIGHT_RETENTION/convert",keyword:"convert",params:{},message:result121.problem};
 if(vErrors === null){
 vErrors = [err121];
 }
@@ -2053,12 +2056,11 @@ vErrors.push(err121);
 errors++;
 }
 else {
-data["PREFLIGHT_EXPECTED_RATE"] = result121.value;
+data["PREFLIGHT_RETENTION"] = result121.value;
 }
-if(data.PREFLIGHT_CHECKS_FOLDER !== undefined){
-const result122 = func2(data.PREFLIGHT_CHECKS_FOLDER, schema11.properties.PREFLIGHT_CHECKS_FOLDER.convert);
+const result122 = func2(data.PREFLIGHT_EXPECTED_RATE, schema11.properties.PREFLIGHT_EXPECTED_RATE.convert);
 if(result122.problem !== undefined){
-const err122 = {instancePath:instancePath+"/PREFLIGHT_CHECKS_FOLDER",schemaPath:"#/properties/PREFLIGHT_CHECKS_FOLDER/convert",keyword:"convert",params:{},message:result122.problem};
+const err122 = {instancePath:instancePath+"/PREFLIGHT_EXPECTED_RATE",schemaPath:"#/properties/PREFLIGHT_EXPECTED_RATE/convert",keyword:"convert",params:{},message:result122.problem};
 if(vErrors === null){
 vErrors = [err122];
 }
@@ -2068,13 +2070,12 @@ vErrors.push(err122);
 errors++;
 }
 else {
-data["PREFLIGHT_CHECKS_FOLDER"] = result122.value;
+data["PREFLIGHT_EXPECTED_RATE"] = result122.value;
 }
-}
-if(data.SENTRY_DSN !== undefined){
-const result123 = func2(data.SENTRY_DSN, schema11.properties.SENTRY_DSN.convert);
+if(data.PREFLIGHT_CHECKS_FOLDER !== undefined){
+const result123 = func2(data.PREFLIGHT_CHECKS_FOLDER, schema11.properties.PREFLIGHT_CHECKS_FOLDER.convert);
 if(result123.problem !== undefined){
-const err123 = {instancePath:instancePath+"/SENTRY_DSN",schemaPath:"#/properties/SENTRY_DSN/convert",keyword:"convert",params:{},message:result123.problem};
+const err123 = {instancePath:instancePath+"/PREFLIGHT_CHECKS_FOLDER",schemaPath:"#/properties/PREFLIGHT_CHECKS_FOLDER/convert",keyword:"convert",params:{},message:result123.problem};
 if(vErrors === null){
 vErrors = [err123];
 }
@@ -2084,17 +2085,33 @@ vErrors.push(err123);
 errors++;
 }
 else {
-data["SENTRY_DSN"] = result123.value;
+data["PREFLIGHT_CHECKS_FOLDER"] = result123.value;
 }
 }
-}
-else {
-const err124 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(data.SENTRY_DSN !== undefined){
+const result124 = func2(data.SENTRY_DSN, schema11.properties.SENTRY_DSN.convert);
+if(result124.problem !== undefined){
+const err124 = {instancePath:instancePath+"/SENTRY_DSN",schemaPath:"#/properties/SENTRY_DSN/convert",keyword:"convert",params:{},message:result124.problem};
 if(vErrors === null){
 vErrors = [err124];
 }
 else {
 vErrors.push(err124);
+}
+errors++;
+}
+else {
+data["SENTRY_DSN"] = result124.value;
+}
+}
+}
+else {
+const err125 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err125];
+}
+else {
+vErrors.push(err125);
 }
 errors++;
 }

@@ -8,17 +8,14 @@ import type { Tracing } from '../telemetry/tracing.ts'
 import { RedisFlow } from './flow.ts'
 import { RedisHashes } from './hashes.ts'
 import { RedisRevoked } from './revoked.ts'
-import { Cluster } from './servers/cluster.ts'
+import { createTopology } from './servers/create-topology.ts'
 import type { RedisNode } from './servers/node.ts'
 import type { NodeOptions } from './servers/node-options.ts'
-import { sentinelTarget } from './servers/sentinel.ts'
-import { sentinelOptionsOf, type TargetOptions, targetOf } from './servers/targets.ts'
+import type { TargetOptions } from './servers/targets.ts'
 import {
   answered,
   type KeyCommand,
-  type NodeFactory,
   nodeFactory,
-  OneServer,
   type RunAtKey,
   type Sender,
   type Topology,
@@ -261,25 +258,6 @@ export class RedisClient {
     this.upstream.release()
     if (node.ready) ready()
   }
-}
-
-function createTopology(options: RedisOptions, newNode: NodeFactory, log: Logger, followed: () => void): Topology {
-  const template = targetOf(options, log)
-  if (options.redisClusterNodes.length > 0) {
-    return new Cluster({
-      seeds: options.redisClusterNodes,
-      template,
-      sharded: options.redisShardedPubsub,
-      newNode,
-      log,
-      followed,
-    })
-  }
-  if (options.redisSentinels.length > 0) {
-    const target = sentinelTarget(sentinelOptionsOf(options, log))
-    return new OneServer(newNode(target), target)
-  }
-  return new OneServer(newNode(async () => template))
 }
 
 /** Sends ASKING before every command: the server that a slot is being moved to requires it. */

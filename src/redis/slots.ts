@@ -1,4 +1,5 @@
 import calculateSlot from 'cluster-key-slot'
+import type { Place } from '../config/redis-servers.ts'
 import { bracketed } from '../platform/address.ts'
 
 /** Slots of a Redis Cluster. */
@@ -46,4 +47,10 @@ function hostIn(host: string | null, metadata: unknown): string | undefined {
   const of = (name: string) => pairs[pairs.findIndex((each, i) => i % 2 === 0 && each === name) + 1]
   const found = pairs.includes('ip') ? of('ip') : pairs.includes('hostname') ? of('hostname') : undefined
   return found && found !== UNKNOWN ? found : undefined
+}
+
+/** Splits the address of a slot map, where an IPv6 host may stand in brackets. */
+export function endpointOf(address: string): Place {
+  const colon = address.lastIndexOf(':')
+  return { host: address.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(address.slice(colon + 1)) }
 }

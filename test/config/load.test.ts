@@ -112,6 +112,7 @@ function sampleOf(key: keyof Config): [Record<string, string>, string, string] {
   const { env, kind, choices } = settings[key]
   if (key === 'nodeEnv') return [{ REDIS_URL: 'redis://127.0.0.1' }, 'test', 'production']
   if (['redisSentinels', 'redisClusterNodes'].includes(key)) return [{}, 'a.example.org:1', 'b.example.org:2']
+  if (key === 'redisAddressMap') return [{ REDIS_SENTINELS: 'a.example.org:1' }, 'a=b', 'a:1=b:2']
   if (key === 'wsAuthRequired') return [{ WS_AUTH_TOKEN: 'token' }, 'true', 'false']
   if (key === 'adminToken') return [{}, 'one-one-one-one-one', 'two-two-two-two-two']
   if (key === 'authJwtSecret') return [{}, 'one-'.repeat(8), 'two-'.repeat(8)]

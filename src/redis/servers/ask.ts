@@ -4,12 +4,6 @@ import { RedisConnection, type Target } from '../wire/connection.ts'
 /** Time for one command, including the connection. */
 const ASK_TIMEOUT_MS = 1000
 
-/** Splits `host:port`. An IPv6 address stands in brackets. */
-export function hostAndPort(address: string, defaultPort: number): { host: string; port: number } {
-  const { hostname, port } = new URL(`redis://${address}`)
-  return { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || defaultPort) }
-}
-
 /**
  * Sends one command over a connection of its own.
  * @throws when no answer arrives within a second.

@@ -1,19 +1,17 @@
+import type { Place } from '../../config/redis-servers.ts'
 import { isSessionChannel, slotKey } from '../../contract/names.ts'
+import { bracketed } from '../../platform/address.ts'
 import { within } from '../../platform/deadline.ts'
 import { reasonOf } from '../../platform/reason.ts'
 import { RedisUnavailable } from '../../platform/unavailable.ts'
 import type { Logger } from '../../telemetry/log.ts'
-import { parseSlots, SLOT_COUNT, type SlotRange, slotOf } from '../slots.ts'
-import type { Target } from '../wire/connection.ts'
-import { askOnce, hostAndPort } from './ask.ts'
+import { endpointOf, parseSlots, SLOT_COUNT, type SlotRange, slotOf } from '../slots.ts'
+import { askOnce } from './ask.ts'
 import type { RedisNode } from './node.ts'
+import type { ClusterAddresses } from './targets.ts'
 import type { NodeFactory, Outage, Topology, TopologyFeed } from './topology.ts'
 
-export interface ClusterOptions {
-  /** `host:port` of some nodes, asked until the first node is known. */
-  readonly seeds: readonly string[]
-  /** Credentials and TLS, the same on all nodes. */
-  readonly template: Target
+export interface ClusterOptions extends ClusterAddresses {
   /** Session channels use sharded pub/sub: they follow their slot. */
   readonly sharded: boolean
   readonly newNode: NodeFactory
@@ -36,6 +34,7 @@ const SLOTS_COMMAND = ['CLUSTER', 'SLOTS']
  */
 export class Cluster implements Topology {
   readonly #options: ClusterOptions
+  /** By the address that the node announces, as in the slot map and in MOVED. */
   readonly #nodes = new Map<string, RedisNode>()
   readonly #slots: (RedisNode | undefined)[] = new Array(SLOT_COUNT).fill(undefined)
   /** Channel to the node where it is subscribed. */
@@ -166,13 +165,13 @@ export class Cluster implements Topology {
   async #refresh(): Promise<void> {
     const ranges = await this.#ask()
     if (this.#closed) return
-    const { newNode, template } = this.#options
+    const { newNode, template, reachable } = this.#options
     const addresses = new Set(ranges.map(({ address }) => address))
     for (const address of addresses) {
       if (!this.#nodes.has(address))
         this.#nodes.set(
           address,
-          newNode(async () => ({ ...template, ...endpointOf(address) })),
+          newNode(async () => ({ ...template, ...reachable(endpointOf(address)) })),
         )
     }
     this.#slots.fill(undefined)
@@ -228,15 +227,12 @@ export class Cluster implements Topology {
     for (const seed of this.#options.seeds) {
       const ranges = await this.#askSeed(seed).catch((error: Error) => error)
       if (!(ranges instanceof Error)) return ranges
-      reasons.push(`${seed}: ${reasonOf(ranges)}`)
+      reasons.push(`${bracketed(seed.host)}:${seed.port}: ${reasonOf(ranges)}`)
     }
     throw new Error(reasons.join('; '))
   }
 
-  async #askSeed(seed: string): Promise<SlotRange[]> {
-    const endpoint = endpointOf(seed)
-    return parseSlots(await askOnce({ ...this.#options.template, ...endpoint }, SLOTS_COMMAND), endpoint.host)
+  async #askSeed(seed: Place): Promise<SlotRange[]> {
+    return parseSlots(await askOnce({ ...this.#options.template, ...seed }, SLOTS_COMMAND), seed.host)
   }
 }
-
-const endpointOf = (address: string) => hostAndPort(address, 6379)

@@ -1,5 +1,6 @@
 import type { FreshLogins, Login } from '../../config/logins.ts'
 import { redisAddressOf } from '../../config/redis-address.ts'
+import { type Place, reachableBy, serversOf } from '../../config/redis-servers.ts'
 import type { Config } from '../../config/table.ts'
 import { protect } from '../../platform/redact.ts'
 import type { Logger } from '../../telemetry/log.ts'
@@ -18,6 +19,7 @@ export interface TargetOptions
       | 'redisSentinelPassword'
       | 'redisSentinelTls'
       | 'redisClusterNodes'
+      | 'redisAddressMap'
     > {
   /**
    * Address, credentials and database. With Sentinels or a cluster, only what all servers have in
@@ -47,8 +49,27 @@ function fresh(logins: FreshLogins, which: 'redis' | 'sentinel', log: Logger | u
 
 /** Returns the server of the URL, with what its connections need beside the address. */
 export function targetOf({ url, logins, ...options }: TargetOptions, log?: Logger): Target {
-  return { ...redisAddressOf(url), secure: options, ...(logins && { login: fresh(logins, 'redis', log) }) }
+  const address = redisAddressOf(url)
+  const tls = address.tls || serversOf('REDIS_CLUSTER_NODES', options.redisClusterNodes).tls
+  return { ...address, tls, secure: options, ...(logins && { login: fresh(logins, 'redis', log) }) }
 }
+
+/** What a cluster needs to be found. */
+export interface ClusterAddresses {
+  /** Some nodes, asked until the first node is known. */
+  readonly seeds: readonly Place[]
+  /** Credentials and TLS, the same on all nodes. */
+  readonly template: Target
+  /** Where a node can be reached that announces this place. */
+  readonly reachable: (announced: Place) => Place
+}
+
+/** Returns how to find the nodes of the cluster. */
+export const clusterAddressesOf = (options: TargetOptions, log?: Logger): ClusterAddresses => ({
+  seeds: serversOf('REDIS_CLUSTER_NODES', options.redisClusterNodes).places,
+  template: targetOf(options, log),
+  reachable: reachableBy(options.redisAddressMap),
+})
 
 /** Returns how to ask the Sentinels for the master. */
 export function sentinelOptionsOf(options: TargetOptions, log?: Logger): SentinelOptions {
@@ -58,14 +79,17 @@ export function sentinelOptionsOf(options: TargetOptions, log?: Logger): Sentine
     redisSentinelUsername,
     redisSentinelPassword,
     redisSentinelTls,
+    redisAddressMap,
     logins,
   } = options
+  const { places, tls } = serversOf('REDIS_SENTINELS', redisSentinels)
   return {
-    sentinels: redisSentinels,
+    sentinels: places,
+    reachable: reachableBy(redisAddressMap),
     master: redisSentinelMaster,
     template: targetOf(options, log),
     own: {
-      tls: redisSentinelTls,
+      tls: redisSentinelTls || tls,
       username: redisSentinelUsername,
       password: redisSentinelPassword,
       secure: options,
