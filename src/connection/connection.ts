@@ -7,8 +7,9 @@ import type { Backlog } from './backlog.ts'
 import type { Topic } from './bind.ts'
 import type { Compression } from './compression.ts'
 import type { Heartbeat, IdleTimeout } from './times.ts'
+import type { Wire } from './wire.ts'
 
-/** A socket of uWebSockets.js, with a reference that leads from its events to our connection. */
+/** A socket of uWebSockets.js: the wire of a WebSocket. */
 export interface Socket extends WebSocket<unknown> {
   connection: Connection
 }
@@ -95,7 +96,7 @@ export class Connection {
   /** The span of its handshake, when tracing is on. */
   readonly trace: TraceContext | undefined
   phase: Phase = Phase.accepting
-  ws: Socket | undefined
+  wire: Wire<Connection> | undefined
   /** The close that the server began. */
   closing: Close | undefined
 
@@ -189,8 +190,8 @@ export class Connection {
    * before.
    * @param expiresAt of its JWT, in seconds since the epoch.
    */
-  open(ws: Socket, now: number, rights?: Rights, expiresAt = 0): void {
-    this.#attach(ws)
+  open(wire: Wire<Connection>, now: number, rights?: Rights, expiresAt = 0): void {
+    this.#attach(wire)
     this.rights = rights
     this.expiresAt = expiresAt
     this.phase = Phase.open
@@ -198,8 +199,8 @@ export class Connection {
   }
 
   /** The upgrade is complete, and the socket is closed without having been open. */
-  refuse(ws: Socket, close: Close): void {
-    this.#attach(ws)
+  refuse(wire: Wire<Connection>, close: Close): void {
+    this.#attach(wire)
     this.beginClose(close)
     this.sendClose()
   }
@@ -211,7 +212,7 @@ export class Connection {
   }
 
   sendClose(): void {
-    this.ws!.end(this.closing!.code, this.closing!.reason)
+    this.wire!.end(this.closing!.code, this.closing!.reason)
   }
 
   /**
@@ -220,12 +221,12 @@ export class Connection {
    */
   gone(): void {
     this.phase = Phase.closed
-    this.ws = undefined
+    this.wire = undefined
   }
 
-  #attach(ws: Socket): void {
-    this.ws = ws
-    ws.connection = this
+  #attach(wire: Wire<Connection>): void {
+    this.wire = wire
+    wire.connection = this
   }
 
   #startTimes(now: number): void {
@@ -258,7 +259,7 @@ export class Connection {
 
   ping(): void {
     this.pinged = true
-    this.ws!.ping()
+    this.wire!.ping()
   }
 
   /** A new JWT replaces the former one. The next sweep looks at its end, which may be earlier. */

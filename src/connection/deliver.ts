@@ -161,7 +161,7 @@ export class Delivery {
     if (morePending === undefined) this.#writePending(connection)
     else {
       this.#corked = connection
-      connection.ws!.cork(this.#writeCorked)
+      connection.wire!.cork(this.#writeCorked)
       this.#corked = undefined
     }
     if (connection.buffered > this.#highBytes) this.#raiseLevel(connection)

@@ -85,7 +85,7 @@ export class Closer {
   writable(connection: Connection): void {
     if (connection.backlog === undefined) return this.drained(connection)
     setImmediate(() => {
-      if (connection.ws !== undefined) this.runGuarded(connection, this.#drain)
+      if (connection.wire !== undefined) this.runGuarded(connection, this.#drain)
     })
   }
 
@@ -113,10 +113,10 @@ export class Closer {
    * number is unknown, so this counts a gap and not the messages.
    */
   cut(connection: Connection): void {
-    if (!connection.ws) return
+    if (!connection.wire) return
     if (connection.buffered > 0)
       this.#parts.metrics.gap(connection.closing === closes.draining ? 'drain' : 'slow_client')
-    connection.ws.close()
+    connection.wire.close()
   }
 }
 

@@ -1,6 +1,7 @@
 import { Backlog, MAX_NATIVE_BYTES } from './backlog.ts'
-import type { Connection, Socket } from './connection.ts'
+import type { Connection } from './connection.ts'
 import { clockMs } from './times.ts'
+import type { Wire } from './wire.ts'
 
 /**
  * Outcome of a write: `sent`, `buffered`, or `full` when the buffer has no room and the frame was
@@ -24,18 +25,18 @@ export function write(connection: Connection, frame: Buffer, binary: boolean, ma
   connection.consecutiveDrops = 0
   connection.framesOut++
   connection.bytesOut += length
-  if (connection.buffered > MAX_NATIVE_BYTES || connection.backlog !== undefined) {
+  if (connection.backlog !== undefined || isFull(connection)) {
     connection.backlog ??= new Backlog()
     connection.backlog.push(frame, binary)
     connection.buffered += length
     return Written.buffered
   }
-  const ws = connection.ws!
-  if (ws.send(frame, binary, isCompressed(connection, frame)) === 1) {
+  const wire = connection.wire!
+  if (wire.send(frame, binary, isCompressed(connection, frame)) === 1) {
     connection.buffered = 0
     return Written.sent
   }
-  connection.buffered = ws.getBufferedAmount()
+  connection.buffered = wire.getBufferedAmount()
   return Written.buffered
 }
 
@@ -58,24 +59,28 @@ export function dropUnsent(connection: Connection): void {
 }
 
 function look(connection: Connection): void {
-  const ws = connection.ws!
-  if (connection.backlog !== undefined) refill(ws, connection, connection.backlog)
+  const wire = connection.wire!
+  if (connection.backlog !== undefined) refill(wire, connection, connection.backlog)
   if (connection.backlog?.isEmpty) connection.backlog = undefined
-  connection.buffered = ws.getBufferedAmount() + (connection.backlog?.bytes ?? 0)
+  connection.buffered = wire.getBufferedAmount() + (connection.backlog?.bytes ?? 0)
 }
 
 /**
  * Goes on until uWebSockets.js holds enough: it reports a drain only while it holds anything. The
  * end of a cork may write all that it held.
  */
-function refill(ws: Socket, connection: Connection, backlog: Backlog): void {
-  const hasRoom = () => ws.getBufferedAmount() <= MAX_NATIVE_BYTES
+function refill(wire: Wire<Connection>, connection: Connection, backlog: Backlog): void {
+  const hasRoom = () => wire.getBufferedAmount() <= (wire.maxNativeBytes ?? MAX_NATIVE_BYTES)
   const send = (frame: Buffer, binary: boolean) => {
-    ws.send(frame, binary, isCompressed(connection, frame))
+    wire.send(frame, binary, isCompressed(connection, frame))
     return hasRoom()
   }
-  while (!backlog.isEmpty && hasRoom()) ws.cork(() => backlog.drain(send))
+  while (!backlog.isEmpty && hasRoom()) wire.cork(() => backlog.drain(send))
 }
+
+/** Whether the library holds as much as it may. Nothing waits on most writes. */
+const isFull = ({ buffered, wire }: Connection): boolean =>
+  buffered > 0 && buffered > (wire!.maxNativeBytes ?? MAX_NATIVE_BYTES)
 
 const isCompressed = ({ compresses, door }: Connection, { length }: Buffer): boolean =>
   compresses && door.compression!.takes(length)

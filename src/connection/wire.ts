@@ -1,0 +1,24 @@
+/**
+ * What a connection writes to. The names and results are those of a socket of uWebSockets.js, so a
+ * WebSocket is a wire as it stands, without an object or a call more on the path of a message.
+ */
+export interface Wire<Connection> {
+  /** Leads from the events of the wire to its connection. */
+  connection: Connection
+  /**
+   * Bytes that the library may hold before frames wait in a `Backlog`. Default:
+   * `MAX_NATIVE_BYTES`.
+   */
+  readonly maxNativeBytes?: number
+  /** Returns 1 when the frame has left, else it waits: `getBufferedAmount` counts it. */
+  send(frame: Buffer, isBinary: boolean, compress: boolean): number
+  /** What `write` sends leaves together. */
+  cork(write: () => void): unknown
+  getBufferedAmount(): number
+  /** Ends it in an orderly way, behind what was sent. */
+  end(code: number, reason: string): void
+  /** Cuts the TCP connection. */
+  close(): unknown
+  /** Asks for a sign of life. */
+  ping(): unknown
+}
