@@ -83,11 +83,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   http: BASE,
   identity: BASE,
   connection: [...BASE, 'http'],
+  login: [...BASE, 'http', 'redis', 'identity'],
   sessions: [...BASE, 'redis', 'connection'],
   doors: [...BASE, 'http', 'connection', 'sessions'],
   preflight: [...BASE, 'http', 'redis'],
-  gateway: [...BASE, 'http', 'redis', 'identity', 'connection', 'sessions', 'doors', 'preflight'],
-  cli: [...BASE, 'redis', 'doors', 'preflight', 'gateway'],
+  gateway: [...BASE, 'http', 'redis', 'identity', 'login', 'connection', 'sessions', 'doors', 'preflight'],
+  cli: [...BASE, 'redis', 'login', 'doors', 'preflight', 'gateway'],
 }
 
 /** The folder of `src` in which a file is. */

@@ -100,6 +100,46 @@ token
   .option('--read-only', 'frames of the client are refused (up: false)', false)
   .action(async (options) => (await import('./token-sign.ts')).sign(options))
 
+const user = program.command('user').description('users that log in at the gateway (AUTH_LOGIN)')
+user
+  .command('add')
+  .description('add a user; its password comes from the terminal, or as the first line of stdin')
+  .argument('<email>', 'its address')
+  .option('--role <role>', 'viewer, operator or admin', 'viewer')
+  .option('--name <name>', 'its full name', '')
+  .action(async (email, options) => (await import('./user.ts')).addUser(email, options))
+user
+  .command('list')
+  .description('print each user: address, role, state, last login, name')
+  .option('--json', 'one object of JSON a line')
+  .action(async (options) => (await import('./user.ts')).listUsers(options))
+user
+  .command('passwd')
+  .description('set the password of a user, from the terminal or stdin')
+  .argument('<email>', 'its address')
+  .action(async (email) => (await import('./user.ts')).setPassword(email))
+user
+  .command('role')
+  .description('set the role of a user')
+  .argument('<email>', 'its address')
+  .argument('<role>', 'viewer, operator or admin')
+  .action(async (email, role) => (await import('./user.ts')).setRole(email, role))
+user
+  .command('disable')
+  .description('refuse the logins of a user')
+  .argument('<email>', 'its address')
+  .action(async (email) => (await import('./user.ts')).disableUser(email))
+user
+  .command('enable')
+  .description('accept the logins of a user again')
+  .argument('<email>', 'its address')
+  .action(async (email) => (await import('./user.ts')).enableUser(email))
+user
+  .command('delete')
+  .description('delete a user')
+  .argument('<email>', 'its address')
+  .action(async (email) => (await import('./user.ts')).deleteUser(email))
+
 const redis = program.command('redis').description('the Redis of the gateway')
 redis
   .command('acl')

@@ -36,6 +36,8 @@ export interface Agent {
   setFields(key: string, fields: Readonly<Record<string, string>>): Promise<unknown>
   /** Resolves with the number of subscribers of a channel. */
   subscribers(channel: string): Promise<number>
+  /** Sends a command to the server that has the key. */
+  command(key: string, args: readonly string[]): Promise<unknown>
   /** Sends a command to every server that takes writes. Resolves with their number. */
   everyMaster(args: readonly string[]): Promise<number>
 }
@@ -124,6 +126,7 @@ async function openServer({
     say: async (...message) => Number(await client.sendCommand(sayCommand(...message))),
     setFields: (key, fields) => client.hSet(key, { ...fields }),
     subscribers: async (channel) => (await client.pubSubNumSub(channel))[channel] ?? 0,
+    command: (_, args) => client.sendCommand([...args]),
     everyMaster: async (args) => {
       await client.sendCommand(args)
       return 1
@@ -188,6 +191,7 @@ function clusterAgent(cluster: Cluster, sharded: boolean): Agent {
       Number(await cluster.sendCommand(sessionLog(session), false, sayCommand(session, ...message))),
     setFields: (key, fields) => cluster.hSet(key, { ...fields }),
     subscribers,
+    command: (key, args) => cluster.sendCommand(key, false, [...args]),
     everyMaster: async (args) => {
       await Promise.all(cluster.masters.map(async (node) => (await cluster.nodeClient(node)).sendCommand(args)))
       return cluster.masters.length

@@ -33,6 +33,9 @@ import {
   topicOf,
   usedToken,
   useKeyPrefix,
+  userByEmail,
+  userIndex,
+  userKey,
 } from '../../src/contract/names.ts'
 import { assertProperty } from '../support/property.ts'
 
@@ -88,6 +91,9 @@ const fixedKeys = () => [
   preflightPlaces(1),
   ticketSecrets(),
   revokedSet(),
+  userIndex(),
+  userKey('0a1b'),
+  userByEmail('ada@example.org'),
 ]
 const fixedChannels = () => [liveBus(), liveAnswers('abc123'), redisCanary('0a1b')]
 

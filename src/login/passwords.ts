@@ -1,0 +1,83 @@
+import { randomBytes } from 'node:crypto'
+import { reasonOf } from '../platform/reason.ts'
+
+/** OWASP, "Password Storage Cheat Sheet": 19 MiB, 2 passes, 1 lane. */
+const PARAMETERS = { memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const
+
+/** Hashes that are computed at once. Each takes 19 MiB, and a thread that DNS and files use too. */
+const MAX_AT_ONCE = 2
+/** Hashes that wait, which is half a second of work. */
+const MAX_WAITING = 50
+const MIN_CHARACTERS = 8
+const MAX_BYTES = 1024
+
+/** Too many passwords wait to be hashed. */
+class PasswordsBusy extends Error {
+  override readonly name = 'PasswordsBusy'
+}
+
+/** Returns why a text may not be a password; undefined when it may. */
+export function passwordProblem(password: string): string | undefined {
+  if ([...password].length < MIN_CHARACTERS) return `must have at least ${MIN_CHARACTERS} characters`
+  return Buffer.byteLength(password) > MAX_BYTES ? `must have at most ${MAX_BYTES} bytes` : undefined
+}
+
+type Argon2 = Pick<typeof import('@node-rs/argon2'), 'hash' | 'verify'>
+
+/** Hashes passwords with argon2id, a few at once. */
+export class Passwords {
+  readonly #argon2: Argon2
+  /** Of a password that is not known. A login without a user is compared with it. */
+  readonly #noUser: string
+  readonly #waiting: (() => void)[] = []
+  #running = 0
+
+  private constructor(argon2: Argon2, noUser: string) {
+    this.#argon2 = argon2
+    this.#noUser = noUser
+  }
+
+  /** Loads the native library. @throws Error on a platform for which it has none. */
+  static async load(): Promise<Passwords> {
+    try {
+      const argon2 = await import('@node-rs/argon2')
+      return new Passwords(argon2, await argon2.hash(randomBytes(16).toString('hex'), PARAMETERS))
+    } catch (error) {
+      throw new Error(`the library for passwords (@node-rs/argon2) does not load: ${reasonOf(error)}`)
+    }
+  }
+
+  /** Returns a PHC string. @throws PasswordsBusy. */
+  hash(password: string): Promise<string> {
+    return this.#inTurn(() => this.#argon2.hash(normal(password), PARAMETERS))
+  }
+
+  /**
+   * Whether the hash is that of the password. Without a hash it takes as long and returns false.
+   * @throws PasswordsBusy.
+   */
+  matches(hash: string | undefined, password: string): Promise<boolean> {
+    return this.#inTurn(async () => {
+      const isEqual = await this.#argon2.verify(hash ?? this.#noUser, normal(password)).catch(() => false)
+      return isEqual && hash !== undefined
+    })
+  }
+
+  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#running >= MAX_AT_ONCE) {
+      if (this.#waiting.length >= MAX_WAITING) throw new PasswordsBusy(`${MAX_WAITING} passwords wait to be hashed`)
+      // The one that ends hands its place over.
+      await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    } else this.#running++
+    try {
+      return await work()
+    } finally {
+      const next = this.#waiting.shift()
+      if (next) next()
+      else this.#running--
+    }
+  }
+}
+
+/** Keyboards compose letters with accents in two ways (RFC 8265, section 4.2). */
+const normal = (password: string): string => password.normalize('NFC')
