@@ -265,4 +265,5 @@ export const liveErrors = Object.freeze({
   'too-many-subscriptions': 'Too many subscriptions',
   forbidden: 'Not allowed',
   'message-lost': 'A message was too large and was not sent',
+  'auth-rejected': 'The new token was refused; the former one counts until it ends',
 }) satisfies Readonly<Record<ErrorCode, string>>

@@ -71,6 +71,7 @@ export function liveDoor(wiring: LiveWiring) {
     metrics,
     enqueue: (connection, frame) => delivery.enqueue(connection, frame),
     guard: (connection, work) => closer.runGuarded(connection, work),
+    renewals: core.renewals,
     unusable,
   })
   const readings = () => readingsOf(metrics, door, bindings.of(door), topics)

@@ -7,7 +7,8 @@ export type LiveContract = ClientFrame | ServerFrame
 /**
  * What a client may send. Any other type is answered with an error, and the socket stays.
  */
-export type ClientFrame = Ping | SubscribeList | SubscribeTopic | UnsubscribeList | UnsubscribeTopic | DataRequest
+export type ClientFrame =
+  Ping | SubscribeList | SubscribeTopic | UnsubscribeList | UnsubscribeTopic | DataRequest | Auth
 /**
  * One of a request is echoed in its replies; a broadcast has one for all who get it.
  */
@@ -32,6 +33,8 @@ export type ServerFrame =
   | DataFailure
   | ErrorFrame
   | DisconnectNotice
+  | AuthExpiring
+  | AuthOk
 /**
  * Given by the server, never chosen by a client.
  */
@@ -62,6 +65,7 @@ export type ErrorCode =
   | 'too-many-subscriptions'
   | 'forbidden'
   | 'message-lost'
+  | 'auth-rejected'
 
 /**
  * Answered with pong. Other fields are ignored.
@@ -134,6 +138,14 @@ export interface DataRequest {
   correlation_id?: CorrelationId
 }
 /**
+ * A new JWT for this socket, answered with auth_ok or error. It is kept nowhere.
+ */
+export interface Auth {
+  type: 'auth'
+  token: string
+  correlation_id?: CorrelationId
+}
+/**
  * Always the first frame.
  */
 export interface ConnectionEstablished {
@@ -190,6 +202,10 @@ export interface Unsubscribed {
   type: 'unsubscribed'
   topic: Topic
   id?: RequestId
+  /**
+   * Set where the client did not ask for it: its new JWT does not grant the topic.
+   */
+  reason?: 'forbidden'
   timestamp: Timestamp
   correlation_id: CorrelationId
 }
@@ -275,6 +291,28 @@ export interface DisconnectNotice {
    * Come back after so long. Without it: do not come back by yourself.
    */
   reconnect_after_ms?: number
+  timestamp: Timestamp
+  correlation_id: CorrelationId
+}
+/**
+ * The JWT of this socket ends soon, and the socket with it, unless the client sends auth.
+ */
+export interface AuthExpiring {
+  type: 'auth_expiring'
+  expires_at: Timestamp
+  in_ms: number
+  timestamp: Timestamp
+  correlation_id: CorrelationId
+}
+/**
+ * The new JWT counts from now on.
+ */
+export interface AuthOk {
+  type: 'auth_ok'
+  /**
+   * RFC 3339, in UTC.
+   */
+  expires_at?: string
   timestamp: Timestamp
   correlation_id: CorrelationId
 }

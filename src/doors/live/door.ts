@@ -5,24 +5,26 @@ import type { Bindings, Source, Topic } from '../../connection/bind.ts'
 import { Compression } from '../../connection/compression.ts'
 import type { Connection } from '../../connection/connection.ts'
 import type { Admission, Door } from '../../connection/door.ts'
+import type { Renewals } from '../../connection/renewal.ts'
 import { clockMs, type IdleTimeout } from '../../connection/times.ts'
 import { type Close, closes, idleClose, type Refusal, refusals } from '../../contract/codes.ts'
-import { CONTRACT_VERSION } from '../../contract/live/schema.ts'
-import type { ClientType, DataRequest, ErrorCode, Ping } from '../../contract/live/types.gen.ts'
+import type { Auth, ClientType, DataRequest, ErrorCode, Ping } from '../../contract/live/types.gen.ts'
 import { isTopic, liveBus, liveChannels } from '../../contract/names.ts'
 import { PathPattern } from '../../http/path.ts'
 import { byteRateOf, type Rate, rateOf } from '../../platform/rate.ts'
 import { sameSecret } from '../../platform/secrets.ts'
 import type { LiveCounts } from '../../telemetry/live.ts'
-import { connectionId, serialOf } from '../../telemetry/log.ts'
+import { serialOf } from '../../telemetry/log.ts'
 import type { DoorStats, Metrics } from '../../telemetry/metrics.ts'
 import type { LiveBus } from './bus.ts'
-import { errorFrame, frameOf, listed, messageOf, now, shown } from './frames.ts'
+import { errorFrame, frameOf, listed, messageOf, shown } from './frames.ts'
+import { greetings } from './greetings.ts'
 import { parseClientFrame } from './inbound.ts'
 import { type MessageLimits, messageFrom } from './messages.ts'
+import { renewed } from './renewed.ts'
 import { SubscriptionRequests } from './requests.ts'
 import { pageOf, type StatusCache } from './status.ts'
-import { type GrantedTopics, grantedTo, isGranted, type LiveTopics, nameOf, viewOf } from './topics.ts'
+import { type GrantedTopics, grantedTo, isGranted, type LiveState, type LiveTopics, nameOf, viewOf } from './topics.ts'
 
 type LiveOptions = Pick<
   Config,
@@ -56,6 +58,8 @@ export interface LiveParts {
   readonly enqueue: (connection: Connection, frame: Buffer) => void
   /** Runs work for a socket; an error in it ends that socket and nothing else. */
   readonly guard: (connection: Connection, work: () => void) => void
+  /** Undefined: no key of JWTs is configured. */
+  readonly renewals: Renewals | undefined
   /** Called for a message from Redis that breaks the rules of its topic; it is dropped. */
   readonly unusable: (topic: string) => void
 }
@@ -64,8 +68,6 @@ export interface LiveParts {
 const FORGIVEN_FACTOR = 8
 /** Granted only by `*`: no topic has this name. */
 const ANY = '*'
-/** Characters of the name that a client gives its own socket. */
-const MAX_LABEL = 128
 
 /**
  * `GET /live` (`LIVE_PATH`): many topics over one socket, under a versioned contract. Its frames
@@ -138,7 +140,8 @@ export class LiveDoor implements Door, Source {
         ? topics.choose(list, [], isTopic, granted)
         : { added: isSilent ? [] : topics.start(view, granted), unknown: [], denied: [], over: false }
     const onBound = (connection: Connection) => {
-      if (!isSilent) this.#established(connection, view, [...added].sort(), parameters)
+      if (!isSilent)
+        for (const each of greetings(connection, view, [...added].sort(), parameters)) this.#send(connection, each)
       if (over) this.#refuse(connection, 'too-many-subscriptions')
       if (unknown.length > 0) this.#refuse(connection, 'unknown-topic', listed(unknown))
       for (const each of denied) this.#refuse(connection, 'forbidden', each)
@@ -153,7 +156,7 @@ export class LiveDoor implements Door, Source {
       topics: added.map(liveChannels),
       topicsRequired: false,
       ready: () => bus.listen(),
-      ...(granted && { doorState: granted }),
+      ...(granted && { doorState: { granted } satisfies LiveState }),
       onBound,
     }
   }
@@ -210,6 +213,7 @@ export class LiveDoor implements Door, Source {
     const { frame } = parsed
     if (frame.type === 'ping') this.#pong(connection, frame)
     else if (frame.type === 'request_data') void this.#data(connection, frame)
+    else if (frame.type === 'auth') this.#renew(connection, frame)
     else this.#requests.execute(connection, frame)
   }
 
@@ -224,6 +228,12 @@ export class LiveDoor implements Door, Source {
   goodbye({ reason, notice = reason, reconnect = false }: Close, reconnectAfterMs: number): Buffer {
     const comeBack = reconnect && { reconnect_after_ms: reconnectAfterMs }
     const frame = frameOf({ type: 'disconnect_notice', reason: notice, ...comeBack })
+    this.#parts.metrics.live.types?.sent(frame, 1)
+    return frame
+  }
+
+  expiring(expiresAt: number, leftMs: number): Buffer {
+    const frame = frameOf({ type: 'auth_expiring', expires_at: new Date(expiresAt).toISOString(), in_ms: leftMs })
     this.#parts.metrics.live.types?.sent(frame, 1)
     return frame
   }
@@ -246,14 +256,11 @@ export class LiveDoor implements Door, Source {
     return this.#parts.metrics.live.counts
   }
 
-  #established(connection: Connection, view: ClientType, subscriptions: string[], query: URLSearchParams): void {
-    const ids = { connection_id: connectionId(connection.serial), server_time: now() }
-    const version = { contract_version: CONTRACT_VERSION }
-    this.#send(connection, frameOf({ type: 'connection_established', ...ids, subscriptions, ...version }))
-    if (query.get('initialized') !== '1') return
-    const label = query.get('connection_id')
-    const connection_info = { ...ids, client_type: view, ...(label !== null && { label: label.slice(0, MAX_LABEL) }) }
-    this.#send(connection, frameOf({ type: 'dashboard_initialized', subscriptions, ...version, connection_info }))
+  #renew(connection: Connection, frame: Auth): void {
+    const { renewals, bindings } = this.#parts
+    const answers = renewed(connection, frame, renewals, bindings)
+    if (answers === undefined) return this.#refuse(connection, 'auth-rejected', '', frame.correlation_id)
+    for (const each of answers) this.#send(connection, each)
   }
 
   #pong(connection: Connection, { client_time: time, correlation_id }: Ping): void {
@@ -278,9 +285,9 @@ export class LiveDoor implements Door, Source {
     this.#send(connection, frame)
   }
 
-  #refuse(connection: Connection, code: ErrorCode, about = ''): void {
+  #refuse(connection: Connection, code: ErrorCode, about = '', correlationId?: string): void {
     this.#counts.errorsSent++
-    this.#send(connection, errorFrame(code, messageOf(code, about)))
+    this.#send(connection, errorFrame(code, messageOf(code, about), correlationId))
   }
 
   #send(connection: Connection, frame: Buffer): void {

@@ -32,6 +32,7 @@ const VALIDATORS: Readonly<Record<string, Readonly<Record<'list' | 'topic', Vali
   subscribe: both(frames.SubscribeList, frames.SubscribeTopic),
   unsubscribe: both(frames.UnsubscribeList, frames.UnsubscribeTopic),
   request_data: both(frames.DataRequest, frames.DataRequest),
+  auth: both(frames.Auth, frames.Auth),
 }
 
 function both(list: ValidateFunction, topic: ValidateFunction) {

@@ -9,7 +9,7 @@ import type {
 } from '../../contract/live/types.gen.ts'
 import { isTopic, liveChannels } from '../../contract/names.ts'
 import { errorFrame, frameOf, listed, messageOf, shown } from './frames.ts'
-import { grantedTo, type LiveTopics, nameOf } from './topics.ts'
+import { grantedTo, isGranted, type LiveTopics, nameOf } from './topics.ts'
 
 export interface RequestParts {
   readonly bindings: Bindings
@@ -72,6 +72,8 @@ export class SubscriptionRequests {
     )
     this.#answer(connection, confirmed, () => {
       for (const topic of held) if (this.#forbidden.has(topic)) forbidden.push(nameOf(topic))
+      // A new JWT may have taken it away meanwhile.
+      forbidden.push(...added.filter((name) => !isGranted(grantedTo(connection), name)))
       const errors = [
         ...(over ? [this.#error(request, 'too-many-subscriptions', '')] : []),
         ...(unknown.length > 0 ? [this.#error(request, 'unknown-topic', listed(unknown))] : []),

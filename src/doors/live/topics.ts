@@ -31,7 +31,12 @@ export const viewOf = (name: string): ClientType | undefined =>
 /** What the JWT of a socket grants: names, or prefixes followed by `*`. Undefined: all topics. */
 export type GrantedTopics = readonly string[] | undefined
 
-export const grantedTo = ({ doorState }: Connection): GrantedTopics => doorState as GrantedTopics
+/** What the live door keeps for a socket that came with a JWT. */
+export interface LiveState {
+  granted: GrantedTopics
+}
+
+export const grantedTo = ({ doorState }: Connection): GrantedTopics => (doorState as LiveState | undefined)?.granted
 
 export const isGranted = (granted: GrantedTopics, name: string): boolean =>
   granted === undefined ||
