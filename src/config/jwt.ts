@@ -41,3 +41,12 @@ export const jwtSettings = group('JWTs', {
     description: 'How long before `exp` of its JWT a session client gets `auth_expiring`. 0: it gets none.',
   }),
 })
+
+/** Whether a key is configured, and so a token may be a JWT. */
+export const acceptsJwts = ({ authJwtSecret, authJwksFile }: JwtKeys): boolean =>
+  authJwtSecret !== undefined || authJwksFile !== undefined
+
+interface JwtKeys {
+  readonly authJwtSecret: string | undefined
+  readonly authJwksFile: string | undefined
+}

@@ -3,7 +3,6 @@ import type { ClientAddresses } from '../http/client-address.ts'
 import { respond, respondLater } from '../http/refuse.ts'
 import { hasProxyHeader, listHeader, readLines } from '../http/request.ts'
 import { asError, reasonOf } from '../platform/reason.ts'
-import { isTicket } from '../platform/secrets.ts'
 import type { Selectable } from '../platform/selection.ts'
 import { RedisForbids, RedisUnavailable } from '../platform/unavailable.ts'
 import { type HttpRequest, type HttpResponse, upgradeCorked, type us_socket_context_t } from '../platform/uws.ts'
@@ -11,10 +10,10 @@ import type { Logger } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { SpanHandle, Tracing } from '../telemetry/tracing.ts'
 import type { Attempt } from './attempt.ts'
-import { type TokenStore, WHY } from './auth.ts'
 import type { Bindings } from './bind.ts'
 import { type CheckOptions, type CheckParts, closeInstead, UpgradeChecks } from './checks.ts'
 import { Connection, Phase, type Socket } from './connection.ts'
+import { type CredentialParts, faultOf } from './credential.ts'
 import { type Admission, type Door, NO_DOOR } from './door.ts'
 import { type LoggedDoor, RefusalLog } from './refusal-log.ts'
 import { endOf, type RenewalOptions } from './renewal.ts'
@@ -24,9 +23,8 @@ interface AcceptOptions extends CheckOptions, RenewalOptions {
   readonly handshakeTimeoutMs: number
 }
 
-export interface AcceptParts extends CheckParts {
+export interface AcceptParts extends CheckParts, CredentialParts {
   readonly options: AcceptOptions
-  readonly tokens: TokenStore
   readonly bindings: Bindings
   readonly addresses: ClientAddresses
   readonly metrics: Metrics
@@ -103,6 +101,7 @@ export class Acceptor {
         startedAt,
         traced,
         connection: undefined,
+        rights: credentials.rights,
         over: false,
       }
       this.#pending.add(attempt)
@@ -154,13 +153,13 @@ export class Acceptor {
 
   async #handshake(attempt: Attempt): Promise<void> {
     const { redisChannel } = attempt.admission
-    const tokenKey = attempt.credentials.rights ? undefined : attempt.admission.tokenKey
+    const tokenKey = attempt.rights ? undefined : attempt.admission.tokenKey
     try {
       const bindFirst = tokenKey !== undefined && this.#parts.channelSuspect(redisChannel)
       if (bindFirst) await this.#bind(attempt)
       if (attempt.over) return
-      if (tokenKey !== undefined) {
-        const fault = await this.#faultOf(attempt, tokenKey)
+      if (tokenKey !== undefined || attempt.rights) {
+        const fault = await faultOf(attempt, tokenKey, this.#parts)
         if (attempt.over) return
         if (fault !== undefined) return this.#refuse(attempt, refusals['token-rejected'], fault)
       }
@@ -181,15 +180,6 @@ export class Acceptor {
       this.#fault(error)
       this.#refuse(attempt, refusals['internal-error'])
     }
-  }
-
-  /** Resolves with undefined when the credential is right, else with the reason for the log. */
-  async #faultOf({ admission, credentials }: Attempt, tokenKey: string): Promise<string | undefined> {
-    const { token } = credentials
-    // The checks let a ticket through only where the door judges it.
-    if (isTicket(token)) return admission.checkTicket!(token)
-    const verdict = await this.#parts.tokens.redeem(tokenKey, token)
-    return verdict === 'ok' ? undefined : WHY[verdict]
   }
 
   /** Makes the connection and joins its topics. Resolves when Redis has confirmed them. */
@@ -230,7 +220,7 @@ export class Acceptor {
       this.#parts.bindings.leaveAll(connection!)
       return this.#fault(new Error('uWebSockets.js closed a socket during its upgrade'))
     }
-    connection!.open(ws, clockMs(), credentials.rights, endOf(credentials.rights, this.#parts.options))
+    connection!.open(ws, clockMs(), attempt.rights, endOf(attempt.rights, this.#parts.options))
     this.#parts.opened(connection!)
     this.#parts.metrics.handshake.observe((performance.now() - startedAt) / 1000)
   }

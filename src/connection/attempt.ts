@@ -1,6 +1,6 @@
 import type { HttpResponse, us_socket_context_t } from '../platform/uws.ts'
 import type { SpanHandle } from '../telemetry/tracing.ts'
-import type { Credentials } from './auth.ts'
+import type { Credentials, TokenClaims } from './auth.ts'
 import type { Connection } from './connection.ts'
 import type { Admission, Door } from './door.ts'
 
@@ -18,5 +18,7 @@ export interface Attempt {
   readonly startedAt: number
   readonly traced: SpanHandle | undefined
   connection: Connection | undefined
+  /** Of the JWT that it goes back to, directly or by a ticket. */
+  rights: TokenClaims | undefined
   over: boolean
 }

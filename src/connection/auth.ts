@@ -17,20 +17,27 @@ export interface TokenStore {
  */
 export type TokenVerdict = 'ok' | 'wrong' | 'absent' | 'crowded'
 
-/** What the claims of a JWT allow its bearer. */
-export interface Rights {
-  /** `sub`. */
+/** What is kept of a JWT while a socket that goes back to it is open. Times are in seconds. */
+export interface TokenClaims {
+  /** `sub`, `jti`, `sid` and `iat`: what a revocation names. */
   readonly subject: string | undefined
+  readonly tokenId: string | undefined
+  readonly sid: string | undefined
+  readonly issuedAt: number | undefined
+  /** `exp`. Undefined: the rights have no end. */
+  readonly expiresAt: number | undefined
+  /** Whether frames of the client are published. */
+  readonly publishes: boolean
+}
+
+/** What the claims of a JWT allow its bearer. */
+export interface Rights extends TokenClaims {
   readonly sessions: readonly string[]
   /** Undefined: the paths of all agents. */
   readonly agent: string | undefined
   readonly runs: readonly string[]
   /** Topics of the live door: names, or prefixes followed by `*`. */
   readonly topics: readonly string[]
-  /** Whether frames of the client are published. */
-  readonly publishes: boolean
-  /** In seconds since the epoch. Undefined: the rights have no end. */
-  readonly expiresAt: number | undefined
 }
 
 /** Verifies JWTs, without Redis. */

@@ -2,7 +2,7 @@ import type { Close } from '../contract/codes.ts'
 import type { WebSocket } from '../platform/uws.ts'
 import type { DoorStats } from '../telemetry/metrics.ts'
 import type { TraceContext } from '../telemetry/trace-context.ts'
-import type { Rights } from './auth.ts'
+import type { TokenClaims } from './auth.ts'
 import type { Backlog } from './backlog.ts'
 import type { Topic } from './bind.ts'
 import type { Compression } from './compression.ts'
@@ -145,9 +145,9 @@ export class Connection {
   /** Whether a ping was sent since the last sign of life. */
   pinged = false
   idleTimeout: IdleTimeout | undefined
-  /** Those of its JWT. Undefined: it came with another credential. */
-  rights: Rights | undefined
-  /** When its JWT ends, in seconds since the epoch. 0: never. */
+  /** Those of the JWT that it goes back to, maybe by a ticket. Undefined: another credential. */
+  rights: TokenClaims | undefined
+  /** When that JWT ends, in seconds since the epoch. 0: never. */
   expiresAt = 0
   /** Whether the client has the notice of that. */
   hasExpiryNotice = false
@@ -188,9 +188,8 @@ export class Connection {
   /**
    * The upgrade is complete. All times start again, since the client could not send anything
    * before.
-   * @param expiresAt of its JWT, in seconds since the epoch.
    */
-  open(wire: Wire<Connection>, now: number, rights?: Rights, expiresAt = 0): void {
+  open(wire: Wire<Connection>, now: number, rights?: TokenClaims, expiresAt = 0): void {
     this.#attach(wire)
     this.rights = rights
     this.expiresAt = expiresAt
@@ -263,7 +262,7 @@ export class Connection {
   }
 
   /** A new JWT replaces the former one. The next sweep looks at its end, which may be earlier. */
-  renewed(rights: Rights, expiresAt: number): void {
+  renewed(rights: TokenClaims, expiresAt: number): void {
     this.rights = rights
     this.expiresAt = expiresAt
     this.hasExpiryNotice = false

@@ -1,6 +1,6 @@
 import type { Close, Refusal } from '../contract/codes.ts'
 import type { PathPattern } from '../http/path.ts'
-import type { Rights } from './auth.ts'
+import type { Rights, TokenClaims } from './auth.ts'
 import type { Source } from './bind.ts'
 import type { Connection, SocketDoor } from './connection.ts'
 
@@ -33,6 +33,9 @@ export interface Door extends SocketDoor {
   refusalAsClose?(refusal: Refusal, protocol: string): Close | undefined
 }
 
+/** Why a ticket is refused, for the log; or the claims of the JWT that it goes back to, if any. */
+type TicketVerdict = { readonly fault: string } | { readonly claims: TokenClaims | undefined }
+
 /** A well-formed request to a door: which client, which credentials, which topics. */
 export interface Admission {
   readonly kind: 'admission'
@@ -42,11 +45,10 @@ export interface Admission {
   /** Whether a token is right, where that is known without Redis. */
   readonly accepts?: (token: string) => boolean
   /**
-   * Judges a resume ticket that stands for the token. Resolves with undefined when it is right,
-   * else with the reason for the log. Undefined: the door refuses tickets.
+   * Judges a resume ticket that stands for the token. Undefined: the door refuses tickets.
    * @throws RedisUnavailable
    */
-  readonly checkTicket?: ((ticket: string) => Promise<string | undefined>) | undefined
+  readonly checkTicket?: ((ticket: string) => Promise<TicketVerdict>) | undefined
   readonly source: Source
   /**
    * The upgrade is refused with `redis-unavailable` while the Redis server of this channel is away.

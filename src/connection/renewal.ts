@@ -1,5 +1,5 @@
 import type { Logger } from '../telemetry/log.ts'
-import type { JwtChecks, Rights } from './auth.ts'
+import type { JwtChecks, Rights, TokenClaims } from './auth.ts'
 import type { Connection } from './connection.ts'
 
 export interface RenewalOptions {
@@ -10,6 +10,7 @@ export interface RenewalOptions {
 interface RenewalParts {
   readonly options: RenewalOptions
   readonly jwts: JwtChecks
+  readonly isRevoked: (claims: TokenClaims) => boolean
   readonly log: Logger
 }
 
@@ -17,7 +18,7 @@ interface RenewalParts {
  * Returns when a socket that gets these rights now is closed, in seconds since the epoch. 0: its
  * rights have no end.
  */
-export function endOf(rights: Rights | undefined, { authJwtMaxLifetimeMs }: RenewalOptions): number {
+export function endOf(rights: TokenClaims | undefined, { authJwtMaxLifetimeMs }: RenewalOptions): number {
   if (rights === undefined) return 0
   const { expiresAt = Number.POSITIVE_INFINITY } = rights
   const bound = authJwtMaxLifetimeMs > 0 ? Math.ceil((Date.now() + authJwtMaxLifetimeMs) / 1000) : expiresAt
@@ -46,9 +47,9 @@ export class Renewals {
    * are enough for the path of the socket, and then applies them.
    */
   renew(connection: Connection, token: string, allows: (rights: Rights) => boolean): number | undefined {
-    const { options, jwts, log } = this.#parts
+    const { options, jwts, isRevoked, log } = this.#parts
     const verdict = jwts.verify(token)
-    const why = faultOf(connection, verdict, allows)
+    const why = 'fault' in verdict || !isRevoked(verdict) ? faultOf(connection, verdict, allows) : 'the JWT was revoked'
     if (why !== undefined || 'fault' in verdict) {
       log.connection(connection).debug({ event: 'auth-rejected', reason: why }, 'a new JWT of a socket was refused')
       return undefined

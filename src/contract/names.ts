@@ -227,8 +227,14 @@ export const revokedSet = (): string => `${prefix}wsproxy:revoked`
 /** What the set says of the admission with this `sid`. */
 export const revokedSid = (sid: string): string => `sid:${sid}`
 
+/** What the set says of the JWT with this `jti`. */
+export const revokedTokenId = (jti: string): string => `jti:${jti}`
+
 /** How the set names a session; behind it come `:` and the last moment of the admissions. */
 export const revokedSession = (id: string): string => `session:${id}`
+
+/** How the set names the `sub` of JWTs; behind it come `:` and the last moment of their `iat`. */
+export const revokedSubject = (sub: string): string => `sub:${sub}`
 
 /** Sorted set of the ids of all users that log in at the gateway, by the time of their creation. */
 export const userIndex = (): string => `${prefix}wsproxy:users`

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { acceptsJwts } from '../config/jwt.ts'
 import type { FreshLogins } from '../config/logins.ts'
 import { redisAddressOf } from '../config/redis-address.ts'
 import type { Config } from '../config/table.ts'
@@ -26,6 +27,7 @@ import { RedisClient } from '../redis/client.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Tracing } from '../telemetry/tracing.ts'
+import { Revocations } from './revocations.ts'
 
 export interface CoreParts {
   readonly config: Config
@@ -73,6 +75,8 @@ export class Core {
   readonly acceptor: Acceptor
   /** Undefined: no key of JWTs is configured. */
   readonly renewals: Renewals | undefined
+  /** Undefined: there are neither tickets nor JWTs. */
+  readonly revocations: Revocations | undefined
   readonly #keepalive: Keepalive
   readonly addresses: ClientAddresses
   readonly #limits: ConnectLimits
@@ -111,10 +115,12 @@ export class Core {
     this.closer = new Closer({ slowCloseGraceMs, sockets, bindings, delivery, limits, metrics, log })
     this.#keepalive = new Keepalive({ options: config, sockets, delivery, closer: this.closer })
     this.receiver = new Receiver(this.closer, metrics, (address, now) => limits.pause(address, now))
+    this.revocations = this.#revocations(parts)
     this.acceptor = new Acceptor({
       options: config,
       tokens: this.redis.tokens,
       jwts,
+      isRevoked: this.revocations?.isRevoked,
       bindings,
       addresses: this.addresses,
       limits,
@@ -126,7 +132,8 @@ export class Core {
       draining,
       opened: (connection) => this.closer.runGuarded(connection, this.#opened),
     })
-    this.renewals = jwts && new Renewals({ options: config, jwts, log })
+    this.renewals =
+      jwts && new Renewals({ options: config, jwts, isRevoked: (rights) => this.revocations!.set.hasJwt(rights), log })
     this.#sweeping = setInterval(() => this.#sweep(), SWEEP_MS)
     metrics.register({
       channels: () => this.redis.feed.channels,
@@ -141,6 +148,7 @@ export class Core {
   /** Stops the sweep: no socket is timed out any more. */
   stop(): void {
     clearInterval(this.#sweeping)
+    this.revocations?.set.stop()
   }
 
   /**
@@ -198,6 +206,17 @@ export class Core {
     this.#keepalive.start(connection)
     this.delivery.flush(connection)
     connection.door.opened?.(connection)
+    // The credential may have been revoked during the upgrade.
+    this.revocations?.judge(connection)
+  }
+
+  #revocations({ config, log }: CoreParts): Revocations | undefined {
+    if (config.resumeTicketTtlMs === 0 && !acceptsJwts(config)) return undefined
+    const { sockets, redis } = this
+    const revocations = new Revocations({ source: redis.revoked, sockets, closer: () => this.closer, log })
+    // It may be another server.
+    this.onReady.push(() => revocations.set.restart())
+    return revocations
   }
 
   #sweep(): void {

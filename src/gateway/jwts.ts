@@ -1,3 +1,4 @@
+import { acceptsJwts } from '../config/jwt.ts'
 import { ConfigError } from '../config/load.ts'
 import type { Config } from '../config/table.ts'
 import type { Jwts } from '../identity/jwts.ts'
@@ -9,7 +10,7 @@ import type { Logger } from '../telemetry/log.ts'
  * time for it. @throws ConfigError when a key is not usable.
  */
 export async function loadJwts(config: Config, log: Logger): Promise<Jwts | undefined> {
-  if (config.authJwtSecret === undefined && config.authJwksFile === undefined) return undefined
+  if (!acceptsJwts(config)) return undefined
   const { jwtsOf } = await import('../identity/jwts.ts')
   try {
     return jwtsOf(config, log)

@@ -2,6 +2,9 @@
 export interface Identity {
   /** `sub`. */
   readonly subject: string | undefined
+  /** `jti`, and the `sid` of the login that it goes back to. */
+  readonly tokenId: string | undefined
+  readonly sid: string | undefined
   /** `session_id`: the sessions that the token opens. */
   readonly sessions: readonly string[]
   /** `agent_id`. Undefined: the paths of all agents. */
@@ -12,6 +15,8 @@ export interface Identity {
   readonly topics: readonly string[]
   /** Whether frames of the client are published. `up: false` makes a token read only. */
   readonly publishes: boolean
+  /** `iat`, in seconds since the epoch. */
+  readonly issuedAt: number | undefined
   /** `exp` and `nbf`, in seconds since the epoch. Undefined: no such limit. */
   readonly expiresAt: number | undefined
   readonly notBefore: number | undefined
@@ -29,16 +34,16 @@ export interface ClaimRules {
 
 /** The claims that are read. A token that repeats one of them is refused. */
 export const CLAIMS = [
-  ...['iss', 'aud', 'sub', 'exp', 'nbf', 'iat', 'jti'],
+  ...['iss', 'aud', 'sub', 'exp', 'nbf', 'iat', 'jti', 'sid'],
   ...['session_id', 'agent_id', 'run_id', 'topics', 'up'],
 ]
 
 /** Returns what the claims allow, or why they are not valid, in words for the log. */
 export function identityOf(claims: Readonly<Record<string, unknown>>, rules: ClaimRules): Identity | string {
-  const { sub, exp, nbf, iat, iss, aud, jti, agent_id: agent, up = true } = claims
+  const { sub, exp, nbf, iat, iss, aud, jti, sid, agent_id: agent, up = true } = claims
   for (const [name, value] of Object.entries({ exp, nbf, iat }))
     if (value !== undefined && !Number.isFinite(value)) return `its ${name} is not a number`
-  for (const [name, value] of Object.entries({ sub, iss, jti, agent_id: agent }))
+  for (const [name, value] of Object.entries({ sub, iss, jti, sid, agent_id: agent }))
     if (value !== undefined && typeof value !== 'string') return `its ${name} is not a text`
   if (typeof up !== 'boolean') return 'its up is neither true nor false'
   const sessions = textsOf(claims.session_id)
@@ -51,11 +56,14 @@ export function identityOf(claims: Readonly<Record<string, unknown>>, rules: Cla
   if (rules.issuers.length > 0 && !rules.issuers.includes(iss as string)) return 'its iss is not in AUTH_JWT_ISSUER'
   return {
     subject: sub as string | undefined,
+    tokenId: jti as string | undefined,
+    sid: sid as string | undefined,
     sessions,
     agent: agent as string | undefined,
     runs,
     topics,
     publishes: up,
+    issuedAt: iat as number | undefined,
     expiresAt: exp as number | undefined,
     notBefore: nbf as number | undefined,
   }

@@ -25,13 +25,13 @@ local member = string.format('%.0f %.0f ', version, now + tonumber(ARGV[2])) .. 
 redis.call('ZADD', KEYS[1], string.format('%.0f', version), member)
 return version`)
 
-const MEMBER = /^(\d+) (\d+) (.+)$/
+const MEMBER = /^(\d+) (\d+) (.+)$/s
 
 export interface Revocation {
   readonly version: number
   /** It may be forgotten then (ms since the epoch): nothing that it revokes is valid any more. */
   readonly expiresAt: number
-  /** `sid:<sid>` or `session:<id>:<before>`. */
+  /** `sid:<sid>`, `jti:<jti>`, `sub:<sub>:<before>` or `session:<id>:<before>`. */
   readonly entry: string
 }
 

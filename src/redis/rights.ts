@@ -1,3 +1,4 @@
+import { acceptsJwts } from '../config/jwt.ts'
 import type { Config } from '../config/table.ts'
 import {
   cooldown,
@@ -37,6 +38,8 @@ export interface RightsOptions
     | 'redisCanaryIntervalMs'
     | 'sessionFlowSignal'
     | 'resumeTicketTtlMs'
+    | 'authJwtSecret'
+    | 'authJwksFile'
     | 'runAuth'
     | 'runKeyPrefix'
     | 'authTokenMode'
@@ -100,10 +103,12 @@ function rightsOf(options: RightsOptions): Right[] {
       ],
     },
     ...(options.resumeTicketTtlMs > 0
+      ? [{ feature: 'resume tickets', keys: [{ commands: 'hsetnx hmget hdel pexpire', keys: [ticketSecrets()] }] }]
+      : []),
+    ...(options.resumeTicketTtlMs > 0 || acceptsJwts(options)
       ? [
-          { feature: 'resume tickets', keys: [{ commands: 'hsetnx hmget hdel pexpire', keys: [ticketSecrets()] }] },
           {
-            feature: 'their revocation',
+            feature: 'revocations of tickets and JWTs',
             commands: ['time'],
             keys: [{ commands: 'eval evalsha zrange zrangebyscore zcard zrem zadd', keys: [revokedSet()] }],
           },

@@ -1,15 +1,19 @@
 import { randomBytes } from 'node:crypto'
+import type { TokenClaims } from '../connection/auth.ts'
 import { type Connection, Phase } from '../connection/connection.ts'
+import { endOf } from '../connection/renewal.ts'
 import { reasonOf } from '../platform/reason.ts'
 import { RevokedUnusable } from '../redis/revoked.ts'
 import { SecretsUnusable, type TicketSecrets } from '../redis/ticket-secrets.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { LineSampler } from '../telemetry/sampler.ts'
 import { ticketFrame } from './frames.ts'
-import { type Grant, readTicket, signTicket } from './ticket.ts'
+import { type Grant, MAX_LENGTH, readTicket, signTicket } from './ticket.ts'
 
 export interface ResumeTicketsParts {
   readonly ttlMs: number
+  /** How long a socket lives on one JWT. 0: until its `exp`. */
+  readonly authJwtMaxLifetimeMs: number
   /** No ticket is valid for longer after the first admission. */
   readonly maxLifetimeMs: number
   readonly secrets: {
@@ -21,8 +25,6 @@ export interface ResumeTicketsParts {
     ready(): Promise<void>
     has(grant: Grant): boolean
   }
-  /** Closes a socket whose grant was revoked. */
-  readonly close: (connection: Connection) => void
   readonly enqueue: (connection: Connection, frame: Buffer) => void
   readonly log: Logger
 }
@@ -58,11 +60,17 @@ export class ResumeTickets {
     clearInterval(this.#timer)
   }
 
-  /** Makes the grant of a client that was admitted by a token just now. */
-  grant(session: string, agent: string): Grant {
+  /**
+   * Makes the grant of a client that was admitted by a token just now.
+   * @param jwt its claims, when that token is a JWT. No ticket outlives the socket that it admits.
+   */
+  grant(session: string, agent: string, jwt: TokenClaims | undefined): Grant {
     const authTime = Date.now()
-    const notAfter = authTime + this.#parts.maxLifetimeMs
-    return { session, agent, sid: randomBytes(12).toString('base64url'), authTime, notAfter }
+    const end = endOf(jwt, this.#parts)
+    const notAfter = Math.min(authTime + this.#parts.maxLifetimeMs, end === 0 ? Number.POSITIVE_INFINITY : end * 1000)
+    const sid = jwt?.sid ?? randomBytes(12).toString('base64url')
+    const claims = jwt === undefined || end === 0 ? jwt : { ...jwt, expiresAt: end }
+    return { session, agent, sid, authTime, notAfter, claims }
   }
 
   /**
@@ -90,17 +98,13 @@ export class ResumeTickets {
     this.#plan(connection, grant, now)
   }
 
-  /** The socket is open. Its grant may have been revoked during the upgrade. */
-  opened(connection: Connection, grant: Grant): void {
-    if (this.#parts.revoked.has(grant)) this.#parts.close(connection)
-  }
-
   /** The socket is gone. */
   end(connection: Connection): void {
     this.#renewals.delete(connection)
   }
 
   #plan(connection: Connection, grant: Grant, now: number): void {
+    this.#renewals.delete(connection)
     const dueAt = now + this.#parts.ttlMs / 2
     if (dueAt < grant.notAfter && connection.phase <= Phase.open) this.#renewals.set(connection, { grant, dueAt })
   }
@@ -109,6 +113,7 @@ export class ResumeTickets {
     const expiresInMs = Math.min(this.#parts.ttlMs, grant.notAfter - now)
     if (expiresInMs <= 0) return
     const ticket = signTicket(grant, now + expiresInMs, signing)
+    if (ticket.length > MAX_LENGTH) return
     this.#parts.enqueue(connection, ticketFrame(ticket, expiresInMs))
   }
 

@@ -1,4 +1,5 @@
-import { revokedSession, revokedSid } from '../contract/names.ts'
+import type { TokenClaims } from '../connection/auth.ts'
+import { revokedSession, revokedSid, revokedSubject, revokedTokenId } from '../contract/names.ts'
 import { reasonOf } from '../platform/reason.ts'
 import type { Revocation } from '../redis/revoked.ts'
 import type { Logger } from '../telemetry/log.ts'
@@ -10,7 +11,7 @@ export interface RevokedParts {
     /** @throws RedisUnavailable; RevokedUnusable. */
     since(version: number): Promise<Revocation[]>
   }
-  /** Called when grants may be revoked that were not before. */
+  /** Called when something may be revoked that was not before. */
   readonly added: () => void
   readonly log: Logger
 }
@@ -18,7 +19,7 @@ export interface RevokedParts {
 const READ_MS = 500
 const SWEEP_MS = 60_000
 
-/** What revokes the grants of a session: those that were admitted until this moment. */
+/** What revokes the grants of a session, or the JWTs of a `sub`: those until this moment. */
 interface Bound {
   readonly before: number
   readonly expiresAt: number
@@ -31,7 +32,7 @@ interface Bound {
  */
 export class Revoked {
   readonly #parts: RevokedParts
-  /** A `sid` has the bound Infinity. */
+  /** A `sid` and a `jti` have the bound Infinity. */
   readonly #bounds = new Map<string, Bound>()
   readonly #lines = new LineSampler()
   readonly #timers: readonly NodeJS.Timeout[]
@@ -59,8 +60,26 @@ export class Revoked {
     if (!this.#isRead) await this.#read()
   }
 
-  has({ sid, session, authTime }: Grant): boolean {
-    return this.#bounds.has(revokedSid(sid)) || authTime <= (this.#bounds.get(revokedSession(session))?.before ?? 0)
+  /** Whether a grant or the JWT that it goes back to is revoked. */
+  has(grant: Grant): boolean {
+    const { sid, claims } = grant
+    return this.#bounds.has(revokedSid(sid)) || this.ended(grant) || (claims !== undefined && this.hasJwt(claims))
+  }
+
+  /** Whether the session of a grant was disconnected after its admission. */
+  ended({ session, authTime }: Grant): boolean {
+    return authTime <= (this.#bounds.get(revokedSession(session))?.before ?? 0)
+  }
+
+  /** A JWT without `iat` counts as issued before. */
+  hasJwt({ subject, tokenId, sid, issuedAt = 0 }: TokenClaims): boolean {
+    const bounds = this.#bounds
+    // Most of the time nothing is revoked.
+    if (bounds.size === 0) return false
+    if (tokenId !== undefined && bounds.has(revokedTokenId(tokenId))) return true
+    if (sid !== undefined && bounds.has(revokedSid(sid))) return true
+    const bound = subject === undefined ? undefined : bounds.get(revokedSubject(subject))
+    return bound !== undefined && issuedAt * 1000 <= bound.before
   }
 
   #poll(): void {
@@ -69,7 +88,7 @@ export class Revoked {
       if (skipped !== undefined)
         this.#parts.log.warn(
           { event: 'revoked-unread', reason: reasonOf(error), skipped },
-          'the revocations of resume tickets cannot be read from Redis',
+          'the revocations of tokens and resume tickets cannot be read from Redis',
         )
     })
   }
@@ -92,10 +111,12 @@ export class Revoked {
   }
 
   #learn({ entry, expiresAt }: Revocation): void {
-    const [, session, before] = /^(session:.+):(\d+)$/.exec(entry) ?? []
-    if (session === undefined) this.#bounds.set(entry, { before: Number.POSITIVE_INFINITY, expiresAt })
-    else if (Number(before) > (this.#bounds.get(session)?.before ?? 0))
-      this.#bounds.set(session, { before: Number(before), expiresAt })
+    const [, name = entry, before = 'Infinity'] = /^((?:session|sub):.+):(\d+)$/s.exec(entry) ?? []
+    const known = this.#bounds.get(name)
+    this.#bounds.set(name, {
+      before: Math.max(Number(before), known?.before ?? 0),
+      expiresAt: Math.max(expiresAt, known?.expiresAt ?? 0),
+    })
   }
 
   #sweep(): void {

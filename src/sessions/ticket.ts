@@ -1,4 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
+import type { TokenClaims } from '../connection/auth.ts'
 import { TICKET_PREFIX } from '../platform/secrets.ts'
 
 /**
@@ -8,11 +9,16 @@ import { TICKET_PREFIX } from '../platform/secrets.ts'
 export interface Grant {
   readonly session: string
   readonly agent: string
-  /** Minted at the first admission, so that everything that goes back to it can be revoked. */
+  /**
+   * That of the JWT of the first admission, else minted there, so that everything that goes back to
+   * it can be revoked.
+   */
   readonly sid: string
   readonly authTime: number
   /** No ticket of this grant is valid from this moment on. */
   readonly notAfter: number
+  /** Of the JWT of the first admission. Undefined: its token was another one. */
+  readonly claims: TokenClaims | undefined
 }
 
 /** Why a ticket is refused, in words for the log. */
@@ -23,18 +29,20 @@ type Fault =
   | 'the ticket is of another session'
   | 'the ticket has expired'
 
-/** Longest ticket that is looked at. The one of the longest ids has about 900 characters. */
-const MAX_LENGTH = 2048
+/** Longest ticket that is looked at. That of the longest ids, without a JWT, has about 900. */
+export const MAX_LENGTH = 2048
 const FORM = new RegExp(`^(${TICKET_PREFIX}([A-Za-z0-9_-]+))\\.([A-Za-z0-9_-]{43})$`)
 const PURPOSE = 'resume'
 const DOOR = 'session'
 
 /** Signs a ticket of this grant that is valid until `expiresAt`, or until `notAfter` if earlier. */
 export function signTicket(grant: Grant, expiresAt: number, secret: string): string {
-  const { session, agent, sid, authTime, notAfter } = grant
+  const { session, agent, sid, authTime, notAfter, claims } = grant
   const exp = Math.min(expiresAt, notAfter)
-  const claims = { purpose: PURPOSE, door: DOOR, session, agent, sid, auth_time: authTime, not_after: notAfter, exp }
-  const signed = TICKET_PREFIX + Buffer.from(JSON.stringify(claims)).toString('base64url')
+  const times = { auth_time: authTime, not_after: notAfter, exp }
+  const jwt = claims && jwtOf(claims)
+  const content = { purpose: PURPOSE, door: DOOR, session, agent, sid, ...times, jwt }
+  const signed = TICKET_PREFIX + Buffer.from(JSON.stringify(content)).toString('base64url')
   return `${signed}.${macOf(signed, secret)}`
 }
 
@@ -62,8 +70,32 @@ export function readTicket(
   const { sid, auth_time: authTime, not_after: notAfter, exp } = claims
   if (typeof sid !== 'string' || typeof authTime !== 'number') return 'the ticket is malformed'
   if (typeof notAfter !== 'number' || typeof exp !== 'number') return 'the ticket is malformed'
+  const jwt = claims.jwt === undefined ? undefined : claimsOf(claims.jwt)
+  if (jwt === null) return 'the ticket is malformed'
   if (!(now < exp && now < notAfter)) return 'the ticket has expired'
-  return { session, agent, sid, authTime, notAfter }
+  return { session, agent, sid, authTime, notAfter, claims: jwt }
+}
+
+/** The claims under the names that they have in a JWT. */
+const jwtOf = ({ subject: sub, tokenId: jti, sid, issuedAt: iat, expiresAt: exp, publishes: up }: TokenClaims) => ({
+  ...{ sub, jti, sid, iat, exp, up },
+})
+
+/** Null: a claim has another form than those that we sign. */
+function claimsOf(jwt: unknown): TokenClaims | null {
+  if (typeof jwt !== 'object' || jwt === null) return null
+  const { sub, jti, sid, iat, exp, up } = jwt as Record<string, unknown>
+  if (![sub, jti, sid].every((each) => each === undefined || typeof each === 'string')) return null
+  if (![iat, exp].every((each) => each === undefined || typeof each === 'number')) return null
+  if (typeof up !== 'boolean') return null
+  return {
+    subject: sub as string | undefined,
+    tokenId: jti as string | undefined,
+    sid: sid as string | undefined,
+    issuedAt: iat as number | undefined,
+    expiresAt: exp as number | undefined,
+    publishes: up,
+  }
 }
 
 const macOf = (signed: string, secret: string): string =>

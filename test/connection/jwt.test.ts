@@ -115,15 +115,6 @@ describe('JWTs', () => {
     for (const client of [reader, numbered, writer]) await client.close()
   })
 
-  it('give their sockets no resume ticket, which would outlive exp and forget up:false', async () => {
-    const token = tokenOf(old, { session_id: 'j12', up: false, exp: inSeconds(60) })
-    const client = await connect(gateway.sessionUrl('j12'), { token, protocols: ['wsproxy.v2'] })
-    client.send('{"type":"ping"}')
-    await client.find({ type: 'pong' })
-    assert.ok(!client.frames.join('\n').includes('ticket'), client.frames.join('\n'))
-    await client.close()
-  })
-
   it('open the runs of their claims, and no session', async () => {
     const token = tokenOf(old, { run_id: 'run-j' })
     await (await connect(`${gateway.url}/run-j`, { token })).close()

@@ -27,6 +27,9 @@ describe('the verifier of JWTs', () => {
     for (const signer of signers) {
       const claims = {
         sub: 'u1',
+        jti: 't1',
+        sid: 'l1',
+        iat: NOW,
         session_id: ['s1', 's2'],
         run_id: 'r1',
         topics: ['build.*'],
@@ -35,11 +38,14 @@ describe('the verifier of JWTs', () => {
       }
       assert.deepEqual(verifierFor().verify(tokenOf(signer, claims), NOW * 1000), {
         subject: 'u1',
+        tokenId: 't1',
+        sid: 'l1',
         sessions: ['s1', 's2'],
         agent: undefined,
         runs: ['r1'],
         topics: ['build.*'],
         publishes: false,
+        issuedAt: NOW,
         expiresAt: NOW + 60,
         notBefore: undefined,
       })

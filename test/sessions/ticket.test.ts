@@ -14,6 +14,7 @@ const GRANT: Grant = {
   sid: 'sid-of-a-test',
   authTime: NOW,
   notAfter: NOW + 60 * MINUTE,
+  claims: undefined,
 }
 const TICKET = signTicket(GRANT, NOW + 10 * MINUTE, SECRET)
 
@@ -36,6 +37,19 @@ describe('a resume ticket', () => {
     assert.deepEqual(read(TICKET, { secrets: ['t'.repeat(43), SECRET] }), GRANT)
     assert.deepEqual(read(TICKET, { now: NOW + 10 * MINUTE - 1 }), GRANT)
     assert.equal(read(TICKET, { now: NOW + 10 * MINUTE }), 'the ticket has expired')
+  })
+
+  it('keeps what the JWT of the admission says', () => {
+    const claims = { subject: 'u', tokenId: 'j', sid: undefined, issuedAt: 5, expiresAt: 9, publishes: false }
+    assert.deepEqual(read(signTicket({ ...GRANT, claims }, NOW + MINUTE, SECRET)), { ...GRANT, claims })
+    const none = { ...claims, subject: undefined, tokenId: undefined, issuedAt: undefined, expiresAt: undefined }
+    const bare = { ...GRANT, claims: { ...none, publishes: true } }
+    assert.deepEqual(read(signTicket(bare, NOW + MINUTE, SECRET)), bare)
+    const full = { sub: 'u', jti: 'j', sid: 's', iat: 1, exp: 2, up: true }
+    assert.equal(typeof read(withClaims({ jwt: full })), 'object')
+    for (const [name, value] of Object.entries({ sub: 1, jti: null, sid: {}, iat: '1', exp: '2', up: undefined }))
+      assert.equal(read(withClaims({ jwt: { ...full, [name]: value } })), 'the ticket is malformed', name)
+    for (const jwt of [null, 'text', 7]) assert.equal(read(withClaims({ jwt })), 'the ticket is malformed')
   })
 
   it('is refused when it was signed with a secret that is not accepted any more, or without secrets', () => {

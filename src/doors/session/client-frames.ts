@@ -8,6 +8,7 @@ import { lastOf, membersOf, namesOf, stringOf } from '../../platform/json-member
 import { jsonFault } from '../../platform/json-scan.ts'
 import { ackFrame, frameOf } from '../../sessions/frames.ts'
 import { numberOf } from '../../sessions/numbers.ts'
+import type { ResumeTickets } from '../../sessions/resume-tickets.ts'
 import type { Metrics } from '../../telemetry/metrics.ts'
 import {
   type Done,
@@ -37,6 +38,8 @@ export interface ClientFramesParts {
   readonly cancel: (sessionId: string, run: string) => Promise<void>
   /** Undefined: no key of JWTs is configured. */
   readonly renewals: Renewals | undefined
+  /** Undefined: RESUME_TICKET_TTL is 0. */
+  readonly tickets: ResumeTickets | undefined
 }
 
 const CANCEL = Buffer.from('cancel')
@@ -97,6 +100,10 @@ export class ClientFrames {
     const end = this.#parts.renewals?.renew(connection, token, (rights) => this.#allows(connection, rights))
     if (end === undefined) return this.refuse(connection, 'auth-rejected')
     this.#say(connection, { type: 'control', command: 'auth_ok', expires_at: endText(end) })
+    const state = stateOf(connection)
+    if (state.grant === undefined) return
+    state.grant = this.#parts.tickets!.grant(connection.subject, state.agentId, connection.rights)
+    void this.#parts.tickets!.begin(connection, state.grant)
   }
 
   /** Whether a new JWT opens the session of this socket. If so, its `up` counts from now on. */

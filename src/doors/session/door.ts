@@ -1,5 +1,5 @@
 import type { Config } from '../../config/table.ts'
-import type { Rights } from '../../connection/auth.ts'
+import type { Rights, TokenClaims } from '../../connection/auth.ts'
 import type { Batch, Source, Topic } from '../../connection/bind.ts'
 import type { BackpressureLevel, Connection } from '../../connection/connection.ts'
 import type { Admission, Door } from '../../connection/door.ts'
@@ -16,7 +16,6 @@ import { Reader } from '../../sessions/logged.ts'
 import type { SessionLogs } from '../../sessions/logs.ts'
 import { headerOf, MARK } from '../../sessions/numbers.ts'
 import { loggedOf } from '../../sessions/parts.ts'
-import type { ResumeTickets } from '../../sessions/resume-tickets.ts'
 import type { DoorStats } from '../../telemetry/metrics.ts'
 import { ClientFrames, type ClientFramesParts } from './client-frames.ts'
 import type { FlowSignal } from './flow.ts'
@@ -45,8 +44,6 @@ export interface SessionParts extends ClientFramesParts {
   readonly flow: FlowSignal | undefined
   /** Passes numbered messages. */
   readonly logs: SessionLogs
-  /** Undefined: RESUME_TICKET_TTL is 0. */
-  readonly tickets: ResumeTickets | undefined
 }
 
 const KIND = namesOf('type', 'command')
@@ -112,9 +109,11 @@ export class SessionDoor implements Door, Source {
         tickets &&
         (async (ticket) => {
           const judged = await tickets.judge(ticket, sessionId, agentId)
-          if (typeof judged === 'string') return judged
+          if (typeof judged === 'string') return { fault: judged }
+          const { claims } = judged
           state.grant = judged
-          return undefined
+          state.isReadOnly = claims?.publishes === false
+          return { claims }
         }),
       source: this,
       redisChannel: down,
@@ -122,21 +121,26 @@ export class SessionDoor implements Door, Source {
       topicsRequired: true,
       doorState: state,
       prepare: reader && ((connection) => this.#parts.logs.position(connection, reader, resume)),
-      admitted:
-        tickets &&
-        ((connection) => {
-          state.grant ??= tickets.grant(sessionId, agentId)
-          return tickets.begin(connection, state.grant)
-        }),
+      admitted: tickets && ((connection) => this.#giveTicket(connection, sessionId, undefined)),
     }
   }
 
   grants(admission: Admission, rights: Rights): Admission | undefined {
+    const { subject, admitted } = admission
     const state = admission.doorState as SessionState
     state.isReadOnly = !rights.publishes
-    const isAllowed = opensSession(rights, admission.subject, state.agentId)
-    // A resume ticket knows neither `exp` nor `up` of the JWT, so its socket gets none.
-    return isAllowed ? { ...admission, admitted: undefined } : undefined
+    if (!opensSession(rights, subject, state.agentId)) return undefined
+    return admitted
+      ? { ...admission, admitted: (connection) => this.#giveTicket(connection, subject, rights) }
+      : admission
+  }
+
+  /** @param rights of the JWT that admitted the client, if one did. */
+  #giveTicket(connection: Connection, session: string, rights: TokenClaims | undefined): Promise<void> {
+    const state = stateOf(connection)
+    const tickets = this.#parts.tickets!
+    state.grant ??= tickets.grant(session, state.agentId, rights)
+    return tickets.begin(connection, state.grant)
   }
 
   refusalAsClose(refusal: Refusal, protocol: string): Close | undefined {
@@ -165,8 +169,6 @@ export class SessionDoor implements Door, Source {
 
   opened(connection: Connection): void {
     if (readerOf(connection)) this.#parts.logs.readOn(connection)
-    const { grant } = stateOf(connection)
-    if (grant !== undefined) this.#parts.tickets?.opened(connection, grant)
   }
 
   closed(connection: Connection): void {

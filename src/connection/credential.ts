@@ -1,0 +1,34 @@
+import { isTicket } from '../platform/secrets.ts'
+import type { Attempt } from './attempt.ts'
+import { type TokenClaims, type TokenStore, WHY } from './auth.ts'
+
+/** What judges the credential of an upgrade. */
+export interface CredentialParts {
+  readonly tokens: TokenStore
+  /** Whether a JWT was revoked. @throws RedisUnavailable when that is not known yet. */
+  readonly isRevoked?: ((claims: TokenClaims) => Promise<boolean>) | undefined
+}
+
+/**
+ * Resolves with undefined when the credential is right, else with the reason for the log. The
+ * signature and the claims of a JWT were checked before.
+ * @param tokenKey where Redis has the token; undefined for a JWT.
+ * @throws RedisUnavailable
+ */
+export async function faultOf(
+  attempt: Attempt,
+  tokenKey: string | undefined,
+  { tokens, isRevoked }: CredentialParts,
+): Promise<string | undefined> {
+  const { token } = attempt.credentials
+  if (tokenKey === undefined) return (await isRevoked?.(attempt.rights!)) ? 'the JWT was revoked' : undefined
+  // The checks let a ticket through only where the door judges it.
+  if (isTicket(token)) {
+    const judged = await attempt.admission.checkTicket!(token)
+    if ('fault' in judged) return judged.fault
+    attempt.rights = judged.claims
+    return undefined
+  }
+  const verdict = await tokens.redeem(tokenKey, token)
+  return verdict === 'ok' ? undefined : WHY[verdict]
+}
