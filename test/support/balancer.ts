@@ -50,7 +50,8 @@ export function without({ name }: Balancer): string | false {
   return binaryOf(name) ? false : `needs ${name} on the PATH or in /usr/sbin`
 }
 
-function binaryOf(name: string): string | undefined {
+/** The path of a program that Debian may put where the PATH of a user does not lead. */
+export function binaryOf(name: string): string | undefined {
   return PLACES.map((place) => place + name).find((path) => {
     try {
       execFileSync(path, ['-v'], { stdio: 'ignore' })
