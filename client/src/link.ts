@@ -118,6 +118,20 @@ export class Link {
     this.#socket?.send(text)
   }
 
+  /**
+   * The token of this socket ends soon: sends a new one in `frame`. Without it the server closes
+   * the socket, and the next dial asks again.
+   */
+  async renew(frame: object): Promise<void> {
+    const turn = this.#turn
+    const { token } = this.#options
+    if (typeof token !== 'function') return
+    try {
+      const renewed = await token()
+      if (turn === this.#turn) this.send(JSON.stringify({ ...frame, token: renewed }))
+    } catch {}
+  }
+
   /** The server has said how long to stay away after the close that follows. */
   hint(ms: number): void {
     if (Number.isFinite(ms) && ms >= 0) this.#hintMs = Math.min(ms, LONGEST_TIMER_MS)

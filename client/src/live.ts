@@ -8,6 +8,7 @@ import type {
   ErrorFrame,
   ServerFrame,
   TopicMessage,
+  Unsubscribed,
 } from './live.gen.ts'
 
 /** Options of {@link live}. */
@@ -136,6 +137,8 @@ export class Live extends Emitter<LiveEvents> {
     else if (frame.type === 'data_response') this.#take(frame.correlation_id)?.resolve(frame.data)
     else if (frame.type === 'data_error') this.#take(frame.correlation_id)?.reject(new Error(frame.error))
     else if (frame.type === 'error') this.#failed(frame)
+    else if (frame.type === 'auth_expiring') this.#link.renew({ type: 'auth' })
+    else if (frame.type === 'unsubscribed' && frame.reason) this.#forbidden(frame)
     else if (frame.type === 'disconnect_notice' && frame.reconnect_after_ms !== undefined) {
       this.#link.hint(frame.reconnect_after_ms)
     }
@@ -145,6 +148,11 @@ export class Live extends Emitter<LiveEvents> {
     const asked = this.#take(frame.correlation_id)
     if (asked) asked.reject(new Error(frame.message))
     else this.emit('error', frame)
+  }
+
+  /** The new token of this socket does not grant a topic. */
+  #forbidden({ topic, timestamp, correlation_id }: Unsubscribed): void {
+    this.#failed({ type: 'error', code: 'forbidden', message: `Not allowed: ${topic}`, timestamp, correlation_id })
   }
 
   #greeted({ contract_version, subscriptions }: ConnectionEstablished): void {

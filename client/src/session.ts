@@ -233,6 +233,7 @@ export class Session extends Emitter<SessionEvents> implements AsyncIterable<Mes
     if (frame.command === 'position') this.#position(frame)
     else if (frame.command === 'ack') this.#outbox.acked(frame)
     else if (frame.command === 'goodbye') this.#link.hint(frame.reconnect_after_ms)
+    else if (frame.command === 'auth_expiring') this.#link.renew({ type: 'control', command: 'auth' })
     else if (frame.command === 'gap') this.#gap(frame.reason, frame.from, frame.to)
   }
 

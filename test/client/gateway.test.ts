@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
 import { WebSocket } from 'ws'
 import { live, run, type Session, type SocketClass, session, type TopicMessage } from '../../client/src/index.ts'
@@ -7,6 +8,7 @@ import { gatewayFor, type TestGateway } from '../support/gateway.ts'
 import { say } from '../support/numbered.ts'
 import { proxyFor } from '../support/proxy.ts'
 import { atEnd, scopeOf } from '../support/scope.ts'
+import { secretSigner, tokenOf } from '../support/tokens.ts'
 import { eventually } from '../support/wait.ts'
 
 const Socket = WebSocket as unknown as SocketClass
@@ -31,6 +33,31 @@ describe('the client at a gateway', () => {
     atEnd(suite, () => chat.close())
     return chat
   }
+
+  it('keeps the socket of a JWT that ends by sending the next one', async () => {
+    const secret = randomBytes(24).toString('hex')
+    const signer = secretSigner(secret)
+    const env = { AUTH_JWT_SECRET: secret, AUTH_JWT_SKEW: '0', AUTH_EXPIRY_NOTICE: '1s', WS_AUTH_REQUIRED: 'true' }
+    const { url, metric } = await gatewayFor(suite, { redis: gateway.redis, env })
+    let signed = 0
+    const token = () => {
+      signed++
+      return tokenOf(signer, { session_id: 'jwt', topics: '*', exp: Math.floor(Date.now() / 1000) + 2 })
+    }
+    const chat = session(url, { agent: 'agent-1', id: 'jwt', token, storage: null, WebSocket: Socket })
+    const hub = live(url, { token, WebSocket: Socket })
+    atEnd(suite, () => chat.close())
+    atEnd(suite, () => hub.close())
+    await eventually(() => chat.state.name === 'open' && hub.state.name === 'open', 'both to open')
+    await eventually(() => signed >= 8, 'three renewals of each', 15_000)
+    assert.deepEqual([chat.state.name, hub.state.name], ['open', 'open'])
+    const opened = await Promise.all(
+      ['session', 'live'].map((door) => metric('wsproxy_connections_total', { door, result: 'accepted' })),
+    )
+    assert.deepEqual(opened, [1, 1])
+    chat.close()
+    hub.close()
+  })
 
   it('misses no word over lost connections and a change of the gateway', async () => {
     const second = await gatewayFor(suite, { redis: gateway.redis })

@@ -43,6 +43,21 @@ describe('a live connection of the client', () => {
     assert.deepEqual(sent(socket)[1], { type: 'unsubscribe', topic: 'build', id: 'build' })
   })
 
+  it('sends a new token when its own ends soon, and reports the topics that this one does not grant', async () => {
+    let asked = 0
+    hub = live('wss://gw', { token: () => `t${++asked}`, WebSocket: FakeSocket })
+    await settle()
+    const socket = FakeSocket.last.open()
+    socket.say(greeting(), frame('auth_expiring', { expires_at: 't', in_ms: 1000 }))
+    await settle()
+    assert.deepEqual(sent(socket), [{ type: 'auth', token: 't2' }])
+    const errors: string[] = []
+    hub.on('error', ({ code, message: words }) => errors.push(`${code} ${words}`))
+    socket.say(frame('auth_ok', {}), frame('unsubscribed', { topic: 'build', reason: 'forbidden' }))
+    socket.say(frame('unsubscribed', { topic: 'other' }))
+    assert.deepEqual(errors, ['forbidden Not allowed: build'])
+  })
+
   it('unsubscribes the topics of its path that have no listener', async () => {
     const socket = await open()
     hub.subscribe('tasks', () => {})

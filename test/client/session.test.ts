@@ -263,6 +263,59 @@ describe('a session of the client', () => {
     })
   })
 
+  describe('whose token ends soon', () => {
+    const EXPIRING = { type: 'control', command: 'auth_expiring', expires_at: 't', in_ms: 60_000 }
+
+    it('sends a new one, without a new dial', async () => {
+      let asked = 0
+      const socket = await open({ token: () => Promise.resolve(`t${++asked}`) })
+      socket.say(position(0), EXPIRING)
+      await settle()
+      assert.deepEqual(
+        socket.sent.map((text) => JSON.parse(text)),
+        [{ type: 'control', command: 'auth', token: 't2' }],
+      )
+      socket.say({ type: 'control', command: 'auth_ok' })
+      assert.equal(FakeSocket.made.length, 1)
+      assert.equal(chat.state.name, 'open')
+    })
+
+    it('sends nothing without a function, or when that fails, and dials with a new one after the close', async () => {
+      const fixed = await open({ token: 'fixed' })
+      fixed.say(position(0), EXPIRING)
+      await settle()
+      assert.deepEqual(fixed.sent, [])
+      chat.close()
+      let asked = 0
+      const token = () => (++asked === 2 ? Promise.reject(new Error('away')) : `t${asked}`)
+      const socket = await open({ token })
+      socket.say(position(0), EXPIRING)
+      await settle()
+      assert.deepEqual(socket.sent, [])
+      const dials = FakeSocket.made.length
+      socket.end(4401, 'expired retry=0')
+      await pass(1)
+      assert.equal(FakeSocket.made.length, dials + 1)
+      assert.equal(asked, 3)
+    })
+
+    it('sends none to a later socket', async () => {
+      let answer = (_: string) => {}
+      const tokens = [
+        Promise.resolve('t1'),
+        new Promise<string>((resolve) => (answer = resolve)),
+        Promise.resolve('t3'),
+      ]
+      const socket = await open({ token: () => tokens.shift()! })
+      socket.say(position(0), EXPIRING)
+      const next = await redial()
+      next.say(position(0))
+      answer('t2')
+      await settle()
+      assert.deepEqual([...socket.sent, ...next.sent], [])
+    })
+  })
+
   it('passes error frames of the gateway on', async () => {
     const socket = await open()
     const errors: unknown[] = []
