@@ -252,6 +252,15 @@ export const keyspaceProbe = (random: string): string => `${prefix}wsproxy:probe
 export const isSessionChannel = (channel: string): boolean => channel.startsWith('session:', prefix.length)
 
 /**
+ * Whether any server of a cluster can serve this name, a channel: PUBLISH reaches all of them.
+ * Keys, keyspace events and `sharded` session channels belong to one server.
+ */
+export function isPlainChannel(name: string, sharded: boolean): boolean {
+  if (isSessionChannel(name)) return !sharded && (name.endsWith(':down') || name.endsWith(':up'))
+  return name.startsWith(LIVE, prefix.length) || name.startsWith(liveBus()) || olderChannels().includes(name)
+}
+
+/**
  * The name that decides on the server in a cluster: the events of a run come from the server of its
  * key.
  */

@@ -251,6 +251,7 @@ export class Gateway {
     const { metricsEnabled, metricsMaxAgeMs } = this.#options.config
     const parts: ProbeParts = {
       pingRedis: (deadlineMs) => redis.ping(deadlineMs),
+      redisPartial: () => !redis.ready,
       ready: (detailed) => this.#preflight.ready(detailed),
       isOperator: isOperator(this.#options.config, this.#admin),
       hasToken: this.#options.config.adminToken !== undefined,

@@ -9,6 +9,8 @@ export interface ProbeParts extends RunningParts {
    * `deadlineMs`.
    */
   readonly pingRedis: (deadlineMs: number) => Promise<number | undefined>
+  /** Whether a part of Redis is away that fewer than half of the names need. */
+  readonly redisPartial: () => boolean
   /** Answers whether upgrades are accepted, in detail for operators only. */
   readonly ready: (detailed: boolean) => Promise<ApiResponse>
   readonly sockets: () => number
@@ -35,7 +37,7 @@ export function probes(parts: ProbeParts): Route[] {
     const healthy = redisMs !== undefined
     return json(healthy ? '200 OK' : '503 Service Unavailable', {
       status: healthy ? 'healthy' : 'unhealthy',
-      redis: healthy ? { status: 'up', ping_ms: redisMs } : { status: 'down' },
+      redis: healthy ? { status: parts.redisPartial() ? 'degraded' : 'up', ping_ms: redisMs } : { status: 'down' },
       connections: parts.sockets(),
       uptime_seconds: Math.round((Date.now() - startedAt) / 1000),
       ws_contract_version: parts.liveContract,

@@ -147,11 +147,11 @@ export class RedisClient {
   }
 
   /**
-   * Pings all servers and returns the slowest round trip in ms; undefined when one does not answer
-   * in time. Concurrent callers share one ping.
+   * Pings the servers that are ready and returns the slowest round trip in ms; undefined when one
+   * does not answer in time, or most are away. Concurrent callers share one ping.
    */
   async ping(deadlineMs: number): Promise<number | undefined> {
-    if (!this.ready) return undefined
+    if (this.outage === 'redis-unavailable') return undefined
     this.#ping ??= this.#measure().finally(() => {
       this.#ping = undefined
     })
@@ -193,7 +193,8 @@ export class RedisClient {
 
   async #measure(): Promise<number> {
     const startedAt = performance.now()
-    await Promise.all(Array.from(this.#topology.nodes, (node) => node.commands.client.ping()))
+    const ready = [...this.#topology.nodes].filter((node) => node.ready)
+    await Promise.all(ready.map((node) => node.commands.client.ping()))
     return Math.round((performance.now() - startedAt) * 1000) / 1000
   }
 

@@ -1,5 +1,5 @@
 import type { Place } from '../../config/redis-servers.ts'
-import { isSessionChannel, slotKey } from '../../contract/names.ts'
+import { isPlainChannel, slotKey } from '../../contract/names.ts'
 import { bracketed } from '../../platform/address.ts'
 import { within } from '../../platform/deadline.ts'
 import { reasonOf } from '../../platform/reason.ts'
@@ -24,19 +24,23 @@ export interface ClusterOptions extends ClusterAddresses {
 const CALM_MS = 5000
 const URGENT_MS = 250
 const ASK_TIMEOUT_MS = 1000
+/** Plain channels leave a server that has been away for this time. A short loss moves none. */
+const AWAY_MS = 1000
 const SLOTS_COMMAND = ['CLUSTER', 'SLOTS']
 
 /**
  * Redis Cluster: one RedisNode per primary, and the map from slots to nodes. Events of a run come
  * only from the primary of its key, and a sharded channel lives on the server of its slot. A plain
- * session channel can be subscribed on any server, and stays on its server for as long as that is
- * part of the cluster.
+ * channel can be subscribed and published on any server: it stays on its server for as long as that
+ * is part of the cluster and not away.
  */
 export class Cluster implements Topology {
   readonly #options: ClusterOptions
   /** By the address that the node announces, as in the slot map and in MOVED. */
   readonly #nodes = new Map<string, RedisNode>()
   readonly #slots: (RedisNode | undefined)[] = new Array(SLOT_COUNT).fill(undefined)
+  /** Since when a node is not ready, in ms since the epoch. */
+  readonly #awaySince = new Map<RedisNode, number>()
   /** Channel to the node where it is subscribed. */
   readonly #placed = new Map<string, RedisNode>()
   #refreshing: Promise<boolean> | undefined
@@ -70,7 +74,9 @@ export class Cluster implements Topology {
   }
 
   nodeOf(name: string): RedisNode {
-    const node = this.#home(name)
+    const home = this.#home(name)
+    if (home?.ready) return home
+    const node = this.#isPlain(name) ? (this.#readyNode(name) ?? home) : home
     if (node === undefined) throw new RedisUnavailable('no server of the cluster has this slot (see CLUSTER SLOTS)')
     return node
   }
@@ -158,8 +164,34 @@ export class Cluster implements Topology {
     return this.#slots[slotOf(slotKey(name))]
   }
 
-  #follows(channel: string): boolean {
-    return this.#options.sharded || !isSessionChannel(channel)
+  #isPlain(name: string): boolean {
+    return isPlainChannel(name, this.#options.sharded)
+  }
+
+  /** A node that is ready, another one for other slots. */
+  #readyNode(name: string): RedisNode | undefined {
+    const ready = [...this.#nodes.values()].filter((node) => node.ready)
+    return ready[slotOf(name) % ready.length]
+  }
+
+  /** The node where a channel of `from` belongs now; undefined while its slot has no server. */
+  #placeOf(channel: string, from: RedisNode, here: ReadonlySet<RedisNode>): RedisNode | undefined {
+    const home = this.#home(channel)
+    if (!this.#isPlain(channel)) return home
+    const wanted = here.has(from) ? from : home
+    if (wanted !== undefined && !this.#isAway(wanted)) return wanted
+    return this.#readyNode(channel) ?? wanted
+  }
+
+  #isAway(node: RedisNode): boolean {
+    const since = this.#awaySince.get(node)
+    return since !== undefined && Date.now() - since >= AWAY_MS
+  }
+
+  #lookForAway(): void {
+    const nodes = new Set(this.#nodes.values())
+    for (const node of this.#awaySince.keys()) if (node.ready || !nodes.has(node)) this.#awaySince.delete(node)
+    for (const node of nodes) if (!node.ready && !this.#awaySince.has(node)) this.#awaySince.set(node, Date.now())
   }
 
   async #refresh(): Promise<void> {
@@ -181,6 +213,7 @@ export class Cluster implements Topology {
       node.abandon(this.#settledAt)
       this.#nodes.delete(address)
     }
+    this.#lookForAway()
     this.#move()
     this.#options.followed()
   }
@@ -194,8 +227,8 @@ export class Cluster implements Topology {
     const here = new Set(this.#nodes.values())
     const moves = new Map<RedisNode, Map<RedisNode, Set<string>>>()
     for (const [channel, from] of this.#placed) {
-      const to = this.#home(channel)
-      if (to === undefined || to === from || !(this.#follows(channel) || !here.has(from))) continue
+      const to = this.#placeOf(channel, from, here)
+      if (to === undefined || to === from) continue
       const targets = moves.get(from) ?? new Map<RedisNode, Set<string>>()
       moves.set(from, targets.set(to, (targets.get(to) ?? new Set()).add(channel)))
       this.#placed.set(channel, to)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { sessionAuth, sessionDown } from '../../../src/contract/names.ts'
+import { liveChannel, sessionAuth, sessionDown, sessionUp } from '../../../src/contract/names.ts'
 import { slotOf } from '../../../src/redis/slots.ts'
 import { type BareGateway, bareGatewayFor } from '../../support/bare.ts'
 import { connect, refused } from '../../support/client.ts'
@@ -12,8 +12,8 @@ import { eventually } from '../../support/wait.ts'
 const ADMIN_TOKEN = 'admin-token-of-the-shards'
 const AWAY = 2
 const serverOf = (name: string) => primaryOf(slotOf(name))
-/** Its token and its channel are on servers that stay. */
-const isServed = (id: string) => serverOf(sessionAuth(id)) !== AWAY && serverOf(sessionDown(id)) !== AWAY
+/** Its token is on a server that stays. Its channels can be on any. */
+const isServed = (id: string) => serverOf(sessionAuth(id)) !== AWAY
 
 describe('a cluster of which one server of three is away', { skip: withoutRealRedis }, () => {
   const suite = scopeOf(after)
@@ -28,11 +28,16 @@ describe('a cluster of which one server of three is away', { skip: withoutRealRe
     gateway = bareGatewayFor(suite, 'redis://localhost', {
       REDIS_CLUSTER_NODES: cluster.addresses,
       CONNECT_RATE_PER_IP: '0',
+      LIVE_TOPICS: 'topic-*',
       ADMIN_TOKEN,
     })
     await eventually(() => gateway.gateway.redisReady, 'the gateway to reach the cluster')
   })
 
+  const health = async () => {
+    const answer = await fetch(`${gateway.http}/health`)
+    return { status: answer.status, body: (await answer.json()) as { status: string; redis: { status: string } } }
+  }
   const ready = async (token?: string) => {
     const headers = token === undefined ? {} : { authorization: `Bearer ${token}` }
     const answer = await fetch(`${gateway.http}/ready`, { headers })
@@ -43,7 +48,6 @@ describe('a cluster of which one server of three is away', { skip: withoutRealRe
     const served = ids.filter(isServed)
     const others = ids.filter((id) => !isServed(id))
     assert.ok(served.length > 0 && others.length > 0)
-    const spared = others.filter((id) => serverOf(sessionAuth(id)) !== AWAY)
     for (const id of ids) await agent.set(sessionAuth(id), 't')
     await cluster.nodes[AWAY]!.kill()
     await eventually(() => !gateway.gateway.redisReady, 'the loss to be noticed')
@@ -55,6 +59,8 @@ describe('a cluster of which one server of three is away', { skip: withoutRealRe
       `127.0.0.1:${cluster.nodes[AWAY]!.port} of the cluster away, and 33.3 % of its slots not served`,
     )
     assert.match(remediation, /CLUSTER NODES/)
+    const { status, body: state } = await health()
+    assert.deepEqual([status, state.status, state.redis.status], [200, 'healthy', 'degraded'])
     for (const id of served) await (await connect(`${gateway.ws}/a/ws/${id}`, { token: 't' })).close()
     for (const id of others) {
       const { status, code, headers } = await refused(`${gateway.ws}/a/ws/${id}`, { token: 't' })
@@ -63,9 +69,42 @@ describe('a cluster of which one server of three is away', { skip: withoutRealRe
     }
     await cluster.nodes[AWAY]!.restart()
     await eventually(() => gateway.gateway.redisReady, 'the server to be back', 30_000)
-    // A refusal spent no token.
-    for (const id of spared) await (await connect(`${gateway.ws}/a/ws/${id}`, { token: 't' })).close()
+    // A server that was killed without a disk has lost its tokens.
+    for (const id of others) await eventually(() => agent.set(sessionAuth(id), 't').catch(() => undefined), 'a token')
+    for (const id of others) await (await connect(`${gateway.ws}/a/ws/${id}`, { token: 't' })).close()
+    assert.equal((await health()).body.redis.status, 'up')
     await eventually(async () => (await ready()).body.degraded === undefined, '/ready without a word')
+  })
+
+  it('serves open sockets whose channels were on the server that is away, after a gap', async () => {
+    const id = ids.find(
+      (each) => isServed(each) && [sessionDown(each), sessionUp(each)].every((c) => serverOf(c) === AWAY),
+    )!
+    const topic = Array.from({ length: 200 }, (_, n) => `topic-${n}`).find(
+      (each) => serverOf(liveChannel(each)) === AWAY,
+    )!
+    await agent.set(sessionAuth(id), 't')
+    const client = await connect(`${gateway.ws}/a/ws/${id}`, { token: 't' })
+    const watcher = await connect(`${gateway.ws}/live?subscriptions=${topic}`)
+    await cluster.nodes[AWAY]!.kill()
+    // By a server that stays: PUBLISH reaches all of them.
+    const publisher = await cluster.nodes[0]!.client()
+    const heard: string[] = []
+    await (await cluster.nodes[1]!.client()).subscribe(sessionUp(id), (frame) => void heard.push(frame))
+    await eventually(() => client.values.some(({ command }) => command === 'gap'), 'the gap')
+    await publisher.publish(sessionDown(id), '{"after":1}')
+    await client.find({ after: 1 })
+    await publisher.publish(liveChannel(topic), '{"n":7}')
+    await eventually(() => watcher.frames.some((frame) => String(frame).includes('"n":7')), 'the message of the topic')
+    client.send({ up: 1 })
+    await eventually(() => heard.length > 0, 'the frame of the client')
+    await cluster.nodes[AWAY]!.restart()
+    await eventually(() => gateway.gateway.redisReady, 'the server to be back', 30_000)
+    await publisher.publish(sessionDown(id), '{"after":2}')
+    await client.find({ after: 2 })
+    assert.equal(client.values.filter(({ after }) => after === 1).length, 1)
+    await client.close()
+    await watcher.close()
   })
 
   it('is not ready when most slots have no server', async () => {
