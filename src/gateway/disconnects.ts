@@ -26,7 +26,6 @@ export function disconnectCall(
   const revoke =
     config.resumeTicketTtlMs === 0
       ? undefined
-      : (sessionId: string) =>
-          core.redis.revoked.add(`${revokedSession(sessionId)}:${Date.now()}`, config.resumeMaxLifetimeMs)
+      : (sessionId: string) => core.redis.revoked.addUntilNow(revokedSession(sessionId), config.resumeMaxLifetimeMs)
   return disconnectRoute({ here, everywhere, revoke, log })
 }

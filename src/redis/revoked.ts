@@ -8,8 +8,8 @@ const MAX_ENTRIES = 100_000
 
 /**
  * A member is `<version> <expiry in ms> <entry>`, and its score is the version: the time of Redis
- * in ms, or one more than the newest. Removes up to 1,000 expired members first. Returns -1 when
- * the set is full, else the version.
+ * in ms, or one more than the newest. Removes up to 1,000 expired members first. With the fourth
+ * argument the time of Redis ends the entry. Returns -1 when the set is full, else the version.
  */
 const SCRIPT = new Script(`
 local time = redis.call('TIME')
@@ -22,6 +22,7 @@ local newest = redis.call('ZRANGE', KEYS[1], '-1', '-1')[1]
 local version = now
 if newest then version = math.max(now, tonumber(string.match(newest, '^%d+')) + 1) end
 local member = string.format('%.0f %.0f ', version, now + tonumber(ARGV[2])) .. ARGV[1]
+if ARGV[4] == 'now' then member = member .. string.format(':%.0f', now) end
 redis.call('ZADD', KEYS[1], string.format('%.0f', version), member)
 return version`)
 
@@ -33,6 +34,13 @@ export interface Revocation {
   readonly expiresAt: number
   /** `sid:<sid>`, `jti:<jti>`, `sub:<sub>:<before>` or `session:<id>:<before>`. */
   readonly entry: string
+}
+
+interface News {
+  /** The time of Redis in ms since the epoch. */
+  readonly now: number
+  /** Oldest first. */
+  readonly revocations: readonly Revocation[]
 }
 
 /** The set of revocations cannot be used: Redis forbids it, or the key holds something else. */
@@ -54,9 +62,18 @@ export class RedisRevoked {
   }
 
   /** @throws RedisUnavailable without an answer; RevokedUnusable; RevokedFull. */
-  async add(entry: string, lifeMs: number): Promise<void> {
+  add(entry: string, lifeMs: number): Promise<void> {
+    return this.#add(entry, lifeMs, '')
+  }
+
+  /** Adds an entry that revokes what was made until now, by the clock of Redis. Throws like add. */
+  addUntilNow(name: string, lifeMs: number): Promise<void> {
+    return this.#add(name, lifeMs, 'now')
+  }
+
+  async #add(entry: string, lifeMs: number, ending: '' | 'now'): Promise<void> {
     const key = revokedSet()
-    const args = [entry, String(lifeMs), String(MAX_ENTRIES)]
+    const args = [entry, String(lifeMs), String(MAX_ENTRIES), ending]
     const version = await answered(() =>
       this.#at(key, (client) => SCRIPT.run((command) => client.sendCommand(command), [key], args)),
     )
@@ -65,18 +82,24 @@ export class RedisRevoked {
   }
 
   /**
-   * Returns what was revoked since a version, oldest first. @throws RedisUnavailable without an
-   * answer; RevokedUnusable.
+   * Returns what was revoked since a version. @throws RedisUnavailable without an answer;
+   * RevokedUnusable.
    */
-  async since(version: number): Promise<Revocation[]> {
+  async since(version: number): Promise<News> {
     const key = revokedSet()
-    const members = await answered(() =>
-      this.#at(key, (client) => client.sendCommand<string[]>(['ZRANGEBYSCORE', key, `(${version}`, '+inf'])),
+    const [[seconds, micros], members] = await answered(() =>
+      this.#at(key, (client) =>
+        Promise.all([
+          client.sendCommand<[string, string]>(['TIME']),
+          client.sendCommand<string[]>(['ZRANGEBYSCORE', key, `(${version}`, '+inf']),
+        ]),
+      ),
     )
-    return members.flatMap((member) => {
+    const revocations = members.flatMap((member) => {
       const [, at, expiresAt, entry] = MEMBER.exec(member) ?? []
       return entry === undefined ? [] : [{ version: Number(at), expiresAt: Number(expiresAt), entry }]
     })
+    return { now: Number(seconds) * 1000 + Math.floor(Number(micros) / 1000), revocations }
   }
 }
 

@@ -24,6 +24,8 @@ export interface ResumeTicketsParts {
     /** @throws RedisUnavailable; RevokedUnusable. */
     ready(): Promise<void>
     has(grant: Grant): boolean
+    /** The time that all instances agree on, in ms since the epoch. */
+    now(): number
   }
   readonly enqueue: (connection: Connection, frame: Buffer) => void
   readonly log: Logger
@@ -64,8 +66,10 @@ export class ResumeTickets {
    * Makes the grant of a client that was admitted by a token just now.
    * @param jwt its claims, when that token is a JWT. No ticket outlives the socket that it admits.
    */
-  grant(session: string, agent: string, jwt: TokenClaims | undefined): Grant {
-    const authTime = Date.now()
+  async grant(session: string, agent: string, jwt: TokenClaims | undefined): Promise<Grant> {
+    // Without the set no ticket is accepted anyway, and the clock does not matter.
+    await this.#parts.revoked.ready().catch(() => {})
+    const authTime = this.#parts.revoked.now()
     const end = endOf(jwt, this.#parts)
     const notAfter = Math.min(authTime + this.#parts.maxLifetimeMs, end === 0 ? Number.POSITIVE_INFINITY : end * 1000)
     const sid = jwt?.sid ?? randomBytes(12).toString('base64url')
@@ -78,10 +82,10 @@ export class ResumeTickets {
    * RedisUnavailable when the secrets cannot be read.
    */
   async judge(ticket: string, session: string, agent: string): Promise<Grant | string> {
-    const now = Date.now()
     try {
-      const { accepted } = await this.#parts.secrets.current(now)
       await this.#parts.revoked.ready()
+      const now = this.#parts.revoked.now()
+      const { accepted } = await this.#parts.secrets.current(now)
       const grant = readTicket(ticket, { session, agent }, accepted, now)
       return typeof grant === 'object' && this.#parts.revoked.has(grant) ? 'the ticket was revoked' : grant
     } catch (error) {
@@ -92,7 +96,7 @@ export class ResumeTickets {
 
   /** Enqueues the first ticket of a socket and plans the next ones. Never rejects. */
   async begin(connection: Connection, grant: Grant): Promise<void> {
-    const now = Date.now()
+    const now = this.#parts.revoked.now()
     const secrets = await this.#secrets(now)
     if (secrets !== undefined) this.#give(connection, grant, secrets, now)
     this.#plan(connection, grant, now)
@@ -123,7 +127,7 @@ export class ResumeTickets {
    */
   async #renew(): Promise<void> {
     if (this.#isRenewing || this.#renewals.size === 0) return
-    const now = Date.now()
+    const now = this.#parts.revoked.now()
     const [first] = this.#renewals.values()
     if (first!.dueAt > now) return
     this.#isRenewing = true

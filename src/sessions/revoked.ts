@@ -9,7 +9,7 @@ import type { Grant } from './ticket.ts'
 export interface RevokedParts {
   readonly source: {
     /** @throws RedisUnavailable; RevokedUnusable. */
-    since(version: number): Promise<Revocation[]>
+    since(version: number): Promise<{ readonly now: number; readonly revocations: readonly Revocation[] }>
   }
   /** Called when something may be revoked that was not before. */
   readonly added: () => void
@@ -18,6 +18,10 @@ export interface RevokedParts {
 
 const READ_MS = 500
 const SWEEP_MS = 60_000
+/** The estimate of the clock follows a slower one by this much each time that it is read. */
+const DRIFT_MS = 1
+/** A difference of this much is a clock that was set, not an answer that came late. */
+const STEP_MS = 1000
 
 /** What revokes the grants of a session, or the JWTs of a `sub`: those until this moment. */
 interface Bound {
@@ -37,6 +41,8 @@ export class Revoked {
   readonly #lines = new LineSampler()
   readonly #timers: readonly NodeJS.Timeout[]
   #version = 0
+  /** What the clock of Redis has more than ours, at least. */
+  #aheadMs = 0
   #isRead = false
   #reading: Promise<void> | undefined
 
@@ -58,6 +64,15 @@ export class Revoked {
   /** Resolves when the set was read at least once. @throws RedisUnavailable; RevokedUnusable. */
   async ready(): Promise<void> {
     if (!this.#isRead) await this.#read()
+  }
+
+  /**
+   * The time of Redis in ms since the epoch, late by at most the time that an answer takes: so
+   * something that was done before a revocation never has a later time. All instances have this
+   * clock, whatever their own ones say.
+   */
+  now(): number {
+    return Date.now() + this.#aheadMs
   }
 
   /** Whether a grant or the JWT that it goes back to is revoked. */
@@ -102,12 +117,19 @@ export class Revoked {
 
   async #readOnce(): Promise<void> {
     const from = this.#version
-    const fresh = await this.#parts.source.since(from)
-    for (const each of fresh) this.#learn(each)
+    const { now, revocations } = await this.#parts.source.since(from)
+    this.#setClock(now - Date.now(), from === 0)
+    for (const each of revocations) this.#learn(each)
     // `restart` may have been called meanwhile: then the next read begins again.
-    if (this.#version === from) this.#version = fresh.at(-1)?.version ?? from
+    if (this.#version === from) this.#version = revocations.at(-1)?.version ?? from
     this.#isRead = true
-    if (fresh.length > 0) this.#parts.added()
+    if (revocations.length > 0) this.#parts.added()
+  }
+
+  /** An answer that came late shows less than the difference, so the largest one is the best. */
+  #setClock(aheadMs: number, isNew: boolean): void {
+    const isStep = isNew || aheadMs < this.#aheadMs - STEP_MS
+    this.#aheadMs = isStep ? aheadMs : Math.max(aheadMs, this.#aheadMs - DRIFT_MS)
   }
 
   #learn({ entry, expiresAt }: Revocation): void {
@@ -120,7 +142,7 @@ export class Revoked {
   }
 
   #sweep(): void {
-    const now = Date.now()
+    const now = this.now()
     for (const [key, { expiresAt }] of this.#bounds) if (expiresAt <= now) this.#bounds.delete(key)
   }
 }

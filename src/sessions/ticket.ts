@@ -4,7 +4,7 @@ import { TICKET_PREFIX } from '../platform/secrets.ts'
 
 /**
  * What a ticket proves. Every renewal copies it, so a ticket never gives more rights or more time
- * than the first admission did. Times are ms since the epoch.
+ * than the first admission did. Times are ms since the epoch, by the clock of Redis.
  */
 export interface Grant {
   readonly session: string
@@ -28,6 +28,13 @@ type Fault =
   | 'the ticket has another purpose'
   | 'the ticket is of another session'
   | 'the ticket has expired'
+  | 'the ticket is of a time to come: a clock was set back'
+
+/**
+ * A fail-over may bring a Redis server whose clock is behind by so much. A ticket of a later time
+ * would outlive the disconnect of its session.
+ */
+const MAX_AHEAD_MS = 30_000
 
 /** Longest ticket that is looked at. That of the longest ids, without a JWT, has about 900. */
 export const MAX_LENGTH = 2048
@@ -50,7 +57,7 @@ export function signTicket(grant: Grant, expiresAt: number, secret: string): str
  * Checks a ticket: first its length and form, then its signature, and only then its content.
  * Returns its grant, or why it is refused.
  * @param secrets the accepted ones.
- * @param now ms since the epoch.
+ * @param now ms since the epoch, by the clock of the signer.
  */
 export function readTicket(
   ticket: string,
@@ -73,6 +80,7 @@ export function readTicket(
   const jwt = claims.jwt === undefined ? undefined : claimsOf(claims.jwt)
   if (jwt === null) return 'the ticket is malformed'
   if (!(now < exp && now < notAfter)) return 'the ticket has expired'
+  if (authTime > now + MAX_AHEAD_MS) return 'the ticket is of a time to come: a clock was set back'
   return { session, agent, sid, authTime, notAfter, claims: jwt }
 }
 

@@ -57,6 +57,12 @@ describe('a resume ticket', () => {
       assert.equal(read(TICKET, { secrets }), 'no accepted secret signed the ticket')
   })
 
+  it('is refused when its admission lies in the future, by more than servers of Redis may differ', () => {
+    const at = (authTime: number) => read(signTicket({ ...GRANT, authTime }, NOW + MINUTE, SECRET))
+    assert.equal(typeof at(NOW + 30_000), 'object')
+    assert.equal(at(NOW + 30_001), 'the ticket is of a time to come: a clock was set back')
+  })
+
   it('is refused for another session and another agent', () => {
     for (const other of [{ session: 's-2' }, { agent: 'agent-2' }, { session: 'agent-1', agent: 's-1' }])
       assert.equal(read(TICKET, other), 'the ticket is of another session')

@@ -100,10 +100,13 @@ export class ClientFrames {
     const end = this.#parts.renewals?.renew(connection, token, (rights) => this.#allows(connection, rights))
     if (end === undefined) return this.refuse(connection, 'auth-rejected')
     this.#say(connection, { type: 'control', command: 'auth_ok', expires_at: endText(end) })
-    const state = stateOf(connection)
-    if (state.grant === undefined) return
-    state.grant = this.#parts.tickets!.grant(connection.subject, state.agentId, connection.rights)
-    void this.#parts.tickets!.begin(connection, state.grant)
+    if (stateOf(connection).grant !== undefined) void this.#newTicket(connection, stateOf(connection))
+  }
+
+  async #newTicket(connection: Connection, state: SessionState): Promise<void> {
+    const tickets = this.#parts.tickets!
+    state.grant = await tickets.grant(connection.subject, state.agentId, connection.rights)
+    await tickets.begin(connection, state.grant)
   }
 
   /** Whether a new JWT opens the session of this socket. If so, its `up` counts from now on. */

@@ -136,11 +136,11 @@ export class SessionDoor implements Door, Source {
   }
 
   /** @param rights of the JWT that admitted the client, if one did. */
-  #giveTicket(connection: Connection, session: string, rights: TokenClaims | undefined): Promise<void> {
+  async #giveTicket(connection: Connection, session: string, rights: TokenClaims | undefined): Promise<void> {
     const state = stateOf(connection)
     const tickets = this.#parts.tickets!
-    state.grant ??= tickets.grant(session, state.agentId, rights)
-    return tickets.begin(connection, state.grant)
+    state.grant ??= await tickets.grant(session, state.agentId, rights)
+    await tickets.begin(connection, state.grant)
   }
 
   refusalAsClose(refusal: Refusal, protocol: string): Close | undefined {
