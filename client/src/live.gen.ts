@@ -8,7 +8,7 @@ export type LiveContract = ClientFrame | ServerFrame
  * What a client may send. Any other type is answered with an error, and the socket stays.
  */
 export type ClientFrame =
-  Ping | SubscribeList | SubscribeTopic | UnsubscribeList | UnsubscribeTopic | DataRequest | Auth
+  Ping | SubscribeList | SubscribeTopic | UnsubscribeList | UnsubscribeTopic | DataRequest | Auth | PublishRequest
 /**
  * One of a request is echoed in its replies; a broadcast has one for all who get it.
  */
@@ -31,6 +31,7 @@ export type ServerFrame =
   | Pong
   | DataResponse
   | DataFailure
+  | Published
   | ErrorFrame
   | DisconnectNotice
   | AuthExpiring
@@ -66,6 +67,8 @@ export type ErrorCode =
   | 'forbidden'
   | 'message-lost'
   | 'auth-rejected'
+  | 'clock-ahead'
+  | 'redis-unavailable'
 
 /**
  * Answered with pong. Other fields are ignored.
@@ -144,6 +147,42 @@ export interface Auth {
   type: 'auth'
   token: string
   correlation_id?: CorrelationId
+}
+/**
+ * Publishes an envelope on a topic of OUTBOX_TOPICS: published or error, with the correlation_id of the envelope.
+ */
+export interface PublishRequest {
+  type: 'publish'
+  topic: string
+  envelope: Envelope
+  id?: RequestId
+  correlation_id?: CorrelationId
+}
+/**
+ * A change that a client made, perhaps offline. It is published once for its correlation_id, topic and subject within 7 days.
+ */
+export interface Envelope {
+  /**
+   * A UUID in lower case.
+   */
+  correlation_id: string
+  /**
+   * Milliseconds since 1970 of a clock that never goes back; at most 5 minutes ahead of the server.
+   */
+  ts: number
+  op: 'create' | 'update' | 'delete'
+  /**
+   * What kind of thing changed.
+   */
+  domain: string
+  /**
+   * Which one changed.
+   */
+  id: string
+  /**
+   * Its new value; none of a delete.
+   */
+  data?: {} | unknown[] | string | number | boolean | null
 }
 /**
  * Always the first frame.
@@ -267,6 +306,21 @@ export interface DataFailure {
   type: 'data_error'
   data_type: string
   error: string
+  timestamp: Timestamp
+  correlation_id: CorrelationId
+}
+/**
+ * The envelope with this correlation_id is published.
+ */
+export interface Published {
+  type: 'published'
+  topic: Topic
+  /**
+   * It had been published before, and was not published again.
+   */
+  duplicate: boolean
+  id?: RequestId
+  server_time: Timestamp
   timestamp: Timestamp
   correlation_id: CorrelationId
 }

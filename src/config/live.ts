@@ -64,6 +64,24 @@ export const liveSettings = group('Live door', {
     default: 'unknown-type',
     description: 'Code of the `error` frame that answers a client frame of an unknown type.',
   }),
+  outboxTopics: list('OUTBOX_TOPICS', {
+    default: '',
+    description:
+      'Topics on which clients may publish envelopes, as in `LIVE_TOPICS`: those whose JWT names them in ' +
+      '`publish_topics`, and operators. Empty: no envelope is published.',
+  }),
+  outboxMaxPerDay: integer('OUTBOX_MAX_PER_DAY', {
+    default: '10000',
+    minimum: '1',
+    unit: 'envelopes',
+    description: 'Envelopes of one subject on one topic and day. Redis keeps a key of each for 7 days.',
+  }),
+  outboxLogLength: integer('OUTBOX_LOG_LENGTH', {
+    default: '10000',
+    minimum: '1',
+    unit: 'envelopes',
+    description: 'About so many envelopes of a topic stay in the stream `{live:<topic>}:outbox`.',
+  }),
   wsAllowedOrigins: list('WS_ALLOWED_ORIGINS', {
     default: undefined,
     description: 'Origins of the live door. Unset: `ALLOWED_ORIGINS`.',

@@ -38,6 +38,8 @@ export interface Rights extends TokenClaims {
   readonly runs: readonly string[]
   /** Topics of the live door: names, or prefixes followed by `*`. */
   readonly topics: readonly string[]
+  /** Topics on which the bearer may publish envelopes, as `topics`; none without a subject. */
+  readonly publishTopics: readonly string[]
 }
 
 /** Verifies JWTs, without Redis. */

@@ -267,4 +267,6 @@ export const liveErrors = Object.freeze({
   forbidden: 'Not allowed',
   'message-lost': 'A message was too large and was not sent',
   'auth-rejected': 'The new token was refused; the former one counts until it ends',
+  'clock-ahead': 'The ts of the envelope is too far ahead of the server',
+  'redis-unavailable': 'Redis is not available',
 }) satisfies Readonly<Record<ErrorCode, string>>

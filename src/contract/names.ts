@@ -185,6 +185,20 @@ export const liveChannels = (topic: string): string[] => {
 /** The name of the topic in a channel of `liveChannel`. */
 export const topicOf = (channel: string): string => channel.slice(prefix.length + LIVE.length)
 
+/**
+ * Stream with the envelopes that clients have published on a topic. The braces put what belongs to
+ * it in one slot, since one script writes all of it.
+ */
+export const outboxLog = (topic: string): string => `{${liveChannel(topic)}}:outbox`
+
+/** String key that exists for 7 days after an envelope. `subject` has letters, digits, - and _. */
+export const outboxSeen = (topic: string, subject: string, uuid: string): string =>
+  `{${liveChannel(topic)}}:seen:${subject}:${uuid}`
+
+/** String key with the number of envelopes of a subject on one day. */
+export const outboxCount = (topic: string, subject: string, day: number | '*'): string =>
+  `{${liveChannel(topic)}}:count:${subject}:${day}`
+
 /** The kind of message on a channel of a live topic. */
 export type LiveKind = 'topic' | 'system' | 'agent' | 'project-index'
 

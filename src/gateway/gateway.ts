@@ -96,6 +96,8 @@ export class Gateway {
     this.#live = liveDoor({
       ...parts,
       draining,
+      admin: this.#admin,
+      jwts: verifier,
       sessionsByAgent: () => session.countByAgent(this.#core.sockets),
       health: () => this.#preflight.health(),
       isOperator: (request) => !config.wsAuthRequired || this.#admin.authorize(request) === undefined,
@@ -265,7 +267,8 @@ export class Gateway {
     const rest = [...about(parts), ...this.#preflight.routes(this.#admin), ...this.#live.routes]
     const { landingPage, runDoor, runPath, livePath, tlsCert } = this.#options.config
     const options = { encrypted: tlsCert !== undefined, runPath: runDoor ? runPath : undefined, livePath }
-    return { probes: [...probes(parts), ...(landingPage ? [landing(options)] : [])], rest }
+    const open = [...this.#live.publicRoutes, ...(landingPage ? [landing(options)] : [])]
+    return { probes: [...probes(parts), ...open], rest }
   }
 
   async #page(): Promise<ApiResponse> {

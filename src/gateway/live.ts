@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Config } from '../config/table.ts'
+import type { JwtChecks } from '../connection/auth.ts'
+import type { Connection } from '../connection/connection.ts'
 import { liveBus } from '../contract/names.ts'
 import { LiveBus } from '../doors/live/bus.ts'
 import { CommandExecutor } from '../doors/live/commands.ts'
@@ -11,8 +13,9 @@ import { BusSignature, busKeys } from '../doors/live/signature.ts'
 import { outcomes, readingsOf } from '../doors/live/stats.ts'
 import { StatusCache, type SystemHealth } from '../doors/live/status.ts'
 import { LiveTopics } from '../doors/live/topics.ts'
-import type { AdminRequest } from '../http/admin.ts'
+import type { Admin, AdminRequest } from '../http/admin.ts'
 import { HEALTHY_MS } from '../http/probes.ts'
+import type { Selection } from '../platform/selection.ts'
 import { shared } from '../platform/shared.ts'
 import { aliasPage } from '../telemetry/aliases.ts'
 import { FrameTypes } from '../telemetry/frame-types.ts'
@@ -20,6 +23,7 @@ import { instance } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { disconnectCall, disconnects } from './disconnects.ts'
 import type { DoorParts } from './doors.ts'
+import { outboxes } from './outbox.ts'
 
 export interface LiveWiring extends DoorParts {
   readonly draining: () => boolean
@@ -29,6 +33,8 @@ export interface LiveWiring extends DoorParts {
   readonly isOperator: (request: AdminRequest) => boolean
   /** Answers `system_health`. */
   readonly health: () => SystemHealth | Promise<SystemHealth>
+  readonly admin: Admin
+  readonly jwts: JwtChecks | undefined
 }
 
 /** The live door, its HTTP endpoints, and `stop` for its timers. */
@@ -40,29 +46,11 @@ export function liveDoor(wiring: LiveWiring) {
   const sockets = () => [...core.sockets].filter(({ door: { name } }) => name === LiveDoor.NAME)
   const unusable = unusableMessages(metrics, log)
   const disconnectAll = disconnects(wiring)
-  const executor = new CommandExecutor({
-    bindings,
-    live: metrics.live,
-    sockets,
-    fanOut: (topic, frame) => delivery.fanOut(topic, frame),
-    end: (connection, close) => closer.end(connection, close),
-    disconnectAll,
-  })
-  // Not that of the process: several gateways in one process each answer the orders of the others.
-  const member = randomBytes(8).toString('hex')
-  const signature = new BusSignature(busKeys(config), member)
-  const bus = new LiveBus({
-    instance: member,
-    signature,
-    bindings,
-    ready: () => redis.readyFor(liveBus()),
-    publish: (channel, message) => redis.publish(channel, message),
-    countsAll: config.redisClusterNodes.length === 0,
-    execute: (command) => executor.execute(command),
-    unusable: (why) => unusable(`bus (${why})`),
-  })
+  const { bus, signature } = busOf(wiring, sockets, disconnectAll, (why) => unusable(`bus (${why})`))
   const coordination = new Coordination(() => outcomes(metrics))
+  const outbox = outboxes(wiring)
   const door = new LiveDoor({
+    publisher: outbox.publisher,
     options: config,
     topics,
     bindings,
@@ -97,7 +85,39 @@ export function liveDoor(wiring: LiveWiring) {
   })
   announce(signature, wiring)
   const disconnect = disconnectCall(disconnectAll, wiring, signature.enabled ? bus : undefined)
-  return { door, routes: [...routes, disconnect], stop: () => coordination.stop() }
+  return { door, routes: [...routes, disconnect], publicRoutes: outbox.routes, stop: () => coordination.stop() }
+}
+
+/** The bus between instances, and what signs its orders. */
+function busOf(
+  { config, core, metrics }: LiveWiring,
+  sockets: () => Iterable<Connection>,
+  disconnectAll: (selection: Selection) => number,
+  unusable: (why: string) => void,
+) {
+  const { redis, bindings, delivery, closer } = core
+  const executor = new CommandExecutor({
+    bindings,
+    live: metrics.live,
+    sockets,
+    fanOut: (topic, frame) => delivery.fanOut(topic, frame),
+    end: (connection, close) => closer.end(connection, close),
+    disconnectAll,
+  })
+  // Not that of the process: several gateways in one process each answer the orders of the others.
+  const member = randomBytes(8).toString('hex')
+  const signature = new BusSignature(busKeys(config), member)
+  const bus = new LiveBus({
+    instance: member,
+    signature,
+    bindings,
+    ready: () => redis.readyFor(liveBus()),
+    publish: (channel, message) => redis.publish(channel, message),
+    countsAll: config.redisClusterNodes.length === 0,
+    execute: (command) => executor.execute(command),
+    unusable,
+  })
+  return { bus, signature }
 }
 
 /** Logs what the settings leave open. */

@@ -13,6 +13,8 @@ export interface Identity {
   readonly runs: readonly string[]
   /** `topics` of the live door that it opens: names, or prefixes followed by `*`. */
   readonly topics: readonly string[]
+  /** `publish_topics`, on which the bearer may publish envelopes; as `topics`. */
+  readonly publishTopics: readonly string[]
   /** Whether frames of the client are published. `up: false` makes a token read only. */
   readonly publishes: boolean
   /** `iat`, in seconds since the epoch. */
@@ -35,7 +37,7 @@ export interface ClaimRules {
 /** The claims that are read. A token that repeats one of them is refused. */
 export const CLAIMS = [
   ...['iss', 'aud', 'sub', 'exp', 'nbf', 'iat', 'jti', 'sid'],
-  ...['session_id', 'agent_id', 'run_id', 'topics', 'up'],
+  ...['session_id', 'agent_id', 'run_id', 'topics', 'publish_topics', 'up'],
 ]
 
 /** Returns what the claims allow, or why they are not valid, in words for the log. */
@@ -49,8 +51,10 @@ export function identityOf(claims: Readonly<Record<string, unknown>>, rules: Cla
   const sessions = textsOf(claims.session_id)
   const runs = textsOf(claims.run_id)
   const topics = textsOf(claims.topics)
+  const publishTopics = textsOf(claims.publish_topics)
   const audiences = textsOf(aud)
-  if (!sessions || !runs || !topics || !audiences) return 'its session_id, run_id, topics or aud is not a list of texts'
+  if (!sessions || !runs || !topics || !publishTopics || !audiences)
+    return 'its session_id, run_id, topics, publish_topics or aud is not a list of texts'
   if (rules.audiences.length > 0 && !rules.audiences.some((each) => audiences.includes(each)))
     return 'its aud is not in AUTH_JWT_AUDIENCE'
   if (rules.issuers.length > 0 && !rules.issuers.includes(iss as string)) return 'its iss is not in AUTH_JWT_ISSUER'
@@ -62,6 +66,7 @@ export function identityOf(claims: Readonly<Record<string, unknown>>, rules: Cla
     agent: agent as string | undefined,
     runs,
     topics,
+    publishTopics: up ? publishTopics : [],
     publishes: up,
     issuedAt: iat as number | undefined,
     expiresAt: exp as number | undefined,

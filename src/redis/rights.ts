@@ -10,6 +10,9 @@ import {
   liveBus,
   liveChannel,
   olderChannels,
+  outboxCount,
+  outboxLog,
+  outboxSeen,
   preflightReports,
   privateSession,
   redisCanary,
@@ -44,6 +47,7 @@ export interface RightsOptions
     | 'runKeyPrefix'
     | 'authTokenMode'
     | 'authReconnectGraceMs'
+    | 'outboxTopics'
   > {
   readonly database: number
 }
@@ -142,6 +146,7 @@ function rightsOf(options: RightsOptions): Right[] {
       subscribes: [liveChannel('*'), ...older.filter((each) => !isPattern(each))],
       patterns: older.filter(isPattern),
     },
+    ...(options.outboxTopics.length > 0 ? [outboxRight(options.outboxTopics)] : []),
     {
       feature: 'orders between instances',
       subscribes: [liveBus(), liveAnswers('*')],
@@ -168,6 +173,18 @@ function rightsOf(options: RightsOptions): Right[] {
     },
   ]
 }
+
+/** `topics` are names, or prefixes followed by `*`, as in an ACL. */
+const outboxRight = (topics: readonly string[]): Right => ({
+  feature: 'the outbox of clients',
+  keys: [
+    {
+      commands: 'eval evalsha exists get set del incr expire xadd xdel',
+      keys: topics.flatMap((each) => [outboxLog(each), outboxSeen(each, '*', '*'), outboxCount(each, '*', '*')]),
+    },
+  ],
+  publishes: topics.map(liveChannel),
+})
 
 const plus = (commands: readonly string[]): string => [...new Set(commands)].map((each) => `+${each}`).join(' ')
 const and = (channels: readonly string[]): string => [...new Set(channels)].map((each) => `&${each}`).join(' ')

@@ -14,6 +14,8 @@ export interface LiveCounts {
    */
   plainBytes: number
   compressedBytes: number
+  /** Envelopes of clients, by how they ended. */
+  readonly outbox: Record<(typeof OUTBOX_RESULTS)[number], number>
   /** Sockets of this instance that the last broadcast reached. */
   lastFanout: number
 }
@@ -38,6 +40,9 @@ export interface LiveReadings {
   readonly subscriptions: ReadonlyMap<string, number>
 }
 
+/** Label `result` of `wsproxy_live_outbox_total`. */
+const OUTBOX_RESULTS = ['published', 'duplicate', 'refused', 'failed'] as const
+
 const PREFIX = 'wsproxy_live_'
 
 /** The metrics of the live door. They are part of the registry, and also a page of their own. */
@@ -49,6 +54,7 @@ export class LiveMetrics {
     unusable: 0,
     plainBytes: 0,
     compressedBytes: 0,
+    outbox: { published: 0, duplicate: 0, refused: 0, failed: 0 },
     lastFanout: 0,
   }
   /** Set where frames are counted by type. */
@@ -81,6 +87,7 @@ export class LiveMetrics {
     this.#counter('bytes_received_total', 'Payload bytes of clients', (r) => r.bytesReceived)
     this.#counter('message_plain_bytes_total', 'Messages before compression', () => counts.plainBytes)
     this.#counter('message_compressed_bytes_total', 'Messages after compression', () => counts.compressedBytes)
+    this.#outbox()
     this.#gauge('last_broadcast_fanout', 'Sockets here that the last broadcast reached', [], (gauge) =>
       gauge.set(counts.lastFanout),
     )
@@ -101,14 +108,14 @@ export class LiveMetrics {
     return `${texts.join('\n\n')}\n`
   }
 
-  /** The values by name, without the prefix. Subscriptions are an object by topic. */
+  /** The values by name, without the prefix. Those with a label are an object by its values. */
   async values(): Promise<Record<string, number | Record<string, number>>> {
     const metrics = await Promise.all(this.#names.map((name) => this.#registry.getSingleMetric(name)!.get()))
     return Object.fromEntries(
       metrics.map(({ name, values }) => [
         name.slice(PREFIX.length),
-        name.endsWith('subscriptions')
-          ? Object.fromEntries(values.map(({ labels, value }) => [String(labels.subscription), value]))
+        /(subscriptions|outbox_total)$/.test(name)
+          ? Object.fromEntries(values.map(({ labels, value }) => [String(Object.values(labels)[0]), value]))
           : (values[0]?.value ?? 0),
       ]),
     )
@@ -133,6 +140,22 @@ export class LiveMetrics {
         const read = await readings()
         this.reset()
         if (read) this.inc(value(read))
+      },
+    })
+  }
+
+  #outbox(): void {
+    const { outbox } = this.counts
+    const name = `${PREFIX}outbox_total`
+    this.#names.push(name)
+    new Counter({
+      name,
+      help: 'Envelopes of clients, by how they ended',
+      labelNames: ['result'],
+      registers: [this.#registry],
+      collect() {
+        this.reset()
+        for (const result of OUTBOX_RESULTS) this.inc({ result }, outbox[result])
       },
     })
   }

@@ -33,6 +33,7 @@ describe('the verifier of JWTs', () => {
         session_id: ['s1', 's2'],
         run_id: 'r1',
         topics: ['build.*'],
+        publish_topics: 'build.*',
         up: false,
         exp: NOW + 60,
       }
@@ -44,6 +45,7 @@ describe('the verifier of JWTs', () => {
         agent: undefined,
         runs: ['r1'],
         topics: ['build.*'],
+        publishTopics: [],
         publishes: false,
         issuedAt: NOW,
         expiresAt: NOW + 60,

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
 import { loadConfig } from '../../src/config/load.ts'
 import { useKeyPrefix } from '../../src/contract/names.ts'
@@ -14,7 +15,7 @@ import { eventually } from '../support/wait.ts'
 
 const ADMIN_TOKEN = 'an-admin-token-of-a-test'
 /** Every feature that has rights of its own. */
-const ALL = { SESSION_FLOW_SIGNAL: 'true', RUN_AUTH: 'bearer', AUTH_RECONNECT_GRACE: '30s' }
+const ALL = { SESSION_FLOW_SIGNAL: 'true', RUN_AUTH: 'bearer', AUTH_RECONNECT_GRACE: '30s', OUTBOX_TOPICS: 'tasks' }
 const ROOT_PASSWORD = 'password-of-the-default-user'
 
 /** The rules in the line that a page shows or a command prints. */
@@ -140,6 +141,10 @@ describe('the rights of the Redis user', { skip: withoutRealRedis }, () => {
       const post = { method: 'POST', headers: { authorization: `Bearer ${ADMIN_TOKEN}` }, body: '{}' }
       const sent = await fetch(`${gateway.http}/api/dashboard/websocket/broadcast?subscription=agents`, post)
       assert.equal(((await sent.json()) as { clients_reached: number }).clients_reached, 1)
+      const envelope = { correlation_id: randomUUID(), ts: 1, op: 'delete', domain: 'tasks', id: '1' }
+      const list = JSON.stringify([{ topic: 'tasks', envelope }])
+      const published = await fetch(`${gateway.http}/api/outbox`, { ...post, body: list })
+      assert.match(await published.text(), /"duplicate":false/)
       await eventually(
         async () => (await gateway.metric('wsproxy_redis_canary_seconds_count')) > 0,
         'a canary to come back',

@@ -152,9 +152,11 @@ describe('the pages', () => {
     const { routes } = await import('../../src/preflight/http/routes.ts')
     const { liveRoutes } = await import('../../src/doors/live/routes.ts')
     const { disconnectRoute } = await import('../../src/http/disconnect.ts')
+    const { outboxRoute } = await import('../../src/doors/live/outbox-routes.ts')
     /** Only the routes are read here; none of them is called. */
     const parts = { metrics: async () => '' } as never
-    const operators = [...about(parts), ...routes({} as never), ...liveRoutes(parts), disconnectRoute(parts)]
+    const outbox = outboxRoute({ rate: { intervalMs: 0, burst: 1 } } as never)
+    const operators = [...about(parts), ...routes({} as never), ...liveRoutes(parts), outbox, disconnectRoute(parts)]
     const real = [...probes(parts), landing({} as never), ...operators]
     const rows = tableRows(part('docs/reference/http-api.md', 'paths'))
     assert.deepEqual(

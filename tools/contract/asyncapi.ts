@@ -5,6 +5,7 @@ const CHANNEL = '#/channels/live'
 /** The frames that answer each client frame. */
 const REPLIES: Readonly<Record<string, readonly string[]>> = {
   Ping: ['Pong'],
+  PublishRequest: ['Published', 'ErrorFrame'],
   SubscribeList: ['SubscriptionUpdated', 'ErrorFrame'],
   SubscribeTopic: ['Subscribed', 'ErrorFrame'],
   UnsubscribeList: ['SubscriptionUpdated', 'ErrorFrame'],

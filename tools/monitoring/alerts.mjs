@@ -112,6 +112,13 @@ const symptoms = [
     'clients of wsproxy.v2 got gaps in the numbers of their messages',
   ),
   alert(
+    'WsproxyOutboxFailing',
+    'ticket',
+    '5m',
+    'sum by (instance) (rate(wsproxy_live_outbox_total{result="failed"}[5m])) > 0 unless on (instance) wsproxy_redis_up == 0',
+    '{{ $labels.instance }} cannot publish envelopes of clients, although Redis is up',
+  ),
+  alert(
     'WsproxyInternalErrors',
     'page',
     '0m',

@@ -311,6 +311,9 @@ const live = {
         [rate('wsproxy_live_messages_dropped_rate_limit_total'), 'over the rate'],
         [rate('wsproxy_live_errors_sent_total'), 'answered with an error'],
       ]),
+      perSecond('Envelopes', 'How do envelopes of clients end? Only with OUTBOX_TOPICS', [
+        [rate('wsproxy_live_outbox_total', 'result'), '{{result}}'],
+      ]),
     ],
   },
 }

@@ -8,7 +8,7 @@ import type { Admission, Door } from '../../connection/door.ts'
 import type { Renewals } from '../../connection/renewal.ts'
 import { clockMs, type IdleTimeout } from '../../connection/times.ts'
 import { type Close, closes, idleClose, type Refusal, refusals } from '../../contract/codes.ts'
-import type { Auth, ClientType, DataRequest, ErrorCode, Ping } from '../../contract/live/types.gen.ts'
+import type { Auth, ClientType, DataRequest, ErrorCode, Ping, PublishRequest } from '../../contract/live/types.gen.ts'
 import { isTopic, liveBus, liveChannels } from '../../contract/names.ts'
 import { PathPattern } from '../../http/path.ts'
 import { byteRateOf, type Rate, rateOf } from '../../platform/rate.ts'
@@ -17,14 +17,16 @@ import type { LiveCounts } from '../../telemetry/live.ts'
 import { serialOf } from '../../telemetry/log.ts'
 import type { DoorStats, Metrics } from '../../telemetry/metrics.ts'
 import type { LiveBus } from './bus.ts'
+import { dataFrame } from './data-frame.ts'
 import { errorFrame, frameOf, listed, messageOf, shown } from './frames.ts'
 import { greetings } from './greetings.ts'
 import { parseClientFrame } from './inbound.ts'
 import { type MessageLimits, messageFrom } from './messages.ts'
+import { type Publisher, publishFrame } from './publisher.ts'
 import { renewed } from './renewed.ts'
 import { SubscriptionRequests } from './requests.ts'
-import { pageOf, type StatusCache } from './status.ts'
-import { type GrantedTopics, grantedTo, isGranted, type LiveState, type LiveTopics, nameOf, viewOf } from './topics.ts'
+import type { StatusCache } from './status.ts'
+import { grantedTo, isGranted, type LiveTopics, nameOf, stateFor, stateOf, viewOf } from './topics.ts'
 
 type LiveOptions = Pick<
   Config,
@@ -54,6 +56,7 @@ export interface LiveParts {
   readonly bindings: Bindings
   readonly bus: LiveBus
   readonly status: StatusCache
+  readonly publisher: Publisher
   readonly metrics: Metrics
   readonly enqueue: (connection: Connection, frame: Buffer) => void
   /** Runs work for a socket; an error in it ends that socket and nothing else. */
@@ -126,11 +129,12 @@ export class LiveDoor implements Door, Source {
   }
 
   /** A JWT opens this door when it names topics, and for those only. */
-  grants({ subject }: Admission, { topics }: Rights, query: string): Admission | undefined {
-    return topics.length === 0 ? undefined : this.#admission(subject as ClientType, query, topics)
+  grants({ subject }: Admission, rights: Rights, query: string): Admission | undefined {
+    return rights.topics.length === 0 ? undefined : this.#admission(subject as ClientType, query, rights)
   }
 
-  #admission(view: ClientType, query: string, granted: GrantedTopics): Admission {
+  #admission(view: ClientType, query: string, rights: Rights | undefined): Admission {
+    const granted = rights?.topics
     const parameters = new URLSearchParams(query)
     const list = (parameters.get('subscriptions') ?? '').split(',').flatMap((each) => each.trim() || [])
     const { topics, bus, options } = this.#parts
@@ -156,7 +160,7 @@ export class LiveDoor implements Door, Source {
       topics: added.map(liveChannels),
       topicsRequired: false,
       ready: () => bus.listen(),
-      ...(granted && { doorState: { granted } satisfies LiveState }),
+      ...(rights && { doorState: stateFor(rights) }),
       onBound,
     }
   }
@@ -214,6 +218,7 @@ export class LiveDoor implements Door, Source {
     if (frame.type === 'ping') this.#pong(connection, frame)
     else if (frame.type === 'request_data') void this.#data(connection, frame)
     else if (frame.type === 'auth') this.#renew(connection, frame)
+    else if (frame.type === 'publish') void this.#publish(connection, frame)
     else this.#requests.execute(connection, frame)
   }
 
@@ -270,19 +275,16 @@ export class LiveDoor implements Door, Source {
     this.#send(connection, frameOf({ type: 'pong', ...(echo !== undefined && { client_time: echo }) }, correlation_id))
   }
 
-  async #data(connection: Connection, { data_type: dataType, params, correlation_id }: DataRequest): Promise<void> {
-    const data_type = shown(dataType)
+  async #data(connection: Connection, request: DataRequest): Promise<void> {
     // The page of a data type sums up several topics.
-    if (!isGranted(grantedTo(connection), ANY)) return this.#refuse(connection, 'forbidden', shown(dataType))
-    const failed = (error: string) => frameOf({ type: 'data_error', data_type, error }, correlation_id)
-    const frame = await this.#parts.status.of(dataType).then(
-      (data) =>
-        data === undefined
-          ? failed(`Unknown data type: ${data_type}`)
-          : frameOf({ type: 'data_response', data_type, data: { ...pageOf(data, params) } }, correlation_id),
-      () => failed('Temporarily unavailable'),
-    )
-    this.#send(connection, frame)
+    if (!isGranted(grantedTo(connection), ANY)) return this.#refuse(connection, 'forbidden', shown(request.data_type))
+    this.#send(connection, await dataFrame(this.#parts.status, request))
+  }
+
+  async #publish(connection: Connection, frame: PublishRequest): Promise<void> {
+    const answer = await this.#parts.publisher.publish(stateOf(connection), frame)
+    if ('code' in answer) this.#counts.errorsSent++
+    this.#send(connection, publishFrame(answer, frame))
   }
 
   #refuse(connection: Connection, code: ErrorCode, about = '', correlationId?: string): void {

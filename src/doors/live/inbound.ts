@@ -33,6 +33,7 @@ const VALIDATORS: Readonly<Record<string, Readonly<Record<'list' | 'topic', Vali
   unsubscribe: both(frames.UnsubscribeList, frames.UnsubscribeTopic),
   request_data: both(frames.DataRequest, frames.DataRequest),
   auth: both(frames.Auth, frames.Auth),
+  publish: both(frames.PublishRequest, frames.PublishRequest),
 }
 
 function both(list: ValidateFunction, topic: ValidateFunction) {
@@ -55,16 +56,26 @@ export function parseClientFrame(
   if (typeof type !== 'string') return violation(`type ${type === undefined ? 'is missing' : 'must be string'}`, fields)
   if (!Object.hasOwn(VALIDATORS, type)) return { ...errorOf('unknown-type', shown(type), fields), code: unknownType }
   const dialect = fields.topic !== undefined && fields.subscriptions === undefined ? 'topic' : 'list'
-  const problem = VALIDATORS[type]![dialect](fields)
+  const problem = VALIDATORS[type]![dialect](fields) ?? tooDeep(type, bytes)
   return problem === undefined ? { kind: 'frame', frame: fields as unknown as ClientFrame } : violation(problem, fields)
 }
+
+/** An envelope is written anew, and JSON.stringify recurses. */
+const MAX_PUBLISH_DEPTH = 32
+
+const tooDeep = (type: string, bytes: Buffer): string | undefined =>
+  type === 'publish' && jsonFault(bytes, MAX_PUBLISH_DEPTH) !== undefined
+    ? `nested deeper than ${MAX_PUBLISH_DEPTH} levels`
+    : undefined
 
 const violation = (about: string, fields: Fields): FrameError => errorOf('protocol-violation', about, fields)
 
 const MAX_ECHO = 128
 
 /** Repeats the ids of the frame as far as they can stand in an answer. */
-function errorOf(code: ErrorCode, about: string, { id, correlation_id: correlationId }: Fields): FrameError {
+function errorOf(code: ErrorCode, about: string, fields: Fields): FrameError {
+  const { id, envelope } = fields
+  const { correlation_id: correlationId } = envelope === undefined ? fields : (Object(envelope) as Fields)
   const isName = (value: unknown): value is string => typeof value === 'string' && value.length <= MAX_ECHO
   return {
     kind: 'error',

@@ -3,7 +3,7 @@ import type { Connection } from '../../connection/connection.ts'
 import { endText, type Renewals } from '../../connection/renewal.ts'
 import type { Auth } from '../../contract/live/types.gen.ts'
 import { frameOf } from './frames.ts'
-import { grantedTo, isGranted, type LiveState, nameOf } from './topics.ts'
+import { grantedTo, isGranted, nameOf, stateFor, stateOf } from './topics.ts'
 
 /**
  * Takes a new JWT for a live socket, which leaves the topics that it does not grant. Returns the
@@ -17,9 +17,10 @@ export function renewed(
 ): Buffer[] | undefined {
   // A socket that came with the shared token holds topics that no JWT may take away.
   if (connection.rights === undefined || renewals === undefined) return undefined
-  const end = renewals.renew(connection, token, ({ topics }) => {
-    if (topics.length > 0) (connection.doorState as LiveState).granted = topics
-    return topics.length > 0
+  const end = renewals.renew(connection, token, (rights) => {
+    const isGranting = rights.topics.length > 0
+    if (isGranting) Object.assign(stateOf(connection)!, stateFor(rights))
+    return isGranting
   })
   if (end === undefined) return undefined
   const expires_at = endText(end)

@@ -1,3 +1,4 @@
+import type { Rights } from '../../connection/auth.ts'
 import type { Topic } from '../../connection/bind.ts'
 import type { Connection } from '../../connection/connection.ts'
 import type { ClientType } from '../../contract/live/types.gen.ts'
@@ -34,9 +35,19 @@ export type GrantedTopics = readonly string[] | undefined
 /** What the live door keeps for a socket that came with a JWT. */
 export interface LiveState {
   granted: GrantedTopics
+  publishTopics: readonly string[]
+  readonly subject: string | undefined
 }
 
-export const grantedTo = ({ doorState }: Connection): GrantedTopics => (doorState as LiveState | undefined)?.granted
+export const stateFor = ({ topics, publishTopics, subject }: Rights): LiveState => ({
+  granted: topics,
+  publishTopics,
+  subject,
+})
+
+export const stateOf = ({ doorState }: Connection): LiveState | undefined => doorState as LiveState | undefined
+
+export const grantedTo = (connection: Connection): GrantedTopics => stateOf(connection)?.granted
 
 export const isGranted = (granted: GrantedTopics, name: string): boolean =>
   granted === undefined ||

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
 import { sessionAuth, sessionDown, sessionUp } from '../../../src/contract/names.ts'
 import type { Gateway } from '../../../src/gateway/gateway.ts'
@@ -62,6 +62,27 @@ describe('with a Redis Cluster', { skip: withoutRealRedis }, () => {
     for (const id of ids) await agent.hSet(`run-${id}`, 'timestamps:build_channels', '5')
     for (const run of runs) assert.equal(JSON.parse(String((await run.take(2))[1])).last_modified, 5)
     for (const client of [...clients, ...runs]) await client.close()
+  })
+
+  it('publishes each envelope of an outbox once, on whichever server its topic is', async (t) => {
+    const token = 'an-admin-token-of-a-test'
+    const { http, ws } = await start(t, { OUTBOX_TOPICS: 't.*', LIVE_TOPICS: 't.*', ADMIN_TOKEN: token })
+    const topics = ids.slice(0, 9).map((id) => `t.${id}`)
+    const client = await connect(`${ws}/live?subscriptions=${topics.join(',')}`)
+    await client.find({ type: 'connection_established' })
+    const envelope = { correlation_id: randomUUID(), ts: 1, op: 'delete', domain: 'tasks', id: '1' }
+    const body = JSON.stringify([...topics, ...topics].map((topic) => ({ topic, envelope })))
+    const headers = { authorization: `Bearer ${token}` }
+    const answer = await fetch(`${http}/api/outbox`, { method: 'POST', headers, body })
+    const { results } = (await answer.json()) as { results: { type: string; duplicate: boolean }[] }
+    assert.deepEqual(
+      results.map(({ duplicate }) => duplicate),
+      [...topics.map(() => false), ...topics.map(() => true)],
+    )
+    const messages = () => client.values.filter(({ type }) => type === 'envelope')
+    await eventually(() => messages().length >= topics.length, 'all messages')
+    assert.equal(new Set(messages().map(({ subscription }) => subscription)).size, topics.length)
+    await client.close()
   })
 
   it('delivers each message once to a socket that joins after the slot of its plain channel has moved', async () => {

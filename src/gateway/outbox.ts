@@ -1,0 +1,55 @@
+import type { JwtChecks } from '../connection/auth.ts'
+import { type Refusal, refusals } from '../contract/codes.ts'
+import { outboxRoute } from '../doors/live/outbox-routes.ts'
+import { type Author, Publisher } from '../doors/live/publisher.ts'
+import type { Admin } from '../http/admin.ts'
+import type { ApiRequest, Route } from '../http/routes.ts'
+import { rateOf } from '../platform/rate.ts'
+import { bearerToken } from '../platform/secrets.ts'
+import { RedisUnavailable } from '../platform/unavailable.ts'
+import { RedisOutbox } from '../redis/outbox.ts'
+import type { DoorParts } from './doors.ts'
+
+interface OutboxWiring extends DoorParts {
+  readonly admin: Admin
+  /** Undefined: no token is a JWT. */
+  readonly jwts: JwtChecks | undefined
+}
+
+/** A burst of the rate has room for one whole request. */
+const MIN_BURST = 100
+
+/** What publishes envelopes, and its endpoint, which is there only with OUTBOX_TOPICS. */
+export function outboxes(wiring: OutboxWiring): {
+  readonly publisher: Publisher
+  readonly routes: readonly Route[]
+} {
+  const { config, core, metrics, log } = wiring
+  const redis = new RedisOutbox((key, args) => core.redis.command(key, args), config)
+  const publisher = new Publisher({
+    topics: config.outboxTopics,
+    publish: (envelope) => redis.publish(envelope),
+    count: (result) => {
+      metrics.live.counts.outbox[result]++
+    },
+    log,
+  })
+  const rate = rateOf(config.liveRate, Math.max(config.liveRateBurst, MIN_BURST))
+  const authorOf = (request: ApiRequest) => author(request, wiring)
+  return { publisher, routes: config.outboxTopics.length > 0 ? [outboxRoute({ publisher, authorOf, rate })] : [] }
+}
+
+/** An operator may publish on every topic of OUTBOX_TOPICS. */
+async function author(request: ApiRequest, { admin, jwts, core }: OutboxWiring): Promise<Author | Refusal> {
+  const token = bearerToken(request.headers.authorization)
+  if (token === undefined || jwts?.looksLikeJwt(token) !== true)
+    return admin.authorize(request) ?? { subject: 'operator', publishTopics: ['*'] }
+  const verdict = jwts.verify(token)
+  if ('fault' in verdict) return refusals[verdict.fault === 'expired' ? 'token-expired' : 'token-rejected']
+  try {
+    return (await core.revocations?.isRevoked(verdict)) ? refusals['token-rejected'] : verdict
+  } catch (error) {
+    if (error instanceof RedisUnavailable) return refusals['redis-unavailable']
+    throw error
+  }
+}
