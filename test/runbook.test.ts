@@ -94,6 +94,7 @@ describe('the table of timers that close a socket', () => {
     'AUTH_RECONNECT_GRACE',
     'DRAIN_DELAY',
     'HANDSHAKE_TIMEOUT',
+    'LIVE_LAST_TTL',
     'METRICS_MAX_AGE',
     'PING_INTERVAL',
     'PREFLIGHT_CHECK_TIMEOUT',

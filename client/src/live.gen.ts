@@ -262,6 +262,10 @@ export interface TopicMessage {
    * With agent_event: the suffix of the channel.
    */
   agent_id?: string
+  /**
+   * true: the last message from before the socket subscribed the topic. Other messages lack it.
+   */
+  retained?: boolean
   timestamp: Timestamp
   correlation_id: CorrelationId
 }
@@ -274,6 +278,10 @@ export interface CriticalAlert {
   data: {
     alerts: ({} | unknown[] | string | number | boolean | null)[]
   }
+  /**
+   * true: the last message from before the socket subscribed the topic. Other messages lack it.
+   */
+  retained?: boolean
   timestamp: Timestamp
   correlation_id: CorrelationId
 }

@@ -6,6 +6,22 @@ export const liveSettings = group('Live door', {
     default: '',
     description: 'Topics in addition to the built-in ones: names, or prefixes followed by `*` (`build.*`).',
   }),
+  liveLast: list('LIVE_LAST', {
+    default: '',
+    description:
+      'Topics whose last message is kept in Redis and sent to each socket that subscribes, marked `"retained":true`: ' +
+      'names, or prefixes followed by `*`. Empty: none.',
+  }),
+  liveLastTtlMs: duration('LIVE_LAST_TTL', {
+    default: '24h',
+    minimum: '1s',
+    description: 'How long the last message of a broadcast is kept. An agent sets the life of its own.',
+  }),
+  liveLastMaxBytes: size('LIVE_LAST_MAX_BYTES', {
+    default: '128KiB',
+    minimum: '1KiB',
+    description: 'A larger last message is neither kept nor sent.',
+  }),
   liveMaxSubscriptions: integer('LIVE_MAX_SUBSCRIPTIONS', {
     default: '10',
     minimum: '1',

@@ -222,6 +222,7 @@ const RULES: readonly ConsistencyRule[] = [
   ),
   rule(['outboxTopics'], ({ outboxTopics }) => invalidEntries('OUTBOX_TOPICS', outboxTopics, isTopicRule, NO_TOPIC)),
   rule(['liveTopics'], ({ liveTopics }) => invalidEntries('LIVE_TOPICS', liveTopics, isTopicRule, NO_TOPIC)),
+  rule(['liveLast'], ({ liveLast }) => invalidEntries('LIVE_LAST', liveLast, isTopicRule, NO_TOPIC)),
   together('tlsCert', 'TLS_CERT', 'tlsKey', 'TLS_KEY', 'TLS needs both TLS_CERT and TLS_KEY'),
   together('redisTlsCert', 'REDIS_TLS_CERT', 'redisTlsKey', 'REDIS_TLS_KEY', 'a client certificate needs its key'),
   rule(

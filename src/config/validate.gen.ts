@@ -4,7 +4,7 @@ import type { ValidateFunction } from 'ajv'
 import * as module0 from './kinds.ts'
 
 export const validateSettings: ValidateFunction = validate10;
-const schema11 = {"$id":"settings","type":"object","properties":{"NODE_ENV":{"convert":{"kind":"choice","choices":["production","development","test"]},"default":"development"},"LISTEN_ADDR":{"convert":{"kind":"address"},"default":"127.0.0.1:8080"},"PORT":{"convert":{"kind":"integer","maximum":"65535"}},"HOST":{"convert":{"kind":"string"}},"TLS_CERT":{"convert":{"kind":"string"}},"TLS_KEY":{"convert":{"kind":"string"}},"LANDING_PAGE":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"DEMO_AGENT":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"ADMIN_PORT":{"convert":{"kind":"integer","minimum":"1","maximum":"65535"}},"ADMIN_TOKEN":{"convert":{"kind":"string"}},"FLEET_SECRET":{"convert":{"kind":"string"}},"TRUST_PROXY":{"convert":{"kind":"choice","choices":["none","x-forwarded-for","forwarded","proxy-protocol"]},"default":"none"},"TRUST_PROXY_HOPS":{"convert":{"kind":"integer","minimum":"1","maximum":"32"},"default":"1"},"TRUST_PROXY_CIDR":{"convert":{"kind":"list"},"default":""},"REDIS_URL":{"convert":{"kind":"redisUrl"}},"REDIS_HOST":{"convert":{"kind":"string"}},"REDIS_PORT":{"convert":{"kind":"integer","minimum":"1","maximum":"65535"}},"REDIS_USERNAME":{"convert":{"kind":"string"}},"REDIS_PASSWORD":{"convert":{"kind":"string"}},"REDIS_DB":{"convert":{"kind":"integer"}},"REDIS_TLS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_TLS_CA":{"convert":{"kind":"string"}},"REDIS_TLS_CERT":{"convert":{"kind":"string"}},"REDIS_TLS_KEY":{"convert":{"kind":"string"}},"REDIS_TLS_SERVERNAME":{"convert":{"kind":"string"}},"REDIS_SENTINELS":{"convert":{"kind":"list"},"default":""},"REDIS_SENTINEL_MASTER":{"convert":{"kind":"string"},"default":"mymaster"},"REDIS_SENTINEL_USERNAME":{"convert":{"kind":"string"}},"REDIS_SENTINEL_TLS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_SENTINEL_PASSWORD":{"convert":{"kind":"string"}},"REDIS_CLUSTER_NODES":{"convert":{"kind":"list"},"default":""},"REDIS_ADDRESS_MAP":{"convert":{"kind":"list"},"default":""},"REDIS_KEY_PREFIX":{"convert":{"kind":"string"},"default":""},"REDIS_SHARDED_PUBSUB":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_CANARY_INTERVAL":{"convert":{"kind":"duration"},"default":"2s"},"REDIS_CANARY_TIMEOUT":{"convert":{"kind":"duration","minimum":"100ms"},"default":"6s"},"REDIS_SET_KEYSPACE_EVENTS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"HANDSHAKE_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms"},"default":"5s"},"AUTH_TOKEN_MODE":{"convert":{"kind":"choice","choices":["single-use","reusable"]},"default":"single-use"},"AUTH_RECONNECT_GRACE":{"convert":{"kind":"duration"},"default":"0"},"AUTH_ALLOW_QUERY_TOKEN":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"ALLOWED_ORIGINS":{"convert":{"kind":"list"},"default":""},"REQUIRE_ORIGIN":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"AUTH_JWT_SECRET":{"convert":{"kind":"string"}},"AUTH_JWKS_FILE":{"convert":{"kind":"string"}},"AUTH_JWT_AUDIENCE":{"convert":{"kind":"list"},"default":""},"AUTH_JWT_ISSUER":{"convert":{"kind":"list"},"default":""},"AUTH_JWT_SKEW":{"convert":{"kind":"duration","maximum":"10m"},"default":"30s"},"AUTH_JWT_MAX_LIFETIME":{"convert":{"kind":"duration"},"default":"0"},"AUTH_EXPIRY_NOTICE":{"convert":{"kind":"duration","maximum":"1h"},"default":"60s"},"MAX_CONNECTIONS":{"convert":{"kind":"integer","minimum":"1"}},"RESERVED_CONNECTIONS":{"convert":{"kind":"integer"}},"MAX_CONNECTIONS_PER_IP":{"convert":{"kind":"integer"},"default":"0"},"CONNECT_RATE":{"convert":{"kind":"integer"},"default":"2000"},"CONNECT_RATE_PER_IP":{"convert":{"kind":"integer"},"default":"500"},"REFUSED_RATE_PER_IP":{"convert":{"kind":"integer"},"default":"50"},"REFUSED_OPEN_MAX":{"convert":{"kind":"integer"},"default":"1000"},"MAX_MESSAGE_SIZE":{"convert":{"kind":"size","minimum":"1","maximum":"64MiB"}},"JSON_MAX_DEPTH":{"convert":{"kind":"integer","minimum":"4","maximum":"1000"},"default":"128"},"MAX_BUFFER_SIZE_BYTES":{"convert":{"kind":"size","minimum":"1KiB"},"default":"1MiB"},"MAX_DOWN_MESSAGE_BYTES":{"convert":{"kind":"size","minimum":"1KiB","maximum":"512MiB"},"default":"10MiB"},"MAX_BUFFERED_BYTES":{"convert":{"kind":"size","minimum":"1KiB"}},"UPSTREAM_BUFFER_MESSAGES":{"convert":{"kind":"integer"},"default":"1000"},"UPSTREAM_BUFFER_BYTES":{"convert":{"kind":"size"},"default":"64MiB"},"PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"25s"},"PONG_TIMEOUT":{"convert":{"kind":"duration","minimum":"200ms"},"default":"50s"},"SLOW_CLOSE_GRACE":{"convert":{"kind":"duration"},"default":"5s"},"SHUTDOWN_GRACE_PERIOD":{"convert":{"kind":"duration","minimum":"100ms"},"default":"30s"},"DRAIN_WINDOW":{"convert":{"kind":"duration"},"default":"10s"},"DRAIN_DELAY":{"convert":{"kind":"duration"},"default":"0"},"SESSION_UPSTREAM":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"SESSION_BINARY":{"convert":{"kind":"choice","choices":["refuse","pass"]},"default":"refuse"},"SESSION_REFUSE":{"convert":{"kind":"choice","choices":["http","close"]},"default":"http"},"SESSION_FLOW_SIGNAL":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"SESSION_RATE":{"convert":{"kind":"integer"},"default":"1000"},"SESSION_RATE_BURST":{"convert":{"kind":"integer","minimum":"1"},"default":"2000"},"SESSION_BYTE_RATE":{"convert":{"kind":"size"},"default":"8MiB"},"SESSION_RESUME_PAGE":{"convert":{"kind":"integer","minimum":"1","maximum":"10000"},"default":"200"},"RESUME_TICKET_TTL":{"convert":{"kind":"duration","maximum":"24h"},"default":"10m"},"RESUME_MAX_LIFETIME":{"convert":{"kind":"duration","minimum":"1s"},"default":"24h"},"SESSION_LOG_INSTALL":{"convert":{"kind":"boolean","choices":["true","false"]}},"SESSION_IDLE_TIMEOUT":{"convert":{"kind":"duration"},"default":"0"},"STREAM_END_TIMEOUT":{"convert":{"kind":"duration"},"default":"60s"},"RUN_DOOR":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"RUN_PATH":{"convert":{"kind":"string"},"default":"/"},"RUN_AUTH":{"convert":{"kind":"choice","choices":["none","bearer"]},"default":"none"},"RUN_REFUSE":{"convert":{"kind":"choice","choices":["http","close"]},"default":"http"},"RUN_KEY_PREFIX":{"convert":{"kind":"string"},"default":""},"RUN_PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"5s"},"RUN_PONG_TIMEOUT":{"convert":{"kind":"duration","minimum":"200ms"},"default":"65s"},"RUN_RESYNC_INTERVAL":{"convert":{"kind":"duration"},"default":"30s"},"RUN_MAX_FIELDS":{"convert":{"kind":"integer"},"default":"20000"},"RUN_REDIS_MAX_RETRIES":{"convert":{"kind":"integer"},"default":"5"},"RUN_REDIS_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms"},"default":"500ms"},"RUN_REDIS_RETRY_BASE":{"convert":{"kind":"duration","minimum":"1ms"},"default":"500ms"},"RUN_REDIS_RETRY_MAX":{"convert":{"kind":"duration","minimum":"1ms"},"default":"5s"},"RUN_CHECKLIST_MODULE":{"convert":{"kind":"string"}},"LIVE_TOPICS":{"convert":{"kind":"list"},"default":""},"LIVE_MAX_SUBSCRIPTIONS":{"convert":{"kind":"integer","minimum":"1","maximum":"1000"},"default":"10"},"LIVE_RATE":{"convert":{"kind":"integer"},"default":"20"},"LIVE_RATE_BURST":{"convert":{"kind":"integer","minimum":"1"},"default":"40"},"LIVE_BYTE_RATE":{"convert":{"kind":"size"},"default":"512KiB"},"LIVE_IDLE_TIMEOUT":{"convert":{"kind":"duration"},"default":"600s"},"LIVE_MAX_DROPS":{"convert":{"kind":"integer","minimum":"1"},"default":"5"},"LIVE_COMPRESSION":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"LIVE_REFUSE":{"convert":{"kind":"choice","choices":["close","http"]},"default":"close"},"LIVE_START":{"convert":{"kind":"choice","choices":["view","none"]},"default":"view"},"LIVE_PATH":{"convert":{"kind":"string"},"default":"/live"},"LIVE_UNKNOWN_TYPE":{"convert":{"kind":"choice","choices":["unknown-type","protocol-violation"]},"default":"unknown-type"},"OUTBOX_TOPICS":{"convert":{"kind":"list"},"default":""},"OUTBOX_MAX_PER_DAY":{"convert":{"kind":"integer","minimum":"1"},"default":"10000"},"OUTBOX_LOG_LENGTH":{"convert":{"kind":"integer","minimum":"1"},"default":"10000"},"WS_ALLOWED_ORIGINS":{"convert":{"kind":"list"}},"WS_AUTH_REQUIRED":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"WS_AUTH_TOKEN":{"convert":{"kind":"string"}},"LOG_LEVEL":{"convert":{"kind":"level","choices":["trace","debug","info","warn","error","fatal","silent"]},"default":"info"},"HEAP_SNAPSHOT_DIR":{"convert":{"kind":"string"}},"METRICS_ENABLED":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"METRICS_MAX_AGE":{"convert":{"kind":"duration","maximum":"1m"},"default":"1s"},"METRICS_ALIASES":{"convert":{"kind":"list"},"default":""},"OTEL_EXPORTER_OTLP_ENDPOINT":{"convert":{"kind":"httpUrl"}},"PREFLIGHT_CHECK_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms","maximum":"2s"},"default":"500ms"},"PREFLIGHT_HTTP_DEPENDENCIES":{"convert":{"kind":"list"},"default":""},"PREFLIGHT_EVENT_TYPES":{"convert":{"kind":"list"},"default":""},"PREFLIGHT_RETENTION":{"convert":{"kind":"duration","minimum":"1h","maximum":"366d"},"default":"30d"},"PREFLIGHT_EXPECTED_RATE":{"convert":{"kind":"size"},"default":"16MiB"},"PREFLIGHT_CHECKS_FOLDER":{"convert":{"kind":"string"}},"SENTRY_DSN":{"convert":{"kind":"string"}}}};
+const schema11 = {"$id":"settings","type":"object","properties":{"NODE_ENV":{"convert":{"kind":"choice","choices":["production","development","test"]},"default":"development"},"LISTEN_ADDR":{"convert":{"kind":"address"},"default":"127.0.0.1:8080"},"PORT":{"convert":{"kind":"integer","maximum":"65535"}},"HOST":{"convert":{"kind":"string"}},"TLS_CERT":{"convert":{"kind":"string"}},"TLS_KEY":{"convert":{"kind":"string"}},"LANDING_PAGE":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"DEMO_AGENT":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"ADMIN_PORT":{"convert":{"kind":"integer","minimum":"1","maximum":"65535"}},"ADMIN_TOKEN":{"convert":{"kind":"string"}},"FLEET_SECRET":{"convert":{"kind":"string"}},"TRUST_PROXY":{"convert":{"kind":"choice","choices":["none","x-forwarded-for","forwarded","proxy-protocol"]},"default":"none"},"TRUST_PROXY_HOPS":{"convert":{"kind":"integer","minimum":"1","maximum":"32"},"default":"1"},"TRUST_PROXY_CIDR":{"convert":{"kind":"list"},"default":""},"REDIS_URL":{"convert":{"kind":"redisUrl"}},"REDIS_HOST":{"convert":{"kind":"string"}},"REDIS_PORT":{"convert":{"kind":"integer","minimum":"1","maximum":"65535"}},"REDIS_USERNAME":{"convert":{"kind":"string"}},"REDIS_PASSWORD":{"convert":{"kind":"string"}},"REDIS_DB":{"convert":{"kind":"integer"}},"REDIS_TLS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_TLS_CA":{"convert":{"kind":"string"}},"REDIS_TLS_CERT":{"convert":{"kind":"string"}},"REDIS_TLS_KEY":{"convert":{"kind":"string"}},"REDIS_TLS_SERVERNAME":{"convert":{"kind":"string"}},"REDIS_SENTINELS":{"convert":{"kind":"list"},"default":""},"REDIS_SENTINEL_MASTER":{"convert":{"kind":"string"},"default":"mymaster"},"REDIS_SENTINEL_USERNAME":{"convert":{"kind":"string"}},"REDIS_SENTINEL_TLS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_SENTINEL_PASSWORD":{"convert":{"kind":"string"}},"REDIS_CLUSTER_NODES":{"convert":{"kind":"list"},"default":""},"REDIS_ADDRESS_MAP":{"convert":{"kind":"list"},"default":""},"REDIS_KEY_PREFIX":{"convert":{"kind":"string"},"default":""},"REDIS_SHARDED_PUBSUB":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_CANARY_INTERVAL":{"convert":{"kind":"duration"},"default":"2s"},"REDIS_CANARY_TIMEOUT":{"convert":{"kind":"duration","minimum":"100ms"},"default":"6s"},"REDIS_SET_KEYSPACE_EVENTS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"HANDSHAKE_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms"},"default":"5s"},"AUTH_TOKEN_MODE":{"convert":{"kind":"choice","choices":["single-use","reusable"]},"default":"single-use"},"AUTH_RECONNECT_GRACE":{"convert":{"kind":"duration"},"default":"0"},"AUTH_ALLOW_QUERY_TOKEN":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"ALLOWED_ORIGINS":{"convert":{"kind":"list"},"default":""},"REQUIRE_ORIGIN":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"AUTH_JWT_SECRET":{"convert":{"kind":"string"}},"AUTH_JWKS_FILE":{"convert":{"kind":"string"}},"AUTH_JWT_AUDIENCE":{"convert":{"kind":"list"},"default":""},"AUTH_JWT_ISSUER":{"convert":{"kind":"list"},"default":""},"AUTH_JWT_SKEW":{"convert":{"kind":"duration","maximum":"10m"},"default":"30s"},"AUTH_JWT_MAX_LIFETIME":{"convert":{"kind":"duration"},"default":"0"},"AUTH_EXPIRY_NOTICE":{"convert":{"kind":"duration","maximum":"1h"},"default":"60s"},"MAX_CONNECTIONS":{"convert":{"kind":"integer","minimum":"1"}},"RESERVED_CONNECTIONS":{"convert":{"kind":"integer"}},"MAX_CONNECTIONS_PER_IP":{"convert":{"kind":"integer"},"default":"0"},"CONNECT_RATE":{"convert":{"kind":"integer"},"default":"2000"},"CONNECT_RATE_PER_IP":{"convert":{"kind":"integer"},"default":"500"},"REFUSED_RATE_PER_IP":{"convert":{"kind":"integer"},"default":"50"},"REFUSED_OPEN_MAX":{"convert":{"kind":"integer"},"default":"1000"},"MAX_MESSAGE_SIZE":{"convert":{"kind":"size","minimum":"1","maximum":"64MiB"}},"JSON_MAX_DEPTH":{"convert":{"kind":"integer","minimum":"4","maximum":"1000"},"default":"128"},"MAX_BUFFER_SIZE_BYTES":{"convert":{"kind":"size","minimum":"1KiB"},"default":"1MiB"},"MAX_DOWN_MESSAGE_BYTES":{"convert":{"kind":"size","minimum":"1KiB","maximum":"512MiB"},"default":"10MiB"},"MAX_BUFFERED_BYTES":{"convert":{"kind":"size","minimum":"1KiB"}},"UPSTREAM_BUFFER_MESSAGES":{"convert":{"kind":"integer"},"default":"1000"},"UPSTREAM_BUFFER_BYTES":{"convert":{"kind":"size"},"default":"64MiB"},"PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"25s"},"PONG_TIMEOUT":{"convert":{"kind":"duration","minimum":"200ms"},"default":"50s"},"SLOW_CLOSE_GRACE":{"convert":{"kind":"duration"},"default":"5s"},"SHUTDOWN_GRACE_PERIOD":{"convert":{"kind":"duration","minimum":"100ms"},"default":"30s"},"DRAIN_WINDOW":{"convert":{"kind":"duration"},"default":"10s"},"DRAIN_DELAY":{"convert":{"kind":"duration"},"default":"0"},"SESSION_UPSTREAM":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"SESSION_BINARY":{"convert":{"kind":"choice","choices":["refuse","pass"]},"default":"refuse"},"SESSION_REFUSE":{"convert":{"kind":"choice","choices":["http","close"]},"default":"http"},"SESSION_FLOW_SIGNAL":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"SESSION_RATE":{"convert":{"kind":"integer"},"default":"1000"},"SESSION_RATE_BURST":{"convert":{"kind":"integer","minimum":"1"},"default":"2000"},"SESSION_BYTE_RATE":{"convert":{"kind":"size"},"default":"8MiB"},"SESSION_RESUME_PAGE":{"convert":{"kind":"integer","minimum":"1","maximum":"10000"},"default":"200"},"RESUME_TICKET_TTL":{"convert":{"kind":"duration","maximum":"24h"},"default":"10m"},"RESUME_MAX_LIFETIME":{"convert":{"kind":"duration","minimum":"1s"},"default":"24h"},"SESSION_LOG_INSTALL":{"convert":{"kind":"boolean","choices":["true","false"]}},"SESSION_IDLE_TIMEOUT":{"convert":{"kind":"duration"},"default":"0"},"STREAM_END_TIMEOUT":{"convert":{"kind":"duration"},"default":"60s"},"RUN_DOOR":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"RUN_PATH":{"convert":{"kind":"string"},"default":"/"},"RUN_AUTH":{"convert":{"kind":"choice","choices":["none","bearer"]},"default":"none"},"RUN_REFUSE":{"convert":{"kind":"choice","choices":["http","close"]},"default":"http"},"RUN_KEY_PREFIX":{"convert":{"kind":"string"},"default":""},"RUN_PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"5s"},"RUN_PONG_TIMEOUT":{"convert":{"kind":"duration","minimum":"200ms"},"default":"65s"},"RUN_RESYNC_INTERVAL":{"convert":{"kind":"duration"},"default":"30s"},"RUN_MAX_FIELDS":{"convert":{"kind":"integer"},"default":"20000"},"RUN_REDIS_MAX_RETRIES":{"convert":{"kind":"integer"},"default":"5"},"RUN_REDIS_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms"},"default":"500ms"},"RUN_REDIS_RETRY_BASE":{"convert":{"kind":"duration","minimum":"1ms"},"default":"500ms"},"RUN_REDIS_RETRY_MAX":{"convert":{"kind":"duration","minimum":"1ms"},"default":"5s"},"RUN_CHECKLIST_MODULE":{"convert":{"kind":"string"}},"LIVE_TOPICS":{"convert":{"kind":"list"},"default":""},"LIVE_LAST":{"convert":{"kind":"list"},"default":""},"LIVE_LAST_TTL":{"convert":{"kind":"duration","minimum":"1s"},"default":"24h"},"LIVE_LAST_MAX_BYTES":{"convert":{"kind":"size","minimum":"1KiB"},"default":"128KiB"},"LIVE_MAX_SUBSCRIPTIONS":{"convert":{"kind":"integer","minimum":"1","maximum":"1000"},"default":"10"},"LIVE_RATE":{"convert":{"kind":"integer"},"default":"20"},"LIVE_RATE_BURST":{"convert":{"kind":"integer","minimum":"1"},"default":"40"},"LIVE_BYTE_RATE":{"convert":{"kind":"size"},"default":"512KiB"},"LIVE_IDLE_TIMEOUT":{"convert":{"kind":"duration"},"default":"600s"},"LIVE_MAX_DROPS":{"convert":{"kind":"integer","minimum":"1"},"default":"5"},"LIVE_COMPRESSION":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"LIVE_REFUSE":{"convert":{"kind":"choice","choices":["close","http"]},"default":"close"},"LIVE_START":{"convert":{"kind":"choice","choices":["view","none"]},"default":"view"},"LIVE_PATH":{"convert":{"kind":"string"},"default":"/live"},"LIVE_UNKNOWN_TYPE":{"convert":{"kind":"choice","choices":["unknown-type","protocol-violation"]},"default":"unknown-type"},"OUTBOX_TOPICS":{"convert":{"kind":"list"},"default":""},"OUTBOX_MAX_PER_DAY":{"convert":{"kind":"integer","minimum":"1"},"default":"10000"},"OUTBOX_LOG_LENGTH":{"convert":{"kind":"integer","minimum":"1"},"default":"10000"},"WS_ALLOWED_ORIGINS":{"convert":{"kind":"list"}},"WS_AUTH_REQUIRED":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"WS_AUTH_TOKEN":{"convert":{"kind":"string"}},"LOG_LEVEL":{"convert":{"kind":"level","choices":["trace","debug","info","warn","error","fatal","silent"]},"default":"info"},"HEAP_SNAPSHOT_DIR":{"convert":{"kind":"string"}},"METRICS_ENABLED":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"METRICS_MAX_AGE":{"convert":{"kind":"duration","maximum":"1m"},"default":"1s"},"METRICS_ALIASES":{"convert":{"kind":"list"},"default":""},"OTEL_EXPORTER_OTLP_ENDPOINT":{"convert":{"kind":"httpUrl"}},"PREFLIGHT_CHECK_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms","maximum":"2s"},"default":"500ms"},"PREFLIGHT_HTTP_DEPENDENCIES":{"convert":{"kind":"list"},"default":""},"PREFLIGHT_EVENT_TYPES":{"convert":{"kind":"list"},"default":""},"PREFLIGHT_RETENTION":{"convert":{"kind":"duration","minimum":"1h","maximum":"366d"},"default":"30d"},"PREFLIGHT_EXPECTED_RATE":{"convert":{"kind":"size"},"default":"16MiB"},"PREFLIGHT_CHECKS_FOLDER":{"convert":{"kind":"string"}},"SENTRY_DSN":{"convert":{"kind":"string"}}}};
 const func2 = module0.convert;
 
 function validate10(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
@@ -224,6 +224,15 @@ data.RUN_REDIS_RETRY_MAX = "5s";
 }
 if(data.LIVE_TOPICS === undefined){
 data.LIVE_TOPICS = "";
+}
+if(data.LIVE_LAST === undefined){
+data.LIVE_LAST = "";
+}
+if(data.LIVE_LAST_TTL === undefined){
+data.LIVE_LAST_TTL = "24h";
+}
+if(data.LIVE_LAST_MAX_BYTES === undefined){
+data.LIVE_LAST_MAX_BYTES = "128KiB";
 }
 if(data.LIVE_MAX_SUBSCRIPTIONS === undefined){
 data.LIVE_MAX_SUBSCRIPTIONS = "10";
@@ -1723,9 +1732,9 @@ errors++;
 else {
 data["LIVE_TOPICS"] = result97.value;
 }
-const result98 = func2(data.LIVE_MAX_SUBSCRIPTIONS, schema11.properties.LIVE_MAX_SUBSCRIPTIONS.convert);
+const result98 = func2(data.LIVE_LAST, schema11.properties.LIVE_LAST.convert);
 if(result98.problem !== undefined){
-const err98 = {instancePath:instancePath+"/LIVE_MAX_SUBSCRIPTIONS",schemaPath:"#/properties/LIVE_MAX_SUBSCRIPTIONS/convert",keyword:"convert",params:{},message:result98.problem};
+const err98 = {instancePath:instancePath+"/LIVE_LAST",schemaPath:"#/properties/LIVE_LAST/convert",keyword:"convert",params:{},message:result98.problem};
 if(vErrors === null){
 vErrors = [err98];
 }
@@ -1735,11 +1744,11 @@ vErrors.push(err98);
 errors++;
 }
 else {
-data["LIVE_MAX_SUBSCRIPTIONS"] = result98.value;
+data["LIVE_LAST"] = result98.value;
 }
-const result99 = func2(data.LIVE_RATE, schema11.properties.LIVE_RATE.convert);
+const result99 = func2(data.LIVE_LAST_TTL, schema11.properties.LIVE_LAST_TTL.convert);
 if(result99.problem !== undefined){
-const err99 = {instancePath:instancePath+"/LIVE_RATE",schemaPath:"#/properties/LIVE_RATE/convert",keyword:"convert",params:{},message:result99.problem};
+const err99 = {instancePath:instancePath+"/LIVE_LAST_TTL",schemaPath:"#/properties/LIVE_LAST_TTL/convert",keyword:"convert",params:{},message:result99.problem};
 if(vErrors === null){
 vErrors = [err99];
 }
@@ -1749,11 +1758,11 @@ vErrors.push(err99);
 errors++;
 }
 else {
-data["LIVE_RATE"] = result99.value;
+data["LIVE_LAST_TTL"] = result99.value;
 }
-const result100 = func2(data.LIVE_RATE_BURST, schema11.properties.LIVE_RATE_BURST.convert);
+const result100 = func2(data.LIVE_LAST_MAX_BYTES, schema11.properties.LIVE_LAST_MAX_BYTES.convert);
 if(result100.problem !== undefined){
-const err100 = {instancePath:instancePath+"/LIVE_RATE_BURST",schemaPath:"#/properties/LIVE_RATE_BURST/convert",keyword:"convert",params:{},message:result100.problem};
+const err100 = {instancePath:instancePath+"/LIVE_LAST_MAX_BYTES",schemaPath:"#/properties/LIVE_LAST_MAX_BYTES/convert",keyword:"convert",params:{},message:result100.problem};
 if(vErrors === null){
 vErrors = [err100];
 }
@@ -1763,11 +1772,11 @@ vErrors.push(err100);
 errors++;
 }
 else {
-data["LIVE_RATE_BURST"] = result100.value;
+data["LIVE_LAST_MAX_BYTES"] = result100.value;
 }
-const result101 = func2(data.LIVE_BYTE_RATE, schema11.properties.LIVE_BYTE_RATE.convert);
+const result101 = func2(data.LIVE_MAX_SUBSCRIPTIONS, schema11.properties.LIVE_MAX_SUBSCRIPTIONS.convert);
 if(result101.problem !== undefined){
-const err101 = {instancePath:instancePath+"/LIVE_BYTE_RATE",schemaPath:"#/properties/LIVE_BYTE_RATE/convert",keyword:"convert",params:{},message:result101.problem};
+const err101 = {instancePath:instancePath+"/LIVE_MAX_SUBSCRIPTIONS",schemaPath:"#/properties/LIVE_MAX_SUBSCRIPTIONS/convert",keyword:"convert",params:{},message:result101.problem};
 if(vErrors === null){
 vErrors = [err101];
 }
@@ -1777,11 +1786,11 @@ vErrors.push(err101);
 errors++;
 }
 else {
-data["LIVE_BYTE_RATE"] = result101.value;
+data["LIVE_MAX_SUBSCRIPTIONS"] = result101.value;
 }
-const result102 = func2(data.LIVE_IDLE_TIMEOUT, schema11.properties.LIVE_IDLE_TIMEOUT.convert);
+const result102 = func2(data.LIVE_RATE, schema11.properties.LIVE_RATE.convert);
 if(result102.problem !== undefined){
-const err102 = {instancePath:instancePath+"/LIVE_IDLE_TIMEOUT",schemaPath:"#/properties/LIVE_IDLE_TIMEOUT/convert",keyword:"convert",params:{},message:result102.problem};
+const err102 = {instancePath:instancePath+"/LIVE_RATE",schemaPath:"#/properties/LIVE_RATE/convert",keyword:"convert",params:{},message:result102.problem};
 if(vErrors === null){
 vErrors = [err102];
 }
@@ -1791,11 +1800,11 @@ vErrors.push(err102);
 errors++;
 }
 else {
-data["LIVE_IDLE_TIMEOUT"] = result102.value;
+data["LIVE_RATE"] = result102.value;
 }
-const result103 = func2(data.LIVE_MAX_DROPS, schema11.properties.LIVE_MAX_DROPS.convert);
+const result103 = func2(data.LIVE_RATE_BURST, schema11.properties.LIVE_RATE_BURST.convert);
 if(result103.problem !== undefined){
-const err103 = {instancePath:instancePath+"/LIVE_MAX_DROPS",schemaPath:"#/properties/LIVE_MAX_DROPS/convert",keyword:"convert",params:{},message:result103.problem};
+const err103 = {instancePath:instancePath+"/LIVE_RATE_BURST",schemaPath:"#/properties/LIVE_RATE_BURST/convert",keyword:"convert",params:{},message:result103.problem};
 if(vErrors === null){
 vErrors = [err103];
 }
@@ -1805,11 +1814,11 @@ vErrors.push(err103);
 errors++;
 }
 else {
-data["LIVE_MAX_DROPS"] = result103.value;
+data["LIVE_RATE_BURST"] = result103.value;
 }
-const result104 = func2(data.LIVE_COMPRESSION, schema11.properties.LIVE_COMPRESSION.convert);
+const result104 = func2(data.LIVE_BYTE_RATE, schema11.properties.LIVE_BYTE_RATE.convert);
 if(result104.problem !== undefined){
-const err104 = {instancePath:instancePath+"/LIVE_COMPRESSION",schemaPath:"#/properties/LIVE_COMPRESSION/convert",keyword:"convert",params:{},message:result104.problem};
+const err104 = {instancePath:instancePath+"/LIVE_BYTE_RATE",schemaPath:"#/properties/LIVE_BYTE_RATE/convert",keyword:"convert",params:{},message:result104.problem};
 if(vErrors === null){
 vErrors = [err104];
 }
@@ -1819,11 +1828,11 @@ vErrors.push(err104);
 errors++;
 }
 else {
-data["LIVE_COMPRESSION"] = result104.value;
+data["LIVE_BYTE_RATE"] = result104.value;
 }
-const result105 = func2(data.LIVE_REFUSE, schema11.properties.LIVE_REFUSE.convert);
+const result105 = func2(data.LIVE_IDLE_TIMEOUT, schema11.properties.LIVE_IDLE_TIMEOUT.convert);
 if(result105.problem !== undefined){
-const err105 = {instancePath:instancePath+"/LIVE_REFUSE",schemaPath:"#/properties/LIVE_REFUSE/convert",keyword:"convert",params:{},message:result105.problem};
+const err105 = {instancePath:instancePath+"/LIVE_IDLE_TIMEOUT",schemaPath:"#/properties/LIVE_IDLE_TIMEOUT/convert",keyword:"convert",params:{},message:result105.problem};
 if(vErrors === null){
 vErrors = [err105];
 }
@@ -1833,11 +1842,11 @@ vErrors.push(err105);
 errors++;
 }
 else {
-data["LIVE_REFUSE"] = result105.value;
+data["LIVE_IDLE_TIMEOUT"] = result105.value;
 }
-const result106 = func2(data.LIVE_START, schema11.properties.LIVE_START.convert);
+const result106 = func2(data.LIVE_MAX_DROPS, schema11.properties.LIVE_MAX_DROPS.convert);
 if(result106.problem !== undefined){
-const err106 = {instancePath:instancePath+"/LIVE_START",schemaPath:"#/properties/LIVE_START/convert",keyword:"convert",params:{},message:result106.problem};
+const err106 = {instancePath:instancePath+"/LIVE_MAX_DROPS",schemaPath:"#/properties/LIVE_MAX_DROPS/convert",keyword:"convert",params:{},message:result106.problem};
 if(vErrors === null){
 vErrors = [err106];
 }
@@ -1847,11 +1856,11 @@ vErrors.push(err106);
 errors++;
 }
 else {
-data["LIVE_START"] = result106.value;
+data["LIVE_MAX_DROPS"] = result106.value;
 }
-const result107 = func2(data.LIVE_PATH, schema11.properties.LIVE_PATH.convert);
+const result107 = func2(data.LIVE_COMPRESSION, schema11.properties.LIVE_COMPRESSION.convert);
 if(result107.problem !== undefined){
-const err107 = {instancePath:instancePath+"/LIVE_PATH",schemaPath:"#/properties/LIVE_PATH/convert",keyword:"convert",params:{},message:result107.problem};
+const err107 = {instancePath:instancePath+"/LIVE_COMPRESSION",schemaPath:"#/properties/LIVE_COMPRESSION/convert",keyword:"convert",params:{},message:result107.problem};
 if(vErrors === null){
 vErrors = [err107];
 }
@@ -1861,11 +1870,11 @@ vErrors.push(err107);
 errors++;
 }
 else {
-data["LIVE_PATH"] = result107.value;
+data["LIVE_COMPRESSION"] = result107.value;
 }
-const result108 = func2(data.LIVE_UNKNOWN_TYPE, schema11.properties.LIVE_UNKNOWN_TYPE.convert);
+const result108 = func2(data.LIVE_REFUSE, schema11.properties.LIVE_REFUSE.convert);
 if(result108.problem !== undefined){
-const err108 = {instancePath:instancePath+"/LIVE_UNKNOWN_TYPE",schemaPath:"#/properties/LIVE_UNKNOWN_TYPE/convert",keyword:"convert",params:{},message:result108.problem};
+const err108 = {instancePath:instancePath+"/LIVE_REFUSE",schemaPath:"#/properties/LIVE_REFUSE/convert",keyword:"convert",params:{},message:result108.problem};
 if(vErrors === null){
 vErrors = [err108];
 }
@@ -1875,11 +1884,11 @@ vErrors.push(err108);
 errors++;
 }
 else {
-data["LIVE_UNKNOWN_TYPE"] = result108.value;
+data["LIVE_REFUSE"] = result108.value;
 }
-const result109 = func2(data.OUTBOX_TOPICS, schema11.properties.OUTBOX_TOPICS.convert);
+const result109 = func2(data.LIVE_START, schema11.properties.LIVE_START.convert);
 if(result109.problem !== undefined){
-const err109 = {instancePath:instancePath+"/OUTBOX_TOPICS",schemaPath:"#/properties/OUTBOX_TOPICS/convert",keyword:"convert",params:{},message:result109.problem};
+const err109 = {instancePath:instancePath+"/LIVE_START",schemaPath:"#/properties/LIVE_START/convert",keyword:"convert",params:{},message:result109.problem};
 if(vErrors === null){
 vErrors = [err109];
 }
@@ -1889,11 +1898,11 @@ vErrors.push(err109);
 errors++;
 }
 else {
-data["OUTBOX_TOPICS"] = result109.value;
+data["LIVE_START"] = result109.value;
 }
-const result110 = func2(data.OUTBOX_MAX_PER_DAY, schema11.properties.OUTBOX_MAX_PER_DAY.convert);
+const result110 = func2(data.LIVE_PATH, schema11.properties.LIVE_PATH.convert);
 if(result110.problem !== undefined){
-const err110 = {instancePath:instancePath+"/OUTBOX_MAX_PER_DAY",schemaPath:"#/properties/OUTBOX_MAX_PER_DAY/convert",keyword:"convert",params:{},message:result110.problem};
+const err110 = {instancePath:instancePath+"/LIVE_PATH",schemaPath:"#/properties/LIVE_PATH/convert",keyword:"convert",params:{},message:result110.problem};
 if(vErrors === null){
 vErrors = [err110];
 }
@@ -1903,11 +1912,11 @@ vErrors.push(err110);
 errors++;
 }
 else {
-data["OUTBOX_MAX_PER_DAY"] = result110.value;
+data["LIVE_PATH"] = result110.value;
 }
-const result111 = func2(data.OUTBOX_LOG_LENGTH, schema11.properties.OUTBOX_LOG_LENGTH.convert);
+const result111 = func2(data.LIVE_UNKNOWN_TYPE, schema11.properties.LIVE_UNKNOWN_TYPE.convert);
 if(result111.problem !== undefined){
-const err111 = {instancePath:instancePath+"/OUTBOX_LOG_LENGTH",schemaPath:"#/properties/OUTBOX_LOG_LENGTH/convert",keyword:"convert",params:{},message:result111.problem};
+const err111 = {instancePath:instancePath+"/LIVE_UNKNOWN_TYPE",schemaPath:"#/properties/LIVE_UNKNOWN_TYPE/convert",keyword:"convert",params:{},message:result111.problem};
 if(vErrors === null){
 vErrors = [err111];
 }
@@ -1917,12 +1926,11 @@ vErrors.push(err111);
 errors++;
 }
 else {
-data["OUTBOX_LOG_LENGTH"] = result111.value;
+data["LIVE_UNKNOWN_TYPE"] = result111.value;
 }
-if(data.WS_ALLOWED_ORIGINS !== undefined){
-const result112 = func2(data.WS_ALLOWED_ORIGINS, schema11.properties.WS_ALLOWED_ORIGINS.convert);
+const result112 = func2(data.OUTBOX_TOPICS, schema11.properties.OUTBOX_TOPICS.convert);
 if(result112.problem !== undefined){
-const err112 = {instancePath:instancePath+"/WS_ALLOWED_ORIGINS",schemaPath:"#/properties/WS_ALLOWED_ORIGINS/convert",keyword:"convert",params:{},message:result112.problem};
+const err112 = {instancePath:instancePath+"/OUTBOX_TOPICS",schemaPath:"#/properties/OUTBOX_TOPICS/convert",keyword:"convert",params:{},message:result112.problem};
 if(vErrors === null){
 vErrors = [err112];
 }
@@ -1932,12 +1940,11 @@ vErrors.push(err112);
 errors++;
 }
 else {
-data["WS_ALLOWED_ORIGINS"] = result112.value;
+data["OUTBOX_TOPICS"] = result112.value;
 }
-}
-const result113 = func2(data.WS_AUTH_REQUIRED, schema11.properties.WS_AUTH_REQUIRED.convert);
+const result113 = func2(data.OUTBOX_MAX_PER_DAY, schema11.properties.OUTBOX_MAX_PER_DAY.convert);
 if(result113.problem !== undefined){
-const err113 = {instancePath:instancePath+"/WS_AUTH_REQUIRED",schemaPath:"#/properties/WS_AUTH_REQUIRED/convert",keyword:"convert",params:{},message:result113.problem};
+const err113 = {instancePath:instancePath+"/OUTBOX_MAX_PER_DAY",schemaPath:"#/properties/OUTBOX_MAX_PER_DAY/convert",keyword:"convert",params:{},message:result113.problem};
 if(vErrors === null){
 vErrors = [err113];
 }
@@ -1947,12 +1954,11 @@ vErrors.push(err113);
 errors++;
 }
 else {
-data["WS_AUTH_REQUIRED"] = result113.value;
+data["OUTBOX_MAX_PER_DAY"] = result113.value;
 }
-if(data.WS_AUTH_TOKEN !== undefined){
-const result114 = func2(data.WS_AUTH_TOKEN, schema11.properties.WS_AUTH_TOKEN.convert);
+const result114 = func2(data.OUTBOX_LOG_LENGTH, schema11.properties.OUTBOX_LOG_LENGTH.convert);
 if(result114.problem !== undefined){
-const err114 = {instancePath:instancePath+"/WS_AUTH_TOKEN",schemaPath:"#/properties/WS_AUTH_TOKEN/convert",keyword:"convert",params:{},message:result114.problem};
+const err114 = {instancePath:instancePath+"/OUTBOX_LOG_LENGTH",schemaPath:"#/properties/OUTBOX_LOG_LENGTH/convert",keyword:"convert",params:{},message:result114.problem};
 if(vErrors === null){
 vErrors = [err114];
 }
@@ -1962,12 +1968,12 @@ vErrors.push(err114);
 errors++;
 }
 else {
-data["WS_AUTH_TOKEN"] = result114.value;
+data["OUTBOX_LOG_LENGTH"] = result114.value;
 }
-}
-const result115 = func2(data.LOG_LEVEL, schema11.properties.LOG_LEVEL.convert);
+if(data.WS_ALLOWED_ORIGINS !== undefined){
+const result115 = func2(data.WS_ALLOWED_ORIGINS, schema11.properties.WS_ALLOWED_ORIGINS.convert);
 if(result115.problem !== undefined){
-const err115 = {instancePath:instancePath+"/LOG_LEVEL",schemaPath:"#/properties/LOG_LEVEL/convert",keyword:"convert",params:{},message:result115.problem};
+const err115 = {instancePath:instancePath+"/WS_ALLOWED_ORIGINS",schemaPath:"#/properties/WS_ALLOWED_ORIGINS/convert",keyword:"convert",params:{},message:result115.problem};
 if(vErrors === null){
 vErrors = [err115];
 }
@@ -1977,12 +1983,12 @@ vErrors.push(err115);
 errors++;
 }
 else {
-data["LOG_LEVEL"] = result115.value;
+data["WS_ALLOWED_ORIGINS"] = result115.value;
 }
-if(data.HEAP_SNAPSHOT_DIR !== undefined){
-const result116 = func2(data.HEAP_SNAPSHOT_DIR, schema11.properties.HEAP_SNAPSHOT_DIR.convert);
+}
+const result116 = func2(data.WS_AUTH_REQUIRED, schema11.properties.WS_AUTH_REQUIRED.convert);
 if(result116.problem !== undefined){
-const err116 = {instancePath:instancePath+"/HEAP_SNAPSHOT_DIR",schemaPath:"#/properties/HEAP_SNAPSHOT_DIR/convert",keyword:"convert",params:{},message:result116.problem};
+const err116 = {instancePath:instancePath+"/WS_AUTH_REQUIRED",schemaPath:"#/properties/WS_AUTH_REQUIRED/convert",keyword:"convert",params:{},message:result116.problem};
 if(vErrors === null){
 vErrors = [err116];
 }
@@ -1992,12 +1998,12 @@ vErrors.push(err116);
 errors++;
 }
 else {
-data["HEAP_SNAPSHOT_DIR"] = result116.value;
+data["WS_AUTH_REQUIRED"] = result116.value;
 }
-}
-const result117 = func2(data.METRICS_ENABLED, schema11.properties.METRICS_ENABLED.convert);
+if(data.WS_AUTH_TOKEN !== undefined){
+const result117 = func2(data.WS_AUTH_TOKEN, schema11.properties.WS_AUTH_TOKEN.convert);
 if(result117.problem !== undefined){
-const err117 = {instancePath:instancePath+"/METRICS_ENABLED",schemaPath:"#/properties/METRICS_ENABLED/convert",keyword:"convert",params:{},message:result117.problem};
+const err117 = {instancePath:instancePath+"/WS_AUTH_TOKEN",schemaPath:"#/properties/WS_AUTH_TOKEN/convert",keyword:"convert",params:{},message:result117.problem};
 if(vErrors === null){
 vErrors = [err117];
 }
@@ -2007,11 +2013,12 @@ vErrors.push(err117);
 errors++;
 }
 else {
-data["METRICS_ENABLED"] = result117.value;
+data["WS_AUTH_TOKEN"] = result117.value;
 }
-const result118 = func2(data.METRICS_MAX_AGE, schema11.properties.METRICS_MAX_AGE.convert);
+}
+const result118 = func2(data.LOG_LEVEL, schema11.properties.LOG_LEVEL.convert);
 if(result118.problem !== undefined){
-const err118 = {instancePath:instancePath+"/METRICS_MAX_AGE",schemaPath:"#/properties/METRICS_MAX_AGE/convert",keyword:"convert",params:{},message:result118.problem};
+const err118 = {instancePath:instancePath+"/LOG_LEVEL",schemaPath:"#/properties/LOG_LEVEL/convert",keyword:"convert",params:{},message:result118.problem};
 if(vErrors === null){
 vErrors = [err118];
 }
@@ -2021,11 +2028,12 @@ vErrors.push(err118);
 errors++;
 }
 else {
-data["METRICS_MAX_AGE"] = result118.value;
+data["LOG_LEVEL"] = result118.value;
 }
-const result119 = func2(data.METRICS_ALIASES, schema11.properties.METRICS_ALIASES.convert);
+if(data.HEAP_SNAPSHOT_DIR !== undefined){
+const result119 = func2(data.HEAP_SNAPSHOT_DIR, schema11.properties.HEAP_SNAPSHOT_DIR.convert);
 if(result119.problem !== undefined){
-const err119 = {instancePath:instancePath+"/METRICS_ALIASES",schemaPath:"#/properties/METRICS_ALIASES/convert",keyword:"convert",params:{},message:result119.problem};
+const err119 = {instancePath:instancePath+"/HEAP_SNAPSHOT_DIR",schemaPath:"#/properties/HEAP_SNAPSHOT_DIR/convert",keyword:"convert",params:{},message:result119.problem};
 if(vErrors === null){
 vErrors = [err119];
 }
@@ -2035,12 +2043,12 @@ vErrors.push(err119);
 errors++;
 }
 else {
-data["METRICS_ALIASES"] = result119.value;
+data["HEAP_SNAPSHOT_DIR"] = result119.value;
 }
-if(data.OTEL_EXPORTER_OTLP_ENDPOINT !== undefined){
-const result120 = func2(data.OTEL_EXPORTER_OTLP_ENDPOINT, schema11.properties.OTEL_EXPORTER_OTLP_ENDPOINT.convert);
+}
+const result120 = func2(data.METRICS_ENABLED, schema11.properties.METRICS_ENABLED.convert);
 if(result120.problem !== undefined){
-const err120 = {instancePath:instancePath+"/OTEL_EXPORTER_OTLP_ENDPOINT",schemaPath:"#/properties/OTEL_EXPORTER_OTLP_ENDPOINT/convert",keyword:"convert",params:{},message:result120.problem};
+const err120 = {instancePath:instancePath+"/METRICS_ENABLED",schemaPath:"#/properties/METRICS_ENABLED/convert",keyword:"convert",params:{},message:result120.problem};
 if(vErrors === null){
 vErrors = [err120];
 }
@@ -2050,12 +2058,11 @@ vErrors.push(err120);
 errors++;
 }
 else {
-data["OTEL_EXPORTER_OTLP_ENDPOINT"] = result120.value;
+data["METRICS_ENABLED"] = result120.value;
 }
-}
-const result121 = func2(data.PREFLIGHT_CHECK_TIMEOUT, schema11.properties.PREFLIGHT_CHECK_TIMEOUT.convert);
+const result121 = func2(data.METRICS_MAX_AGE, schema11.properties.METRICS_MAX_AGE.convert);
 if(result121.problem !== undefined){
-const err121 = {instancePath:instancePath+"/PREFLIGHT_CHECK_TIMEOUT",schemaPath:"#/properties/PREFLIGHT_CHECK_TIMEOUT/convert",keyword:"convert",params:{},message:result121.problem};
+const err121 = {instancePath:instancePath+"/METRICS_MAX_AGE",schemaPath:"#/properties/METRICS_MAX_AGE/convert",keyword:"convert",params:{},message:result121.problem};
 if(vErrors === null){
 vErrors = [err121];
 }
@@ -2065,11 +2072,11 @@ vErrors.push(err121);
 errors++;
 }
 else {
-data["PREFLIGHT_CHECK_TIMEOUT"] = result121.value;
+data["METRICS_MAX_AGE"] = result121.value;
 }
-const result122 = func2(data.PREFLIGHT_HTTP_DEPENDENCIES, schema11.properties.PREFLIGHT_HTTP_DEPENDENCIES.convert);
+const result122 = func2(data.METRICS_ALIASES, schema11.properties.METRICS_ALIASES.convert);
 if(result122.problem !== undefined){
-const err122 = {instancePath:instancePath+"/PREFLIGHT_HTTP_DEPENDENCIES",schemaPath:"#/properties/PREFLIGHT_HTTP_DEPENDENCIES/convert",keyword:"convert",params:{},message:result122.problem};
+const err122 = {instancePath:instancePath+"/METRICS_ALIASES",schemaPath:"#/properties/METRICS_ALIASES/convert",keyword:"convert",params:{},message:result122.problem};
 if(vErrors === null){
 vErrors = [err122];
 }
@@ -2079,11 +2086,12 @@ vErrors.push(err122);
 errors++;
 }
 else {
-data["PREFLIGHT_HTTP_DEPENDENCIES"] = result122.value;
+data["METRICS_ALIASES"] = result122.value;
 }
-const result123 = func2(data.PREFLIGHT_EVENT_TYPES, schema11.properties.PREFLIGHT_EVENT_TYPES.convert);
+if(data.OTEL_EXPORTER_OTLP_ENDPOINT !== undefined){
+const result123 = func2(data.OTEL_EXPORTER_OTLP_ENDPOINT, schema11.properties.OTEL_EXPORTER_OTLP_ENDPOINT.convert);
 if(result123.problem !== undefined){
-const err123 = {instancePath:instancePath+"/PREFLIGHT_EVENT_TYPES",schemaPath:"#/properties/PREFLIGHT_EVENT_TYPES/convert",keyword:"convert",params:{},message:result123.problem};
+const err123 = {instancePath:instancePath+"/OTEL_EXPORTER_OTLP_ENDPOINT",schemaPath:"#/properties/OTEL_EXPORTER_OTLP_ENDPOINT/convert",keyword:"convert",params:{},message:result123.problem};
 if(vErrors === null){
 vErrors = [err123];
 }
@@ -2093,11 +2101,12 @@ vErrors.push(err123);
 errors++;
 }
 else {
-data["PREFLIGHT_EVENT_TYPES"] = result123.value;
+data["OTEL_EXPORTER_OTLP_ENDPOINT"] = result123.value;
 }
-const result124 = func2(data.PREFLIGHT_RETENTION, schema11.properties.PREFLIGHT_RETENTION.convert);
+}
+const result124 = func2(data.PREFLIGHT_CHECK_TIMEOUT, schema11.properties.PREFLIGHT_CHECK_TIMEOUT.convert);
 if(result124.problem !== undefined){
-const err124 = {instancePath:instancePath+"/PREFLIGHT_RETENTION",schemaPath:"#/properties/PREFLIGHT_RETENTION/convert",keyword:"convert",params:{},message:result124.problem};
+const err124 = {instancePath:instancePath+"/PREFLIGHT_CHECK_TIMEOUT",schemaPath:"#/properties/PREFLIGHT_CHECK_TIMEOUT/convert",keyword:"convert",params:{},message:result124.problem};
 if(vErrors === null){
 vErrors = [err124];
 }
@@ -2107,11 +2116,11 @@ vErrors.push(err124);
 errors++;
 }
 else {
-data["PREFLIGHT_RETENTION"] = result124.value;
+data["PREFLIGHT_CHECK_TIMEOUT"] = result124.value;
 }
-const result125 = func2(data.PREFLIGHT_EXPECTED_RATE, schema11.properties.PREFLIGHT_EXPECTED_RATE.convert);
+const result125 = func2(data.PREFLIGHT_HTTP_DEPENDENCIES, schema11.properties.PREFLIGHT_HTTP_DEPENDENCIES.convert);
 if(result125.problem !== undefined){
-const err125 = {instancePath:instancePath+"/PREFLIGHT_EXPECTED_RATE",schemaPath:"#/properties/PREFLIGHT_EXPECTED_RATE/convert",keyword:"convert",params:{},message:result125.problem};
+const err125 = {instancePath:instancePath+"/PREFLIGHT_HTTP_DEPENDENCIES",schemaPath:"#/properties/PREFLIGHT_HTTP_DEPENDENCIES/convert",keyword:"convert",params:{},message:result125.problem};
 if(vErrors === null){
 vErrors = [err125];
 }
@@ -2121,12 +2130,11 @@ vErrors.push(err125);
 errors++;
 }
 else {
-data["PREFLIGHT_EXPECTED_RATE"] = result125.value;
+data["PREFLIGHT_HTTP_DEPENDENCIES"] = result125.value;
 }
-if(data.PREFLIGHT_CHECKS_FOLDER !== undefined){
-const result126 = func2(data.PREFLIGHT_CHECKS_FOLDER, schema11.properties.PREFLIGHT_CHECKS_FOLDER.convert);
+const result126 = func2(data.PREFLIGHT_EVENT_TYPES, schema11.properties.PREFLIGHT_EVENT_TYPES.convert);
 if(result126.problem !== undefined){
-const err126 = {instancePath:instancePath+"/PREFLIGHT_CHECKS_FOLDER",schemaPath:"#/properties/PREFLIGHT_CHECKS_FOLDER/convert",keyword:"convert",params:{},message:result126.problem};
+const err126 = {instancePath:instancePath+"/PREFLIGHT_EVENT_TYPES",schemaPath:"#/properties/PREFLIGHT_EVENT_TYPES/convert",keyword:"convert",params:{},message:result126.problem};
 if(vErrors === null){
 vErrors = [err126];
 }
@@ -2136,13 +2144,11 @@ vErrors.push(err126);
 errors++;
 }
 else {
-data["PREFLIGHT_CHECKS_FOLDER"] = result126.value;
+data["PREFLIGHT_EVENT_TYPES"] = result126.value;
 }
-}
-if(data.SENTRY_DSN !== undefined){
-const result127 = func2(data.SENTRY_DSN, schema11.properties.SENTRY_DSN.convert);
+const result127 = func2(data.PREFLIGHT_RETENTION, schema11.properties.PREFLIGHT_RETENTION.convert);
 if(result127.problem !== undefined){
-const err127 = {instancePath:instancePath+"/SENTRY_DSN",schemaPath:"#/properties/SENTRY_DSN/convert",keyword:"convert",params:{},message:result127.problem};
+const err127 = {instancePath:instancePath+"/PREFLIGHT_RETENTION",schemaPath:"#/properties/PREFLIGHT_RETENTION/convert",keyword:"convert",params:{},message:result127.problem};
 if(vErrors === null){
 vErrors = [err127];
 }
@@ -2152,17 +2158,62 @@ vErrors.push(err127);
 errors++;
 }
 else {
-data["SENTRY_DSN"] = result127.value;
+data["PREFLIGHT_RETENTION"] = result127.value;
 }
-}
-}
-else {
-const err128 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+const result128 = func2(data.PREFLIGHT_EXPECTED_RATE, schema11.properties.PREFLIGHT_EXPECTED_RATE.convert);
+if(result128.problem !== undefined){
+const err128 = {instancePath:instancePath+"/PREFLIGHT_EXPECTED_RATE",schemaPath:"#/properties/PREFLIGHT_EXPECTED_RATE/convert",keyword:"convert",params:{},message:result128.problem};
 if(vErrors === null){
 vErrors = [err128];
 }
 else {
 vErrors.push(err128);
+}
+errors++;
+}
+else {
+data["PREFLIGHT_EXPECTED_RATE"] = result128.value;
+}
+if(data.PREFLIGHT_CHECKS_FOLDER !== undefined){
+const result129 = func2(data.PREFLIGHT_CHECKS_FOLDER, schema11.properties.PREFLIGHT_CHECKS_FOLDER.convert);
+if(result129.problem !== undefined){
+const err129 = {instancePath:instancePath+"/PREFLIGHT_CHECKS_FOLDER",schemaPath:"#/properties/PREFLIGHT_CHECKS_FOLDER/convert",keyword:"convert",params:{},message:result129.problem};
+if(vErrors === null){
+vErrors = [err129];
+}
+else {
+vErrors.push(err129);
+}
+errors++;
+}
+else {
+data["PREFLIGHT_CHECKS_FOLDER"] = result129.value;
+}
+}
+if(data.SENTRY_DSN !== undefined){
+const result130 = func2(data.SENTRY_DSN, schema11.properties.SENTRY_DSN.convert);
+if(result130.problem !== undefined){
+const err130 = {instancePath:instancePath+"/SENTRY_DSN",schemaPath:"#/properties/SENTRY_DSN/convert",keyword:"convert",params:{},message:result130.problem};
+if(vErrors === null){
+vErrors = [err130];
+}
+else {
+vErrors.push(err130);
+}
+errors++;
+}
+else {
+data["SENTRY_DSN"] = result130.value;
+}
+}
+}
+else {
+const err131 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err131];
+}
+else {
+vErrors.push(err131);
 }
 errors++;
 }

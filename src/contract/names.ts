@@ -152,7 +152,7 @@ const TOPIC = /^[a-z0-9_.-]{1,64}$/
 /** Whether `text` may be the name of a topic of the live door. It has no `:` and no glob. */
 export const isTopic = (text: string): boolean => TOPIC.test(text)
 
-/** Whether `text` may stand in `LIVE_TOPICS`: a name, or a prefix followed by `*`. */
+/** Whether `text` may stand in `LIVE_TOPICS` or `LIVE_LAST`: a name, or a prefix and a `*`. */
 export const isTopicRule = (text: string): boolean => isTopic(text.endsWith('*') ? text.slice(0, -1) : text)
 
 const SYSTEM_EVENTS = 'system_events'
@@ -181,6 +181,9 @@ export const liveChannels = (topic: string): string[] => {
   const older = Object.hasOwn(OLDER, topic) ? OLDER[topic] : undefined
   return older === undefined ? [liveChannel(topic)] : [liveChannel(topic), prefix + older]
 }
+
+/** String key with the last message of a topic (`LIVE_LAST`), as it was published. */
+export const liveLast = (topic: string): string => `${prefix}${LIVE}last:${topic}`
 
 /** The name of the topic in a channel of `liveChannel`. */
 export const topicOf = (channel: string): string => channel.slice(prefix.length + LIVE.length)

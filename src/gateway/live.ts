@@ -8,6 +8,7 @@ import { CommandExecutor } from '../doors/live/commands.ts'
 import { Coordination } from '../doors/live/coordination.ts'
 import { LiveDoor } from '../doors/live/door.ts'
 import { unusableMessages } from '../doors/live/messages.ts'
+import { RetainedMessages } from '../doors/live/retained.ts'
 import { liveRoutes } from '../doors/live/routes.ts'
 import { BusSignature, busKeys } from '../doors/live/signature.ts'
 import { outcomes, readingsOf } from '../doors/live/stats.ts'
@@ -21,6 +22,7 @@ import { aliasPage } from '../telemetry/aliases.ts'
 import { FrameTypes } from '../telemetry/frame-types.ts'
 import { instance } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import { LineSampler } from '../telemetry/sampler.ts'
 import { disconnectCall, disconnects } from './disconnects.ts'
 import type { DoorParts } from './doors.ts'
 import { outboxes } from './outbox.ts'
@@ -47,6 +49,7 @@ export function liveDoor(wiring: LiveWiring) {
   const unusable = unusableMessages(metrics, log)
   const disconnectAll = disconnects(wiring)
   const { bus, signature } = busOf(wiring, sockets, disconnectAll, (why) => unusable(`bus (${why})`))
+  const retained = retainedMessages(wiring)
   const coordination = new Coordination(() => outcomes(metrics))
   const outbox = outboxes(wiring)
   const door = new LiveDoor({
@@ -56,18 +59,20 @@ export function liveDoor(wiring: LiveWiring) {
     bindings,
     bus,
     status: new StatusCache({ sessionsByAgent, coordination: () => coordination.metrics(), health }),
+    retained,
     metrics,
     enqueue: (connection, frame) => delivery.enqueue(connection, frame),
     guard: (connection, work) => closer.runGuarded(connection, work),
     renewals: core.renewals,
     unusable,
   })
-  const readings = () => readingsOf(metrics, door, bindings.of(door), topics)
+  const readings = () => readingsOf(metrics, door, [...bindings.of(door)], topics)
   metrics.live.register(readings)
   bus.start()
   const routes = liveRoutes({
     bus,
     topics,
+    retained,
     sockets,
     held: () => bindings.of(door),
     limits: config,
@@ -118,6 +123,27 @@ function busOf(
     unusable,
   })
   return { bus, signature }
+}
+
+/** Undefined: `LIVE_LAST` names no topic. */
+function retainedMessages({ config, core, metrics, log }: LiveWiring): RetainedMessages | undefined {
+  if (config.liveLast.length === 0) return undefined
+  const lines = new LineSampler()
+  return new RetainedMessages({
+    rules: config.liveLast,
+    ttlMs: config.liveLastTtlMs,
+    limits: { maxBytes: config.liveLastMaxBytes, maxDepth: config.jsonMaxDepth },
+    command: (key, args) => core.redis.command(key, args),
+    send: (connection, frame) => {
+      metrics.live.types?.sent(frame, 1)
+      core.delivery.enqueue(connection, frame)
+    },
+    failed: (topic, reason) => {
+      const skipped = lines.take(topic)
+      if (skipped !== undefined)
+        log.warn({ event: 'retained-unusable', topic, reason, skipped }, 'the last message of a topic was not sent')
+    },
+  })
 }
 
 /** Logs what the settings leave open. */

@@ -9,6 +9,7 @@ import {
   liveAnswers,
   liveBus,
   liveChannel,
+  liveLast,
   olderChannels,
   outboxCount,
   outboxLog,
@@ -40,6 +41,7 @@ export interface RightsOptions
     | 'redisShardedPubsub'
     | 'redisCanaryIntervalMs'
     | 'sessionFlowSignal'
+    | 'liveLast'
     | 'resumeTicketTtlMs'
     | 'authJwtSecret'
     | 'authJwksFile'
@@ -84,7 +86,6 @@ function rightsOf(options: RightsOptions): Right[] {
   const { database, redisClusterNodes, redisShardedPubsub, runKeyPrefix } = options
   const cluster = redisClusterNodes.length > 0
   const own = privateSession('*')
-  const older = olderChannels()
   const grace = options.authTokenMode === 'single-use' && options.authReconnectGraceMs > 0
   const tokensAt = (key: string): KeyRight[] => [
     { commands: TOKEN, keys: [key] },
@@ -141,17 +142,7 @@ function rightsOf(options: RightsOptions): Right[] {
       keys: [{ commands: 'hset del pexpire', keys: [keyspaceProbe('*')] }],
       subscribes: [keyEvents(database, keyspaceProbe('*'))],
     },
-    {
-      feature: 'live topics',
-      subscribes: [liveChannel('*'), ...older.filter((each) => !isPattern(each))],
-      patterns: older.filter(isPattern),
-    },
-    ...(options.outboxTopics.length > 0 ? [outboxRight(options.outboxTopics)] : []),
-    {
-      feature: 'orders between instances',
-      subscribes: [liveBus(), liveAnswers('*')],
-      publishes: [liveBus(), liveAnswers('*')],
-    },
+    ...liveRights(options),
     {
       feature: 'checks',
       commands: ['time', redisShardedPubsub ? 'pubsub|shardnumsub' : 'pubsub|numsub'],
@@ -185,6 +176,31 @@ const outboxRight = (topics: readonly string[]): Right => ({
   ],
   publishes: topics.map(liveChannel),
 })
+
+function liveRights({ liveLast: rules, outboxTopics }: RightsOptions): Right[] {
+  const older = olderChannels()
+  return [
+    {
+      feature: 'live topics',
+      subscribes: [liveChannel('*'), ...older.filter((each) => !isPattern(each))],
+      patterns: older.filter(isPattern),
+    },
+    ...(rules.length > 0
+      ? [
+          {
+            feature: 'last messages of live topics',
+            keys: [{ commands: 'getrange set del', keys: [liveLast('*')] }],
+          },
+        ]
+      : []),
+    ...(outboxTopics.length > 0 ? [outboxRight(outboxTopics)] : []),
+    {
+      feature: 'orders between instances',
+      subscribes: [liveBus(), liveAnswers('*')],
+      publishes: [liveBus(), liveAnswers('*')],
+    },
+  ]
+}
 
 const plus = (commands: readonly string[]): string => [...new Set(commands)].map((each) => `+${each}`).join(' ')
 const and = (channels: readonly string[]): string => [...new Set(channels)].map((each) => `&${each}`).join(' ')

@@ -38,6 +38,8 @@ export interface LiveReadings {
    * label.
    */
   readonly subscriptions: ReadonlyMap<string, number>
+  /** Topics of open sockets whose last message is kept. */
+  readonly retained: number
 }
 
 /** Label `result` of `wsproxy_live_outbox_total`. */
@@ -90,6 +92,9 @@ export class LiveMetrics {
     this.#outbox()
     this.#gauge('last_broadcast_fanout', 'Sockets here that the last broadcast reached', [], (gauge) =>
       gauge.set(counts.lastFanout),
+    )
+    this.#gauge('retained_topics', 'Topics of open sockets whose last message is kept', [], (gauge, { retained }) =>
+      gauge.set(retained),
     )
     this.#gauge('subscriptions', 'Subscriptions of open sockets', ['subscription'], (gauge, { subscriptions }) => {
       gauge.reset()

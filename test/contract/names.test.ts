@@ -14,6 +14,7 @@ import {
   liveBus,
   liveChannels,
   liveKind,
+  liveLast,
   preflightCounts,
   preflightPlaces,
   preflightReports,
@@ -94,6 +95,8 @@ const fixedKeys = () => [
   userIndex(),
   userKey('0a1b'),
   userByEmail('ada@example.org'),
+  liveLast('news'),
+  liveLast('last'),
 ]
 const fixedChannels = () => [liveBus(), liveAnswers('abc123'), redisCanary('0a1b')]
 
@@ -122,6 +125,7 @@ describe('the names in Redis', () => {
     assert.equal(runEvents(3, 'r1'), '__keyspace@3__:staging:r1')
     assert.equal(preflightCounts('hour', 1), '{staging:preflight:reports}:hour:1')
     assert.deepEqual(liveChannels('agents'), ['staging:live:agents', 'staging:agent_events:*'])
+    assert.equal(liveLast('news'), 'staging:live:last:news')
     assert.deepEqual([liveBus(), liveAnswers('i')], ['staging:wsproxy:live', 'staging:wsproxy:live:i'])
   })
 

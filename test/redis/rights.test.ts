@@ -15,7 +15,13 @@ import { eventually } from '../support/wait.ts'
 
 const ADMIN_TOKEN = 'an-admin-token-of-a-test'
 /** Every feature that has rights of its own. */
-const ALL = { SESSION_FLOW_SIGNAL: 'true', RUN_AUTH: 'bearer', AUTH_RECONNECT_GRACE: '30s', OUTBOX_TOPICS: 'tasks' }
+const ALL = {
+  SESSION_FLOW_SIGNAL: 'true',
+  RUN_AUTH: 'bearer',
+  AUTH_RECONNECT_GRACE: '30s',
+  OUTBOX_TOPICS: 'tasks',
+  LIVE_LAST: 'agents',
+}
 const ROOT_PASSWORD = 'password-of-the-default-user'
 
 /** The rules in the line that a page shows or a command prints. */
@@ -54,6 +60,7 @@ const ESCAPES = [
   ['XTRIM', '{session:s1:down}:log', 'MAXLEN', '0'],
   ['DEL', '{session:s1:down}:log'],
   ['HSET', '{session:s1:down}:meta', 'e', 'x'],
+  ['GET', 'live:last:agents'],
   ['GET', 'session:s1:cancel'],
   ['DEL', 'session:s1:cancel'],
   ['XRANGE', 'foreign-stream', '-', '+'],

@@ -277,6 +277,9 @@ const live = {
       count('Subscriptions', 'How many sockets hold each topic?', [
         [`sum by (subscription) (wsproxy_live_subscriptions${ON})`, '{{subscription}}'],
       ]),
+      count('Last messages', 'How many topics of open sockets have a last message?', [
+        [`wsproxy_live_retained_topics${ON}`, '{{instance}}'],
+      ]),
     ],
     Frames: [
       perSecond('Frames', 'How many frames go in and out?', [

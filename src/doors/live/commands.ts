@@ -8,6 +8,7 @@ import type { LiveMetrics } from '../../telemetry/live.ts'
 import { serialOf } from '../../telemetry/log.ts'
 import { messageFrame } from './frames.ts'
 import { typeProblem } from './messages.ts'
+import { heard } from './retained.ts'
 
 export interface Broadcast {
   readonly what: 'broadcast'
@@ -101,6 +102,7 @@ export class CommandExecutor {
     if (topic === undefined) return 0
     const frame = messageFrame({ type, subscription: name, correlationId }, Buffer.from(data))
     live.types?.sent(frame, reached)
+    heard(topic)
     fanOut(topic, frame)
     return reached
   }

@@ -1,4 +1,3 @@
-import { deflateRawSync } from 'node:zlib'
 import type { Config } from '../../config/table.ts'
 import type { Rights } from '../../connection/auth.ts'
 import type { Bindings, Source, Topic } from '../../connection/bind.ts'
@@ -8,7 +7,7 @@ import type { Admission, Door } from '../../connection/door.ts'
 import type { Renewals } from '../../connection/renewal.ts'
 import { clockMs, type IdleTimeout } from '../../connection/times.ts'
 import { type Close, closes, idleClose, type Refusal, refusals } from '../../contract/codes.ts'
-import type { Auth, ClientType, DataRequest, ErrorCode, Ping, PublishRequest } from '../../contract/live/types.gen.ts'
+import type { Auth, ClientType, DataRequest, ErrorCode, PublishRequest } from '../../contract/live/types.gen.ts'
 import { isTopic, liveBus, liveChannels } from '../../contract/names.ts'
 import { PathPattern } from '../../http/path.ts'
 import { byteRateOf, type Rate, rateOf } from '../../platform/rate.ts'
@@ -18,13 +17,15 @@ import { serialOf } from '../../telemetry/log.ts'
 import type { DoorStats, Metrics } from '../../telemetry/metrics.ts'
 import type { LiveBus } from './bus.ts'
 import { dataFrame } from './data-frame.ts'
-import { errorFrame, frameOf, listed, messageOf, shown } from './frames.ts'
+import { errorFrame, frameOf, listed, messageOf, pongFrame, shown } from './frames.ts'
 import { greetings } from './greetings.ts'
 import { parseClientFrame } from './inbound.ts'
 import { type MessageLimits, messageFrom } from './messages.ts'
 import { type Publisher, publishFrame } from './publisher.ts'
 import { renewed } from './renewed.ts'
 import { SubscriptionRequests } from './requests.ts'
+import { heard, type RetainedMessages } from './retained.ts'
+import { measureCompressed } from './stats.ts'
 import type { StatusCache } from './status.ts'
 import { grantedTo, isGranted, type LiveTopics, nameOf, stateFor, stateOf, viewOf } from './topics.ts'
 
@@ -57,6 +58,8 @@ export interface LiveParts {
   readonly bus: LiveBus
   readonly status: StatusCache
   readonly publisher: Publisher
+  /** Undefined: no topic keeps its last message. */
+  readonly retained: RetainedMessages | undefined
   readonly metrics: Metrics
   readonly enqueue: (connection: Connection, frame: Buffer) => void
   /** Runs work for a socket; an error in it ends that socket and nothing else. */
@@ -119,6 +122,7 @@ export class LiveDoor implements Door, Source {
       source: this,
       countError: () => this.#counts.errorsSent++,
       guard: parts.guard,
+      confirmed: (connection, joined) => parts.retained?.greet(connection, joined),
       send: (connection, frame) => this.#send(connection, frame),
     })
   }
@@ -171,6 +175,14 @@ export class LiveDoor implements Door, Source {
     return code === 'token-rejected' || status.startsWith('401') ? closes.notAuthorised : undefined
   }
 
+  opened(connection: Connection): void {
+    this.#parts.retained?.greet(connection, connection.topics)
+  }
+
+  entered(topic: Topic, connection: Connection): void {
+    this.#parts.retained?.entered(topic, connection)
+  }
+
   /**
    * Returns one frame for all sockets that hold the topic. A message with recipients is enqueued
    * here, for those sockets only, and undefined is returned.
@@ -179,11 +191,13 @@ export class LiveDoor implements Door, Source {
     const name = nameOf(topic)
     const message = messageFrom(name, channel, payload, this.#limits)
     if (message === undefined) this.#parts.unusable(name)
-    else if (this.compression?.takes(message.frame.length)) this.#measure(message.frame)
+    else if (this.compression?.takes(message.frame.length)) measureCompressed(this.#counts, message.frame)
     const { types } = this.#parts.metrics.live
     if (message?.recipients === undefined) {
-      if (message) types?.sent(message.frame, topic.members.length)
-      return message?.frame
+      if (message === undefined) return undefined
+      types?.sent(message.frame, topic.members.length)
+      heard(topic)
+      return message.frame
     }
     const serials = new Set(message.recipients.map(serialOf))
     for (const member of topic.members.slice()) {
@@ -215,7 +229,7 @@ export class LiveDoor implements Door, Source {
       return this.#send(connection, errorFrame(code, message, correlationId, id))
     }
     const { frame } = parsed
-    if (frame.type === 'ping') this.#pong(connection, frame)
+    if (frame.type === 'ping') this.#send(connection, pongFrame(frame))
     else if (frame.type === 'request_data') void this.#data(connection, frame)
     else if (frame.type === 'auth') this.#renew(connection, frame)
     else if (frame.type === 'publish') void this.#publish(connection, frame)
@@ -248,15 +262,6 @@ export class LiveDoor implements Door, Source {
     if (closing === idleClose) this.#counts.idleDisconnects++
   }
 
-  /**
-   * uWebSockets.js compresses for each socket and does not report the size, so compress a message
-   * once more to measure it.
-   */
-  #measure(frame: Buffer): void {
-    this.#counts.plainBytes += frame.length
-    this.#counts.compressedBytes += deflateRawSync(frame).length
-  }
-
   get #counts(): LiveCounts {
     return this.#parts.metrics.live.counts
   }
@@ -266,13 +271,6 @@ export class LiveDoor implements Door, Source {
     const answers = renewed(connection, frame, renewals, bindings)
     if (answers === undefined) return this.#refuse(connection, 'auth-rejected', '', frame.correlation_id)
     for (const each of answers) this.#send(connection, each)
-  }
-
-  #pong(connection: Connection, { client_time: time, correlation_id }: Ping): void {
-    // Only scalars are echoed: an object may be nested too deep for JSON.stringify.
-    const echo =
-      time === null || typeof time !== 'object' ? (time as string | number | boolean | null | undefined) : undefined
-    this.#send(connection, frameOf({ type: 'pong', ...(echo !== undefined && { client_time: echo }) }, correlation_id))
   }
 
   async #data(connection: Connection, request: DataRequest): Promise<void> {

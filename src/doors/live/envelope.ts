@@ -18,7 +18,14 @@ const COMMA = Buffer.from(',')
 const CLOSE = Buffer.from('}')
 
 /** Members that a frame has once: of several the last one counts, as for a JSON parser. */
-const ONCE: ReadonlySet<string> = new Set(['type', 'subscription', 'timestamp', 'correlation_id', 'agent_id'])
+const ONCE: ReadonlySet<string> = new Set([
+  'type',
+  'subscription',
+  'timestamp',
+  'correlation_id',
+  'agent_id',
+  'retained',
+])
 
 /**
  * The frame of `payload`, an object with the type of a topic's message. `members` are its members

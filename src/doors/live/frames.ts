@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { liveErrors } from '../../contract/codes.ts'
-import type { ErrorCode, RequestId, ServerFrame } from '../../contract/live/types.gen.ts'
+import type { ErrorCode, Ping, RequestId, ServerFrame } from '../../contract/live/types.gen.ts'
 
 /** Builds the frames of the live door. Each has a timestamp and a correlation id. */
 
@@ -22,6 +22,13 @@ export const messageOf = (code: ErrorCode, about = ''): string => liveErrors[cod
 
 export const errorFrame = (code: ErrorCode, message: string, correlationId?: string, id?: RequestId): Buffer =>
   frameOf({ type: 'error', code, message, ...(id !== undefined && { id }) }, correlationId)
+
+/** The answer to a ping. Only scalars are echoed: an object may be nested too deep. */
+export function pongFrame({ client_time: time, correlation_id }: Ping): Buffer {
+  const echo =
+    time === null || typeof time !== 'object' ? (time as string | number | boolean | null | undefined) : undefined
+  return frameOf({ type: 'pong', ...(echo !== undefined && { client_time: echo }) }, correlation_id)
+}
 
 /** The fields of a topic's message, apart from its data. */
 export interface Label {

@@ -28,7 +28,7 @@ const MAX_NAME = 128
 /** A list of recipients is parsed, so it is bounded: that many bytes name some 50,000 sockets. */
 const MAX_RECIPIENTS_BYTES = 1024 * 1024
 
-const ENVELOPE = namesOf('type', 'data', 'subscription', 'timestamp', 'correlation_id', 'agent_id')
+const ENVELOPE = namesOf('type', 'data', 'subscription', 'timestamp', 'correlation_id', 'agent_id', 'retained')
 const INDEX_EVENT = namesOf('event', 'subscribers')
 const ALERTS = namesOf('alerts')
 

@@ -18,6 +18,8 @@ export interface RequestParts {
   readonly send: (connection: Connection, frame: Buffer) => void
   /** Runs work for a socket; an error in it ends that socket and nothing else. */
   readonly guard: (connection: Connection, work: () => void) => void
+  /** Redis has confirmed topics that a socket has joined, and the answer to it has gone out. */
+  readonly confirmed: (connection: Connection, joined: readonly Topic[]) => void
   /** Counts an error frame. */
   readonly countError: () => void
 }
@@ -64,24 +66,29 @@ export class SubscriptionRequests {
     const { topics, bindings, source } = this.#parts
     const names = namesIn(request)
     // Redis may still forbid a topic that an earlier request of this socket has subscribed.
-    const held = connection.topics.filter((topic) => names.includes(nameOf(topic)))
+    const held = topicsIn(connection, names)
     const { added, unknown, denied, over } = topics.choose(names, heldBy(connection), isTopic, grantedTo(connection))
     const forbidden: string[] = [...denied]
     const confirmed = added.map((name) =>
       bindings.hold(connection, source, liveChannels(name)).catch(() => void forbidden.push(name)),
     )
-    this.#answer(connection, confirmed, () => {
-      for (const topic of held) if (this.#forbidden.has(topic)) forbidden.push(nameOf(topic))
-      // A new JWT may have taken it away meanwhile.
-      forbidden.push(...added.filter((name) => !isGranted(grantedTo(connection), name)))
-      const errors = [
-        ...(over ? [this.#error(request, 'too-many-subscriptions', '')] : []),
-        ...(unknown.length > 0 ? [this.#error(request, 'unknown-topic', listed(unknown))] : []),
-        ...forbidden.map((name) => this.#error(request, 'forbidden', name)),
-      ]
-      if (!isOfTopic(request)) return [...errors, updated(connection, request)]
-      return errors.length > 0 ? errors : [settled('subscribed', request)]
-    })
+    this.#answer(
+      connection,
+      confirmed,
+      () => {
+        for (const topic of held) if (this.#forbidden.has(topic)) forbidden.push(nameOf(topic))
+        // A new JWT may have taken it away meanwhile.
+        forbidden.push(...added.filter((name) => !isGranted(grantedTo(connection), name)))
+        const errors = [
+          ...(over ? [this.#error(request, 'too-many-subscriptions', '')] : []),
+          ...(unknown.length > 0 ? [this.#error(request, 'unknown-topic', listed(unknown))] : []),
+          ...forbidden.map((name) => this.#error(request, 'forbidden', name)),
+        ]
+        if (!isOfTopic(request)) return [...errors, updated(connection, request)]
+        return errors.length > 0 ? errors : [settled('subscribed', request)]
+      },
+      added,
+    )
   }
 
   #remove(connection: Connection, request: UnsubscribeList | UnsubscribeTopic): void {
@@ -96,11 +103,20 @@ export class SubscriptionRequests {
     })
   }
 
-  /** Sends the frames once Redis has confirmed the topics and the previous answer has gone out. */
-  #answer(connection: Connection, confirmed: Promise<unknown>[], frames: () => Buffer[]): void {
+  /**
+   * Sends the frames once Redis has confirmed the topics and the previous answer has gone out.
+   * @param joined the names of the topics that the socket has joined with this request.
+   */
+  #answer(
+    connection: Connection,
+    confirmed: Promise<unknown>[],
+    frames: () => Buffer[],
+    joined: readonly string[] = [],
+  ): void {
     const before = this.#waiting.get(connection)
     const send = () => {
       for (const frame of frames()) this.#parts.send(connection, frame)
+      if (joined.length > 0) this.#parts.confirmed(connection, topicsIn(connection, joined))
     }
     if (before === undefined && confirmed.length === 0) return send()
     const answered = Promise.all([before, ...confirmed]).then(() => {
@@ -116,6 +132,10 @@ export class SubscriptionRequests {
     return errorFrame(code, messageOf(code, about), request.correlation_id, id)
   }
 }
+
+/** The topics of a socket with these names. */
+const topicsIn = ({ topics }: Connection, names: readonly string[]): Topic[] =>
+  topics.filter((topic) => names.includes(nameOf(topic)))
 
 /** Whether the request names one topic, and no list. */
 const isOfTopic = (request: Request): request is SubscribeTopic | UnsubscribeTopic =>

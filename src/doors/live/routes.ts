@@ -9,8 +9,9 @@ import { type ApiResponse, json } from '../../http/response.ts'
 import { type ApiRequest, BadRequest, checkJson, type Route } from '../../http/routes.ts'
 import type { LiveBus } from './bus.ts'
 import { MAX_REASON } from './commands.ts'
-import { newCorrelationId, now } from './frames.ts'
+import { messageFrame, newCorrelationId, now } from './frames.ts'
 import { typeProblem } from './messages.ts'
+import type { RetainedMessages } from './retained.ts'
 import { socketCounts } from './stats.ts'
 import { type LiveTopics, updateOf } from './topics.ts'
 
@@ -32,6 +33,8 @@ type PublicLimits = Pick<
 export interface LiveRouteParts {
   readonly bus: LiveBus
   readonly topics: LiveTopics
+  /** Undefined: no topic keeps its last message. */
+  readonly retained: RetainedMessages | undefined
   readonly limits: PublicLimits
   readonly maxMessageBytes: number
   readonly sockets: () => readonly Connection[]
@@ -174,7 +177,7 @@ const contract = (): ApiResponse =>
     timestamp: now(),
   })
 
-async function broadcast({ bus, topics, limits }: LiveRouteParts, given: ApiRequest): Promise<ApiResponse> {
+async function broadcast({ bus, topics, limits, retained }: LiveRouteParts, given: ApiRequest): Promise<ApiResponse> {
   const request = given.body.length === 0 ? { ...given, body: Buffer.from('{}') } : given
   const subscription = request.query.get('subscription') ?? ''
   if (subscription === '') throw new BadRequest('subscription is missing', 'subscription')
@@ -188,12 +191,16 @@ async function broadcast({ bus, topics, limits }: LiveRouteParts, given: ApiRequ
   if (problem !== undefined) throw new BadRequest(`message_type ${problem}`, 'message_type')
   const correlationId = newCorrelationId()
   const data = request.body.toString('utf8')
+  const label = { type, subscription, correlationId }
+  // Kept first: a socket that subscribes meanwhile gets the message twice rather than not at all.
+  const isKept = await retained?.keep(subscription, () => messageFrame(label, request.body))
   const reached = await bus.request({ what: 'broadcast', topic: subscription, type, data, correlationId })
   return json('200 OK', {
     success: true,
     subscription,
     message_type: type,
     clients_reached: reached,
+    ...(isKept !== undefined && { retained: isKept }),
     correlation_id: correlationId,
     timestamp: now(),
   })

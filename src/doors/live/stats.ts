@@ -1,9 +1,11 @@
+import { deflateRawSync } from 'node:zlib'
 import type { Topic } from '../../connection/bind.ts'
 import type { Connection } from '../../connection/connection.ts'
 import type { Door } from '../../connection/door.ts'
 import { refusals } from '../../contract/codes.ts'
-import type { LiveReadings } from '../../telemetry/live.ts'
+import type { LiveCounts, LiveReadings } from '../../telemetry/live.ts'
 import type { Metrics } from '../../telemetry/metrics.ts'
+import { countRetained } from './retained.ts'
 import { BUILT_IN, type LiveTopics, nameOf } from './topics.ts'
 
 /** Counts of the open sockets of the live door. */
@@ -64,7 +66,7 @@ export async function outcomes(metrics: Metrics) {
 export async function readingsOf(
   metrics: Metrics,
   { name, stats }: Door,
-  held: Iterable<Topic>,
+  held: readonly Topic[],
   topics: LiveTopics,
 ): Promise<LiveReadings> {
   const [upgrades, closed] = await Promise.all([metrics.connections.get(), metrics.disconnections.get()])
@@ -74,6 +76,7 @@ export async function readingsOf(
     sum(ofDoor.filter(({ labels }) => matches(String(labels.result))))
   const entries = Array.from(holders(held), ([topic, count]): [string, number] => [topics.entryOf(topic) ?? '', count])
   return {
+    retained: countRetained(held),
     sent: stats.framesOut,
     dropped: stats.dropped,
     received: stats.framesIn,
@@ -86,4 +89,13 @@ export async function readingsOf(
     disconnections: sum(closed.values.filter(({ labels }) => labels.door === name)),
     subscriptions: new Map(Object.entries(tally(entries))),
   }
+}
+
+/**
+ * uWebSockets.js compresses for each socket and does not report the size, so compress a message
+ * once more to measure it.
+ */
+export function measureCompressed(counts: LiveCounts, frame: Buffer): void {
+  counts.plainBytes += frame.length
+  counts.compressedBytes += deflateRawSync(frame).length
 }
