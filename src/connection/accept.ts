@@ -102,6 +102,8 @@ export class Acceptor {
         traced,
         connection: undefined,
         rights: credentials.rights,
+        giveBack: undefined,
+        dismissed: false,
         over: false,
       }
       this.#pending.add(attempt)
@@ -147,7 +149,10 @@ export class Acceptor {
     const chosen = [...this.#pending].filter(({ door, address, admission: { subject } }) =>
       isSelected({ door, address, subject }),
     )
-    for (const attempt of chosen) this.#refuse(attempt, DISMISSED)
+    for (const attempt of chosen) {
+      attempt.dismissed = true
+      this.#refuse(attempt, DISMISSED)
+    }
     return chosen.length
   }
 
@@ -232,6 +237,7 @@ export class Acceptor {
   #finish(attempt: Attempt, result: string, keepsPlace = result === 'accepted'): void {
     if (attempt.over) return
     attempt.over = true
+    if (result !== 'accepted' && !attempt.dismissed) attempt.giveBack?.()
     this.#pending.delete(attempt)
     this.#parts.metrics.connections.inc({ door: attempt.door.name, result })
     attempt.traced?.end(result, attempt.admission.subject)

@@ -18,7 +18,20 @@ export interface Attempt {
   readonly startedAt: number
   readonly traced: SpanHandle | undefined
   connection: Connection | undefined
+  /** Puts the token back that was taken for this attempt; undefined when none was removed. */
+  giveBack: (() => void) | undefined
   /** Of the JWT that it goes back to, directly or by a ticket. */
   rights: TokenClaims | undefined
+  /** An operator has ended it, so its token must not open another socket. */
+  dismissed: boolean
   over: boolean
+}
+
+/**
+ * Keeps how to put the token of the attempt back. A Redis that was paused runs the command of an
+ * upgrade that has been refused meanwhile: then it goes back at once.
+ */
+export function tokenRemoved(attempt: Attempt, giveBack: () => void): void {
+  if (!attempt.over) attempt.giveBack = giveBack
+  else if (!attempt.dismissed) giveBack()
 }

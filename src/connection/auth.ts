@@ -5,10 +5,10 @@ import { bearerToken } from '../platform/secrets.ts'
 export interface TokenStore {
   /**
    * Compares `token` with the value at `key` in constant time, and spends it in the same atomic
-   * step.
+   * step. When that removes it, calls `removed` with a function that puts it back.
    * @throws RedisUnavailable
    */
-  redeem(key: string, token: string): Promise<TokenVerdict>
+  redeem(key: string, token: string, removed: (giveBack: () => void) => void): Promise<TokenVerdict>
 }
 
 /**

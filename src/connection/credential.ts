@@ -1,5 +1,5 @@
 import { isTicket } from '../platform/secrets.ts'
-import type { Attempt } from './attempt.ts'
+import { type Attempt, tokenRemoved } from './attempt.ts'
 import { type TokenClaims, type TokenStore, WHY } from './auth.ts'
 
 /** What judges the credential of an upgrade. */
@@ -29,6 +29,6 @@ export async function faultOf(
     attempt.rights = judged.claims
     return undefined
   }
-  const verdict = await tokens.redeem(tokenKey, token)
+  const verdict = await tokens.redeem(tokenKey, token, (giveBack) => tokenRemoved(attempt, giveBack))
   return verdict === 'ok' ? undefined : WHY[verdict]
 }

@@ -96,7 +96,7 @@ export class RedisClient {
     this.#topology = createTopology(options, newNode, log, () => this.upstream.release())
     this.feed = this.#topology.feed
     const at: RunAtKey = (key, command) => this.#at(key, command)
-    this.tokens = new RedisTokens(at, options.afterTokenMs, randomBytes(16).toString('hex'))
+    this.tokens = new RedisTokens(at, options.afterTokenMs, randomBytes(16).toString('hex'), log)
     this.hashes = new RedisHashes(at, options.runMaxFields)
     this.sessionLog = new RedisSessionLog(at)
     this.ticketSecrets = new RedisTicketSecrets(at)

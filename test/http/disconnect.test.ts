@@ -174,6 +174,9 @@ describe('disconnect, while Redis does not answer', { skip: withoutRealRedis }, 
     assert.match(raw.text, /operator has disconnected/)
     redis.process.kill('SIGCONT')
     await answered
+    // Its token goes back to other refused upgrades, but not to this one.
+    await gateway.agent.ping()
+    assert.equal(await gateway.agent.exists(sessionAuth('late')), 0)
   })
 
   it('closes the sockets of this instance, and says that no other was asked', async () => {

@@ -4,6 +4,7 @@ import { sessionAuth, sessionDown, sessionUp } from '../../src/contract/names.ts
 import { connect, refused, type TestClient } from '../support/client.ts'
 import { gatewayFor, type TestGateway } from '../support/gateway.ts'
 import { proxyFor } from '../support/proxy.ts'
+import { RawSocket, upgradeRequest } from '../support/raw.ts'
 import { type Client, type RealRedis, realRedisFor, withoutRealRedis } from '../support/redis.ts'
 import { scopeOf } from '../support/scope.ts'
 import { eventually } from '../support/wait.ts'
@@ -60,6 +61,51 @@ describe('a Redis that pauses its clients', { skip: withoutRealRedis }, () => {
     await client.find({ n: 'after' })
     assert.equal(client.code, undefined)
     assert.equal(await gateway.metric('wsproxy_errors_total', { type: 'internal' }), 0)
+  })
+
+  it('costs no single-use token when an upgrade is answered 504 before the pause ends', async () => {
+    const redis = await realRedisFor(each)
+    const gateway = await gatewayFor(each, { redis, env: { ...ENV, HANDSHAKE_TIMEOUT: '300ms' } })
+    const { agent } = gateway
+    await gateway.token('s1', 'single')
+    await agent.sAdd(sessionAuth('s2'), ['one', 'two'])
+    await agent.sendCommand(['CLIENT', 'PAUSE', '1500', 'WRITE'])
+    const late = [
+      await refused(gateway.sessionUrl('s1'), { token: 'single' }),
+      await refused(gateway.sessionUrl('s2'), { token: 'one' }),
+    ]
+    assert.deepEqual(
+      late.map(({ status, code }) => [status, code]),
+      [
+        [504, 'redis-timeout'],
+        [504, 'redis-timeout'],
+      ],
+    )
+    // A write of the agent waits for the end of the pause, behind the commands of the upgrades.
+    await agent.set('after', 'the pause')
+    await eventually(async () => (await agent.get(sessionAuth('s1'))) === 'single', 'the token')
+    await eventually(() => agent.sIsMember(sessionAuth('s2'), 'one'), 'the token of the set')
+    await (await connect(gateway.sessionUrl('s1'), { token: 'single' })).close()
+    await (await connect(gateway.sessionUrl('s2'), { token: 'one' })).close()
+    assert.equal(await agent.exists(sessionAuth('s1')), 0)
+    assert.deepEqual(await agent.sMembers(sessionAuth('s2')), ['two'])
+    assert.equal(gateway.log.filter(({ event }) => event === 'token-lost').length, 0)
+  })
+
+  it('costs no single-use token when the client goes away during the pause', async () => {
+    const redis = await realRedisFor(each)
+    const gateway = await gatewayFor(each, { redis, env: ENV })
+    await gateway.token('s1', 'single')
+    await gateway.agent.sendCommand(['CLIENT', 'PAUSE', '1000', 'WRITE'])
+    const raw = await RawSocket.open(gateway.http)
+    raw.write(upgradeRequest('/agent/ws/s1', { Authorization: 'Bearer single' }))
+    await fetch(`${gateway.http}/livez`)
+    raw.destroy()
+    await gateway.agent.set('after', 'the pause')
+    const aborted = () => gateway.metric('wsproxy_connections_total', { door: 'session', result: 'aborted' })
+    await eventually(async () => (await aborted()) === 1, 'the end of the upgrade')
+    await eventually(async () => (await gateway.agent.get(sessionAuth('s1'))) === 'single', 'the token')
+    await (await connect(gateway.sessionUrl('s1'), { token: 'single' })).close()
   })
 
   it('keeps frames and an unspent token through a FAILOVER that is in progress', async () => {

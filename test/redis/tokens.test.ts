@@ -4,6 +4,7 @@ import { after, before, describe, it } from 'node:test'
 import { usedToken } from '../../src/contract/names.ts'
 import { RedisUnavailable } from '../../src/platform/unavailable.ts'
 import { RedisTokens } from '../../src/redis/tokens.ts'
+import { createLogger } from '../../src/telemetry/log.ts'
 import { atLink, newLink, openLink, type TestLink } from '../support/link.ts'
 import { proxyFor } from '../support/proxy.ts'
 import { type Client, redisFor, type TestRedis, withoutRealRedis } from '../support/redis.ts'
@@ -162,6 +163,80 @@ describe('tokens in Redis', () => {
       await keep('noscript', 'right')
       assert.equal(await tokens(REMOVE).redeem('noscript', 'right'), 'ok')
     }
+  })
+
+  describe('that were taken for nothing', () => {
+    /** Takes the token and returns how to put it back. */
+    async function taken(key: string, token: string): Promise<() => void> {
+      let giveBack: (() => void) | undefined
+      const removed = (back: () => void) => {
+        giveBack = back
+      }
+      assert.equal(await tokens(REMOVE).redeem(key, token, removed), 'ok')
+      return giveBack!
+    }
+
+    it('go back with the life that they had left, or without an end', async () => {
+      await keep('back', 'right', 60)
+      const giveBack = await taken('back', 'right')
+      assert.equal(await agent.exists('back'), 0)
+      giveBack()
+      await eventually(async () => (await agent.get('back')) === 'right', 'the token')
+      const left = await agent.pTTL('back')
+      assert.ok(left > 30_000 && left <= 60_000, String(left))
+      await agent.set('back-for-ever', 'right')
+      const again = await taken('back-for-ever', 'right')
+      again()
+      await eventually(async () => (await agent.get('back-for-ever')) === 'right', 'the token')
+      assert.equal(await agent.pTTL('back-for-ever'), -1)
+    })
+
+    it('go back into their set, also when it was the last one, and change no life of others', async () => {
+      await keepSet('back-set', ['one', 'two'])
+      const first = await taken('back-set', 'one')
+      const second = await taken('back-set', 'two')
+      first()
+      await eventually(() => agent.sIsMember('back-set', 'one'), 'the first')
+      assert.ok((await agent.pTTL('back-set')) > 1000)
+      await agent.persist('back-set')
+      second()
+      await eventually(() => agent.sIsMember('back-set', 'two'), 'the second')
+      assert.equal(await agent.pTTL('back-set'), -1)
+    })
+
+    it('go back over no newer token, and not after their end', async () => {
+      await keep('newer', 'right')
+      const giveBack = await taken('newer', 'right')
+      await keep('newer', 'next')
+      giveBack()
+      await agent.set('short-lived', 'right', { expiration: { type: 'PX', value: 50 } })
+      const late = await taken('short-lived', 'right')
+      await eventually(() => agent.get('short-lived').then((value) => value === null), 'its removal')
+      const until = Date.now() + 60
+      await eventually(() => Date.now() > until, 'its end')
+      late()
+      await opened.link.client.ping()
+      assert.equal(await agent.get('newer'), 'next')
+      assert.equal(await agent.exists('short-lived'), 0)
+    })
+
+    it('say so in the log when the user may not write them', { skip: withoutRealRedis }, async (t) => {
+      await agent.sendCommand(['ACL', 'SETUSER', 'reader', 'on', '>pw', '~*', '&*', '+@all', '-set'])
+      const limited = await openLink(redis.url.replace('redis://', 'redis://reader:pw@'))
+      atEnd(t, () => limited.close())
+      const lines: string[] = []
+      const log = createLogger('warn', { write: (line: string) => void lines.push(line) })
+      await keep('unwritable', 'hunter2')
+      let giveBack: (() => void) | undefined
+      const removed = (back: () => void) => {
+        giveBack = back
+      }
+      await new RedisTokens(atLink(limited.link), REMOVE, SECRET, log).redeem('unwritable', 'hunter2', removed)
+      giveBack!()
+      await eventually(() => lines.some((line) => line.includes('token-lost')), 'the line')
+      assert.match(lines.join(''), /NOPERM|can't run this command/)
+      assert.doesNotMatch(lines.join(''), /hunter2/)
+    })
   })
 
   it('never shows a token to MONITOR, whether right or wrong', { skip: withoutRealRedis }, async () => {
