@@ -69,6 +69,20 @@ export type ResumeReason = (typeof RESUME_REASONS)[number]
 /** Label `result` of `resume_total`. `empty`: the client had missed nothing. */
 export const RESUME_RESULTS = ['recovered', 'empty', ...RESUME_REASONS] as const
 
+/** Label `result` of `tickets_judged_total`. `unreadable`: Redis did not say what they need. */
+export const TICKET_RESULTS = [
+  'accepted',
+  'malformed',
+  'signature',
+  'purpose',
+  'session',
+  'expired',
+  'early',
+  'revoked',
+  'unreadable',
+] as const
+export type TicketResult = (typeof TICKET_RESULTS)[number]
+
 /** How much a client gets back after it was away: `position` frames, label `grade`. */
 export const GRADES = ['exact', 'none'] as const
 export type Grade = (typeof GRADES)[number]

@@ -210,10 +210,11 @@ export class Core {
     this.revocations?.judge(connection)
   }
 
-  #revocations({ config, log }: CoreParts): Revocations | undefined {
+  #revocations({ config, metrics, log }: CoreParts): Revocations | undefined {
     if (config.resumeTicketTtlMs === 0 && !acceptsJwts(config)) return undefined
     const { sockets, redis } = this
     const revocations = new Revocations({ source: redis.revoked, sockets, closer: () => this.closer, log })
+    metrics.tickets.register(() => revocations.set)
     // It may be another server.
     this.onReady.push(() => revocations.set.restart())
     return revocations

@@ -45,7 +45,7 @@ export function sessionDoor({ config, core, metrics, log }: DoorParts): {
     metrics,
     logger: log,
   })
-  const resume = resumeTickets({ config, core, log }, () => door)
+  const resume = resumeTickets({ config, core, metrics, log }, () => door)
   const door: SessionDoor = new SessionDoor({
     options: config,
     upstream: core.redis.upstream,

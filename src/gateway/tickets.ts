@@ -4,11 +4,13 @@ import type { SessionDoor } from '../doors/session/door.ts'
 import { stateOf } from '../doors/session/state.ts'
 import { ResumeTickets } from '../sessions/resume-tickets.ts'
 import type { Logger } from '../telemetry/log.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
 import type { Core } from './core.ts'
 
 interface TicketParts {
   readonly config: Config
   readonly core: Core
+  readonly metrics: Metrics
   readonly log: Logger
 }
 
@@ -17,7 +19,7 @@ interface TicketParts {
  * RESUME_TICKET_TTL is 0.
  * @param door is called when a grant was revoked.
  */
-export function resumeTickets({ config, core, log }: TicketParts, door: () => SessionDoor) {
+export function resumeTickets({ config, core, metrics, log }: TicketParts, door: () => SessionDoor) {
   if (config.resumeTicketTtlMs === 0) return undefined
   const { ticketSecrets } = core.redis
   const revoked = core.revocations!.set
@@ -34,6 +36,7 @@ export function resumeTickets({ config, core, log }: TicketParts, door: () => Se
     secrets: ticketSecrets,
     revoked,
     enqueue: (connection, frame) => core.delivery.enqueue(connection, frame),
+    metrics: metrics.tickets,
     log,
   })
   core.onReady.push(() => {

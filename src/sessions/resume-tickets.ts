@@ -7,8 +7,9 @@ import { RevokedUnusable } from '../redis/revoked.ts'
 import { SecretsUnusable, type TicketSecrets } from '../redis/ticket-secrets.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { LineSampler } from '../telemetry/sampler.ts'
+import type { TicketMetrics } from '../telemetry/tickets.ts'
 import { ticketFrame } from './frames.ts'
-import { type Grant, MAX_LENGTH, readTicket, signTicket } from './ticket.ts'
+import { type Grant, MAX_LENGTH, readTicket, signTicket, TICKET_FAULTS } from './ticket.ts'
 
 export interface ResumeTicketsParts {
   readonly ttlMs: number
@@ -28,6 +29,7 @@ export interface ResumeTicketsParts {
     now(): number
   }
   readonly enqueue: (connection: Connection, frame: Buffer) => void
+  readonly metrics: TicketMetrics
   readonly log: Logger
 }
 
@@ -82,13 +84,21 @@ export class ResumeTickets {
    * RedisUnavailable when the secrets cannot be read.
    */
   async judge(ticket: string, session: string, agent: string): Promise<Grant | string> {
+    const { metrics } = this.#parts
     try {
       await this.#parts.revoked.ready()
       const now = this.#parts.revoked.now()
       const { accepted } = await this.#parts.secrets.current(now)
       const grant = readTicket(ticket, { session, agent }, accepted, now)
-      return typeof grant === 'object' && this.#parts.revoked.has(grant) ? 'the ticket was revoked' : grant
+      if (typeof grant !== 'object') {
+        metrics.judged(grant)
+        return TICKET_FAULTS[grant]
+      }
+      const isRevoked = this.#parts.revoked.has(grant)
+      metrics.judged(isRevoked ? 'revoked' : 'accepted')
+      return isRevoked ? 'the ticket was revoked' : grant
     } catch (error) {
+      metrics.judged('unreadable')
       if (error instanceof SecretsUnusable || error instanceof RevokedUnusable) return this.#unusable(error)
       throw error
     }
@@ -119,6 +129,7 @@ export class ResumeTickets {
     const ticket = signTicket(grant, now + expiresInMs, signing)
     if (ticket.length > MAX_LENGTH) return
     this.#parts.enqueue(connection, ticketFrame(ticket, expiresInMs))
+    this.#parts.metrics.issued++
   }
 
   /**

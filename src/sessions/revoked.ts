@@ -44,6 +44,7 @@ export class Revoked {
   /** What the clock of Redis has more than ours, at least. */
   #aheadMs = 0
   #isRead = false
+  #readAt = performance.now()
   #reading: Promise<void> | undefined
 
   constructor(parts: RevokedParts) {
@@ -64,6 +65,16 @@ export class Revoked {
   /** Resolves when the set was read at least once. @throws RedisUnavailable; RevokedUnusable. */
   async ready(): Promise<void> {
     if (!this.#isRead) await this.#read()
+  }
+
+  /** The sessions, sids, jtis and subs that are refused. */
+  get entries(): number {
+    return this.#bounds.size
+  }
+
+  /** Seconds since the set was read, or since the start. */
+  get age(): number {
+    return (performance.now() - this.#readAt) / 1000
   }
 
   /**
@@ -123,6 +134,7 @@ export class Revoked {
     // `restart` may have been called meanwhile: then the next read begins again.
     if (this.#version === from) this.#version = revocations.at(-1)?.version ?? from
     this.#isRead = true
+    this.#readAt = performance.now()
     if (revocations.length > 0) this.#parts.added()
   }
 

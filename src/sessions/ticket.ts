@@ -1,5 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { TokenClaims } from '../connection/auth.ts'
+import type { TicketResult } from '../contract/reasons.ts'
 import { TICKET_PREFIX } from '../platform/secrets.ts'
 
 /**
@@ -21,14 +22,18 @@ export interface Grant {
   readonly claims: TokenClaims | undefined
 }
 
-/** Why a ticket is refused, in words for the log. */
-type Fault =
-  | 'the ticket is malformed'
-  | 'no accepted secret signed the ticket'
-  | 'the ticket has another purpose'
-  | 'the ticket is of another session'
-  | 'the ticket has expired'
-  | 'the ticket is of a time to come: a clock was set back'
+/** Why a ticket is refused. */
+export type TicketFault = Exclude<TicketResult, 'accepted' | 'revoked' | 'unreadable'>
+
+/** The same in words for the log. */
+export const TICKET_FAULTS: Readonly<Record<TicketFault, string>> = {
+  malformed: 'the ticket is malformed',
+  signature: 'no accepted secret signed the ticket',
+  purpose: 'the ticket has another purpose',
+  session: 'the ticket is of another session',
+  expired: 'the ticket has expired',
+  early: 'the ticket is of a time to come: a clock was set back',
+}
 
 /**
  * A fail-over may bring a Redis server whose clock is behind by so much. A ticket of a later time
@@ -64,23 +69,23 @@ export function readTicket(
   { session, agent }: Pick<Grant, 'session' | 'agent'>,
   secrets: readonly string[],
   now: number,
-): Grant | Fault {
+): Grant | TicketFault {
   const [, signed, payload, mac] = (ticket.length > MAX_LENGTH ? null : FORM.exec(ticket)) ?? []
-  if (signed === undefined || payload === undefined || mac === undefined) return 'the ticket is malformed'
+  if (signed === undefined || payload === undefined || mac === undefined) return 'malformed'
   // The texts are compared, not their bytes: base64url writes the same bytes in several ways.
   if (!secrets.some((secret) => timingSafeEqual(Buffer.from(mac), Buffer.from(macOf(signed, secret)))))
-    return 'no accepted secret signed the ticket'
+    return 'signature'
   const claims = claimsIn(payload)
-  if (claims === undefined) return 'the ticket is malformed'
-  if (claims.purpose !== PURPOSE || claims.door !== DOOR) return 'the ticket has another purpose'
-  if (claims.session !== session || claims.agent !== agent) return 'the ticket is of another session'
+  if (claims === undefined) return 'malformed'
+  if (claims.purpose !== PURPOSE || claims.door !== DOOR) return 'purpose'
+  if (claims.session !== session || claims.agent !== agent) return 'session'
   const { sid, auth_time: authTime, not_after: notAfter, exp } = claims
-  if (typeof sid !== 'string' || typeof authTime !== 'number') return 'the ticket is malformed'
-  if (typeof notAfter !== 'number' || typeof exp !== 'number') return 'the ticket is malformed'
+  if (typeof sid !== 'string' || typeof authTime !== 'number') return 'malformed'
+  if (typeof notAfter !== 'number' || typeof exp !== 'number') return 'malformed'
   const jwt = claims.jwt === undefined ? undefined : claimsOf(claims.jwt)
-  if (jwt === null) return 'the ticket is malformed'
-  if (!(now < exp && now < notAfter)) return 'the ticket has expired'
-  if (authTime > now + MAX_AHEAD_MS) return 'the ticket is of a time to come: a clock was set back'
+  if (jwt === null) return 'malformed'
+  if (!(now < exp && now < notAfter)) return 'expired'
+  if (authTime > now + MAX_AHEAD_MS) return 'early'
   return { session, agent, sid, authTime, notAfter, claims: jwt }
 }
 

@@ -43,7 +43,7 @@ export interface LiveReadings {
 }
 
 /** Label `result` of `wsproxy_live_outbox_total`. */
-const OUTBOX_RESULTS = ['published', 'duplicate', 'refused', 'failed'] as const
+export const OUTBOX_RESULTS = ['published', 'duplicate', 'refused', 'failed'] as const
 
 const PREFIX = 'wsproxy_live_'
 

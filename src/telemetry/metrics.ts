@@ -16,6 +16,7 @@ import { LiveMetrics } from './live.ts'
 import { ProcessMetrics } from './process.ts'
 import { Scrape } from './scrape.ts'
 import { SessionMetrics } from './sessions.ts'
+import { TicketMetrics } from './tickets.ts'
 
 /**
  * Counts of one door. They rise a million times a second, so they are plain numbers that a scrape
@@ -54,6 +55,7 @@ export class Metrics {
   readonly received = { redis: 0, client: 0 }
   readonly live = new LiveMetrics(this.registry)
   readonly sessions = new SessionMetrics(this.registry)
+  readonly tickets = new TicketMetrics(this.registry)
   readonly process = new ProcessMetrics(this.registry)
   readonly #scrape = new Scrape(this.registry)
   #collectorFailed: (metric: string, reason: string) => void = () => {}

@@ -6,7 +6,15 @@ import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { parse } from 'yaml'
 import { closes, upgradeResults } from '../../src/contract/codes.ts'
-import { ERROR_TYPES, GAP_REASONS, HOLE_RESULTS, LOSS_REASONS, RESUME_RESULTS } from '../../src/contract/reasons.ts'
+import {
+  ERROR_TYPES,
+  GAP_REASONS,
+  HOLE_RESULTS,
+  LOSS_REASONS,
+  RESUME_RESULTS,
+  TICKET_RESULTS,
+} from '../../src/contract/reasons.ts'
+import { OUTBOX_RESULTS } from '../../src/telemetry/live.ts'
 import { connect, refused } from '../support/client.ts'
 import { gatewayFor, type TestGateway } from '../support/gateway.ts'
 import { part, tableRows } from '../support/pages.ts'
@@ -56,6 +64,8 @@ const VALUES: Record<string, readonly string[]> = {
   result: upgradeResults,
   'wsproxy_resume_total result': RESUME_RESULTS,
   'wsproxy_holes_total result': HOLE_RESULTS,
+  'wsproxy_tickets_judged_total result': TICKET_RESULTS,
+  'wsproxy_live_outbox_total result': OUTBOX_RESULTS,
   code: Object.values(closes).map(({ code }) => String(code)),
   door: ['session', 'run', 'live'],
   source: ['redis', 'client'],

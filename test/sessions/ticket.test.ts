@@ -36,7 +36,7 @@ describe('a resume ticket', () => {
     assert.deepEqual(read(TICKET), GRANT)
     assert.deepEqual(read(TICKET, { secrets: ['t'.repeat(43), SECRET] }), GRANT)
     assert.deepEqual(read(TICKET, { now: NOW + 10 * MINUTE - 1 }), GRANT)
-    assert.equal(read(TICKET, { now: NOW + 10 * MINUTE }), 'the ticket has expired')
+    assert.equal(read(TICKET, { now: NOW + 10 * MINUTE }), 'expired')
   })
 
   it('keeps what the JWT of the admission says', () => {
@@ -48,36 +48,35 @@ describe('a resume ticket', () => {
     const full = { sub: 'u', jti: 'j', sid: 's', iat: 1, exp: 2, up: true }
     assert.equal(typeof read(withClaims({ jwt: full })), 'object')
     for (const [name, value] of Object.entries({ sub: 1, jti: null, sid: {}, iat: '1', exp: '2', up: undefined }))
-      assert.equal(read(withClaims({ jwt: { ...full, [name]: value } })), 'the ticket is malformed', name)
-    for (const jwt of [null, 'text', 7]) assert.equal(read(withClaims({ jwt })), 'the ticket is malformed')
+      assert.equal(read(withClaims({ jwt: { ...full, [name]: value } })), 'malformed', name)
+    for (const jwt of [null, 'text', 7]) assert.equal(read(withClaims({ jwt })), 'malformed')
   })
 
   it('is refused when it was signed with a secret that is not accepted any more, or without secrets', () => {
-    for (const secrets of [[], ['t'.repeat(43)], ['']])
-      assert.equal(read(TICKET, { secrets }), 'no accepted secret signed the ticket')
+    for (const secrets of [[], ['t'.repeat(43)], ['']]) assert.equal(read(TICKET, { secrets }), 'signature')
   })
 
   it('is refused when its admission lies in the future, by more than servers of Redis may differ', () => {
     const at = (authTime: number) => read(signTicket({ ...GRANT, authTime }, NOW + MINUTE, SECRET))
     assert.equal(typeof at(NOW + 30_000), 'object')
-    assert.equal(at(NOW + 30_001), 'the ticket is of a time to come: a clock was set back')
+    assert.equal(at(NOW + 30_001), 'early')
   })
 
   it('is refused for another session and another agent', () => {
     for (const other of [{ session: 's-2' }, { agent: 'agent-2' }, { session: 'agent-1', agent: 's-1' }])
-      assert.equal(read(TICKET, other), 'the ticket is of another session')
+      assert.equal(read(TICKET, other), 'session')
   })
 
   it('is refused for another purpose and another door', () => {
     for (const claims of [{ purpose: 'sse-read' }, { purpose: undefined }, { door: 'run' }, { door: ['session'] }])
-      assert.equal(read(withClaims(claims)), 'the ticket has another purpose')
+      assert.equal(read(withClaims(claims)), 'purpose')
   })
 
   it('is refused after `not_after`, whatever its own expiry says', () => {
     const late = signTicket(GRANT, NOW + 1000 * MINUTE, SECRET)
     assert.equal(claimsIn(late).exp, GRANT.notAfter)
     const now = GRANT.notAfter
-    assert.equal(read(withClaims({ exp: now + MINUTE }), { now }), 'the ticket has expired')
+    assert.equal(read(withClaims({ exp: now + MINUTE }), { now }), 'expired')
   })
 
   it('copies `auth_time`, `sid` and `not_after` when it is renewed, any number of times', () => {
@@ -87,7 +86,7 @@ describe('a resume ticket', () => {
       assert.deepEqual(grant, GRANT)
       ticket = signTicket(grant as Grant, at + 10 * MINUTE, SECRET)
     }
-    assert.equal(read(ticket, { now: GRANT.notAfter }), 'the ticket has expired')
+    assert.equal(read(ticket, { now: GRANT.notAfter }), 'expired')
   })
 
   it('is refused with claims of other types, or none, although the signature is right', () => {
@@ -104,8 +103,8 @@ describe('a resume ticket', () => {
   it('is refused when it is cut anywhere, or longer than any ticket', () => {
     for (let end = 0; end < TICKET.length; end++) assert.equal(typeof read(TICKET.slice(0, end)), 'string')
     const huge = signed('x'.repeat(1_000_000))
-    assert.equal(read(huge), 'the ticket is malformed')
-    assert.equal(read(`wst1_${'.'.repeat(1000)}`), 'the ticket is malformed')
+    assert.equal(read(huge), 'malformed')
+    assert.equal(read(`wst1_${'.'.repeat(1000)}`), 'malformed')
   })
 
   it('is refused after any change of its text, other spellings of the same bytes included', () => {

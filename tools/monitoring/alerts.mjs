@@ -119,6 +119,20 @@ const symptoms = [
     '{{ $labels.instance }} cannot publish envelopes of clients, although Redis is up',
   ),
   alert(
+    'WsproxyRevokedFull',
+    'ticket',
+    '0m',
+    'max(wsproxy_revoked_entries) > 90000',
+    '{{ $value }} of 100,000 revocations are kept: past that no token can be revoked',
+  ),
+  alert(
+    'WsproxyRevokedUnread',
+    'page',
+    '1m',
+    'wsproxy_revoked_age_seconds > 60 and on (instance) wsproxy_redis_up == 1',
+    '{{ $labels.instance }} has not read for {{ $value | humanizeDuration }} what is revoked',
+  ),
+  alert(
     'WsproxyInternalErrors',
     'page',
     '0m',

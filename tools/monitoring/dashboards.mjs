@@ -118,6 +118,23 @@ const doors = {
         [rate('wsproxy_unnumbered_messages_total'), 'unnumbered'],
       ]),
     ],
+    'Tickets and revocations': [
+      perSecond('Tickets sent', 'How many resume tickets do clients get?', [
+        [rate('wsproxy_tickets_issued_total'), 'sent'],
+      ]),
+      perSecond('Tickets that come back', 'How many are accepted, and why are the others refused?', [
+        [rate('wsproxy_tickets_judged_total', 'result'), '{{result}}'],
+      ]),
+      count('Revoked', 'How many sessions, sids, jtis and subs does each instance refuse? 100,000 is the most', [
+        [`wsproxy_revoked_entries${ON}`, '{{instance}}'],
+      ]),
+      {
+        title: 'Age of the revocations',
+        asks: 'How long ago did each instance read what is revoked?',
+        unit: 's',
+        queries: [[`wsproxy_revoked_age_seconds${ON}`, '{{instance}}']],
+      },
+    ],
     'Refused and cut': [
       perSecond('Upgrades refused by a limit', 'Which setting refuses how many?', [
         [rate('wsproxy_limit_refusals_total', 'limit'), '{{limit}}'],
