@@ -47,4 +47,30 @@ describe('RUN_MAX_FIELDS', () => {
     await huge.find({ last_modified: 7 })
     for (const client of [huge, other]) await client.close()
   })
+
+  it('a hash with a million fields stops neither Redis nor the runs of others, however often it changes', async () => {
+    const gateway = await gatewayFor(suite, { env: { RUN_RESYNC_INTERVAL: '0' } })
+    const fill = "for i = ARGV[1], ARGV[1] + 9999 do redis.call('HSET', KEYS[1], 'f' .. i, 'a value of a field') end"
+    // In parts: one script of a second would look like an outage to the gateway.
+    for (let from = 0; from < 1e6; from += 10_000)
+      await gateway.agent.eval(fill, { keys: ['million'], arguments: [String(from)] })
+    await gateway.agent.configSet('slowlog-log-slower-than', '50000')
+    await gateway.agent.sendCommand(['SLOWLOG', 'RESET'])
+    const watchers = await Promise.all(Array.from({ length: 20 }, () => connect(`${gateway.url}/million`)))
+    const other = await connect(`${gateway.url}/other`)
+    await other.take(1)
+    const waits: number[] = []
+    for (let n = 1; n <= 20; n++) {
+      const changedAt = performance.now()
+      await gateway.agent.hSet('million', 'f1', String(n))
+      await gateway.agent.hSet('other', 'last_modified', String(n))
+      await other.find({ last_modified: n })
+      waits.push(performance.now() - changedAt)
+    }
+    const slow = (await gateway.agent.sendCommand<unknown[]>(['SLOWLOG', 'GET', '10'])).map((entry) => String(entry))
+    assert.deepEqual(slow, [])
+    const median = waits.sort((a, b) => a - b)[10]!
+    assert.ok(median < 200, `half of the changes of another run took more than ${median.toFixed()} ms`)
+    for (const client of [...watchers, other]) await client.close()
+  })
 })
