@@ -2,6 +2,7 @@
 import type { Scenario } from '../scenario.ts'
 import { fanout } from './fanout.ts'
 import { handshake } from './handshake.ts'
+import { hostileFlood, hostileJson, hostileJsonUnlimited } from './hostile.ts'
 import { http } from './http.ts'
 import { idle } from './idle.ts'
 import { lagging } from './lagging.ts'
@@ -37,4 +38,7 @@ export const SCENARIOS: Scenario[] = [
   liveFanout,
   liveMixed,
   liveFlood,
+  hostileFlood,
+  hostileJson,
+  hostileJsonUnlimited,
 ]
