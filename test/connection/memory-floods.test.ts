@@ -35,19 +35,6 @@ describe('the memory of a gateway that is flooded', { skip: withoutProc }, () =>
     return { ...served, pid: served.command.child.pid }
   }
 
-  /** Writes all, or what the gateway takes before it cuts the connection. */
-  async function pour(raw: RawSocket, bytes: Buffer): Promise<void> {
-    if (raw.socket.destroyed || raw.socket.write(bytes)) return
-    const { socket } = raw
-    await new Promise<void>((resolve) => {
-      const done = () => {
-        socket.off('drain', done).off('close', done)
-        resolve()
-      }
-      socket.on('drain', done).on('close', done)
-    })
-  }
-
   async function joinLive(http: string): Promise<RawSocket> {
     const raw = await RawSocket.open(http)
     raw.write(upgradeRequest('/live'))
@@ -68,7 +55,7 @@ describe('the memory of a gateway that is flooded', { skip: withoutProc }, () =>
       const memory = watchMemory(pid)
       for (const raw of attackers) {
         if (what === 'fragments') raw.write(clientFrame(OPCODE.text, 'x', { fin: false }))
-        await pour(raw, frame)
+        await raw.pour(frame)
       }
       await eventually(() => attackers.every((raw) => raw.ended), 'the cuts')
       const grown = memory.stop()
@@ -114,7 +101,7 @@ describe('the memory of a gateway that is flooded', { skip: withoutProc }, () =>
     await eventually(async () => (await fetch(`${http}/health`)).status === 503, 'the outage')
     const memory = watchMemory(pid)
     const frames = Buffer.concat(Array(16).fill(clientFrame(OPCODE.text, JSON.stringify('x'.repeat(60 * KIB)))))
-    for (let sent = 0; sent < 200 * MIB; sent += frames.length) await pour(raw, frames)
+    for (let sent = 0; sent < 200 * MIB; sent += frames.length) await raw.pour(frames)
     const grown = memory.stop()
     const held = sample(await (await fetch(`${http}/metrics`)).text(), 'wsproxy_upstream_held_messages')
     assert.ok(held > 100 && !raw.ended, `${held} frames are held`)

@@ -31,6 +31,19 @@ export class RawSocket {
     this.socket.write(bytes)
   }
 
+  /** Writes all, or what the peer takes before it cuts the connection. */
+  async pour(bytes: Buffer): Promise<void> {
+    const { socket } = this
+    if (socket.destroyed || socket.write(bytes)) return
+    await new Promise<void>((resolve) => {
+      const done = () => {
+        socket.off('drain', done).off('close', done)
+        resolve()
+      }
+      socket.on('drain', done).on('close', done)
+    })
+  }
+
   get text(): string {
     return this.received.toString('latin1')
   }
