@@ -1,4 +1,4 @@
-import { duration, group, list, string } from './kinds.ts'
+import { duration, group, httpUrl, list, string } from './kinds.ts'
 
 /** The settings of JWTs. Without a key, no token is taken for a JWT. */
 export const jwtSettings = group('JWTs', {
@@ -14,6 +14,27 @@ export const jwtSettings = group('JWTs', {
     description:
       'JWKS file of public keys: RSA of 2048 bits or more (RS256), P-256 (ES256), Ed25519 (EdDSA). Looked at every ' +
       '5 s, and read again when it changes. Unset: none.',
+  }),
+  authJwksUrl: httpUrl('AUTH_JWKS_URL', {
+    default: undefined,
+    description:
+      'JWKS of public keys over https (http only to this machine): at most 256 KiB and 50 keys, within 5 s, without ' +
+      'redirects. Fetched at the start, when it is old, and when a token names a key that it lacks. Unset: none.',
+  }),
+  authJwksMaxAgeMs: duration('AUTH_JWKS_MAX_AGE', {
+    default: '10m',
+    description:
+      'How old the keys of `AUTH_JWKS_URL` may be before they are fetched again. A shorter `max-age` of the answer ' +
+      'counts, and nothing below 60 s.',
+  }),
+  authJwksCooldownMs: duration('AUTH_JWKS_COOLDOWN', {
+    default: '30s',
+    minimum: '1s',
+    description: 'How long after a fetch for a key that was unknown another unknown key causes no fetch.',
+  }),
+  authJwksStaleMs: duration('AUTH_JWKS_STALE', {
+    default: '24h',
+    description: 'How long the keys of `AUTH_JWKS_URL` count while it does not answer.',
   }),
   authJwtAudience: list('AUTH_JWT_AUDIENCE', {
     default: '',
@@ -43,10 +64,20 @@ export const jwtSettings = group('JWTs', {
 })
 
 /** Whether a key is configured, and so a token may be a JWT. */
-export const acceptsJwts = ({ authJwtSecret, authJwksFile }: JwtKeys): boolean =>
-  authJwtSecret !== undefined || authJwksFile !== undefined
+export const acceptsJwts = ({ authJwtSecret, authJwksFile, authJwksUrl }: JwtKeys): boolean =>
+  [authJwtSecret, authJwksFile, authJwksUrl].some((each) => each !== undefined)
 
 interface JwtKeys {
   readonly authJwtSecret: string | undefined
   readonly authJwksFile: string | undefined
+  readonly authJwksUrl: string | undefined
+}
+
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/
+
+/** Whether the keys of this address come unchanged: over https, or from this machine. */
+export function isKeySetUrl(text: string): boolean {
+  const { protocol, hostname, username, password } = new URL(text)
+  const isSafe = protocol === 'https:' || LOOPBACK.test(hostname)
+  return isSafe && username === '' && password === ''
 }

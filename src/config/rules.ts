@@ -1,4 +1,5 @@
 import { isKeyPrefix, isOwnSegment, isRunId, isTopicRule } from '../contract/names.ts'
+import { acceptsJwts, isKeySetUrl } from './jwt.ts'
 import { isNetwork } from './networks.ts'
 import { isOriginEntry } from './origins.ts'
 import { parseRedisAddress } from './redis-address.ts'
@@ -169,6 +170,14 @@ const RULES: readonly ConsistencyRule[] = [
       `AUTH_JWT_SECRET: each secret must have at least 32 bytes (one has ${Buffer.byteLength(shortSecret(authJwtSecret)!)}); use openssl rand -hex 32`,
   ),
   rule(
+    ['authJwksUrl'],
+    ({ authJwksUrl }) =>
+      // The address is not repeated: it may hold a password.
+      authJwksUrl !== undefined &&
+      !isKeySetUrl(authJwksUrl) &&
+      'AUTH_JWKS_URL: must be an https:// address without credentials (http:// only to this machine)',
+  ),
+  rule(
     ['nodeEnv', 'fleetSecret'],
     ({ nodeEnv, fleetSecret }) =>
       nodeEnv === 'production' &&
@@ -233,13 +242,12 @@ const RULES: readonly ConsistencyRule[] = [
       'TRUST_PROXY: proxy-protocol cannot be combined with TLS_CERT: the balancer sends its header before the TLS handshake',
   ),
   rule(
-    ['wsAuthRequired', 'wsAuthToken', 'authJwtSecret', 'authJwksFile'],
-    ({ wsAuthRequired, wsAuthToken, authJwtSecret, authJwksFile }) =>
+    ['wsAuthRequired', 'wsAuthToken', 'authJwtSecret', 'authJwksFile', 'authJwksUrl'],
+    ({ wsAuthRequired, wsAuthToken, ...keys }) =>
       wsAuthRequired &&
       wsAuthToken === undefined &&
-      authJwtSecret === undefined &&
-      authJwksFile === undefined &&
-      'WS_AUTH_TOKEN: must be set with WS_AUTH_REQUIRED=true, or a key of JWTs (AUTH_JWT_SECRET, AUTH_JWKS_FILE)',
+      !acceptsJwts(keys) &&
+      'WS_AUTH_TOKEN: must be set with WS_AUTH_REQUIRED=true, or a key of JWTs (AUTH_JWT_SECRET, AUTH_JWKS_FILE, AUTH_JWKS_URL)',
   ),
 ]
 

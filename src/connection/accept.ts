@@ -13,7 +13,7 @@ import type { Attempt } from './attempt.ts'
 import type { Bindings } from './bind.ts'
 import { type CheckOptions, type CheckParts, closeInstead, UpgradeChecks } from './checks.ts'
 import { Connection, Phase, type Socket } from './connection.ts'
-import { type CredentialParts, faultOf } from './credential.ts'
+import { awaitKey, type CredentialParts, faultOf } from './credential.ts'
 import { type Admission, type Door, NO_DOOR } from './door.ts'
 import { type LoggedDoor, RefusalLog } from './refusal-log.ts'
 import { endOf, type RenewalOptions } from './renewal.ts'
@@ -86,7 +86,7 @@ export class Acceptor {
         return this.#closeAtOnce(door, address, verdict.close, complete)
       }
       const extensions = door.compression ? listHeader(req, 'sec-websocket-extensions') : ''
-      const { admission, credentials } = verdict
+      const { admission, credentials, late } = verdict
       // Written out, without a spread: V8 does not know the shape of spread objects and is slow
       // with them.
       attempt = {
@@ -98,6 +98,7 @@ export class Acceptor {
         address: this.#parts.limits.shared(address),
         admission,
         credentials,
+        late,
         startedAt,
         traced,
         connection: undefined,
@@ -132,7 +133,7 @@ export class Acceptor {
     for (const attempt of this.#pending) {
       // The set keeps the order of arrival, so no later attempt has waited longer.
       if (now - attempt.startedAt < this.#parts.options.handshakeTimeoutMs) return
-      this.#refuse(attempt, refusals['redis-timeout'])
+      this.#refuse(attempt, refusals[attempt.late ? 'keys-unavailable' : 'redis-timeout'])
     }
   }
 
@@ -157,9 +158,14 @@ export class Acceptor {
   }
 
   async #handshake(attempt: Attempt): Promise<void> {
-    const { redisChannel } = attempt.admission
-    const tokenKey = attempt.rights ? undefined : attempt.admission.tokenKey
     try {
+      if (attempt.late) {
+        const refused = await awaitKey(attempt)
+        if (attempt.over) return
+        if (refused) return this.#refuse(attempt, refused.refusal, refused.why)
+      }
+      const { redisChannel } = attempt.admission
+      const tokenKey = attempt.rights ? undefined : attempt.admission.tokenKey
       const bindFirst = tokenKey !== undefined && this.#parts.channelSuspect(redisChannel)
       if (bindFirst) await this.#bind(attempt)
       if (attempt.over) return

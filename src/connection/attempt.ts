@@ -1,6 +1,7 @@
 import type { HttpResponse, us_socket_context_t } from '../platform/uws.ts'
 import type { SpanHandle } from '../telemetry/tracing.ts'
 import type { Credentials, TokenClaims } from './auth.ts'
+import type { LateVerdict } from './checks.ts'
 import type { Connection } from './connection.ts'
 import type { Admission, Door } from './door.ts'
 
@@ -13,8 +14,11 @@ export interface Attempt {
   /** The extensions that the client offers, if the door takes any. uWebSockets.js chooses. */
   readonly extensions: string
   readonly address: string
-  readonly admission: Admission
-  readonly credentials: Credentials
+  /** Both are final when there is no `late`. */
+  admission: Admission
+  credentials: Credentials
+  /** Set while the key of its JWT is fetched. */
+  late: LateVerdict | undefined
   readonly startedAt: number
   readonly traced: SpanHandle | undefined
   connection: Connection | undefined

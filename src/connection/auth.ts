@@ -48,6 +48,13 @@ export interface JwtChecks {
   looksLikeJwt(token: string): boolean
   /** Returns what the token allows, or the fault and its reason for the log. */
   verify(token: string): Rights | { readonly fault: string; readonly why: string }
+  /**
+   * Called after the fault `unknown-key`. Resolves when keys were fetched that may verify the
+   * token, or could not be. Undefined: they were fetched just now.
+   */
+  moreKeys(): Promise<void> | undefined
+  /** Whether an unknown key may be one that could not be fetched. */
+  readonly isAway: boolean
 }
 
 /** The credentials that a client sent. */

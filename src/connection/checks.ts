@@ -29,7 +29,7 @@ export interface CheckParts {
 
 /** The result of the checks that need no Redis. */
 export type UpgradeVerdict =
-  | { readonly kind: 'proceed'; readonly admission: Admission; readonly credentials: Credentials }
+  | Proceed
   | { readonly kind: 'refuse'; readonly refusal: Refusal; readonly why?: string }
   /**
    * The upgrade is completed only to close the socket, because a browser hides HTTP answers from
@@ -43,6 +43,21 @@ export type UpgradeVerdict =
       readonly why?: string | undefined
     }
 
+interface Proceed {
+  readonly kind: 'proceed'
+  readonly admission: Admission
+  readonly credentials: Credentials
+  /** Set where the key of a JWT is not known yet: neither the admission nor the rights count. */
+  readonly late?: LateVerdict
+}
+
+/** The verdict on a JWT whose key must be fetched. */
+export interface LateVerdict {
+  /** Resolves when `verify` may know more. */
+  readonly keys: Promise<void>
+  readonly verify: () => Proceed | RefusedUpgrade
+}
+
 /** What `accept` has read of the header lines. */
 interface UpgradeLines {
   /** Whether a proxy in front may see another request than the gateway. */
@@ -51,7 +66,7 @@ interface UpgradeLines {
   readonly protocol: string
 }
 
-type Refused = Extract<UpgradeVerdict, { kind: 'refuse' }>
+export type RefusedUpgrade = Extract<UpgradeVerdict, { kind: 'refuse' }>
 
 /** The checks of an upgrade request that need no Redis. */
 export class UpgradeChecks {
@@ -88,7 +103,7 @@ export class UpgradeChecks {
   }
 
   /** Returns undefined for a request that may go on. */
-  #checkRequest(door: Door, req: HttpRequest, unclear: boolean): Refused | undefined {
+  #checkRequest(door: Door, req: HttpRequest, unclear: boolean): RefusedUpgrade | undefined {
     const header = (name: string) => req.getHeader(name)
     if (this.#parts.draining()) return refuse(refusals.draining)
     if (header('sec-websocket-version') !== '13') return refuse(refusals['unsupported-version'])
@@ -106,12 +121,7 @@ export class UpgradeChecks {
   }
 
   /** Reads path, query and credentials. */
-  #admit(
-    door: Door,
-    req: HttpRequest,
-    offered: string,
-    protocol: string,
-  ): Extract<UpgradeVerdict, { kind: 'proceed' | 'refuse' }> {
+  #admit(door: Door, req: HttpRequest, offered: string, protocol: string): Proceed | RefusedUpgrade {
     const query = req.getQuery() ?? ''
     const admission = door.admit(door.path.match(req.getUrl()) ?? [], query, protocol)
     if (admission.kind === 'refusal') return refuse(admission)
@@ -132,15 +142,17 @@ export class UpgradeChecks {
   }
 
   /** Verifies a JWT in place of a token of Redis, or of the shared token of a door. */
-  #verify(
-    door: Door,
-    admission: Admission,
-    credentials: Credentials,
-    query: string,
-  ): Extract<UpgradeVerdict, { kind: 'proceed' | 'refuse' }> {
-    const verdict = this.#parts.jwts!.verify(credentials.token)
-    if ('fault' in verdict)
-      return refuse(refusals[verdict.fault === 'expired' ? 'token-expired' : 'token-rejected'], `JWT: ${verdict.why}`)
+  #verify(door: Door, admission: Admission, credentials: Credentials, query: string): Proceed | RefusedUpgrade {
+    const jwts = this.#parts.jwts!
+    const verdict = jwts.verify(credentials.token)
+    if ('fault' in verdict) {
+      const isUnknown = verdict.fault === 'unknown-key'
+      const keys = isUnknown ? jwts.moreKeys() : undefined
+      const verify = () => this.#verify(door, admission, credentials, query)
+      if (keys) return { kind: 'proceed', admission, credentials, late: { keys, verify } }
+      const code = isUnknown && jwts.isAway ? 'keys-unavailable' : 'token-rejected'
+      return refuse(refusals[verdict.fault === 'expired' ? 'token-expired' : code], `JWT: ${verdict.why}`)
+    }
     const granted = door.grants?.(admission, verdict, query)
     if (granted === undefined)
       return refuse(refusals['token-rejected'], `JWT: its claims allow no ${door.subjectName} of this path`)
@@ -165,4 +177,4 @@ export function closeInstead(
 
 const needsCredentials = ({ tokenKey, accepts }: Admission): boolean => tokenKey !== undefined || accepts !== undefined
 
-const refuse = (refusal: Refusal, why?: string): Refused => ({ kind: 'refuse', refusal, ...(why && { why }) })
+const refuse = (refusal: Refusal, why?: string): RefusedUpgrade => ({ kind: 'refuse', refusal, ...(why && { why }) })

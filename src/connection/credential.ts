@@ -1,12 +1,30 @@
 import { isTicket } from '../platform/secrets.ts'
 import { type Attempt, tokenRemoved } from './attempt.ts'
 import { type TokenClaims, type TokenStore, WHY } from './auth.ts'
+import type { RefusedUpgrade } from './checks.ts'
 
 /** What judges the credential of an upgrade. */
 export interface CredentialParts {
   readonly tokens: TokenStore
   /** Whether a JWT was revoked. @throws RedisUnavailable when that is not known yet. */
   readonly isRevoked?: ((claims: TokenClaims) => Promise<boolean>) | undefined
+}
+
+/**
+ * Waits for the key of the JWT of an attempt, and completes the attempt by what the token allows.
+ * Resolves with its refusal, or undefined.
+ */
+export async function awaitKey(attempt: Attempt): Promise<RefusedUpgrade | undefined> {
+  while (attempt.late !== undefined) {
+    await attempt.late.keys
+    const verdict = attempt.late.verify()
+    if (verdict.kind === 'refuse') return verdict
+    attempt.admission = verdict.admission
+    attempt.credentials = verdict.credentials
+    attempt.rights = verdict.credentials.rights
+    attempt.late = verdict.late
+  }
+  return undefined
 }
 
 /**

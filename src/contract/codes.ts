@@ -134,6 +134,11 @@ export const refusals = define({
     message: 'The Redis server for this is unavailable.',
     retryAfter: true,
   },
+  'keys-unavailable': {
+    status: '503 Service Unavailable',
+    message: 'The keys that verify this token cannot be fetched at the moment.',
+    retryAfter: true,
+  },
   'at-capacity': { status: '503 Service Unavailable', message: 'This instance is at capacity.', retryAfter: true },
   draining: { status: '503 Service Unavailable', message: 'This instance is shutting down.', retryAfter: true },
   'redis-timeout': { status: '504 Gateway Timeout', message: 'Redis did not answer in time.' },

@@ -1,4 +1,4 @@
-import { createPublicKey, createSecretKey, type JsonWebKey, type KeyObject } from 'node:crypto'
+import { createHash, createPublicKey, createSecretKey, type JsonWebKey, type KeyObject } from 'node:crypto'
 import { secretList } from '../config/strength.ts'
 import { printable } from '../platform/printable.ts'
 import { reasonOf } from '../platform/reason.ts'
@@ -12,6 +12,8 @@ export interface VerificationKey {
   /** Its `kid`. Undefined: a secret, or a key of a set that names none. */
   readonly id: string | undefined
   readonly key: KeyObject
+  /** Differs between two keys, and is the same whenever a key is read again. */
+  readonly fingerprint: string
 }
 
 /** The usable keys of a JWKS, and one line for each key that was left out. */
@@ -37,7 +39,7 @@ export function secretKeys(secrets: string): VerificationKey[] {
     const bytes = Buffer.from(text)
     if (bytes.length < MIN_SECRET_BYTES)
       throw new Error(`secret ${index + 1} has ${bytes.length} bytes; HS256 needs at least ${MIN_SECRET_BYTES}`)
-    return { algorithm: 'HS256', id: undefined, key: createSecretKey(bytes) }
+    return { algorithm: 'HS256', id: undefined, key: createSecretKey(bytes), fingerprint: fingerprintOf(bytes) }
   })
 }
 
@@ -94,8 +96,12 @@ function keyOf(entry: Record<string, unknown>): VerificationKey {
   const key = createPublicKey({ key: entry as JsonWebKey, format: 'jwk' })
   const bits = key.asymmetricKeyDetails?.modulusLength ?? MIN_RSA_BITS
   if (bits < MIN_RSA_BITS) throw new Error(`it has ${bits} bits; RSA needs at least ${MIN_RSA_BITS}`)
-  return { algorithm, id: kid, key }
+  return { algorithm, id: kid, key, fingerprint: fingerprintOf(key.export({ type: 'spki', format: 'der' })) }
 }
+
+/** 96 bits of the hash: it goes into tickets, and shows nothing of a secret of 32 bytes. */
+const fingerprintOf = (material: Buffer): string =>
+  createHash('sha256').update(material).digest('base64url').slice(0, 16)
 
 function algorithmOf({ kty, crv }: Record<string, unknown>): Algorithm {
   if (kty === 'RSA') return 'RS256'

@@ -4,18 +4,25 @@ import { createVerifier } from 'fast-jwt'
 import { lastOf, membersOf, type Names, namesOf } from '../platform/json-members.ts'
 import { jsonFault } from '../platform/json-scan.ts'
 import { CLAIMS, type ClaimRules, hasExpired, type Identity, identityOf, isTooEarly } from './claims.ts'
-import type { VerificationKey } from './keys.ts'
+import type { Algorithm, VerificationKey } from './keys.ts'
 
 /**
- * `unknown-key`: no key has the `kid` and the algorithm of the token. `malformed`: it is refused
- * before its signature is checked, or repeats a claim.
+ * `unknown-key`: no key has the `kid` and the algorithm of the token, or the only key for it has no
+ * `kid` and did not sign it. `algorithm`: no key set can hold its key. `malformed`: the token is
+ * refused before its signature is checked, or repeats a claim.
  */
-type Fault = 'malformed' | 'unknown-key' | 'signature' | 'claims' | 'expired' | 'too-early'
+type Fault = 'malformed' | 'algorithm' | 'unknown-key' | 'signature' | 'claims' | 'expired' | 'too-early'
 
 /** Why a token is refused. `why` is for the log: it holds no part of the token. */
 export interface RejectedToken {
   readonly fault: Fault
   readonly why: string
+}
+
+/** Fetches keys when a token names one that is not known. */
+export interface KeySource {
+  moreKeys(): Promise<void> | undefined
+  readonly isAway: boolean
 }
 
 interface Verifier extends VerificationKey {
@@ -34,6 +41,8 @@ const MAX_CACHED_BYTES = 2048
 const HEADER = namesOf('alg', 'kid', 'crit', 'b64')
 const CLAIM_NAMES = namesOf(...CLAIMS)
 
+const SET_ALGORITHMS: ReadonlySet<unknown> = new Set<Algorithm>(['RS256', 'ES256', 'EdDSA'])
+
 const isJwt = (token: string): boolean => /^[\w-]+\.[\w-]+\.[\w-]+$/.test(token)
 
 /**
@@ -49,6 +58,17 @@ export class JwtVerifier {
   constructor(rules: ClaimRules, keys: readonly VerificationKey[]) {
     this.#rules = rules
     this.use(keys)
+  }
+
+  /** Where keys come from that are not known yet. Undefined: there are no others. */
+  source: KeySource | undefined
+
+  moreKeys(): Promise<void> | undefined {
+    return this.source?.moreKeys()
+  }
+
+  get isAway(): boolean {
+    return this.source?.isAway === true
   }
 
   /** Replaces the keys. What the former keys verified does not count any more. */
@@ -93,14 +113,18 @@ export class JwtVerifier {
     const { alg, kid } = header
     if (kid !== undefined && typeof kid !== 'string') return malformed('its kid is no text')
     const candidates = this.#candidates(alg, kid)
-    if (candidates.length === 0) return { fault: 'unknown-key', why: 'no key has its kid and alg' }
+    const isOfSet = SET_ALGORITHMS.has(alg)
+    if (candidates.length === 0)
+      return { fault: isOfSet ? 'unknown-key' : 'algorithm', why: 'no key has its kid and alg' }
     for (const { claims } of candidates) {
       const verified = claimsOf(claims, token)
       if (verified === undefined) continue
       const identity = identityOf(verified, this.#rules)
       return typeof identity === 'string' ? { fault: 'claims', why: identity } : identity
     }
-    return { fault: 'signature', why: 'its signature is wrong' }
+    // A set may replace a key that has no kid.
+    const isUnknown = isOfSet && candidates.every(({ id }) => id === undefined)
+    return { fault: isUnknown ? 'unknown-key' : 'signature', why: 'its signature is wrong' }
   }
 
   /**
@@ -142,7 +166,7 @@ function claimsOf(claims: Verifier['claims'], token: string): Record<string, unk
 /**
  * The claims are checked in one place, by `identityOf`, so the library checks the signature only.
  */
-function verifierOf({ algorithm, id, key }: VerificationKey): Verifier {
+function verifierOf({ algorithm, id, key, fingerprint }: VerificationKey): Verifier {
   const material = key.type === 'secret' ? key.export() : key.export({ type: 'spki', format: 'pem' })
   const verifier = createVerifier({
     key: material,
@@ -151,5 +175,5 @@ function verifierOf({ algorithm, id, key }: VerificationKey): Verifier {
     ignoreExpiration: true,
     ignoreNotBefore: true,
   })
-  return { algorithm, id, key, claims: (token) => verifier(token) as Record<string, unknown> }
+  return { algorithm, id, key, fingerprint, claims: (token) => verifier(token) as Record<string, unknown> }
 }

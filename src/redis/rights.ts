@@ -45,6 +45,7 @@ export interface RightsOptions
     | 'resumeTicketTtlMs'
     | 'authJwtSecret'
     | 'authJwksFile'
+    | 'authJwksUrl'
     | 'runAuth'
     | 'runKeyPrefix'
     | 'authTokenMode'

@@ -117,6 +117,7 @@ function sampleOf(key: keyof Config): [Record<string, string>, string, string] {
   if (key === 'adminToken') return [{}, 'one-one-one-one-one', 'two-two-two-two-two']
   if (key === 'authJwtSecret') return [{}, 'one-'.repeat(8), 'two-'.repeat(8)]
   if (key === 'redisShardedPubsub') return [{ REDIS_CLUSTER_NODES: 'a.example.org:1' }, 'true', 'false']
+  if (key === 'authJwksUrl') return [{}, 'https://a.example.org/jwks', 'http://127.0.0.1:8081/jwks']
   if (key === 'preflightHttpDependencies') return [{}, 'http://a.example.org/', 'https://b.example.org/x']
   if (key === 'trustProxyCidr') return [{}, '10.0.0.0/8', '192.0.2.1']
   if (key === 'redisKeyPrefix') return [{}, 'one:', 'other:']
@@ -190,6 +191,9 @@ describe('an invalid value', () => {
     ['PREFLIGHT_CHECK_TIMEOUT', '9ms', 'at least 10ms'],
     ['PREFLIGHT_RETENTION', '59m', 'at least'],
     ['PREFLIGHT_RETENTION', '367d', 'at most'],
+    ['AUTH_JWKS_URL', 'http://id.example.org/jwks', 'https://'],
+    ['AUTH_JWKS_URL', 'https://user:pw@id.example.org/jwks', 'without credentials'],
+    ['AUTH_JWKS_URL', 'http://127.0.0.1.example.org/jwks', 'https://'],
     ['PREFLIGHT_HTTP_DEPENDENCIES', 'a.example.org', 'http://'],
     ['PREFLIGHT_HTTP_DEPENDENCIES', 'http://a.example.org,ftp://b.example.org', 'http://'],
     ['REDIS_URL', 'localhost:6379', 'redis://'],

@@ -47,6 +47,7 @@ export const closeCases: readonly CloseCase[] = [
   { code: 4429, reason: 'address-limit', client: 'wait', hasHint: true },
   { code: 1011, reason: 'internal-error', client: 'wait', hasHint: true },
   { code: 4503, reason: 'redis-unavailable', client: 'wait', hasHint: true },
+  { code: 4503, reason: 'keys-unavailable', client: 'wait', hasHint: true },
   { code: 4503, reason: 'at-capacity', client: 'wait', hasHint: true },
   { code: 4503, reason: 'draining', client: 'wait', hasHint: true },
   { code: 4503, reason: 'redis-timeout', client: 'wait', hasHint: true },

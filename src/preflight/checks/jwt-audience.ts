@@ -10,7 +10,7 @@ const check: Check = {
     return {
       status: 'warn',
       message:
-        'AUTH_JWKS_FILE is set without AUTH_JWT_AUDIENCE: a token for another program opens what its claims name',
+        'AUTH_JWKS_FILE or AUTH_JWKS_URL is set without AUTH_JWT_AUDIENCE: a token for another program opens what its claims name',
       remediation: 'Set AUTH_JWT_AUDIENCE to the "aud" of the tokens that are meant for this gateway.',
     }
   },

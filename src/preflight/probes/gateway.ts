@@ -1,4 +1,5 @@
 import { exposureOf } from '../../config/exposure.ts'
+import { acceptsJwts } from '../../config/jwt.ts'
 import type { Config } from '../../config/table.ts'
 import { availableMemory } from '../../platform/memory.ts'
 import { mostSockets, openFilesLimit } from '../../platform/open-files.ts'
@@ -6,9 +7,10 @@ import type { CheckedGateway } from '../check.ts'
 import type { Loopback } from './loopback.ts'
 
 /** Secrets of HS256 are those of one gateway, so their tokens need no audience. */
-function jwtsOf({ authJwtSecret, authJwksFile, authJwtAudience }: Config): CheckedGateway['jwts'] {
-  if (authJwtSecret === undefined && authJwksFile === undefined) return 'off'
-  return authJwksFile === undefined || authJwtAudience.length > 0 ? 'bound' : 'unbound'
+function jwtsOf(config: Config): CheckedGateway['jwts'] {
+  if (!acceptsJwts(config)) return 'off'
+  const hasSet = config.authJwksFile !== undefined || config.authJwksUrl !== undefined
+  return hasSet && config.authJwtAudience.length === 0 ? 'unbound' : 'bound'
 }
 
 /**
