@@ -5,7 +5,9 @@ import type {
   ClientFrame,
   ConnectionEstablished,
   DataRequest,
+  Envelope,
   ErrorFrame,
+  Published,
   ServerFrame,
   TopicMessage,
   Unsubscribed,
@@ -94,11 +96,24 @@ export class Live extends Emitter<LiveEvents> {
    */
   request(data_type: DataRequest['data_type'], params?: DataRequest['params']): Promise<unknown> {
     const correlation_id = `r${++this.#number}`
+    return this.#ask(correlation_id, { type: 'request_data', data_type, correlation_id, ...(params && { params }) })
+  }
+
+  /**
+   * Publishes a change, which the gateway does once for each `correlation_id`. Resolves with its
+   * answer. Rejects like `request`; the error has the `code` and the time (`at`) of an error frame,
+   * where one came.
+   */
+  publish(topic: string, envelope: Envelope): Promise<Published> {
+    return this.#ask(envelope.correlation_id, { type: 'publish', topic, envelope }) as Promise<Published>
+  }
+
+  #ask(id: string, frame: ClientFrame): Promise<unknown> {
     return new Promise((resolve, reject) => {
       if (!this.#link.isOpen) return reject(new Error('not connected'))
-      const timer = setTimeout(() => this.#take(correlation_id)?.reject(new Error('no answer in time')), ANSWER_MS)
-      this.#asked.set(correlation_id, { resolve, reject, timer })
-      this.#send({ type: 'request_data', data_type, correlation_id, ...(params && { params }) })
+      const timer = setTimeout(() => this.#take(id)?.reject(new Error('no answer in time')), ANSWER_MS)
+      this.#asked.set(id, { resolve, reject, timer })
+      this.#send(frame)
     })
   }
 
@@ -135,6 +150,7 @@ export class Live extends Emitter<LiveEvents> {
     }
     if (frame.type === 'connection_established') this.#greeted(frame)
     else if (frame.type === 'data_response') this.#take(frame.correlation_id)?.resolve(frame.data)
+    else if (frame.type === 'published') this.#take(frame.correlation_id)?.resolve(frame)
     else if (frame.type === 'data_error') this.#take(frame.correlation_id)?.reject(new Error(frame.error))
     else if (frame.type === 'error') this.#failed(frame)
     else if (frame.type === 'auth_expiring') this.#link.renew({ type: 'auth' })
@@ -146,7 +162,7 @@ export class Live extends Emitter<LiveEvents> {
 
   #failed(frame: ErrorFrame): void {
     const asked = this.#take(frame.correlation_id)
-    if (asked) asked.reject(new Error(frame.message))
+    if (asked) asked.reject(Object.assign(new Error(frame.message), { code: frame.code, at: frame.timestamp }))
     else this.emit('error', frame)
   }
 

@@ -12,6 +12,7 @@ import {
   session,
   type TopicMessage,
 } from './index.ts'
+import type { Offline, OfflineState } from './offline/index.ts'
 
 const CONNECTING: State = { name: 'connecting' }
 
@@ -111,4 +112,11 @@ export function useRun(base: string, options: RunOptions): RunView {
     }
   }, [base, id, path])
   return view
+}
+
+/** Returns where an outbox stands, and how many changes wait to be published. */
+export function useOutbox(box: Offline): OfflineState {
+  const subscribe = useCallback((changed: () => void) => box.on('state', changed), [box])
+  const state = () => box.state
+  return useSyncExternalStore(subscribe, state, state)
 }

@@ -80,7 +80,7 @@ describe('the hooks for React', () => {
       bundle: true,
       minify: true,
       format: 'esm',
-      external: ['react', './index.ts'],
+      external: ['react', './index.ts', './offline/index.ts'],
       write: false,
     })
     const bytes = gzipSync(outputFiles[0]!.contents, { level: 9 }).length
@@ -178,6 +178,17 @@ describe('the hooks for React', () => {
       ['unsubscribe', 'build.8'],
     ])
     hub.close()
+  })
+
+  it('show where an outbox stands', () => {
+    let changed = () => {}
+    const box = { state: { name: 'idle', pending: 0 }, on: (_: string, listener: () => void) => (changed = listener) }
+    const mounted = new react.Mounted(() => react.useOutbox(box as never))
+    assert.deepEqual(mounted.shown, { name: 'idle', pending: 0 })
+    box.state = { name: 'waiting', pending: 2 }
+    changed()
+    assert.deepEqual(mounted.shown, { name: 'waiting', pending: 2 })
+    mounted.unmount()
   })
 
   it('show the checklist of a run', async () => {
