@@ -111,6 +111,8 @@ describe('the table of timers that close a socket', () => {
     'RUN_REDIS_RETRY_MAX',
     'RUN_REDIS_TIMEOUT',
     'RUN_RESYNC_INTERVAL',
+    'SSE_PING_INTERVAL',
+    'SSE_TICKET_TTL',
   ]
 
   it('has every duration of the settings that closes one, with its default', () => {

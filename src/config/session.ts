@@ -54,6 +54,31 @@ export const sessionSettings = group('Session door', {
     minimum: '1s',
     description: 'No resume ticket is valid for longer after the admission by token that it goes back to.',
   }),
+  httpStreams: boolean('HTTP_STREAMS', {
+    default: 'true',
+    description: 'Serve sessions over plain HTTP, too: `/{agent}/sse/{session}` and the tickets for it.',
+  }),
+  ssePing: oneOf(['comment', 'event'])('SSE_PING', {
+    default: 'comment',
+    description: 'What a silent stream gets: a comment, or an event `ping` where a proxy removes comments.',
+  }),
+  ssePingIntervalMs: duration('SSE_PING_INTERVAL', {
+    default: '15s',
+    minimum: '100ms',
+    description: 'A stream gets a ping this often, so that no proxy takes it for idle.',
+  }),
+  sseMaxLifetimeMs: duration('SSE_MAX_LIFETIME', {
+    default: '30m',
+    minimum: '1s',
+    description:
+      'A stream ends at this age, or up to a tenth earlier, and its client comes back at once. Its credential is ' +
+      'checked again then.',
+  }),
+  sseTicketTtlMs: duration('SSE_TICKET_TTL', {
+    default: '12h',
+    minimum: '1s',
+    description: 'Lifetime of a ticket for streams, which may stand in a query. Its end bounds it, too.',
+  }),
   sessionLogInstall: boolean('SESSION_LOG_INSTALL', {
     default: undefined,
     description:

@@ -4,7 +4,7 @@ import type { ValidateFunction } from 'ajv'
 import * as module0 from './kinds.ts'
 
 export const validateSettings: ValidateFunction = validate10;
-const schema11 = {"$id":"settings","type":"object","properties":{"NODE_ENV":{"convert":{"kind":"choice","choices":["production","development","test"]},"default":"development"},"LISTEN_ADDR":{"convert":{"kind":"address"},"default":"127.0.0.1:8080"},"PORT":{"convert":{"kind":"integer","maximum":"65535"}},"HOST":{"convert":{"kind":"string"}},"TLS_CERT":{"convert":{"kind":"string"}},"TLS_KEY":{"convert":{"kind":"string"}},"LANDING_PAGE":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"DEMO_AGENT":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"ADMIN_PORT":{"convert":{"kind":"integer","minimum":"1","maximum":"65535"}},"ADMIN_TOKEN":{"convert":{"kind":"string"}},"FLEET_SECRET":{"convert":{"kind":"string"}},"TRUST_PROXY":{"convert":{"kind":"choice","choices":["none","x-forwarded-for","forwarded","proxy-protocol"]},"default":"none"},"TRUST_PROXY_HOPS":{"convert":{"kind":"integer","minimum":"1","maximum":"32"},"default":"1"},"TRUST_PROXY_CIDR":{"convert":{"kind":"list"},"default":""},"REDIS_URL":{"convert":{"kind":"redisUrl"}},"REDIS_HOST":{"convert":{"kind":"string"}},"REDIS_PORT":{"convert":{"kind":"integer","minimum":"1","maximum":"65535"}},"REDIS_USERNAME":{"convert":{"kind":"string"}},"REDIS_PASSWORD":{"convert":{"kind":"string"}},"REDIS_DB":{"convert":{"kind":"integer"}},"REDIS_TLS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_TLS_CA":{"convert":{"kind":"string"}},"REDIS_TLS_CERT":{"convert":{"kind":"string"}},"REDIS_TLS_KEY":{"convert":{"kind":"string"}},"REDIS_TLS_SERVERNAME":{"convert":{"kind":"string"}},"REDIS_SENTINELS":{"convert":{"kind":"list"},"default":""},"REDIS_SENTINEL_MASTER":{"convert":{"kind":"string"},"default":"mymaster"},"REDIS_SENTINEL_USERNAME":{"convert":{"kind":"string"}},"REDIS_SENTINEL_TLS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_SENTINEL_PASSWORD":{"convert":{"kind":"string"}},"REDIS_CLUSTER_NODES":{"convert":{"kind":"list"},"default":""},"REDIS_ADDRESS_MAP":{"convert":{"kind":"list"},"default":""},"REDIS_KEY_PREFIX":{"convert":{"kind":"string"},"default":""},"REDIS_SHARDED_PUBSUB":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_CANARY_INTERVAL":{"convert":{"kind":"duration"},"default":"2s"},"REDIS_CANARY_TIMEOUT":{"convert":{"kind":"duration","minimum":"100ms"},"default":"6s"},"REDIS_SET_KEYSPACE_EVENTS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"HANDSHAKE_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms"},"default":"5s"},"AUTH_TOKEN_MODE":{"convert":{"kind":"choice","choices":["single-use","reusable"]},"default":"single-use"},"AUTH_RECONNECT_GRACE":{"convert":{"kind":"duration"},"default":"0"},"AUTH_ALLOW_QUERY_TOKEN":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"ALLOWED_ORIGINS":{"convert":{"kind":"list"},"default":""},"REQUIRE_ORIGIN":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"AUTH_JWT_SECRET":{"convert":{"kind":"string"}},"AUTH_JWKS_FILE":{"convert":{"kind":"string"}},"AUTH_JWKS_URL":{"convert":{"kind":"httpUrl"}},"AUTH_JWKS_MAX_AGE":{"convert":{"kind":"duration"},"default":"10m"},"AUTH_JWKS_COOLDOWN":{"convert":{"kind":"duration","minimum":"1s"},"default":"30s"},"AUTH_JWKS_STALE":{"convert":{"kind":"duration"},"default":"24h"},"AUTH_JWT_AUDIENCE":{"convert":{"kind":"list"},"default":""},"AUTH_JWT_ISSUER":{"convert":{"kind":"list"},"default":""},"AUTH_JWT_SKEW":{"convert":{"kind":"duration","maximum":"10m"},"default":"30s"},"AUTH_JWT_MAX_LIFETIME":{"convert":{"kind":"duration"},"default":"0"},"AUTH_EXPIRY_NOTICE":{"convert":{"kind":"duration","maximum":"1h"},"default":"60s"},"MAX_CONNECTIONS":{"convert":{"kind":"integer","minimum":"1"}},"RESERVED_CONNECTIONS":{"convert":{"kind":"integer"}},"MAX_CONNECTIONS_PER_IP":{"convert":{"kind":"integer"},"default":"0"},"CONNECT_RATE":{"convert":{"kind":"integer"},"default":"2000"},"CONNECT_RATE_PER_IP":{"convert":{"kind":"integer"},"default":"500"},"REFUSED_RATE_PER_IP":{"convert":{"kind":"integer"},"default":"50"},"REFUSED_OPEN_MAX":{"convert":{"kind":"integer"},"default":"1000"},"MAX_MESSAGE_SIZE":{"convert":{"kind":"size","minimum":"1","maximum":"64MiB"}},"JSON_MAX_DEPTH":{"convert":{"kind":"integer","minimum":"4","maximum":"1000"},"default":"128"},"MAX_BUFFER_SIZE_BYTES":{"convert":{"kind":"size","minimum":"1KiB"},"default":"1MiB"},"MAX_DOWN_MESSAGE_BYTES":{"convert":{"kind":"size","minimum":"1KiB","maximum":"512MiB"},"default":"10MiB"},"MAX_BUFFERED_BYTES":{"convert":{"kind":"size","minimum":"1KiB"}},"UPSTREAM_BUFFER_MESSAGES":{"convert":{"kind":"integer"},"default":"1000"},"UPSTREAM_BUFFER_BYTES":{"convert":{"kind":"size"},"default":"64MiB"},"PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"25s"},"PONG_TIMEOUT":{"convert":{"kind":"duration","minimum":"200ms"},"default":"50s"},"SLOW_CLOSE_GRACE":{"convert":{"kind":"duration"},"default":"5s"},"SHUTDOWN_GRACE_PERIOD":{"convert":{"kind":"duration","minimum":"100ms"},"default":"30s"},"DRAIN_WINDOW":{"convert":{"kind":"duration"},"default":"10s"},"DRAIN_DELAY":{"convert":{"kind":"duration"},"default":"0"},"SESSION_UPSTREAM":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"SESSION_BINARY":{"convert":{"kind":"choice","choices":["refuse","pass"]},"default":"refuse"},"SESSION_REFUSE":{"convert":{"kind":"choice","choices":["http","close"]},"default":"http"},"SESSION_FLOW_SIGNAL":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"SESSION_RATE":{"convert":{"kind":"integer"},"default":"1000"},"SESSION_RATE_BURST":{"convert":{"kind":"integer","minimum":"1"},"default":"2000"},"SESSION_BYTE_RATE":{"convert":{"kind":"size"},"default":"8MiB"},"SESSION_RESUME_PAGE":{"convert":{"kind":"integer","minimum":"1","maximum":"10000"},"default":"200"},"RESUME_TICKET_TTL":{"convert":{"kind":"duration","maximum":"24h"},"default":"10m"},"RESUME_MAX_LIFETIME":{"convert":{"kind":"duration","minimum":"1s"},"default":"24h"},"SESSION_LOG_INSTALL":{"convert":{"kind":"boolean","choices":["true","false"]}},"SESSION_IDLE_TIMEOUT":{"convert":{"kind":"duration"},"default":"0"},"STREAM_END_TIMEOUT":{"convert":{"kind":"duration"},"default":"60s"},"RUN_DOOR":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"RUN_PATH":{"convert":{"kind":"string"},"default":"/"},"RUN_AUTH":{"convert":{"kind":"choice","choices":["none","bearer"]},"default":"none"},"RUN_REFUSE":{"convert":{"kind":"choice","choices":["http","close"]},"default":"http"},"RUN_KEY_PREFIX":{"convert":{"kind":"string"},"default":""},"RUN_PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"5s"},"RUN_PONG_TIMEOUT":{"convert":{"kind":"duration","minimum":"200ms"},"default":"65s"},"RUN_RESYNC_INTERVAL":{"convert":{"kind":"duration"},"default":"30s"},"RUN_MAX_FIELDS":{"convert":{"kind":"integer"},"default":"20000"},"RUN_REDIS_MAX_RETRIES":{"convert":{"kind":"integer"},"default":"5"},"RUN_REDIS_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms"},"default":"500ms"},"RUN_REDIS_RETRY_BASE":{"convert":{"kind":"duration","minimum":"1ms"},"default":"500ms"},"RUN_REDIS_RETRY_MAX":{"convert":{"kind":"duration","minimum":"1ms"},"default":"5s"},"RUN_CHECKLIST_MODULE":{"convert":{"kind":"string"}},"LIVE_TOPICS":{"convert":{"kind":"list"},"default":""},"LIVE_LAST":{"convert":{"kind":"list"},"default":""},"LIVE_LAST_TTL":{"convert":{"kind":"duration","minimum":"1s"},"default":"24h"},"LIVE_LAST_MAX_BYTES":{"convert":{"kind":"size","minimum":"1KiB"},"default":"128KiB"},"LIVE_MAX_SUBSCRIPTIONS":{"convert":{"kind":"integer","minimum":"1","maximum":"1000"},"default":"10"},"LIVE_RATE":{"convert":{"kind":"integer"},"default":"20"},"LIVE_RATE_BURST":{"convert":{"kind":"integer","minimum":"1"},"default":"40"},"LIVE_BYTE_RATE":{"convert":{"kind":"size"},"default":"512KiB"},"LIVE_IDLE_TIMEOUT":{"convert":{"kind":"duration"},"default":"600s"},"LIVE_MAX_DROPS":{"convert":{"kind":"integer","minimum":"1"},"default":"5"},"LIVE_COMPRESSION":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"LIVE_REFUSE":{"convert":{"kind":"choice","choices":["close","http"]},"default":"close"},"LIVE_START":{"convert":{"kind":"choice","choices":["view","none"]},"default":"view"},"LIVE_PATH":{"convert":{"kind":"string"},"default":"/live"},"LIVE_UNKNOWN_TYPE":{"convert":{"kind":"choice","choices":["unknown-type","protocol-violation"]},"default":"unknown-type"},"OUTBOX_TOPICS":{"convert":{"kind":"list"},"default":""},"OUTBOX_MAX_PER_DAY":{"convert":{"kind":"integer","minimum":"1"},"default":"10000"},"OUTBOX_LOG_LENGTH":{"convert":{"kind":"integer","minimum":"1"},"default":"10000"},"WS_ALLOWED_ORIGINS":{"convert":{"kind":"list"}},"WS_AUTH_REQUIRED":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"WS_AUTH_TOKEN":{"convert":{"kind":"string"}},"LOG_LEVEL":{"convert":{"kind":"level","choices":["trace","debug","info","warn","error","fatal","silent"]},"default":"info"},"HEAP_SNAPSHOT_DIR":{"convert":{"kind":"string"}},"METRICS_ENABLED":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"METRICS_MAX_AGE":{"convert":{"kind":"duration","maximum":"1m"},"default":"1s"},"METRICS_ALIASES":{"convert":{"kind":"list"},"default":""},"OTEL_EXPORTER_OTLP_ENDPOINT":{"convert":{"kind":"httpUrl"}},"PREFLIGHT_CHECK_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms","maximum":"2s"},"default":"500ms"},"PREFLIGHT_HTTP_DEPENDENCIES":{"convert":{"kind":"list"},"default":""},"PREFLIGHT_EVENT_TYPES":{"convert":{"kind":"list"},"default":""},"PREFLIGHT_RETENTION":{"convert":{"kind":"duration","minimum":"1h","maximum":"366d"},"default":"30d"},"PREFLIGHT_EXPECTED_RATE":{"convert":{"kind":"size"},"default":"16MiB"},"PREFLIGHT_CHECKS_FOLDER":{"convert":{"kind":"string"}},"SENTRY_DSN":{"convert":{"kind":"string"}}}};
+const schema11 = {"$id":"settings","type":"object","properties":{"NODE_ENV":{"convert":{"kind":"choice","choices":["production","development","test"]},"default":"development"},"LISTEN_ADDR":{"convert":{"kind":"address"},"default":"127.0.0.1:8080"},"PORT":{"convert":{"kind":"integer","maximum":"65535"}},"HOST":{"convert":{"kind":"string"}},"TLS_CERT":{"convert":{"kind":"string"}},"TLS_KEY":{"convert":{"kind":"string"}},"LANDING_PAGE":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"DEMO_AGENT":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"ADMIN_PORT":{"convert":{"kind":"integer","minimum":"1","maximum":"65535"}},"ADMIN_TOKEN":{"convert":{"kind":"string"}},"FLEET_SECRET":{"convert":{"kind":"string"}},"TRUST_PROXY":{"convert":{"kind":"choice","choices":["none","x-forwarded-for","forwarded","proxy-protocol"]},"default":"none"},"TRUST_PROXY_HOPS":{"convert":{"kind":"integer","minimum":"1","maximum":"32"},"default":"1"},"TRUST_PROXY_CIDR":{"convert":{"kind":"list"},"default":""},"REDIS_URL":{"convert":{"kind":"redisUrl"}},"REDIS_HOST":{"convert":{"kind":"string"}},"REDIS_PORT":{"convert":{"kind":"integer","minimum":"1","maximum":"65535"}},"REDIS_USERNAME":{"convert":{"kind":"string"}},"REDIS_PASSWORD":{"convert":{"kind":"string"}},"REDIS_DB":{"convert":{"kind":"integer"}},"REDIS_TLS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_TLS_CA":{"convert":{"kind":"string"}},"REDIS_TLS_CERT":{"convert":{"kind":"string"}},"REDIS_TLS_KEY":{"convert":{"kind":"string"}},"REDIS_TLS_SERVERNAME":{"convert":{"kind":"string"}},"REDIS_SENTINELS":{"convert":{"kind":"list"},"default":""},"REDIS_SENTINEL_MASTER":{"convert":{"kind":"string"},"default":"mymaster"},"REDIS_SENTINEL_USERNAME":{"convert":{"kind":"string"}},"REDIS_SENTINEL_TLS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_SENTINEL_PASSWORD":{"convert":{"kind":"string"}},"REDIS_CLUSTER_NODES":{"convert":{"kind":"list"},"default":""},"REDIS_ADDRESS_MAP":{"convert":{"kind":"list"},"default":""},"REDIS_KEY_PREFIX":{"convert":{"kind":"string"},"default":""},"REDIS_SHARDED_PUBSUB":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_CANARY_INTERVAL":{"convert":{"kind":"duration"},"default":"2s"},"REDIS_CANARY_TIMEOUT":{"convert":{"kind":"duration","minimum":"100ms"},"default":"6s"},"REDIS_SET_KEYSPACE_EVENTS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"HANDSHAKE_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms"},"default":"5s"},"AUTH_TOKEN_MODE":{"convert":{"kind":"choice","choices":["single-use","reusable"]},"default":"single-use"},"AUTH_RECONNECT_GRACE":{"convert":{"kind":"duration"},"default":"0"},"AUTH_ALLOW_QUERY_TOKEN":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"ALLOWED_ORIGINS":{"convert":{"kind":"list"},"default":""},"REQUIRE_ORIGIN":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"AUTH_JWT_SECRET":{"convert":{"kind":"string"}},"AUTH_JWKS_FILE":{"convert":{"kind":"string"}},"AUTH_JWKS_URL":{"convert":{"kind":"httpUrl"}},"AUTH_JWKS_MAX_AGE":{"convert":{"kind":"duration"},"default":"10m"},"AUTH_JWKS_COOLDOWN":{"convert":{"kind":"duration","minimum":"1s"},"default":"30s"},"AUTH_JWKS_STALE":{"convert":{"kind":"duration"},"default":"24h"},"AUTH_JWT_AUDIENCE":{"convert":{"kind":"list"},"default":""},"AUTH_JWT_ISSUER":{"convert":{"kind":"list"},"default":""},"AUTH_JWT_SKEW":{"convert":{"kind":"duration","maximum":"10m"},"default":"30s"},"AUTH_JWT_MAX_LIFETIME":{"convert":{"kind":"duration"},"default":"0"},"AUTH_EXPIRY_NOTICE":{"convert":{"kind":"duration","maximum":"1h"},"default":"60s"},"MAX_CONNECTIONS":{"convert":{"kind":"integer","minimum":"1"}},"RESERVED_CONNECTIONS":{"convert":{"kind":"integer"}},"MAX_CONNECTIONS_PER_IP":{"convert":{"kind":"integer"},"default":"0"},"CONNECT_RATE":{"convert":{"kind":"integer"},"default":"2000"},"CONNECT_RATE_PER_IP":{"convert":{"kind":"integer"},"default":"500"},"REFUSED_RATE_PER_IP":{"convert":{"kind":"integer"},"default":"50"},"REFUSED_OPEN_MAX":{"convert":{"kind":"integer"},"default":"1000"},"MAX_MESSAGE_SIZE":{"convert":{"kind":"size","minimum":"1","maximum":"64MiB"}},"JSON_MAX_DEPTH":{"convert":{"kind":"integer","minimum":"4","maximum":"1000"},"default":"128"},"MAX_BUFFER_SIZE_BYTES":{"convert":{"kind":"size","minimum":"1KiB"},"default":"1MiB"},"MAX_DOWN_MESSAGE_BYTES":{"convert":{"kind":"size","minimum":"1KiB","maximum":"512MiB"},"default":"10MiB"},"MAX_BUFFERED_BYTES":{"convert":{"kind":"size","minimum":"1KiB"}},"UPSTREAM_BUFFER_MESSAGES":{"convert":{"kind":"integer"},"default":"1000"},"UPSTREAM_BUFFER_BYTES":{"convert":{"kind":"size"},"default":"64MiB"},"PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"25s"},"PONG_TIMEOUT":{"convert":{"kind":"duration","minimum":"200ms"},"default":"50s"},"SLOW_CLOSE_GRACE":{"convert":{"kind":"duration"},"default":"5s"},"SHUTDOWN_GRACE_PERIOD":{"convert":{"kind":"duration","minimum":"100ms"},"default":"30s"},"DRAIN_WINDOW":{"convert":{"kind":"duration"},"default":"10s"},"DRAIN_DELAY":{"convert":{"kind":"duration"},"default":"0"},"SESSION_UPSTREAM":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"SESSION_BINARY":{"convert":{"kind":"choice","choices":["refuse","pass"]},"default":"refuse"},"SESSION_REFUSE":{"convert":{"kind":"choice","choices":["http","close"]},"default":"http"},"SESSION_FLOW_SIGNAL":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"SESSION_RATE":{"convert":{"kind":"integer"},"default":"1000"},"SESSION_RATE_BURST":{"convert":{"kind":"integer","minimum":"1"},"default":"2000"},"SESSION_BYTE_RATE":{"convert":{"kind":"size"},"default":"8MiB"},"SESSION_RESUME_PAGE":{"convert":{"kind":"integer","minimum":"1","maximum":"10000"},"default":"200"},"RESUME_TICKET_TTL":{"convert":{"kind":"duration","maximum":"24h"},"default":"10m"},"RESUME_MAX_LIFETIME":{"convert":{"kind":"duration","minimum":"1s"},"default":"24h"},"HTTP_STREAMS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"SSE_PING":{"convert":{"kind":"choice","choices":["comment","event"]},"default":"comment"},"SSE_PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"15s"},"SSE_MAX_LIFETIME":{"convert":{"kind":"duration","minimum":"1s"},"default":"30m"},"SSE_TICKET_TTL":{"convert":{"kind":"duration","minimum":"1s"},"default":"12h"},"SESSION_LOG_INSTALL":{"convert":{"kind":"boolean","choices":["true","false"]}},"SESSION_IDLE_TIMEOUT":{"convert":{"kind":"duration"},"default":"0"},"STREAM_END_TIMEOUT":{"convert":{"kind":"duration"},"default":"60s"},"RUN_DOOR":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"RUN_PATH":{"convert":{"kind":"string"},"default":"/"},"RUN_AUTH":{"convert":{"kind":"choice","choices":["none","bearer"]},"default":"none"},"RUN_REFUSE":{"convert":{"kind":"choice","choices":["http","close"]},"default":"http"},"RUN_KEY_PREFIX":{"convert":{"kind":"string"},"default":""},"RUN_PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"5s"},"RUN_PONG_TIMEOUT":{"convert":{"kind":"duration","minimum":"200ms"},"default":"65s"},"RUN_RESYNC_INTERVAL":{"convert":{"kind":"duration"},"default":"30s"},"RUN_MAX_FIELDS":{"convert":{"kind":"integer"},"default":"20000"},"RUN_REDIS_MAX_RETRIES":{"convert":{"kind":"integer"},"default":"5"},"RUN_REDIS_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms"},"default":"500ms"},"RUN_REDIS_RETRY_BASE":{"convert":{"kind":"duration","minimum":"1ms"},"default":"500ms"},"RUN_REDIS_RETRY_MAX":{"convert":{"kind":"duration","minimum":"1ms"},"default":"5s"},"RUN_CHECKLIST_MODULE":{"convert":{"kind":"string"}},"LIVE_TOPICS":{"convert":{"kind":"list"},"default":""},"LIVE_LAST":{"convert":{"kind":"list"},"default":""},"LIVE_LAST_TTL":{"convert":{"kind":"duration","minimum":"1s"},"default":"24h"},"LIVE_LAST_MAX_BYTES":{"convert":{"kind":"size","minimum":"1KiB"},"default":"128KiB"},"LIVE_MAX_SUBSCRIPTIONS":{"convert":{"kind":"integer","minimum":"1","maximum":"1000"},"default":"10"},"LIVE_RATE":{"convert":{"kind":"integer"},"default":"20"},"LIVE_RATE_BURST":{"convert":{"kind":"integer","minimum":"1"},"default":"40"},"LIVE_BYTE_RATE":{"convert":{"kind":"size"},"default":"512KiB"},"LIVE_IDLE_TIMEOUT":{"convert":{"kind":"duration"},"default":"600s"},"LIVE_MAX_DROPS":{"convert":{"kind":"integer","minimum":"1"},"default":"5"},"LIVE_COMPRESSION":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"LIVE_REFUSE":{"convert":{"kind":"choice","choices":["close","http"]},"default":"close"},"LIVE_START":{"convert":{"kind":"choice","choices":["view","none"]},"default":"view"},"LIVE_PATH":{"convert":{"kind":"string"},"default":"/live"},"LIVE_UNKNOWN_TYPE":{"convert":{"kind":"choice","choices":["unknown-type","protocol-violation"]},"default":"unknown-type"},"OUTBOX_TOPICS":{"convert":{"kind":"list"},"default":""},"OUTBOX_MAX_PER_DAY":{"convert":{"kind":"integer","minimum":"1"},"default":"10000"},"OUTBOX_LOG_LENGTH":{"convert":{"kind":"integer","minimum":"1"},"default":"10000"},"WS_ALLOWED_ORIGINS":{"convert":{"kind":"list"}},"WS_AUTH_REQUIRED":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"WS_AUTH_TOKEN":{"convert":{"kind":"string"}},"LOG_LEVEL":{"convert":{"kind":"level","choices":["trace","debug","info","warn","error","fatal","silent"]},"default":"info"},"HEAP_SNAPSHOT_DIR":{"convert":{"kind":"string"}},"METRICS_ENABLED":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"METRICS_MAX_AGE":{"convert":{"kind":"duration","maximum":"1m"},"default":"1s"},"METRICS_ALIASES":{"convert":{"kind":"list"},"default":""},"OTEL_EXPORTER_OTLP_ENDPOINT":{"convert":{"kind":"httpUrl"}},"PREFLIGHT_CHECK_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms","maximum":"2s"},"default":"500ms"},"PREFLIGHT_HTTP_DEPENDENCIES":{"convert":{"kind":"list"},"default":""},"PREFLIGHT_EVENT_TYPES":{"convert":{"kind":"list"},"default":""},"PREFLIGHT_RETENTION":{"convert":{"kind":"duration","minimum":"1h","maximum":"366d"},"default":"30d"},"PREFLIGHT_EXPECTED_RATE":{"convert":{"kind":"size"},"default":"16MiB"},"PREFLIGHT_CHECKS_FOLDER":{"convert":{"kind":"string"}},"SENTRY_DSN":{"convert":{"kind":"string"}}}};
 const func2 = module0.convert;
 
 function validate10(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
@@ -185,6 +185,21 @@ data.RESUME_TICKET_TTL = "10m";
 }
 if(data.RESUME_MAX_LIFETIME === undefined){
 data.RESUME_MAX_LIFETIME = "24h";
+}
+if(data.HTTP_STREAMS === undefined){
+data.HTTP_STREAMS = "true";
+}
+if(data.SSE_PING === undefined){
+data.SSE_PING = "comment";
+}
+if(data.SSE_PING_INTERVAL === undefined){
+data.SSE_PING_INTERVAL = "15s";
+}
+if(data.SSE_MAX_LIFETIME === undefined){
+data.SSE_MAX_LIFETIME = "30m";
+}
+if(data.SSE_TICKET_TTL === undefined){
+data.SSE_TICKET_TTL = "12h";
 }
 if(data.SESSION_IDLE_TIMEOUT === undefined){
 data.SESSION_IDLE_TIMEOUT = "0";
@@ -1543,10 +1558,9 @@ errors++;
 else {
 data["RESUME_MAX_LIFETIME"] = result83.value;
 }
-if(data.SESSION_LOG_INSTALL !== undefined){
-const result84 = func2(data.SESSION_LOG_INSTALL, schema11.properties.SESSION_LOG_INSTALL.convert);
+const result84 = func2(data.HTTP_STREAMS, schema11.properties.HTTP_STREAMS.convert);
 if(result84.problem !== undefined){
-const err84 = {instancePath:instancePath+"/SESSION_LOG_INSTALL",schemaPath:"#/properties/SESSION_LOG_INSTALL/convert",keyword:"convert",params:{},message:result84.problem};
+const err84 = {instancePath:instancePath+"/HTTP_STREAMS",schemaPath:"#/properties/HTTP_STREAMS/convert",keyword:"convert",params:{},message:result84.problem};
 if(vErrors === null){
 vErrors = [err84];
 }
@@ -1556,12 +1570,11 @@ vErrors.push(err84);
 errors++;
 }
 else {
-data["SESSION_LOG_INSTALL"] = result84.value;
+data["HTTP_STREAMS"] = result84.value;
 }
-}
-const result85 = func2(data.SESSION_IDLE_TIMEOUT, schema11.properties.SESSION_IDLE_TIMEOUT.convert);
+const result85 = func2(data.SSE_PING, schema11.properties.SSE_PING.convert);
 if(result85.problem !== undefined){
-const err85 = {instancePath:instancePath+"/SESSION_IDLE_TIMEOUT",schemaPath:"#/properties/SESSION_IDLE_TIMEOUT/convert",keyword:"convert",params:{},message:result85.problem};
+const err85 = {instancePath:instancePath+"/SSE_PING",schemaPath:"#/properties/SSE_PING/convert",keyword:"convert",params:{},message:result85.problem};
 if(vErrors === null){
 vErrors = [err85];
 }
@@ -1571,11 +1584,11 @@ vErrors.push(err85);
 errors++;
 }
 else {
-data["SESSION_IDLE_TIMEOUT"] = result85.value;
+data["SSE_PING"] = result85.value;
 }
-const result86 = func2(data.STREAM_END_TIMEOUT, schema11.properties.STREAM_END_TIMEOUT.convert);
+const result86 = func2(data.SSE_PING_INTERVAL, schema11.properties.SSE_PING_INTERVAL.convert);
 if(result86.problem !== undefined){
-const err86 = {instancePath:instancePath+"/STREAM_END_TIMEOUT",schemaPath:"#/properties/STREAM_END_TIMEOUT/convert",keyword:"convert",params:{},message:result86.problem};
+const err86 = {instancePath:instancePath+"/SSE_PING_INTERVAL",schemaPath:"#/properties/SSE_PING_INTERVAL/convert",keyword:"convert",params:{},message:result86.problem};
 if(vErrors === null){
 vErrors = [err86];
 }
@@ -1585,11 +1598,11 @@ vErrors.push(err86);
 errors++;
 }
 else {
-data["STREAM_END_TIMEOUT"] = result86.value;
+data["SSE_PING_INTERVAL"] = result86.value;
 }
-const result87 = func2(data.RUN_DOOR, schema11.properties.RUN_DOOR.convert);
+const result87 = func2(data.SSE_MAX_LIFETIME, schema11.properties.SSE_MAX_LIFETIME.convert);
 if(result87.problem !== undefined){
-const err87 = {instancePath:instancePath+"/RUN_DOOR",schemaPath:"#/properties/RUN_DOOR/convert",keyword:"convert",params:{},message:result87.problem};
+const err87 = {instancePath:instancePath+"/SSE_MAX_LIFETIME",schemaPath:"#/properties/SSE_MAX_LIFETIME/convert",keyword:"convert",params:{},message:result87.problem};
 if(vErrors === null){
 vErrors = [err87];
 }
@@ -1599,11 +1612,11 @@ vErrors.push(err87);
 errors++;
 }
 else {
-data["RUN_DOOR"] = result87.value;
+data["SSE_MAX_LIFETIME"] = result87.value;
 }
-const result88 = func2(data.RUN_PATH, schema11.properties.RUN_PATH.convert);
+const result88 = func2(data.SSE_TICKET_TTL, schema11.properties.SSE_TICKET_TTL.convert);
 if(result88.problem !== undefined){
-const err88 = {instancePath:instancePath+"/RUN_PATH",schemaPath:"#/properties/RUN_PATH/convert",keyword:"convert",params:{},message:result88.problem};
+const err88 = {instancePath:instancePath+"/SSE_TICKET_TTL",schemaPath:"#/properties/SSE_TICKET_TTL/convert",keyword:"convert",params:{},message:result88.problem};
 if(vErrors === null){
 vErrors = [err88];
 }
@@ -1613,11 +1626,12 @@ vErrors.push(err88);
 errors++;
 }
 else {
-data["RUN_PATH"] = result88.value;
+data["SSE_TICKET_TTL"] = result88.value;
 }
-const result89 = func2(data.RUN_AUTH, schema11.properties.RUN_AUTH.convert);
+if(data.SESSION_LOG_INSTALL !== undefined){
+const result89 = func2(data.SESSION_LOG_INSTALL, schema11.properties.SESSION_LOG_INSTALL.convert);
 if(result89.problem !== undefined){
-const err89 = {instancePath:instancePath+"/RUN_AUTH",schemaPath:"#/properties/RUN_AUTH/convert",keyword:"convert",params:{},message:result89.problem};
+const err89 = {instancePath:instancePath+"/SESSION_LOG_INSTALL",schemaPath:"#/properties/SESSION_LOG_INSTALL/convert",keyword:"convert",params:{},message:result89.problem};
 if(vErrors === null){
 vErrors = [err89];
 }
@@ -1627,11 +1641,12 @@ vErrors.push(err89);
 errors++;
 }
 else {
-data["RUN_AUTH"] = result89.value;
+data["SESSION_LOG_INSTALL"] = result89.value;
 }
-const result90 = func2(data.RUN_REFUSE, schema11.properties.RUN_REFUSE.convert);
+}
+const result90 = func2(data.SESSION_IDLE_TIMEOUT, schema11.properties.SESSION_IDLE_TIMEOUT.convert);
 if(result90.problem !== undefined){
-const err90 = {instancePath:instancePath+"/RUN_REFUSE",schemaPath:"#/properties/RUN_REFUSE/convert",keyword:"convert",params:{},message:result90.problem};
+const err90 = {instancePath:instancePath+"/SESSION_IDLE_TIMEOUT",schemaPath:"#/properties/SESSION_IDLE_TIMEOUT/convert",keyword:"convert",params:{},message:result90.problem};
 if(vErrors === null){
 vErrors = [err90];
 }
@@ -1641,11 +1656,11 @@ vErrors.push(err90);
 errors++;
 }
 else {
-data["RUN_REFUSE"] = result90.value;
+data["SESSION_IDLE_TIMEOUT"] = result90.value;
 }
-const result91 = func2(data.RUN_KEY_PREFIX, schema11.properties.RUN_KEY_PREFIX.convert);
+const result91 = func2(data.STREAM_END_TIMEOUT, schema11.properties.STREAM_END_TIMEOUT.convert);
 if(result91.problem !== undefined){
-const err91 = {instancePath:instancePath+"/RUN_KEY_PREFIX",schemaPath:"#/properties/RUN_KEY_PREFIX/convert",keyword:"convert",params:{},message:result91.problem};
+const err91 = {instancePath:instancePath+"/STREAM_END_TIMEOUT",schemaPath:"#/properties/STREAM_END_TIMEOUT/convert",keyword:"convert",params:{},message:result91.problem};
 if(vErrors === null){
 vErrors = [err91];
 }
@@ -1655,11 +1670,11 @@ vErrors.push(err91);
 errors++;
 }
 else {
-data["RUN_KEY_PREFIX"] = result91.value;
+data["STREAM_END_TIMEOUT"] = result91.value;
 }
-const result92 = func2(data.RUN_PING_INTERVAL, schema11.properties.RUN_PING_INTERVAL.convert);
+const result92 = func2(data.RUN_DOOR, schema11.properties.RUN_DOOR.convert);
 if(result92.problem !== undefined){
-const err92 = {instancePath:instancePath+"/RUN_PING_INTERVAL",schemaPath:"#/properties/RUN_PING_INTERVAL/convert",keyword:"convert",params:{},message:result92.problem};
+const err92 = {instancePath:instancePath+"/RUN_DOOR",schemaPath:"#/properties/RUN_DOOR/convert",keyword:"convert",params:{},message:result92.problem};
 if(vErrors === null){
 vErrors = [err92];
 }
@@ -1669,11 +1684,11 @@ vErrors.push(err92);
 errors++;
 }
 else {
-data["RUN_PING_INTERVAL"] = result92.value;
+data["RUN_DOOR"] = result92.value;
 }
-const result93 = func2(data.RUN_PONG_TIMEOUT, schema11.properties.RUN_PONG_TIMEOUT.convert);
+const result93 = func2(data.RUN_PATH, schema11.properties.RUN_PATH.convert);
 if(result93.problem !== undefined){
-const err93 = {instancePath:instancePath+"/RUN_PONG_TIMEOUT",schemaPath:"#/properties/RUN_PONG_TIMEOUT/convert",keyword:"convert",params:{},message:result93.problem};
+const err93 = {instancePath:instancePath+"/RUN_PATH",schemaPath:"#/properties/RUN_PATH/convert",keyword:"convert",params:{},message:result93.problem};
 if(vErrors === null){
 vErrors = [err93];
 }
@@ -1683,11 +1698,11 @@ vErrors.push(err93);
 errors++;
 }
 else {
-data["RUN_PONG_TIMEOUT"] = result93.value;
+data["RUN_PATH"] = result93.value;
 }
-const result94 = func2(data.RUN_RESYNC_INTERVAL, schema11.properties.RUN_RESYNC_INTERVAL.convert);
+const result94 = func2(data.RUN_AUTH, schema11.properties.RUN_AUTH.convert);
 if(result94.problem !== undefined){
-const err94 = {instancePath:instancePath+"/RUN_RESYNC_INTERVAL",schemaPath:"#/properties/RUN_RESYNC_INTERVAL/convert",keyword:"convert",params:{},message:result94.problem};
+const err94 = {instancePath:instancePath+"/RUN_AUTH",schemaPath:"#/properties/RUN_AUTH/convert",keyword:"convert",params:{},message:result94.problem};
 if(vErrors === null){
 vErrors = [err94];
 }
@@ -1697,11 +1712,11 @@ vErrors.push(err94);
 errors++;
 }
 else {
-data["RUN_RESYNC_INTERVAL"] = result94.value;
+data["RUN_AUTH"] = result94.value;
 }
-const result95 = func2(data.RUN_MAX_FIELDS, schema11.properties.RUN_MAX_FIELDS.convert);
+const result95 = func2(data.RUN_REFUSE, schema11.properties.RUN_REFUSE.convert);
 if(result95.problem !== undefined){
-const err95 = {instancePath:instancePath+"/RUN_MAX_FIELDS",schemaPath:"#/properties/RUN_MAX_FIELDS/convert",keyword:"convert",params:{},message:result95.problem};
+const err95 = {instancePath:instancePath+"/RUN_REFUSE",schemaPath:"#/properties/RUN_REFUSE/convert",keyword:"convert",params:{},message:result95.problem};
 if(vErrors === null){
 vErrors = [err95];
 }
@@ -1711,11 +1726,11 @@ vErrors.push(err95);
 errors++;
 }
 else {
-data["RUN_MAX_FIELDS"] = result95.value;
+data["RUN_REFUSE"] = result95.value;
 }
-const result96 = func2(data.RUN_REDIS_MAX_RETRIES, schema11.properties.RUN_REDIS_MAX_RETRIES.convert);
+const result96 = func2(data.RUN_KEY_PREFIX, schema11.properties.RUN_KEY_PREFIX.convert);
 if(result96.problem !== undefined){
-const err96 = {instancePath:instancePath+"/RUN_REDIS_MAX_RETRIES",schemaPath:"#/properties/RUN_REDIS_MAX_RETRIES/convert",keyword:"convert",params:{},message:result96.problem};
+const err96 = {instancePath:instancePath+"/RUN_KEY_PREFIX",schemaPath:"#/properties/RUN_KEY_PREFIX/convert",keyword:"convert",params:{},message:result96.problem};
 if(vErrors === null){
 vErrors = [err96];
 }
@@ -1725,11 +1740,11 @@ vErrors.push(err96);
 errors++;
 }
 else {
-data["RUN_REDIS_MAX_RETRIES"] = result96.value;
+data["RUN_KEY_PREFIX"] = result96.value;
 }
-const result97 = func2(data.RUN_REDIS_TIMEOUT, schema11.properties.RUN_REDIS_TIMEOUT.convert);
+const result97 = func2(data.RUN_PING_INTERVAL, schema11.properties.RUN_PING_INTERVAL.convert);
 if(result97.problem !== undefined){
-const err97 = {instancePath:instancePath+"/RUN_REDIS_TIMEOUT",schemaPath:"#/properties/RUN_REDIS_TIMEOUT/convert",keyword:"convert",params:{},message:result97.problem};
+const err97 = {instancePath:instancePath+"/RUN_PING_INTERVAL",schemaPath:"#/properties/RUN_PING_INTERVAL/convert",keyword:"convert",params:{},message:result97.problem};
 if(vErrors === null){
 vErrors = [err97];
 }
@@ -1739,11 +1754,11 @@ vErrors.push(err97);
 errors++;
 }
 else {
-data["RUN_REDIS_TIMEOUT"] = result97.value;
+data["RUN_PING_INTERVAL"] = result97.value;
 }
-const result98 = func2(data.RUN_REDIS_RETRY_BASE, schema11.properties.RUN_REDIS_RETRY_BASE.convert);
+const result98 = func2(data.RUN_PONG_TIMEOUT, schema11.properties.RUN_PONG_TIMEOUT.convert);
 if(result98.problem !== undefined){
-const err98 = {instancePath:instancePath+"/RUN_REDIS_RETRY_BASE",schemaPath:"#/properties/RUN_REDIS_RETRY_BASE/convert",keyword:"convert",params:{},message:result98.problem};
+const err98 = {instancePath:instancePath+"/RUN_PONG_TIMEOUT",schemaPath:"#/properties/RUN_PONG_TIMEOUT/convert",keyword:"convert",params:{},message:result98.problem};
 if(vErrors === null){
 vErrors = [err98];
 }
@@ -1753,11 +1768,11 @@ vErrors.push(err98);
 errors++;
 }
 else {
-data["RUN_REDIS_RETRY_BASE"] = result98.value;
+data["RUN_PONG_TIMEOUT"] = result98.value;
 }
-const result99 = func2(data.RUN_REDIS_RETRY_MAX, schema11.properties.RUN_REDIS_RETRY_MAX.convert);
+const result99 = func2(data.RUN_RESYNC_INTERVAL, schema11.properties.RUN_RESYNC_INTERVAL.convert);
 if(result99.problem !== undefined){
-const err99 = {instancePath:instancePath+"/RUN_REDIS_RETRY_MAX",schemaPath:"#/properties/RUN_REDIS_RETRY_MAX/convert",keyword:"convert",params:{},message:result99.problem};
+const err99 = {instancePath:instancePath+"/RUN_RESYNC_INTERVAL",schemaPath:"#/properties/RUN_RESYNC_INTERVAL/convert",keyword:"convert",params:{},message:result99.problem};
 if(vErrors === null){
 vErrors = [err99];
 }
@@ -1767,12 +1782,11 @@ vErrors.push(err99);
 errors++;
 }
 else {
-data["RUN_REDIS_RETRY_MAX"] = result99.value;
+data["RUN_RESYNC_INTERVAL"] = result99.value;
 }
-if(data.RUN_CHECKLIST_MODULE !== undefined){
-const result100 = func2(data.RUN_CHECKLIST_MODULE, schema11.properties.RUN_CHECKLIST_MODULE.convert);
+const result100 = func2(data.RUN_MAX_FIELDS, schema11.properties.RUN_MAX_FIELDS.convert);
 if(result100.problem !== undefined){
-const err100 = {instancePath:instancePath+"/RUN_CHECKLIST_MODULE",schemaPath:"#/properties/RUN_CHECKLIST_MODULE/convert",keyword:"convert",params:{},message:result100.problem};
+const err100 = {instancePath:instancePath+"/RUN_MAX_FIELDS",schemaPath:"#/properties/RUN_MAX_FIELDS/convert",keyword:"convert",params:{},message:result100.problem};
 if(vErrors === null){
 vErrors = [err100];
 }
@@ -1782,12 +1796,11 @@ vErrors.push(err100);
 errors++;
 }
 else {
-data["RUN_CHECKLIST_MODULE"] = result100.value;
+data["RUN_MAX_FIELDS"] = result100.value;
 }
-}
-const result101 = func2(data.LIVE_TOPICS, schema11.properties.LIVE_TOPICS.convert);
+const result101 = func2(data.RUN_REDIS_MAX_RETRIES, schema11.properties.RUN_REDIS_MAX_RETRIES.convert);
 if(result101.problem !== undefined){
-const err101 = {instancePath:instancePath+"/LIVE_TOPICS",schemaPath:"#/properties/LIVE_TOPICS/convert",keyword:"convert",params:{},message:result101.problem};
+const err101 = {instancePath:instancePath+"/RUN_REDIS_MAX_RETRIES",schemaPath:"#/properties/RUN_REDIS_MAX_RETRIES/convert",keyword:"convert",params:{},message:result101.problem};
 if(vErrors === null){
 vErrors = [err101];
 }
@@ -1797,11 +1810,11 @@ vErrors.push(err101);
 errors++;
 }
 else {
-data["LIVE_TOPICS"] = result101.value;
+data["RUN_REDIS_MAX_RETRIES"] = result101.value;
 }
-const result102 = func2(data.LIVE_LAST, schema11.properties.LIVE_LAST.convert);
+const result102 = func2(data.RUN_REDIS_TIMEOUT, schema11.properties.RUN_REDIS_TIMEOUT.convert);
 if(result102.problem !== undefined){
-const err102 = {instancePath:instancePath+"/LIVE_LAST",schemaPath:"#/properties/LIVE_LAST/convert",keyword:"convert",params:{},message:result102.problem};
+const err102 = {instancePath:instancePath+"/RUN_REDIS_TIMEOUT",schemaPath:"#/properties/RUN_REDIS_TIMEOUT/convert",keyword:"convert",params:{},message:result102.problem};
 if(vErrors === null){
 vErrors = [err102];
 }
@@ -1811,11 +1824,11 @@ vErrors.push(err102);
 errors++;
 }
 else {
-data["LIVE_LAST"] = result102.value;
+data["RUN_REDIS_TIMEOUT"] = result102.value;
 }
-const result103 = func2(data.LIVE_LAST_TTL, schema11.properties.LIVE_LAST_TTL.convert);
+const result103 = func2(data.RUN_REDIS_RETRY_BASE, schema11.properties.RUN_REDIS_RETRY_BASE.convert);
 if(result103.problem !== undefined){
-const err103 = {instancePath:instancePath+"/LIVE_LAST_TTL",schemaPath:"#/properties/LIVE_LAST_TTL/convert",keyword:"convert",params:{},message:result103.problem};
+const err103 = {instancePath:instancePath+"/RUN_REDIS_RETRY_BASE",schemaPath:"#/properties/RUN_REDIS_RETRY_BASE/convert",keyword:"convert",params:{},message:result103.problem};
 if(vErrors === null){
 vErrors = [err103];
 }
@@ -1825,11 +1838,11 @@ vErrors.push(err103);
 errors++;
 }
 else {
-data["LIVE_LAST_TTL"] = result103.value;
+data["RUN_REDIS_RETRY_BASE"] = result103.value;
 }
-const result104 = func2(data.LIVE_LAST_MAX_BYTES, schema11.properties.LIVE_LAST_MAX_BYTES.convert);
+const result104 = func2(data.RUN_REDIS_RETRY_MAX, schema11.properties.RUN_REDIS_RETRY_MAX.convert);
 if(result104.problem !== undefined){
-const err104 = {instancePath:instancePath+"/LIVE_LAST_MAX_BYTES",schemaPath:"#/properties/LIVE_LAST_MAX_BYTES/convert",keyword:"convert",params:{},message:result104.problem};
+const err104 = {instancePath:instancePath+"/RUN_REDIS_RETRY_MAX",schemaPath:"#/properties/RUN_REDIS_RETRY_MAX/convert",keyword:"convert",params:{},message:result104.problem};
 if(vErrors === null){
 vErrors = [err104];
 }
@@ -1839,11 +1852,12 @@ vErrors.push(err104);
 errors++;
 }
 else {
-data["LIVE_LAST_MAX_BYTES"] = result104.value;
+data["RUN_REDIS_RETRY_MAX"] = result104.value;
 }
-const result105 = func2(data.LIVE_MAX_SUBSCRIPTIONS, schema11.properties.LIVE_MAX_SUBSCRIPTIONS.convert);
+if(data.RUN_CHECKLIST_MODULE !== undefined){
+const result105 = func2(data.RUN_CHECKLIST_MODULE, schema11.properties.RUN_CHECKLIST_MODULE.convert);
 if(result105.problem !== undefined){
-const err105 = {instancePath:instancePath+"/LIVE_MAX_SUBSCRIPTIONS",schemaPath:"#/properties/LIVE_MAX_SUBSCRIPTIONS/convert",keyword:"convert",params:{},message:result105.problem};
+const err105 = {instancePath:instancePath+"/RUN_CHECKLIST_MODULE",schemaPath:"#/properties/RUN_CHECKLIST_MODULE/convert",keyword:"convert",params:{},message:result105.problem};
 if(vErrors === null){
 vErrors = [err105];
 }
@@ -1853,11 +1867,12 @@ vErrors.push(err105);
 errors++;
 }
 else {
-data["LIVE_MAX_SUBSCRIPTIONS"] = result105.value;
+data["RUN_CHECKLIST_MODULE"] = result105.value;
 }
-const result106 = func2(data.LIVE_RATE, schema11.properties.LIVE_RATE.convert);
+}
+const result106 = func2(data.LIVE_TOPICS, schema11.properties.LIVE_TOPICS.convert);
 if(result106.problem !== undefined){
-const err106 = {instancePath:instancePath+"/LIVE_RATE",schemaPath:"#/properties/LIVE_RATE/convert",keyword:"convert",params:{},message:result106.problem};
+const err106 = {instancePath:instancePath+"/LIVE_TOPICS",schemaPath:"#/properties/LIVE_TOPICS/convert",keyword:"convert",params:{},message:result106.problem};
 if(vErrors === null){
 vErrors = [err106];
 }
@@ -1867,11 +1882,11 @@ vErrors.push(err106);
 errors++;
 }
 else {
-data["LIVE_RATE"] = result106.value;
+data["LIVE_TOPICS"] = result106.value;
 }
-const result107 = func2(data.LIVE_RATE_BURST, schema11.properties.LIVE_RATE_BURST.convert);
+const result107 = func2(data.LIVE_LAST, schema11.properties.LIVE_LAST.convert);
 if(result107.problem !== undefined){
-const err107 = {instancePath:instancePath+"/LIVE_RATE_BURST",schemaPath:"#/properties/LIVE_RATE_BURST/convert",keyword:"convert",params:{},message:result107.problem};
+const err107 = {instancePath:instancePath+"/LIVE_LAST",schemaPath:"#/properties/LIVE_LAST/convert",keyword:"convert",params:{},message:result107.problem};
 if(vErrors === null){
 vErrors = [err107];
 }
@@ -1881,11 +1896,11 @@ vErrors.push(err107);
 errors++;
 }
 else {
-data["LIVE_RATE_BURST"] = result107.value;
+data["LIVE_LAST"] = result107.value;
 }
-const result108 = func2(data.LIVE_BYTE_RATE, schema11.properties.LIVE_BYTE_RATE.convert);
+const result108 = func2(data.LIVE_LAST_TTL, schema11.properties.LIVE_LAST_TTL.convert);
 if(result108.problem !== undefined){
-const err108 = {instancePath:instancePath+"/LIVE_BYTE_RATE",schemaPath:"#/properties/LIVE_BYTE_RATE/convert",keyword:"convert",params:{},message:result108.problem};
+const err108 = {instancePath:instancePath+"/LIVE_LAST_TTL",schemaPath:"#/properties/LIVE_LAST_TTL/convert",keyword:"convert",params:{},message:result108.problem};
 if(vErrors === null){
 vErrors = [err108];
 }
@@ -1895,11 +1910,11 @@ vErrors.push(err108);
 errors++;
 }
 else {
-data["LIVE_BYTE_RATE"] = result108.value;
+data["LIVE_LAST_TTL"] = result108.value;
 }
-const result109 = func2(data.LIVE_IDLE_TIMEOUT, schema11.properties.LIVE_IDLE_TIMEOUT.convert);
+const result109 = func2(data.LIVE_LAST_MAX_BYTES, schema11.properties.LIVE_LAST_MAX_BYTES.convert);
 if(result109.problem !== undefined){
-const err109 = {instancePath:instancePath+"/LIVE_IDLE_TIMEOUT",schemaPath:"#/properties/LIVE_IDLE_TIMEOUT/convert",keyword:"convert",params:{},message:result109.problem};
+const err109 = {instancePath:instancePath+"/LIVE_LAST_MAX_BYTES",schemaPath:"#/properties/LIVE_LAST_MAX_BYTES/convert",keyword:"convert",params:{},message:result109.problem};
 if(vErrors === null){
 vErrors = [err109];
 }
@@ -1909,11 +1924,11 @@ vErrors.push(err109);
 errors++;
 }
 else {
-data["LIVE_IDLE_TIMEOUT"] = result109.value;
+data["LIVE_LAST_MAX_BYTES"] = result109.value;
 }
-const result110 = func2(data.LIVE_MAX_DROPS, schema11.properties.LIVE_MAX_DROPS.convert);
+const result110 = func2(data.LIVE_MAX_SUBSCRIPTIONS, schema11.properties.LIVE_MAX_SUBSCRIPTIONS.convert);
 if(result110.problem !== undefined){
-const err110 = {instancePath:instancePath+"/LIVE_MAX_DROPS",schemaPath:"#/properties/LIVE_MAX_DROPS/convert",keyword:"convert",params:{},message:result110.problem};
+const err110 = {instancePath:instancePath+"/LIVE_MAX_SUBSCRIPTIONS",schemaPath:"#/properties/LIVE_MAX_SUBSCRIPTIONS/convert",keyword:"convert",params:{},message:result110.problem};
 if(vErrors === null){
 vErrors = [err110];
 }
@@ -1923,11 +1938,11 @@ vErrors.push(err110);
 errors++;
 }
 else {
-data["LIVE_MAX_DROPS"] = result110.value;
+data["LIVE_MAX_SUBSCRIPTIONS"] = result110.value;
 }
-const result111 = func2(data.LIVE_COMPRESSION, schema11.properties.LIVE_COMPRESSION.convert);
+const result111 = func2(data.LIVE_RATE, schema11.properties.LIVE_RATE.convert);
 if(result111.problem !== undefined){
-const err111 = {instancePath:instancePath+"/LIVE_COMPRESSION",schemaPath:"#/properties/LIVE_COMPRESSION/convert",keyword:"convert",params:{},message:result111.problem};
+const err111 = {instancePath:instancePath+"/LIVE_RATE",schemaPath:"#/properties/LIVE_RATE/convert",keyword:"convert",params:{},message:result111.problem};
 if(vErrors === null){
 vErrors = [err111];
 }
@@ -1937,11 +1952,11 @@ vErrors.push(err111);
 errors++;
 }
 else {
-data["LIVE_COMPRESSION"] = result111.value;
+data["LIVE_RATE"] = result111.value;
 }
-const result112 = func2(data.LIVE_REFUSE, schema11.properties.LIVE_REFUSE.convert);
+const result112 = func2(data.LIVE_RATE_BURST, schema11.properties.LIVE_RATE_BURST.convert);
 if(result112.problem !== undefined){
-const err112 = {instancePath:instancePath+"/LIVE_REFUSE",schemaPath:"#/properties/LIVE_REFUSE/convert",keyword:"convert",params:{},message:result112.problem};
+const err112 = {instancePath:instancePath+"/LIVE_RATE_BURST",schemaPath:"#/properties/LIVE_RATE_BURST/convert",keyword:"convert",params:{},message:result112.problem};
 if(vErrors === null){
 vErrors = [err112];
 }
@@ -1951,11 +1966,11 @@ vErrors.push(err112);
 errors++;
 }
 else {
-data["LIVE_REFUSE"] = result112.value;
+data["LIVE_RATE_BURST"] = result112.value;
 }
-const result113 = func2(data.LIVE_START, schema11.properties.LIVE_START.convert);
+const result113 = func2(data.LIVE_BYTE_RATE, schema11.properties.LIVE_BYTE_RATE.convert);
 if(result113.problem !== undefined){
-const err113 = {instancePath:instancePath+"/LIVE_START",schemaPath:"#/properties/LIVE_START/convert",keyword:"convert",params:{},message:result113.problem};
+const err113 = {instancePath:instancePath+"/LIVE_BYTE_RATE",schemaPath:"#/properties/LIVE_BYTE_RATE/convert",keyword:"convert",params:{},message:result113.problem};
 if(vErrors === null){
 vErrors = [err113];
 }
@@ -1965,11 +1980,11 @@ vErrors.push(err113);
 errors++;
 }
 else {
-data["LIVE_START"] = result113.value;
+data["LIVE_BYTE_RATE"] = result113.value;
 }
-const result114 = func2(data.LIVE_PATH, schema11.properties.LIVE_PATH.convert);
+const result114 = func2(data.LIVE_IDLE_TIMEOUT, schema11.properties.LIVE_IDLE_TIMEOUT.convert);
 if(result114.problem !== undefined){
-const err114 = {instancePath:instancePath+"/LIVE_PATH",schemaPath:"#/properties/LIVE_PATH/convert",keyword:"convert",params:{},message:result114.problem};
+const err114 = {instancePath:instancePath+"/LIVE_IDLE_TIMEOUT",schemaPath:"#/properties/LIVE_IDLE_TIMEOUT/convert",keyword:"convert",params:{},message:result114.problem};
 if(vErrors === null){
 vErrors = [err114];
 }
@@ -1979,11 +1994,11 @@ vErrors.push(err114);
 errors++;
 }
 else {
-data["LIVE_PATH"] = result114.value;
+data["LIVE_IDLE_TIMEOUT"] = result114.value;
 }
-const result115 = func2(data.LIVE_UNKNOWN_TYPE, schema11.properties.LIVE_UNKNOWN_TYPE.convert);
+const result115 = func2(data.LIVE_MAX_DROPS, schema11.properties.LIVE_MAX_DROPS.convert);
 if(result115.problem !== undefined){
-const err115 = {instancePath:instancePath+"/LIVE_UNKNOWN_TYPE",schemaPath:"#/properties/LIVE_UNKNOWN_TYPE/convert",keyword:"convert",params:{},message:result115.problem};
+const err115 = {instancePath:instancePath+"/LIVE_MAX_DROPS",schemaPath:"#/properties/LIVE_MAX_DROPS/convert",keyword:"convert",params:{},message:result115.problem};
 if(vErrors === null){
 vErrors = [err115];
 }
@@ -1993,11 +2008,11 @@ vErrors.push(err115);
 errors++;
 }
 else {
-data["LIVE_UNKNOWN_TYPE"] = result115.value;
+data["LIVE_MAX_DROPS"] = result115.value;
 }
-const result116 = func2(data.OUTBOX_TOPICS, schema11.properties.OUTBOX_TOPICS.convert);
+const result116 = func2(data.LIVE_COMPRESSION, schema11.properties.LIVE_COMPRESSION.convert);
 if(result116.problem !== undefined){
-const err116 = {instancePath:instancePath+"/OUTBOX_TOPICS",schemaPath:"#/properties/OUTBOX_TOPICS/convert",keyword:"convert",params:{},message:result116.problem};
+const err116 = {instancePath:instancePath+"/LIVE_COMPRESSION",schemaPath:"#/properties/LIVE_COMPRESSION/convert",keyword:"convert",params:{},message:result116.problem};
 if(vErrors === null){
 vErrors = [err116];
 }
@@ -2007,11 +2022,11 @@ vErrors.push(err116);
 errors++;
 }
 else {
-data["OUTBOX_TOPICS"] = result116.value;
+data["LIVE_COMPRESSION"] = result116.value;
 }
-const result117 = func2(data.OUTBOX_MAX_PER_DAY, schema11.properties.OUTBOX_MAX_PER_DAY.convert);
+const result117 = func2(data.LIVE_REFUSE, schema11.properties.LIVE_REFUSE.convert);
 if(result117.problem !== undefined){
-const err117 = {instancePath:instancePath+"/OUTBOX_MAX_PER_DAY",schemaPath:"#/properties/OUTBOX_MAX_PER_DAY/convert",keyword:"convert",params:{},message:result117.problem};
+const err117 = {instancePath:instancePath+"/LIVE_REFUSE",schemaPath:"#/properties/LIVE_REFUSE/convert",keyword:"convert",params:{},message:result117.problem};
 if(vErrors === null){
 vErrors = [err117];
 }
@@ -2021,11 +2036,11 @@ vErrors.push(err117);
 errors++;
 }
 else {
-data["OUTBOX_MAX_PER_DAY"] = result117.value;
+data["LIVE_REFUSE"] = result117.value;
 }
-const result118 = func2(data.OUTBOX_LOG_LENGTH, schema11.properties.OUTBOX_LOG_LENGTH.convert);
+const result118 = func2(data.LIVE_START, schema11.properties.LIVE_START.convert);
 if(result118.problem !== undefined){
-const err118 = {instancePath:instancePath+"/OUTBOX_LOG_LENGTH",schemaPath:"#/properties/OUTBOX_LOG_LENGTH/convert",keyword:"convert",params:{},message:result118.problem};
+const err118 = {instancePath:instancePath+"/LIVE_START",schemaPath:"#/properties/LIVE_START/convert",keyword:"convert",params:{},message:result118.problem};
 if(vErrors === null){
 vErrors = [err118];
 }
@@ -2035,12 +2050,11 @@ vErrors.push(err118);
 errors++;
 }
 else {
-data["OUTBOX_LOG_LENGTH"] = result118.value;
+data["LIVE_START"] = result118.value;
 }
-if(data.WS_ALLOWED_ORIGINS !== undefined){
-const result119 = func2(data.WS_ALLOWED_ORIGINS, schema11.properties.WS_ALLOWED_ORIGINS.convert);
+const result119 = func2(data.LIVE_PATH, schema11.properties.LIVE_PATH.convert);
 if(result119.problem !== undefined){
-const err119 = {instancePath:instancePath+"/WS_ALLOWED_ORIGINS",schemaPath:"#/properties/WS_ALLOWED_ORIGINS/convert",keyword:"convert",params:{},message:result119.problem};
+const err119 = {instancePath:instancePath+"/LIVE_PATH",schemaPath:"#/properties/LIVE_PATH/convert",keyword:"convert",params:{},message:result119.problem};
 if(vErrors === null){
 vErrors = [err119];
 }
@@ -2050,12 +2064,11 @@ vErrors.push(err119);
 errors++;
 }
 else {
-data["WS_ALLOWED_ORIGINS"] = result119.value;
+data["LIVE_PATH"] = result119.value;
 }
-}
-const result120 = func2(data.WS_AUTH_REQUIRED, schema11.properties.WS_AUTH_REQUIRED.convert);
+const result120 = func2(data.LIVE_UNKNOWN_TYPE, schema11.properties.LIVE_UNKNOWN_TYPE.convert);
 if(result120.problem !== undefined){
-const err120 = {instancePath:instancePath+"/WS_AUTH_REQUIRED",schemaPath:"#/properties/WS_AUTH_REQUIRED/convert",keyword:"convert",params:{},message:result120.problem};
+const err120 = {instancePath:instancePath+"/LIVE_UNKNOWN_TYPE",schemaPath:"#/properties/LIVE_UNKNOWN_TYPE/convert",keyword:"convert",params:{},message:result120.problem};
 if(vErrors === null){
 vErrors = [err120];
 }
@@ -2065,12 +2078,11 @@ vErrors.push(err120);
 errors++;
 }
 else {
-data["WS_AUTH_REQUIRED"] = result120.value;
+data["LIVE_UNKNOWN_TYPE"] = result120.value;
 }
-if(data.WS_AUTH_TOKEN !== undefined){
-const result121 = func2(data.WS_AUTH_TOKEN, schema11.properties.WS_AUTH_TOKEN.convert);
+const result121 = func2(data.OUTBOX_TOPICS, schema11.properties.OUTBOX_TOPICS.convert);
 if(result121.problem !== undefined){
-const err121 = {instancePath:instancePath+"/WS_AUTH_TOKEN",schemaPath:"#/properties/WS_AUTH_TOKEN/convert",keyword:"convert",params:{},message:result121.problem};
+const err121 = {instancePath:instancePath+"/OUTBOX_TOPICS",schemaPath:"#/properties/OUTBOX_TOPICS/convert",keyword:"convert",params:{},message:result121.problem};
 if(vErrors === null){
 vErrors = [err121];
 }
@@ -2080,12 +2092,11 @@ vErrors.push(err121);
 errors++;
 }
 else {
-data["WS_AUTH_TOKEN"] = result121.value;
+data["OUTBOX_TOPICS"] = result121.value;
 }
-}
-const result122 = func2(data.LOG_LEVEL, schema11.properties.LOG_LEVEL.convert);
+const result122 = func2(data.OUTBOX_MAX_PER_DAY, schema11.properties.OUTBOX_MAX_PER_DAY.convert);
 if(result122.problem !== undefined){
-const err122 = {instancePath:instancePath+"/LOG_LEVEL",schemaPath:"#/properties/LOG_LEVEL/convert",keyword:"convert",params:{},message:result122.problem};
+const err122 = {instancePath:instancePath+"/OUTBOX_MAX_PER_DAY",schemaPath:"#/properties/OUTBOX_MAX_PER_DAY/convert",keyword:"convert",params:{},message:result122.problem};
 if(vErrors === null){
 vErrors = [err122];
 }
@@ -2095,12 +2106,11 @@ vErrors.push(err122);
 errors++;
 }
 else {
-data["LOG_LEVEL"] = result122.value;
+data["OUTBOX_MAX_PER_DAY"] = result122.value;
 }
-if(data.HEAP_SNAPSHOT_DIR !== undefined){
-const result123 = func2(data.HEAP_SNAPSHOT_DIR, schema11.properties.HEAP_SNAPSHOT_DIR.convert);
+const result123 = func2(data.OUTBOX_LOG_LENGTH, schema11.properties.OUTBOX_LOG_LENGTH.convert);
 if(result123.problem !== undefined){
-const err123 = {instancePath:instancePath+"/HEAP_SNAPSHOT_DIR",schemaPath:"#/properties/HEAP_SNAPSHOT_DIR/convert",keyword:"convert",params:{},message:result123.problem};
+const err123 = {instancePath:instancePath+"/OUTBOX_LOG_LENGTH",schemaPath:"#/properties/OUTBOX_LOG_LENGTH/convert",keyword:"convert",params:{},message:result123.problem};
 if(vErrors === null){
 vErrors = [err123];
 }
@@ -2110,12 +2120,12 @@ vErrors.push(err123);
 errors++;
 }
 else {
-data["HEAP_SNAPSHOT_DIR"] = result123.value;
+data["OUTBOX_LOG_LENGTH"] = result123.value;
 }
-}
-const result124 = func2(data.METRICS_ENABLED, schema11.properties.METRICS_ENABLED.convert);
+if(data.WS_ALLOWED_ORIGINS !== undefined){
+const result124 = func2(data.WS_ALLOWED_ORIGINS, schema11.properties.WS_ALLOWED_ORIGINS.convert);
 if(result124.problem !== undefined){
-const err124 = {instancePath:instancePath+"/METRICS_ENABLED",schemaPath:"#/properties/METRICS_ENABLED/convert",keyword:"convert",params:{},message:result124.problem};
+const err124 = {instancePath:instancePath+"/WS_ALLOWED_ORIGINS",schemaPath:"#/properties/WS_ALLOWED_ORIGINS/convert",keyword:"convert",params:{},message:result124.problem};
 if(vErrors === null){
 vErrors = [err124];
 }
@@ -2125,11 +2135,12 @@ vErrors.push(err124);
 errors++;
 }
 else {
-data["METRICS_ENABLED"] = result124.value;
+data["WS_ALLOWED_ORIGINS"] = result124.value;
 }
-const result125 = func2(data.METRICS_MAX_AGE, schema11.properties.METRICS_MAX_AGE.convert);
+}
+const result125 = func2(data.WS_AUTH_REQUIRED, schema11.properties.WS_AUTH_REQUIRED.convert);
 if(result125.problem !== undefined){
-const err125 = {instancePath:instancePath+"/METRICS_MAX_AGE",schemaPath:"#/properties/METRICS_MAX_AGE/convert",keyword:"convert",params:{},message:result125.problem};
+const err125 = {instancePath:instancePath+"/WS_AUTH_REQUIRED",schemaPath:"#/properties/WS_AUTH_REQUIRED/convert",keyword:"convert",params:{},message:result125.problem};
 if(vErrors === null){
 vErrors = [err125];
 }
@@ -2139,11 +2150,12 @@ vErrors.push(err125);
 errors++;
 }
 else {
-data["METRICS_MAX_AGE"] = result125.value;
+data["WS_AUTH_REQUIRED"] = result125.value;
 }
-const result126 = func2(data.METRICS_ALIASES, schema11.properties.METRICS_ALIASES.convert);
+if(data.WS_AUTH_TOKEN !== undefined){
+const result126 = func2(data.WS_AUTH_TOKEN, schema11.properties.WS_AUTH_TOKEN.convert);
 if(result126.problem !== undefined){
-const err126 = {instancePath:instancePath+"/METRICS_ALIASES",schemaPath:"#/properties/METRICS_ALIASES/convert",keyword:"convert",params:{},message:result126.problem};
+const err126 = {instancePath:instancePath+"/WS_AUTH_TOKEN",schemaPath:"#/properties/WS_AUTH_TOKEN/convert",keyword:"convert",params:{},message:result126.problem};
 if(vErrors === null){
 vErrors = [err126];
 }
@@ -2153,12 +2165,12 @@ vErrors.push(err126);
 errors++;
 }
 else {
-data["METRICS_ALIASES"] = result126.value;
+data["WS_AUTH_TOKEN"] = result126.value;
 }
-if(data.OTEL_EXPORTER_OTLP_ENDPOINT !== undefined){
-const result127 = func2(data.OTEL_EXPORTER_OTLP_ENDPOINT, schema11.properties.OTEL_EXPORTER_OTLP_ENDPOINT.convert);
+}
+const result127 = func2(data.LOG_LEVEL, schema11.properties.LOG_LEVEL.convert);
 if(result127.problem !== undefined){
-const err127 = {instancePath:instancePath+"/OTEL_EXPORTER_OTLP_ENDPOINT",schemaPath:"#/properties/OTEL_EXPORTER_OTLP_ENDPOINT/convert",keyword:"convert",params:{},message:result127.problem};
+const err127 = {instancePath:instancePath+"/LOG_LEVEL",schemaPath:"#/properties/LOG_LEVEL/convert",keyword:"convert",params:{},message:result127.problem};
 if(vErrors === null){
 vErrors = [err127];
 }
@@ -2168,12 +2180,12 @@ vErrors.push(err127);
 errors++;
 }
 else {
-data["OTEL_EXPORTER_OTLP_ENDPOINT"] = result127.value;
+data["LOG_LEVEL"] = result127.value;
 }
-}
-const result128 = func2(data.PREFLIGHT_CHECK_TIMEOUT, schema11.properties.PREFLIGHT_CHECK_TIMEOUT.convert);
+if(data.HEAP_SNAPSHOT_DIR !== undefined){
+const result128 = func2(data.HEAP_SNAPSHOT_DIR, schema11.properties.HEAP_SNAPSHOT_DIR.convert);
 if(result128.problem !== undefined){
-const err128 = {instancePath:instancePath+"/PREFLIGHT_CHECK_TIMEOUT",schemaPath:"#/properties/PREFLIGHT_CHECK_TIMEOUT/convert",keyword:"convert",params:{},message:result128.problem};
+const err128 = {instancePath:instancePath+"/HEAP_SNAPSHOT_DIR",schemaPath:"#/properties/HEAP_SNAPSHOT_DIR/convert",keyword:"convert",params:{},message:result128.problem};
 if(vErrors === null){
 vErrors = [err128];
 }
@@ -2183,11 +2195,12 @@ vErrors.push(err128);
 errors++;
 }
 else {
-data["PREFLIGHT_CHECK_TIMEOUT"] = result128.value;
+data["HEAP_SNAPSHOT_DIR"] = result128.value;
 }
-const result129 = func2(data.PREFLIGHT_HTTP_DEPENDENCIES, schema11.properties.PREFLIGHT_HTTP_DEPENDENCIES.convert);
+}
+const result129 = func2(data.METRICS_ENABLED, schema11.properties.METRICS_ENABLED.convert);
 if(result129.problem !== undefined){
-const err129 = {instancePath:instancePath+"/PREFLIGHT_HTTP_DEPENDENCIES",schemaPath:"#/properties/PREFLIGHT_HTTP_DEPENDENCIES/convert",keyword:"convert",params:{},message:result129.problem};
+const err129 = {instancePath:instancePath+"/METRICS_ENABLED",schemaPath:"#/properties/METRICS_ENABLED/convert",keyword:"convert",params:{},message:result129.problem};
 if(vErrors === null){
 vErrors = [err129];
 }
@@ -2197,11 +2210,11 @@ vErrors.push(err129);
 errors++;
 }
 else {
-data["PREFLIGHT_HTTP_DEPENDENCIES"] = result129.value;
+data["METRICS_ENABLED"] = result129.value;
 }
-const result130 = func2(data.PREFLIGHT_EVENT_TYPES, schema11.properties.PREFLIGHT_EVENT_TYPES.convert);
+const result130 = func2(data.METRICS_MAX_AGE, schema11.properties.METRICS_MAX_AGE.convert);
 if(result130.problem !== undefined){
-const err130 = {instancePath:instancePath+"/PREFLIGHT_EVENT_TYPES",schemaPath:"#/properties/PREFLIGHT_EVENT_TYPES/convert",keyword:"convert",params:{},message:result130.problem};
+const err130 = {instancePath:instancePath+"/METRICS_MAX_AGE",schemaPath:"#/properties/METRICS_MAX_AGE/convert",keyword:"convert",params:{},message:result130.problem};
 if(vErrors === null){
 vErrors = [err130];
 }
@@ -2211,11 +2224,11 @@ vErrors.push(err130);
 errors++;
 }
 else {
-data["PREFLIGHT_EVENT_TYPES"] = result130.value;
+data["METRICS_MAX_AGE"] = result130.value;
 }
-const result131 = func2(data.PREFLIGHT_RETENTION, schema11.properties.PREFLIGHT_RETENTION.convert);
+const result131 = func2(data.METRICS_ALIASES, schema11.properties.METRICS_ALIASES.convert);
 if(result131.problem !== undefined){
-const err131 = {instancePath:instancePath+"/PREFLIGHT_RETENTION",schemaPath:"#/properties/PREFLIGHT_RETENTION/convert",keyword:"convert",params:{},message:result131.problem};
+const err131 = {instancePath:instancePath+"/METRICS_ALIASES",schemaPath:"#/properties/METRICS_ALIASES/convert",keyword:"convert",params:{},message:result131.problem};
 if(vErrors === null){
 vErrors = [err131];
 }
@@ -2225,11 +2238,12 @@ vErrors.push(err131);
 errors++;
 }
 else {
-data["PREFLIGHT_RETENTION"] = result131.value;
+data["METRICS_ALIASES"] = result131.value;
 }
-const result132 = func2(data.PREFLIGHT_EXPECTED_RATE, schema11.properties.PREFLIGHT_EXPECTED_RATE.convert);
+if(data.OTEL_EXPORTER_OTLP_ENDPOINT !== undefined){
+const result132 = func2(data.OTEL_EXPORTER_OTLP_ENDPOINT, schema11.properties.OTEL_EXPORTER_OTLP_ENDPOINT.convert);
 if(result132.problem !== undefined){
-const err132 = {instancePath:instancePath+"/PREFLIGHT_EXPECTED_RATE",schemaPath:"#/properties/PREFLIGHT_EXPECTED_RATE/convert",keyword:"convert",params:{},message:result132.problem};
+const err132 = {instancePath:instancePath+"/OTEL_EXPORTER_OTLP_ENDPOINT",schemaPath:"#/properties/OTEL_EXPORTER_OTLP_ENDPOINT/convert",keyword:"convert",params:{},message:result132.problem};
 if(vErrors === null){
 vErrors = [err132];
 }
@@ -2239,12 +2253,12 @@ vErrors.push(err132);
 errors++;
 }
 else {
-data["PREFLIGHT_EXPECTED_RATE"] = result132.value;
+data["OTEL_EXPORTER_OTLP_ENDPOINT"] = result132.value;
 }
-if(data.PREFLIGHT_CHECKS_FOLDER !== undefined){
-const result133 = func2(data.PREFLIGHT_CHECKS_FOLDER, schema11.properties.PREFLIGHT_CHECKS_FOLDER.convert);
+}
+const result133 = func2(data.PREFLIGHT_CHECK_TIMEOUT, schema11.properties.PREFLIGHT_CHECK_TIMEOUT.convert);
 if(result133.problem !== undefined){
-const err133 = {instancePath:instancePath+"/PREFLIGHT_CHECKS_FOLDER",schemaPath:"#/properties/PREFLIGHT_CHECKS_FOLDER/convert",keyword:"convert",params:{},message:result133.problem};
+const err133 = {instancePath:instancePath+"/PREFLIGHT_CHECK_TIMEOUT",schemaPath:"#/properties/PREFLIGHT_CHECK_TIMEOUT/convert",keyword:"convert",params:{},message:result133.problem};
 if(vErrors === null){
 vErrors = [err133];
 }
@@ -2254,13 +2268,11 @@ vErrors.push(err133);
 errors++;
 }
 else {
-data["PREFLIGHT_CHECKS_FOLDER"] = result133.value;
+data["PREFLIGHT_CHECK_TIMEOUT"] = result133.value;
 }
-}
-if(data.SENTRY_DSN !== undefined){
-const result134 = func2(data.SENTRY_DSN, schema11.properties.SENTRY_DSN.convert);
+const result134 = func2(data.PREFLIGHT_HTTP_DEPENDENCIES, schema11.properties.PREFLIGHT_HTTP_DEPENDENCIES.convert);
 if(result134.problem !== undefined){
-const err134 = {instancePath:instancePath+"/SENTRY_DSN",schemaPath:"#/properties/SENTRY_DSN/convert",keyword:"convert",params:{},message:result134.problem};
+const err134 = {instancePath:instancePath+"/PREFLIGHT_HTTP_DEPENDENCIES",schemaPath:"#/properties/PREFLIGHT_HTTP_DEPENDENCIES/convert",keyword:"convert",params:{},message:result134.problem};
 if(vErrors === null){
 vErrors = [err134];
 }
@@ -2270,17 +2282,90 @@ vErrors.push(err134);
 errors++;
 }
 else {
-data["SENTRY_DSN"] = result134.value;
+data["PREFLIGHT_HTTP_DEPENDENCIES"] = result134.value;
 }
-}
-}
-else {
-const err135 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+const result135 = func2(data.PREFLIGHT_EVENT_TYPES, schema11.properties.PREFLIGHT_EVENT_TYPES.convert);
+if(result135.problem !== undefined){
+const err135 = {instancePath:instancePath+"/PREFLIGHT_EVENT_TYPES",schemaPath:"#/properties/PREFLIGHT_EVENT_TYPES/convert",keyword:"convert",params:{},message:result135.problem};
 if(vErrors === null){
 vErrors = [err135];
 }
 else {
 vErrors.push(err135);
+}
+errors++;
+}
+else {
+data["PREFLIGHT_EVENT_TYPES"] = result135.value;
+}
+const result136 = func2(data.PREFLIGHT_RETENTION, schema11.properties.PREFLIGHT_RETENTION.convert);
+if(result136.problem !== undefined){
+const err136 = {instancePath:instancePath+"/PREFLIGHT_RETENTION",schemaPath:"#/properties/PREFLIGHT_RETENTION/convert",keyword:"convert",params:{},message:result136.problem};
+if(vErrors === null){
+vErrors = [err136];
+}
+else {
+vErrors.push(err136);
+}
+errors++;
+}
+else {
+data["PREFLIGHT_RETENTION"] = result136.value;
+}
+const result137 = func2(data.PREFLIGHT_EXPECTED_RATE, schema11.properties.PREFLIGHT_EXPECTED_RATE.convert);
+if(result137.problem !== undefined){
+const err137 = {instancePath:instancePath+"/PREFLIGHT_EXPECTED_RATE",schemaPath:"#/properties/PREFLIGHT_EXPECTED_RATE/convert",keyword:"convert",params:{},message:result137.problem};
+if(vErrors === null){
+vErrors = [err137];
+}
+else {
+vErrors.push(err137);
+}
+errors++;
+}
+else {
+data["PREFLIGHT_EXPECTED_RATE"] = result137.value;
+}
+if(data.PREFLIGHT_CHECKS_FOLDER !== undefined){
+const result138 = func2(data.PREFLIGHT_CHECKS_FOLDER, schema11.properties.PREFLIGHT_CHECKS_FOLDER.convert);
+if(result138.problem !== undefined){
+const err138 = {instancePath:instancePath+"/PREFLIGHT_CHECKS_FOLDER",schemaPath:"#/properties/PREFLIGHT_CHECKS_FOLDER/convert",keyword:"convert",params:{},message:result138.problem};
+if(vErrors === null){
+vErrors = [err138];
+}
+else {
+vErrors.push(err138);
+}
+errors++;
+}
+else {
+data["PREFLIGHT_CHECKS_FOLDER"] = result138.value;
+}
+}
+if(data.SENTRY_DSN !== undefined){
+const result139 = func2(data.SENTRY_DSN, schema11.properties.SENTRY_DSN.convert);
+if(result139.problem !== undefined){
+const err139 = {instancePath:instancePath+"/SENTRY_DSN",schemaPath:"#/properties/SENTRY_DSN/convert",keyword:"convert",params:{},message:result139.problem};
+if(vErrors === null){
+vErrors = [err139];
+}
+else {
+vErrors.push(err139);
+}
+errors++;
+}
+else {
+data["SENTRY_DSN"] = result139.value;
+}
+}
+}
+else {
+const err140 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err140];
+}
+else {
+vErrors.push(err140);
 }
 errors++;
 }

@@ -1,11 +1,11 @@
 import { type Close, type Refusal, refusals } from '../contract/codes.ts'
 import type { ClientAddresses } from '../http/client-address.ts'
 import { respond, respondLater } from '../http/refuse.ts'
-import { hasProxyHeader, listHeader, readLines } from '../http/request.ts'
+import { hasProxyHeader, readLines } from '../http/request.ts'
 import { asError, reasonOf } from '../platform/reason.ts'
 import type { Selectable } from '../platform/selection.ts'
 import { RedisForbids, RedisUnavailable } from '../platform/unavailable.ts'
-import { type HttpRequest, type HttpResponse, upgradeCorked, type us_socket_context_t } from '../platform/uws.ts'
+import type { HttpRequest, HttpResponse } from '../platform/uws.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { SpanHandle, Tracing } from '../telemetry/tracing.ts'
@@ -15,6 +15,7 @@ import { type CheckOptions, type CheckParts, closeInstead, UpgradeChecks } from 
 import { Connection, Phase, type Socket } from './connection.ts'
 import { awaitKey, type CredentialParts, faultOf } from './credential.ts'
 import { type Admission, type Door, NO_DOOR } from './door.ts'
+import type { Entry } from './entry.ts'
 import { type LoggedDoor, RefusalLog } from './refusal-log.ts'
 import { endOf, type RenewalOptions } from './renewal.ts'
 import { clockMs } from './times.ts'
@@ -49,19 +50,20 @@ const DISMISSED: Refusal = { ...refusals.forbidden, message: 'An operator has di
  */
 export class Acceptor {
   readonly #parts: AcceptParts
-  readonly #checks: UpgradeChecks
+  readonly checks: UpgradeChecks
   readonly #pending = new Set<Attempt>()
   readonly #refusals: RefusalLog
 
   constructor(parts: AcceptParts) {
     this.#parts = parts
-    this.#checks = new UpgradeChecks(parts)
+    this.checks = new UpgradeChecks(parts)
     this.#refusals = new RefusalLog(parts.log)
   }
 
-  /** The upgrade handler of a door. uWebSockets.js reuses the request: copy all of it first. */
-  upgrade(door: Door, res: HttpResponse, req: HttpRequest, context: us_socket_context_t): void {
+  /** The handler of a door. uWebSockets.js reuses the request: copy all of it first. */
+  accept(door: Door, req: HttpRequest, entry: Entry): void {
     const startedAt = performance.now()
+    const { res } = entry
     const traced = this.#parts.tracing?.handshake(door.name, req.getHeader('traceparent'))
     let attempt: Attempt | undefined
     let isGone = false
@@ -74,27 +76,21 @@ export class Acceptor {
       const address = client.ip
       const { ambiguity, protocol } = readLines(req)
       const unclear = ambiguity !== undefined || (this.#parts.addresses.relayed && hasProxyHeader(res))
-      const verdict = this.#checks.verdict(door, req, client, startedAt, { unclear, protocol })
+      const verdict = this.checks.verdict(door, req, client, startedAt, { unclear, protocol })
       if (verdict.kind === 'refuse') {
-        this.#refused(door, address, verdict.refusal, traced, undefined, verdict.why)
-        return (unclear ? respondLater : respond)(res, verdict.refusal, () => isGone)
+        this.refused(door, address, verdict.refusal, traced, undefined, verdict.why)
+        return unclear ? respondLater(res, verdict.refusal, () => isGone) : entry.refuse(verdict.refusal)
       }
-      const key = req.getHeader('sec-websocket-key')
       if (verdict.kind === 'close') {
-        this.#refused(door, address, verdict.refusal, traced, undefined, verdict.why)
-        const complete = () => upgradeCorked(res, key, verdict.protocol, '', context)
-        return this.#closeAtOnce(door, address, verdict.close, complete)
+        this.refused(door, address, verdict.refusal, traced, undefined, verdict.why)
+        return this.#closeAtOnce(door, address, verdict.close, entry.openRefused!(verdict.protocol))
       }
-      const extensions = door.compression ? listHeader(req, 'sec-websocket-extensions') : ''
       const { admission, credentials, late } = verdict
       // Written out, without a spread: V8 does not know the shape of spread objects and is slow
       // with them.
       attempt = {
         door,
-        res,
-        context,
-        key,
-        extensions,
+        entry,
         address: this.#parts.limits.shared(address),
         admission,
         credentials,
@@ -110,7 +106,7 @@ export class Acceptor {
       this.#pending.add(attempt)
     } catch (error) {
       this.#fault(error)
-      this.#refused(door, '', refusals['internal-error'], traced)
+      this.refused(door, '', refusals['internal-error'], traced)
       return respond(res, refusals['internal-error'])
     }
     void this.#handshake(attempt)
@@ -124,7 +120,7 @@ export class Acceptor {
     const tooFast = limits.attempt(client, now)
     if (!tooFast) limits.refused(client.ip, refusal, now)
     const shown = tooFast ?? refusal
-    this.#refused(NO_DOOR, client.ip, shown, undefined, req.getUrl().slice(0, 100))
+    this.refused(NO_DOOR, client.ip, shown, undefined, req.getUrl().slice(0, 100))
     respond(res, shown)
   }
 
@@ -199,7 +195,7 @@ export class Acceptor {
     const { subject, doorState } = admission
     const connection = new Connection(door, subject, address, clockMs(), doorState, attempt.traced?.context)
     attempt.connection = connection
-    connection.compresses = attempt.extensions.includes('permessage-deflate')
+    connection.compresses = attempt.entry.compresses
     admission.onBound?.(connection)
     const joined = this.#join(connection, admission)
     const bound = admission.ready === undefined ? joined : Promise.all([joined, admission.ready()])
@@ -221,17 +217,18 @@ export class Acceptor {
     return Promise.all(topics.map(joinIfAllowed))
   }
 
-  /** Sends the 101 and opens the socket. */
+  /** Sends the answer and opens the connection. */
   #complete(attempt: Attempt): void {
-    const { res, connection, key, credentials, context, startedAt } = attempt
+    const { entry, connection, credentials, startedAt } = attempt
+    if (entry.endAtOnce?.(connection!)) return this.#finish(attempt, 'ended')
     this.#finish(attempt, 'accepted')
-    const ws = upgradeCorked(res, key, credentials.protocol, attempt.extensions, context) as Socket | undefined
-    if (ws === undefined) {
+    const wire = entry.open(connection!, credentials.protocol)
+    if (wire === undefined) {
       this.#parts.limits.give(attempt.address)
       this.#parts.bindings.leaveAll(connection!)
       return this.#fault(new Error('uWebSockets.js closed a socket during its upgrade'))
     }
-    connection!.open(ws, clockMs(), attempt.rights, endOf(attempt.rights, this.#parts.options))
+    connection!.open(wire, clockMs(), attempt.rights, endOf(attempt.rights, this.#parts.options))
     this.#parts.opened(connection!)
     this.#parts.metrics.handshake.observe((performance.now() - startedAt) / 1000)
   }
@@ -253,18 +250,18 @@ export class Acceptor {
 
   #refuse(attempt: Attempt, refusal: Refusal, why?: string): void {
     if (attempt.over) return
-    const { door, address, res, key, credentials, context } = attempt
+    const { door, address, entry, credentials } = attempt
     const now = performance.now()
     const close = closeInstead(door, refusal, credentials.protocol, this.#parts.limits, now)
     this.#finish(attempt, refusal.code, close !== undefined)
     this.#parts.limits.refused(address, refusal, now)
     this.#refusals.write(door, address, refusal, why, attempt.admission.subject)
-    if (close === undefined) return respond(res, refusal)
-    this.#closeAtOnce(door, address, close, () => upgradeCorked(res, key, credentials.protocol, '', context))
+    if (close === undefined) return entry.refuse(refusal)
+    this.#closeAtOnce(door, address, close, entry.openRefused!(credentials.protocol))
   }
 
   /** Counts and logs a refusal without an attempt. */
-  #refused(
+  refused(
     door: LoggedDoor,
     address: string,
     refusal: Refusal,
@@ -283,8 +280,7 @@ export class Acceptor {
    * Completes the upgrade only to close the socket, which keeps its place in the limits until it is
    * gone and joins no topic.
    */
-  #closeAtOnce(door: Door, address: string, close: Close, upgrade: () => unknown): void {
-    const ws = upgrade() as Socket | undefined
+  #closeAtOnce(door: Door, address: string, close: Close, ws: Socket | undefined): void {
     if (ws === undefined) return this.#parts.limits.give(address)
     new Connection(door, '', address, clockMs()).refuse(ws, close)
   }

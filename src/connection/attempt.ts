@@ -1,18 +1,14 @@
-import type { HttpResponse, us_socket_context_t } from '../platform/uws.ts'
 import type { SpanHandle } from '../telemetry/tracing.ts'
 import type { Credentials, TokenClaims } from './auth.ts'
 import type { LateVerdict } from './checks.ts'
 import type { Connection } from './connection.ts'
 import type { Admission, Door } from './door.ts'
+import type { Entry } from './entry.ts'
 
-/** An upgrade that waits for Redis. */
+/** A request that waits for Redis. */
 export interface Attempt {
   readonly door: Door
-  readonly res: HttpResponse
-  readonly context: us_socket_context_t
-  readonly key: string
-  /** The extensions that the client offers, if the door takes any. uWebSockets.js chooses. */
-  readonly extensions: string
+  readonly entry: Entry
   readonly address: string
   /** Both are final when there is no `late`. */
   admission: Admission

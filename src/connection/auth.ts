@@ -63,6 +63,10 @@ export interface Credentials {
   readonly token: string
   /** Subprotocol for the answer; '' for none. */
   readonly protocol: string
+  /** It came in a query or a cookie: it must be a ticket for streams. */
+  readonly isExposed?: boolean
+  /** A ticket that is tried when `token` is refused; '' for none. */
+  readonly otherToken?: string
   /** Those of a JWT that allows the admission: Redis is not asked for it. */
   readonly rights?: Rights
 }

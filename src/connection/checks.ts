@@ -1,12 +1,14 @@
 import { originRule } from '../config/origins.ts'
 import { type Close, type Refusal, refusals } from '../contract/codes.ts'
 import type { ClientAddress } from '../http/client-address.ts'
+import type { Cors } from '../http/cors.ts'
 import { isUpgrade } from '../http/request.ts'
 import { isTicket } from '../platform/secrets.ts'
 import type { HttpRequest } from '../platform/uws.ts'
-import { type Credentials, chosenProtocol, type JwtChecks, readCredentials } from './auth.ts'
+import { type CredentialHeaders, type Credentials, chosenProtocol, type JwtChecks, readCredentials } from './auth.ts'
 import type { Admission, Door } from './door.ts'
 import type { ConnectLimits } from './limits.ts'
+import { readStreamTickets } from './stream-tickets.ts'
 
 export interface CheckOptions {
   readonly authAllowQueryToken: boolean
@@ -106,39 +108,68 @@ export class UpgradeChecks {
   #checkRequest(door: Door, req: HttpRequest, unclear: boolean): RefusedUpgrade | undefined {
     const header = (name: string) => req.getHeader(name)
     if (this.#parts.draining()) return refuse(refusals.draining)
-    if (header('sec-websocket-version') !== '13') return refuse(refusals['unsupported-version'])
-    if (unclear || !isUpgrade(req)) return refuse(refusals['malformed-request'])
-    if (!this.#originRule(door)(header('origin'))) return refuse(refusals['origin-not-allowed'])
+    if (door.stream === undefined && header('sec-websocket-version') !== '13')
+      return refuse(refusals['unsupported-version'])
+    if (unclear || (door.stream === undefined && !isUpgrade(req))) return refuse(refusals['malformed-request'])
+    const isOwnPage = door.stream !== undefined && isSameOrigin(req)
+    if (!isOwnPage && !this.admits(door, header('origin'))) return refuse(refusals['origin-not-allowed'])
     return undefined
   }
 
-  #originRule(door: Door): (origin: string) => boolean {
+  /** Whether a page of this origin may connect. '': the request names no origin. */
+  admits(door: Door, origin: string): boolean {
     const { allowedOrigins, requireOrigin } = this.#parts.options
     const key = door.allowedOrigins && door
     const rule = this.#originRules.get(key) ?? originRule(door.allowedOrigins ?? allowedOrigins, requireOrigin)
     this.#originRules.set(key, rule)
-    return rule
+    return rule(origin)
+  }
+
+  /**
+   * Returns the headers that let a page of another origin read the answer. Only a page that
+   * `ALLOWED_ORIGINS` names may send its cookies. Undefined: it may not connect.
+   */
+  corsOf(door: Door, origin: string): Cors | undefined {
+    if (origin === '') return {}
+    if (!this.admits(door, origin)) return undefined
+    const allowed = door.allowedOrigins ?? this.#parts.options.allowedOrigins
+    if (allowed.length === 0 || allowed.includes('*')) return { 'Access-Control-Allow-Origin': '*' }
+    return {
+      'Access-Control-Allow-Origin': origin,
+      'Access-Control-Allow-Credentials': 'true',
+      Vary: 'Origin',
+    }
   }
 
   /** Reads path, query and credentials. */
   #admit(door: Door, req: HttpRequest, offered: string, protocol: string): Proceed | RefusedUpgrade {
     const query = req.getQuery() ?? ''
-    const admission = door.admit(door.path.match(req.getUrl()) ?? [], query, protocol)
+    const ids = door.path.match(req.getUrl()) ?? []
+    const isStream = door.stream !== undefined
+    const admission = door.admit(ids, query, protocol, isStream ? req.getHeader('last-event-id') : '')
     if (admission.kind === 'refusal') return refuse(admission)
     const credentials: Credentials | Refusal = needsCredentials(admission)
-      ? readCredentials(
-          { authorization: req.getHeader('authorization'), offered, protocol, query },
-          this.#parts.options.authAllowQueryToken,
-        )
+      ? this.#credentials(req, isStream, { authorization: req.getHeader('authorization'), offered, protocol, query })
       : { kind: 'credentials', token: '', protocol }
     if (credentials.kind === 'refusal') return refuse(credentials)
-    if (isTicket(credentials.token) && admission.checkTicket === undefined) return refuse(refusals['token-rejected'])
+    if (isTicket(credentials.token) ? admission.checkTicket === undefined : credentials.isExposed)
+      return refuse(refusals['token-rejected'])
     const { jwts } = this.#parts
     const isJwt = needsCredentials(admission) && jwts?.looksLikeJwt(credentials.token) === true
+    if (admission.spendsTokens && !isJwt && !isTicket(credentials.token)) return refuse(refusals['token-single-use'])
     if (!isJwt && admission.accepts?.(credentials.token) === false) return refuse(refusals['token-rejected'])
     if (!this.#parts.redisReady(admission.redisChannel)) return refuse(refusals['redis-unavailable'])
     if (isJwt) return this.#verify(door, admission, credentials, query)
     return { kind: 'proceed', admission, credentials }
+  }
+
+  #credentials(req: HttpRequest, isStream: boolean, headers: CredentialHeaders): Credentials | Refusal {
+    const { authAllowQueryToken } = this.#parts.options
+    if (isStream && headers.authorization === '') {
+      const tickets = readStreamTickets(req.getHeader('cookie'), headers.query)
+      if (tickets !== undefined) return tickets
+    }
+    return readCredentials(headers, authAllowQueryToken)
   }
 
   /** Verifies a JWT in place of a token of Redis, or of the shared token of a door. */
@@ -174,6 +205,13 @@ export function closeInstead(
   const close = door.refusalAsClose?.(refusal, protocol)
   return close !== undefined && limits.takeRefused(now) ? close : undefined
 }
+
+/**
+ * A browser leaves the origin out of a GET to the page's own origin, and says so in another header,
+ * which no page can set.
+ */
+const isSameOrigin = (req: HttpRequest): boolean =>
+  req.getHeader('origin') === '' && req.getHeader('sec-fetch-site') === 'same-origin'
 
 const needsCredentials = ({ tokenKey, accepts }: Admission): boolean => tokenKey !== undefined || accepts !== undefined
 

@@ -7,7 +7,7 @@ import type { Backlog } from './backlog.ts'
 import type { Topic } from './bind.ts'
 import type { Compression } from './compression.ts'
 import type { Heartbeat, IdleTimeout } from './times.ts'
-import type { Wire } from './wire.ts'
+import type { BackpressureLevel, StreamFormat, Wire } from './wire.ts'
 
 /** A socket of uWebSockets.js: the wire of a WebSocket. */
 export interface Socket extends WebSocket<unknown> {
@@ -17,12 +17,6 @@ export interface Socket extends WebSocket<unknown> {
 /** The life of a socket. The phase only ever grows. */
 export const Phase = { accepting: 0, open: 1, ending: 2, closed: 3 } as const
 export type Phase = (typeof Phase)[keyof typeof Phase]
-
-/**
- * `high`: the unsent bytes of a socket passed half of its buffer. `low`: they fell below a quarter,
- * or the socket is gone.
- */
-export type BackpressureLevel = 'high' | 'low'
 
 /** What a door decides about an open socket: its limits, its timers and its frames. */
 export interface SocketDoor {
@@ -38,6 +32,12 @@ export interface SocketDoor {
   readonly maxForgivenBytes?: number
   /** Frames in a row that a full send buffer may drop before the socket is closed. Default: 1. */
   readonly maxDrops?: number
+  /** Set where the answer to a GET is the wire, and not a WebSocket. */
+  readonly stream?: StreamFormat<Connection>
+  /** A silent connection is pinged after this time. Default: `PING_INTERVAL`. */
+  readonly pingIntervalMs?: number
+  /** A connection is ended at this age at the latest. Default: no limit. */
+  readonly maxLifetimeMs?: number
   /** Sockets are offered permessage-deflate (RFC 7692), within this bound. */
   readonly compression?: Compression | undefined
   /** Client frames: one in `intervalMs` on average (0: no limit), `burst` at once. */

@@ -38,11 +38,13 @@ export async function faultOf(
   tokenKey: string | undefined,
   { tokens, isRevoked }: CredentialParts,
 ): Promise<string | undefined> {
-  const { token } = attempt.credentials
+  const { token, isExposed = false, otherToken = '' } = attempt.credentials
   if (tokenKey === undefined) return (await isRevoked?.(attempt.rights!)) ? 'the JWT was revoked' : undefined
   // The checks let a ticket through only where the door judges it.
   if (isTicket(token)) {
-    const judged = await attempt.admission.checkTicket!(token)
+    const check = attempt.admission.checkTicket!
+    let judged = await check(token, isExposed)
+    if ('fault' in judged && isTicket(otherToken)) judged = await check(otherToken, isExposed)
     if ('fault' in judged) return judged.fault
     attempt.rights = judged.claims
     return undefined

@@ -7,7 +7,7 @@ import type { Batch, Bindings, Topic } from './bind.ts'
 import { type Connection, Phase } from './connection.ts'
 import { Turn } from './turn.ts'
 import type { UnsentBytes } from './unsent.ts'
-import { drained, dropUnsent, Written, write } from './write.ts'
+import { drained, dropUnsent, look, Written, write } from './write.ts'
 
 /**
  * Bytes that may wait for one socket within one tick; past it they are written at once, so that a
@@ -163,9 +163,17 @@ export class Delivery {
       this.#corked = connection
       connection.wire!.cork(this.#writeCorked)
       this.#corked = undefined
+      if (connection.door.stream !== undefined) this.#look(connection)
     }
     if (connection.buffered > this.#highBytes) this.#raiseLevel(connection)
     this.#options.unsent.relieve()
+  }
+
+  /** A stream only knows when its cork ends whether what was written under it has left. */
+  #look(connection: Connection): void {
+    const before = connection.buffered
+    look(connection)
+    this.#options.unsent.changed(before, connection.buffered)
   }
 
   /** The most that waits for a socket, apart from one message that found nothing waiting. */

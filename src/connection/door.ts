@@ -17,8 +17,9 @@ export interface Door extends SocketDoor {
   /**
    * Reads the path parameters and the query. It is synchronous: Redis is asked later.
    * @param protocol the subprotocol that will be answered; '' for none.
+   * @param lastEventId of a stream: the header of that name; '' for none.
    */
-  admit(ids: readonly string[], query?: string, protocol?: string): Admission | Refusal
+  admit(ids: readonly string[], query?: string, protocol?: string, lastEventId?: string): Admission | Refusal
   /**
    * Returns the admission of a client whose JWT has these rights, with what it allows in
    * `doorState`; undefined when it allows none. A door without it accepts no JWT.
@@ -34,7 +35,7 @@ export interface Door extends SocketDoor {
 }
 
 /** Why a ticket is refused, for the log; or the claims of the JWT that it goes back to, if any. */
-type TicketVerdict = { readonly fault: string } | { readonly claims: TokenClaims | undefined }
+export type TicketVerdict = { readonly fault: string } | { readonly claims: TokenClaims | undefined }
 
 /** A well-formed request to a door: which client, which credentials, which topics. */
 export interface Admission {
@@ -42,13 +43,16 @@ export interface Admission {
   readonly subject: string
   /** Key of the expected token in Redis; undefined: the door checks no token in Redis. */
   readonly tokenKey: string | undefined
+  /** Whether Redis forgets a token with its use. A stream refuses such a token. */
+  readonly spendsTokens?: boolean
   /** Whether a token is right, where that is known without Redis. */
   readonly accepts?: (token: string) => boolean
   /**
-   * Judges a resume ticket that stands for the token. Undefined: the door refuses tickets.
+   * Judges a ticket that stands for the token. Undefined: the door refuses tickets.
+   * @param isExposed it came in a query or a cookie.
    * @throws RedisUnavailable
    */
-  readonly checkTicket?: ((ticket: string) => Promise<TicketVerdict>) | undefined
+  readonly checkTicket?: ((ticket: string, isExposed: boolean) => Promise<TicketVerdict>) | undefined
   readonly source: Source
   /**
    * The upgrade is refused with `redis-unavailable` while the Redis server of this channel is away.

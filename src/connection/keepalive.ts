@@ -1,4 +1,4 @@
-import { closes } from '../contract/codes.ts'
+import { closes, lifetimeClose } from '../contract/codes.ts'
 import { type Connection, Phase } from './connection.ts'
 import type { Delivery } from './deliver.ts'
 import type { Closer } from './end.ts'
@@ -36,10 +36,11 @@ export class Keepalive {
   /** Sets the first check of a socket that has just opened. */
   start(connection: Connection): void {
     const { idleTimeout, lastSeenAt, lastActivityAt } = connection
-    const { heartbeat } = connection.door
+    const { heartbeat, maxLifetimeMs } = connection.door
     // Sockets that opened together get their first ping at random moments, and so stay spread for
     // all later ones.
-    connection.checkAt(lastSeenAt + spread(this.#parts.options.pingIntervalMs))
+    connection.checkAt(lastSeenAt + spread(this.#pingIntervalMs(connection)))
+    if (maxLifetimeMs !== undefined) connection.checkBy(endOf(connection, maxLifetimeMs))
     if (idleTimeout) connection.checkBy(lastActivityAt + idleTimeout.afterMs)
     if (connection.expiresAt > 0) this.#checkExpiryBy(connection, lastSeenAt)
     if (heartbeat === undefined) return
@@ -57,7 +58,10 @@ export class Keepalive {
     const { options, closer } = this.#parts
     if (connection.phase === Phase.ending) return closer.cut(connection)
     const { idleTimeout } = connection
+    const { maxLifetimeMs } = connection.door
     if (connection.expiresAt > 0 && this.#expires(connection)) return
+    if (maxLifetimeMs !== undefined && now >= endOf(connection, maxLifetimeMs))
+      return closer.end(connection, lifetimeClose)
     if (idleTimeout && now - connection.lastActivityAt >= idleTimeout.afterMs)
       return closer.end(connection, idleTimeout.close)
     // A client that reads a long backlog answers pings late, so what it reads counts as a sign of
@@ -68,19 +72,26 @@ export class Keepalive {
     // been paused.
     if (silentMs >= options.pongTimeoutMs && connection.pinged) return closer.end(connection, closes.notHeard)
     const neverHeard = connection.lastSeenAt === connection.openedAt
-    if ((silentMs >= options.pingIntervalMs || neverHeard) && !connection.pinged) connection.ping()
+    if ((silentMs >= this.#pingIntervalMs(connection) || neverHeard) && !connection.pinged) connection.ping()
     this.#schedule(connection, now)
     this.#heartbeat(connection, now)
   }
 
   #schedule(connection: Connection, now: number): void {
-    const { pingIntervalMs, pongTimeoutMs } = this.#parts.options
+    const { pongTimeoutMs } = this.#parts.options
+    const pingIntervalMs = this.#pingIntervalMs(connection)
+    const { maxLifetimeMs } = connection.door
     const { lastSeenAt, lastActivityAt, pinged, idleTimeout } = connection
     connection.checkAt(
       pinged ? Math.min(lastSeenAt + pongTimeoutMs, now + pingIntervalMs) : lastSeenAt + pingIntervalMs,
     )
     if (idleTimeout) connection.checkBy(lastActivityAt + idleTimeout.afterMs)
     if (connection.expiresAt > 0) this.#checkExpiryBy(connection, now)
+    if (maxLifetimeMs !== undefined) connection.checkBy(endOf(connection, maxLifetimeMs))
+  }
+
+  #pingIntervalMs({ door }: Connection): number {
+    return door.pingIntervalMs ?? this.#parts.options.pingIntervalMs
   }
 
   /** Sends the notice, or ends the socket, in time. Returns whether the socket has ended. */
@@ -121,6 +132,13 @@ export class Keepalive {
     connection.checkBy(Math.min(connection.lastHeartbeatAt + intervalMs, connection.lastFrameAt + timeoutMs))
   }
 }
+
+/** The last share of a lifetime, within which connections that opened together end. */
+const SPREAD = 0.1
+
+/** When a connection has reached its age. It is spread by the serial number. */
+const endOf = ({ openedAt, serial }: Connection, maxLifetimeMs: number): number =>
+  openedAt + maxLifetimeMs * (1 - (SPREAD * (serial % 97)) / 97)
 
 /** A random part of an interval, at least a quarter of it. */
 const spread = (intervalMs: number): number => Math.round(intervalMs * (0.25 + Math.random() * 0.75))

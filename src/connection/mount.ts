@@ -1,3 +1,4 @@
+import { preflight } from '../http/cors.ts'
 import {
   DEDICATED_DECOMPRESSOR,
   DISABLED,
@@ -13,6 +14,7 @@ import type { Connection, Socket } from './connection.ts'
 import type { Delivery } from './deliver.ts'
 import type { Door } from './door.ts'
 import type { Closer } from './end.ts'
+import { StreamEntry, UpgradeEntry } from './entry.ts'
 import type { Receiver } from './receive.ts'
 
 /** The stages of a connection that uWebSockets.js calls. */
@@ -31,7 +33,29 @@ export interface Stages {
 const READ_FACTOR = 2
 
 /** Serves a door on its routes: passes each event of uWebSockets.js to its stage. */
-export function mount(app: TemplatedApp, door: Door, { acceptor, receiver, closer, delivery }: Stages): void {
+export function mount(app: TemplatedApp, door: Door, stages: Stages): void {
+  if (door.stream === undefined) mountSockets(app, door, stages)
+  else mountStreams(app, door, stages)
+}
+
+function mountStreams(app: TemplatedApp, door: Door, { acceptor, closer }: Stages): void {
+  const events = {
+    writable: (connection: Connection) => closer.runGuarded(connection, () => closer.writable(connection)),
+    gone: (connection: Connection, code: number) => closer.closed(connection, code),
+  }
+  for (const route of door.path.routes) {
+    app.get(route, (res, req) =>
+      acceptor.accept(
+        door,
+        req,
+        new StreamEntry(door, res, acceptor.checks.corsOf(door, req.getHeader('origin')) ?? {}, events),
+      ),
+    )
+    app.options(route, (res, req) => preflight(res, acceptor.checks.corsOf(door, req.getHeader('origin'))))
+  }
+}
+
+function mountSockets(app: TemplatedApp, door: Door, { acceptor, receiver, closer, delivery }: Stages): void {
   const of = (ws: WebSocket<unknown>): Connection => (ws as Socket).connection
   const behavior: WebSocketBehavior<unknown> = {
     // Safari and iOS keep their compression context even when the server forbids it (RFC 7692), so
@@ -44,7 +68,7 @@ export function mount(app: TemplatedApp, door: Door, { acceptor, receiver, close
     // deliver.ts bounds the buffer before a frame gets here. This bounds the pongs, which the
     // library sends by itself.
     maxBackpressure: delivery.maxUnsentBytes,
-    upgrade: (res, req, context) => acceptor.upgrade(door, res, req, context),
+    upgrade: (res, req, context) => acceptor.accept(door, req, new UpgradeEntry(door, res, req, context)),
     open: keepOpened,
     message: (ws, data, binary) =>
       closer.runGuarded(of(ws), (connection) => receiver.message(connection, data, binary)),

@@ -22,3 +22,21 @@ export interface Wire<Connection> {
   /** Asks for a sign of life. */
   ping(): unknown
 }
+
+/** How the frames of a door become the text of an answer. */
+export interface StreamFormat<Connection> {
+  /** Makes the function for one answer. */
+  encoder(): (frame: Buffer, isBinary: boolean) => Buffer
+  /** What is sent while nothing else is. */
+  readonly ping: Buffer
+  /** Headers beside those of every stream. */
+  headers(connection: Connection): Readonly<Record<string, string>>
+  /** Whether the client has all there is, and nothing will follow: it gets 204. */
+  isOver(connection: Connection): boolean
+}
+
+/**
+ * `high`: the unsent bytes of a socket passed half of its buffer. `low`: they fell below a quarter,
+ * or the socket is gone.
+ */
+export type BackpressureLevel = 'high' | 'low'

@@ -58,7 +58,8 @@ export function dropUnsent(connection: Connection): void {
   connection.backlog = undefined
 }
 
-function look(connection: Connection): void {
+/** Writes what waits as far as there is room, and updates `buffered`. */
+export function look(connection: Connection): void {
   const wire = connection.wire!
   if (connection.backlog !== undefined) refill(wire, connection, connection.backlog)
   if (connection.backlog?.isEmpty) connection.backlog = undefined

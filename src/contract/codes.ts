@@ -99,6 +99,12 @@ export const refusals = define({
     close: 4401,
     client: 'new-token',
   },
+  'token-single-use': {
+    status: '403 Forbidden',
+    message:
+      'A client of a stream shows its credential again with each reconnect, and this token is for one use: exchange ' +
+      'it with POST /{agent}/ticket/{session}.',
+  },
   'token-expired': {
     status: '401 Unauthorized',
     message: 'The token has expired.',
@@ -167,7 +173,7 @@ export function closeFor({ code, close, client }: Refusal): Close | undefined {
 }
 
 /** How an upgrade can end: label `result` of `connections_total`. */
-export const upgradeResults: readonly string[] = ['accepted', 'aborted', ...Object.keys(refusals)]
+export const upgradeResults: readonly string[] = ['accepted', 'ended', 'aborted', ...Object.keys(refusals)]
 
 /** A WebSocket close (RFC 6455, section 7.4): at most 123 bytes of reason. */
 export interface Close {
@@ -202,6 +208,13 @@ export const idleClose: Required<Close> = Object.freeze({
   ...closes.notHeard,
   reason: 'idle_timeout',
   notice: 'idle_timeout',
+})
+
+/** A stream has reached its greatest age: its client comes back at once. */
+export const lifetimeClose: Required<Close> = Object.freeze({
+  ...closes.draining,
+  reason: 'lifetime',
+  notice: 'lifetime',
 })
 
 /**

@@ -94,6 +94,12 @@ export const sessionMeta = (id: string): string => `{${sessionDown(id)}}:meta`
 /** String key that names the run that a client of the session has cancelled. */
 export const sessionCancel = (id: string): string => `${prefix}session:${id}:cancel`
 
+/**
+ * String key that remembers a frame that a client has posted under an idempotency key. Its slot is
+ * that of the channel, which its script publishes to.
+ */
+export const sessionPosted = (id: string, keyHash: string): string => `{${sessionUp(id)}}:posted:${keyHash}`
+
 const RUN_ID = /^[A-Za-z0-9_.~@=+;-]{1,200}$/
 
 /**

@@ -79,7 +79,7 @@ export class Core {
   readonly revocations: Revocations | undefined
   readonly #keepalive: Keepalive
   readonly addresses: ClientAddresses
-  readonly #limits: ConnectLimits
+  readonly limits: ConnectLimits
   readonly #limitLog: LimitLog
   readonly #sweeping: NodeJS.Timeout
   #sweptAt = clockMs()
@@ -95,7 +95,7 @@ export class Core {
     this.addresses = new ClientAddresses(config, clientOf)
     this.#limitLog = new LimitLog(log)
     const maxConnections = mostSockets(config.maxConnections)
-    this.#limits = new ConnectLimits({ ...config, maxConnections }, (exceeded, client, enforced) => {
+    this.limits = new ConnectLimits({ ...config, maxConnections }, (exceeded, client, enforced) => {
       if (enforced) metrics.limitRefusals.inc({ limit: exceeded.limit })
       this.#limitLog.count(exceeded, client, enforced, clockMs())
     })
@@ -110,7 +110,7 @@ export class Core {
       tooSlow: (connection) => this.closer.end(connection, closes.tooSlow),
     })
     const { bindings, sockets, delivery } = this
-    const limits = this.#limits
+    const limits = this.limits
     const { slowCloseGraceMs } = config
     this.closer = new Closer({ slowCloseGraceMs, sockets, bindings, delivery, limits, metrics, log })
     this.#keepalive = new Keepalive({ options: config, sockets, delivery, closer: this.closer })
@@ -223,7 +223,7 @@ export class Core {
   #sweep(): void {
     const now = clockMs()
     this.#sweptAt = now
-    this.#limits.sweep(now)
+    this.limits.sweep(now)
     this.#limitLog.sweep(now)
     this.acceptor.sweep(now)
     this.#keepalive.sweep(now)

@@ -1,4 +1,5 @@
 import type { Config } from '../config/table.ts'
+import type { JwtChecks } from '../connection/auth.ts'
 import { closes } from '../contract/codes.ts'
 import { runKey } from '../contract/names.ts'
 import type { Checklist } from '../doors/run/checklist.ts'
@@ -13,6 +14,7 @@ import { SessionLogs } from '../sessions/logs.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Core } from './core.ts'
+import { type SessionStreams, sessionStreams } from './streams.ts'
 import { resumeTickets } from './tickets.ts'
 
 /** How long an agent that was away finds what its client has cancelled. */
@@ -27,8 +29,13 @@ export interface DoorParts {
 }
 
 /** Builds the session door with its logs and its flow signal, and joins them to Redis. */
-export function sessionDoor({ config, core, metrics, log }: DoorParts): {
+export function sessionDoor(
+  { config, core, metrics, log }: DoorParts,
+  jwts: JwtChecks | undefined,
+): {
   door: SessionDoor
+  /** Undefined: HTTP_STREAMS is off. */
+  streams: SessionStreams | undefined
   stop: () => void
   /** Resolves when no write of the flow signal is in flight. */
   settled: () => Promise<void>
@@ -45,7 +52,8 @@ export function sessionDoor({ config, core, metrics, log }: DoorParts): {
     metrics,
     logger: log,
   })
-  const resume = resumeTickets({ config, core, metrics, log }, () => door)
+  const cancel = (sessionId: string, run: string) => core.redis.sessionLog.cancel(sessionId, run, CANCEL_MS)
+  const resume = resumeTickets({ config, core, metrics, log })
   const door: SessionDoor = new SessionDoor({
     options: config,
     upstream: core.redis.upstream,
@@ -55,7 +63,7 @@ export function sessionDoor({ config, core, metrics, log }: DoorParts): {
     logs,
     tickets: resume?.tickets,
     renewals: core.renewals,
-    cancel: (sessionId, run) => core.redis.sessionLog.cancel(sessionId, run, CANCEL_MS),
+    cancel,
   })
   const library = new SessionLibrary({
     install: config.sessionLogInstall ?? config.nodeEnv !== 'production',
@@ -79,7 +87,10 @@ export function sessionDoor({ config, core, metrics, log }: DoorParts): {
     logs.stop()
     resume?.stop()
   }
-  return { door, stop, settled: async () => flow?.settled() }
+  const streams = config.httpStreams
+    ? sessionStreams({ config, core, metrics }, door, resume?.tickets, jwts, cancel)
+    : undefined
+  return { door, streams, stop, settled: async () => flow?.settled() }
 }
 
 /** Builds the run door and its watches. `database` is the Redis database of the run hashes. */

@@ -90,7 +90,7 @@ export class Gateway {
       notReadyReason: () => (this.#draining ? 'draining' : this.#core.redis.outage),
     })
     this.#core.onReady.push(() => this.#preflight.redisBack())
-    this.#sessions = sessionDoor(parts)
+    this.#sessions = sessionDoor(parts, verifier)
     const session = this.#sessions.door
     const run = config.runDoor ? [runDoor(parts, checklist, redisAddressOf(redisUrl).database)] : []
     this.#live = liveDoor({
@@ -104,7 +104,8 @@ export class Gateway {
     })
     // The first door whose path matches gets the request: `/live` could be the path of a run as
     // well.
-    this.#doors = [this.#live.door, session, ...run]
+    const { streams } = this.#sessions
+    this.#doors = [this.#live.door, session, ...(streams ? [streams.door] : []), ...run]
   }
 
   /**
@@ -147,6 +148,7 @@ export class Gateway {
     }
     this.#routes ??= this.#allRoutes()
     serve(app, this.#routes.probes, serving)
+    serve(app, this.#sessions.streams?.routes ?? [], serving)
     serve(adminApp ?? app, this.#routes.rest, serving)
     const unknown: Rest<Door>['unknown'] = (...request) => this.#core.acceptor.unknown(...request)
     serveRest(app, this.#doors, { counted: this.#countRefusal, unknown })
@@ -295,5 +297,3 @@ export class Gateway {
     this.#metrics.connections.inc({ door: door.name, result: refusal.code })
   }
 }
-
-/** The database number in the path of a Redis URL. Default: 0. */

@@ -1,7 +1,6 @@
 import type { Config } from '../config/table.ts'
 import { closes } from '../contract/codes.ts'
-import type { SessionDoor } from '../doors/session/door.ts'
-import { stateOf } from '../doors/session/state.ts'
+import { isSession, stateOf } from '../doors/session/state.ts'
 import { ResumeTickets } from '../sessions/resume-tickets.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -17,14 +16,13 @@ interface TicketParts {
 /**
  * Builds the resume tickets of the session door and joins them to Redis. Returns undefined when
  * RESUME_TICKET_TTL is 0.
- * @param door is called when a grant was revoked.
  */
-export function resumeTickets({ config, core, metrics, log }: TicketParts, door: () => SessionDoor) {
+export function resumeTickets({ config, core, metrics, log }: TicketParts) {
   if (config.resumeTicketTtlMs === 0) return undefined
   const { ticketSecrets } = core.redis
   const revoked = core.revocations!.set
   core.revocations!.also((connection) => {
-    const grant = connection.door === door() ? stateOf(connection).grant : undefined
+    const grant = isSession(connection) ? stateOf(connection).grant : undefined
     if (grant === undefined || !revoked.has(grant)) return undefined
     // Its client may not come back by itself when its session was disconnected.
     return revoked.ended(grant) ? closes.forbidden : closes.revoked

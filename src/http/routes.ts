@@ -4,6 +4,7 @@ import { jsonFault } from '../platform/json-scan.ts'
 import type { HttpRequest, HttpResponse, TemplatedApp } from '../platform/uws.ts'
 import type { Admin } from './admin.ts'
 import type { ClientAddress, ClientAddresses } from './client-address.ts'
+import { type Cors, preflight } from './cors.ts'
 import { refused, refuseUnclear, respond } from './refuse.ts'
 import type { ApiResponse } from './response.ts'
 import { write, writeAndClose } from './write.ts'
@@ -35,6 +36,11 @@ export interface Route {
   readonly json?: true
   /** Default 64 KiB. A larger body is refused with 413. */
   readonly maxBodyBytes?: number
+  /**
+   * Pages of other origins may call it. Returns the headers for one, or undefined for an origin
+   * that may not.
+   */
+  readonly cors?: (origin: string) => Cors | undefined
   readonly answer: (request: ApiRequest) => ApiResponse | Promise<ApiResponse>
 }
 
@@ -48,7 +54,16 @@ export class BadRequest extends Error {
   }
 }
 
-const HEADERS = ['accept', 'authorization', 'content-type', 'cookie', 'host', 'origin', 'x-forwarded-proto'] as const
+const HEADERS = [
+  'accept',
+  'authorization',
+  'content-type',
+  'cookie',
+  'host',
+  'idempotency-key',
+  'origin',
+  'x-forwarded-proto',
+] as const
 const MAX_BODY_BYTES = 64 * 1024
 
 /** The endpoints that parse a body expect flat objects. */
@@ -93,6 +108,9 @@ export function serve(app: TemplatedApp, routes: readonly Route[], serving: Serv
     app.any(path, (res, req) => {
       if (refuseUnclear(res, req, addresses.relayed)) return
       const method = req.getMethod().toUpperCase()
+      const corsOf = here.find(({ cors }) => cors)?.cors
+      const cors = corsOf?.(req.getHeader('origin'))
+      if (corsOf !== undefined && (method === 'OPTIONS' || cors === undefined)) return preflight(res, cors)
       const route = here.find((each) => each.method === (method === 'HEAD' ? 'GET' : method))
       if (!route) return respond(res, { ...refusals['method-not-allowed'], headers: { Allow: allow } })
       let request: ApiRequest | undefined
@@ -103,7 +121,7 @@ export function serve(app: TemplatedApp, routes: readonly Route[], serving: Serv
       }
       const refusal = (route.admin && admin.authorize(request)) ?? forged(request, route)
       if (refusal) return respond(res, refusal)
-      void answer(res, route, request, serving)
+      void answer(res, route, { ...request, cors }, serving)
     })
   }
 }
@@ -142,7 +160,12 @@ function copy(
   }
 }
 
-async function answer(res: HttpResponse, route: Route, request: ApiRequest, { fault, acted }: Serving): Promise<void> {
+async function answer(
+  res: HttpResponse,
+  route: Route,
+  request: ApiRequest & { cors: Cors | undefined },
+  { fault, acted }: Serving,
+): Promise<void> {
   let aborted = false
   let gone = () => {}
   res.onAborted(() => {
@@ -158,7 +181,7 @@ async function answer(res: HttpResponse, route: Route, request: ApiRequest, { fa
           })
         : request.body
     if (aborted) return
-    if (body === undefined) return respond(res, refusals['body-too-large'])
+    if (body === undefined) return respond(res, { ...refusals['body-too-large'], headers: request.cors ?? {} })
     // uWebSockets.js takes junk between chunks, so a proxy in front may see another end of this
     // body. While the answer is pending it reads nothing behind it, and then the connection closes.
     if (request.chunked) await setImmediate()
@@ -169,6 +192,7 @@ async function answer(res: HttpResponse, route: Route, request: ApiRequest, { fa
   }
   if (route.admin && route.method === 'POST') acted(actionOf(request, route, response))
   if (aborted) return
+  if (request.cors) response = { ...response, headers: { ...response.headers, ...request.cors } }
   if (request.chunked) writeAndClose(res, response)
   else write(res, response, request.method === 'HEAD')
 }

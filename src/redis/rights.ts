@@ -28,6 +28,7 @@ import {
   sessionFlow,
   sessionLog,
   sessionMeta,
+  sessionPosted,
   sessionUp,
   ticketSecrets,
   usedToken,
@@ -50,7 +51,9 @@ export interface RightsOptions
     | 'runKeyPrefix'
     | 'authTokenMode'
     | 'authReconnectGraceMs'
+    | 'httpStreams'
     | 'outboxTopics'
+    | 'sessionUpstream'
   > {
   readonly database: number
 }
@@ -144,6 +147,7 @@ function rightsOf(options: RightsOptions): Right[] {
       subscribes: [keyEvents(database, keyspaceProbe('*'))],
     },
     ...liveRights(options),
+    ...(options.httpStreams && options.sessionUpstream ? [postsRight()] : []),
     {
       feature: 'checks',
       commands: ['time', redisShardedPubsub ? 'pubsub|shardnumsub' : 'pubsub|numsub'],
@@ -165,6 +169,12 @@ function rightsOf(options: RightsOptions): Right[] {
     },
   ]
 }
+
+const postsRight = (): Right => ({
+  feature: 'frames posted with an idempotency key',
+  keys: [{ commands: 'eval evalsha set get append del', keys: [sessionPosted('*', '*')] }],
+  publishes: [sessionUp('*')],
+})
 
 /** `topics` are names, or prefixes followed by `*`, as in an ACL. */
 const outboxRight = (topics: readonly string[]): Right => ({

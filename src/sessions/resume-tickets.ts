@@ -9,7 +9,7 @@ import type { Logger } from '../telemetry/log.ts'
 import { LineSampler } from '../telemetry/sampler.ts'
 import type { TicketMetrics } from '../telemetry/tickets.ts'
 import { ticketFrame } from './frames.ts'
-import { type Grant, MAX_LENGTH, readTicket, signTicket, TICKET_FAULTS } from './ticket.ts'
+import { type Grant, MAX_LENGTH, type Purpose, readTicket, signTicket, TICKET_FAULTS } from './ticket.ts'
 
 export interface ResumeTicketsParts {
   readonly ttlMs: number
@@ -31,6 +31,11 @@ export interface ResumeTicketsParts {
   readonly enqueue: (connection: Connection, frame: Buffer) => void
   readonly metrics: TicketMetrics
   readonly log: Logger
+}
+
+export interface StreamTicket {
+  readonly ticket: string
+  readonly expiresInMs: number
 }
 
 /** Interval at which due renewals are sent. */
@@ -83,13 +88,13 @@ export class ResumeTickets {
    * Returns the grant of a ticket, or the reason for the log why it is refused. @throws
    * RedisUnavailable when the secrets cannot be read.
    */
-  async judge(ticket: string, session: string, agent: string): Promise<Grant | string> {
+  async judge(ticket: string, session: string, agent: string, purposes?: readonly Purpose[]): Promise<Grant | string> {
     const { metrics } = this.#parts
     try {
       await this.#parts.revoked.ready()
       const now = this.#parts.revoked.now()
       const { accepted } = await this.#parts.secrets.current(now)
-      const grant = readTicket(ticket, { session, agent }, accepted, now)
+      const grant = readTicket(ticket, { session, agent }, accepted, now, purposes)
       if (typeof grant !== 'object') {
         metrics.judged(grant)
         return TICKET_FAULTS[grant]
@@ -110,6 +115,16 @@ export class ResumeTickets {
     const secrets = await this.#secrets(now)
     if (secrets !== undefined) this.#give(connection, grant, secrets, now)
     this.#plan(connection, grant, now)
+  }
+
+  /** Returns a ticket for streams; undefined when it cannot be made now. Never rejects. */
+  async forStreams(grant: Grant, ttlMs: number): Promise<StreamTicket | undefined> {
+    const now = this.#parts.revoked.now()
+    const secrets = await this.#secrets(now)
+    const expiresInMs = Math.min(ttlMs, grant.notAfter - now)
+    if (secrets === undefined || expiresInMs <= 0) return undefined
+    const ticket = signTicket(grant, now + expiresInMs, secrets.signing)
+    return ticket.length > MAX_LENGTH ? undefined : { ticket, expiresInMs }
   }
 
   /** The socket is gone. */

@@ -20,6 +20,8 @@ export interface Grant {
   readonly notAfter: number
   /** Of the JWT of the first admission. Undefined: its token was another one. */
   readonly claims: TokenClaims | undefined
+  /** Default: `resume`. */
+  readonly purpose?: Purpose
 }
 
 /** Why a ticket is refused. */
@@ -36,6 +38,12 @@ export const TICKET_FAULTS: Readonly<Record<TicketFault, string>> = {
 }
 
 /**
+ * What a ticket opens. `resume`: a socket, and what the others open. `sse`: streams, and frames of
+ * the client. `sse-read`: streams; only this one may stand in a query.
+ */
+export type Purpose = 'resume' | 'sse' | 'sse-read'
+
+/**
  * A fail-over may bring a Redis server whose clock is behind by so much. A ticket of a later time
  * would outlive the disconnect of its session.
  */
@@ -44,16 +52,15 @@ const MAX_AHEAD_MS = 30_000
 /** Longest ticket that is looked at. That of the longest ids, without a JWT, has about 900. */
 export const MAX_LENGTH = 2048
 const FORM = new RegExp(`^(${TICKET_PREFIX}([A-Za-z0-9_-]+))\\.([A-Za-z0-9_-]{43})$`)
-const PURPOSE = 'resume'
 const DOOR = 'session'
 
 /** Signs a ticket of this grant that is valid until `expiresAt`, or until `notAfter` if earlier. */
 export function signTicket(grant: Grant, expiresAt: number, secret: string): string {
-  const { session, agent, sid, authTime, notAfter, claims } = grant
+  const { session, agent, sid, authTime, notAfter, claims, purpose = 'resume' } = grant
   const exp = Math.min(expiresAt, notAfter)
   const times = { auth_time: authTime, not_after: notAfter, exp }
   const jwt = claims && jwtOf(claims)
-  const content = { purpose: PURPOSE, door: DOOR, session, agent, sid, ...times, jwt }
+  const content = { purpose, door: DOOR, session, agent, sid, ...times, jwt }
   const signed = TICKET_PREFIX + Buffer.from(JSON.stringify(content)).toString('base64url')
   return `${signed}.${macOf(signed, secret)}`
 }
@@ -62,6 +69,7 @@ export function signTicket(grant: Grant, expiresAt: number, secret: string): str
  * Checks a ticket: first its length and form, then its signature, and only then its content.
  * Returns its grant, or why it is refused.
  * @param secrets the accepted ones.
+ * @param purposes those that are enough.
  * @param now ms since the epoch, by the clock of the signer.
  */
 export function readTicket(
@@ -69,6 +77,7 @@ export function readTicket(
   { session, agent }: Pick<Grant, 'session' | 'agent'>,
   secrets: readonly string[],
   now: number,
+  purposes: readonly Purpose[] = ['resume'],
 ): Grant | TicketFault {
   const [, signed, payload, mac] = (ticket.length > MAX_LENGTH ? null : FORM.exec(ticket)) ?? []
   if (signed === undefined || payload === undefined || mac === undefined) return 'malformed'
@@ -77,7 +86,8 @@ export function readTicket(
     return 'signature'
   const claims = claimsIn(payload)
   if (claims === undefined) return 'malformed'
-  if (claims.purpose !== PURPOSE || claims.door !== DOOR) return 'purpose'
+  const purpose = purposes.find((each) => each === claims.purpose)
+  if (purpose === undefined || claims.door !== DOOR) return 'purpose'
   if (claims.session !== session || claims.agent !== agent) return 'session'
   const { sid, auth_time: authTime, not_after: notAfter, exp } = claims
   if (typeof sid !== 'string' || typeof authTime !== 'number') return 'malformed'
@@ -86,7 +96,7 @@ export function readTicket(
   if (jwt === null) return 'malformed'
   if (!(now < exp && now < notAfter)) return 'expired'
   if (authTime > now + MAX_AHEAD_MS) return 'early'
-  return { session, agent, sid, authTime, notAfter, claims: jwt }
+  return { session, agent, sid, authTime, notAfter, claims: jwt, ...(purpose !== 'resume' && { purpose }) }
 }
 
 /** The claims under the names that they have in a JWT. */

@@ -7,7 +7,7 @@ import { aclCommand, aclRules } from '../../src/redis/rights.ts'
 import { run } from '../support/cli.ts'
 import { connect } from '../support/client.ts'
 import { gatewayFor } from '../support/gateway.ts'
-import { controls, joinNumbered, positionOf, say, takeMessages } from '../support/numbered.ts'
+import { controls, joinNumbered, positionOf, say, takeMessages, ticketFrames } from '../support/numbered.ts'
 import { page } from '../support/pages.ts'
 import { type Client, type RealRedis, realRedisFor, withoutRealRedis } from '../support/redis.ts'
 import { scopeOf } from '../support/scope.ts'
@@ -136,6 +136,11 @@ describe('the rights of the Redis user', { skip: withoutRealRedis }, () => {
       numbered.send('1 {"type":"control","command":"cancel","run":"r7"}')
       await eventually(() => controls(numbered).some(({ command }) => command === 'ack'), 'the ack')
       assert.equal(await admin.get(`${prefix}session:${logged}:cancel`), 'r7')
+      const [{ ticket } = { ticket: '' }] = ticketFrames(numbered)
+      const once = { Authorization: `Bearer ${ticket}`, 'Idempotency-Key': 'key' }
+      const frame = { method: 'POST', headers: once, body: '{}' }
+      for (let i = 0; i < 2; i++)
+        assert.equal((await fetch(`${gateway.http}/agent-1/sse/${logged}`, frame)).status, 202)
       await numbered.close()
       await admin.set(`${prefix}run:run-1:auth`, 'token')
       const watched = await connect(`${gateway.url}/run-1`, { token: 'token' })

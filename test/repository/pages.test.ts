@@ -157,7 +157,9 @@ describe('the pages', () => {
     const parts = { metrics: async () => '' } as never
     const outbox = outboxRoute({ rate: { intervalMs: 0, burst: 1 } } as never)
     const operators = [...about(parts), ...routes({} as never), ...liveRoutes(parts), outbox, disconnectRoute(parts)]
-    const real = [...probes(parts), landing({} as never), ...operators]
+    const { StreamCalls } = await import('../../src/doors/session/stream-calls.ts')
+    const streams = new StreamCalls(parts).routes
+    const real = [...probes(parts), landing({} as never), ...streams, ...operators]
     const rows = tableRows(part('docs/reference/http-api.md', 'paths'))
     assert.deepEqual(
       rows.map(([call, admin]) => [call, admin === 'yes']),

@@ -35,6 +35,7 @@ export const closeCases: readonly CloseCase[] = [
   { code: 4429, reason: 'admin-limited', client: 'wait', hasHint: true },
   { code: 4403, reason: 'admin-disabled', client: 'final', hasHint: false },
   { code: 4401, reason: 'token-rejected', client: 'new-token', hasHint: false },
+  { code: 4403, reason: 'token-single-use', client: 'final', hasHint: false },
   { code: 4401, reason: 'token-expired', client: 'new-token', hasHint: false },
   { code: 4403, reason: 'origin-not-allowed', client: 'final', hasHint: false },
   { code: 4403, reason: 'forbidden', client: 'final', hasHint: false },

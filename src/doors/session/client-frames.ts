@@ -213,7 +213,7 @@ function newToken(frame: Buffer): string | undefined {
 }
 
 /** The run that a frame cancels: '' when it names none. Undefined for other frames. */
-function cancelledRun(frame: Buffer): string | undefined {
+export function cancelledRun(frame: Buffer): string | undefined {
   if (frame.length > MAX_PING_BYTES || !mayContain(frame, CANCEL)) return undefined
   const { type, command, run = '' } = (JSON.parse(frame.toString('utf8')) ?? {}) as Record<string, unknown>
   return type === 'control' && command === 'cancel' && typeof run === 'string' ? run : undefined

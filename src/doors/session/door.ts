@@ -1,9 +1,10 @@
 import type { Config } from '../../config/table.ts'
 import type { Rights, TokenClaims } from '../../connection/auth.ts'
 import type { Batch, Source, Topic } from '../../connection/bind.ts'
-import type { BackpressureLevel, Connection } from '../../connection/connection.ts'
+import type { Connection } from '../../connection/connection.ts'
 import type { Admission, Door } from '../../connection/door.ts'
 import { clockMs, type IdleTimeout } from '../../connection/times.ts'
+import type { BackpressureLevel } from '../../connection/wire.ts'
 import { type Close, closeFor, closes, type Refusal, refusals } from '../../contract/codes.ts'
 import { isId, isOwnSegment, sessionAuth, sessionDown } from '../../contract/names.ts'
 import type { LossReason } from '../../contract/reasons.ts'
@@ -16,11 +17,13 @@ import { Reader } from '../../sessions/logged.ts'
 import type { SessionLogs } from '../../sessions/logs.ts'
 import { headerOf, MARK } from '../../sessions/numbers.ts'
 import { loggedOf } from '../../sessions/parts.ts'
+import type { Resume } from '../../sessions/position.ts'
 import type { DoorStats } from '../../telemetry/metrics.ts'
 import { ClientFrames, type ClientFramesParts } from './client-frames.ts'
 import type { FlowSignal } from './flow.ts'
 import { PROTOCOLS, resumeOf } from './resume.ts'
-import { opensSession, readerOf, SessionState, stateOf } from './state.ts'
+import { isSession, opensSession, readerOf, SessionState, stateOf } from './state.ts'
+import { judgeFor } from './tickets.ts'
 
 type SessionOptions = Pick<
   Config,
@@ -92,36 +95,41 @@ export class SessionDoor implements Door, Source {
     this.#afterStreamEnd = idleAfter(options.streamEndTimeoutMs, closes.streamEnd)
   }
 
-  admit([agentId = '', sessionId = '']: readonly string[], query = '', protocol = ''): Admission | Refusal {
+  admit(ids: readonly string[], query = '', protocol = ''): Admission | Refusal {
+    const resume = protocol === PROTOCOLS.numbered ? resumeOf(query) : undefined
+    if (resume !== undefined && 'kind' in resume) return resume
+    const admission = resume ? this.admitReader(ids, resume) : this.#admit(ids, undefined)
+    const { tickets } = this.#parts
+    if (admission.kind === 'refusal' || resume === undefined || tickets === undefined) return admission
+    const { subject } = admission
+    return {
+      ...admission,
+      checkTicket: (ticket) => judgeFor(admission, tickets, ticket),
+      admitted: (connection) => this.#giveTicket(connection, subject, undefined),
+    }
+  }
+
+  /** Admits a client that gets numbers, but no resume tickets. */
+  admitReader(ids: readonly string[], resume: Resume): Admission | Refusal {
+    const reader = new Reader()
+    const admission = this.#admit(ids, reader)
+    if (admission.kind === 'refusal') return admission
+    return { ...admission, prepare: (connection) => this.#parts.logs.position(connection, reader, resume) }
+  }
+
+  #admit([agentId = '', sessionId = '']: readonly string[], reader: Reader | undefined): Admission | Refusal {
     if (!isId(agentId) || !isId(sessionId)) return refusals['malformed-id']
     if (isOwnSegment(agentId)) return refusals['not-found']
     const down = sessionDown(sessionId)
-    const resume = protocol === PROTOCOLS.numbered ? resumeOf(query) : undefined
-    if (resume !== undefined && 'kind' in resume) return resume
-    const reader = resume && new Reader()
-    const state = new SessionState(agentId, reader)
-    const tickets = reader && this.#parts.tickets
     return {
       kind: 'admission',
       subject: sessionId,
       tokenKey: sessionAuth(sessionId),
-      checkTicket:
-        tickets &&
-        (async (ticket) => {
-          const judged = await tickets.judge(ticket, sessionId, agentId)
-          if (typeof judged === 'string') return { fault: judged }
-          const { claims } = judged
-          state.grant = judged
-          state.isReadOnly = claims?.publishes === false
-          return { claims }
-        }),
       source: this,
       redisChannel: down,
       topics: [[down]],
       topicsRequired: true,
-      doorState: state,
-      prepare: reader && ((connection) => this.#parts.logs.position(connection, reader, resume)),
-      admitted: tickets && ((connection) => this.#giveTicket(connection, sessionId, undefined)),
+      doorState: new SessionState(agentId, reader),
     }
   }
 
@@ -237,14 +245,15 @@ export class SessionDoor implements Door, Source {
 
   /** From now on the socket has the timeout that follows the end of a stream. */
   streamEnded(connection: Connection): void {
+    stateOf(connection).hasEnded = true
     if (this.#afterStreamEnd !== undefined) connection.setIdleTimeout(this.#afterStreamEnd, clockMs())
   }
 
-  /** Counts the sockets of this door among `open` by the agent that their path names. */
+  /** Counts the sockets and streams of sessions among `open` by the agent that their path names. */
   countByAgent(open: Iterable<Connection>): Map<string, number> {
     const counts = new Map<string, number>()
     for (const connection of open) {
-      if (connection.door !== this) continue
+      if (!isSession(connection)) continue
       const { agentId } = stateOf(connection)
       counts.set(agentId, (counts.get(agentId) ?? 0) + 1)
     }

@@ -1,4 +1,5 @@
-import type { BackpressureLevel, Connection } from '../../connection/connection.ts'
+import type { Connection } from '../../connection/connection.ts'
+import type { BackpressureLevel } from '../../connection/wire.ts'
 
 /** Writes the signal to Redis. Each method rejects while Redis is away. */
 export interface FlowSink {

@@ -18,3 +18,13 @@ export function resumeOf(query: string): Resume | Refusal {
   if (cursor === undefined || (otherwise !== 'now' && otherwise !== 'oldest')) return refusals['cursor-malformed']
   return { cursor, otherwise }
 }
+
+/** The same for a stream. `Last-Event-ID` is newer than the query, which a client repeats. */
+export function streamResumeOf(query: string, lastEventId: string): Resume | Refusal {
+  if (lastEventId === '') return resumeOf(query)
+  const cursor = parseCursor(lastEventId)
+  return cursor === undefined ? refusals['cursor-malformed'] : { cursor, otherwise: otherwiseOf(query) }
+}
+
+const otherwiseOf = (query: string): Resume['otherwise'] =>
+  new URLSearchParams(query).get('else') === 'oldest' ? 'oldest' : 'now'

@@ -2,6 +2,7 @@ import type { Rights } from '../../connection/auth.ts'
 import type { Connection } from '../../connection/connection.ts'
 import type { FrameErrorCode } from '../../contract/codes.ts'
 import type { Reader } from '../../sessions/logged.ts'
+import type { StreamTicket } from '../../sessions/resume-tickets.ts'
 import type { Grant } from '../../sessions/ticket.ts'
 import type { TraceContext } from '../../telemetry/trace-context.ts'
 
@@ -46,6 +47,12 @@ export class SessionState {
   readonly reader: Reader | undefined
   /** What the tickets of this socket go back to. Undefined: it gets none. */
   grant: Grant | undefined
+  /** What its answer keeps in the browser as a cookie. Undefined: nothing. */
+  streamTicket: StreamTicket | undefined
+  /** What a stream sends for the next query. Undefined: nothing. */
+  queryTicket: StreamTicket | undefined
+  /** Whether it has all messages of a stream that is complete. */
+  hasEnded = false
   /** Made with the first client frame, since most clients only listen. */
   publisher: UpstreamPublisher | undefined
   /** Whether the token of the client is read only. */
@@ -67,3 +74,6 @@ export const opensSession = ({ sessions, agent }: Rights, sessionId: string, age
 
 /** What a socket of `wsproxy.v2` has of the log of its session. */
 export const readerOf = (connection: Connection): Reader | undefined => stateOf(connection).reader
+
+/** Whether a connection is one of a session: a socket or a stream. */
+export const isSession = ({ doorState }: Connection): boolean => doorState instanceof SessionState
