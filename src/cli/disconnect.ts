@@ -9,8 +9,9 @@ import { operatorAddress } from './running.ts'
 export interface DisconnectOptions {
   readonly session?: string
   readonly run?: string
+  readonly subject?: string
   readonly address?: string
-  /** Leave the resume tickets of the session valid. */
+  /** Leave the resume tickets of the session, or the JWTs of the subject, valid. */
   readonly reconnect?: boolean
   /** The admin address of a gateway. Default: the gateway of this machine. */
   readonly gateway?: string
@@ -27,14 +28,16 @@ interface Answer {
 const PATIENCE_MS = 10_000
 
 /**
- * Has the gateways close the sockets of a session, a run or an address, and prints how many.
+ * Has the gateways close the sockets of a session, a run, a JWT subject or an address, and prints
+ * how many.
  * @throws Misused without exactly one of them, or without ADMIN_TOKEN. @throws CommandFailed when
  * the gateway refuses, or when an instance has not answered.
  */
 export async function disconnect(options: DisconnectOptions): Promise<void> {
   const given = DISCONNECT_KINDS.filter((kind) => options[kind] !== undefined)
   const [kind] = given
-  if (kind === undefined || given.length > 1) throw new Misused('give exactly one of --session, --run and --address')
+  if (kind === undefined || given.length > 1)
+    throw new Misused('give exactly one of --session, --run, --subject and --address')
   const selection = selectionIn(kind, options[kind])
   if (selection === undefined) throw new Misused(`--${kind} ${options[kind]} is not ${WHAT[kind]}`)
   const { config } = loadConfig()
@@ -52,7 +55,12 @@ export async function disconnect(options: DisconnectOptions): Promise<void> {
   report(JSON.parse(text) as Answer)
 }
 
-const WHAT = { session: 'a session id', run: 'a run id', address: 'an IP address or a network' } as const
+const WHAT = {
+  session: 'a session id',
+  run: 'a run id',
+  subject: 'a subject of a JWT',
+  address: 'an IP address or a network',
+} as const
 
 /** The certificate of another machine is verified, since the request holds the admin token. */
 async function send(

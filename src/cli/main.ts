@@ -67,11 +67,12 @@ program
 
 program
   .command('disconnect')
-  .description('close the sockets of a session, a run or an address on every instance, and print how many')
+  .description('close the sockets of a session, a run, a subject or an address on every instance, and print how many')
   .option('--session <id>', 'the clients of this session')
   .option('--run <id>', 'the clients of this run')
+  .option('--subject <sub>', 'the clients whose JWT has this sub, at all doors')
   .option('--address <ip>', 'the clients of this IP address, or of a network such as 2001:db8::/64')
-  .option('--reconnect', 'leave the resume tickets of the session valid, so that its clients can come back')
+  .option('--reconnect', 'leave the resume tickets of the session, or the JWTs of the subject, valid')
   .option('--gateway <url>', 'where a gateway takes admin calls; default: the gateway of this machine')
   .action(async (options) => (await import('./disconnect.ts')).disconnect(options))
 

@@ -143,8 +143,8 @@ export class Acceptor {
    * already. Returns their number.
    */
   dismiss(isSelected: (client: Selectable) => boolean): number {
-    const chosen = [...this.#pending].filter(({ door, address, admission: { subject } }) =>
-      isSelected({ door, address, subject }),
+    const chosen = [...this.#pending].filter(({ door, address, admission: { subject }, rights }) =>
+      isSelected({ door, address, subject, rights }),
     )
     for (const attempt of chosen) {
       attempt.dismissed = true

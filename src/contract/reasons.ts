@@ -127,5 +127,5 @@ export const PROXY_HEADERS = [
 export type ProxyHeaderResult = (typeof PROXY_HEADERS)[number]
 
 /** What an operator names to disconnect clients: label `by` of `operator_closes_total`. */
-export const DISCONNECT_KINDS = ['session', 'run', 'address'] as const
+export const DISCONNECT_KINDS = ['session', 'run', 'subject', 'address'] as const
 export type DisconnectKind = (typeof DISCONNECT_KINDS)[number]

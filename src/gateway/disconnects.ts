@@ -1,4 +1,5 @@
-import { revokedSession } from '../contract/names.ts'
+import { acceptsJwts } from '../config/jwt.ts'
+import { revokedSession, revokedSubject } from '../contract/names.ts'
 import type { LiveBus } from '../doors/live/bus.ts'
 import { disconnectRoute } from '../http/disconnect.ts'
 import type { Route } from '../http/routes.ts'
@@ -16,6 +17,9 @@ export function disconnects({ core, metrics, log }: DoorParts): (selection: Sele
   }
 }
 
+/** How long a revocation lasts where JWTs need no end. */
+const FOREVER_MS = 10 * 365 * 86_400_000
+
 /** The admin call that closes sockets here and, unless orders are off, on every instance. */
 export function disconnectCall(
   here: (selection: Selection) => number,
@@ -23,9 +27,17 @@ export function disconnectCall(
   bus: LiveBus | undefined,
 ): Route {
   const everywhere = bus && ((selection: Selection) => bus.ask({ what: 'disconnect-all', ...selection }))
-  const revoke =
-    config.resumeTicketTtlMs === 0
-      ? undefined
-      : (sessionId: string) => core.redis.revoked.addUntilNow(revokedSession(sessionId), config.resumeMaxLifetimeMs)
+  const { revoked } = core.redis
+  const { resumeTicketTtlMs, resumeMaxLifetimeMs, authJwtMaxLifetimeMs } = config
+  const longest = Math.max(resumeMaxLifetimeMs, authJwtMaxLifetimeMs)
+  const revoke = {
+    ...(resumeTicketTtlMs > 0 && {
+      session: (id: string) => revoked.addUntilNow(revokedSession(id), resumeMaxLifetimeMs),
+    }),
+    ...(acceptsJwts(config) && {
+      subject: (sub: string) =>
+        revoked.addUntilNow(revokedSubject(sub), authJwtMaxLifetimeMs > 0 ? longest : FOREVER_MS),
+    }),
+  }
   return disconnectRoute({ here, everywhere, revoke, log })
 }

@@ -1,5 +1,5 @@
 import { refusals } from '../contract/codes.ts'
-import { DISCONNECT_KINDS } from '../contract/reasons.ts'
+import { DISCONNECT_KINDS, type DisconnectKind } from '../contract/reasons.ts'
 import { DeadlinePassed, within } from '../platform/deadline.ts'
 import { reasonOf } from '../platform/reason.ts'
 import { type Selection, selectionIn } from '../platform/selection.ts'
@@ -28,11 +28,11 @@ export interface DisconnectParts {
    */
   readonly everywhere: ((selection: Selection) => Promise<FleetAnswer>) | undefined
   /**
-   * Revokes all resume tickets of a session that go back to an admission before now. Undefined:
-   * there are no tickets.
+   * Revokes the resume tickets of a session that go back to an admission before now, and the JWTs
+   * of a subject that were issued before now. Undefined: the settings allow none.
    * @throws an error that says why they still count.
    */
-  readonly revoke: ((sessionId: string) => Promise<void>) | undefined
+  readonly revoke: { readonly [by in DisconnectKind]?: (value: string) => Promise<void> }
   readonly log: Logger
 }
 
@@ -42,9 +42,9 @@ const MAX_BODY_BYTES = 4096
 const FIELDS = DISCONNECT_KINDS.map((kind) => `"${kind}"`).join(', ')
 
 /**
- * `POST /api/admin/disconnect`: closes the sockets of a session, a run or an address on every
- * instance with 4403, and answers how many there were. The sockets of this instance are closed even
- * while Redis is away.
+ * `POST /api/admin/disconnect`: closes the sockets of a session, a run, a JWT subject or an address
+ * on every instance with 4403, and answers how many there were. The sockets of this instance are
+ * closed even while Redis is away.
  */
 export const disconnectRoute = (parts: DisconnectParts): Route => ({
   method: 'POST',
@@ -57,8 +57,11 @@ export const disconnectRoute = (parts: DisconnectParts): Route => ({
 async function disconnect(parts: DisconnectParts, request: ApiRequest): Promise<ApiResponse> {
   const { here, everywhere, revoke, log } = parts
   const { selection, reconnect } = orderIn(request)
-  // First, so that no client comes back between its close and the revocation.
-  const unrevoked = selection.by === 'session' && !reconnect ? await faultOf(revoke, selection.value) : undefined
+  // Tickets first, so that no client comes back between its close and the revocation. The JWTs of a
+  // subject afterwards: each instance closes their sockets by itself, with 4401, and counts none.
+  const revoking = reconnect ? undefined : revoke[selection.by]
+  const isLate = selection.by === 'subject'
+  const early = isLate ? undefined : await faultOf(revoking, selection.value)
   const own = here(selection)
   const actor = request.headers.authorization === '' ? 'cookie' : 'token'
   const said = { ...selection, actor, address: request.client.ip }
@@ -68,11 +71,13 @@ async function disconnect(parts: DisconnectParts, request: ApiRequest): Promise<
       'an operator disconnected clients of this instance only',
     )
     const answer = { closed: own, instances: 1, complete: false, local_only: true }
+    const unrevoked = isLate ? await faultOf(revoking, selection.value) : early
     return unrevoked === undefined ? json('200 OK', answer) : notRevoked(unrevoked, own, log)
   }
   try {
     // This instance receives its own order too. It has closed its sockets already, and answers 0.
     const { sockets, instances, expected } = await within(everywhere(selection), ANSWERS_MS)
+    const unrevoked = isLate ? await faultOf(revoking, selection.value) : early
     const closed = own + sockets
     const complete = expected === undefined ? undefined : instances >= expected
     log.info(
@@ -92,10 +97,13 @@ async function disconnect(parts: DisconnectParts, request: ApiRequest): Promise<
   }
 }
 
-/** Returns why the tickets of a session still count. Undefined: they do not. */
-async function faultOf(revoke: DisconnectParts['revoke'], sessionId: string): Promise<string | undefined> {
+/** Returns why tickets or JWTs still count. Undefined: they do not. */
+async function faultOf(
+  revoke: ((value: string) => Promise<void>) | undefined,
+  value: string,
+): Promise<string | undefined> {
   try {
-    await (revoke && within(revoke(sessionId), ANSWERS_MS))
+    await (revoke && within(revoke(value), ANSWERS_MS))
     return undefined
   } catch (error) {
     return reasonOf(error)
@@ -103,12 +111,12 @@ async function faultOf(revoke: DisconnectParts['revoke'], sessionId: string): Pr
 }
 
 function notRevoked(reason: string, closed: number, log: Logger): ApiResponse {
-  log.error({ event: 'not-revoked', reason }, 'the resume tickets of a session could not be revoked')
-  const message = `Closed ${closed} sockets, but their clients may come back with resume tickets: ${reason}`
+  log.error({ event: 'not-revoked', reason }, 'resume tickets or JWTs could not be revoked')
+  const message = `Closed ${closed} sockets, but their clients may come back with resume tickets or JWTs: ${reason}`
   return refused({ ...refusals['redis-unavailable'], message })
 }
 
-/** @throws BadRequest when the body does not name exactly one session, run or address. */
+/** @throws BadRequest when the body does not name exactly one session, run, subject or address. */
 function orderIn(request: ApiRequest): { selection: Selection; reconnect: boolean } {
   const body = parseJson(request)
   const { reconnect = false, ...rest } = (typeof body === 'object' && body !== null ? body : {}) as Record<
@@ -118,7 +126,6 @@ function orderIn(request: ApiRequest): { selection: Selection; reconnect: boolea
   if (typeof reconnect !== 'boolean') throw new BadRequest('reconnect: not true or false', 'reconnect')
   const named = Object.entries(rest)
   const [[by, value] = ['', undefined]] = named
-  if (by === 'subject') throw new BadRequest('This version knows no subjects: name their sessions.', 'subject')
   if (named.length !== 1 || !DISCONNECT_KINDS.some((kind) => kind === by))
     throw new BadRequest(`The body must be an object with exactly one of ${FIELDS}.`, by || undefined)
   const selection = selectionIn(by, value)

@@ -2,10 +2,10 @@ import { isId, isRunId } from '../contract/names.ts'
 import { DISCONNECT_KINDS, type DisconnectKind } from '../contract/reasons.ts'
 import { networks, parseIp } from './address.ts'
 
-/** The clients that an operator disconnects: those of a session, of a run, or of an address. */
+/** The clients that an operator disconnects: of a session, a run, a JWT subject, or an address. */
 export interface Selection {
   readonly by: DisconnectKind
-  /** A session id, a run id, or an IP address or network in its canonical spelling. */
+  /** A session id, a run id, a `sub`, or an IP address or network in its canonical spelling. */
   readonly value: string
 }
 
@@ -14,7 +14,12 @@ export interface Selectable {
   readonly door: { readonly name: string }
   readonly subject: string
   readonly address: string
+  /** Of the JWT that it goes back to, directly or by a ticket. */
+  readonly rights?: { readonly subject: string | undefined } | undefined
 }
+
+/** As long as a JWT can hold it. */
+const MAX_SUBJECT = 2048
 
 /** Returns the selection, or undefined when no client can be meant by these two. */
 export function selectionIn(by: unknown, value: unknown): Selection | undefined {
@@ -22,12 +27,14 @@ export function selectionIn(by: unknown, value: unknown): Selection | undefined 
   if (kind === undefined || typeof value !== 'string') return undefined
   if (kind === 'session') return isId(value) ? { by: kind, value } : undefined
   if (kind === 'run') return isRunId(value) ? { by: kind, value } : undefined
+  if (kind === 'subject') return value !== '' && value.length <= MAX_SUBJECT ? { by: kind, value } : undefined
   const network = networkIn(value)
   return network === undefined ? undefined : { by: kind, value: network }
 }
 
 /** Returns whether a client is one of the selection. The doors are named like the kinds of ids. */
 export function selects({ by, value }: Selection): (client: Selectable) => boolean {
+  if (by === 'subject') return ({ rights }) => rights?.subject === value
   if (by !== 'address') return ({ door, subject }) => door.name === by && subject === value
   const contains = networks([value])
   return ({ address }) => contains(address)

@@ -7,11 +7,12 @@ import type { ApiRequest } from '../../src/http/routes.ts'
 import { selectionIn, selects } from '../../src/platform/selection.ts'
 import { createLogger } from '../../src/telemetry/log.ts'
 import { Command, killCommands, run, serve } from '../support/cli.ts'
-import { connect, type TestClient } from '../support/client.ts'
+import { connect, refused, type TestClient } from '../support/client.ts'
 import { gatewayFor, sample } from '../support/gateway.ts'
 import { RawSocket, upgradeRequest } from '../support/raw.ts'
 import { type Client, realRedisFor, redisFor, type TestRedis, withoutRealRedis } from '../support/redis.ts'
 import { atEnd, scopeOf } from '../support/scope.ts'
+import { secretSigner, tokenOf } from '../support/tokens.ts'
 import { eventually, within } from '../support/wait.ts'
 
 const ADMIN_TOKEN = 'admin-token-of-this-test'
@@ -102,11 +103,10 @@ describe('disconnect, with two instances', () => {
       { session: '*' },
       { run: 5 },
       { address: 'localhost' },
+      { subject: '' },
       { all: true },
     ])
       assert.equal((await call(one.http, body)).status, 400, JSON.stringify(body))
-    const subject = await call(one.http, { subject: 'u1' })
-    assert.match(await subject.text(), /no subjects/)
     assert.equal((await call(one.http, { session: 's' }, { authorization: 'Bearer wrong' })).status, 403)
     const misuses: [string[], Record<string, string>, RegExp][] = [
       [['--session', 's', '--run', 'r'], { ADMIN_TOKEN }, /exactly one/],
@@ -155,6 +155,68 @@ describe('disconnect, with two instances', () => {
   })
 })
 
+describe('disconnect by the subject of a JWT, with two instances', () => {
+  const suite = scopeOf(after)
+  const SECRET = 'a-secret-of-this-test-with-32-bytes'
+  const seconds = () => Math.floor(Date.now() / 1000)
+  const sign = (sub: string, claims: object = {}): string =>
+    tokenOf(secretSigner(SECRET), { sub, session_id: ['s1', 's2'], run_id: 'run-9', topics: 'agents', ...claims })
+  let redis: TestRedis
+  let one: Awaited<ReturnType<typeof serve>>
+  let two: Awaited<ReturnType<typeof serve>>
+  before(async () => {
+    redis = await redisFor(suite)
+    atEnd(suite, killCommands)
+    const env = {
+      REDIS_URL: redis.url,
+      ADMIN_TOKEN,
+      AUTH_JWT_SECRET: SECRET,
+      RUN_AUTH: 'bearer',
+      WS_AUTH_REQUIRED: 'true',
+    }
+    ;[one, two] = await Promise.all([serve(env), serve(env)])
+    for (const { http } of [one, two])
+      await eventually(async () => (await fetch(`${http}/ready`)).ok, 'the gateway to be ready')
+  })
+  const disconnect = (...args: string[]) =>
+    run(['disconnect', ...args, '--gateway', one.http], { env: { ADMIN_TOKEN } })
+  const everywhere = (token: string) =>
+    Promise.all(
+      [one, two].flatMap(({ ws }) => ['a/ws/s1', 'run-9', 'live'].map((path) => connect(`${ws}/${path}`, { token }))),
+    )
+
+  it('closes its sockets at every door and instance with 4403, and its JWTs open no other', async () => {
+    const token = sign('u1', { iat: seconds() })
+    const clients = [
+      ...(await everywhere(token)),
+      await connect(`${two.ws}/a/ws/s2`, { token: sign('u1'), protocols: ['wsproxy.v2'] }),
+    ]
+    const others = await everywhere(sign('u2', { iat: seconds() }))
+    const { status, stdout, stderr } = await disconnect('--subject', 'u1')
+    assert.deepEqual([status, stdout, stderr], [0, 'closed 7 sockets on 2 of 2 instances\n', ''])
+    for (const client of clients) assert.equal((await within(client.closed, 'the close')).code, 4403)
+    for (const each of [token, sign('u1')])
+      await eventually(
+        async () =>
+          (await refused(`${two.ws}/a/ws/s1`, { token: each }).catch(() => undefined))?.code === 'token-rejected',
+        'the JWT to be revoked',
+      )
+    const later = await connect(`${one.ws}/a/ws/s1`, { token: sign('u1', { iat: seconds() + 5 }) })
+    for (const client of [...others, later]) {
+      assert.equal(client.code, undefined)
+      await client.close()
+    }
+  })
+
+  it('leaves the JWTs valid with --reconnect', async () => {
+    const token = sign('u3', { iat: seconds() })
+    const client = await connect(`${two.ws}/run-9`, { token })
+    assert.equal((await disconnect('--subject', 'u3', '--reconnect')).stdout, 'closed 1 socket on 2 of 2 instances\n')
+    assert.equal((await within(client.closed, 'the close')).code, 4403)
+    await (await connect(`${one.ws}/run-9`, { token })).close()
+  })
+})
+
 describe('disconnect, while Redis does not answer', { skip: withoutRealRedis }, () => {
   const suite = scopeOf(after)
 
@@ -198,7 +260,7 @@ describe('disconnect, where orders between instances are off', () => {
     const { answer } = disconnectRoute({
       here: () => 2,
       everywhere: undefined,
-      revoke: undefined,
+      revoke: {},
       log: createLogger('silent', { write: () => {} }),
     })
     const request = {
@@ -235,7 +297,9 @@ describe('a selection of clients', () => {
 
   it('is none for other kinds and values', () => {
     for (const [by, value] of [
-      ['subject', 'u'],
+      ['subject', ''],
+      ['subject', 'u'.repeat(2049)],
+      ['user', 'u'],
       ['constructor', 'x'],
       ['session', 5],
       ['session', 'a b'],
