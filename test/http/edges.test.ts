@@ -3,6 +3,7 @@ import { after, before, describe, it } from 'node:test'
 import { gatewayFor, type TestGateway } from '../support/gateway.ts'
 import { RawSocket, upgradeRequest } from '../support/raw.ts'
 import { scopeOf } from '../support/scope.ts'
+import { eventually } from '../support/wait.ts'
 import { answerOf } from '../support/wire.ts'
 
 const BODY = '{"a":1}'
@@ -50,6 +51,26 @@ describe('a request whose end or host another reader sees elsewhere', () => {
       }
     })
   }
+
+  it('requests that come in one segment get their answers in turn, or none gets the answer of another', async () => {
+    const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`
+    const [ready, late] = [await RawSocket.open(gateway.http), await RawSocket.open(gateway.http)]
+    ready.write(get('/version') + get('/livez') + get('/version'))
+    await eventually(() => ready.text.split('HTTP/1.1 200').length === 4, 'three answers')
+    assert.match(ready.text, /"node":.*"alive".*"node":/s)
+    ready.destroy()
+    // The library cuts a connection whose next request comes before an answer that is not ready.
+    late.write(get('/health') + get('/version'))
+    await late.untilClosed()
+    assert.doesNotMatch(late.text, /"node":/)
+  })
+
+  it('a target in absolute form and HTTP/1.0 get 505 and the end of the connection', async () => {
+    for (const line of ['GET http://x/health HTTP/1.1', 'GET /health HTTP/1.0']) {
+      const raw = await send(`${line}\r\nHost: x\r\n\r\n`)
+      assert.match(raw.text, /^HTTP\/1\.1 505 /, line)
+    }
+  })
 
   it('a request with chunks is answered, and nothing behind it is read as a request', async () => {
     for (const body of [CHUNKED, `7\r\n${BODY}XX0\r\n\r\n`]) {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { privateSession, sessionAuth } from '../../contract/names.ts'
 import type { Logger } from '../../telemetry/log.ts'
 import type { RedisConnection } from '../wire/connection.ts'
-import { isRefusedCommand } from '../wire/errors.ts'
+import { isRefusedCommand, isReply } from '../wire/errors.ts'
 
 /** Products whose own version is in INFO. Valkey and others also claim a version of Redis. */
 const PRODUCTS = { valkey: 'Valkey', keydb: 'KeyDB', dragonfly: 'Dragonfly', garnet: 'Garnet', redis: 'Redis' }
@@ -34,20 +34,35 @@ interface Lack {
   readonly reply: string
 }
 
+/** Commands that only some uses need, so that a refusal would come late. */
+const LATE: Readonly<Record<string, string>> = {
+  SUBSCRIBE: 'no message reaches a client',
+  PSUBSCRIBE: 'the live door does not hear agents that publish to agent_events:*',
+}
+/** With REDIS_SHARDED_PUBSUB=true. */
+const LATE_SHARDED: Readonly<Record<string, string>> = {
+  SSUBSCRIBE: 'REDIS_SHARDED_PUBSUB=true needs it; every session is refused',
+  SPUBLISH: 'REDIS_SHARDED_PUBSUB=true needs it; frames of clients reach no agent',
+}
+
 /** Says once what a server lacks of what the gateway uses, and which server it is. */
 export class ServerFeatures {
   readonly #log: Logger
   /** What was logged last. The same server is not logged again. */
   #logged = ''
 
-  constructor(log: Logger) {
+  readonly #late: Readonly<Record<string, string>>
+
+  /** @param sharded session channels use sharded pub/sub. */
+  constructor(log: Logger, sharded: boolean) {
     this.#log = log
+    this.#late = sharded ? { ...LATE, ...LATE_SHARDED } : LATE
   }
 
   /** Looks at a new connection. The link does not wait for it, and logs a lost connection. */
   async look(client: RedisConnection): Promise<void> {
     try {
-      const lacks = await lacksOf(client)
+      const lacks = [...(await lacksOf(client)), ...(await unknownOf(client, this.#late))]
       const text = JSON.stringify(lacks)
       if (text === this.#logged || (lacks.length === 0 && this.#logged === '')) return
       this.#logged = text
@@ -73,6 +88,21 @@ async function lacksOf(client: RedisConnection): Promise<Lack[]> {
       ? []
       : [{ command: 'EVAL', need: 'it compares tokens; every upgrade with a token is refused', reply: script }]),
   ]
+}
+
+/** Those of the commands that the server says it does not know. */
+async function unknownOf(client: RedisConnection, needs: Readonly<Record<string, string>>): Promise<Lack[]> {
+  const commands = Object.keys(needs)
+  const infos = await client.sendCommand(['COMMAND', 'INFO', ...commands]).catch((error: Error) => {
+    if (isReply(error)) return undefined
+    throw error
+  })
+  if (!Array.isArray(infos) || infos.length !== commands.length) return []
+  // Redis answers nil for an unknown command, and some servers an empty list.
+  const isUnknown = (i: number) => infos[i] === null || (Array.isArray(infos[i]) && infos[i].length === 0)
+  return commands.flatMap((command, i) =>
+    isUnknown(i) ? [{ command, need: needs[command]!, reply: 'nothing for it in COMMAND INFO' }] : [],
+  )
 }
 
 /** The error text when the server does not take this command; undefined for every other reply. */

@@ -62,7 +62,7 @@ export class RedisNode {
       metrics,
       log,
     })
-    this.#features = new ServerFeatures(log)
+    this.#features = new ServerFeatures(log, options.redisShardedPubsub)
     this.feed = this.#newFeed()
     this.commands = this.#newCommandLink()
     this.subscriber = this.#newSubscriberLink()

@@ -160,6 +160,32 @@ describe('a server that is nearly Redis', { skip: withoutRealRedis }, () => {
     assert.deepEqual(others, [])
   })
 
+  it('without PSUBSCRIBE is served, and named in one line at the start', async (t) => {
+    const redis = await serverFor(t, without('PSUBSCRIBE'))
+    const gateway = await gatewayFor(t, { redis })
+    await assertServes(gateway)
+    await eventually(() => lines(gateway, 'redis-lacks').length > 0, 'the line')
+    const [said, ...others] = lines(gateway, 'redis-lacks')
+    assert.match(String(said!.msg), /^Redis \d\S+ refuses PSUBSCRIBE: the live door does not hear agents/)
+    assert.deepEqual(others, [])
+  })
+
+  it('without SSUBSCRIBE and SPUBLISH is named at the start of a gateway that has to use them', async (t) => {
+    const args = ['--cluster-enabled', 'yes', ...without('SSUBSCRIBE', 'SPUBLISH')]
+    const redis = await serverFor(t, args)
+    const client = await redis.client()
+    for (const words of [['ADDSLOTSRANGE', '0', '16383'], ['BUMPEPOCH']])
+      await client.sendCommand(['CLUSTER', ...words])
+    const nodes = { REDIS_CLUSTER_NODES: `127.0.0.1:${redis.port}` }
+    const needs = bareGatewayFor(t, redis.url, { ...nodes, REDIS_SHARDED_PUBSUB: 'true' })
+    const said = () => needs.log.filter(({ event }) => event === 'redis-lacks').map(({ command }) => command)
+    await eventually(() => said().length === 2, 'both lines')
+    assert.deepEqual(said(), ['SSUBSCRIBE', 'SPUBLISH'])
+    const plain = bareGatewayFor(t, redis.url, nodes)
+    await eventually(() => plain.gateway.redisReady, 'the gateway to reach the cluster')
+    assert.ok(!plain.log.some(({ event }) => event === 'redis-lacks'))
+  })
+
   for (const error of [
     `ERR unknown command 'PSUBSCRIBE'`,
     `NOPERM this user has no permissions to run the 'psubscribe' command`,
