@@ -56,6 +56,13 @@ export const jwtSettings = group('JWTs', {
       'How long a socket lives on one JWT, although its `exp` is later or missing. A new JWT in an `auth` frame starts ' +
       'it again. 0: until `exp`.',
   }),
+  authRemovedKeyGraceMs: duration('AUTH_REMOVED_KEY_GRACE', {
+    default: '60s',
+    maximum: '1h',
+    description:
+      'How long a socket stays after the key of its JWT has left `AUTH_JWKS_FILE` or `AUTH_JWKS_URL`. A new JWT in an ' +
+      '`auth` frame keeps it.',
+  }),
   authExpiryNoticeMs: duration('AUTH_EXPIRY_NOTICE', {
     default: '60s',
     maximum: '1h',

@@ -28,6 +28,8 @@ export interface TokenClaims {
   readonly expiresAt: number | undefined
   /** Whether frames of the client are published. */
   readonly publishes: boolean
+  /** The fingerprint of its key. Undefined: it goes back to a ticket of an older version. */
+  readonly signedBy: string | undefined
 }
 
 /** What the claims of a JWT allow its bearer. */
@@ -55,6 +57,8 @@ export interface JwtChecks {
   moreKeys(): Promise<void> | undefined
   /** Whether an unknown key may be one that could not be fetched. */
   readonly isAway: boolean
+  /** Whether the key with this fingerprint counts now. */
+  knows(signedBy: string): boolean
 }
 
 /** The credentials that a client sent. */

@@ -149,6 +149,8 @@ export class Connection {
   rights: TokenClaims | undefined
   /** When that JWT ends, in seconds since the epoch. 0: never. */
   expiresAt = 0
+  /** Whether its key was removed, and so its end came closer. */
+  isKeyRemoved = false
   /** Whether the client has the notice of that. */
   hasExpiryNotice = false
 
@@ -261,11 +263,12 @@ export class Connection {
     this.wire!.ping()
   }
 
-  /** A new JWT replaces the former one. The next sweep looks at its end, which may be earlier. */
-  renewed(rights: TokenClaims, expiresAt: number): void {
+  /** A new JWT replaces the former one, or its end has changed: the next sweep looks at it. */
+  renewed(rights: TokenClaims, expiresAt: number, isKeyRemoved = false): void {
     this.rights = rights
     this.expiresAt = expiresAt
     this.hasExpiryNotice = false
+    this.isKeyRemoved = isKeyRemoved
     this.checkBy(this.lastSeenAt)
   }
 

@@ -1,6 +1,6 @@
 import { isTicket } from '../platform/secrets.ts'
 import { type Attempt, tokenRemoved } from './attempt.ts'
-import { type TokenClaims, type TokenStore, WHY } from './auth.ts'
+import { type JwtChecks, type TokenClaims, type TokenStore, WHY } from './auth.ts'
 import type { RefusedUpgrade } from './checks.ts'
 
 /** What judges the credential of an upgrade. */
@@ -8,6 +8,8 @@ export interface CredentialParts {
   readonly tokens: TokenStore
   /** Whether a JWT was revoked. @throws RedisUnavailable when that is not known yet. */
   readonly isRevoked?: ((claims: TokenClaims) => Promise<boolean>) | undefined
+  /** Undefined: no key is configured. */
+  readonly jwts?: JwtChecks | undefined
 }
 
 /**
@@ -36,7 +38,7 @@ export async function awaitKey(attempt: Attempt): Promise<RefusedUpgrade | undef
 export async function faultOf(
   attempt: Attempt,
   tokenKey: string | undefined,
-  { tokens, isRevoked }: CredentialParts,
+  { tokens, isRevoked, jwts }: CredentialParts,
 ): Promise<string | undefined> {
   const { token, isExposed = false, otherToken = '' } = attempt.credentials
   if (tokenKey === undefined) return (await isRevoked?.(attempt.rights!)) ? 'the JWT was revoked' : undefined
@@ -46,9 +48,23 @@ export async function faultOf(
     let judged = await check(token, isExposed)
     if ('fault' in judged && isTicket(otherToken)) judged = await check(otherToken, isExposed)
     if ('fault' in judged) return judged.fault
+    if (await isKeyGone(judged.claims, jwts)) return 'the key of the JWT that the ticket goes back to was removed'
     attempt.rights = judged.claims
     return undefined
   }
   const verdict = await tokens.redeem(tokenKey, token, (giveBack) => tokenRemoved(attempt, giveBack))
   return verdict === 'ok' ? undefined : WHY[verdict]
+}
+
+/** While the keys cannot be fetched, a ticket counts: the next fetch may end its socket. */
+async function isKeyGone(claims: TokenClaims | undefined, jwts: JwtChecks | undefined): Promise<boolean> {
+  const signedBy = claims?.signedBy
+  if (signedBy === undefined) return false
+  // Another instance may know a newer key.
+  while (jwts?.knows(signedBy) === false) {
+    const keys = jwts.moreKeys()
+    if (keys === undefined) return !jwts.isAway
+    await keys
+  }
+  return jwts === undefined
 }

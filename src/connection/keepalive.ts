@@ -13,6 +13,8 @@ interface KeepaliveOptions {
   readonly authJwtSkewMs: number
   /** So long before that its client gets a notice. 0: none. */
   readonly authExpiryNoticeMs: number
+  /** A socket is closed so long after the key of its JWT was removed. */
+  readonly authRemovedKeyGraceMs: number
 }
 
 export interface KeepaliveParts {
@@ -94,28 +96,39 @@ export class Keepalive {
     return door.pingIntervalMs ?? this.#parts.options.pingIntervalMs
   }
 
+  /** The key of its JWT counts no more: the client gets the notice now, and the close soon. */
+  keyRemoved(connection: Connection): void {
+    const { authJwtSkewMs, authRemovedKeyGraceMs } = this.#parts.options
+    const { rights, expiresAt, isKeyRemoved } = connection
+    const endMs = Date.now() + authRemovedKeyGraceMs
+    const isSoonerAnyway = expiresAt > 0 && expiresAt * 1000 + authJwtSkewMs <= endMs
+    if (connection.phase !== Phase.open || rights === undefined || isKeyRemoved || isSoonerAnyway) return
+    connection.renewed(rights, endMs / 1000, true)
+  }
+
   /** Sends the notice, or ends the socket, in time. Returns whether the socket has ended. */
   #expires(connection: Connection): boolean {
     const { options, delivery, closer } = this.#parts
     const expiresAt = connection.expiresAt * 1000
     const leftMs = expiresAt - Date.now()
-    if (leftMs <= -options.authJwtSkewMs) {
-      closer.end(connection, closes.expired)
-      return true
+    const { isKeyRemoved, hasExpiryNotice } = connection
+    if (!hasExpiryNotice && (isKeyRemoved || leftMs <= options.authExpiryNoticeMs)) {
+      connection.expiryNoticed()
+      const frame =
+        options.authExpiryNoticeMs > 0 ? connection.door.expiring?.(expiresAt, Math.max(0, leftMs)) : undefined
+      if (frame) delivery.enqueue(connection, frame)
     }
-    if (leftMs > options.authExpiryNoticeMs || connection.hasExpiryNotice) return false
-    connection.expiryNoticed()
-    const frame =
-      options.authExpiryNoticeMs > 0 ? connection.door.expiring?.(expiresAt, Math.max(0, leftMs)) : undefined
-    if (frame) delivery.enqueue(connection, frame)
-    return false
+    if (leftMs > -(isKeyRemoved ? 0 : options.authJwtSkewMs)) return false
+    closer.end(connection, isKeyRemoved ? closes.keyRemoved : closes.expired)
+    return true
   }
 
   /** The clock of `exp` is the wall clock: a step of it counts at the next check. */
   #checkExpiryBy(connection: Connection, now: number): void {
     const { authJwtSkewMs, authExpiryNoticeMs } = this.#parts.options
     const leftMs = connection.expiresAt * 1000 - Date.now()
-    connection.checkBy(now + leftMs + (connection.hasExpiryNotice ? authJwtSkewMs : -authExpiryNoticeMs))
+    const skewMs = connection.isKeyRemoved ? 0 : authJwtSkewMs
+    connection.checkBy(now + leftMs + (connection.hasExpiryNotice ? skewMs : -authExpiryNoticeMs))
   }
 
   #heartbeat(connection: Connection, now: number): void {

@@ -1,6 +1,6 @@
 import type { Logger } from '../telemetry/log.ts'
 import type { JwtChecks, Rights, TokenClaims } from './auth.ts'
-import type { Connection } from './connection.ts'
+import { type Connection, Phase } from './connection.ts'
 
 export interface RenewalOptions {
   /** How long a socket lives on one JWT. 0: until the `exp` of that JWT. */
@@ -11,6 +11,8 @@ interface RenewalParts {
   readonly options: RenewalOptions
   readonly jwts: JwtChecks
   readonly isRevoked: (claims: TokenClaims) => boolean
+  /** Runs work for a socket; an error in it ends that socket and nothing else. */
+  readonly guard: (connection: Connection, work: () => void) => void
   readonly log: Logger
 }
 
@@ -32,6 +34,8 @@ export function endText(end: number): string | undefined {
   return end === 0 || Number.isNaN(date.getTime()) ? undefined : date.toISOString()
 }
 
+type Allows = (rights: Rights) => boolean
+
 /** Replaces the JWT of an open socket by a new one that its client has sent. */
 export class Renewals {
   readonly #parts: RenewalParts
@@ -40,15 +44,31 @@ export class Renewals {
     this.#parts = parts
   }
 
+  /** Sockets whose token waits for its key. A second token of one meanwhile is refused. */
+  readonly #waiting = new WeakSet<Connection>()
+
   /**
-   * Returns when the socket is closed from now on, as `endOf` does, or undefined when the token was
-   * refused: then the former one counts until it ends.
+   * Calls `answer` with the time at which the socket is closed from now on, as `endOf` returns it,
+   * or with undefined when the token was refused: then the former one counts until it ends. It is
+   * called later where the key of the token must be fetched, unless the socket has ended.
    * @param allows called with the rights of a valid token of the same `sub`. Returns whether they
    * are enough for the path of the socket, and then applies them.
    */
-  renew(connection: Connection, token: string, allows: (rights: Rights) => boolean): number | undefined {
-    const { options, jwts, isRevoked, log } = this.#parts
+  renew(connection: Connection, token: string, allows: Allows, answer: (end: number | undefined) => void): void {
+    const { jwts, guard } = this.#parts
+    if (this.#waiting.has(connection)) return answer(undefined)
     const verdict = jwts.verify(token)
+    const keys = 'fault' in verdict && verdict.fault === 'unknown-key' ? jwts.moreKeys() : undefined
+    if (keys === undefined) return answer(this.#judge(connection, verdict, allows))
+    this.#waiting.add(connection)
+    void keys.then(() => {
+      this.#waiting.delete(connection)
+      if (connection.phase === Phase.open) guard(connection, () => this.renew(connection, token, allows, answer))
+    })
+  }
+
+  #judge(connection: Connection, verdict: ReturnType<JwtChecks['verify']>, allows: Allows): number | undefined {
+    const { options, isRevoked, log } = this.#parts
     const why = 'fault' in verdict || !isRevoked(verdict) ? faultOf(connection, verdict, allows) : 'the JWT was revoked'
     if (why !== undefined || 'fault' in verdict) {
       log.connection(connection).debug({ event: 'auth-rejected', reason: why }, 'a new JWT of a socket was refused')
@@ -64,7 +84,7 @@ export class Renewals {
 function faultOf(
   { rights, door }: Connection,
   verdict: ReturnType<JwtChecks['verify']>,
-  allows: (rights: Rights) => boolean,
+  allows: Allows,
 ): string | undefined {
   if ('fault' in verdict) return `JWT: ${verdict.why}`
   if (verdict.subject !== rights?.subject) return 'JWT: its sub is another one'

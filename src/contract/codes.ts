@@ -198,6 +198,7 @@ export const closes = Object.freeze({
   redisGone: { code: 1013, reason: 'redis is away, try again later', notice: 'redis-unavailable', reconnect: true },
   notAuthorised: { code: 4401, reason: 'not authorised', notice: 'not-authorised', reconnect: false },
   expired: { code: 4401, reason: 'expired retry=0', notice: 'expired', reconnect: false },
+  keyRemoved: { code: 4401, reason: 'key-removed', notice: 'key-removed', reconnect: false },
   revoked: { code: 4401, reason: 'revoked', notice: 'revoked', reconnect: false },
   forbidden: { code: 4403, reason: 'forbidden', notice: 'forbidden', reconnect: false },
   notHeard: { code: 4408, reason: 'nothing heard from you', notice: 'not-heard', reconnect: true },

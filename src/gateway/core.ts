@@ -78,6 +78,7 @@ export class Core {
   /** Undefined: there are neither tickets nor JWTs. */
   readonly revocations: Revocations | undefined
   readonly #keepalive: Keepalive
+  readonly #jwts: JwtChecks | undefined
   readonly addresses: ClientAddresses
   readonly limits: ConnectLimits
   readonly #limitLog: LimitLog
@@ -133,7 +134,15 @@ export class Core {
       opened: (connection) => this.closer.runGuarded(connection, this.#opened),
     })
     this.renewals =
-      jwts && new Renewals({ options: config, jwts, isRevoked: (rights) => this.revocations!.set.hasJwt(rights), log })
+      jwts &&
+      new Renewals({
+        options: config,
+        jwts,
+        isRevoked: (rights) => this.revocations!.set.hasJwt(rights),
+        guard: (connection, work) => this.closer.runGuarded(connection, work),
+        log,
+      })
+    this.#jwts = jwts
     this.#sweeping = setInterval(() => this.#sweep(), SWEEP_MS)
     metrics.register({
       channels: () => this.redis.feed.channels,
@@ -163,6 +172,17 @@ export class Core {
       closed++
     }
     return closed
+  }
+
+  /** The keys of JWTs have changed: ends the sockets whose key was removed, after their notice. */
+  keysChanged(): void {
+    for (const connection of this.sockets) this.#judgeKey(connection)
+  }
+
+  #judgeKey(connection: Connection): void {
+    const signedBy = connection.rights?.signedBy
+    if (signedBy !== undefined && this.#jwts?.knows(signedBy) === false && !this.#jwts.isAway)
+      this.#keepalive.keyRemoved(connection)
   }
 
   /** Whether the timer that looks at all sockets runs, measured by its last run. */
@@ -208,6 +228,7 @@ export class Core {
     connection.door.opened?.(connection)
     // The credential may have been revoked during the upgrade.
     this.revocations?.judge(connection)
+    this.#judgeKey(connection)
   }
 
   #revocations({ config, metrics, log }: CoreParts): Revocations | undefined {

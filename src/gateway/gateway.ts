@@ -78,6 +78,7 @@ export class Gateway {
     const draining = () => this.#draining
     const verifier = jwts?.verifier
     this.#core = new Core({ config, redisUrl, logins, metrics, log, tracing, jwts: verifier, draining, clientOf })
+    jwts?.onChange(() => this.#core.keysChanged())
     const parts = { config, core: this.#core, metrics, log }
     this.#admin = operators(config.adminToken, metrics, log)
     this.#preflight = new Preflight({

@@ -19,6 +19,8 @@ export interface Identity {
   readonly publishes: boolean
   /** `iat`, in seconds since the epoch. */
   readonly issuedAt: number | undefined
+  /** The fingerprint of the key that has signed it. */
+  readonly signedBy: string
   /** `exp` and `nbf`, in seconds since the epoch. Undefined: no such limit. */
   readonly expiresAt: number | undefined
   readonly notBefore: number | undefined
@@ -41,7 +43,11 @@ export const CLAIMS = [
 ]
 
 /** Returns what the claims allow, or why they are not valid, in words for the log. */
-export function identityOf(claims: Readonly<Record<string, unknown>>, rules: ClaimRules): Identity | string {
+export function identityOf(
+  claims: Readonly<Record<string, unknown>>,
+  rules: ClaimRules,
+  signedBy: string,
+): Identity | string {
   const { sub, exp, nbf, iat, iss, aud, jti, sid, agent_id: agent, up = true } = claims
   for (const [name, value] of Object.entries({ exp, nbf, iat }))
     if (value !== undefined && !Number.isFinite(value)) return `its ${name} is not a number`
@@ -68,6 +74,7 @@ export function identityOf(claims: Readonly<Record<string, unknown>>, rules: Cla
     topics,
     publishTopics: up ? publishTopics : [],
     publishes: up,
+    signedBy,
     issuedAt: iat as number | undefined,
     expiresAt: exp as number | undefined,
     notBefore: nbf as number | undefined,

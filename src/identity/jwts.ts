@@ -22,6 +22,8 @@ type JwtConfig = Pick<
 /** The verifier of this gateway's JWTs, and what ends the watch of its keys. */
 export interface Jwts {
   readonly verifier: JwtVerifier
+  /** Calls `listener` after each change of the keys. */
+  readonly onChange: (listener: () => void) => void
   readonly stop: () => void
 }
 
@@ -38,10 +40,13 @@ export function jwtsOf(config: JwtConfig, log: Logger): Jwts {
   const rules = { audiences: authJwtAudience, issuers: authJwtIssuer, skewMs: authJwtSkewMs }
   const verifier = new JwtVerifier(rules, keys.all)
   log.info({ event: 'jwt-keys', keys: keys.all.length }, 'JWTs are accepted')
+  const listeners: (() => void)[] = []
   const changed = (setting: Setting, set: KeySet | undefined) => {
     if (!keys.take(setting, set)) return
     verifier.use(keys.all)
     log.info({ event: 'jwt-keys', keys: keys.all.length }, 'the keys of JWTs were read again')
+    // Keys that are too old are not removed: their sockets stay.
+    if (set !== undefined) for (const listener of listeners) listener()
   }
   const unwatch =
     path === undefined
@@ -58,7 +63,7 @@ export function jwtsOf(config: JwtConfig, log: Logger): Jwts {
     unwatch?.()
     url?.stop()
   }
-  return { verifier, stop }
+  return { verifier, onChange: (listener) => void listeners.push(listener), stop }
 }
 
 type Setting = 'AUTH_JWKS_FILE' | 'AUTH_JWKS_URL'

@@ -63,6 +63,10 @@ export class JwtVerifier {
   /** Where keys come from that are not known yet. Undefined: there are no others. */
   source: KeySource | undefined
 
+  knows(signedBy: string): boolean {
+    return this.#verifiers.some(({ fingerprint }) => fingerprint === signedBy)
+  }
+
   moreKeys(): Promise<void> | undefined {
     return this.source?.moreKeys()
   }
@@ -116,10 +120,10 @@ export class JwtVerifier {
     const isOfSet = SET_ALGORITHMS.has(alg)
     if (candidates.length === 0)
       return { fault: isOfSet ? 'unknown-key' : 'algorithm', why: 'no key has its kid and alg' }
-    for (const { claims } of candidates) {
+    for (const { claims, fingerprint } of candidates) {
       const verified = claimsOf(claims, token)
       if (verified === undefined) continue
-      const identity = identityOf(verified, this.#rules)
+      const identity = identityOf(verified, this.#rules, fingerprint)
       return typeof identity === 'string' ? { fault: 'claims', why: identity } : identity
     }
     // A set may replace a key that has no kid.

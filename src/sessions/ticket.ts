@@ -99,16 +99,24 @@ export function readTicket(
   return { session, agent, sid, authTime, notAfter, claims: jwt, ...(purpose !== 'resume' && { purpose }) }
 }
 
-/** The claims under the names that they have in a JWT. */
-const jwtOf = ({ subject: sub, tokenId: jti, sid, issuedAt: iat, expiresAt: exp, publishes: up }: TokenClaims) => ({
-  ...{ sub, jti, sid, iat, exp, up },
+/** The claims under the names that they have in a JWT, and its key. */
+const jwtOf = ({
+  subject: sub,
+  tokenId: jti,
+  sid,
+  issuedAt,
+  expiresAt: exp,
+  publishes: up,
+  signedBy,
+}: TokenClaims) => ({
+  ...{ sub, jti, sid, iat: issuedAt, exp, up, key: signedBy },
 })
 
 /** Null: a claim has another form than those that we sign. */
 function claimsOf(jwt: unknown): TokenClaims | null {
   if (typeof jwt !== 'object' || jwt === null) return null
-  const { sub, jti, sid, iat, exp, up } = jwt as Record<string, unknown>
-  if (![sub, jti, sid].every((each) => each === undefined || typeof each === 'string')) return null
+  const { sub, jti, sid, iat, exp, up, key } = jwt as Record<string, unknown>
+  if (![sub, jti, sid, key].every((each) => each === undefined || typeof each === 'string')) return null
   if (![iat, exp].every((each) => each === undefined || typeof each === 'number')) return null
   if (typeof up !== 'boolean') return null
   return {
@@ -118,6 +126,7 @@ function claimsOf(jwt: unknown): TokenClaims | null {
     issuedAt: iat as number | undefined,
     expiresAt: exp as number | undefined,
     publishes: up,
+    signedBy: key as string | undefined,
   }
 }
 

@@ -40,14 +40,23 @@ describe('a resume ticket', () => {
   })
 
   it('keeps what the JWT of the admission says', () => {
-    const claims = { subject: 'u', tokenId: 'j', sid: undefined, issuedAt: 5, expiresAt: 9, publishes: false }
+    const times = { issuedAt: 5, expiresAt: 9 }
+    const claims = { subject: 'u', tokenId: 'j', sid: undefined, ...times, publishes: false, signedBy: 'k' }
     assert.deepEqual(read(signTicket({ ...GRANT, claims }, NOW + MINUTE, SECRET)), { ...GRANT, claims })
     const none = { ...claims, subject: undefined, tokenId: undefined, issuedAt: undefined, expiresAt: undefined }
-    const bare = { ...GRANT, claims: { ...none, publishes: true } }
+    const bare = { ...GRANT, claims: { ...none, publishes: true, signedBy: undefined } }
     assert.deepEqual(read(signTicket(bare, NOW + MINUTE, SECRET)), bare)
     const full = { sub: 'u', jti: 'j', sid: 's', iat: 1, exp: 2, up: true }
     assert.equal(typeof read(withClaims({ jwt: full })), 'object')
-    for (const [name, value] of Object.entries({ sub: 1, jti: null, sid: {}, iat: '1', exp: '2', up: undefined }))
+    for (const [name, value] of Object.entries({
+      sub: 1,
+      jti: null,
+      sid: {},
+      key: 7,
+      iat: '1',
+      exp: '2',
+      up: undefined,
+    }))
       assert.equal(read(withClaims({ jwt: { ...full, [name]: value } })), 'malformed', name)
     for (const jwt of [null, 'text', 7]) assert.equal(read(withClaims({ jwt })), 'malformed')
   })

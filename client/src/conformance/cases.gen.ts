@@ -21,6 +21,7 @@ export const closeCases: readonly CloseCase[] = [
   { code: 1013, reason: 'redis is away, try again later', client: 'wait', hasHint: false },
   { code: 4401, reason: 'not authorised', client: 'new-token', hasHint: false },
   { code: 4401, reason: 'expired retry=0', client: 'new-token', hasHint: false },
+  { code: 4401, reason: 'key-removed', client: 'new-token', hasHint: false },
   { code: 4401, reason: 'revoked', client: 'new-token', hasHint: false },
   { code: 4403, reason: 'forbidden', client: 'final', hasHint: false },
   { code: 4408, reason: 'nothing heard from you', client: 'wait', hasHint: false },

@@ -22,7 +22,7 @@ import { greetings } from './greetings.ts'
 import { parseClientFrame } from './inbound.ts'
 import { type MessageLimits, messageFrom } from './messages.ts'
 import { type Publisher, publishFrame } from './publisher.ts'
-import { renewed } from './renewed.ts'
+import { renew } from './renew.ts'
 import { SubscriptionRequests } from './requests.ts'
 import { heard, type RetainedMessages } from './retained.ts'
 import { measureCompressed } from './stats.ts'
@@ -268,9 +268,10 @@ export class LiveDoor implements Door, Source {
 
   #renew(connection: Connection, frame: Auth): void {
     const { renewals, bindings } = this.#parts
-    const answers = renewed(connection, frame, renewals, bindings)
-    if (answers === undefined) return this.#refuse(connection, 'auth-rejected', '', frame.correlation_id)
-    for (const each of answers) this.#send(connection, each)
+    renew(connection, frame, renewals, bindings, (answers) => {
+      if (answers === undefined) this.#refuse(connection, 'auth-rejected', '', frame.correlation_id)
+      for (const each of answers ?? []) this.#send(connection, each)
+    })
   }
 
   async #data(connection: Connection, request: DataRequest): Promise<void> {

@@ -97,7 +97,15 @@ export class ClientFrames {
 
   /** The frame holds a secret, so it goes no further, whatever comes of it. */
   #renew(connection: Connection, token: string): void {
-    const end = this.#parts.renewals?.renew(connection, token, (rights) => this.#allows(connection, rights))
+    const allows = (rights: Rights) => this.#allows(connection, rights)
+    const { renewals } = this.#parts
+    // Without a key the JWT that a ticket goes back to cannot be renewed.
+    if (renewals === undefined) return this.refuse(connection, 'auth-rejected')
+    renewals.renew(connection, token, allows, (end) => this.#renewed(connection, end))
+  }
+
+  /** @param end undefined: the token was refused. */
+  #renewed(connection: Connection, end: number | undefined): void {
     if (end === undefined) return this.refuse(connection, 'auth-rejected')
     this.#say(connection, { type: 'control', command: 'auth_ok', expires_at: endText(end) })
     if (stateOf(connection).grant !== undefined) void this.#newTicket(connection, stateOf(connection))
