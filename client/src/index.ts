@@ -1,5 +1,5 @@
 export type { Off } from './events.ts'
-export type { LinkOptions, State, Token } from './link.ts'
+export type { LinkOptions, State, Token } from './link-owner.ts'
 export type * from './live.gen.ts'
 export { type Live, type LiveEvents, type LiveOptions, live } from './live.ts'
 export { SendError } from './outbox.ts'

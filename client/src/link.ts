@@ -1,5 +1,7 @@
+import { base64url } from './address.ts'
 import { finalCodes } from './codes.gen.ts'
-import { type Socket, type SocketClass, socketClass, watchPage } from './platform.ts'
+import type { LinkOptions, LinkOwner, State } from './link-owner.ts'
+import { type Socket, socketClass, watchPage } from './platform.ts'
 
 const FIRST_PAUSE_MS = 500
 const MAX_PAUSE_MS = 20_000
@@ -17,58 +19,6 @@ const PROTOCOL_ERROR = 1002
 const PING = '{"type":"ping"}'
 /** Timers with a longer pause fire at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1
-
-/** A token, or a function that returns one; it is called before each dial. */
-export type Token = string | (() => string | Promise<string>)
-
-/** Where a connection stands. Times are in milliseconds. */
-export type State =
-  | { readonly name: 'connecting' }
-  | { readonly name: 'open' }
-  /** No connection; the next dial comes after `ms`. `code` is that of the last close. */
-  | { readonly name: 'waiting'; readonly ms: number; readonly code: number; readonly reason: string }
-  /** The end: the client does not dial again. */
-  | { readonly name: 'closed'; readonly code: number; readonly reason: string }
-
-/** Options that every connection takes. */
-export interface LinkOptions {
-  /** Without one the client brings no credentials. */
-  readonly token?: Token | undefined
-  /** The WebSocket to use; by default the platform's. Node 20 has none: pass that of `ws`. */
-  readonly WebSocket?: SocketClass | undefined
-}
-
-/** What the owner of a link decides and gets. */
-export interface LinkOwner {
-  /** The address of the next dial. */
-  url(): string
-  /** The subprotocols of the next dial, without the token. */
-  readonly protocols: readonly string[]
-  /** A credential that is surely still valid: no token is asked for. */
-  ticket?(): string | undefined
-  /** A credential for when the owner has no token, or cannot get one. */
-  spare?(): string | undefined
-  /** The server refused the spare credential. */
-  spareRefused?(): void
-  /** The upgrade is complete; the server may still refuse. */
-  opened?(): void
-  /** A text frame, or bytes. */
-  received(data: string | Uint8Array): void
-  /** The page is about to go. */
-  leaving?(): void
-  /** The socket is gone, for whatever reason; another may follow. */
-  lost(): void
-  state(state: State): void
-}
-
-/** The address of a gateway, http or ws, as one of WebSockets without a slash at its end. */
-export const socketBase = (base: string | URL): string => String(base).replace(/^http/, 'ws').replace(/\/$/, '')
-
-const base64url = (text: string): string => {
-  let binary = ''
-  for (const byte of new TextEncoder().encode(text)) binary += String.fromCharCode(byte)
-  return btoa(binary).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')
-}
 
 /**
  * Keeps one WebSocket open for as long as that makes sense: dials with a fresh token, waits as the
@@ -279,14 +229,25 @@ export class Link {
     this.send(PING)
     this.#after(answerMs, () => {
       if (this.#heardAt >= askedAt) this.#listen()
+      else if (answerMs === WAKE_ANSWER_MS) this.#again()
       else this.#failed(1006, 'no answer to a ping')
     })
   }
 
-  /** A sleeping page misses its timers and its close events, so ask the network itself. */
+  /**
+   * A sleeping page misses its timers and its close events, so ask the network itself. When the
+   * timers of a silence have not run, the gateway has given up this socket long ago.
+   */
   #wake(): void {
-    if (this.#isOpen) this.#probe(WAKE_ANSWER_MS)
+    if (this.#isOpen && Date.now() - this.#heardAt > SILENCE_MS + ANSWER_MS) this.#again()
+    else if (this.#isOpen) this.#probe(WAKE_ANSWER_MS)
     else if (this.#state.name === 'waiting' && !this.#isPaused && this.#hintMs === undefined) this.#dial()
+  }
+
+  /** Pages wake one by one, so there is nothing to spread. */
+  #again(): void {
+    this.#drop(1000)
+    this.#dial()
   }
 
   #failed(code: number, reason: string): void {

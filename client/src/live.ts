@@ -1,6 +1,8 @@
+import { socketBase } from './address.ts'
 import { contractMajor } from './codes.gen.ts'
 import { Emitter, type Off, report } from './events.ts'
-import { Link, type LinkOptions, type State, socketBase } from './link.ts'
+import { Link } from './link.ts'
+import type { LinkOptions, State } from './link-owner.ts'
 import type {
   ClientFrame,
   ConnectionEstablished,

@@ -1,5 +1,7 @@
+import { socketBase } from './address.ts'
 import { Emitter } from './events.ts'
-import { Link, type LinkOptions, type State, socketBase } from './link.ts'
+import { Link } from './link.ts'
+import type { LinkOptions, State } from './link-owner.ts'
 
 /** Options of {@link run}. */
 export interface RunOptions extends LinkOptions {

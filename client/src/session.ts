@@ -1,7 +1,9 @@
+import { socketBase } from './address.ts'
 import { Emitter } from './events.ts'
 import { numbered } from './frames.ts'
 import { Kept } from './kept.ts'
-import { Link, type LinkOptions, type State, socketBase } from './link.ts'
+import { Link } from './link.ts'
+import type { LinkOptions, State } from './link-owner.ts'
 import { Outbox } from './outbox.ts'
 import type { KeyValueStore } from './platform.ts'
 

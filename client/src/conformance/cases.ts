@@ -8,6 +8,12 @@ const RETURN_MS = 30_000
 const HINT_MS = 1500
 /** How much later than the hint a client may come. */
 const LATE_MS = 5000
+/** A client pings after 25 s of silence, and dials 10 s later. */
+const SILENT_MS = 45_000
+/** Clients that lose their connections together. */
+const CROWD = 8
+/** Eight random pauses below 500 ms are all within this time in one of a million runs. */
+const CROWDED_MS = 50
 /** Timers of client and server may differ by this. */
 const EARLY_MS = 20
 
@@ -27,6 +33,8 @@ export type NextVisit = (withinMs?: number) => Promise<Visit>
 export interface Case {
   readonly name: string
   readonly play: (next: NextVisit) => Promise<void>
+  /** How many clients of the case run at a time; by default one. */
+  readonly clients?: number
 }
 
 const position = (epoch: string, offset: number, more: object = {}): object => ({
@@ -87,6 +95,35 @@ const playFrames = (name: string, frames: readonly (string | object)[], cursor: 
   },
 })
 
+/** The connection is open, and nothing comes through it any more. */
+const playSilence: Case = {
+  name: 'silence',
+  async play(next) {
+    const { peer } = await next()
+    peer.say(position('e1', 0))
+    peer.mute()
+    const second = await next(SILENT_MS)
+    second.peer.cut()
+    if (!peer.hasHeard) throw new Error('it dialled again without a ping')
+  },
+}
+
+/** Many clients lose their connections in the same moment, and must not come back in one. */
+const playJitter: Case = {
+  name: 'random pauses',
+  clients: CROWD,
+  async play(next) {
+    const first: Visit[] = []
+    while (first.length < CROWD) first.push(await next())
+    const cutAtMs = Date.now()
+    for (const { peer } of first) peer.cut()
+    const pauses: number[] = []
+    while (pauses.length < CROWD) pauses.push((await next(RETURN_MS)).atMs - cutAtMs)
+    const spreadMs = Math.max(...pauses) - Math.min(...pauses)
+    if (spreadMs < CROWDED_MS) throw new Error(`${CROWD} clients came back within ${spreadMs} ms`)
+  },
+}
+
 const control = (command: string, more: object = {}): object => ({ type: 'control', command, ...more })
 
 /** Every case: each close of the table of codes, and the hints of the server. */
@@ -107,5 +144,7 @@ export const cases: readonly Case[] = [
   playFrames('resume behind a gap', [position('e1', 0), control('gap', { from: 1, to: 4 }), '5 {"n":5}'], 'e1.5'),
   playFrames('a position in the middle', [position('e1', 8), '9 0', position('e2', 0), '1 0'], 'e2.1'),
   playFrames('a session without a log', [control('position', { grade: 'none' }), '- {"n":1}'], undefined),
+  playSilence,
+  playJitter,
   playFrames('a frame of a later version', [position('e1', 0), control('later', { x: 1 }), '1 0'], 'e1.1'),
 ]

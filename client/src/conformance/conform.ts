@@ -82,27 +82,31 @@ function serve(visits: readonly Visits[]): Server {
 }
 
 /**
- * Plays every case to a client of its own. `start` starts a client and returns a function that
+ * Plays each case to a client of its own. `start` starts a client and returns a function that
  * stops it. At most `atOnce` clients run at a time.
  */
-export async function conform(start: (target: Target) => () => void, atOnce = cases.length): Promise<Outcome[]> {
-  const visits = cases.map(() => new Visits())
+export async function conform(
+  start: (target: Target) => () => void,
+  atOnce = Number.POSITIVE_INFINITY,
+  played = cases,
+): Promise<Outcome[]> {
+  const visits = played.map(() => new Visits())
   const server = serve(visits)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const host = `127.0.0.1:${(server.address() as AddressInfo).port}`
   const outcomes: Outcome[] = []
-  const left = [...cases.entries()]
+  const left = [...played.entries()]
 
-  async function play(index: number, { name, play }: Case): Promise<Outcome> {
+  async function play(index: number, { name, play, clients = 1 }: Case): Promise<Outcome> {
     const target = { url: `ws://${host}`, agent: `case-${index}`, id: 'conformance', tokenUrl: `http://${host}/token` }
-    const stop = start(target)
+    const stops = Array.from({ length: clients }, () => start(target))
     try {
       await play(visits[index]!.next)
       return { name, problem: undefined }
     } catch (error) {
       return { name, problem: error instanceof Error ? error.message : String(error) }
     } finally {
-      stop()
+      for (const stop of stops) stop()
       visits[index]!.end()
     }
   }
@@ -110,7 +114,7 @@ export async function conform(start: (target: Target) => () => void, atOnce = ca
     for (let each = left.shift(); each; each = left.shift()) outcomes[each[0]] = await play(...each)
   }
   try {
-    await Promise.all(Array.from({ length: atOnce }, work))
+    await Promise.all(Array.from({ length: Math.min(atOnce, played.length) }, work))
   } finally {
     for (const each of visits) each.end()
     server.closeAllConnections()

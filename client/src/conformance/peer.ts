@@ -17,6 +17,9 @@ const MASK_BYTES = 4
 export class Peer {
   readonly #socket: Duplex
   #bytes: Buffer
+  #isMute = false
+  /** Whether a frame has come since `mute`. */
+  hasHeard = false
 
   /** Answers the upgrade with the key of the request. */
   constructor(socket: Duplex, head: Buffer, key: string, protocol: string) {
@@ -51,6 +54,11 @@ export class Peer {
     this.#socket.end()
   }
 
+  /** Answers nothing from now on, as a network that has gone. */
+  mute(): void {
+    this.#isMute = true
+  }
+
   /** Cuts the connection without a close frame. */
   cut(): void {
     this.#socket.destroy()
@@ -78,6 +86,10 @@ export class Peer {
       const mask = this.#bytes.subarray(start, start + MASK_BYTES)
       const payload = Buffer.from(this.#bytes.subarray(start + MASK_BYTES, end)).map((byte, i) => byte ^ mask[i % 4]!)
       this.#bytes = this.#bytes.subarray(end)
+      if (this.#isMute) {
+        this.hasHeard = true
+        continue
+      }
       if (opcode === PING) this.#write(PONG, Buffer.from(payload))
       if (opcode !== CLOSE) continue
       this.#write(CLOSE, Buffer.from(payload))

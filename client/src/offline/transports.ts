@@ -1,5 +1,5 @@
 import type { Off } from '../events.ts'
-import type { Token } from '../link.ts'
+import type { Token } from '../link-owner.ts'
 import type { Envelope } from '../live.gen.ts'
 import type { Live } from '../live.ts'
 import type { Answer } from './store.ts'

@@ -1,0 +1,9 @@
+/** The address of a gateway, http or ws, as one of WebSockets without a slash at its end. */
+export const socketBase = (base: string | URL): string => String(base).replace(/^http/, 'ws').replace(/\/$/, '')
+
+/** Text as base64url, without padding. */
+export const base64url = (text: string): string => {
+  let binary = ''
+  for (const byte of new TextEncoder().encode(text)) binary += String.fromCharCode(byte)
+  return btoa(binary).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')
+}

@@ -1,0 +1,44 @@
+import type { SocketClass } from './platform.ts'
+
+/** A token, or a function that returns one; it is called before each dial. */
+export type Token = string | (() => string | Promise<string>)
+
+/** Where a connection stands. Times are in milliseconds. */
+export type State =
+  | { readonly name: 'connecting' }
+  | { readonly name: 'open' }
+  /** No connection; the next dial comes after `ms`. `code` is that of the last close. */
+  | { readonly name: 'waiting'; readonly ms: number; readonly code: number; readonly reason: string }
+  /** The end: the client does not dial again. */
+  | { readonly name: 'closed'; readonly code: number; readonly reason: string }
+
+/** Options that every connection takes. */
+export interface LinkOptions {
+  /** Without one the client brings no credentials. */
+  readonly token?: Token | undefined
+  /** The WebSocket to use; by default the platform's. Node 20 has none: pass that of `ws`. */
+  readonly WebSocket?: SocketClass | undefined
+}
+
+/** What the owner of a link decides and gets. */
+export interface LinkOwner {
+  /** The address of the next dial. */
+  url(): string
+  /** The subprotocols of the next dial, without the token. */
+  readonly protocols: readonly string[]
+  /** A credential that is surely still valid: no token is asked for. */
+  ticket?(): string | undefined
+  /** A credential for when the owner has no token, or cannot get one. */
+  spare?(): string | undefined
+  /** The server refused the spare credential. */
+  spareRefused?(): void
+  /** The upgrade is complete; the server may still refuse. */
+  opened?(): void
+  /** A text frame, or bytes. */
+  received(data: string | Uint8Array): void
+  /** The page is about to go. */
+  leaving?(): void
+  /** The socket is gone, for whatever reason; another may follow. */
+  lost(): void
+  state(state: State): void
+}
