@@ -27,6 +27,25 @@ everyDoor('numbered session', {
   numberOf: (frame) => (frame.startsWith('{') ? undefined : JSON.parse(frame.slice(frame.indexOf(' ') + 1)).n),
 })
 
+const stream: DoorUnderTest = {
+  ...session,
+  door: 'sse',
+  stream: true,
+  malformed: { path: '/agent-1/sse/a%2Ab', status: 400, code: 'malformed-id' },
+  goodbyes: {
+    1001: /^goodbye \{"reason":"draining","reconnect_after_ms":\d+\}$/,
+    1008: /^goodbye \{"reason":"backpressure"/,
+  },
+  path: (id) => `/agent-1/sse/${id}`,
+  numberOf: (frame) => (/^[a-z]/.test(frame) ? undefined : JSON.parse(frame).n),
+}
+everyDoor('stream', {
+  ...stream,
+  lags: true,
+  speak: ({ agent }, id, n, bytes) =>
+    say(agent, id, JSON.stringify({ n, text: 'x'.repeat(bytes) }), '', { bytes: 64 * 1024 * 1024 }),
+})
+
 const notice = (reason: string) => new RegExp(`^\\{"type":"disconnect_notice","reason":"${reason}"`)
 
 everyDoor('live', {

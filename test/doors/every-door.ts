@@ -7,6 +7,7 @@ import { freePort } from '../support/ports.ts'
 import { RawSocket, upgradeRequest } from '../support/raw.ts'
 import { redisFor, type TestRedis } from '../support/redis.ts'
 import { scopeOf } from '../support/scope.ts'
+import { openStream } from '../support/sse.ts'
 import { eventually, within } from '../support/wait.ts'
 import { ask } from '../support/wire.ts'
 
@@ -22,6 +23,8 @@ export interface DoorUnderTest {
   readonly protocol?: string
   /** A refusal is a close, except of no upgrade, at capacity, and while draining. */
   readonly refusesByClose?: true
+  /** Its clients are streams over HTTP: they send nothing, and their close is a goodbye. */
+  readonly stream?: true
   /** A client that does not read lags and is not closed. */
   readonly lags?: true
   /** Settings it needs. */
@@ -57,7 +60,8 @@ interface Refusal {
 const PLAIN_GET: Headers = Object.fromEntries(
   ['Upgrade', 'Connection', 'Sec-WebSocket-Version', 'Sec-WebSocket-Key'].map((name) => [name, undefined]),
 )
-const REFUSALS: Record<string, Refusal> = {
+/** What only an upgrade can get wrong. */
+const UPGRADE_REFUSALS: Record<string, Refusal> = {
   'an old version': {
     at: 'plain',
     status: 426,
@@ -66,6 +70,8 @@ const REFUSALS: Record<string, Refusal> = {
   },
   'a plain GET': { at: 'plain', status: 426, code: 'upgrade-required', headers: PLAIN_GET },
   'no key': { at: 'plain', status: 400, code: 'malformed-request', headers: { 'Sec-WebSocket-Key': undefined } },
+}
+const REFUSALS: Record<string, Refusal> = {
   'another origin': {
     at: 'choosy',
     status: 403,
@@ -82,6 +88,49 @@ const LARGE_BYTES = 400 * 1024
 /** The kernel takes some megabytes before a buffer here begins to fill. */
 const MOST_FRAMES = 100
 
+/** What the suite does with a client of either transport. */
+interface Joined {
+  readonly frames: readonly unknown[]
+  readonly closed: Promise<{ code: number }>
+  readonly code: number | undefined
+  readonly socket: { pause(): void; resume(): void; terminate(): void }
+  close(): Promise<void>
+}
+
+/** The close that stands for the reason of a goodbye. */
+const CODES: Readonly<Record<string, number>> = { draining: 1001, backpressure: 1008 }
+
+/** A stream as a client of a socket: its frames are the data of its events, behind their names. */
+async function joinStream(url: string, headers: Record<string, string>): Promise<Joined> {
+  const client = await openStream(url, headers)
+  if (client.status !== 200) throw new Error(`the stream got ${client.status}`)
+  await client.first('position')
+  const close = () => (client.isEnded ? (CODES[String(client.goodbye?.reason)] ?? 1006) : undefined)
+  return {
+    get frames() {
+      return client.events.map(({ event, data }) => (event === 'message' ? data : `${event} ${data}`))
+    },
+    get code() {
+      return close()
+    },
+    get closed() {
+      return client.ended().then(() => ({ code: close()! }))
+    },
+    socket: { pause: () => client.pause(), resume: () => client.resume(), terminate: () => client.close() },
+    close: async () => {
+      client.close()
+      await client.ended()
+    },
+  }
+}
+
+const badFramesFor = (maxMessageBytes: number | undefined): [string, string | Buffer, number][] => [
+  ['a binary frame', Buffer.from('{}'), 1003],
+  ...(maxMessageBytes === undefined
+    ? []
+    : ([['a frame that is too big', 'x'.repeat(maxMessageBytes + 1), 1009]] as [string, string, number][])),
+]
+
 /** What every door does, whatever it is for: run once for each of them. */
 export function everyDoor(name: string, setup: DoorUnderTest): void {
   describe(`the ${name} door, as every door,`, () => {
@@ -96,15 +145,19 @@ export function everyDoor(name: string, setup: DoorUnderTest): void {
 
     const { door, goodbyes, maxMessageBytes, protocol } = setup
     const protocols = protocol === undefined ? [] : [protocol]
-    const join = async (gateway: TestGateway, id: string): Promise<TestClient> =>
-      connect(`${gateway.url}${setup.path(id)}`, { protocols, headers: await setup.admit(gateway, id) })
+    const join = async (gateway: TestGateway, id: string): Promise<Joined> => {
+      const headers = await setup.admit(gateway, id)
+      return setup.stream
+        ? joinStream(`${gateway.http}${setup.path(id)}`, headers)
+        : connect(`${gateway.url}${setup.path(id)}`, { protocols, headers })
+    }
     /** The headers of an upgrade that the test writes itself. */
     const admit = async (gateway: TestGateway, id: string): Promise<Record<string, string>> => ({
       ...(await setup.admit(gateway, id)),
       ...(protocol !== undefined && { 'Sec-WebSocket-Protocol': protocol }),
     })
     /** It came last, and once. */
-    const assertGoodbye = ({ frames }: TestClient, code: number) => {
+    const assertGoodbye = ({ frames }: Joined, code: number) => {
       const goodbye = goodbyes[code]
       if (goodbye === undefined) return
       assert.match(String(frames.at(-1)), goodbye)
@@ -113,7 +166,7 @@ export function everyDoor(name: string, setup: DoorUnderTest): void {
     const active = (gateway: TestGateway) => gateway.metric('wsproxy_active_connections', { door })
     const ended = (gateway: TestGateway, code: number) =>
       gateway.metric('wsproxy_disconnections_total', { door, code: String(code) })
-    const numbers = (client: TestClient) =>
+    const numbers = (client: Joined) =>
       client.frames.map((frame) => setup.numberOf(String(frame))).filter((n) => n !== undefined)
 
     describe('refuses', () => {
@@ -122,7 +175,7 @@ export function everyDoor(name: string, setup: DoorUnderTest): void {
       let away: BareGateway
       before(async () => {
         first = await start()
-        away = bareGatewayFor(suite, `redis://127.0.0.1:${await freePort()}`)
+        away = bareGatewayFor(suite, `redis://127.0.0.1:${await freePort()}`, { AUTH_TOKEN_MODE: 'reusable' })
         gateways.away = away
         for (const [at, env] of Object.entries(REFUSING)) gateways[at as Refusal['at']] = await start(env)
         await join(gateways.full as TestGateway, 'first')
@@ -132,6 +185,7 @@ export function everyDoor(name: string, setup: DoorUnderTest): void {
       const malformed: Refusal = { at: 'plain', ...setup.malformed, malformed: true }
       for (const [what, { at, status, code, headers, malformed: isMalformed }] of Object.entries({
         'a malformed path': malformed,
+        ...(setup.stream ? {} : UPGRADE_REFUSALS),
         ...REFUSALS,
       })) {
         it(`refuses ${what} at the ${name} door with ${status} ${code}, and counts it`, async () => {
@@ -154,16 +208,12 @@ export function everyDoor(name: string, setup: DoorUnderTest): void {
       }
     })
 
-    for (const [what, frame, code] of [
-      ['a binary frame', Buffer.from('{}'), 1003],
-      ...(maxMessageBytes === undefined
-        ? []
-        : ([['a frame that is too big', 'x'.repeat(maxMessageBytes + 1), 1009]] as const)),
-    ] as const) {
+    const badFrames = setup.stream ? [] : badFramesFor(maxMessageBytes)
+    for (const [what, frame, code] of badFrames) {
       it(`closes a socket of the ${name} door with ${code} after ${what}, and no other socket`, async () => {
         const gateway = await start()
         const [bad, good] = [await join(gateway, 'same'), await join(gateway, 'same')]
-        bad.socket.send(frame, { binary: typeof frame !== 'string' })
+        ;(bad as TestClient).socket.send(frame, { binary: typeof frame !== 'string' })
         assert.equal((await within(bad.closed, 'the close')).code, code)
         assertGoodbye(bad, code)
         await setup.speak(gateway, 'same', 7, 100)
@@ -227,17 +277,21 @@ export function everyDoor(name: string, setup: DoorUnderTest): void {
       await eventually(async () => (await active(gateway)) === 0, 'no open socket')
     })
 
-    it(`closes a client of the ${name} door that is gone silently with 4408, and gives its place to another`, async () => {
-      const gateway = await start({ MAX_CONNECTIONS: '1', PING_INTERVAL: '100ms', PONG_TIMEOUT: '300ms' })
-      const raw = await RawSocket.open(gateway.http)
-      raw.write(upgradeRequest(setup.path('silent'), await admit(gateway, 'silent')))
-      assert.equal(await raw.status(), 101)
-      raw.socket.pause()
-      const next = await eventually(() => join(gateway, 'silent').catch(() => undefined), 'the place to be free')
-      assert.equal(await ended(gateway, 4408), 1)
-      next.socket.terminate()
-      raw.destroy()
-    })
+    const silent = setup.stream ? it.skip : it
+    silent(
+      `closes a client of the ${name} door that is gone silently with 4408, and gives its place to another`,
+      async () => {
+        const gateway = await start({ MAX_CONNECTIONS: '1', PING_INTERVAL: '100ms', PONG_TIMEOUT: '300ms' })
+        const raw = await RawSocket.open(gateway.http)
+        raw.write(upgradeRequest(setup.path('silent'), await admit(gateway, 'silent')))
+        assert.equal(await raw.status(), 101)
+        raw.socket.pause()
+        const next = await eventually(() => join(gateway, 'silent').catch(() => undefined), 'the place to be free')
+        assert.equal(await ended(gateway, 4408), 1)
+        next.socket.terminate()
+        raw.destroy()
+      },
+    )
 
     it(`labels all that is counted for sockets of the ${name} door with its name, and nothing else`, async () => {
       const gateway = await start()
@@ -250,10 +304,11 @@ export function everyDoor(name: string, setup: DoorUnderTest): void {
       const bytes = () => frames().reduce((sum, frame) => sum + Buffer.byteLength(frame), 0)
       const sent = (what: string) => gateway.metric(`wsproxy_${what}_sent_total`, { door })
       await eventually(async () => (await sent('messages')) === frames().length, 'every frame to be counted')
-      await eventually(async () => (await sent('bytes')) === bytes(), 'every byte to be counted')
+      // A stream counts the frames of which it makes events.
+      if (!setup.stream) await eventually(async () => (await sent('bytes')) === bytes(), 'every byte to be counted')
       for (const client of clients) await client.close()
       await eventually(async () => (await active(gateway)) === 0, 'no open socket')
-      assert.equal(await ended(gateway, 1005), 3)
+      assert.equal(await ended(gateway, setup.stream ? 1006 : 1005), 3)
       const page = await (await fetch(`${gateway.http}/metrics`)).text()
       const others = page.split('\n').filter((line) => /[{,]door="/.test(line) && !line.includes(`door="${door}"`))
       for (const line of others) assert.match(line, / 0$/)

@@ -42,6 +42,12 @@ export class StreamClient {
     return this.events.filter((each) => each.event === event)
   }
 
+  /** What the server said before it ended the stream. */
+  get goodbye(): Record<string, unknown> | undefined {
+    const [event] = this.of('goodbye')
+    return event && JSON.parse(event.data)
+  }
+
   /** Payloads of messages. */
   get messages(): string[] {
     return this.of('message').map(({ data }) => data)
