@@ -20,7 +20,7 @@ import { UnsentBytes } from '../connection/unsent.ts'
 import { closes } from '../contract/codes.ts'
 import { privateSession, runEvents, sessionDown } from '../contract/names.ts'
 import { ClientAddresses, type ClientOf } from '../http/client-address.ts'
-import { availableMemory } from '../platform/memory.ts'
+import { bufferBudget } from '../platform/memory.ts'
 import { mostSockets } from '../platform/open-files.ts'
 import type { Selectable } from '../platform/selection.ts'
 import { RedisClient } from '../redis/client.ts'
@@ -49,9 +49,6 @@ export interface CoreParts {
  * that `affects` names.
  */
 export type GapListener = (from: number, to: number, affects: (channel: string) => boolean) => void
-
-/** The default of MAX_BUFFERED_BYTES, as a share of the memory. */
-const BUFFERED_SHARE = 0.25
 
 /**
  * Interval of the sweep over all sockets, and so the precision of each timeout of a socket and of a
@@ -100,7 +97,7 @@ export class Core {
       if (enforced) metrics.limitRefusals.inc({ limit: exceeded.limit })
       this.#limitLog.count(exceeded, client, enforced, clockMs())
     })
-    const maxBytes = config.maxBufferedBytes ?? availableMemory() * BUFFERED_SHARE
+    const maxBytes = bufferBudget(config.maxBufferedBytes)
     const unsent = new UnsentBytes({ maxBytes, sockets: this.sockets, closer: () => this.closer, metrics, log })
     this.delivery = new Delivery(this.bindings, {
       maxBufferBytes: config.maxBufferBytes,

@@ -9,3 +9,10 @@ export function availableMemory(): number {
   const limit = process.constrainedMemory()
   return limit > 0 ? Math.min(limit, totalmem()) : totalmem()
 }
+
+/** The default of MAX_BUFFERED_BYTES, as a share of the memory. */
+const BUFFERED_SHARE = 0.25
+
+/** Returns MAX_BUFFERED_BYTES, or where it is not set a share of the memory. */
+export const bufferBudget = (setting: number | undefined, memoryBytes: number = availableMemory()): number =>
+  setting ?? Math.floor(memoryBytes * BUFFERED_SHARE)

@@ -111,6 +111,8 @@ interface Limits {
   readonly maxConnections: number
   /** The most unsent bytes that one socket may queue. */
   readonly maxBufferBytes: number
+  /** The most unsent bytes of all sockets together. */
+  readonly maxBufferedBytes: number
   /** The bytes a second that this instance expects from Redis. */
   readonly expectedBytesPerSecond: number
 }

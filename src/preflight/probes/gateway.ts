@@ -1,7 +1,7 @@
 import { exposureOf } from '../../config/exposure.ts'
 import { acceptsJwts } from '../../config/jwt.ts'
 import type { Config } from '../../config/table.ts'
-import { availableMemory } from '../../platform/memory.ts'
+import { availableMemory, bufferBudget } from '../../platform/memory.ts'
 import { mostSockets, openFilesLimit } from '../../platform/open-files.ts'
 import type { CheckedGateway } from '../check.ts'
 import type { Loopback } from './loopback.ts'
@@ -32,6 +32,7 @@ export function checkedGateway(
     limits: {
       maxConnections: mostSockets(config.maxConnections),
       maxBufferBytes,
+      maxBufferedBytes: bufferBudget(config.maxBufferedBytes),
       expectedBytesPerSecond: preflightExpectedRateBytes,
     },
     httpDependencies: preflightHttpDependencies,

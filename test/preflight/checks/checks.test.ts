@@ -369,7 +369,7 @@ describe('a check of this machine', () => {
   })
 
   it('open-files: fails in production, else warns, when the limit is below MAX_CONNECTIONS', async () => {
-    const limits = { maxConnections: 1000, maxBufferBytes: 1, expectedBytesPerSecond: 1 }
+    const limits = { maxConnections: 1000, maxBufferBytes: 1, maxBufferedBytes: 1, expectedBytesPerSecond: 1 }
     const of = (limit: number | undefined, isProduction = true) =>
       ask('open-files', gateway({ limits, isProduction, openFiles: () => limit }))
     assert.equal((await of(1024)).status, 'fail')
@@ -377,6 +377,29 @@ describe('a check of this machine', () => {
     assert.match((await of(1024)).remediation!, /MAX_CONNECTIONS=960\./)
     assert.equal((await of(1064)).status, 'pass')
     assert.equal((await of(undefined)).status, 'skipped')
+  })
+
+  it('buffer-budget: names both sizes, warns from half of the memory, fails in production at all of it', async () => {
+    const MIB = 1024 ** 2
+    const of = (budgetMib: number, isProduction = true) => {
+      const limits = {
+        maxConnections: 1,
+        maxBufferBytes: 1,
+        maxBufferedBytes: budgetMib * MIB,
+        expectedBytesPerSecond: 1,
+      }
+      const memory = () => ({ usedBytes: 0, limitBytes: 512 * MIB })
+      return ask('buffer-budget', gateway({ limits, isProduction, memory }))
+    }
+    const { status, message } = await of(128)
+    assert.equal(status, 'pass')
+    assert.equal(message, 'MAX_BUFFERED_BYTES is 128 MiB, and the memory of this process 512 MiB')
+    assert.equal((await of(256)).status, 'pass')
+    assert.equal((await of(257)).status, 'warn')
+    assert.equal((await of(512, false)).status, 'warn')
+    const failed = await of(512)
+    assert.equal(failed.status, 'fail')
+    assert.match(failed.remediation!, /MAX_BUFFERED_BYTES=128MiB/)
   })
 
   it('client-address: warns of a proxy that TRUST_PROXY does not name', async () => {
@@ -389,7 +412,7 @@ describe('a check of this machine', () => {
   })
 
   it('capacity: warns from 75 % and fails from 90 % of sockets or of memory', async () => {
-    const limits = { maxConnections: 100, maxBufferBytes: 1, expectedBytesPerSecond: 1 }
+    const limits = { maxConnections: 100, maxBufferBytes: 1, maxBufferedBytes: 1, expectedBytesPerSecond: 1 }
     const of = async (sockets: number, usedBytes: number) =>
       (
         await ask(
