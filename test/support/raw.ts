@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 import { eventually } from './wait.ts'
 
 /** A TCP connection for bytes that no client library sends. */
@@ -19,11 +20,13 @@ export class RawSocket {
     })
   }
 
-  /** Connects to the host and port of a `http:` or `ws:` address. */
+  /** Connects to the host and port of an address; over TLS, with any certificate, to `https:`. */
   static async open(url: string): Promise<RawSocket> {
-    const { hostname, port } = new URL(url)
-    const socket = connect(Number(port), hostname)
-    await once(socket, 'connect')
+    const { protocol, hostname, port } = new URL(url)
+    const isTls = protocol === 'https:' || protocol === 'wss:'
+    const to = { host: hostname, port: Number(port), rejectUnauthorized: false }
+    const socket = isTls ? connectTls(to) : connect(to)
+    await once(socket, isTls ? 'secureConnect' : 'connect')
     return new RawSocket(socket)
   }
 
