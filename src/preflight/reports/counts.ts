@@ -91,8 +91,8 @@ export function statsOf(buckets: readonly Bucket[], counts: readonly Count[], no
   const lastAt = new Map<string, string>()
   for (const count of counts) {
     for (const [field, value] of count) {
-      if (field.startsWith('last:')) lastAt.set(field.slice(5), later(lastAt.get(field.slice(5)), value))
-      else sums.set(field, (sums.get(field) ?? 0) + Number(value))
+      if (!field.startsWith('last:')) sums.set(field, (sums.get(field) ?? 0) + numberIn(value))
+      else if (!Number.isNaN(Date.parse(value))) lastAt.set(field.slice(5), later(lastAt.get(field.slice(5)), value))
     }
   }
   const sum = (field: string) => sums.get(field) ?? 0
@@ -118,7 +118,7 @@ export function statsOf(buckets: readonly Bucket[], counts: readonly Count[], no
     eventTypes: most(named('type:')).map(([eventType, n]) => ({ eventType, runs: n })),
     topFailures: most(named('fail:')).map(([check, count]) => failureOf(check, count)),
     outcomes: buckets.map(({ from }, i) => {
-      const [all, healthy, warned] = ['runs', 'healthy', 'warned'].map((field) => Number(counts[i]?.get(field) ?? 0))
+      const [all, healthy, warned] = ['runs', 'healthy', 'warned'].map((field) => numberIn(counts[i]?.get(field)))
       return {
         from: new Date(from).toISOString(),
         passed: healthy! - warned!,
@@ -129,5 +129,7 @@ export function statsOf(buckets: readonly Bucket[], counts: readonly Count[], no
   }
 }
 
+/** A count; 0 for what another program wrote instead, which would show as NaN for a day. */
+const numberIn = (value = '0'): number => (/^\d{1,15}$/.test(value) ? Number(value) : 0)
 const later = (one: string | undefined, other: string): string => (one !== undefined && one > other ? one : other)
 const round = (value: number): number => Math.round(value * 10_000) / 10_000
