@@ -9,7 +9,7 @@ import { probe } from '../load/prober.ts'
 import { Usage } from '../load/usage.ts'
 import { Faulty, type Metric, refuseIfBound, type Scenario, type Settings, type Values } from '../scenario.ts'
 import { forkChild } from '../stage/children.ts'
-import { anonymousBytes } from '../stage/procfs.ts'
+import { anonymousBytes, cpuSeconds } from '../stage/procfs.ts'
 import type { Stage } from '../stage/stage.ts'
 import { OURS } from '../subjects.ts'
 
@@ -65,6 +65,8 @@ async function round(stage: Stage, settings: Settings, attack: Attack): Promise<
     calmHealthP99Ms: (before.healthP99Ms + after.healthP99Ms) / 2,
     healthP99Ms: during.healthP99Ms,
     healthMaxMs: during.healthMaxMs,
+    calmBusy: (before.busy + after.busy) / 2,
+    busy: during.busy,
     grownMb: grownBytes / 1e6,
     ...attacked,
   }
@@ -76,16 +78,20 @@ type Looked = Awaited<ReturnType<typeof look>>
 async function look(stage: Stage, settings: Settings, total: number) {
   await stage.receiver.call('restart', {}, CALL_MS)
   const usage = new Usage()
+  const [startedAt, cpu] = [performance.now(), cpuSeconds(stage.pid)]
   const exchanging = exchange(stage, paced, settings.messages, total, settings)
   const [health, { published, arrivals }] = await Promise.all([
     probe(stage.port, '/health', PROBES_PER_SECOND, exchanging),
     exchanging,
   ])
+  const seconds = (performance.now() - startedAt) / 1000
+  const busy = ((cpuSeconds(stage.pid) - cpu) / seconds) * 100
   refuseIfBound('receiver', arrivals)
   refuseIfBound('publisher', published)
   refuseIfBound('prober', { ...usage.used(), lagP99Ms: health.lagP99Ms })
   if (health.failed > 0) throw new Faulty(`${health.failed} of ${health.answers} answers of /health were wrong`)
   return {
+    busy,
     p99Ms: arrivals.latencyMs.p99,
     maxMs: arrivals.latencyMs.max,
     healthP99Ms: health.latencyMs.p99,
@@ -101,6 +107,8 @@ const METRICS: Metric[] = [
   { key: 'calmHealthP99Ms', label: '/health p99 before and after, ms', digits: 2, better: 'context' },
   { key: 'healthP99Ms', label: '/health p99 meanwhile, ms', digits: 2, better: 'lower' },
   { key: 'healthMaxMs', label: '/health max meanwhile, ms', digits: 1, better: 'lower' },
+  { key: 'calmBusy', label: 'subject busy before and after, % of a core', digits: 1, better: 'context' },
+  { key: 'busy', label: 'subject busy meanwhile, % of a core', digits: 1, better: 'lower' },
   { key: 'grownMb', label: 'growth of RssAnon, MB', digits: 1, better: 'lower' },
   { key: 'opened', label: 'connections of the attackers', digits: 0, better: 'context' },
   { key: 'refused', label: 'connections refused to them', digits: 0, better: 'context' },
