@@ -21,21 +21,24 @@ export function resumeTickets({ config, core, metrics, log }: TicketParts) {
   if (config.resumeTicketTtlMs === 0) return undefined
   const { ticketSecrets } = core.redis
   const revoked = core.revocations!.set
-  core.revocations!.also((connection) => {
-    const grant = isSession(connection) ? stateOf(connection).grant : undefined
-    if (grant === undefined || !revoked.has(grant)) return undefined
-    // Its client may not come back by itself when its session was disconnected.
-    return revoked.ended(grant) ? closes.forbidden : closes.revoked
-  })
   const tickets = new ResumeTickets({
     ttlMs: config.resumeTicketTtlMs,
     authJwtMaxLifetimeMs: config.authJwtMaxLifetimeMs,
     maxLifetimeMs: config.resumeMaxLifetimeMs,
     secrets: ticketSecrets,
     revoked,
+    sockets: core.sockets,
+    holderOf: (connection) => (isSession(connection) ? stateOf(connection) : undefined),
+    isRenewed: (connection) => connection.door.name === 'session',
     enqueue: (connection, frame) => core.delivery.enqueue(connection, frame),
     metrics: metrics.tickets,
     log,
+  })
+  core.revocations!.also((connection) => {
+    const grant = tickets.grantOf(connection)
+    if (grant === undefined || !revoked.has(grant)) return undefined
+    // Its client may not come back by itself when its session was disconnected.
+    return revoked.ended(grant) ? closes.forbidden : closes.revoked
   })
   core.onReady.push(() => {
     // It may be another server.

@@ -35,6 +35,7 @@ export class Holes {
     logged.isReading = true
     void this.#read(topic, logged).finally(() => {
       logged.isReading = false
+      if (!logged.isHeld) logged.settled()
     })
   }
 
@@ -52,7 +53,7 @@ export class Holes {
   async check(): Promise<void> {
     const topics = [...this.#parts.topics()].filter((topic) => {
       const logged = loggedOf(topic)
-      return logged !== undefined && logged.checksLeft-- > 0
+      return logged?.takeCheck()
     })
     for (let from = 0; from < topics.length; from += CHECK_BATCH)
       await Promise.all(topics.slice(from, from + CHECK_BATCH).map((topic) => this.#compare(topic)))
@@ -79,7 +80,7 @@ export class Holes {
         if (isGone(topic, logged)) return
         const { epoch } = logged
         const count = pageSize(logged.entryBytes, this.#parts.pageMessages)
-        logged.reads++
+        logged.asked()
         const page = await this.#parts.log.page(sessionOf(topic), logged.last, count)
         if (isGone(topic, logged)) return
         logged.entryBytes = bytesOf(page, logged.entryBytes)
@@ -108,7 +109,7 @@ export class Holes {
       this.#passing.begin(topic, epoch, 0)
       return false
     }
-    logged.given = given
+    logged.gave(given)
     for (const { offset, payload } of entries) {
       if (offset > logged.last + 1 && offset !== snapshot) this.#passing.skip(topic, offset - 1, 'trimmed')
       this.#passing.next(topic, offset, payload, offset === closedAt)

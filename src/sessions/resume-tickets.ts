@@ -28,6 +28,11 @@ export interface ResumeTicketsParts {
     /** The time that all instances agree on, in ms since the epoch. */
     now(): number
   }
+  readonly sockets: { readonly size: number; [Symbol.iterator](): Iterator<Connection> }
+  /** Undefined: it has no session. */
+  readonly holderOf: (connection: Connection) => Holder | undefined
+  /** Whether its client gets a new ticket from time to time. */
+  readonly isRenewed: (connection: Connection) => boolean
   readonly enqueue: (connection: Connection, frame: Buffer) => void
   readonly metrics: TicketMetrics
   readonly log: Logger
@@ -43,9 +48,17 @@ const TICK_MS = 500
 /** Renewals of one tick beside the share of all sockets, so that few sockets wait for no second. */
 const MIN_BATCH = 50
 
-interface Renewal {
-  readonly grant: Grant
-  readonly dueAt: number
+/**
+ * What the tickets of a socket go back to. A number: its client was admitted by a token of Redis,
+ * so many ms after the start of this instance. Most sockets have that, and it takes no memory.
+ */
+export type Granted = Grant | number
+
+/** A socket that may get tickets. */
+interface Holder {
+  readonly agentId: string
+  /** Undefined: it gets none. */
+  readonly grant: Granted | undefined
 }
 
 /**
@@ -54,8 +67,14 @@ interface Renewal {
  */
 export class ResumeTickets {
   readonly #parts: ResumeTicketsParts
-  /** All wait for the same time, so the order of insertion is that of `dueAt`. */
-  readonly #renewals = new Map<Connection, Renewal>()
+  /** What `Granted` is counted from. */
+  readonly #origin = Date.now()
+  /** With the serial of a socket it is the `sid` of its admission. */
+  readonly #instance = randomBytes(9).toString('base64url')
+  /** Until when sockets were looked at. Undefined: no socket got a ticket yet. */
+  #lookedAt: number | undefined
+  /** Sockets that are due. */
+  #due: Connection[] = []
   readonly #lines = new LineSampler()
   readonly #timer: NodeJS.Timeout
   #isRenewing = false
@@ -74,14 +93,38 @@ export class ResumeTickets {
    * @param jwt its claims, when that token is a JWT. No ticket outlives the socket that it admits.
    */
   async grant(session: string, agent: string, jwt: TokenClaims | undefined): Promise<Grant> {
-    // Without the set no ticket is accepted anyway, and the clock does not matter.
-    await this.#parts.revoked.ready().catch(() => {})
-    const authTime = this.#parts.revoked.now()
+    const authTime = await this.#authTime()
     const end = endOf(jwt, this.#parts)
     const notAfter = Math.min(authTime + this.#parts.maxLifetimeMs, end === 0 ? Number.POSITIVE_INFINITY : end * 1000)
     const sid = jwt?.sid ?? randomBytes(12).toString('base64url')
     const claims = jwt === undefined || end === 0 ? jwt : { ...jwt, expiresAt: end }
     return { session, agent, sid, authTime, notAfter, claims }
+  }
+
+  /** The same for a socket, as it is kept. */
+  async admit(session: string, agent: string, jwt: TokenClaims | undefined): Promise<Granted> {
+    return jwt === undefined ? (await this.#authTime()) - this.#origin : this.grant(session, agent, jwt)
+  }
+
+  async #authTime(): Promise<number> {
+    // Without the set no ticket is accepted anyway, and the clock does not matter.
+    await this.#parts.revoked.ready().catch(() => {})
+    return this.#parts.revoked.now()
+  }
+
+  /** Returns the grant of a socket or a stream. Undefined: it gets no tickets. */
+  grantOf(connection: Connection): Grant | undefined {
+    const holder = this.#parts.holderOf(connection)
+    if (typeof holder?.grant !== 'number') return holder?.grant
+    const authTime = this.#origin + holder.grant
+    return {
+      session: connection.subject,
+      agent: holder.agentId,
+      sid: `${this.#instance}${connection.serial.toString(36)}`,
+      authTime,
+      notAfter: authTime + this.#parts.maxLifetimeMs,
+      claims: undefined,
+    }
   }
 
   /**
@@ -109,12 +152,13 @@ export class ResumeTickets {
     }
   }
 
-  /** Enqueues the first ticket of a socket and plans the next ones. Never rejects. */
-  async begin(connection: Connection, grant: Grant): Promise<void> {
+  /** Enqueues the first ticket of a socket. The next ones follow by themselves. Never rejects. */
+  async begin(connection: Connection): Promise<void> {
     const now = this.#parts.revoked.now()
+    this.#lookedAt ??= now
     const secrets = await this.#secrets(now)
-    if (secrets !== undefined) this.#give(connection, grant, secrets, now)
-    this.#plan(connection, grant, now)
+    const grant = this.grantOf(connection)
+    if (secrets !== undefined && grant !== undefined) this.#give(connection, grant, secrets, now)
   }
 
   /** Returns a ticket for streams; undefined when it cannot be made now. Never rejects. */
@@ -127,17 +171,6 @@ export class ResumeTickets {
     return ticket.length > MAX_LENGTH ? undefined : { ticket, expiresInMs }
   }
 
-  /** The socket is gone. */
-  end(connection: Connection): void {
-    this.#renewals.delete(connection)
-  }
-
-  #plan(connection: Connection, grant: Grant, now: number): void {
-    this.#renewals.delete(connection)
-    const dueAt = now + this.#parts.ttlMs / 2
-    if (dueAt < grant.notAfter && connection.phase <= Phase.open) this.#renewals.set(connection, { grant, dueAt })
-  }
-
   #give(connection: Connection, grant: Grant, { signing }: TicketSecrets, now: number): void {
     const expiresInMs = Math.min(this.#parts.ttlMs, grant.notAfter - now)
     if (expiresInMs <= 0) return
@@ -148,26 +181,35 @@ export class ResumeTickets {
   }
 
   /**
-   * Sends the tickets that are due. Sockets that came together are spread over several ticks: twice
-   * the share that one tick has of all renewals.
+   * Sends the tickets that are due: each socket gets one every half of their life, counted from its
+   * admission. Sockets that came together are spread over several ticks: twice the share that one
+   * tick has of all renewals.
    */
   async #renew(): Promise<void> {
-    if (this.#isRenewing || this.#renewals.size === 0) return
+    if (this.#isRenewing || this.#lookedAt === undefined) return
     const now = this.#parts.revoked.now()
-    const [first] = this.#renewals.values()
-    if (first!.dueAt > now) return
     this.#isRenewing = true
     const secrets = await this.#secrets(now)
     this.#isRenewing = false
     if (secrets === undefined) return
-    let left = MIN_BATCH + Math.ceil((4 * TICK_MS * this.#renewals.size) / this.#parts.ttlMs)
-    for (const [connection, { grant, dueAt }] of this.#renewals) {
-      if (dueAt > now || left-- === 0) return
-      this.#renewals.delete(connection)
-      if (connection.phase !== Phase.open) continue
-      this.#give(connection, grant, secrets, now)
-      this.#plan(connection, grant, now)
+    const { sockets, ttlMs } = this.#parts
+    if (this.#due.length === 0) {
+      for (const connection of sockets) if (this.#isDue(connection, this.#lookedAt, now)) this.#due.push(connection)
+      this.#lookedAt = now
     }
+    for (const connection of this.#due.splice(0, MIN_BATCH + Math.ceil((4 * TICK_MS * sockets.size) / ttlMs))) {
+      const grant = this.grantOf(connection)
+      if (grant !== undefined && connection.phase === Phase.open) this.#give(connection, grant, secrets, now)
+    }
+  }
+
+  #isDue(connection: Connection, from: number, to: number): boolean {
+    const { holderOf, isRenewed } = this.#parts
+    const grant = isRenewed(connection) ? holderOf(connection)?.grant : undefined
+    if (grant === undefined) return false
+    const since = typeof grant === 'number' ? this.#origin + grant : grant.authTime
+    const half = this.#parts.ttlMs / 2
+    return Math.floor((to - since) / half) > Math.max(0, Math.floor((from - since) / half))
   }
 
   /** Undefined: they cannot be read now. */

@@ -113,8 +113,8 @@ export class ClientFrames {
 
   async #newTicket(connection: Connection, state: SessionState): Promise<void> {
     const tickets = this.#parts.tickets!
-    state.grant = await tickets.grant(connection.subject, state.agentId, connection.rights)
-    await tickets.begin(connection, state.grant)
+    state.grant = await tickets.admit(connection.subject, state.agentId, connection.rights)
+    await tickets.begin(connection)
   }
 
   /** Whether a new JWT opens the session of this socket. If so, its `up` counts from now on. */

@@ -13,7 +13,6 @@ import { lastOf, membersOf, namesOf, stringOf } from '../../platform/json-member
 import { jsonFault } from '../../platform/json-scan.ts'
 import { byteRateOf, type Rate, rateOf } from '../../platform/rate.ts'
 import { frameOf } from '../../sessions/frames.ts'
-import { Reader } from '../../sessions/logged.ts'
 import type { SessionLogs } from '../../sessions/logs.ts'
 import { headerOf, MARK } from '../../sessions/numbers.ts'
 import { loggedOf } from '../../sessions/parts.ts'
@@ -22,7 +21,7 @@ import type { DoorStats } from '../../telemetry/metrics.ts'
 import { ClientFrames, type ClientFramesParts } from './client-frames.ts'
 import type { FlowSignal } from './flow.ts'
 import { PROTOCOLS, resumeOf } from './resume.ts'
-import { isSession, opensSession, readerOf, SessionState, stateOf } from './state.ts'
+import { isSession, NumberedState, opensSession, readerOf, SessionState, stateOf } from './state.ts'
 import { judgeFor } from './tickets.ts'
 
 type SessionOptions = Pick<
@@ -98,7 +97,7 @@ export class SessionDoor implements Door, Source {
   admit(ids: readonly string[], query = '', protocol = ''): Admission | Refusal {
     const resume = protocol === PROTOCOLS.numbered ? resumeOf(query) : undefined
     if (resume !== undefined && 'kind' in resume) return resume
-    const admission = resume ? this.admitReader(ids, resume) : this.#admit(ids, undefined)
+    const admission = resume ? this.admitReader(ids, resume) : this.#admit(ids, (agentId) => new SessionState(agentId))
     const { tickets } = this.#parts
     if (admission.kind === 'refusal' || resume === undefined || tickets === undefined) return admission
     const { subject } = admission
@@ -111,13 +110,16 @@ export class SessionDoor implements Door, Source {
 
   /** Admits a client that gets numbers, but no resume tickets. */
   admitReader(ids: readonly string[], resume: Resume): Admission | Refusal {
-    const reader = new Reader()
-    const admission = this.#admit(ids, reader)
+    const admission = this.#admit(ids, (agentId) => new NumberedState(agentId))
     if (admission.kind === 'refusal') return admission
+    const reader = admission.doorState as NumberedState
     return { ...admission, prepare: (connection) => this.#parts.logs.position(connection, reader, resume) }
   }
 
-  #admit([agentId = '', sessionId = '']: readonly string[], reader: Reader | undefined): Admission | Refusal {
+  #admit(
+    [agentId = '', sessionId = '']: readonly string[],
+    stateFor: (agentId: string) => SessionState,
+  ): Admission | Refusal {
     if (!isId(agentId) || !isId(sessionId)) return refusals['malformed-id']
     if (isOwnSegment(agentId)) return refusals['not-found']
     const down = sessionDown(sessionId)
@@ -129,7 +131,7 @@ export class SessionDoor implements Door, Source {
       redisChannel: down,
       topics: [[down]],
       topicsRequired: true,
-      doorState: new SessionState(agentId, reader),
+      doorState: stateFor(agentId),
     }
   }
 
@@ -147,8 +149,8 @@ export class SessionDoor implements Door, Source {
   async #giveTicket(connection: Connection, session: string, rights: TokenClaims | undefined): Promise<void> {
     const state = stateOf(connection)
     const tickets = this.#parts.tickets!
-    state.grant ??= await tickets.grant(session, state.agentId, rights)
-    await tickets.begin(connection, state.grant)
+    state.grant ??= await tickets.admit(session, state.agentId, rights)
+    await tickets.begin(connection)
   }
 
   refusalAsClose(refusal: Refusal, protocol: string): Close | undefined {
@@ -177,10 +179,6 @@ export class SessionDoor implements Door, Source {
 
   opened(connection: Connection): void {
     if (readerOf(connection)) this.#parts.logs.readOn(connection)
-  }
-
-  closed(connection: Connection): void {
-    this.#parts.tickets?.end(connection)
   }
 
   onBackpressure(connection: Connection, level: BackpressureLevel): void {

@@ -2,8 +2,7 @@ import type { Rights } from '../../connection/auth.ts'
 import type { Connection } from '../../connection/connection.ts'
 import type { FrameErrorCode } from '../../contract/codes.ts'
 import type { Reader } from '../../sessions/logged.ts'
-import type { StreamTicket } from '../../sessions/resume-tickets.ts'
-import type { Grant } from '../../sessions/ticket.ts'
+import type { Granted, StreamTicket } from '../../sessions/resume-tickets.ts'
 import type { TraceContext } from '../../telemetry/trace-context.ts'
 
 /** Reports the outcome of a numbered client frame. */
@@ -44,9 +43,9 @@ export class FramesBehind {
 export class SessionState {
   readonly agentId: string
   /** Undefined for a client of `wsproxy.v1`. */
-  readonly reader: Reader | undefined
+  reader: Reader | undefined
   /** What the tickets of this socket go back to. Undefined: it gets none. */
-  grant: Grant | undefined
+  grant: Granted | undefined
   /** What its answer keeps in the browser as a cookie. Undefined: nothing. */
   streamTicket: StreamTicket | undefined
   /** What a stream sends for the next query. Undefined: nothing. */
@@ -60,9 +59,62 @@ export class SessionState {
   /** Frames that came while the key of a cancelled run is written, in order. */
   behindCancel: FramesBehind | undefined
 
-  constructor(agentId: string, reader: Reader | undefined) {
+  constructor(agentId: string) {
     this.agentId = agentId
-    this.reader = reader
+  }
+}
+
+/** Bits of what is said of a reader. */
+const POSITIONED = 1
+const LEVEL = 2
+const READING = 4
+const DROPPED = 8
+
+/** The same for a socket of `wsproxy.v2`. Most are idle: one object, and flags share a number. */
+export class NumberedState extends SessionState implements Reader {
+  offset = 0
+  entryBytes = 0
+  #bits = 0
+
+  constructor(agentId: string) {
+    super(agentId)
+    this.reader = this
+  }
+
+  #set(bit: number, value: boolean): void {
+    this.#bits = value ? this.#bits | bit : this.#bits & ~bit
+  }
+
+  get isPositioned(): boolean {
+    return (this.#bits & POSITIONED) !== 0
+  }
+
+  set isPositioned(value: boolean) {
+    this.#set(POSITIONED, value)
+  }
+
+  get isLevel(): boolean {
+    return (this.#bits & LEVEL) !== 0
+  }
+
+  set isLevel(value: boolean) {
+    this.#set(LEVEL, value)
+  }
+
+  get isReading(): boolean {
+    return (this.#bits & READING) !== 0
+  }
+
+  set isReading(value: boolean) {
+    this.#set(READING, value)
+  }
+
+  get hasDropped(): boolean {
+    return (this.#bits & DROPPED) !== 0
+  }
+
+  set hasDropped(value: boolean) {
+    this.#set(DROPPED, value)
   }
 }
 

@@ -89,9 +89,11 @@ export class SessionStreamDoor implements Door {
   /** @param rights of the JWT that admitted the client, if one did. */
   async #giveTickets(connection: Connection, rights: TokenClaims | undefined): Promise<void> {
     const state = stateOf(connection)
-    state.grant ??= await this.#parts.tickets!.grant(connection.subject, state.agentId, rights)
-    state.streamTicket = await this.cookieTicket(state.grant, state.isReadOnly)
-    state.queryTicket = await this.queryTicket(state.grant)
+    const tickets = this.#parts.tickets!
+    const grant = tickets.grantOf(connection) ?? (await tickets.grant(connection.subject, state.agentId, rights))
+    state.grant = grant
+    state.streamTicket = await this.cookieTicket(grant, state.isReadOnly)
+    state.queryTicket = await this.queryTicket(grant)
   }
 
   /** Returns a ticket of this grant that may stand in a query; undefined when it cannot be made. */
