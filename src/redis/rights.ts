@@ -96,7 +96,7 @@ function rightsOf(options: RightsOptions): Right[] {
     ...(grace ? [{ commands: USED, keys: [usedToken(key, '*')] }] : []),
   ]
   return [
-    { feature: 'connections', commands: ['hello', 'ping', ...(database > 0 ? ['select'] : [])] },
+    { feature: 'connections', commands: ['hello', 'ping', 'command|info', ...(database > 0 ? ['select'] : [])] },
     { feature: 'the reason of a gap', commands: ['info'] },
     { feature: 'refusing a demoted master', commands: ['role'] },
     ...(cluster ? [{ feature: 'the slots of a cluster', commands: ['cluster|slots', 'asking'] }] : []),
