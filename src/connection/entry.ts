@@ -73,14 +73,15 @@ export class StreamEntry implements Entry {
   }
 
   open(connection: Connection): HttpWire {
-    const { encoder, ping, headers } = this.#door.stream!
-    const wire = new HttpWire(this.res, encoder(), ping, this.#events)
-    const all = { ...STREAM_HEADERS, ...this.#cors, ...headers(connection) }
+    const format = this.#door.stream!
+    const { ping } = format
+    const wire = new HttpWire(this.res, format.encoder(), ping, this.#events)
+    const all = { ...STREAM_HEADERS, ...this.#cors, ...format.headers(connection) }
     this.res.cork(() => {
       this.res.writeStatus('200 OK')
       for (const [name, value] of Object.entries(all)) this.res.writeHeader(name, value)
       // Sends the headers: the first frame may be a while away.
-      this.res.write(ping)
+      this.res.write(format.hello?.(connection) ?? ping)
     })
     return wire
   }

@@ -29,6 +29,8 @@ export interface StreamFormat<Connection> {
   encoder(): (frame: Buffer, isBinary: boolean) => Buffer
   /** What is sent while nothing else is. */
   readonly ping: Buffer
+  /** What is sent with the headers. Default: `ping`. */
+  hello?(connection: Connection): Buffer
   /** Headers beside those of every stream. */
   headers(connection: Connection): Readonly<Record<string, string>>
   /** Whether the client has all there is, and nothing will follow: it gets 204. */

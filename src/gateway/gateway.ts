@@ -106,7 +106,7 @@ export class Gateway {
     // The first door whose path matches gets the request: `/live` could be the path of a run as
     // well.
     const { streams } = this.#sessions
-    this.#doors = [this.#live.door, session, ...(streams ? [streams.door] : []), ...run]
+    this.#doors = [...this.#live.doors, session, ...(streams ? [streams.door] : []), ...run]
   }
 
   /**

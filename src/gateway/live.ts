@@ -13,6 +13,7 @@ import { liveRoutes } from '../doors/live/routes.ts'
 import { BusSignature, busKeys } from '../doors/live/signature.ts'
 import { outcomes, readingsOf } from '../doors/live/stats.ts'
 import { StatusCache, type SystemHealth } from '../doors/live/status.ts'
+import { LiveStreamDoor } from '../doors/live/stream.ts'
 import { LiveTopics } from '../doors/live/topics.ts'
 import type { Admin, AdminRequest } from '../http/admin.ts'
 import { HEALTHY_MS } from '../http/probes.ts'
@@ -45,7 +46,8 @@ export function liveDoor(wiring: LiveWiring) {
   const { redis, bindings, delivery, closer } = core
   if (config.metricsAliases.includes('processor')) metrics.live.types = new FrameTypes()
   const topics = new LiveTopics(config.liveTopics, config.liveMaxSubscriptions)
-  const sockets = () => [...core.sockets].filter(({ door: { name } }) => name === LiveDoor.NAME)
+  const sockets = () =>
+    [...core.sockets].filter(({ door: { name } }) => name === LiveDoor.NAME || name === LiveStreamDoor.NAME)
   const unusable = unusableMessages(metrics, log)
   const disconnectAll = disconnects(wiring)
   const { bus, signature } = busOf(wiring, sockets, disconnectAll, (why) => unusable(`bus (${why})`))
@@ -90,7 +92,25 @@ export function liveDoor(wiring: LiveWiring) {
   })
   announce(signature, wiring)
   const disconnect = disconnectCall(disconnectAll, wiring, signature.enabled ? bus : undefined)
-  return { door, routes: [...routes, disconnect], publicRoutes: outbox.routes, stop: () => coordination.stop() }
+  const stream = config.httpStreams ? liveStreamDoor(wiring, door) : undefined
+  return {
+    doors: stream ? [door, stream] : [door],
+    routes: [...routes, disconnect],
+    publicRoutes: [...outbox.routes, ...(stream?.routes ?? [])],
+    stop: () => coordination.stop(),
+  }
+}
+
+function liveStreamDoor({ config, core, metrics }: LiveWiring, live: LiveDoor): LiveStreamDoor {
+  const door: LiveStreamDoor = new LiveStreamDoor({
+    options: config,
+    live,
+    cors: (origin) => core.acceptor.checks.corsOf(door, origin),
+    received: (connection, frame) =>
+      core.closer.runGuarded(connection, () => core.receiver.message(connection, frame, false)),
+    metrics,
+  })
+  return door
 }
 
 /** The bus between instances, and what signs its orders. */

@@ -11,7 +11,7 @@ export interface Selection {
 
 /** What a selection is compared with: a socket, or an upgrade that is under way. */
 export interface Selectable {
-  readonly door: { readonly name: string }
+  readonly door: { readonly subjectName: string }
   readonly subject: string
   readonly address: string
   /** Of the JWT that it goes back to, directly or by a ticket. */
@@ -32,10 +32,13 @@ export function selectionIn(by: unknown, value: unknown): Selection | undefined 
   return network === undefined ? undefined : { by: kind, value: network }
 }
 
-/** Returns whether a client is one of the selection. The doors are named like the kinds of ids. */
+/**
+ * Returns whether a client is one of the selection. Doors call their subjects as the kinds of ids
+ * are called: a session has sockets and streams.
+ */
 export function selects({ by, value }: Selection): (client: Selectable) => boolean {
   if (by === 'subject') return ({ rights }) => rights?.subject === value
-  if (by !== 'address') return ({ door, subject }) => door.name === by && subject === value
+  if (by !== 'address') return ({ door, subject }) => door.subjectName === by && subject === value
   const contains = networks([value])
   return ({ address }) => contains(address)
 }

@@ -1,10 +1,10 @@
+import { eventOf } from '../connection/events.ts'
+
 /**
  * The frames of `wsproxy.v2` as server-sent events: `id:` is the cursor of a numbered message, and
  * a frame of the gateway is an event with the name of its command.
  */
 
-const LF = 0x0a
-const CR = 0x0d
 const SPACE = 0x20
 const BRACE = 0x7b
 const DASH = 0x2d
@@ -65,21 +65,4 @@ export class SessionEvents {
     this.#isFirst = false
     return retry + this.#id(offset)
   }
-}
-
-const DATA = Buffer.from('data: ')
-const END = Buffer.from('\n\n')
-
-/** An event with this payload: a line of it is a line of the event. */
-function eventOf(fields: string, payload: Buffer): Buffer {
-  if (payload.includes(LF) || payload.includes(CR)) {
-    const lines = payload.toString('utf8').split(/\r\n|\n|\r/)
-    return Buffer.from(`${fields}${lines.map((line) => `data: ${line}\n`).join('')}\n`)
-  }
-  const event = Buffer.allocUnsafe(fields.length + DATA.length + payload.length + END.length)
-  event.write(fields, 0, 'latin1')
-  DATA.copy(event, fields.length)
-  payload.copy(event, fields.length + DATA.length)
-  END.copy(event, fields.length + DATA.length + payload.length)
-  return event
 }

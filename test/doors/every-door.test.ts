@@ -48,7 +48,7 @@ everyDoor('stream', {
 
 const notice = (reason: string) => new RegExp(`^\\{"type":"disconnect_notice","reason":"${reason}"`)
 
-everyDoor('live', {
+const live: DoorUnderTest = {
   door: 'live',
   malformed: { path: '/api/dashboard/ws/nothing', status: 404, code: 'not-found' },
   goodbyes: {
@@ -65,6 +65,19 @@ everyDoor('live', {
   speak: ({ agent }, id, n, bytes) =>
     agent.publish(liveChannel(`topic-${id}`), JSON.stringify({ n, text: 'x'.repeat(bytes) })),
   numberOf: (frame) => JSON.parse(frame).data?.n,
+}
+everyDoor('live', live)
+
+const lastNotice = (reason: string) =>
+  new RegExp(`^disconnect_notice \\{"type":"disconnect_notice","reason":"${reason}"`)
+everyDoor('live stream', {
+  ...live,
+  door: 'live-sse',
+  stream: true,
+  malformed: { path: '/live/sse?view=nothing', status: 404, code: 'not-found' },
+  goodbyes: { 1001: lastNotice('draining'), 1008: lastNotice('backpressure') },
+  path: (id) => `/live/sse?subscriptions=topic-${id}`,
+  numberOf: (frame) => JSON.parse(frame.slice(frame.indexOf(' ') + 1)).data?.n,
 })
 
 const HANGUP = /^\{"type":"hangup"\}$/

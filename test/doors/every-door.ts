@@ -104,11 +104,12 @@ const CODES: Readonly<Record<string, number>> = { draining: 1001, backpressure: 
 async function joinStream(url: string, headers: Record<string, string>): Promise<Joined> {
   const client = await openStream(url, headers)
   if (client.status !== 200) throw new Error(`the stream got ${client.status}`)
-  await client.first('position')
+  await eventually(() => client.events.length > 0, 'the first event')
   const close = () => (client.isEnded ? (CODES[String(client.goodbye?.reason)] ?? 1006) : undefined)
   return {
     get frames() {
-      return client.events.map(({ event, data }) => (event === 'message' ? data : `${event} ${data}`))
+      const frames = client.events.filter(({ event }) => event !== 'stream')
+      return frames.map(({ event, data }) => (event === 'message' ? data : `${event} ${data}`))
     },
     get code() {
       return close()

@@ -275,7 +275,11 @@ describe('disconnect, where orders between instances are off', () => {
 })
 
 describe('a selection of clients', () => {
-  const client = (name: string, subject: string, address = '192.0.2.1') => ({ door: { name }, subject, address })
+  const client = (subjectName: string, subject: string, address = '192.0.2.1') => ({
+    door: { subjectName },
+    subject,
+    address,
+  })
 
   it('of a session or a run names the sockets of that door only', () => {
     const session = selects(selectionIn('session', 'x')!)

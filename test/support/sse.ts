@@ -44,7 +44,7 @@ export class StreamClient {
 
   /** What the server said before it ended the stream. */
   get goodbye(): Record<string, unknown> | undefined {
-    const [event] = this.of('goodbye')
+    const event = this.of('goodbye')[0] ?? this.of('disconnect_notice')[0]
     return event && JSON.parse(event.data)
   }
 

@@ -2,6 +2,7 @@ import type { Config } from '../../config/table.ts'
 import type { Rights, TokenClaims } from '../../connection/auth.ts'
 import type { Connection } from '../../connection/connection.ts'
 import type { Admission, Door } from '../../connection/door.ts'
+import { EVENT_PINGS } from '../../connection/events.ts'
 import { STREAM_COOKIE } from '../../connection/stream-tickets.ts'
 import type { IdleTimeout } from '../../connection/times.ts'
 import type { BackpressureLevel, StreamFormat } from '../../connection/wire.ts'
@@ -35,8 +36,6 @@ const PRIVATE: readonly Purpose[] = ['resume', 'sse', 'sse-read']
 /** Tickets that are enough in a query or a cookie. */
 const EXPOSED: readonly Purpose[] = ['sse', 'sse-read']
 
-const PINGS = { comment: Buffer.from(':\n\n'), event: Buffer.from('event: ping\ndata: {}\n\n') }
-
 /**
  * `GET /{agentId}/sse/{sessionId}`: what a client of `wsproxy.v2` gets, as server-sent events.
  * Messages, logs and topics are those of the session door: this door makes events of its frames.
@@ -65,7 +64,7 @@ export class SessionStreamDoor implements Door {
     this.idleTimeout = session.idleTimeout
     this.stream = {
       encoder: () => new SessionEvents().encode,
-      ping: PINGS[options.ssePing],
+      ping: EVENT_PINGS[options.ssePing],
       headers: (connection) => cookieOf(this.#pathOf(connection), stateOf(connection).streamTicket),
       isOver: (connection) => stateOf(connection).hasEnded && connection.morePending === undefined,
     }

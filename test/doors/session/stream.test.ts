@@ -178,6 +178,23 @@ describe('a stream of a session', () => {
     await short.ended()
   })
 
+  it('ends when an operator disconnects its session', async () => {
+    const env = { AUTH_TOKEN_MODE: 'reusable', ADMIN_TOKEN: 'admin-token-of-the-tests' }
+    const own = await gatewayFor(suite, { redis: gateway.redis, env })
+    const client = await openStream(`${own.http}/agent-1/sse/taken`, await bearer('taken'))
+    await client.first('position')
+    const { closed } = await bodyOf(
+      await fetch(`${own.http}/api/admin/disconnect`, {
+        method: 'POST',
+        headers: { Authorization: `Bearer ${env.ADMIN_TOKEN}` },
+        body: JSON.stringify({ session: 'taken' }),
+      }),
+    )
+    assert.equal(closed, 1)
+    assert.equal((await client.first('goodbye')).reason, 'forbidden')
+    await client.ended()
+  })
+
   it('drains with a goodbye', async () => {
     const own = await gatewayFor(suite, { redis: gateway.redis, env: { AUTH_TOKEN_MODE: 'reusable' } })
     const client = await openStream(`${own.http}/agent-1/sse/drain`, await bearer('drain'))
