@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
 import { usedToken } from '../../src/contract/names.ts'
-import { RedisUnavailable } from '../../src/platform/unavailable.ts'
+import { RedisForbids, RedisUnavailable } from '../../src/platform/unavailable.ts'
 import { RedisTokens } from '../../src/redis/tokens.ts'
 import { createLogger } from '../../src/telemetry/log.ts'
 import { atLink, newLink, openLink, type TestLink } from '../support/link.ts'
@@ -234,9 +234,21 @@ describe('tokens in Redis', () => {
       await new RedisTokens(atLink(limited.link), REMOVE, SECRET, log).redeem('unwritable', 'hunter2', removed)
       giveBack!()
       await eventually(() => lines.some((line) => line.includes('token-lost')), 'the line')
-      assert.match(lines.join(''), /NOPERM|can't run this command/)
+      assert.match(lines.join(''), /NOPERM|can't run this command|no permissions/)
       assert.doesNotMatch(lines.join(''), /hunter2/)
     })
+  })
+
+  it('throws RedisForbids when the user may not read tokens, with EVAL and inside the script', {
+    skip: withoutRealRedis,
+  }, async (t) => {
+    for (const lacks of ['-get', '-eval -evalsha']) {
+      await agent.sendCommand(['ACL', 'SETUSER', 'blind', 'reset', 'on', '>pw', '~*', '+@all', ...lacks.split(' ')])
+      const limited = await openLink(redis.url.replace('redis://', 'redis://blind:pw@'))
+      atEnd(t, () => limited.close())
+      await keep('unreadable', 'right')
+      await assert.rejects(tokens(REMOVE, limited.link).redeem('unreadable', 'right'), RedisForbids, lacks)
+    }
   })
 
   it('never shows a token to MONITOR, whether right or wrong', { skip: withoutRealRedis }, async () => {

@@ -51,10 +51,10 @@ export function without({ name }: Balancer): string | false {
 }
 
 /** The path of a program that Debian may put where the PATH of a user does not lead. */
-export function binaryOf(name: string): string | undefined {
+export function binaryOf(name: string, versionArgs: readonly string[] = ['-v']): string | undefined {
   return PLACES.map((place) => place + name).find((path) => {
     try {
-      execFileSync(path, ['-v'], { stdio: 'ignore' })
+      execFileSync(path, versionArgs, { stdio: 'ignore' })
       return true
     } catch {
       return false
