@@ -23,6 +23,7 @@ const NOT_OF_UPGRADES = [
   'admin-rejected',
   'admin-disabled',
   'admin-limited',
+  'revocations-full',
 ]
 
 describe('the architecture page', () => {

@@ -27,6 +27,7 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   token: ['wsproxy token create s1 --ttl 5m', 'wsproxy token sign --session s1'],
   'token create': ['wsproxy token create s1', 'wsproxy token create s1 --ttl 5m'],
   'token sign': ['wsproxy token sign --session s1', 'wsproxy token sign --session s1 --read-only --ttl 1h'],
+  'token revoke': ['wsproxy token revoke --sub u1', 'wsproxy token revoke --jti 7d1c2e --ttl 24h'],
   user: ['wsproxy user add ada@example.org --role admin', 'wsproxy user list'],
   'user add': [
     'wsproxy user add ada@example.org --role admin --name "Ada Lovelace"',

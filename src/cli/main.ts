@@ -101,6 +101,17 @@ token
   .option('--read-only', 'frames of the client are refused (up: false)', false)
   .action(async (options) => (await import('./token-sign.ts')).sign(options))
 
+token
+  .command('revoke')
+  .description('revoke JWTs and the resume tickets that go back to them, on every instance, and close their sockets')
+  .option('--jti <id>', 'the token with this jti')
+  .option('--sub <name>', 'the tokens of this user with an iat until now')
+  .option('--sid <id>', 'the tokens of this login')
+  .option('--before <time>', 'with --sub: those with an iat until this time, such as 2026-01-31T12:00:00Z')
+  .option('--ttl <duration>', 'how long it is kept: the longest life of your tokens (default: 10 years)')
+  .option('--gateway <url>', 'where a gateway takes admin calls (default: the gateway of this machine)')
+  .action(async (options) => (await import('./token-revoke.ts')).revoke(options))
+
 const user = program.command('user').description('users that log in at the gateway (AUTH_LOGIN)')
 user
   .command('add')

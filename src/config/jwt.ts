@@ -1,4 +1,4 @@
-import { duration, group, httpUrl, list, string } from './kinds.ts'
+import { duration, group, httpUrl, integer, list, string } from './kinds.ts'
 
 /** The settings of JWTs. Without a key, no token is taken for a JWT. */
 export const jwtSettings = group('JWTs', {
@@ -55,6 +55,13 @@ export const jwtSettings = group('JWTs', {
     description:
       'How long a socket lives on one JWT, although its `exp` is later or missing. A new JWT in an `auth` frame starts ' +
       'it again. 0: until `exp`.',
+  }),
+  authRevokedMax: integer('AUTH_REVOKED_MAX', {
+    default: '100000',
+    minimum: '1',
+    maximum: '1000000',
+    unit: 'revocations',
+    description: 'Revocations that are kept at most: each instance has all of them in memory, some 200 bytes each.',
   }),
   authRemovedKeyGraceMs: duration('AUTH_REMOVED_KEY_GRACE', {
     default: '60s',

@@ -147,6 +147,10 @@ export const refusals = define({
   },
   'at-capacity': { status: '503 Service Unavailable', message: 'This instance is at capacity.', retryAfter: true },
   draining: { status: '503 Service Unavailable', message: 'This instance is shutting down.', retryAfter: true },
+  'revocations-full': {
+    status: '507 Insufficient Storage',
+    message: 'Nothing was revoked: AUTH_REVOKED_MAX revocations are kept already. Give a ttl, so that they expire.',
+  },
   'redis-timeout': { status: '504 Gateway Timeout', message: 'Redis did not answer in time.' },
 })
 

@@ -1,10 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import type { Config } from '../config/table.ts'
 import type { JwtChecks } from '../connection/auth.ts'
-import type { Connection } from '../connection/connection.ts'
 import { liveBus } from '../contract/names.ts'
 import { LiveBus } from '../doors/live/bus.ts'
-import { CommandExecutor } from '../doors/live/commands.ts'
+import { CommandExecutor, type ExecutorParts } from '../doors/live/commands.ts'
 import { Coordination } from '../doors/live/coordination.ts'
 import { LiveDoor } from '../doors/live/door.ts'
 import { unusableMessages } from '../doors/live/messages.ts'
@@ -17,7 +16,6 @@ import { LiveStreamDoor } from '../doors/live/stream.ts'
 import { LiveTopics } from '../doors/live/topics.ts'
 import type { Admin, AdminRequest } from '../http/admin.ts'
 import { HEALTHY_MS } from '../http/probes.ts'
-import type { Selection } from '../platform/selection.ts'
 import { shared } from '../platform/shared.ts'
 import { aliasPage } from '../telemetry/aliases.ts'
 import { FrameTypes } from '../telemetry/frame-types.ts'
@@ -27,6 +25,7 @@ import { LineSampler } from '../telemetry/sampler.ts'
 import { disconnectCall, disconnects } from './disconnects.ts'
 import type { DoorParts } from './doors.ts'
 import { outboxes } from './outbox.ts'
+import { revokeCall, revokesHere } from './revoking.ts'
 
 export interface LiveWiring extends DoorParts {
   readonly draining: () => boolean
@@ -50,7 +49,9 @@ export function liveDoor(wiring: LiveWiring) {
     [...core.sockets].filter(({ door: { name } }) => name === LiveDoor.NAME || name === LiveStreamDoor.NAME)
   const unusable = unusableMessages(metrics, log)
   const disconnectAll = disconnects(wiring)
-  const { bus, signature } = busOf(wiring, sockets, disconnectAll, (why) => unusable(`bus (${why})`))
+  const revoke = revokesHere(wiring)
+  const orders = { sockets, disconnectAll, revoke }
+  const { bus, signature } = busOf(wiring, orders, (why) => unusable(`bus (${why})`))
   const retained = retainedMessages(wiring)
   const coordination = new Coordination(() => outcomes(metrics))
   const outbox = outboxes(wiring)
@@ -91,11 +92,12 @@ export function liveDoor(wiring: LiveWiring) {
     metrics: config.metricsEnabled ? livePages(config, metrics) : undefined,
   })
   announce(signature, wiring)
-  const disconnect = disconnectCall(disconnectAll, wiring, signature.enabled ? bus : undefined)
+  const fleet = signature.enabled ? bus : undefined
+  const calls = [disconnectCall(disconnectAll, wiring, fleet), revokeCall(revoke, wiring, fleet) ?? []].flat()
   const stream = config.httpStreams ? liveStreamDoor(wiring, door) : undefined
   return {
     doors: stream ? [door, stream] : [door],
-    routes: [...routes, disconnect],
+    routes: [...routes, ...calls],
     publicRoutes: [...outbox.routes, ...(stream?.routes ?? [])],
     stop: () => coordination.stop(),
   }
@@ -116,18 +118,16 @@ function liveStreamDoor({ config, core, metrics }: LiveWiring, live: LiveDoor): 
 /** The bus between instances, and what signs its orders. */
 function busOf(
   { config, core, metrics }: LiveWiring,
-  sockets: () => Iterable<Connection>,
-  disconnectAll: (selection: Selection) => number,
+  orders: Pick<ExecutorParts, 'sockets' | 'disconnectAll' | 'revoke'>,
   unusable: (why: string) => void,
 ) {
   const { redis, bindings, delivery, closer } = core
   const executor = new CommandExecutor({
     bindings,
     live: metrics.live,
-    sockets,
+    ...orders,
     fanOut: (topic, frame) => delivery.fanOut(topic, frame),
     end: (connection, close) => closer.end(connection, close),
-    disconnectAll,
   })
   // Not that of the process: several gateways in one process each answer the orders of the others.
   const member = randomBytes(8).toString('hex')

@@ -32,7 +32,7 @@ import type { OnMessage } from './wire/resp.ts'
 export interface RedisOptions
   extends NodeOptions,
     TargetOptions,
-    Pick<Config, 'upstreamBufferMessages' | 'upstreamBufferBytes' | 'runMaxFields'> {
+    Pick<Config, 'authRevokedMax' | 'upstreamBufferMessages' | 'upstreamBufferBytes' | 'runMaxFields'> {
   /** What a match does to a token: 0 removes it, -1 keeps it, else it expires within so many ms. */
   readonly afterTokenMs: number
 }
@@ -100,7 +100,7 @@ export class RedisClient {
     this.hashes = new RedisHashes(at, options.runMaxFields)
     this.sessionLog = new RedisSessionLog(at)
     this.ticketSecrets = new RedisTicketSecrets(at)
-    this.revoked = new RedisRevoked(at)
+    this.revoked = new RedisRevoked(at, options.authRevokedMax)
     this.flow = new RedisFlow(at, options.redisShardedPubsub, metrics)
     this.upstream = new RedisUpstream({
       link: (channel) => this.#linkFor(channel),

@@ -3,9 +3,6 @@ import { guarded } from './guarded.ts'
 import { Script } from './script.ts'
 import type { RunAtKey } from './servers/topology.ts'
 
-/** Most entries: every instance keeps all of them in memory. */
-const MAX_ENTRIES = 100_000
-
 /**
  * A member is `<version> <expiry in ms> <entry>`, and its score is the version: the time of Redis
  * in ms, or one more than the newest. Removes up to 1,000 expired members first. With the fourth
@@ -49,16 +46,19 @@ export class RevokedUnusable extends Error {
 }
 
 /** No more revocations fit into the set until some of them expire. */
-class RevokedFull extends Error {
+export class RevokedFull extends Error {
   override readonly name = 'RevokedFull'
 }
 
 /** The set of revocations that all instances share. */
 export class RedisRevoked {
   readonly #at: RunAtKey
+  readonly #maxEntries: number
 
-  constructor(at: RunAtKey) {
+  /** @param maxEntries every instance keeps all entries in memory. */
+  constructor(at: RunAtKey, maxEntries: number) {
     this.#at = at
+    this.#maxEntries = maxEntries
   }
 
   /** @throws RedisUnavailable without an answer; RevokedUnusable; RevokedFull. */
@@ -73,12 +73,14 @@ export class RedisRevoked {
 
   async #add(entry: string, lifeMs: number, ending: '' | 'now'): Promise<void> {
     const key = revokedSet()
-    const args = [entry, String(lifeMs), String(MAX_ENTRIES), ending]
+    const args = [entry, String(lifeMs), String(this.#maxEntries), ending]
     const version = await answered(() =>
       this.#at(key, (client) => SCRIPT.run((command) => client.sendCommand(command), [key], args)),
     )
     if (Number(version) === -1)
-      throw new RevokedFull(`the set ${key} holds ${MAX_ENTRIES} revocations: none fits until some of them expire`)
+      throw new RevokedFull(
+        `the set ${key} holds ${this.#maxEntries} revocations (AUTH_REVOKED_MAX): none fits until some of them expire`,
+      )
   }
 
   /**

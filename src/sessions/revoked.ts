@@ -144,7 +144,12 @@ export class Revoked {
     this.#aheadMs = isStep ? aheadMs : Math.max(aheadMs, this.#aheadMs - DRIFT_MS)
   }
 
-  #learn({ entry, expiresAt }: Revocation): void {
+  /** Takes an entry before it comes from Redis. */
+  learn(entry: string, lifeMs: number): void {
+    this.#learn({ entry, expiresAt: this.now() + lifeMs })
+  }
+
+  #learn({ entry, expiresAt }: Pick<Revocation, 'entry' | 'expiresAt'>): void {
     const [, name = entry, before = 'Infinity'] = /^((?:session|sub):.+):(\d+)$/s.exec(entry) ?? []
     const known = this.#bounds.get(name)
     this.#bounds.set(name, {

@@ -1,6 +1,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { Counter, collectDefaultMetrics, Gauge, type Registry } from 'prom-client'
 import { DISCONNECT_KINDS, type DisconnectKind } from '../contract/reasons.ts'
+import { REVOCATION_KINDS, type TokenRevocation } from '../contract/revocations.ts'
 import { openFiles } from '../platform/open-files.ts'
 import { scrapedCounter } from './scraped.ts'
 
@@ -31,7 +32,7 @@ export class ProcessMetrics {
       labelNames: ['by'],
       registers: [registry],
     })
-    for (const by of DISCONNECT_KINDS) this.#operatorCloses.inc({ by }, 0)
+    for (const by of [...DISCONNECT_KINDS, ...REVOCATION_KINDS]) this.#operatorCloses.inc({ by }, 0)
   }
 
   /** Says where dropped log lines and lost spans are counted. Until then both are 0. */
@@ -41,7 +42,7 @@ export class ProcessMetrics {
   }
 
   /** Counts sockets that an operator closed. */
-  closed(by: DisconnectKind, sockets: number): void {
+  closed(by: DisconnectKind | TokenRevocation['by'], sockets: number): void {
     this.#operatorCloses.inc({ by }, sockets)
   }
 

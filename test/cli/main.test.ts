@@ -14,6 +14,7 @@ const COMMANDS = [
   ['token'],
   ['token', 'create'],
   ['token', 'sign'],
+  ['token', 'revoke'],
   ['user'],
   ['user', 'add'],
   ['user', 'list'],

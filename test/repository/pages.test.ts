@@ -152,17 +152,19 @@ describe('the pages', () => {
     const { routes } = await import('../../src/preflight/http/routes.ts')
     const { liveRoutes } = await import('../../src/doors/live/routes.ts')
     const { disconnectRoute } = await import('../../src/http/disconnect.ts')
+    const { revokeRoute } = await import('../../src/http/revoke.ts')
     const { outboxRoute } = await import('../../src/doors/live/outbox-routes.ts')
     /** Only the routes are read here; none of them is called. */
     const parts = { metrics: async () => '' } as never
     const outbox = outboxRoute({ rate: { intervalMs: 0, burst: 1 } } as never)
+    const orders = [disconnectRoute(parts), revokeRoute(parts)]
     const { StreamCalls } = await import('../../src/doors/session/stream-calls.ts')
     const streams = new StreamCalls(parts).routes
     const { LiveStreamDoor } = await import('../../src/doors/live/stream.ts')
     const liveStream = { options: { livePath: '/live' }, live: {}, metrics: { door: () => ({}) } }
     const liveStreams = new LiveStreamDoor(liveStream as never).routes
     const ofLive = [...liveRoutes(parts), ...liveStreams, outbox]
-    const operators = [...about(parts), ...routes({} as never), ...ofLive, disconnectRoute(parts)]
+    const operators = [...about(parts), ...routes({} as never), ...ofLive, ...orders]
     const real = [...probes(parts), landing({} as never), ...streams, ...operators]
     const rows = tableRows(part('docs/reference/http-api.md', 'paths'))
     assert.deepEqual(

@@ -52,6 +52,7 @@ export const closeCases: readonly CloseCase[] = [
   { code: 4503, reason: 'keys-unavailable', client: 'wait', hasHint: true },
   { code: 4503, reason: 'at-capacity', client: 'wait', hasHint: true },
   { code: 4503, reason: 'draining', client: 'wait', hasHint: true },
+  { code: 4400, reason: 'revocations-full', client: 'final', hasHint: false },
   { code: 4503, reason: 'redis-timeout', client: 'wait', hasHint: true },
   { code: 4409, reason: 'session-taken', client: 'final', hasHint: false },
 ]

@@ -2,6 +2,7 @@ import type { Bindings, Topic } from '../../connection/bind.ts'
 import type { Connection } from '../../connection/connection.ts'
 import { type Close, disconnectedBy } from '../../contract/codes.ts'
 import { isTopic, liveChannel } from '../../contract/names.ts'
+import { revocationIn, type TokenRevocation } from '../../contract/revocations.ts'
 import { jsonFault, MAX_JSON_DEPTH } from '../../platform/json-scan.ts'
 import { type Selection, selectionIn } from '../../platform/selection.ts'
 import type { LiveMetrics } from '../../telemetry/live.ts'
@@ -31,8 +32,13 @@ interface DisconnectAll extends Selection {
   readonly what: 'disconnect-all'
 }
 
+/** Closes the sockets of JWTs that are revoked, at every door. */
+interface Revoke extends TokenRevocation {
+  readonly what: 'revoke'
+}
+
 /** A command of one instance to all instances. */
-export type BusCommand = Broadcast | Disconnect | DisconnectAll
+export type BusCommand = Broadcast | Disconnect | DisconnectAll | Revoke
 
 const MAX_ID = 128
 /** Characters of an operator's reason; a close frame shows the first 123 bytes. */
@@ -47,6 +53,10 @@ export function commandIn(value: unknown): BusCommand | undefined {
   if (what === 'disconnect-all') {
     const selection = selectionIn(fields.by, fields.value)
     return selection && { what, ...selection }
+  }
+  if (what === 'revoke') {
+    const revocation = revocationIn(fields)
+    return revocation && { what, ...revocation }
   }
   if (what === 'disconnect') {
     const isSound = isText(connectionId) && connectionId.length <= MAX_ID && isText(reason)
@@ -78,6 +88,8 @@ export interface ExecutorParts {
   readonly end: (connection: Connection, close: Close) => void
   /** Closes the sockets of all doors that the selection names, and returns their number. */
   readonly disconnectAll: (selection: Selection) => number
+  /** Closes the sockets of all doors whose JWT is revoked by it, and returns their number. */
+  readonly revoke: (revocation: TokenRevocation) => number
 }
 
 /** Executes the commands of the bus on the sockets of this instance. */
@@ -91,6 +103,7 @@ export class CommandExecutor {
   /** Returns the number of sockets that the command concerned. */
   execute(command: BusCommand): number {
     if (command.what === 'disconnect-all') return this.#parts.disconnectAll(command)
+    if (command.what === 'revoke') return this.#parts.revoke(command)
     return command.what === 'broadcast' ? this.#broadcast(command) : this.#disconnect(command)
   }
 
