@@ -6,8 +6,10 @@ import { build } from 'esbuild'
 const here = fileURLToPath(new URL('.', import.meta.url))
 const { status } = spawnSync(`${here}../node_modules/.bin/tsc`, ['--project', here], { stdio: 'inherit' })
 if (status !== 0) process.exit(status ?? 1)
+// The module for networks without WebSockets stays a file of its own, which few pages load.
 await build({
-  entryPoints: [`${here}src/index.ts`],
+  entryPoints: [`${here}dist/index.js`],
+  external: ['./sse.js'],
   outfile: `${here}dist/wsproxy-client.min.js`,
   bundle: true,
   minify: true,

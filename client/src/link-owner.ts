@@ -32,6 +32,8 @@ export interface LinkOwner {
   spare?(): string | undefined
   /** The server refused the spare credential. */
   spareRefused?(): void
+  /** Loads what stands in for WebSockets where none opens. */
+  fallback?(): Promise<SocketClass>
   /** The upgrade is complete; the server may still refuse. */
   opened?(): void
   /** A text frame, or bytes. */

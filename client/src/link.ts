@@ -14,6 +14,9 @@ const ANSWER_MS = 10_000
 const WAKE_ANSWER_MS = 2000
 /** How long an upgrade may take. */
 const DIAL_MS = 20_000
+/** After so many dials that did not open, the network may let no WebSocket through. */
+const MAX_UNOPENED = 3
+const PLAIN_MS = 300_000
 const CREDENTIALS = 4401
 const PROTOCOL_ERROR = 1002
 const PING = '{"type":"ping"}'
@@ -41,6 +44,10 @@ export class Link {
   #isPaused = false
   /** The current dial brought the spare credential. */
   #hasUsedSpare = false
+  /** Dials in a row that did not open. */
+  #unopened = 0
+  /** Until then the fallback is dialled. */
+  #plainUntil = 0
   #timer: ReturnType<typeof setTimeout> | undefined
 
   constructor(owner: LinkOwner, options: LinkOptions) {
@@ -173,19 +180,28 @@ export class Link {
     }
     if (turn !== this.#turn) return
     const bearer = credential === undefined ? [] : [`bearer.${base64url(credential)}`]
+    const isPlain = this.#owner.fallback && (this.#unopened++ >= MAX_UNOPENED || Date.now() < this.#plainUntil)
     try {
-      const Class = this.#options.WebSocket ?? socketClass()
-      this.#attach(new Class(this.#owner.url(), [...this.#owner.protocols, ...bearer]))
+      const Class =
+        (isPlain && (await this.#owner.fallback?.().catch(() => {}))) || (this.#options.WebSocket ?? socketClass())
+      if (turn !== this.#turn) return
+      // When the fallback does not open either, a WebSocket is next.
+      if (isPlain) this.#unopened = this.#plainUntil = 0
+      this.#attach(new Class(this.#owner.url(), [...this.#owner.protocols, ...bearer]), isPlain)
     } catch (error) {
       // A malformed address, or no WebSocket at all: the next dial would end the same way.
       this.close(4400, String(error instanceof Error ? error.message : error))
     }
   }
 
-  #attach(socket: Socket): void {
+  #attach(socket: Socket, isPlain: boolean | undefined): void {
     this.#socket = socket
     socket.binaryType = 'arraybuffer'
-    socket.onopen = () => this.#owner.opened?.()
+    socket.onopen = () => {
+      this.#unopened = 0
+      if (isPlain) this.#plainUntil = Date.now() + PLAIN_MS
+      this.#owner.opened?.()
+    }
     socket.onmessage = ({ data }) => {
       this.#heardAt = Date.now()
       if (!this.#isOpen) this.#admitted()

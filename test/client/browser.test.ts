@@ -25,6 +25,8 @@ async function minified(): Promise<string> {
     minify: true,
     format: 'esm',
     target: 'es2022',
+    // Loaded only where no WebSocket opens.
+    external: ['./sse.ts'],
     write: false,
   })
   return outputFiles[0]!.text

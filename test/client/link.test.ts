@@ -53,7 +53,7 @@ describe('the connection of a client', () => {
     await dial()
     const pauses: number[] = []
     for (let i = 0; i < 8; i++) {
-      FakeSocket.last.end(1006)
+      FakeSocket.last.open().end(1006)
       const state = states.at(-1)!
       assert.equal(state.name, 'waiting')
       pauses.push(state.name === 'waiting' ? state.ms : 0)
