@@ -57,7 +57,7 @@ export const liveSettings = group('Live door', {
   liveCompression: boolean('LIVE_COMPRESSION', {
     default: 'false',
     description:
-      'Offer permessage-deflate: fewer bytes on the wire for more CPU time and memory per socket. Frames over 128 KiB, ' +
+      'Offer permessage-deflate: fewer bytes on the wire for more CPU time and memory per socket. Frames under 250 bytes or over 128 KiB, ' +
       'and what would take more than a fifth of a core, are sent uncompressed.',
   }),
   liveRefuse: oneOf(['close', 'http'])('LIVE_REFUSE', {

@@ -2,6 +2,11 @@ import { admit, type Rate } from '../platform/rate.ts'
 import { clockMs } from './times.ts'
 
 const KIB = 1024
+/**
+ * A smaller frame is sent as it is: it fits into one packet either way, and compressing it adds
+ * more than a third to the CPU of its delivery.
+ */
+export const MIN_COMPRESSED_BYTES = 250
 /** A larger frame is sent as it is: compressing this much holds the event loop for 2 ms. */
 export const MAX_COMPRESSED_BYTES = 128 * KIB
 /** Setting up the compression of a frame takes as long as the compression of this much. */
@@ -21,7 +26,7 @@ export class Compression {
 
   /** Whether a frame of this many bytes may be compressed now, for one socket. Counts it if so. */
   takes(bytes: number): boolean {
-    if (bytes > MAX_COMPRESSED_BYTES) return false
+    if (bytes < MIN_COMPRESSED_BYTES || bytes > MAX_COMPRESSED_BYTES) return false
     const next = admit(this.#fullAt, clockMs(), RATE.intervalMs, RATE.burst, bytes + FRAME_BYTES)
     if (next === undefined) return false
     this.#fullAt = next

@@ -5,6 +5,7 @@ import {
   COMPRESSED_BYTES_PER_SECOND,
   Compression,
   MAX_COMPRESSED_BYTES,
+  MIN_COMPRESSED_BYTES,
 } from '../../src/connection/compression.ts'
 import { VirtualClock } from '../support/clock.ts'
 import { gatewayFor, type TestGateway } from '../support/gateway.ts'
@@ -22,6 +23,7 @@ describe('the compression of frames', () => {
     t.after(() => clock.restore())
     const compression = new Compression()
     assert.equal(compression.takes(MAX_COMPRESSED_BYTES + 1), false)
+    assert.equal(compression.takes(MIN_COMPRESSED_BYTES - 1), false)
     let taken = 0
     while (compression.takes(MAX_COMPRESSED_BYTES)) taken += MAX_COMPRESSED_BYTES
     assert.ok(taken > COMPRESSED_BURST_BYTES * 0.8 && taken <= COMPRESSED_BURST_BYTES, `${taken}`)
@@ -34,7 +36,7 @@ describe('the compression of frames', () => {
     t.after(() => clock.restore())
     const compression = new Compression()
     let frames = 0
-    while (compression.takes(100)) frames++
+    while (compression.takes(MIN_COMPRESSED_BYTES)) frames++
     assert.ok(frames < 400, `${frames} frames at once`)
   })
 })
