@@ -6,13 +6,13 @@ import { eventually } from './wait.ts'
 /** A TCP connection for bytes that no client library sends. */
 export class RawSocket {
   readonly socket: Socket
-  received = Buffer.alloc(0)
   ended = false
+  #chunks: Buffer[] = []
 
   private constructor(socket: Socket) {
     this.socket = socket
     socket.on('data', (chunk) => {
-      this.received = Buffer.concat([this.received, chunk])
+      this.#chunks.push(chunk)
     })
     socket.on('error', () => {})
     socket.on('close', () => {
@@ -45,6 +45,17 @@ export class RawSocket {
       }
       socket.on('drain', done).on('close', done)
     })
+  }
+
+  /** All that came. Joined when it is read: joining megabytes at each chunk takes seconds. */
+  get received(): Buffer {
+    if (this.#chunks.length !== 1) this.#chunks = [Buffer.concat(this.#chunks)]
+    return this.#chunks[0]!
+  }
+
+  /** Forgets what came so far. */
+  forget(): void {
+    this.#chunks = []
   }
 
   get text(): string {
