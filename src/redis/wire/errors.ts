@@ -95,10 +95,13 @@ export const cannotSave = (error: unknown): boolean => isReply(error) && /^MISCO
 /** The key holds a value of another type than the command needs. */
 export const isWrongType = (error: unknown): boolean => isReply(error) && /\bWRONGTYPE\b/.test(error.message)
 
-/** The ACL of Redis does not let its user do this. Inside a script the error has the code ERR. */
+/**
+ * The ACL of Redis does not let its user do this. Inside a script the error has the code ERR, or
+ * none at all (Redis 6.2).
+ */
 export const isForbidden = (error: unknown): boolean =>
   isReply(error) &&
-  /^NOPERM\b|^ERR (ACL failure in script|The user executing the script can't (run|access))/.test(error.message)
+  /^NOPERM\b|\b(ACL failure in script|The user executing the script can't (run|access))/.test(error.message)
 
 /** The server or a proxy in front of it does not know this command, or forbids it. */
 export const isRefusedCommand = (error: unknown): boolean =>
