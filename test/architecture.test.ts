@@ -24,6 +24,11 @@ const NOT_OF_UPGRADES = [
   'admin-disabled',
   'admin-limited',
   'revocations-full',
+  'bad-credentials',
+  'login-required',
+  'refresh-rejected',
+  'role-required',
+  'login-limited',
 ]
 
 describe('the architecture page', () => {

@@ -92,6 +92,7 @@ describe('the table of timers that close a socket', () => {
   const CLOSE_NOTHING = [
     'AUTH_EXPIRY_NOTICE',
     'AUTH_RECONNECT_GRACE',
+    'AUTH_REFRESH_TTL',
     'AUTH_JWKS_COOLDOWN',
     'AUTH_JWKS_MAX_AGE',
     'AUTH_JWKS_STALE',

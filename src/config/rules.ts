@@ -1,4 +1,5 @@
 import { isKeyPrefix, isOwnSegment, isRunId, isTopicRule } from '../contract/names.ts'
+import { emailOf } from '../contract/user-names.ts'
 import { acceptsJwts, isKeySetUrl } from './jwt.ts'
 import { isNetwork } from './networks.ts'
 import { isOriginEntry } from './origins.ts'
@@ -177,6 +178,31 @@ const RULES: readonly ConsistencyRule[] = [
       !isKeySetUrl(authJwksUrl) &&
       'AUTH_JWKS_URL: must be an https:// address without credentials (http:// only to this machine)',
   ),
+  rule(
+    ['authLogin', 'authJwtSecret'],
+    ({ authLogin, authJwtSecret }) =>
+      authLogin && authJwtSecret === undefined && 'AUTH_LOGIN: needs AUTH_JWT_SECRET, which signs the tokens of logins',
+  ),
+  together(
+    'defaultAdminEmail',
+    'DEFAULT_ADMIN_EMAIL',
+    'defaultAdminPassword',
+    'DEFAULT_ADMIN_PASSWORD',
+    'the first user needs both',
+  ),
+  rule(
+    ['defaultAdminEmail'],
+    ({ defaultAdminEmail }) =>
+      defaultAdminEmail !== undefined &&
+      emailOf(defaultAdminEmail) === undefined &&
+      `DEFAULT_ADMIN_EMAIL: ${JSON.stringify(defaultAdminEmail)} is not an e-mail address`,
+  ),
+  rule(['defaultAdminPassword', 'nodeEnv'], ({ defaultAdminPassword: password, nodeEnv }) => {
+    if (password === undefined) return false
+    if ([...password].length < 8) return 'DEFAULT_ADMIN_PASSWORD: must have at least 8 characters'
+    const problem = nodeEnv === 'production' ? weakness(password) : undefined
+    return problem !== undefined && `DEFAULT_ADMIN_PASSWORD: ${problem} when NODE_ENV=production`
+  }),
   rule(
     ['nodeEnv', 'fleetSecret'],
     ({ nodeEnv, fleetSecret }) =>

@@ -3,6 +3,9 @@ import { CLIENT_TOKEN } from './env.ts'
 import { findTexts } from './sources.ts'
 import { settings } from './table.ts'
 
+/** A passphrase may have spaces: its words stand in many texts, and are no secrets. */
+const PASSPHRASE = 'DEFAULT_ADMIN_PASSWORD'
+
 /**
  * Returns the texts of an environment that must not be shown: the value of each secret setting,
  * under any of its names and from its file, and what is secret within it. Values that are not valid
@@ -14,7 +17,8 @@ export function secretsIn(env: NodeJS.ProcessEnv): string[] {
   const names = secret.flatMap((name) => [`WSPROXY_${name}`, name, ...aliasesOf(name).map((alias) => alias.name)])
   const { given } = findTexts(env, all)
   const values = [...[CLIENT_TOKEN, ...names].map((name) => env[name]), ...secret.map((name) => given[name])]
-  return [...new Set(values)].flatMap((value = '') => partsOf(value))
+  const phrase = given[PASSPHRASE]
+  return [...new Set(values)].flatMap((value = '') => (value === phrase ? [value] : partsOf(value)))
 }
 
 /** A URL is not secret as a whole: its host helps in an error. Its password and its query are. */

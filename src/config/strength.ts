@@ -7,6 +7,8 @@ const PLACEHOLDERS: ReadonlySet<string> = new Set([
   'replace-this-with-a-secret',
   'changeme-changeme',
   'your-secret-token-here',
+  // The first password of HiveOps.
+  'adminpassword123!',
   // The secrets of jwt.io and of a Supabase that was not set up.
   'a-string-secret-at-least-256-bits-long',
   'your-super-secret-jwt-token-with-at-least-32-characters-long',

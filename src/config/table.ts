@@ -3,6 +3,7 @@ import type { Setting } from './kinds.ts'
 import { address, boolean, duration, group, integer, list, oneOf, size, string } from './kinds.ts'
 import { liveSettings } from './live.ts'
 import { livenessSettings } from './liveness.ts'
+import { loginSettings } from './login.ts'
 import { preflightSettings } from './preflight.ts'
 import { redisSettings } from './redis.ts'
 import { runSettings } from './run.ts'
@@ -206,6 +207,7 @@ export const settings = {
   ...redisSettings,
   ...connectSettings,
   ...jwtSettings,
+  ...loginSettings,
   ...limitSettings,
   ...livenessSettings,
   ...sessionSettings,

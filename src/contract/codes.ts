@@ -1,4 +1,5 @@
 import type { ErrorCode } from './live/types.gen.ts'
+import { loginRefusals } from './login-refusals.ts'
 
 /**
  * Every number and name with which a connection is refused, closed or answered.
@@ -92,6 +93,7 @@ export const refusals = define({
     status: '403 Forbidden',
     message: 'Admin calls are disabled: start the gateway with ADMIN_TOKEN set to 16 characters or more.',
   },
+  ...loginRefusals,
   'token-rejected': {
     status: '403 Forbidden',
     message: 'The token is wrong, used or expired.',

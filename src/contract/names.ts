@@ -259,15 +259,6 @@ export const revokedSession = (id: string): string => `session:${id}`
 /** How the set names the `sub` of JWTs; behind it come `:` and the last moment of their `iat`. */
 export const revokedSubject = (sub: string): string => `sub:${sub}`
 
-/** Sorted set of the ids of all users that log in at the gateway, by the time of their creation. */
-export const userIndex = (): string => `${prefix}wsproxy:users`
-
-/** Hash of a user. */
-export const userKey = (id: string): string => `${prefix}wsproxy:user:${id}`
-
-/** String key with the id of the user that has this address, in lower case. */
-export const userByEmail = (email: string): string => `${prefix}wsproxy:user:email:${email}`
-
 /** Hash that the gateway writes and deletes to find out which keyspace events Redis publishes. */
 export const keyspaceProbe = (random: string): string => `${prefix}wsproxy:probe:${random}`
 

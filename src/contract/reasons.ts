@@ -110,6 +110,27 @@ export type LimitName = (typeof LIMIT_NAMES)[number]
 export const ADMIN_RESULTS = ['accepted', 'rejected', 'limited'] as const
 export type AdminResult = (typeof ADMIN_RESULTS)[number]
 
+/** Label `result` of `login_total`: how a login or a refresh ended. */
+export const LOGIN_RESULTS = [
+  /** The password was right. */
+  'accepted',
+  /** The address or the password was wrong, or the user is disabled. */
+  'rejected',
+  /** The address or the account had too many logins. */
+  'limited',
+  /** Too many passwords waited to be hashed. */
+  'busy',
+  /** A refresh token gave new tokens. */
+  'refreshed',
+  /** A refresh token was wrong or expired, or its user is gone. */
+  'refresh_rejected',
+  /** A refresh token came a second time, after the grace: its login was ended. */
+  'reused',
+  'logout',
+] as const
+
+export type LoginResult = (typeof LOGIN_RESULTS)[number]
+
 /** Label `result` of `proxy_headers_total`: what a connection began with. */
 export const PROXY_HEADERS = [
   /** A header with the address of a client. */

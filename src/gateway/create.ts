@@ -14,6 +14,7 @@ import { createLogger } from '../telemetry/log.ts'
 import { checkCertificate } from './certificate.ts'
 import { Gateway } from './gateway.ts'
 import { loadJwts } from './jwts.ts'
+import { loadLogin } from './login.ts'
 import type { OwnDoors } from './own-doors.ts'
 
 /** What programs need that embed the gateway, or that have doors or checks of their own. */
@@ -84,6 +85,7 @@ export async function createGateway(options: CreateGatewayOptions = {}): Promise
   const preflight = await loadPreflight(config, log, options.checks)
   const tracing = await loadTracing(config, log)
   const jwts = await loadJwts(config, log)
+  const login = await loadLogin(config, log)
   const parts = {
     config,
     redisUrl,
@@ -91,6 +93,7 @@ export async function createGateway(options: CreateGatewayOptions = {}): Promise
     log,
     tracing,
     jwts,
+    login,
     preflight,
     settings: describeSettings(loaded),
   }

@@ -1,4 +1,4 @@
-import { setImmediate } from 'node:timers/promises'
+import { setImmediate, setTimeout } from 'node:timers/promises'
 import type { Address } from '../config/kinds.ts'
 import { redisAddressOf } from '../config/redis-address.ts'
 import type { Door } from '../connection/door.ts'
@@ -26,6 +26,7 @@ import { Metrics } from '../telemetry/metrics.ts'
 import { Core } from './core.ts'
 import { runDoor, sessionDoor } from './doors.ts'
 import { liveDoor } from './live.ts'
+import { loginCalls } from './login.ts'
 import { isOperator, operators } from './operators.ts'
 import type { GatewayOptions } from './options.ts'
 import { type OwnDoors, ownDoors } from './own-doors.ts'
@@ -55,6 +56,7 @@ export class Gateway {
   readonly #sessions: ReturnType<typeof sessionDoor>
   readonly #preflight: Preflight
   readonly #admin: ReturnType<typeof operators>
+  readonly #loginCalls: readonly Route[]
   readonly #listeners: Listeners
   /** Set with TRUST_PROXY=proxy-protocol: it takes the clients; the doors are on loopback. */
   readonly #relay: ProxyRelay | undefined
@@ -67,7 +69,7 @@ export class Gateway {
   #stopped: Promise<void> | undefined
 
   constructor(options: GatewayOptions) {
-    const { config, redisUrl, logins, log, tracing, jwts, checklist = weppChecklist } = options
+    const { config, redisUrl, logins, log, tracing, jwts, login, checklist = weppChecklist } = options
     const metrics = this.#metrics
     this.#options = options
     this.#listeners = new Listeners(tlsFiles(config))
@@ -81,6 +83,7 @@ export class Gateway {
     jwts?.onChange(() => this.#core.keysChanged())
     const parts = { config, core: this.#core, metrics, log }
     this.#admin = operators(config.adminToken, metrics, log)
+    this.#loginCalls = loginCalls(login, parts)
     this.#preflight = new Preflight({
       ...parts,
       loaded: options.preflight ?? { checks: [] },
@@ -240,14 +243,7 @@ export class Gateway {
 
   /** Waits `ms`, or until a second `stop` cuts the sockets. */
   async #pause(ms: number): Promise<void> {
-    if (ms === 0 || this.#cut.signal.aborted) return
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, ms)
-      this.#cut.signal.addEventListener('abort', () => {
-        clearTimeout(timer)
-        resolve()
-      })
-    })
+    if (ms > 0) await setTimeout(ms, undefined, { signal: this.#cut.signal }).catch(() => {})
   }
 
   /** Returns the probes, and the other routes, which move to the admin port when there is one. */
@@ -270,7 +266,7 @@ export class Gateway {
     const rest = [...about(parts), ...this.#preflight.routes(this.#admin), ...this.#live.routes]
     const { landingPage, runDoor, runPath, livePath, tlsCert } = this.#options.config
     const options = { encrypted: tlsCert !== undefined, runPath: runDoor ? runPath : undefined, livePath }
-    const open = [...this.#live.publicRoutes, ...(landingPage ? [landing(options)] : [])]
+    const open = [...this.#live.publicRoutes, ...this.#loginCalls, ...(landingPage ? [landing(options)] : [])]
     return { probes: [...probes(parts), ...open], rest }
   }
 

@@ -3,6 +3,7 @@ import type { FreshLogins } from '../config/logins.ts'
 import type { Config } from '../config/table.ts'
 import type { Checklist } from '../doors/run/checklist.ts'
 import type { Jwts } from '../identity/jwts.ts'
+import type { LoadedLogin } from '../login/open.ts'
 import type { LoadedPreflight } from '../preflight/preflight.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { Tracing } from '../telemetry/tracing.ts'
@@ -15,6 +16,8 @@ export interface GatewayOptions {
   readonly log: Logger
   /** Undefined: no key of JWTs is configured. */
   readonly jwts?: Jwts | undefined
+  /** Undefined: users do not log in here. */
+  readonly login?: LoadedLogin | undefined
   /** Undefined: tracing is off. */
   readonly tracing?: Tracing | undefined
   /** The settings with secrets masked, for `wsproxy config --running`. Default: an empty list. */

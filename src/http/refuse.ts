@@ -56,11 +56,14 @@ export function refuseUnclear(res: HttpResponse, req: HttpRequest, relayed: bool
 
 /**
  * Resolves with what `work` answers, or with the refusal when Redis is away or does not answer
- * within 2 s.
+ * in time, by default within 2 s.
  */
-export async function withRedis(work: () => Promise<ApiResponse>): Promise<ApiResponse> {
+export async function withRedis(
+  work: () => Promise<ApiResponse>,
+  deadlineMs = REDIS_DEADLINE_MS,
+): Promise<ApiResponse> {
   try {
-    return await within(work(), REDIS_DEADLINE_MS)
+    return await within(work(), deadlineMs)
   } catch (error) {
     if (error instanceof DeadlinePassed) return refused(refusals['redis-timeout'])
     if (error instanceof RedisUnavailable) return refused(refusals['redis-unavailable'])

@@ -12,7 +12,7 @@ const MIN_CHARACTERS = 8
 const MAX_BYTES = 1024
 
 /** Too many passwords wait to be hashed. */
-class PasswordsBusy extends Error {
+export class PasswordsBusy extends Error {
   override readonly name = 'PasswordsBusy'
 }
 
@@ -21,6 +21,12 @@ export function passwordProblem(password: string): string | undefined {
   if ([...password].length < MIN_CHARACTERS) return `must have at least ${MIN_CHARACTERS} characters`
   return Buffer.byteLength(password) > MAX_BYTES ? `must have at most ${MAX_BYTES} bytes` : undefined
 }
+
+/** How each hash of these parameters begins (PHC string). */
+const PREFIX = `$argon2id$v=19$m=${PARAMETERS.memoryCost},t=${PARAMETERS.timeCost},p=${PARAMETERS.parallelism}$`
+
+/** Whether a hash was made with other parameters than those of today. */
+export const isOutdated = (hash: string): boolean => !hash.startsWith(PREFIX)
 
 type Argon2 = Pick<typeof import('@node-rs/argon2'), 'hash' | 'verify'>
 

@@ -33,6 +33,7 @@ import {
   ticketSecrets,
   usedToken,
 } from '../contract/names.ts'
+import { failuresOfAccount, loginsOfAddress, refreshFamily, userIndex, userKey } from '../contract/user-names.ts'
 
 /** The settings that decide what the gateway does in Redis. */
 export interface RightsOptions
@@ -45,6 +46,7 @@ export interface RightsOptions
     | 'liveLast'
     | 'resumeTicketTtlMs'
     | 'authJwtSecret'
+    | 'authLogin'
     | 'authJwksFile'
     | 'authJwksUrl'
     | 'runAuth'
@@ -85,6 +87,18 @@ const USED = 'set exists'
 /** Redis 6 takes no rule with a command that it does not know. */
 const SINCE_7 = new Set(['function|list'])
 
+const loginRight = (): Right => ({
+  feature: 'users and their logins',
+  keys: [
+    {
+      commands: 'get set del exists hmget hset eval pexpire zadd zrem zcard zrange zremrangebyscore',
+      keys: [userKey('*'), userIndex()],
+    },
+    { commands: 'eval evalsha hmget hset del pexpire', keys: [refreshFamily('*')] },
+    { commands: 'eval evalsha incr get del pexpire pttl', keys: [loginsOfAddress('*'), failuresOfAccount('*')] },
+  ],
+})
+
 /** One row for each feature. A new feature adds its own. */
 function rightsOf(options: RightsOptions): Right[] {
   const { database, redisClusterNodes, redisShardedPubsub, runKeyPrefix } = options
@@ -123,6 +137,7 @@ function rightsOf(options: RightsOptions): Right[] {
           },
         ]
       : []),
+    ...(options.authLogin ? [loginRight()] : []),
     ...(options.redisCanaryIntervalMs > 0
       ? [{ feature: 'the canary', subscribes: [redisCanary('*')], publishes: [redisCanary('*')] }]
       : []),

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { userByEmail, userIndex, userKey } from '../contract/names.ts'
 import { type Role, roleNamed } from '../contract/roles.ts'
+import { userByEmail, userIndex, userKey } from '../contract/user-names.ts'
 
 /** Runs a command on the server that has the key. */
 export type AtKey = (key: string, args: readonly string[]) => Promise<unknown>
@@ -27,20 +27,12 @@ type Change = Partial<Pick<User, 'role' | 'isActive' | 'password' | 'lastLogin'>
 const FIELDS = ['email', 'full_name', 'role', 'active', 'password', 'last_login'] as const
 /** Users of one page of the list. */
 const PAGE = 500
-/** HTML, section 4.10.5.1.5: what a browser accepts as an address. */
-const EMAIL = /^[a-z0-9.!#$%&'*+/=?^_`|~-]{1,64}@[a-z0-9](?:[a-z0-9.-]{0,180}[a-z0-9])?$/
 
 /** Writes fields of a hash that exists: a user that was deleted meanwhile must not come back. */
 const CHANGE = `
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 redis.call('HSET', KEYS[1], unpack(ARGV))
 return 1`
-
-/** Returns an e-mail address in the one form that is stored. Undefined: it is not an address. */
-export function emailOf(text: string): string | undefined {
-  const email = text.trim().toLowerCase()
-  return EMAIL.test(email) ? email : undefined
-}
 
 /**
  * The users in Redis: a hash each, a key that finds the id of an address, and a sorted set of the
@@ -70,8 +62,8 @@ export class RedisUsers {
 
   /** @param email in the form of `emailOf`. Undefined: no user has the address. */
   async find(email: string): Promise<User | undefined> {
-    const id = await this.#idOf(email)
-    return id === undefined ? undefined : this.read(id)
+    // Without a user it takes as long, so that the time of a login reveals nothing.
+    return this.read((await this.#idOf(email)) ?? '')
   }
 
   async #idOf(email: string): Promise<string | undefined> {
@@ -86,6 +78,10 @@ export class RedisUsers {
     if (!email || !password || known === undefined) return undefined
     const isActive = active === '1'
     return { id, email, fullName: fullName ?? '', role: known, isActive, password, lastLogin: lastLogin || undefined }
+  }
+
+  async isEmpty(): Promise<boolean> {
+    return Number(await this.#at(userIndex(), ['ZCARD', userIndex()])) === 0
   }
 
   /** Reads all users, the oldest first. */

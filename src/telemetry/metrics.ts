@@ -7,6 +7,7 @@ import {
   GAP_REASONS,
   type GapReason,
   LIMIT_NAMES,
+  LOGIN_RESULTS,
   LOSS_REASONS,
   type LossReason,
   PROXY_HEADERS,
@@ -69,6 +70,7 @@ export class Metrics {
   )
   readonly limitRefusals = this.#counter('limit_refusals_total', 'Upgrades that a limit refused', ['limit'])
   readonly adminCalls = this.#counter('admin_calls_total', 'Requests with an admin token', ['result'])
+  readonly logins = this.#counter('login_total', 'Logins and refreshes of users', ['result'])
   readonly proxyHeaders = this.#counter('proxy_headers_total', 'Connections by their PROXY header', ['result'])
   readonly disconnections = this.#counter('disconnections_total', 'Closed sockets by close code', ['door', 'code'])
   readonly #errors = this.#counter('errors_total', 'Faults by kind', ['type'])
@@ -185,6 +187,7 @@ export class Metrics {
     // Upgrades on paths that no door has.
     this.connections.inc({ door: 'none', result: 'not-found' }, 0)
     for (const result of ADMIN_RESULTS) this.adminCalls.inc({ result }, 0)
+    for (const result of LOGIN_RESULTS) this.logins.inc({ result }, 0)
     for (const result of PROXY_HEADERS) this.proxyHeaders.inc({ result }, 0)
     for (const limit of LIMIT_NAMES) this.limitRefusals.inc({ limit }, 0)
     for (const type of ERROR_TYPES) this.#errors.inc({ type }, 0)

@@ -15,6 +15,8 @@ describe('the secrets of the environment', () => {
     const found = (env: Record<string, string>) => new Set(secretsIn(env).filter(Boolean))
     assert.ok(found({ WSPROXY_ADMIN_TOKEN: 'admin-1' }).has('admin-1'))
     assert.ok(found({ FLEET_SECRET: 'one two' }).has('two'))
+    assert.ok(!found({ DEFAULT_ADMIN_PASSWORD: 'a fine phrase' }).has('phrase'), 'words of a passphrase are no secrets')
+    assert.ok(found({ DEFAULT_ADMIN_PASSWORD: 'a fine phrase' }).has('a fine phrase'))
     assert.ok(found({ WSPROXY_TOKEN: 'client-1' }).has('client-1'))
     const url = `redis://user:${encodeURIComponent(PASSWORD)}@host:6379/1`
     for (const name of ['REDIS_URL', 'WSPROXY_REDIS_URL', 'PREFLIGHT_REDIS_URL']) {

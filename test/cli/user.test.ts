@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { userByEmail, userIndex, userKey } from '../../src/contract/names.ts'
+import { userByEmail, userIndex, userKey } from '../../src/contract/user-names.ts'
 import { Command, killCommands, run, withoutTerminal } from '../support/cli.ts'
 import { clusterFor } from '../support/cluster.ts'
 import { type Client, redisFor, type TestRedis, withoutRealRedis } from '../support/redis.ts'

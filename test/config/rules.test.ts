@@ -50,6 +50,31 @@ describe('settings that contradict each other', () => {
       'AUTH_JWT_SECRET',
       'the value of an example',
     ],
+    ['logins without a secret that signs', { AUTH_LOGIN: 'true' }, 'AUTH_LOGIN', 'AUTH_JWT_SECRET'],
+    ['an admin without a password', { DEFAULT_ADMIN_EMAIL: 'a@example.org' }, 'DEFAULT_ADMIN_PASSWORD'],
+    [
+      'an admin without an address',
+      { DEFAULT_ADMIN_EMAIL: 'admin', DEFAULT_ADMIN_PASSWORD: 'a fine pass word' },
+      'DEFAULT_ADMIN_EMAIL',
+      '"admin"',
+    ],
+    [
+      'a short password of the admin',
+      { DEFAULT_ADMIN_EMAIL: 'a@example.org', DEFAULT_ADMIN_PASSWORD: '1234567' },
+      'DEFAULT_ADMIN_PASSWORD',
+      '8 characters',
+    ],
+    [
+      'the well-known password of the admin in production',
+      {
+        NODE_ENV: 'production',
+        REDIS_URL: 'redis://a',
+        DEFAULT_ADMIN_EMAIL: 'a@example.org',
+        DEFAULT_ADMIN_PASSWORD: 'AdminPassword123!',
+      },
+      'DEFAULT_ADMIN_PASSWORD',
+      'the value of an example',
+    ],
     ['required authentication without a token', { WS_AUTH_REQUIRED: 'true' }, 'WS_AUTH_TOKEN', 'WS_AUTH_REQUIRED=true'],
   ] as [string, Record<string, string>, string, ...string[]][]) {
     it(`are reported: ${claim}`, () => assertProblem(env, new RegExp(`^${name}: `), ...says))

@@ -34,10 +34,8 @@ import {
   topicOf,
   usedToken,
   useKeyPrefix,
-  userByEmail,
-  userIndex,
-  userKey,
 } from '../../src/contract/names.ts'
+import { userByEmail, userIndex, userKey } from '../../src/contract/user-names.ts'
 import { assertProperty } from '../support/property.ts'
 
 const LETTERS = [...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.~@=+-']

@@ -14,6 +14,12 @@ import { scopeOf } from '../support/scope.ts'
 import { eventually } from '../support/wait.ts'
 
 const ADMIN_TOKEN = 'an-admin-token-of-a-test'
+const LOGIN = {
+  AUTH_LOGIN: 'true',
+  AUTH_JWT_SECRET: 'a-secret-of-a-test-of-32-bytes-and-more',
+  DEFAULT_ADMIN_EMAIL: 'ada@example.org',
+  DEFAULT_ADMIN_PASSWORD: 'a fine pass word',
+}
 /** Every feature that has rights of its own. */
 const ALL = {
   SESSION_FLOW_SIGNAL: 'true',
@@ -21,6 +27,7 @@ const ALL = {
   AUTH_RECONNECT_GRACE: '30s',
   OUTBOX_TOPICS: 'tasks',
   LIVE_LAST: 'agents',
+  ...LOGIN,
 }
 const ROOT_PASSWORD = 'password-of-the-default-user'
 
@@ -161,6 +168,20 @@ describe('the rights of the Redis user', { skip: withoutRealRedis }, () => {
         async () => (await gateway.metric('wsproxy_redis_canary_seconds_count')) > 0,
         'a canary to come back',
       )
+      const call = async (path: string, body: object) => {
+        const headers = { 'content-type': 'application/json' }
+        const answer = await fetch(`${gateway.http}/api/auth/${path}`, {
+          method: 'POST',
+          headers,
+          body: JSON.stringify(body),
+        })
+        return [answer.status, ((await answer.json()) as { refresh_token?: string }).refresh_token] as const
+      }
+      const named = { email: LOGIN.DEFAULT_ADMIN_EMAIL, password: LOGIN.DEFAULT_ADMIN_PASSWORD }
+      await eventually(async () => (await call('login', named))[0] === 200, 'the first admin')
+      assert.equal((await call('login', { ...named, password: 'wrong' }))[0], 401)
+      const [, refresh_token] = await call('login', named)
+      assert.equal((await call('refresh', { refresh_token }))[0], 200)
       for (const path of ['/ready', '/health']) assert.equal((await fetch(gateway.http + path)).status, 200, path)
       assert.equal(await gateway.metric('wsproxy_errors_total', { type: 'redis' }), 0)
       const doctor = await run(['doctor'], { env: { ...ALL, ...env, REDIS_URL: url, MAX_CONNECTIONS: '100' } })

@@ -151,6 +151,7 @@ describe('the pages', () => {
     const { about, probes } = await import('../../src/http/probes.ts')
     const { routes } = await import('../../src/preflight/http/routes.ts')
     const { liveRoutes } = await import('../../src/doors/live/routes.ts')
+    const { loginRoutes } = await import('../../src/login/routes.ts')
     const { disconnectRoute } = await import('../../src/http/disconnect.ts')
     const { revokeRoute } = await import('../../src/http/revoke.ts')
     const { outboxRoute } = await import('../../src/doors/live/outbox-routes.ts')
@@ -165,7 +166,7 @@ describe('the pages', () => {
     const liveStreams = new LiveStreamDoor(liveStream as never).routes
     const ofLive = [...liveRoutes(parts), ...liveStreams, outbox]
     const operators = [...about(parts), ...routes({} as never), ...ofLive, ...orders]
-    const real = [...probes(parts), landing({} as never), ...streams, ...operators]
+    const real = [...probes(parts), landing({} as never), ...loginRoutes(parts), ...streams, ...operators]
     const rows = tableRows(part('docs/reference/http-api.md', 'paths'))
     assert.deepEqual(
       rows.map(([call, admin]) => [call, admin === 'yes']),

@@ -2,6 +2,7 @@ import { loadConfig } from '../../src/config/load.ts'
 import { sessionAuth } from '../../src/contract/names.ts'
 import { Gateway } from '../../src/gateway/gateway.ts'
 import { loadJwts } from '../../src/gateway/jwts.ts'
+import { loadLogin } from '../../src/gateway/login.ts'
 import { loadPreflight } from '../../src/preflight/preflight.ts'
 import { createLogger } from '../../src/telemetry/log.ts'
 import { type ConnectClientOptions, connect, type TestClient } from './client.ts'
@@ -41,6 +42,8 @@ export interface TestGatewayOptions {
   readonly env?: Record<string, string>
   /** The Redis to use instead of a new one; it does not stop with the gateway. */
   readonly redis?: TestRedis
+  /** The clock of logins (ms since the epoch). */
+  readonly now?: () => number
 }
 
 const DEFAULTS = {
@@ -55,14 +58,15 @@ const DEFAULTS = {
 }
 
 /** Starts a gateway and, unless one is given, a Redis; waits until they are connected. */
-export async function startGateway({ env = {}, redis: given }: TestGatewayOptions = {}): Promise<TestGateway> {
+export async function startGateway({ env = {}, redis: given, now }: TestGatewayOptions = {}): Promise<TestGateway> {
   const redis = given ?? (await startRedis())
   const log: Record<string, unknown>[] = []
   const { config } = loadConfig({ ...DEFAULTS, ...env })
   const logger = createLogger(config.logLevel, { write: (line: string) => void log.push(JSON.parse(line)) })
   const preflight = await loadPreflight(config, logger)
   const jwts = await loadJwts(config, logger)
-  const gateway = new Gateway({ config, redisUrl: redis.url, log: logger, jwts, preflight })
+  const login = await loadLogin(config, logger, now)
+  const gateway = new Gateway({ config, redisUrl: redis.url, log: logger, jwts, login, preflight })
   const { port } = gateway.listen()
   const agent = await redis.client()
   await eventually(() => gateway.redisReady, 'the gateway to reach Redis')

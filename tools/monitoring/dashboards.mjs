@@ -142,6 +142,9 @@ const doors = {
       perSecond('Admin tokens', 'How many requests bring a right or a wrong admin token?', [
         [rate('wsproxy_admin_calls_total', 'result'), '{{result}}'],
       ]),
+      perSecond('Logins', 'How do logins and refreshes of users end?', [
+        [rate('wsproxy_login_total', 'result'), '{{result}}'],
+      ]),
       perSecond('Closed by operators', 'How many sockets, and what did the operator name?', [
         [rate('wsproxy_operator_closes_total', 'by'), '{{by}}'],
       ]),

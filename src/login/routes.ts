@@ -1,0 +1,126 @@
+import { type Refusal, refusals } from '../contract/codes.ts'
+import { refused, withRedis } from '../http/refuse.ts'
+import { type ApiResponse, json } from '../http/response.ts'
+import { type ApiRequest, BadRequest, parseJson, type Route } from '../http/routes.ts'
+import type { Access } from '../identity/access.ts'
+import { reasonOf } from '../platform/reason.ts'
+import { bearerToken } from '../platform/secrets.ts'
+import type { User } from '../redis/users.ts'
+import type { Logins } from './logins.ts'
+
+const MAX_BODY_BYTES = 8192
+/** Longest text of a member of a body. */
+const MAX_TEXT_BYTES = 1024
+/** Time for a login behind 50 others, on a busy machine. */
+const DEADLINE_MS = 10_000
+/** Where the calls are, ours first. */
+const BASES = ['/api/auth', '/api/v1/auth']
+
+/** The HTTP calls of logins. */
+export function loginRoutes(logins: Logins): Route[] {
+  const call = (method: Route['method'], path: string, answer: Route['answer'], json?: true): Route => ({
+    method,
+    path,
+    ...(json && { json }),
+    maxBodyBytes: MAX_BODY_BYTES,
+    answer: (request) => withDetail(() => withRedis(async () => answer(request), DEADLINE_MS)),
+  })
+  const authenticated =
+    (work: (access: Access, request: ApiRequest) => ApiResponse | Promise<ApiResponse>): Route['answer'] =>
+    async (request) => {
+      const access = await logins.authenticate(bearerToken(request.headers.authorization))
+      return access === undefined ? refused(refusals['login-required']) : work(access, request)
+    }
+  const me = authenticated(async (access) => {
+    const user = await logins.userOf(access)
+    return user === undefined ? refused(refusals['login-required']) : json('200 OK', shown(user))
+  })
+  const logout = authenticated(async (access) => {
+    await logins.logout(access)
+    return json('200 OK', { success: true })
+  })
+  const ping = authenticated(({ subject, role }) => json('200 OK', { success: true, user_id: subject, role }))
+  const admin = authenticated(({ subject, role }) =>
+    role === 'admin' ? json('200 OK', { success: true, user_id: subject, role }) : refused(refusals['role-required']),
+  )
+  return [
+    ...BASES.flatMap((base) => [
+      call('POST', `${base}/login`, (request) => login(logins, request), true),
+      call('POST', `${base}/refresh`, (request) => refresh(logins, request), true),
+      call('POST', `${base}/logout`, logout),
+      call('GET', `${base}/me`, me),
+    ]),
+    call('GET', '/api/v1/protected/ping', ping),
+    call('GET', '/api/v1/protected/admin', admin),
+  ]
+}
+
+async function login(logins: Logins, request: ApiRequest): Promise<ApiResponse> {
+  const { email, password } = textsIn(request, ['email', 'password'])
+  const tokens = await logins.login(email!, password!, request.client)
+  if (isRefusal(tokens)) return refused(tokens)
+  return json('200 OK', {
+    access_token: tokens.access,
+    refresh_token: tokens.refresh,
+    token_type: 'bearer',
+    expires_in: logins.accessTtlS,
+    user: shown(tokens.user),
+  })
+}
+
+async function refresh(logins: Logins, request: ApiRequest): Promise<ApiResponse> {
+  const { refresh_token: token } = textsIn(request, ['refresh_token'])
+  const tokens = await logins.refresh(token!, request.client)
+  if (isRefusal(tokens)) return refused(tokens)
+  return json('200 OK', {
+    success: true,
+    access_token: tokens.access,
+    refresh_token: tokens.refresh,
+    token_type: 'bearer',
+    expires_in: logins.accessTtlS,
+  })
+}
+
+const isRefusal = (given: object): given is Refusal => 'kind' in given
+
+/** The user as the dashboard of HiveOps reads it. */
+const shown = ({ id, email, fullName, role, isActive, lastLogin }: User): object => ({
+  id,
+  email,
+  full_name: fullName,
+  role,
+  permissions: [],
+  company_name: null,
+  pilot_ids: [],
+  is_active: isActive,
+  last_login: lastLogin ?? null,
+})
+
+/** @throws BadRequest unless the body is an object in which each of the names is a text. */
+function textsIn(request: ApiRequest, names: readonly string[]): Readonly<Record<string, string>> {
+  const body = (parseJson(request) ?? {}) as Readonly<Record<string, unknown>>
+  const texts = names.map((name) => {
+    const value = Object.hasOwn(body, name) ? body[name] : undefined
+    if (typeof value !== 'string' || value === '') throw new BadRequest(`${name}: must be a text`, name)
+    if (Buffer.byteLength(value) > MAX_TEXT_BYTES)
+      throw new BadRequest(`${name}: must have at most ${MAX_TEXT_BYTES} bytes`, name)
+    return [name, value] as const
+  })
+  return Object.fromEntries(texts)
+}
+
+/** Adds `detail` to a refusal: the dashboard of HiveOps shows that text. */
+async function withDetail(work: () => Promise<ApiResponse>): Promise<ApiResponse> {
+  let response: ApiResponse
+  try {
+    response = await work()
+  } catch (error) {
+    if (!(error instanceof BadRequest)) throw error
+    const { field } = error
+    response = refused({ ...refusals['bad-request'], message: reasonOf(error), field })
+  }
+  if (response.status.startsWith('2')) return response
+  const body = JSON.parse(String(response.body)) as { error: { message: string } }
+  const { message: detail } = body.error
+  return { ...response, body: JSON.stringify({ ...body, detail }) }
+}

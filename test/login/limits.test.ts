@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { gatewayFor, type TestGateway } from '../support/gateway.ts'
+import { type Answer, addUser, LOGIN_ENV, PASSWORD, post } from '../support/login.ts'
+import { redisFor, type TestRedis } from '../support/redis.ts'
+import { scopeOf } from '../support/scope.ts'
+
+describe('guesses of passwords', () => {
+  const suite = scopeOf(after)
+  let redis: TestRedis
+  let gateway: TestGateway
+  let other: TestGateway
+
+  before(async () => {
+    redis = await redisFor(suite)
+    const env = { ...LOGIN_ENV, TRUST_PROXY: 'x-forwarded-for' }
+    gateway = await gatewayFor(suite, { redis, env })
+    other = await gatewayFor(suite, { redis, env })
+    for (const name of ['one', 'two', 'three', 'flood']) await addUser(gateway, `${name}@example.org`)
+  })
+  const login = (email: string, password: string, from?: string, on = gateway): Promise<Answer> =>
+    post(on, '/api/auth/login', { email, password }, from === undefined ? {} : { 'x-forwarded-for': from })
+  const codeOf = ({ status, body }: Answer): string => `${status} ${body.error?.code ?? ''}`.trim()
+
+  it('of one account from many addresses get 429 after five, and the right one is accepted and ends that', async () => {
+    const codes: string[] = []
+    for (let i = 0; i < 7; i++)
+      codes.push(codeOf(await login('one@example.org', `guess-${i}`, undefined, i % 2 ? gateway : other)))
+    assert.deepEqual(codes, [...Array(5).fill('401 bad-credentials'), ...Array(2).fill('429 login-limited')])
+    const refused = await login('one@example.org', 'guess')
+    const seconds = Number(refused.headers.get('retry-after'))
+    assert.ok(seconds > 800 && seconds <= 900, `${seconds}`)
+    assert.equal((await login('one@example.org', PASSWORD)).status, 200)
+    assert.equal(codeOf(await login('one@example.org', 'guess')), '401 bad-credentials')
+  })
+
+  it('of an account that does not exist are limited like others', async () => {
+    const codes: string[] = []
+    for (let i = 0; i < 6; i++) codes.push(codeOf(await login('nobody@example.org', 'guess')))
+    assert.equal(codes.at(-1), '429 login-limited')
+  })
+
+  it('of one address get 429 after 20 in a minute on all instances, the right password too, other addresses not', async () => {
+    const codes: string[] = []
+    for (let i = 0; i < 22; i++)
+      codes.push(codeOf(await login(`user-${i}@example.org`, 'guess', '203.0.113.1', i % 2 ? gateway : other)))
+    assert.deepEqual(new Set(codes.slice(0, 20)), new Set(['401 bad-credentials']))
+    assert.deepEqual(new Set(codes.slice(20)), new Set(['429 login-limited']))
+    assert.equal(codeOf(await login('two@example.org', PASSWORD, '203.0.113.1')), '429 login-limited')
+    assert.equal((await login('two@example.org', PASSWORD, '203.0.113.2')).status, 200)
+  })
+
+  it('behind a proxy that is not trusted never block the address, and the account before the password', async () => {
+    const plain = await gatewayFor(suite, { redis, env: LOGIN_ENV })
+    const codes: string[] = []
+    for (let i = 0; i < 25; i++)
+      codes.push(codeOf(await login(`other-${i}@example.org`, 'guess', '203.0.113.9', plain)))
+    assert.deepEqual(new Set(codes), new Set(['401 bad-credentials']))
+    for (let i = 0; i < 5; i++) await login('three@example.org', 'guess', '203.0.113.9', plain)
+    assert.equal(codeOf(await login('three@example.org', PASSWORD, '203.0.113.9', plain)), '429 login-limited')
+  })
+
+  it('in a flood leave at most 52 that are hashed or wait; the others get 503', async () => {
+    const answers = await Promise.all(Array.from({ length: 150 }, (_, i) => login(`flood-${i}@example.org`, 'guess')))
+    const codes = answers.map(codeOf)
+    const busy = codes.filter((each) => each === '503 at-capacity').length
+    assert.ok(busy > 0, 'some are refused')
+    assert.equal(codes.filter((each) => each === '401 bad-credentials').length, 150 - busy)
+    assert.ok(150 - busy >= 52, `${150 - busy}`)
+    assert.equal(await gateway.metric('wsproxy_login_total', { result: 'busy' }), busy)
+    assert.equal((await login('flood@example.org', PASSWORD)).status, 200)
+  })
+})

@@ -1,0 +1,58 @@
+import { Passwords } from '../../src/login/passwords.ts'
+import { RedisUsers, type User } from '../../src/redis/users.ts'
+import type { TestGateway } from './gateway.ts'
+
+/** The settings of a gateway at which users log in. */
+export const LOGIN_ENV = { AUTH_LOGIN: 'true', AUTH_JWT_SECRET: 'a-secret-of-a-test-of-32-bytes-and-more' }
+export const PASSWORD = 'a fine pass word'
+
+/** An answer of the HTTP API. */
+export interface Answer {
+  readonly status: number
+  readonly headers: Headers
+  // biome-ignore lint/suspicious/noExplicitAny: tests read any member of a body.
+  readonly body: any
+}
+
+let calls = 0
+const address = () => `198.51.${++calls >> 8}.${calls & 255}`
+
+const answerOf = async (sent: Promise<Response>): Promise<Answer> => {
+  const { status, headers, ...rest } = await sent.then(async (each) => ({
+    status: each.status,
+    headers: each.headers,
+    text: await each.text(),
+  }))
+  return { status, headers, body: rest.text === '' ? undefined : JSON.parse(rest.text) }
+}
+
+export const post = (
+  { http }: Pick<TestGateway, 'http'>,
+  path: string,
+  body: unknown = {},
+  headers: Record<string, string> = {},
+): Promise<Answer> =>
+  answerOf(
+    fetch(http + path, {
+      method: 'POST',
+      // Each call from an address of its own, where the gateway trusts the header.
+      headers: { 'content-type': 'application/json', 'x-forwarded-for': address(), ...headers },
+      body: typeof body === 'string' ? body : JSON.stringify(body),
+    }),
+  )
+
+export const get = (
+  { http }: Pick<TestGateway, 'http'>,
+  path: string,
+  headers: Record<string, string> = {},
+): Promise<Answer> => answerOf(fetch(http + path, { headers }))
+
+export const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
+
+/** Adds a user with `PASSWORD`, as the command does. */
+export async function addUser({ agent }: Pick<TestGateway, 'agent'>, email: string, role: User['role'] = 'viewer') {
+  const users = new RedisUsers((_, args) => agent.sendCommand([...args]))
+  hash ??= await (await Passwords.load()).hash(PASSWORD)
+  return (await users.add({ email, fullName: 'Ada L.', role, password: hash }))!
+}
+let hash: string | undefined
