@@ -19,6 +19,11 @@ export class CatchUp {
   readonly #replaced: (topic: Topic) => void
   /** Sockets whose log could not be read. */
   readonly #stalled = new Set<Connection>()
+  /**
+   * Bytes of a message of the last page of each socket that is not level: a guess for those that it
+   * reads next. Apart from its reader, since most sockets are level.
+   */
+  readonly #entryBytes = new WeakMap<Connection, number>()
 
   constructor(parts: SessionLogsParts, passing: Passing, replaced: (topic: Topic) => void) {
     this.#parts = parts
@@ -52,9 +57,10 @@ export class CatchUp {
     try {
       while (!reader.isLevel && connection.phase === Phase.open && !connection.isSlow) {
         const { epoch, last } = logged
-        const count = pageSize(reader.entryBytes || logged.entryBytes, this.#parts.pageMessages)
+        const guess = this.#entryBytes.get(connection) ?? 0
+        const count = pageSize(guess || logged.entryBytes, this.#parts.pageMessages)
         const page = await this.#parts.log.page(connection.subject, reader.offset, count)
-        reader.entryBytes = bytesOf(page, reader.entryBytes)
+        this.#entryBytes.set(connection, bytesOf(page, guess))
         if (connection.phase !== Phase.open) return
         if (logged.epoch !== epoch) continue
         if (page.epoch !== undefined && page.epoch !== epoch) this.#replace(topic, page.epoch)
@@ -99,6 +105,7 @@ export class CatchUp {
 
   #level(connection: Connection, reader: Reader): void {
     reader.isLevel = true
+    this.#entryBytes.delete(connection)
     if (!reader.hasDropped) return
     reader.hasDropped = false
     this.#parts.out.enqueue(connection, droppedFrame())

@@ -103,7 +103,10 @@ export class ResumeTickets {
 
   /** The same for a socket, as it is kept. */
   async admit(session: string, agent: string, jwt: TokenClaims | undefined): Promise<Granted> {
-    return jwt === undefined ? (await this.#authTime()) - this.#origin : this.grant(session, agent, jwt)
+    if (jwt !== undefined) return this.grant(session, agent, jwt)
+    const since = (await this.#authTime()) - this.#origin
+    // A small integer lies in the state itself, for the first 24 days.
+    return Math.abs(since) < 2 ** 31 ? since | 0 : since
   }
 
   async #authTime(): Promise<number> {

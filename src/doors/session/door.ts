@@ -21,7 +21,7 @@ import type { DoorStats } from '../../telemetry/metrics.ts'
 import { ClientFrames, type ClientFramesParts } from './client-frames.ts'
 import type { FlowSignal } from './flow.ts'
 import { PROTOCOLS, resumeOf } from './resume.ts'
-import { isSession, NumberedState, opensSession, readerOf, SessionState, stateOf } from './state.ts'
+import { isSession, NumberedState, opensSession, readerOf, SessionState, StreamState, stateOf } from './state.ts'
 import { judgeFor } from './tickets.ts'
 
 type SessionOptions = Pick<
@@ -109,8 +109,8 @@ export class SessionDoor implements Door, Source {
   }
 
   /** Admits a client that gets numbers, but no resume tickets. */
-  admitReader(ids: readonly string[], resume: Resume): Admission | Refusal {
-    const admission = this.#admit(ids, (agentId) => new NumberedState(agentId))
+  admitReader(ids: readonly string[], resume: Resume, State = NumberedState): Admission | Refusal {
+    const admission = this.#admit(ids, (agentId) => new State(agentId))
     if (admission.kind === 'refusal') return admission
     const reader = admission.doorState as NumberedState
     return { ...admission, prepare: (connection) => this.#parts.logs.position(connection, reader, resume) }
@@ -243,7 +243,8 @@ export class SessionDoor implements Door, Source {
 
   /** From now on the socket has the timeout that follows the end of a stream. */
   streamEnded(connection: Connection): void {
-    stateOf(connection).hasEnded = true
+    const state = stateOf(connection)
+    if (state instanceof StreamState) state.hasEnded = true
     if (this.#afterStreamEnd !== undefined) connection.setIdleTimeout(this.#afterStreamEnd, clockMs())
   }
 

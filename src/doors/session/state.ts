@@ -1,7 +1,7 @@
 import type { Rights } from '../../connection/auth.ts'
 import type { Connection } from '../../connection/connection.ts'
 import type { FrameErrorCode } from '../../contract/codes.ts'
-import type { Reader } from '../../sessions/logged.ts'
+import { type Reader, withBit } from '../../sessions/logged.ts'
 import type { Granted, StreamTicket } from '../../sessions/resume-tickets.ts'
 import type { TraceContext } from '../../telemetry/trace-context.ts'
 
@@ -46,12 +46,6 @@ export class SessionState {
   reader: Reader | undefined
   /** What the tickets of this socket go back to. Undefined: it gets none. */
   grant: Granted | undefined
-  /** What its answer keeps in the browser as a cookie. Undefined: nothing. */
-  streamTicket: StreamTicket | undefined
-  /** What a stream sends for the next query. Undefined: nothing. */
-  queryTicket: StreamTicket | undefined
-  /** Whether it has all messages of a stream that is complete. */
-  hasEnded = false
   /** Made with the first client frame, since most clients only listen. */
   publisher: UpstreamPublisher | undefined
   /** Whether the token of the client is read only. */
@@ -73,7 +67,6 @@ const DROPPED = 8
 /** The same for a socket of `wsproxy.v2`. Most are idle: one object, and flags share a number. */
 export class NumberedState extends SessionState implements Reader {
   offset = 0
-  entryBytes = 0
   #bits = 0
 
   constructor(agentId: string) {
@@ -81,16 +74,12 @@ export class NumberedState extends SessionState implements Reader {
     this.reader = this
   }
 
-  #set(bit: number, value: boolean): void {
-    this.#bits = value ? this.#bits | bit : this.#bits & ~bit
-  }
-
   get isPositioned(): boolean {
     return (this.#bits & POSITIONED) !== 0
   }
 
   set isPositioned(value: boolean) {
-    this.#set(POSITIONED, value)
+    this.#bits = withBit(this.#bits, POSITIONED, value)
   }
 
   get isLevel(): boolean {
@@ -98,7 +87,7 @@ export class NumberedState extends SessionState implements Reader {
   }
 
   set isLevel(value: boolean) {
-    this.#set(LEVEL, value)
+    this.#bits = withBit(this.#bits, LEVEL, value)
   }
 
   get isReading(): boolean {
@@ -106,7 +95,7 @@ export class NumberedState extends SessionState implements Reader {
   }
 
   set isReading(value: boolean) {
-    this.#set(READING, value)
+    this.#bits = withBit(this.#bits, READING, value)
   }
 
   get hasDropped(): boolean {
@@ -114,8 +103,18 @@ export class NumberedState extends SessionState implements Reader {
   }
 
   set hasDropped(value: boolean) {
-    this.#set(DROPPED, value)
+    this.#bits = withBit(this.#bits, DROPPED, value)
   }
+}
+
+/** The same for a stream of server-sent events. */
+export class StreamState extends NumberedState {
+  /** What its answer keeps in the browser as a cookie. Undefined: nothing. */
+  streamTicket: StreamTicket | undefined
+  /** What it sends for the next query. Undefined: nothing. */
+  queryTicket: StreamTicket | undefined
+  /** Whether it has all messages of a stream that is complete. */
+  hasEnded = false
 }
 
 export const stateOf = (connection: Connection): SessionState => connection.doorState as SessionState

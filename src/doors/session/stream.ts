@@ -16,7 +16,7 @@ import type { Grant, Purpose } from '../../sessions/ticket.ts'
 import type { DoorStats, Metrics } from '../../telemetry/metrics.ts'
 import type { SessionDoor } from './door.ts'
 import { streamResumeOf } from './resume.ts'
-import { stateOf } from './state.ts'
+import { StreamState, stateOf } from './state.ts'
 import { judgeFor } from './tickets.ts'
 
 export interface SessionStreamParts {
@@ -30,6 +30,8 @@ export interface SessionStreamParts {
   readonly enqueue: (connection: Connection, frame: Buffer) => void
   readonly metrics: Metrics
 }
+
+const streamOf = (connection: Connection): StreamState => connection.doorState as StreamState
 
 /** Tickets that are enough in a header, which no log keeps. */
 const PRIVATE: readonly Purpose[] = ['resume', 'sse', 'sse-read']
@@ -65,8 +67,8 @@ export class SessionStreamDoor implements Door {
     this.stream = {
       encoder: () => new SessionEvents().encode,
       ping: EVENT_PINGS[options.ssePing],
-      headers: (connection) => cookieOf(this.#pathOf(connection), stateOf(connection).streamTicket),
-      isOver: (connection) => stateOf(connection).hasEnded && connection.morePending === undefined,
+      headers: (connection) => cookieOf(this.#pathOf(connection), streamOf(connection).streamTicket),
+      isOver: (connection) => streamOf(connection).hasEnded && connection.morePending === undefined,
     }
   }
 
@@ -74,7 +76,7 @@ export class SessionStreamDoor implements Door {
     const { session, tickets, options } = this.#parts
     const resume = streamResumeOf(query, lastEventId)
     if ('kind' in resume) return resume
-    const admission = session.admitReader(ids, resume)
+    const admission = session.admitReader(ids, resume, StreamState)
     if (admission.kind === 'refusal') return admission
     return {
       ...admission,
@@ -87,7 +89,7 @@ export class SessionStreamDoor implements Door {
 
   /** @param rights of the JWT that admitted the client, if one did. */
   async #giveTickets(connection: Connection, rights: TokenClaims | undefined): Promise<void> {
-    const state = stateOf(connection)
+    const state = streamOf(connection)
     const tickets = this.#parts.tickets!
     const grant = tickets.grantOf(connection) ?? (await tickets.grant(connection.subject, state.agentId, rights))
     state.grant = grant
@@ -120,7 +122,7 @@ export class SessionStreamDoor implements Door {
   rateLimited(): void {}
 
   opened(connection: Connection): void {
-    const { queryTicket } = stateOf(connection)
+    const { queryTicket } = streamOf(connection)
     if (queryTicket) this.#parts.enqueue(connection, ticketFrame(queryTicket.ticket, queryTicket.expiresInMs))
     this.#parts.session.opened(connection)
   }

@@ -225,6 +225,7 @@ describe('a client frame of wsproxy.v2', () => {
     for (const [i, frame] of frames.entries()) client.send(`${i + 1} ${frame}`)
     client.send('{"n":4}')
     await eventually(() => heard.length === 5, 'all frames')
+    await client.find({ command: 'ack', n: 4 })
     assert.deepEqual(heard.splice(0), [...frames, '{"n":4}'])
     assert.deepEqual(
       controls(client)
