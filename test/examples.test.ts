@@ -113,7 +113,7 @@ describe('the examples', () => {
   })
 
   it('the examples in Python have no syntax error', { skip: withoutPython('ast') }, () => {
-    for (const file of ['examples/agent.py', 'examples/log.py', 'examples/client.py']) {
+    for (const file of ['examples/agent.py', 'examples/log.py', 'examples/client.py', 'examples/stream.py']) {
       const parse = ['-c', 'import ast, sys; ast.parse(sys.stdin.read())']
       const { status, stderr } = spawnSync('python3', parse, { input: page(file), encoding: 'utf8' })
       assert.equal(status, 0, stderr)
