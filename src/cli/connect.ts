@@ -40,6 +40,8 @@ const PONG = '{"type":"pong"}'
  * @throws CommandFailed for a refused upgrade (with status and body) and for any other close.
  */
 export async function connect(url: string, options: ConnectOptions): Promise<void> {
+  // Overwrites the arguments in the list of processes, where every user can read --token.
+  process.title = 'wsproxy connect'
   if (!/^wss?:\/\//.test(url) || !URL.canParse(url)) throw new Misused(`${url} is not a ws:// or wss:// address`)
   if (options.createToken && sessionOf(new URL(url)) === undefined)
     throw new Misused(`--create-token needs the address of a session, /{agent}/ws/{session}; ${url} is none`)

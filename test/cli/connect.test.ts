@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { after, before, describe, it } from 'node:test'
 import { sessionDown, sessionUp } from '../../src/contract/names.ts'
 import { Command, killCommands, run } from '../support/cli.ts'
 import { gatewayFor, type TestGateway } from '../support/gateway.ts'
+import { withoutProc } from '../support/memory.ts'
 import { freePort } from '../support/ports.ts'
 import { atEnd, scopeOf } from '../support/scope.ts'
 import { eventually } from '../support/wait.ts'
@@ -105,6 +107,15 @@ describe('wsproxy connect', () => {
     await eventually(() => stays.lines.length === 1, 'a line')
     stays.signal('SIGINT')
     assert.equal(await stays.status(), 0)
+  })
+
+  it('connect takes --token out of the list of processes', { skip: withoutProc }, async () => {
+    const token = await gateway.token('listed')
+    const command = new Command(['connect', gateway.sessionUrl('listed'), '--token', token])
+    await command.says(/^connected/m)
+    assert.ok(!readFileSync(`/proc/${command.child.pid}/cmdline`, 'latin1').includes(token))
+    command.signal('SIGINT')
+    assert.equal(await command.status(), 0)
   })
 
   it('connect prefers --token to WSPROXY_TOKEN', async () => {
