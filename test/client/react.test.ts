@@ -212,7 +212,7 @@ describe('the hooks for React', () => {
     await settle()
     const [session, run] = FakeSocket.made.slice(-2)
     session!.open().say(POSITION, '1 {"type":"token","text":"Hel"}', '2 {"type":"token","text":"lo"}')
-    run!.open().say({ type: 'preflight', checklist: { ready: true }, lock_statuses: {} })
+    run!.open().say({ type: 'preflight', checklist: { channels: true }, lock_statuses: {} })
     assert.deepEqual(chat.shown, ['open', ': ', 'Hello'])
     assert.deepEqual(ready.shown, ['true'])
     chat.unmount()
