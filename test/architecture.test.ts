@@ -15,7 +15,7 @@ const part = (name: string): string => {
   return text
 }
 
-/** Refusals that no upgrade gets: those of admin calls and of request bodies. */
+/** Refusals that no upgrade gets: those of admin calls, of request bodies and of streams. */
 const NOT_OF_UPGRADES = [
   'bad-request',
   'body-too-large',
@@ -29,6 +29,11 @@ const NOT_OF_UPGRADES = [
   'refresh-rejected',
   'role-required',
   'login-limited',
+  'stream-conflict',
+  'producer-gap',
+  'producer-stale',
+  'offset-gone',
+  'forks-unsupported',
 ]
 
 describe('the architecture page', () => {

@@ -114,6 +114,7 @@ describe('the table of timers that close a socket', () => {
     'RUN_RESYNC_INTERVAL',
     'SSE_PING_INTERVAL',
     'SSE_TICKET_TTL',
+    'STREAM_POLL_TIMEOUT',
   ]
 
   it('has every duration of the settings that closes one, with its default', () => {

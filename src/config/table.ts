@@ -8,6 +8,7 @@ import { preflightSettings } from './preflight.ts'
 import { redisSettings } from './redis.ts'
 import { runSettings } from './run.ts'
 import { sessionSettings } from './session.ts'
+import { streamSettings } from './streams.ts'
 import { telemetrySettings } from './telemetry.ts'
 
 const serverSettings = group('Server', {
@@ -211,6 +212,7 @@ export const settings = {
   ...limitSettings,
   ...livenessSettings,
   ...sessionSettings,
+  ...streamSettings,
   ...runSettings,
   ...liveSettings,
   ...telemetrySettings,

@@ -42,6 +42,8 @@ export interface Rights extends TokenClaims {
   readonly topics: readonly string[]
   /** Topics on which the bearer may publish envelopes, as `topics`; none without a subject. */
   readonly publishTopics: readonly string[]
+  /** Whether the bearer writes streams over HTTP. */
+  readonly appends: boolean
 }
 
 /** Verifies JWTs, without Redis. */

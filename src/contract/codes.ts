@@ -1,5 +1,6 @@
 import type { ErrorCode } from './live/types.gen.ts'
 import { loginRefusals } from './login-refusals.ts'
+import { STREAM_REFUSALS } from './stream-refusals.ts'
 
 /**
  * Every number and name with which a connection is refused, closed or answered.
@@ -119,6 +120,7 @@ export const refusals = define({
   },
   'not-found': { status: '404 Not Found', message: 'No such path.' },
   'method-not-allowed': { status: '405 Method Not Allowed', message: 'Method not allowed.' },
+  ...STREAM_REFUSALS,
   'body-too-large': { status: '413 Content Too Large', message: 'The body is too large.' },
   'upgrade-required': {
     status: '426 Upgrade Required',

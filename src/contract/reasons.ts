@@ -150,3 +150,7 @@ export type ProxyHeaderResult = (typeof PROXY_HEADERS)[number]
 /** What an operator names to disconnect clients: label `by` of `operator_closes_total`. */
 export const DISCONNECT_KINDS = ['session', 'run', 'subject', 'address'] as const
 export type DisconnectKind = (typeof DISCONNECT_KINDS)[number]
+
+/** What came of a request to append to a stream, for the metric. */
+export const APPEND_RESULTS = ['ok', 'duplicate', 'gap', 'stale', 'closed', 'refused'] as const
+export type AppendResult = (typeof APPEND_RESULTS)[number]

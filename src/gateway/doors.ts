@@ -11,6 +11,7 @@ import { readerOf } from '../doors/session/state.ts'
 import { reasonOf } from '../platform/reason.ts'
 import { SessionLibrary } from '../redis/session-library.ts'
 import { SessionLogs } from '../sessions/logs.ts'
+import type { ResumeTickets } from '../sessions/resume-tickets.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Core } from './core.ts'
@@ -36,6 +37,7 @@ export function sessionDoor(
   door: SessionDoor
   /** Undefined: HTTP_STREAMS is off. */
   streams: SessionStreams | undefined
+  tickets: ResumeTickets | undefined
   stop: () => void
   /** Resolves when no write of the flow signal is in flight. */
   settled: () => Promise<void>
@@ -90,7 +92,7 @@ export function sessionDoor(
   const streams = config.httpStreams
     ? sessionStreams({ config, core, metrics }, door, resume?.tickets, jwts, cancel)
     : undefined
-  return { door, streams, stop, settled: async () => flow?.settled() }
+  return { door, streams, tickets: resume?.tickets, stop, settled: async () => flow?.settled() }
 }
 
 /** Builds the run door and its watches. `database` is the Redis database of the run hashes. */

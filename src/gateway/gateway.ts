@@ -25,23 +25,17 @@ import { instance } from '../telemetry/log.ts'
 import { Metrics } from '../telemetry/metrics.ts'
 import { Core } from './core.ts'
 import { runDoor, sessionDoor } from './doors.ts'
+import { streamDoor } from './durable-streams.ts'
 import { liveDoor } from './live.ts'
 import { loginCalls } from './login.ts'
 import { isOperator, operators } from './operators.ts'
 import type { GatewayOptions } from './options.ts'
 import { type OwnDoors, ownDoors } from './own-doors.ts'
 import { redisAccess } from './redis-access.ts'
-import { listenOn, proxyRelay } from './relay.ts'
+import { LISTENERS, listenOn, proxyRelay } from './relay.ts'
 
 /** Longest wait for the last commands and closes to leave the process. */
 const SETTLE_MS = 1000
-
-/**
- * Listening sockets on the port. Each holds 512 connections that wait to be accepted, so all of
- * them hold the 14,000 clients that come back at the same moment when a gateway restarts, although
- * the kernel does not spread them evenly.
- */
-const LISTENERS = 32
 
 /**
  * The composition root. It builds every part in order, joins them, and stops them in reverse order
@@ -54,6 +48,7 @@ export class Gateway {
   #doors: readonly Door[]
   readonly #live: ReturnType<typeof liveDoor>
   readonly #sessions: ReturnType<typeof sessionDoor>
+  readonly #streams: ReturnType<typeof streamDoor>
   readonly #preflight: Preflight
   readonly #admin: ReturnType<typeof operators>
   readonly #loginCalls: readonly Route[]
@@ -81,7 +76,7 @@ export class Gateway {
     const verifier = jwts?.verifier
     this.#core = new Core({ config, redisUrl, logins, metrics, log, tracing, jwts: verifier, draining, clientOf })
     jwts?.onChange(() => this.#core.keysChanged())
-    const parts = { config, core: this.#core, metrics, log }
+    const parts = { config, core: this.#core, metrics, log, draining }
     this.#admin = operators(config.adminToken, metrics, log)
     this.#loginCalls = loginCalls(login, parts)
     this.#preflight = new Preflight({
@@ -96,10 +91,11 @@ export class Gateway {
     this.#core.onReady.push(() => this.#preflight.redisBack())
     this.#sessions = sessionDoor(parts, verifier)
     const session = this.#sessions.door
+    const operated = { admin: this.#admin, jwts: verifier, fault: this.#fault }
+    this.#streams = streamDoor({ ...parts, ...this.#sessions, ...operated })
     const run = config.runDoor ? [runDoor(parts, checklist, redisAddressOf(redisUrl).database)] : []
     this.#live = liveDoor({
       ...parts,
-      draining,
       admin: this.#admin,
       jwts: verifier,
       sessionsByAgent: () => session.countByAgent(this.#core.sockets),
@@ -142,7 +138,7 @@ export class Gateway {
   #apps(): { app: TemplatedApp; adminApp: TemplatedApp | undefined } {
     const app = this.#listeners.app()
     for (const door of this.#doors) mount(app, door, this.#core)
-    this.#preflight.mount(app)
+    for (const each of [this.#streams, this.#preflight]) each.mount(app)
     const adminApp = this.#options.config.adminPort === undefined ? undefined : this.#listeners.app()
     const serving: Serving = {
       admin: this.#admin,
@@ -221,7 +217,7 @@ export class Gateway {
     this.#listeners.close()
     acceptor.refusePending()
     redis.upstream.drain()
-    await Promise.race([redis.upstream.settled(), this.#pause(SETTLE_MS)])
+    await Promise.race([Promise.all([redis.upstream.settled(), this.#streams.stop()]), this.#pause(SETTLE_MS)])
     const remainingMs = Math.max(0, deadline - performance.now())
     const cut = await drain(sockets, closer, {
       windowMs: Math.min(config.drainWindowMs, remainingMs / 2),

@@ -5,6 +5,13 @@ import type { Listeners, TemplatedApp } from '../platform/uws.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 
+/**
+ * Listening sockets on the port. Each holds 512 connections that wait to be accepted, so all of
+ * them hold the 14,000 clients that come back at the same moment when a gateway restarts, although
+ * the kernel does not spread them evenly.
+ */
+export const LISTENERS = 32
+
 /** How often a header that cannot be read is logged, in ms. */
 const MALFORMED_EVERY_MS = 60_000
 

@@ -3,6 +3,7 @@ import { redactIn } from '../platform/redact.ts'
 /** What an endpoint answers. */
 export interface ApiResponse {
   readonly status: string
+  /** '': no Content-Type. */
   readonly type: string
   readonly body: string | Buffer
   readonly headers?: Readonly<Record<string, string>>

@@ -65,6 +65,8 @@ const HEADERS = [
   'x-forwarded-proto',
 ] as const
 const MAX_BODY_BYTES = 64 * 1024
+/** A body that is too large is read on, up to so many times the limit, and dropped. */
+const DROPPED_FACTOR = 16
 
 /** The endpoints that parse a body expect flat objects. */
 const MAX_BODY_DEPTH = 32
@@ -217,7 +219,7 @@ function responseTo(error: unknown, fault: (error: unknown) => void): ApiRespons
 }
 
 /** Resolves with undefined when the body is larger than `maxBytes`, or the client has gone. */
-function readBody(
+export function readBody(
   res: HttpResponse,
   maxBytes: number,
   onGone: (stop: () => void) => void,
@@ -228,7 +230,12 @@ function readBody(
     onGone(() => resolve(undefined))
     res.onData((chunk, isLast) => {
       bytes += chunk.byteLength
-      if (bytes > maxBytes) return resolve(undefined)
+      // A client sees no answer that comes before it has sent its body, so some of it is dropped.
+      if (bytes > maxBytes) {
+        chunks.length = 0
+        if (isLast || bytes > maxBytes * DROPPED_FACTOR) resolve(undefined)
+        return
+      }
       // uWebSockets.js owns the chunk, which is only valid during the call.
       chunks.push(Buffer.from(chunk.slice(0)))
       if (isLast) resolve(Buffer.concat(chunks))

@@ -19,14 +19,18 @@ export function write(res: HttpResponse, { status, type, body, headers = {} }: A
   const bytes = typeof body === 'string' ? Buffer.from(body) : body
   const closes = head && ++heads % HEADS_TO_CLOSE === 0
   res.cork(() => {
-    res.writeStatus(status).writeHeader('Content-Type', type)
+    res.writeStatus(status)
+    if (type !== '') res.writeHeader('Content-Type', type)
     for (const [name, value] of Object.entries({ 'Cache-Control': 'no-store', ...NOSNIFF, ...headers }))
       res.writeHeader(name, value)
     if (closes) res.writeHeader('Connection', 'close').tryEnd('', bytes.length)
     // Written as a header: with a length given to endWithoutBody, uWebSockets.js waits for that
     // body and answers nothing more.
-    else if (head) res.writeHeader('Content-Length', String(bytes.length)).endWithoutBody()
-    else if (!res.tryEnd(bytes, bytes.length)[1])
+    else if (head) {
+      // A route that answers HEAD by itself does not know the length of its GET.
+      if (bytes.length > 0) res.writeHeader('Content-Length', String(bytes.length))
+      res.endWithoutBody()
+    } else if (!res.tryEnd(bytes, bytes.length)[1])
       res.onWritable((offset) => res.tryEnd(bytes.subarray(offset), bytes.length)[0])
   })
   if (closes) closeSoon(res)
@@ -35,7 +39,8 @@ export function write(res: HttpResponse, { status, type, body, headers = {} }: A
 /** Writes an answer and closes the connection after it: nothing behind its request is read. */
 export function writeAndClose(res: HttpResponse, { status, type, body, headers = {} }: ApiResponse): void {
   res.cork(() => {
-    res.writeStatus(status).writeHeader('Content-Type', type)
+    res.writeStatus(status)
+    if (type !== '') res.writeHeader('Content-Type', type)
     for (const [name, value] of Object.entries({ ...NOSNIFF, ...headers })) res.writeHeader(name, value)
     res.end(body, true)
   })

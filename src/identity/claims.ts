@@ -17,6 +17,8 @@ export interface Identity {
   readonly publishTopics: readonly string[]
   /** Whether frames of the client are published. `up: false` makes a token read only. */
   readonly publishes: boolean
+  /** Whether the bearer writes streams over HTTP: `publish` is true, and `up` is not false. */
+  readonly appends: boolean
   /** `iat`, in seconds since the epoch. */
   readonly issuedAt: number | undefined
   /** The fingerprint of the key that has signed it. */
@@ -39,7 +41,7 @@ export interface ClaimRules {
 /** The claims that are read. A token that repeats one of them is refused. */
 export const CLAIMS = [
   ...['iss', 'aud', 'sub', 'exp', 'nbf', 'iat', 'jti', 'sid'],
-  ...['session_id', 'agent_id', 'run_id', 'topics', 'publish_topics', 'up'],
+  ...['session_id', 'agent_id', 'run_id', 'topics', 'publish_topics', 'up', 'publish'],
 ]
 
 /** Returns what the claims allow, or why they are not valid, in words for the log. */
@@ -74,6 +76,7 @@ export function identityOf(
     topics,
     publishTopics: up ? publishTopics : [],
     publishes: up,
+    appends: up && claims.publish === true,
     signedBy,
     issuedAt: iat as number | undefined,
     expiresAt: exp as number | undefined,

@@ -116,6 +116,25 @@ export function kindAt(bytes: Buffer, at: number): JsonKind {
   return first === 0x74 || first === 0x66 ? 'boolean' : 'number'
 }
 
+/**
+ * The elements of an array, each as it is written. Returns undefined when the text is no array.
+ * `bytes` must be JSON: call `jsonFault` first.
+ */
+export function elementsOf(bytes: Buffer): Buffer[] | undefined {
+  let at = afterSpace(bytes, 0)
+  if (bytes[at] !== OPEN_ARRAY) return undefined
+  const found: Buffer[] = []
+  at = afterSpace(bytes, at + 1)
+  while (bytes[at] !== CLOSE_ARRAY) {
+    const end = endOfValue(bytes, at)
+    found.push(bytes.subarray(at, end))
+    // A comma, or the end.
+    at = afterSpace(bytes, end)
+    if (bytes[at] !== CLOSE_ARRAY) at = afterSpace(bytes, at + 1)
+  }
+  return found
+}
+
 /** As `afterString`, for a text that is known to be JSON. */
 function endOfString(bytes: Uint8Array, from: number): number {
   let at = from + 1

@@ -65,6 +65,7 @@ const FOLLOW_MS = 100
  * readiness.
  */
 export class RedisClient {
+  readonly at: RunAtKey = (key, command) => this.#at(key, command)
   readonly feed: TopologyFeed
   readonly tokens: RedisTokens
   readonly hashes: RedisHashes
@@ -95,7 +96,7 @@ export class RedisClient {
     })
     this.#topology = createTopology(options, newNode, log, () => this.upstream.release())
     this.feed = this.#topology.feed
-    const at: RunAtKey = (key, command) => this.#at(key, command)
+    const { at } = this
     this.tokens = new RedisTokens(at, options.afterTokenMs, randomBytes(16).toString('hex'), log)
     this.hashes = new RedisHashes(at, options.runMaxFields)
     this.sessionLog = new RedisSessionLog(at)

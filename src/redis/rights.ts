@@ -43,6 +43,7 @@ export interface RightsOptions
     | 'redisShardedPubsub'
     | 'redisCanaryIntervalMs'
     | 'sessionFlowSignal'
+    | 'streamAppend'
     | 'liveLast'
     | 'resumeTicketTtlMs'
     | 'authJwtSecret'
@@ -125,6 +126,7 @@ function rightsOf(options: RightsOptions): Right[] {
         { commands: 'set', keys: [sessionCancel('*')] },
       ],
     },
+    ...(options.streamAppend ? [streamRight()] : []),
     ...(options.resumeTicketTtlMs > 0
       ? [{ feature: 'resume tickets', keys: [{ commands: 'hsetnx hmget hdel pexpire', keys: [ticketSecrets()] }] }]
       : []),
@@ -189,6 +191,18 @@ const postsRight = (): Right => ({
   feature: 'frames posted with an idempotency key',
   keys: [{ commands: 'eval evalsha set get append del', keys: [sessionPosted('*', '*')] }],
   publishes: [sessionUp('*')],
+})
+
+const streamRight = (): Right => ({
+  feature: 'streams over HTTP',
+  commands: ['time'],
+  keys: [
+    {
+      commands: 'eval evalsha hget hmget hset hlen hincrby del expire pexpireat xadd xtrim xlen xrange xrevrange',
+      keys: [sessionLog('*'), sessionMeta('*')],
+    },
+  ],
+  publishes: [sessionDown('*')],
 })
 
 /** `topics` are names, or prefixes followed by `*`, as in an ACL. */

@@ -16,10 +16,10 @@ export class Script {
   }
 
   /** Runs the script over `send` and returns its result. @throws what `send` throws. */
-  async run(
-    send: (args: string[]) => Promise<unknown>,
+  async run<A extends string | Buffer = string>(
+    send: (args: (A | string)[]) => Promise<unknown>,
     keys: readonly string[],
-    args: readonly string[],
+    args: readonly A[],
   ): Promise<unknown> {
     const rest = [String(keys.length), ...keys, ...args]
     const whole = () => send(['EVAL', this.#text, ...rest])

@@ -8,6 +8,37 @@ export const SAY_FUNCTION = 'wsproxy_say'
 export const SAY_LIMITS = ['3600', '10000', '16777216'] as const
 const [SECONDS, ENTRIES, BYTES] = SAY_LIMITS
 
+/** Lua that makes a new log: sets `epoch`. */
+export const NEW_EPOCH_TEXT = `  -- The epoch of a log without its meta is unknown.
+  redis.call('DEL', log, meta)
+  local now = redis.call('TIME')
+  local ms = tonumber(now[1]) * 1000 + math.floor(tonumber(now[2]) / 1000)
+  local digits, text = '0123456789abcdefghijklmnopqrstuvwxyz', ''
+  for i = 1, 9 do
+    local digit = ms % 36
+    text = string.sub(digits, digit + 1, digit + 1) .. text
+    ms = (ms - digit) / 36
+  end
+  epoch = text .. string.sub(redis.sha1hex(now[1] .. now[2] .. log), 1, 3)
+  redis.call('HSET', meta, 'e', epoch)`
+
+/** Lua that trims a log with `bytes` and `entries` to `maxbytes` and `maxlen`. */
+export const TRIM_TEXT = `  -- A long log loses some more at once: Redis frees whole nodes, and most calls then trim nothing.
+  local slack = maxlen > 100 and math.min(99, math.floor(maxlen / 10)) or 0
+  local shortest = entries > maxlen and maxlen - slack or entries
+  local fewest = bytes > maxbytes and maxbytes * 0.9 or bytes
+  while entries > 1 and (entries > shortest or bytes > fewest) do
+    -- Sizes differ, so what is trimmed is measured. A batch has about 256 KiB at most.
+    local count = math.min(entries - 1, 100, math.floor(262144 * entries / math.max(bytes, 1)) + 1)
+    for _, entry in ipairs(redis.call('XRANGE', log, '-', '+', 'COUNT', count)) do
+      if entries <= shortest and bytes <= fewest then break end
+      bytes = bytes - #entry[2][2]
+      entries = entries - 1
+    end
+    redis.call('XTRIM', log, 'MAXLEN', entries)
+    redis.call('HSET', meta, 'b', math.max(bytes, 0))
+  end`
+
 /**
  * Appends one message to the log of a session and publishes it, in one atomic step.
  *
@@ -36,18 +67,7 @@ if flag('ephemeral') then
 end
 local epoch = redis.call('HGET', meta, 'e')
 if not epoch then
-  -- The epoch of a log without its meta is unknown.
-  redis.call('DEL', log, meta)
-  local now = redis.call('TIME')
-  local ms = tonumber(now[1]) * 1000 + math.floor(tonumber(now[2]) / 1000)
-  local digits, text = '0123456789abcdefghijklmnopqrstuvwxyz', ''
-  for i = 1, 9 do
-    local digit = ms % 36
-    text = string.sub(digits, digit + 1, digit + 1) .. text
-    ms = (ms - digit) / 36
-  end
-  epoch = text .. string.sub(redis.sha1hex(now[1] .. now[2] .. log), 1, 3)
-  redis.call('HSET', meta, 'e', epoch)
+${NEW_EPOCH_TEXT}
 end
 local n = redis.call('HINCRBY', meta, 'n', 1)
 local added = redis.pcall('XADD', log, '0-' .. n, 'm', payload)
@@ -65,21 +85,7 @@ if flag('snapshot') then
 else
   local bytes = redis.call('HINCRBY', meta, 'b', #payload)
   local entries = redis.call('XLEN', log)
-  -- A long log loses some more at once: Redis frees whole nodes, and most calls then trim nothing.
-  local slack = maxlen > 100 and math.min(99, math.floor(maxlen / 10)) or 0
-  local shortest = entries > maxlen and maxlen - slack or entries
-  local fewest = bytes > maxbytes and maxbytes * 0.9 or bytes
-  while entries > 1 and (entries > shortest or bytes > fewest) do
-    -- Sizes differ, so what is trimmed is measured. A batch has about 256 KiB at most.
-    local count = math.min(entries - 1, 100, math.floor(262144 * entries / math.max(bytes, 1)) + 1)
-    for _, entry in ipairs(redis.call('XRANGE', log, '-', '+', 'COUNT', count)) do
-      if entries <= shortest and bytes <= fewest then break end
-      bytes = bytes - #entry[2][2]
-      entries = entries - 1
-    end
-    redis.call('XTRIM', log, 'MAXLEN', entries)
-    redis.call('HSET', meta, 'b', math.max(bytes, 0))
-  end
+${TRIM_TEXT}
 end
 if flag('close') then redis.call('HSET', meta, 'closed', n) end
 if ttl > 0 then

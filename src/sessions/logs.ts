@@ -102,6 +102,15 @@ export class SessionLogs {
     if (logged.isKnown) this.#holes.fill(topic)
   }
 
+  /** The log of a topic has ended at this offset, without a message that says so. */
+  end(topic: Topic, { epoch, offset }: { readonly epoch: string; readonly offset: number }): void {
+    if (topic.state === undefined || loggedOf(topic).epoch !== epoch) return
+    for (const member of topic.members.slice()) {
+      const reader = this.#parts.readerOf(member)
+      if (reader?.isLevel && reader.offset === offset) this.#parts.ended(member)
+    }
+  }
+
   /** Delivers the payload to the sockets of `wsproxy.v1`. */
   #toPlain({ members }: Topic, message: Buffer, header: Header | undefined): void {
     const { readerOf, out } = this.#parts

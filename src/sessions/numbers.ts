@@ -106,6 +106,21 @@ export function numberOf(frame: Buffer): { readonly number: number; readonly res
   return { number: numberAt(frame, 0, digits), rest: frame.subarray(digits + 1) }
 }
 
+/** The text between the marks of the end of a log. */
+const END = /^([0-9a-z]{1,32})\.(0|[1-9]\d{0,14})e$/
+const MAX_END = 1 + MAX_EPOCH + 1 + MAX_DIGITS + 2
+
+/**
+ * Reads the end of a log, which a stream that is closed without a message publishes: `0x1E
+ * <epoch>.<offset>e 0x1E`. Undefined: it is a message. No client gets the end.
+ */
+export function endOf(message: Buffer): { readonly epoch: string; readonly offset: number } | undefined {
+  const last = message.length - 1
+  if (last >= MAX_END || message[last] !== MARK || message[0] !== MARK) return undefined
+  const [, epoch, offset] = END.exec(message.toString('latin1', 1, last)) ?? []
+  return epoch === undefined ? undefined : { epoch, offset: Number(offset) }
+}
+
 const CURSOR = /^([0-9a-z]{1,32})\.(0|[1-9]\d{0,14})$/
 
 /** Reads `<epoch>.<offset>`, or `-1` for all that is kept. Undefined: it is neither. */

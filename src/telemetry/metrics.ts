@@ -17,6 +17,7 @@ import { LiveMetrics } from './live.ts'
 import { ProcessMetrics } from './process.ts'
 import { Scrape } from './scrape.ts'
 import { SessionMetrics } from './sessions.ts'
+import { StreamMetrics } from './streams.ts'
 import { TicketMetrics } from './tickets.ts'
 
 /**
@@ -56,6 +57,7 @@ export class Metrics {
   readonly received = { redis: 0, client: 0 }
   readonly live = new LiveMetrics(this.registry)
   readonly sessions = new SessionMetrics(this.registry)
+  readonly streams = new StreamMetrics(this.registry)
   readonly tickets = new TicketMetrics(this.registry)
   readonly process = new ProcessMetrics(this.registry)
   readonly #scrape = new Scrape(this.registry)

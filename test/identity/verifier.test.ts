@@ -37,7 +37,11 @@ describe('the verifier of JWTs', () => {
         up: false,
         exp: NOW + 60,
       }
-      assert.deepEqual(verifierFor().verify(tokenOf(signer, claims), NOW * 1000), {
+      const verdict = verifierFor().verify(tokenOf(signer, claims), NOW * 1000)
+      const signedBy = 'fault' in verdict ? '' : verdict.signedBy
+      assert.notEqual(signedBy, '')
+      assert.deepEqual(verdict, {
+        signedBy,
         subject: 'u1',
         tokenId: 't1',
         sid: 'l1',
@@ -47,6 +51,7 @@ describe('the verifier of JWTs', () => {
         topics: ['build.*'],
         publishTopics: [],
         publishes: false,
+        appends: false,
         issuedAt: NOW,
         expiresAt: NOW + 60,
         notBefore: undefined,

@@ -113,6 +113,9 @@ const doors = {
       perSecond('Holes', 'How often did a channel miss numbers, and did the log have them?', [
         [rate('wsproxy_holes_total', 'result'), '{{result}}'],
       ]),
+      perSecond('Appends over HTTP', 'What came of requests to append to streams?', [
+        [rate('wsproxy_stream_appends_total', 'result'), '{{result}}'],
+      ]),
       perSecond('Lagging and unnumbered', 'How many sockets go on from the log, how many messages have no number?', [
         [rate('wsproxy_lagging_total'), 'lagging'],
         [rate('wsproxy_unnumbered_messages_total'), 'unnumbered'],

@@ -14,14 +14,25 @@ import { jsonFault } from '../../platform/json-scan.ts'
 import { byteRateOf, type Rate, rateOf } from '../../platform/rate.ts'
 import { frameOf } from '../../sessions/frames.ts'
 import type { SessionLogs } from '../../sessions/logs.ts'
-import { headerOf, MARK } from '../../sessions/numbers.ts'
+import { endOf, headerOf, MARK } from '../../sessions/numbers.ts'
 import { loggedOf } from '../../sessions/parts.ts'
 import type { Resume } from '../../sessions/position.ts'
 import type { DoorStats } from '../../telemetry/metrics.ts'
 import { ClientFrames, type ClientFramesParts } from './client-frames.ts'
 import type { FlowSignal } from './flow.ts'
 import { PROTOCOLS, resumeOf } from './resume.ts'
-import { isSession, NumberedState, opensSession, readerOf, SessionState, StreamState, stateOf } from './state.ts'
+
+import {
+  isSession,
+  NumberedState,
+  opensSession,
+  readerOf,
+  SessionState,
+  StreamState,
+  stateOf,
+  WatchState,
+} from './state.ts'
+
 import { judgeFor } from './tickets.ts'
 
 type SessionOptions = Pick<
@@ -218,6 +229,8 @@ export class SessionDoor implements Door, Source {
 
   /** The topic has sockets of `wsproxy.v2`, or the message a number. */
   #renderNumbered(topic: Topic, message: Buffer, batch: Batch): Buffer | undefined {
+    const end = endOf(message)
+    if (end !== undefined) return this.#ended(topic, message, end)
     const { state } = topic
     const header = headerOf(message, state === undefined ? '' : loggedOf(topic).epoch)
     const start = header?.end ?? 0
@@ -225,6 +238,13 @@ export class SessionDoor implements Door, Source {
     if (state === undefined) return message.subarray(start)
     this.#parts.logs.message(topic, message, header, batch.ascii)
     return undefined
+  }
+
+  /** The log has ended. Sockets that only hear that something has come read that by themselves. */
+  #ended(topic: Topic, message: Buffer, end: { readonly epoch: string; readonly offset: number }): undefined {
+    this.#parts.logs.end(topic, end)
+    for (const member of topic.members.slice())
+      if (stateOf(member) instanceof WatchState) this.#parts.enqueue(member, message)
   }
 
   /** @param start where the payload begins. */

@@ -117,6 +117,9 @@ export class StreamState extends NumberedState {
   hasEnded = false
 }
 
+/** A reader of the log that only hears when something has come. */
+export class WatchState extends SessionState {}
+
 export const stateOf = (connection: Connection): SessionState => connection.doorState as SessionState
 
 /** Whether a JWT opens this session on the path of this agent. */
