@@ -94,6 +94,10 @@ export class Client implements FrameSink {
     const ping = this.#dialect?.ping
     if (ping !== undefined && length === ping.frame.length && textOf(bytes, start, length) === ping.frame)
       return this.send(clientTextFrame(ping.answer))
+    const ignored = this.#dialect?.ignored
+    // Messages begin with another byte, so only the others become text.
+    if (ignored !== undefined && bytes[start] === ignored.charCodeAt(0))
+      if (textOf(bytes, start, length).startsWith(ignored)) return
     this.#due = this.#tally.count(bytes, start, length, this.#due, this.#arrivedUs, this.session)
   }
 

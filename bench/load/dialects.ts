@@ -28,6 +28,8 @@ export interface Dialect {
    * Without this the 101 opens it.
    */
   hello?: { says?(session: number): string; answer: string }
+  /** The beginning of frames that may come at any time and do not count. */
+  ignored?: string
   /** A ping that the server sends as a message, and its answer. */
   ping?: { frame: string; answer: string }
   /** What an agent writes to publish, and to which server. */
@@ -61,6 +63,7 @@ const numbered: Dialect = {
   protocol: 'wsproxy.v2',
   numbered: true,
   hello: { answer: '{"type":"control","command":"position"' },
+  ignored: '{"type":"control","command":"ticket"',
   publish: (session, payload) => publishDown(session, `\u001e${EPOCH}.${FIRST_OFFSET}\u001e${payload}`),
   frame: (_, payload) => `${FIRST_OFFSET} ${payload}`,
 }

@@ -89,6 +89,11 @@ export class LoggedTopic {
     this.#bits = withBit(this.#bits, DOUBTFUL, value)
   }
 
+  /** Whether a message follows at once. */
+  isNext({ epoch, offset }: Header): boolean {
+    return (this.#bits & HELD) === 0 && offset === this.last + 1 && epoch === this.epoch
+  }
+
   /** A message came: its log is checked a few more times. */
   touched(): void {
     this.#bits = (this.#bits & BITS) | (CHECKS << CHECKS_AT)

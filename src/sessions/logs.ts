@@ -87,14 +87,13 @@ export class SessionLogs {
    * @param ascii the message is known to be ASCII.
    */
   message(topic: Topic, message: Buffer, header: Header | undefined, ascii: boolean): void {
-    this.#toPlain(topic, message, header)
-    if (header === undefined) return this.#passing.plain(topic, message)
     const logged = loggedOf(topic)
+    if (header !== undefined && logged.isNext(header)) return this.#passing.live(topic, message, header, ascii)
+    this.#passing.toPlain(topic, message, header)
+    if (header === undefined) return this.#passing.plain(topic, message)
     logged.touched()
     if (!logged.isHeld) {
       if (header.epoch === logged.epoch && header.offset <= logged.last) return
-      if (header.epoch === logged.epoch && header.offset === logged.last + 1)
-        return this.#passing.live(topic, message, header, ascii)
       // Of two epochs that race the older one has lost.
       if (header.epoch < logged.epoch) return this.#passing.plain(topic, message.subarray(header.end))
     }
@@ -108,17 +107,6 @@ export class SessionLogs {
     for (const member of topic.members.slice()) {
       const reader = this.#parts.readerOf(member)
       if (reader?.isLevel && reader.offset === offset) this.#parts.ended(member)
-    }
-  }
-
-  /** Delivers the payload to the sockets of `wsproxy.v1`. */
-  #toPlain({ members }: Topic, message: Buffer, header: Header | undefined): void {
-    const { readerOf, out } = this.#parts
-    let payload: Buffer | undefined
-    for (let i = members.length - 1; i >= 0; i--) {
-      if (readerOf(members[i]!) !== undefined) continue
-      payload ??= header === undefined ? message : message.subarray(header.end)
-      out.deliver(members[i]!, payload)
     }
   }
 

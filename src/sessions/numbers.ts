@@ -40,11 +40,9 @@ const isEpochByte = (byte: number | undefined): boolean =>
 export function headerOf(message: Buffer, likely = ''): Header | undefined {
   if (message[0] !== MARK) return undefined
   let at = 1
-  let isLikely = true
-  while (at <= MAX_EPOCH && isEpochByte(message[at])) {
-    isLikely &&= message[at] === likely.charCodeAt(at - 1)
-    at++
-  }
+  while (at <= likely.length && message[at] === likely.charCodeAt(at - 1)) at++
+  const isLikely = likely !== '' && at > likely.length && message[at] === DOT
+  if (!isLikely) for (at = 1; at <= MAX_EPOCH && isEpochByte(message[at]); ) at++
   if (at === 1 || message[at] !== DOT) return undefined
   const epochEnd = at++
   const start = at
@@ -55,7 +53,6 @@ export function headerOf(message: Buffer, likely = ''): Header | undefined {
   const closes = message[at] === LETTER_C
   if (closes) at++
   if (message[at] !== MARK) return undefined
-  isLikely &&= likely.length === epochEnd - 1
   return { epoch: isLikely ? likely : message.toString('latin1', 1, epochEnd), offset, closes, start, end: at + 1 }
 }
 

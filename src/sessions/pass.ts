@@ -26,6 +26,17 @@ export class Passing {
     this.#parts = parts
   }
 
+  /** Delivers the payload to the sockets of `wsproxy.v1`. */
+  toPlain({ members }: Topic, message: Buffer, header: Header | undefined): void {
+    const { readerOf, out } = this.#parts
+    let payload: Buffer | undefined
+    for (let i = members.length - 1; i >= 0; i--) {
+      if (readerOf(members[i]!) !== undefined) continue
+      payload ??= header === undefined ? message : message.subarray(header.end)
+      out.deliver(members[i]!, payload)
+    }
+  }
+
   /** Passes a message without a number. A socket that has no room for it never gets it. */
   plain(topic: Topic, payload: Buffer): void {
     const { out, metrics } = this.#parts
@@ -45,32 +56,53 @@ export class Passing {
   next(topic: Topic, offset: number, payload: Buffer, closes: boolean): void {
     if (payload.length > this.#parts.maxMessageBytes) return this.skip(topic, offset, 'oversize_down')
     const frame = numberedFrame(offset, payload)
-    this.#give(topic, frame, { offset, closes, entryBytes: payload.length }, isUtf8(frame))
+    this.#give(topic, frame, { offset, closes, entryBytes: payload.length }, isUtf8(frame), undefined)
   }
 
   /**
-   * The same for a message as it came on the channel, which becomes the frame.
+   * The same for a message as it came on the channel, which becomes the frame, also for the sockets
+   * of `wsproxy.v1`.
    * @param ascii the message is known to be ASCII.
    */
   live(topic: Topic, message: Buffer, header: Header, ascii: boolean): void {
     const { offset, closes, end } = header
     const entryBytes = message.length - end
-    if (entryBytes > this.#parts.maxMessageBytes) return this.skip(topic, offset, 'oversize_down')
+    loggedOf(topic).touched()
+    if (entryBytes > this.#parts.maxMessageBytes) {
+      this.toPlain(topic, message, header)
+      return this.skip(topic, offset, 'oversize_down')
+    }
     const frame = frameInPlace(message, header)
-    this.#give(topic, frame, { offset, closes, entryBytes }, ascii || isUtf8(frame))
+    this.#give(topic, frame, { offset, closes, entryBytes }, ascii || isUtf8(frame), message)
   }
 
-  /** One loop without a closure: each message of each session runs it. */
-  #give(topic: Topic, frame: Buffer, { offset, closes, entryBytes }: Given, isText: boolean): void {
+  /**
+   * One loop without a closure: each message of each session runs it.
+   * @param whole the message, when the sockets of `wsproxy.v1` do not have it yet.
+   */
+  #give(
+    topic: Topic,
+    frame: Buffer,
+    { offset, closes, entryBytes }: Given,
+    isText: boolean,
+    whole: Buffer | undefined,
+  ): void {
     const { out, ended, metrics, readerOf } = this.#parts
     const logged = loggedOf(topic)
     logged.last = offset
     logged.entryBytes = entryBytes
     const { members } = topic
+    let payload: Buffer | undefined
     for (let i = members.length - 1; i >= 0; i--) {
       const member = members[i]!
       const reader = readerOf(member)
-      if (reader === undefined || !reader.isLevel || offset <= reader.offset) continue
+      if (reader === undefined) {
+        if (whole === undefined) continue
+        payload ??= whole.subarray(whole.length - entryBytes)
+        out.deliver(member, payload)
+        continue
+      }
+      if (!reader.isLevel || offset <= reader.offset) continue
       if (out.makeRoom(member, frame.length)) {
         reader.offset = offset
         out.deliver(member, frame, isText)
