@@ -22,7 +22,9 @@ COPY package.json package-lock.json ./
 RUN npm ci --no-audit --no-fund --loglevel=error
 COPY tsconfig.json ./
 COPY src src
+COPY tools/bundle.mjs tools/
 RUN node_modules/.bin/tsc --project . --sourceMap false
+RUN node tools/bundle.mjs
 # Keeps the files of src that the gateway reads at run time.
 RUN find src -name '*.ts' -delete
 

@@ -94,12 +94,14 @@ const tests = (names, env = {}) => {
 const UNSUPPORTED_BINARY = /^uws_(win32_.*|linux_arm_.*|.*_(108|120))\.node$/
 
 /**
- * Prepares the package: types for programs that embed the gateway, and a native library without the
+ * Prepares the package: types for programs that embed the gateway, its modules in a few files
+ * (tools/bundle.mjs; the next command compiles anew), and a native library without the
  * binaries that are never loaded. npm has no rule that leaves files out of a bundled dependency, so
  * they are removed from node_modules; "npm ci" brings them back.
  */
 function prepack() {
   run(bin('tsc'), ['--project', join(root, 'tsconfig.types.json')])
+  run(process.execPath, [join(root, 'tools/bundle.mjs')])
   const binaries = join(root, 'node_modules/uWebSockets.js/dist/bin')
   for (const name of readdirSync(binaries)) if (UNSUPPORTED_BINARY.test(name)) rmSync(join(binaries, name))
 }

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describeSettings, type EffectiveSetting, settingsPage } from '../config/describe.ts'
 import { loadConfig } from '../config/load.ts'
+import { PACKAGE_ROOT } from '../contract/root.ts'
 
 import { printable } from '../platform/printable.ts'
 
@@ -11,7 +12,7 @@ import { CommandFailed } from './failure.ts'
 import { askRunning } from './running.ts'
 
 /** In the tree of the project; an installed package does not contain it. */
-const PAGE = fileURLToPath(new URL('../../../docs/reference/settings.md', import.meta.url))
+const PAGE = fileURLToPath(new URL('docs/reference/settings.md', PACKAGE_ROOT))
 
 export interface ConfigCommandOptions {
   readonly json?: true

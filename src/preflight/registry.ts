@@ -3,12 +3,13 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { ConfigError } from '../config/load.ts'
 import { isEventType } from '../contract/names.ts'
+import { PACKAGE_ROOT } from '../contract/root.ts'
 import { reasonOf } from '../platform/reason.ts'
 import type { Check } from './check.ts'
 import { checksIn } from './exports.ts'
 
 /** The folder of the built-in checks. */
-export const BUILT_IN = new URL('checks/', import.meta.url)
+export const BUILT_IN = new URL('dist/src/preflight/checks/', PACKAGE_ROOT)
 
 const NAME = /^[a-z0-9]+([_-][a-z0-9]+)*$/
 const MAX_NAME = 64

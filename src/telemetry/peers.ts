@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { ConfigError } from '../config/load.ts'
+import { PACKAGE_ROOT } from '../contract/root.ts'
 
 /** Packages that only some settings need. A user installs them beside wsproxy. */
 
@@ -18,7 +19,7 @@ export async function loadPeers<T>(setting: string, prefix: string, load: () => 
     const { code, message } = error as NodeJS.ErrnoException
     const missing = /Cannot find package '([^']+)'/.exec(message)?.[1]
     if (code !== 'ERR_MODULE_NOT_FOUND' || !missing?.startsWith(prefix)) throw error
-    const text = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')
+    const text = readFileSync(new URL('package.json', PACKAGE_ROOT), 'utf8')
     const { peerDependencies } = JSON.parse(text) as Manifest
     const wanted = Object.entries(peerDependencies).filter(([name]) => name.startsWith(prefix))
     const command = `npm install ${wanted.map(([name, range]) => `"${name}@${range}"`).join(' ')}`

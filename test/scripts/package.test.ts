@@ -100,6 +100,17 @@ describe('the package', { skip: inGit ? false : 'needs the files of a git clone'
     for (const file of own) assert.doesNotMatch(file, /\.map$|(?<!\.d)\.ts$|^(test|dist\/test|bench|tools|scripts)\//)
   })
 
+  it('holds the modules of the gateway in few files, and finds its checks and pages from there', () => {
+    const modules = files.filter((file) => /^dist\/src\/.*\.js$/.test(file))
+    assert.ok(modules.length < 150, `${modules.length}`)
+    assert.ok(modules.includes('dist/src/cli/main.js') && modules.some((file) => file.includes('/chunks/')))
+    const { status, stdout, stderr } = wsproxy(['doctor', '--json'])
+    assert.equal(status, 0, stderr)
+    const names = (JSON.parse(stdout) as { checks: { name: string }[] }).checks.map(({ name }) => name)
+    const built = readdirSync(join(ROOT, 'src/preflight/checks')).length
+    assert.ok(names.length >= built && names.includes('session-log'), `${names}`)
+  })
+
   it('brings the native binaries of the supported platforms and versions of Node, and no others', () => {
     const binaries = files.filter((file) => file.endsWith('.node')).map((file) => /uws_(.*)\.node$/.exec(file)![1])
     const wanted = ['darwin_arm64', 'darwin_x64', 'linux_arm64', 'linux_x64'].flatMap((each) =>

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import type { ValidateFunction } from 'ajv'
+import { PACKAGE_ROOT } from '../root.ts'
 
 /**
  * The contract of the live door. Types, the AsyncAPI document and validators are generated from its
@@ -10,12 +11,12 @@ interface Definition {
   readonly properties?: { readonly type?: { readonly const?: string } }
 }
 
-const read = (name: string): string => readFileSync(new URL(name, import.meta.url), 'utf8')
+const read = (name: string): string => readFileSync(new URL(`dist/src/contract/live/${name}`, PACKAGE_ROOT), 'utf8')
 
 /** The text of the schema, as HTTP serves it. */
-export const schemaText = read('./live.schema.json')
+export const schemaText = read('live.schema.json')
 /** The text of the AsyncAPI document. */
-export const asyncApiText = read('./asyncapi.gen.json')
+export const asyncApiText = read('asyncapi.gen.json')
 
 const schema = JSON.parse(schemaText) as { $id: string; version: string; $defs: Record<string, Definition> }
 

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { PACKAGE_ROOT } from '../../contract/root.ts'
 import type { ApiResponse } from '../../http/response.ts'
 
 /** Read from src: the compiler does not copy HTML. */
-const FILE = new URL('../../../../src/preflight/http/monitoring.html', import.meta.url)
+const FILE = new URL('src/preflight/http/monitoring.html', PACKAGE_ROOT)
 
 /**
  * The monitoring page. Its Content-Security-Policy allows only the script and the style in the
