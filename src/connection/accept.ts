@@ -13,7 +13,7 @@ import type { Attempt } from './attempt.ts'
 import type { Bindings } from './bind.ts'
 import { type CheckOptions, type CheckParts, closeInstead, UpgradeChecks } from './checks.ts'
 import { Connection, Phase, type Socket } from './connection.ts'
-import { awaitKey, type CredentialParts, faultOf } from './credential.ts'
+import { awaitKey, type CredentialParts, countCredential, faultOf } from './credential.ts'
 import { type Admission, type Door, NO_DOOR } from './door.ts'
 import type { Entry } from './entry.ts'
 import { type LoggedDoor, RefusalLog } from './refusal-log.ts'
@@ -221,6 +221,7 @@ export class Acceptor {
   #complete(attempt: Attempt): void {
     const { entry, connection, credentials, startedAt } = attempt
     if (entry.endAtOnce?.(connection!)) return this.#finish(attempt, 'ended')
+    countCredential(attempt, 'accepted', this.#parts.metrics)
     this.#finish(attempt, 'accepted')
     const wire = entry.open(connection!, credentials.protocol)
     if (wire === undefined) {

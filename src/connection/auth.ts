@@ -1,5 +1,6 @@
 import { type Refusal, refusals } from '../contract/codes.ts'
 import { bearerToken } from '../platform/secrets.ts'
+import type { FetchedKeys } from '../telemetry/auth.ts'
 
 /** The part of Redis that checks tokens. */
 export interface TokenStore {
@@ -59,6 +60,8 @@ export interface JwtChecks {
   moreKeys(): Promise<void> | undefined
   /** Whether an unknown key may be one that could not be fetched. */
   readonly isAway: boolean
+  /** Where keys are fetched from. Undefined: from nowhere. */
+  readonly source?: FetchedKeys | undefined
   /** Whether the key with this fingerprint counts now. */
   knows(signedBy: string): boolean
 }

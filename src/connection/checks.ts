@@ -1,13 +1,16 @@
 import { originRule } from '../config/origins.ts'
 import { type Close, type Refusal, refusals } from '../contract/codes.ts'
+import type { AuthMethod, AuthResult } from '../contract/reasons.ts'
 import type { ClientAddress } from '../http/client-address.ts'
 import type { Cors } from '../http/cors.ts'
 import { isUpgrade } from '../http/request.ts'
 import { isTicket } from '../platform/secrets.ts'
 import type { HttpRequest } from '../platform/uws.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
 import { type CredentialHeaders, type Credentials, chosenProtocol, type JwtChecks, readCredentials } from './auth.ts'
 import type { Admission, Door } from './door.ts'
 import type { ConnectLimits } from './limits.ts'
+import { methodOf } from './method.ts'
 import { readStreamTickets } from './stream-tickets.ts'
 
 export interface CheckOptions {
@@ -25,6 +28,7 @@ export interface CheckParts {
    */
   readonly redisReady: (channel: string) => boolean
   readonly draining: () => boolean
+  readonly metrics: Pick<Metrics, 'auth'>
   /** Undefined: no key is configured, and no token is a JWT. */
   readonly jwts?: JwtChecks | undefined
 }
@@ -67,6 +71,8 @@ interface UpgradeLines {
   /** All lines of Sec-WebSocket-Protocol. */
   readonly protocol: string
 }
+
+const RESULTS: Readonly<Record<string, AuthResult>> = { 'token-expired': 'expired', 'keys-unavailable': 'unavailable' }
 
 export type RefusedUpgrade = Extract<UpgradeVerdict, { kind: 'refuse' }>
 
@@ -151,16 +157,25 @@ export class UpgradeChecks {
     const credentials: Credentials | Refusal = needsCredentials(admission)
       ? this.#credentials(req, isStream, { authorization: req.getHeader('authorization'), offered, protocol, query })
       : { kind: 'credentials', token: '', protocol }
-    if (credentials.kind === 'refusal') return refuse(credentials)
+    if (credentials.kind === 'refusal') return this.#deny(door, 'none', credentials)
+    const method = methodOf(credentials, admission)
     if (isTicket(credentials.token) ? admission.checkTicket === undefined : credentials.isExposed)
-      return refuse(refusals['token-rejected'])
+      return this.#deny(door, method, refusals['token-rejected'])
     const { jwts } = this.#parts
     const isJwt = needsCredentials(admission) && jwts?.looksLikeJwt(credentials.token) === true
-    if (admission.spendsTokens && !isJwt && !isTicket(credentials.token)) return refuse(refusals['token-single-use'])
-    if (!isJwt && admission.accepts?.(credentials.token) === false) return refuse(refusals['token-rejected'])
+    if (admission.spendsTokens && !isJwt && !isTicket(credentials.token))
+      return this.#deny(door, method, refusals['token-single-use'])
+    if (!isJwt && admission.accepts?.(credentials.token) === false)
+      return this.#deny(door, method, refusals['token-rejected'])
     if (!this.#parts.redisReady(admission.redisChannel)) return refuse(refusals['redis-unavailable'])
     if (isJwt) return this.#verify(door, admission, credentials, query)
     return { kind: 'proceed', admission, credentials }
+  }
+
+  /** Refuses and counts a credential. @param why of a JWT, for the log. */
+  #deny(door: Door, method: AuthMethod, refusal: Refusal, why?: string): RefusedUpgrade {
+    this.#parts.metrics.auth.judged(door.name, method, RESULTS[refusal.code] ?? 'rejected')
+    return refuse(refusal, why && `JWT: ${why}`)
   }
 
   #credentials(req: HttpRequest, isStream: boolean, headers: CredentialHeaders): Credentials | Refusal {
@@ -182,11 +197,11 @@ export class UpgradeChecks {
       const verify = () => this.#verify(door, admission, credentials, query)
       if (keys) return { kind: 'proceed', admission, credentials, late: { keys, verify } }
       const code = isUnknown && jwts.isAway ? 'keys-unavailable' : 'token-rejected'
-      return refuse(refusals[verdict.fault === 'expired' ? 'token-expired' : code], `JWT: ${verdict.why}`)
+      return this.#deny(door, 'jwt', refusals[verdict.fault === 'expired' ? 'token-expired' : code], verdict.why)
     }
     const granted = door.grants?.(admission, verdict, query)
     if (granted === undefined)
-      return refuse(refusals['token-rejected'], `JWT: its claims allow no ${door.subjectName} of this path`)
+      return this.#deny(door, 'jwt', refusals['token-rejected'], `its claims allow no ${door.subjectName} of this path`)
     return { kind: 'proceed', admission: granted, credentials: { ...credentials, rights: verdict } }
   }
 }

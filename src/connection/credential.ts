@@ -1,7 +1,10 @@
+import type { AuthResult } from '../contract/reasons.ts'
 import { isTicket } from '../platform/secrets.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
 import { type Attempt, tokenRemoved } from './attempt.ts'
 import { type JwtChecks, type TokenClaims, type TokenStore, WHY } from './auth.ts'
 import type { RefusedUpgrade } from './checks.ts'
+import { methodOf } from './method.ts'
 
 /** What judges the credential of an upgrade. */
 export interface CredentialParts {
@@ -10,6 +13,7 @@ export interface CredentialParts {
   readonly isRevoked?: ((claims: TokenClaims) => Promise<boolean>) | undefined
   /** Undefined: no key is configured. */
   readonly jwts?: JwtChecks | undefined
+  readonly metrics: Pick<Metrics, 'auth'>
 }
 
 /**
@@ -29,6 +33,13 @@ export async function awaitKey(attempt: Attempt): Promise<RefusedUpgrade | undef
   return undefined
 }
 
+/** Counts what an attempt brought. */
+export const countCredential = (
+  { door, credentials, admission }: Attempt,
+  result: AuthResult,
+  { auth }: CredentialParts['metrics'],
+): void => auth.judged(door.name, methodOf(credentials, admission), result)
+
 /**
  * Resolves with undefined when the credential is right, else with the reason for the log. The
  * signature and the claims of a JWT were checked before.
@@ -36,6 +47,16 @@ export async function awaitKey(attempt: Attempt): Promise<RefusedUpgrade | undef
  * @throws RedisUnavailable
  */
 export async function faultOf(
+  attempt: Attempt,
+  tokenKey: string | undefined,
+  parts: CredentialParts,
+): Promise<string | undefined> {
+  const fault = await judge(attempt, tokenKey, parts)
+  if (fault !== undefined) countCredential(attempt, 'rejected', parts.metrics)
+  return fault
+}
+
+async function judge(
   attempt: Attempt,
   tokenKey: string | undefined,
   { tokens, isRevoked, jwts }: CredentialParts,

@@ -1,4 +1,5 @@
 import { closes, lifetimeClose } from '../contract/codes.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
 import { type Connection, Phase } from './connection.ts'
 import type { Delivery } from './deliver.ts'
 import type { Closer } from './end.ts'
@@ -22,6 +23,7 @@ export interface KeepaliveParts {
   readonly sockets: OpenSockets
   readonly delivery: Delivery
   readonly closer: Closer
+  readonly metrics: Pick<Metrics, 'auth'>
 }
 
 /**
@@ -119,6 +121,7 @@ export class Keepalive {
       if (frame) delivery.enqueue(connection, frame)
     }
     if (leftMs > -(isKeyRemoved ? 0 : options.authJwtSkewMs)) return false
+    this.#parts.metrics.auth.expired(connection.door.name, isKeyRemoved ? 'key-removed' : 'expired')
     closer.end(connection, isKeyRemoved ? closes.keyRemoved : closes.expired)
     return true
   }

@@ -1,4 +1,5 @@
 import type { Logger } from '../telemetry/log.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
 import type { JwtChecks, Rights, TokenClaims } from './auth.ts'
 import { type Connection, Phase } from './connection.ts'
 
@@ -13,6 +14,7 @@ interface RenewalParts {
   readonly isRevoked: (claims: TokenClaims) => boolean
   /** Runs work for a socket; an error in it ends that socket and nothing else. */
   readonly guard: (connection: Connection, work: () => void) => void
+  readonly metrics: Pick<Metrics, 'auth'>
   readonly log: Logger
 }
 
@@ -55,8 +57,11 @@ export class Renewals {
    * are enough for the path of the socket, and then applies them.
    */
   renew(connection: Connection, token: string, allows: Allows, answer: (end: number | undefined) => void): void {
-    const { jwts, guard } = this.#parts
-    if (this.#waiting.has(connection)) return answer(undefined)
+    const { jwts, guard, metrics } = this.#parts
+    if (this.#waiting.has(connection)) {
+      metrics.auth.renewed(false)
+      return answer(undefined)
+    }
     const verdict = jwts.verify(token)
     const keys = 'fault' in verdict && verdict.fault === 'unknown-key' ? jwts.moreKeys() : undefined
     if (keys === undefined) return answer(this.#judge(connection, verdict, allows))
@@ -68,8 +73,9 @@ export class Renewals {
   }
 
   #judge(connection: Connection, verdict: ReturnType<JwtChecks['verify']>, allows: Allows): number | undefined {
-    const { options, isRevoked, log } = this.#parts
+    const { options, isRevoked, metrics, log } = this.#parts
     const why = 'fault' in verdict || !isRevoked(verdict) ? faultOf(connection, verdict, allows) : 'the JWT was revoked'
+    metrics.auth.renewed(why === undefined)
     if (why !== undefined || 'fault' in verdict) {
       log.connection(connection).debug({ event: 'auth-rejected', reason: why }, 'a new JWT of a socket was refused')
       return undefined

@@ -154,3 +154,14 @@ export type DisconnectKind = (typeof DISCONNECT_KINDS)[number]
 /** What came of a request to append to a stream, for the metric. */
 export const APPEND_RESULTS = ['ok', 'duplicate', 'gap', 'stale', 'closed', 'refused'] as const
 export type AppendResult = (typeof APPEND_RESULTS)[number]
+
+/**
+ * What a client brings to an upgrade: label `method` of `auth_total`. `shared`: WS_AUTH_TOKEN.
+ * `none`: nothing, or what cannot be read.
+ */
+export const AUTH_METHODS = ['jwt', 'ticket', 'redis', 'shared', 'none'] as const
+export type AuthMethod = (typeof AUTH_METHODS)[number]
+
+/** What is decided about it: label `result`. `unavailable`: the key of a JWT cannot be fetched. */
+export const AUTH_RESULTS = ['accepted', 'rejected', 'expired', 'unavailable'] as const
+export type AuthResult = (typeof AUTH_RESULTS)[number]

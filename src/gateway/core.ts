@@ -111,7 +111,7 @@ export class Core {
     const limits = this.limits
     const { slowCloseGraceMs } = config
     this.closer = new Closer({ slowCloseGraceMs, sockets, bindings, delivery, limits, metrics, log })
-    this.#keepalive = new Keepalive({ options: config, sockets, delivery, closer: this.closer })
+    this.#keepalive = new Keepalive({ options: config, sockets, delivery, closer: this.closer, metrics })
     this.receiver = new Receiver(this.closer, metrics, (address, now) => limits.pause(address, now))
     this.revocations = this.#revocations(parts)
     this.acceptor = new Acceptor({
@@ -137,9 +137,11 @@ export class Core {
         jwts,
         isRevoked: (rights) => this.revocations!.set.hasJwt(rights),
         guard: (connection, work) => this.closer.runGuarded(connection, work),
+        metrics,
         log,
       })
     this.#jwts = jwts
+    metrics.auth.register(() => jwts?.source)
     this.#sweeping = setInterval(() => this.#sweep(), SWEEP_MS)
     metrics.register({
       channels: () => this.redis.feed.channels,

@@ -23,6 +23,8 @@ export interface RejectedToken {
 export interface KeySource {
   moreKeys(): Promise<void> | undefined
   readonly isAway: boolean
+  readonly ageMs: number | undefined
+  readonly fetches: Readonly<Record<'ok' | 'failed', number>>
 }
 
 interface Verifier extends VerificationKey {

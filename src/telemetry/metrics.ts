@@ -12,6 +12,7 @@ import {
   type LossReason,
   PROXY_HEADERS,
 } from '../contract/reasons.ts'
+import { AuthMetrics } from './auth.ts'
 import { FixedHistogram } from './histogram.ts'
 import { LiveMetrics } from './live.ts'
 import { ProcessMetrics } from './process.ts'
@@ -59,6 +60,7 @@ export class Metrics {
   readonly sessions = new SessionMetrics(this.registry)
   readonly streams = new StreamMetrics(this.registry)
   readonly tickets = new TicketMetrics(this.registry)
+  readonly auth = new AuthMetrics(this.registry)
   readonly process = new ProcessMetrics(this.registry)
   readonly #scrape = new Scrape(this.registry)
   #collectorFailed: (metric: string, reason: string) => void = () => {}
@@ -236,6 +238,7 @@ export class Metrics {
     if (known !== undefined) return known
     const stats = { framesOut: 0, bytesOut: 0, dropped: 0, framesIn: 0, bytesIn: 0, overRate: 0, active: 0 }
     this.#doors.set(name, stats)
+    this.auth.begin(name)
     for (const result of upgradeResults) this.connections.inc({ door: name, result }, 0)
     return stats
   }

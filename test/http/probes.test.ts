@@ -271,7 +271,9 @@ describe('/metrics', () => {
         [...all!.matchAll(/(\w+)=/g)].map(([, name]) => name!),
       ),
     )
-    const closed = 'by check code door grade le limit link quantile reason result source stage type what'.split(' ')
+    const closed = 'by check code door grade le limit link method quantile reason result source stage type what'.split(
+      ' ',
+    )
     assert.deepEqual([...labels].sort(), closed)
     await client.close()
   })

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { parse } from 'yaml'
 import { closes, upgradeResults } from '../../src/contract/codes.ts'
 import {
+  AUTH_RESULTS,
   ERROR_TYPES,
   GAP_REASONS,
   HOLE_RESULTS,
@@ -65,6 +66,8 @@ const VALUES: Record<string, readonly string[]> = {
   'wsproxy_resume_total result': RESUME_RESULTS,
   'wsproxy_holes_total result': HOLE_RESULTS,
   'wsproxy_tickets_judged_total result': TICKET_RESULTS,
+  'wsproxy_auth_total result': AUTH_RESULTS,
+  'wsproxy_jwks_fetches_total result': ['ok', 'failed'],
   'wsproxy_live_outbox_total result': OUTBOX_RESULTS,
   code: Object.values(closes).map(({ code }) => String(code)),
   door: ['session', 'run', 'live'],

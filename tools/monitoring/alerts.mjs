@@ -244,6 +244,20 @@ const saturation = [
     '{{ $value | humanize }} upgrades per second exceed CONNECT_RATE or CONNECT_RATE_PER_IP',
   ),
   alert(
+    'WsproxyJwksAway',
+    'page',
+    '10m',
+    'sum by (instance) (increase(wsproxy_jwks_fetches_total{result="failed"}[15m])) > 0 unless sum by (instance) (increase(wsproxy_jwks_fetches_total{result="ok"}[15m])) > 0',
+    '{{ $labels.instance }} gets no keys from AUTH_JWKS_URL; the former ones count for AUTH_JWKS_STALE',
+  ),
+  alert(
+    'WsproxyJwtsRejected',
+    'page',
+    '5m',
+    'sum(rate(wsproxy_auth_total{method="jwt",result!="accepted"}[5m])) > sum(rate(wsproxy_auth_total{method="jwt",result="accepted"}[5m])) and sum(rate(wsproxy_auth_total{method="jwt"}[5m])) > 0.1',
+    'more JWTs are refused than accepted',
+  ),
+  alert(
     'WsproxyTokensRejected',
     'ticket',
     '10m',

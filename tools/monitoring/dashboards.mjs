@@ -121,6 +121,24 @@ const doors = {
         [rate('wsproxy_unnumbered_messages_total'), 'unnumbered'],
       ]),
     ],
+    Credentials: [
+      perSecond('Upgrades by credential', 'What do clients bring, and is it accepted?', [
+        [rate('wsproxy_auth_total', 'method, result'), '{{method}} {{result}}'],
+      ]),
+      perSecond('JWTs that end', 'How many sockets renew theirs, and how many are closed?', [
+        [rate('wsproxy_auth_renewed_total', 'result'), 'renewed: {{result}}'],
+        [rate('wsproxy_auth_expired_total', 'reason'), 'closed: {{reason}}'],
+      ]),
+      perSecond('Fetches of keys', 'Does AUTH_JWKS_URL answer?', [
+        [rate('wsproxy_jwks_fetches_total', 'result'), '{{result}}'],
+      ]),
+      {
+        title: 'Age of the keys',
+        asks: 'How long ago did AUTH_JWKS_URL answer each instance?',
+        unit: 's',
+        queries: [[`wsproxy_jwks_age_seconds${ON}`, '{{instance}}']],
+      },
+    ],
     'Tickets and revocations': [
       perSecond('Tickets sent', 'How many resume tickets do clients get?', [
         [rate('wsproxy_tickets_issued_total'), 'sent'],
