@@ -1,6 +1,7 @@
 import { loadConfig } from '../config/load.ts'
 import type { Config } from '../config/table.ts'
 import { useKeyPrefix } from '../contract/names.ts'
+import { askKeySet } from '../gateway/jwts.ts'
 import { reasonOf } from '../platform/reason.ts'
 import type { Report } from '../preflight/check.ts'
 import { InvalidField, launchOf } from '../preflight/http/request.ts'
@@ -83,6 +84,7 @@ async function open(config: Config, redisUrl: string, metrics: Metrics, { logger
     log,
     sockets: () => 0,
     unknownProxies: () => [],
+    keySet: () => askKeySet(config),
     notReadyReason: () => undefined,
     note: () => note,
   })

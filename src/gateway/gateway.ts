@@ -86,6 +86,7 @@ export class Gateway {
       redisUrl,
       sockets: () => this.#core.sockets.size,
       unknownProxies: () => this.#core.addresses.unknownProxies(clockMs()),
+      keySet: async () => jwts?.verifier.source,
       notReadyReason: () => (this.#draining ? 'draining' : this.#core.redis.outage),
     })
     this.#core.onReady.push(() => this.#preflight.redisBack())

@@ -3,6 +3,7 @@ import { ConfigError } from '../config/load.ts'
 import type { Config } from '../config/table.ts'
 import type { Jwts } from '../identity/jwts.ts'
 import { reasonOf } from '../platform/reason.ts'
+import type { KeySetState } from '../preflight/check.ts'
 import type { Logger } from '../telemetry/log.ts'
 
 /**
@@ -17,4 +18,11 @@ export async function loadJwts(config: Config, log: Logger): Promise<Jwts | unde
   } catch (error) {
     throw new ConfigError([reasonOf(error)])
   }
+}
+
+/** Asks AUTH_JWKS_URL once. Resolves with undefined where it is not set. */
+export async function askKeySet({ authJwksUrl }: Config): Promise<KeySetState | undefined> {
+  if (authJwksUrl === undefined) return undefined
+  const { askKeyUrl } = await import('../identity/key-url.ts')
+  return askKeyUrl(authJwksUrl)
 }

@@ -1,3 +1,4 @@
+import { reasonOf } from '../platform/reason.ts'
 import { type KeySet, keySetOf, MAX_KEY_SET_BYTES } from './keys.ts'
 
 interface KeyUrlOptions {
@@ -22,6 +23,7 @@ const TIMEOUT_MS = 5000
 /** The keys are not fetched more often, whatever `max-age` says. */
 const MIN_AGE_MS = 60_000
 const FIRST_PAUSE_MS = 1000
+const ACCEPT = 'application/jwk-set+json, application/json'
 
 /**
  * Fetches the keys of a JWKS URL: at the start, again when they are old, and when a token names a
@@ -37,6 +39,10 @@ export class KeyUrl {
   /** Since the last answer. */
   #failures = 0
   #isStopped = false
+  /** Why the last fetch failed. Undefined: it did not. */
+  reason: string | undefined
+  /** What the clock of the server has more than ours, by its last answer, within a second. */
+  skewMs: number | undefined
   /** The number of fetches by their result. */
   readonly fetches = { ok: 0, failed: 0 }
 
@@ -87,10 +93,12 @@ export class KeyUrl {
     clearTimeout(this.#timer)
     let pauseMs: number
     try {
-      const { set, ageMs = options.maxAgeMs } = await fetchKeys(options.url)
+      const { set, ageMs = options.maxAgeMs, skewMs } = await fetchKeys(options.url)
       if (this.#isStopped) return
       this.#fetchedAt = performance.now()
       this.#failures = 0
+      this.reason = undefined
+      this.skewMs = skewMs
       this.fetches.ok++
       got(set)
       // Instances that started together spread.
@@ -98,6 +106,7 @@ export class KeyUrl {
     } catch (error) {
       if (this.#isStopped) return
       this.fetches.failed++
+      this.reason = reasonOf(error)
       failed(error, (this.ageMs ?? 0) >= options.staleMs)
       pauseMs = Math.min(options.cooldownMs, FIRST_PAUSE_MS * 2 ** this.#failures++)
     }
@@ -105,19 +114,35 @@ export class KeyUrl {
   }
 }
 
-/** @throws Error that says what is wrong with the answer, or why it did not come. */
-async function fetchKeys(url: string): Promise<{ set: KeySet; ageMs: number | undefined }> {
-  const signal = AbortSignal.timeout(TIMEOUT_MS)
-  const headers = { accept: 'application/jwk-set+json, application/json' }
+interface Answer {
+  readonly set: KeySet
+  readonly ageMs: number | undefined
+  readonly skewMs: number | undefined
+}
+
+/** Asks a JWKS URL once, for a check of the settings. */
+export async function askKeyUrl(url: string): Promise<Pick<KeyUrl, 'isAway' | 'reason' | 'skewMs'>> {
   try {
-    const response = await fetch(url, { signal, headers, redirect: 'manual' })
+    const { skewMs } = await fetchKeys(url)
+    return { isAway: false, reason: undefined, skewMs }
+  } catch (error) {
+    return { isAway: true, reason: reasonOf(error), skewMs: undefined }
+  }
+}
+
+/** @throws Error that says what is wrong with the answer, or why it did not come. */
+async function fetchKeys(url: string): Promise<Answer> {
+  const signal = AbortSignal.timeout(TIMEOUT_MS)
+  try {
+    const response = await fetch(url, { signal, headers: { accept: ACCEPT }, redirect: 'manual' })
     try {
       if (response.status >= 300 && response.status < 400)
         throw new Error(
           `it answers ${response.status}: redirects are not followed, so set the address that they lead to`,
         )
       if (response.status !== 200) throw new Error(`it answers ${response.status}`)
-      return { set: keySetOf(await textOf(response)), ageMs: ageOf(response.headers) }
+      const { headers } = response
+      return { set: keySetOf(await textOf(response)), ageMs: ageOf(headers), skewMs: skewOf(headers) }
     } finally {
       // An unread body would keep the connection open.
       if (response.body?.locked === false) await response.body.cancel()
@@ -145,4 +170,10 @@ function ageOf(headers: Headers): number | undefined {
   if (/\bno-(store|cache)\b/i.test(control)) return 0
   const [, seconds] = /\bmax-age="?(\d{1,9})/i.exec(control) ?? []
   return seconds === undefined ? undefined : Math.max(0, Number(seconds) - Number(headers.get('age') ?? 0)) * 1000
+}
+
+/** `Date` has whole seconds, and may be older than the moment at which the answer came. */
+function skewOf(headers: Headers): number | undefined {
+  const skewMs = Date.parse(headers.get('date') ?? '') - Date.now()
+  return Number.isNaN(skewMs) ? undefined : skewMs + 500
 }

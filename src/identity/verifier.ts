@@ -24,6 +24,8 @@ export interface KeySource {
   moreKeys(): Promise<void> | undefined
   readonly isAway: boolean
   readonly ageMs: number | undefined
+  readonly reason: string | undefined
+  readonly skewMs: number | undefined
   readonly fetches: Readonly<Record<'ok' | 'failed', number>>
 }
 

@@ -92,6 +92,8 @@ export interface CheckedGateway {
   readonly exposure: string | undefined
   /** Whether JWTs are accepted, and bound to an audience where a JWKS has keys of others. */
   readonly jwts: 'off' | 'bound' | 'unbound'
+  /** Resolves with what is known of AUTH_JWKS_URL; undefined where it is not set. */
+  keySet(): Promise<KeySetState | undefined>
   readonly httpDependencies: readonly string[]
   /** The number of open sockets. */
   sockets(): number
@@ -105,6 +107,15 @@ export interface CheckedGateway {
    * Makes a real upgrade over loopback. @returns the address, for messages. @throws when it fails.
    */
   upgrade(signal: AbortSignal): Promise<string>
+}
+
+/** What the last fetch of AUTH_JWKS_URL has shown. */
+export interface KeySetState {
+  readonly isAway: boolean
+  /** Why it failed. Undefined: it did not, or has not ended yet. */
+  readonly reason: string | undefined
+  /** What its clock has more than ours. Undefined: it says no time. */
+  readonly skewMs: number | undefined
 }
 
 interface Limits {

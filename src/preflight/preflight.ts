@@ -6,7 +6,7 @@ import type { Route } from '../http/routes.ts'
 import type { TemplatedApp } from '../platform/uws.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import type { Check, CheckContext, Launch, Report } from './check.ts'
+import type { Check, CheckContext, KeySetState, Launch, Report } from './check.ts'
 import { healthOf, type NotReadyReason, Readiness, readyAnswer } from './http/ready.ts'
 import { routes } from './http/routes.ts'
 import { checkedGateway } from './probes/gateway.ts'
@@ -49,6 +49,8 @@ export interface PreflightParts {
   readonly sockets: () => number
   /** Addresses of proxies that TRUST_PROXY does not name. */
   readonly unknownProxies: () => readonly string[]
+  /** What is known of AUTH_JWKS_URL. Default: it is not set. */
+  readonly keySet?: () => Promise<KeySetState | undefined>
   /** Why the gateway does not accept every upgrade, where that is known without a run. */
   readonly notReadyReason: () => NotReadyReason | undefined
   /** A remark that the report puts behind the address of the test upgrade. */
@@ -68,6 +70,7 @@ export class Preflight {
 
   constructor(parts: PreflightParts) {
     const { config, loaded, redis, redisUrl, metrics, log, sockets, unknownProxies, notReadyReason, note } = parts
+    const { keySet = async () => undefined } = parts
     this.#log = log
     this.#redis = new PreflightRedis(redis, config, redisUrl)
     this.loopback = new Loopback(config)
@@ -81,7 +84,7 @@ export class Preflight {
     })
     const context: CheckContext = {
       redis: this.#redis,
-      gateway: checkedGateway(config, this.loopback, sockets, unknownProxies, note),
+      gateway: { ...checkedGateway(config, this.loopback, sockets, unknownProxies, note), keySet },
       now: Date.now,
     }
     const { checks } = loaded

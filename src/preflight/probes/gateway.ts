@@ -22,7 +22,7 @@ export function checkedGateway(
   sockets: () => number,
   unknownProxies: () => readonly string[],
   note = () => '',
-): CheckedGateway {
+): Omit<CheckedGateway, 'keySet'> {
   const { maxBufferBytes, preflightExpectedRateBytes, preflightHttpDependencies } = config
   return {
     runDoor: config.runDoor,

@@ -362,6 +362,19 @@ describe('a check of this machine', () => {
     assert.equal((await of(true)).status, 'pass')
   })
 
+  it('jwks: warns when the keys cannot be fetched, and of a clock that differs', async () => {
+    const of = async (state: Awaited<ReturnType<CheckedGateway['keySet']>>) =>
+      ask('jwks', gateway({ keySet: async () => state }))
+    const known = { isAway: false, reason: undefined, skewMs: 900 }
+    assert.deepEqual([(await of(undefined)).status, (await of(known)).status], ['skipped', 'pass'])
+    const away = await of({ isAway: true, reason: 'it answers 500', skewMs: undefined })
+    assert.deepEqual([away.status, away.message], ['warn', 'AUTH_JWKS_URL gives no keys: it answers 500'])
+    const [ahead, behind] = [await of({ ...known, skewMs: 61_000 }), await of({ ...known, skewMs: -61_000 })]
+    assert.deepEqual([ahead.status, behind.status], ['warn', 'warn'])
+    assert.match(ahead.message, /61 s ahead of ours/)
+    assert.match(behind.message, /61 s behind ours/)
+  })
+
   it('jwt-audience: warns of a JWKS without an audience', async () => {
     const of = async (jwts: CheckedGateway['jwts']) => (await ask('jwt-audience', gateway({ jwts }))).status
     assert.deepEqual([await of('off'), await of('bound'), await of('unbound')], ['skipped', 'pass', 'warn'])
