@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { describe, it } from 'node:test'
+
+const GATEWAY = new URL('../../src/gateway/gateway.js', import.meta.url)
+const JWTS = new URL('../../src/gateway/jwts.js', import.meta.url)
+const LOAD = new URL('../../src/config/load.js', import.meta.url)
+
+/** Loads what a gateway loads with these settings, and prints the packages of JWTs among it. */
+const PROGRAM = `
+import { createRequire } from 'node:module'
+import ${JSON.stringify(GATEWAY.href)}
+import { loadJwts } from ${JSON.stringify(JWTS.href)}
+import { loadConfig } from ${JSON.stringify(LOAD.href)}
+const log = { info() {}, warn() {}, error() {} }
+const jwts = await loadJwts(loadConfig().config, log)
+jwts?.stop()
+const files = Object.keys(createRequire(import.meta.url).cache)
+console.log(files.some((file) => file.includes('/fast-jwt/')), jwts !== undefined)
+`
+
+function loaded(env: Record<string, string>): string {
+  const options = { env: { PATH: process.env.PATH ?? '', ...env }, encoding: 'utf8', timeout: 30_000 } as const
+  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '--eval', PROGRAM], options)
+  assert.equal(stderr, '')
+  return stdout.trim()
+}
+
+describe('a gateway without settings of JWTs', () => {
+  it('does not load the library that verifies them', () => {
+    assert.equal(loaded({}), 'false false')
+    assert.equal(loaded({ AUTH_JWT_SECRET: randomBytes(24).toString('hex') }), 'true true')
+    assert.equal(loaded({ AUTH_JWKS_URL: 'http://127.0.0.1:1/jwks.json' }), 'true true')
+  })
+})
