@@ -9,12 +9,19 @@ export const IN_FLIGHT = 200
 
 const CONNECT_MS = 90_000
 const CALL_MS = 5000
+const JWT_LIFE_S = 3600
 
 /**
  * Connects the sessions `first` to `first + count - 1`. Throws `Faulty` when one cannot connect.
  */
 export async function connectSome(stage: Stage, first: number, count: number): Promise<ConnectResult> {
   return everyone(await stage.receiver.call('connect', { ...orderOf(stage), first, count }, CONNECT_MS))
+}
+
+/** Connects as `connectSome`, with a JWT for each session. */
+export async function connectWithJwts(stage: Stage, first: number, count: number): Promise<ConnectResult> {
+  const jwtsUntil = Math.floor(Date.now() / 1000) + JWT_LIFE_S
+  return everyone(await stage.receiver.call('connect', { ...orderOf(stage), first, count, jwtsUntil }, CONNECT_MS))
 }
 
 /**

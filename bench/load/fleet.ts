@@ -3,6 +3,7 @@ import { createHistogram } from 'node:perf_hooks'
 import { Client, type ClientOwner, type Door } from './client.ts'
 import { nowUs } from './clock.ts'
 import { DIALECTS, type DialectName } from './dialects.ts'
+import { jwtOf } from './jwts.ts'
 import { runId } from './runs.ts'
 import { sessionToken } from './sessions.ts'
 import type { Counter } from './tally.ts'
@@ -22,6 +23,8 @@ export interface ConnectOrder {
   runs?: number
   /** The dialect of the subject's clients; `plain` by default. */
   dialect?: DialectName
+  /** Bring a JWT to each session that is valid until then, in seconds since the epoch. */
+  jwtsUntil?: number
   /** Connect all sockets to the session `first`. */
   together?: boolean
   /** Connect to these paths, in turn. */
@@ -129,7 +132,8 @@ export class Fleet implements ClientOwner {
   }
 }
 
-function doorOf({ port, first, runs, paths, together, dialect = 'plain' }: ConnectOrder, index: number): Door {
+function doorOf(order: ConnectOrder, index: number): Door {
+  const { port, first, runs, paths, together, jwtsUntil, dialect = 'plain' } = order
   if (paths !== undefined) {
     const place = index % paths.length
     return { port, path: paths[place]!, token: 'not-asked-for', session: place }
@@ -139,7 +143,7 @@ function doorOf({ port, first, runs, paths, together, dialect = 'plain' }: Conne
   return {
     port,
     path: DIALECTS[dialect].path(session),
-    token: sessionToken(session),
+    token: jwtsUntil === undefined ? sessionToken(session) : jwtOf(session, jwtsUntil),
     dialect: DIALECTS[dialect],
     session,
   }

@@ -1,5 +1,7 @@
 /** All scenarios, in the order in which they run. */
 import type { Scenario } from '../scenario.ts'
+import { credentials } from './credentials.ts'
+import { expiry } from './expiry.ts'
 import { fanout } from './fanout.ts'
 import { handshake } from './handshake.ts'
 import { hostileFlood, hostileJson, hostileJsonUnlimited } from './hostile.ts'
@@ -18,6 +20,7 @@ import { upstream } from './upstream.ts'
 
 export const SCENARIOS: Scenario[] = [
   handshake,
+  credentials,
   unicastSaturated,
   unicastSmooth,
   unicastPaced,
@@ -41,4 +44,5 @@ export const SCENARIOS: Scenario[] = [
   hostileFlood,
   hostileJson,
   hostileJsonUnlimited,
+  expiry,
 ]

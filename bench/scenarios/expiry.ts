@@ -1,0 +1,88 @@
+/**
+ * A crowd whose JWTs all end in the same second, while others get messages at a given pace: what
+ * the others notice, and whether each of the crowd got its notice before the close.
+ */
+import { exchange, paced, prepare } from '../acts/exchange.ts'
+import { sleep } from '../load/clock.ts'
+import type { ExpiringCommands } from '../load/expiring.ts'
+import { Remote } from '../load/ipc.ts'
+import { JWT_SECRET } from '../load/jwts.ts'
+import { Faulty, refuseIfBound, type Scenario, type Settings, type Values } from '../scenario.ts'
+import { forkChild } from '../stage/children.ts'
+import { cpuSeconds } from '../stage/procfs.ts'
+import type { Stage } from '../stage/stage.ts'
+import { OURS } from '../subjects.ts'
+
+const CROWD = 10_000
+const CALL_MS = 5000
+const CONNECT_MS = 60_000
+/** Enough for the crowd to connect. */
+const LIFE_S = 40
+const NOTICE_S = 2
+
+async function round(stage: Stage, settings: Settings): Promise<Values> {
+  await prepare(stage, settings, paced)
+  let published = paced.warmUp(settings)
+  await exchange(stage, paced, published, published, settings)
+  const phase = () => {
+    published += settings.messages
+    return look(stage, settings, published)
+  }
+  const child = forkChild('crowd', new URL('../load/expiring.js', import.meta.url))
+  try {
+    const crowd = new Remote<ExpiringCommands>(child.process, child.name)
+    const exp = Math.floor(Date.now() / 1000) + LIFE_S
+    const order = { port: stage.port, first: settings.sockets, count: CROWD, exp }
+    const { opened } = await crowd.call('connect', order, CONNECT_MS)
+    if (opened < CROWD) throw new Faulty(`${opened} of ${CROWD} sockets could connect`)
+    const before = await phase()
+    const phaseMs = (settings.messages / settings.perSecond) * 1000
+    // Notices and closes come in the middle of the phase.
+    const waitMs = exp * 1000 - (NOTICE_S * 1000) / 2 - phaseMs / 2 - Date.now()
+    if (waitMs < 0) throw new Faulty(`the crowd was open ${Math.round(-waitMs)} ms too late`)
+    await sleep(waitMs)
+    const during = await phase()
+    const after = await phase()
+    const { noticed, closed, lastCloseMs } = await crowd.call('stop', {}, CALL_MS)
+    if (closed < CROWD) throw new Faulty(`${noticed} of ${CROWD} got a notice, ${closed} a close behind it`)
+    const calmP99Ms = (before.p99Ms + after.p99Ms) / 2
+    return { p99Ratio: during.p99Ms / calmP99Ms, calmP99Ms, ...during, noticed, closed, lastCloseMs }
+  } finally {
+    await child.end('SIGKILL')
+  }
+}
+
+/** The latencies of the others while `settings.messages` are published. */
+async function look(stage: Stage, settings: Settings, total: number) {
+  await stage.receiver.call('restart', {}, CALL_MS)
+  const [startedAt, cpu] = [performance.now(), cpuSeconds(stage.pid)]
+  const { published, arrivals } = await exchange(stage, paced, settings.messages, total, settings)
+  const seconds = (performance.now() - startedAt) / 1000
+  refuseIfBound('receiver', arrivals)
+  refuseIfBound('publisher', published)
+  const { p99, max } = arrivals.latencyMs
+  return { p99Ms: p99, maxMs: max, busy: ((cpuSeconds(stage.pid) - cpu) / seconds) * 100 }
+}
+
+export const expiry: Scenario = {
+  name: 'expiry',
+  about: `messages at a given pace (open loop): before, while and after ${CROWD} other sockets expire in one second`,
+  subjects: [OURS.name],
+  env: { AUTH_JWT_SECRET: JWT_SECRET, AUTH_JWT_SKEW: '0', AUTH_EXPIRY_NOTICE: `${NOTICE_S}s` },
+  uses: ['sockets', 'messages', 'perSecond'],
+  defaults: { sockets: 1000, messages: 20_000, perSecond: 2000, window: 0, rounds: 3 },
+  open: ({ sockets }) => sockets + CROWD,
+  long: true,
+  quick: { sockets: 200, messages: 12_000, rounds: 1 },
+  metrics: [
+    { key: 'p99Ratio', label: 'p99 while the crowd expires, times that without', digits: 2, better: 'lower' },
+    { key: 'calmP99Ms', label: 'publish to client p99 before and after, ms', digits: 2, better: 'context' },
+    { key: 'p99Ms', label: 'publish to client p99 meanwhile, ms', digits: 2, better: 'lower' },
+    { key: 'maxMs', label: 'publish to client max meanwhile, ms', digits: 1, better: 'lower' },
+    { key: 'busy', label: 'subject busy meanwhile, % of a core', digits: 1, better: 'lower' },
+    { key: 'noticed', label: 'sockets that got the notice', digits: 0, better: 'context' },
+    { key: 'closed', label: 'sockets closed behind it', digits: 0, better: 'context' },
+    { key: 'lastCloseMs', label: 'from exp to the last close, ms', digits: 0, better: 'lower' },
+  ],
+  round,
+}
