@@ -19,11 +19,21 @@ const NUMBERED: Subject = {
   ...OURS,
   name: 'numbered',
   dialect: 'numbered',
+  // A ticket is a frame that is not of the bench.
+  env: { ...OURS.env, RESUME_TICKET_TTL: '0' },
   cannot: {
     handshake: 'the bench measures a cold process with the plain dialect only',
     upstream: 'clients publish the same frames as with ours',
     start: 'it is the same program',
   },
+}
+
+/** The same with clients of server-sent events, which need a token that is good more than once. */
+const SSE: Subject = {
+  ...NUMBERED,
+  name: 'sse',
+  dialect: 'sse',
+  env: { ...NUMBERED.env, AUTH_TOKEN_MODE: 'reusable' },
 }
 
 export const SUBJECTS: Subject[] = [
@@ -40,4 +50,5 @@ export const SUBJECTS: Subject[] = [
   NCHAN,
   WEBDIS,
   NUMBERED,
+  SSE,
 ]

@@ -1,10 +1,11 @@
 /**
- * One WebSocket client on a raw TCP socket. It does the upgrade, then reads frames with as little
- * work per message as possible.
+ * One client on a raw TCP socket, of a WebSocket or of a stream over HTTP. It does the handshake,
+ * then reads with as little work per message as possible.
  */
 import { connect, type Socket } from 'node:net'
 import { nowUs } from './clock.ts'
 import type { Dialect } from './dialects.ts'
+import { EventReader } from './events.ts'
 import { clientControlFrame, clientTextFrame, FrameReader, type FrameSink } from './frames.ts'
 import type { Counter } from './tally.ts'
 
@@ -44,7 +45,7 @@ export class Client implements FrameSink {
   readonly #owner: ClientOwner
   readonly #tally: Counter
   readonly #socket: Socket
-  readonly #frames = new FrameReader(this)
+  readonly #frames: { read(bytes: Uint8Array, end: number): void }
   readonly #dialect: Dialect | undefined
   /** The session of the client. */
   readonly session: number
@@ -58,6 +59,7 @@ export class Client implements FrameSink {
     this.#tally = tally
     this.#dialect = door.dialect
     this.session = door.session ?? 0
+    this.#frames = door.dialect?.isStream ? new EventReader(this) : new FrameReader(this)
     const onread = { buffer: READ_BUFFER, callback: (count: number) => this.#read(count) }
     this.#socket = connect({ host: '127.0.0.1', port: door.port, noDelay: true, onread })
     this.#socket.on('error', (error) => this.end(error.message))
@@ -125,7 +127,7 @@ export class Client implements FrameSink {
     this.#head += READ_BUFFER.toString('latin1', 0, count)
     const end = this.#head.indexOf('\r\n\r\n')
     if (end < 0) return
-    const refusal = refusalIn(this.#head.slice(0, end + 2))
+    const refusal = refusalIn(this.#head.slice(0, end + 2), this.#dialect?.isStream)
     this.#head = ''
     if (refusal) this.end(refusal)
     else this.#open(READ_BUFFER.subarray(end + 4 - before, count))
@@ -157,7 +159,8 @@ export class Client implements FrameSink {
 const textOf = (bytes: Uint8Array, start: number, length: number): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset + start, length).toString()
 
-function refusalIn(head: string): string | undefined {
+function refusalIn(head: string, isStream = false): string | undefined {
+  if (isStream) return head.startsWith('HTTP/1.1 200 ') ? undefined : `refused with ${head.slice(9, 12)}`
   if (!head.startsWith('HTTP/1.1 101 ')) return `refused with ${head.slice(9, 12)}`
   return ACCEPT.test(head) ? undefined : 'wrong Sec-WebSocket-Accept'
 }
@@ -165,6 +168,8 @@ function refusalIn(head: string): string | undefined {
 /** The text of the upgrade request. */
 export function upgradeRequest({ port, path, token, dialect }: Door): string {
   const protocol = dialect?.protocol ? `Sec-WebSocket-Protocol: ${dialect.protocol}\r\n` : ''
+  if (dialect?.isStream)
+    return `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nAuthorization: Bearer ${token}\r\n\r\n`
   const origin = dialect?.origin ? `Origin: ${dialect.origin}\r\n` : ''
   return (
     `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +

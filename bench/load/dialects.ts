@@ -9,12 +9,14 @@ import { msgpack } from './msgpack.ts'
 import { FIRST_OFFSET } from './payload.ts'
 import { sessionId, sessionToken } from './sessions.ts'
 
-export type DialectName = 'plain' | 'numbered' | 'socket.io' | 'webdis' | 'nchan'
+export type DialectName = 'plain' | 'numbered' | 'sse' | 'socket.io' | 'webdis' | 'nchan'
 
 export interface Dialect {
   path(session: number): string
   /** The subprotocol that its clients offer. */
   protocol?: string
+  /** Its clients read server-sent events and send nothing. */
+  isStream?: true
   /** Its sessions have logs, and its messages have numbers. */
   numbered?: true
   /** The Origin header, for subjects that require one. */
@@ -66,6 +68,16 @@ const numbered: Dialect = {
   ignored: '{"type":"control","command":"ticket"',
   publish: (session, payload) => publishDown(session, `\u001e${EPOCH}.${FIRST_OFFSET}\u001e${payload}`),
   frame: (_, payload) => `${FIRST_OFFSET} ${payload}`,
+}
+
+/** The same as server-sent events. The position has the first `retry:`. */
+const { protocol: _, upstream: __, ...readers } = numbered
+const sse: Dialect = {
+  ...readers,
+  path: (session) => `/bench/sse/${sessionId(session)}`,
+  isStream: true,
+  hello: { answer: 'retry: ' },
+  frame: (_, payload) => `id: ${EPOCH}.${FIRST_OFFSET}\ndata: ${payload}`,
 }
 
 /**
@@ -120,7 +132,7 @@ const nchan: Dialect = {
   frame: (_, payload) => payload,
 }
 
-export const DIALECTS: Record<DialectName, Dialect> = { plain, numbered, 'socket.io': socketIo, webdis, nchan }
+export const DIALECTS: Record<DialectName, Dialect> = { plain, numbered, sse, 'socket.io': socketIo, webdis, nchan }
 
 /** The bytes that Redis sends to a subscriber of `session:*:up` for a client's message. */
 export const upstreamMessage = (session: number, payload: string): Buffer =>
