@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
@@ -11,10 +10,10 @@ import type { BrowserContext, Page } from 'playwright-core'
 import type { Envelope, Live } from '../../client/src/index.ts'
 import type { Offline, OfflineState, Thing } from '../../client/src/offline/index.ts'
 import { startBrowser, withoutBrowser } from '../support/browser.ts'
+import { gatewayProcess } from '../support/gateway-process.ts'
 import { freePort } from '../support/ports.ts'
-import { killAtExit } from '../support/processes.ts'
 import { type Client, type RealRedis, realRedisFor, withoutRealRedis } from '../support/redis.ts'
-import { atEnd, type Scope, scopeOf, stopAtEnd } from '../support/scope.ts'
+import { atEnd, scopeOf, stopAtEnd } from '../support/scope.ts'
 import { secretSigner, tokenOf } from '../support/tokens.ts'
 import { eventually } from '../support/wait.ts'
 
@@ -53,29 +52,6 @@ async function bundle(): Promise<string> {
     write: false,
   })
   return outputFiles[0]!.text
-}
-
-/** Starts a gateway in a process of its own, and resolves with what kills it. */
-async function gatewayProcess(scope: Scope, port: number, redis: RealRedis): Promise<() => void> {
-  const env = {
-    ...process.env,
-    REDIS_URL: redis.url,
-    LISTEN_ADDR: `127.0.0.1:${port}`,
-    AUTH_JWT_SECRET: SECRET,
-    WS_AUTH_REQUIRED: 'true',
-    OUTBOX_TOPICS: 'tasks',
-    LOG_LEVEL: 'silent',
-  }
-  const child = killAtExit(spawn(process.execPath, [`${ROOT}dist/src/cli/main.js`, 'serve'], { env, stdio: 'ignore' }))
-  const isReady = () =>
-    fetch(`http://127.0.0.1:${port}/ready`).then(
-      ({ status }) => status === 200,
-      () => false,
-    )
-  await eventually(isReady, 'the gateway')
-  const kill = () => child.kill('SIGKILL')
-  atEnd(scope, kill)
-  return kill
 }
 
 describe('the outbox in Chromium', { skip: withoutBrowser || withoutRealRedis }, () => {
@@ -125,6 +101,8 @@ describe('the outbox in Chromium', { skip: withoutBrowser || withoutRealRedis },
     ((await agent.xRange(LOG, '-', '+')) ?? []).map(({ message }) => JSON.parse(message.envelope!) as Envelope)
 
   it('publishes what two tabs changed offline once each, over a reload and a gateway that is killed', async () => {
+    const own = { AUTH_JWT_SECRET: SECRET, WS_AUTH_REQUIRED: 'true', OUTBOX_TOPICS: 'tasks' }
+    const env = { REDIS_URL: redis.url, ...own }
     const [one, two] = [await tab(), await tab()]
     await edit(one, 0, 30)
     await edit(two, 30, 30)
@@ -135,12 +113,12 @@ describe('the outbox in Chromium', { skip: withoutBrowser || withoutRealRedis },
     await one.waitForFunction('window.box')
     await eventually(async () => (await state(one)).pending === 60, 'the changes after the reload')
 
-    const kill = await gatewayProcess(suite, port, redis)
+    const first = await gatewayProcess(suite, port, env)
     await eventually(async () => (await published()).length >= 5, 'the first envelopes')
-    kill()
+    first.kill('SIGKILL')
     const before = (await published()).length
     await edit(two, 60, 5)
-    await gatewayProcess(suite, port, redis)
+    await gatewayProcess(suite, port, env)
     for (const page of [one, two]) await eventually(async () => (await state(page)).pending === 0, 'nothing to wait')
     assert.ok(before < 60, 'the gateway was killed in the middle')
     const ids = (await published()).map(({ id }) => id)

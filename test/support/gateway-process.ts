@@ -1,0 +1,28 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { killAtExit } from './processes.ts'
+import { atEnd, type Scope } from './scope.ts'
+import { eventually } from './wait.ts'
+
+const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
+
+/**
+ * A gateway in a process of its own that is ready, for tests that kill it. Another one may listen on
+ * the same port meanwhile.
+ */
+export async function gatewayProcess(scope: Scope, port: number, env: Record<string, string>): Promise<ChildProcess> {
+  const own = { ...process.env, LISTEN_ADDR: `127.0.0.1:${port}`, LOG_LEVEL: 'info', ...env }
+  const child = killAtExit(spawn(process.execPath, [MAIN, 'serve'], { env: own, stdio: ['ignore', 'pipe', 'inherit'] }))
+  atEnd(scope, () => child.kill('SIGKILL'))
+  let isListening = false
+  child.stdout!.on('data', (lines) => {
+    if (String(lines).includes('"listening"')) isListening = true
+  })
+  const isReady = () =>
+    fetch(`http://127.0.0.1:${port}/ready`).then(
+      ({ status }) => status === 200,
+      () => false,
+    )
+  await eventually(async () => isListening && (await isReady()), 'the gateway')
+  return child
+}
