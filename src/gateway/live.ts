@@ -54,7 +54,7 @@ export function liveDoor(wiring: LiveWiring) {
   const { bus, signature } = busOf(wiring, orders, (why) => unusable(`bus (${why})`))
   const retained = retainedMessages(wiring)
   const coordination = new Coordination(() => outcomes(metrics))
-  const outbox = outboxes(wiring)
+  const outbox = outboxes(wiring, () => door)
   const door = new LiveDoor({
     publisher: outbox.publisher,
     options: config,

@@ -1,4 +1,5 @@
 import type { JwtChecks } from '../connection/auth.ts'
+import type { Door } from '../connection/door.ts'
 import { type Refusal, refusals } from '../contract/codes.ts'
 import { outboxRoute } from '../doors/live/outbox-routes.ts'
 import { type Author, Publisher } from '../doors/live/publisher.ts'
@@ -19,8 +20,14 @@ interface OutboxWiring extends DoorParts {
 /** A burst of the rate has room for one whole request. */
 const MIN_BURST = 100
 
-/** What publishes envelopes, and its endpoint, which is there only with OUTBOX_TOPICS. */
-export function outboxes(wiring: OutboxWiring): {
+/**
+ * What publishes envelopes, and its endpoint, which is there only with OUTBOX_TOPICS, for pages of
+ * the origins of `door`.
+ */
+export function outboxes(
+  wiring: OutboxWiring,
+  door: () => Door,
+): {
   readonly publisher: Publisher
   readonly routes: readonly Route[]
 } {
@@ -36,13 +43,17 @@ export function outboxes(wiring: OutboxWiring): {
   })
   const rate = rateOf(config.liveRate, Math.max(config.liveRateBurst, MIN_BURST))
   const authorOf = (request: ApiRequest) => author(request, wiring)
-  return { publisher, routes: config.outboxTopics.length > 0 ? [outboxRoute({ publisher, authorOf, rate })] : [] }
+  const cors = (origin: string) => core.acceptor.checks.corsOf(door(), origin)
+  const route = outboxRoute({ publisher, authorOf, rate, cors })
+  return { publisher, routes: config.outboxTopics.length > 0 ? [route] : [] }
 }
 
 /** An operator may publish on every topic of OUTBOX_TOPICS. */
 async function author(request: ApiRequest, { admin, jwts, core }: OutboxWiring): Promise<Author | Refusal> {
   const token = bearerToken(request.headers.authorization)
-  if (token === undefined || jwts?.looksLikeJwt(token) !== true)
+  // No cookie counts here, so that no page can publish as the operator who looks at it.
+  if (token === undefined) return refusals['credentials-missing']
+  if (jwts?.looksLikeJwt(token) !== true)
     return admin.authorize(request) ?? { subject: 'operator', publishTopics: ['*'] }
   const verdict = jwts.verify(token)
   if ('fault' in verdict) return refusals[verdict.fault === 'expired' ? 'token-expired' : 'token-rejected']

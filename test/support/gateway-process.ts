@@ -6,10 +6,7 @@ import { eventually } from './wait.ts'
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 
-/**
- * A gateway in a process of its own that is ready, for tests that kill it. Another one may listen on
- * the same port meanwhile.
- */
+/** Starts a gateway in a process of its own and waits until it is ready, for tests that kill it. */
 export async function gatewayProcess(scope: Scope, port: number, env: Record<string, string>): Promise<ChildProcess> {
   const own = { ...process.env, LISTEN_ADDR: `127.0.0.1:${port}`, LOG_LEVEL: 'info', ...env }
   const child = killAtExit(spawn(process.execPath, [MAIN, 'serve'], { env: own, stdio: ['ignore', 'pipe', 'inherit'] }))

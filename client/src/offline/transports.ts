@@ -34,7 +34,7 @@ declare const fetch: (
   init: object,
 ) => Promise<{ readonly ok: boolean; readonly status: number; json(): Promise<unknown> }>
 
-/** Publishes by `POST /api/outbox` of the gateway at `base`, which must be of the page's origin. */
+/** Publishes by `POST /api/outbox` of the gateway at `base`, which must allow the page's origin. */
 export const overHttp = (base: string | URL, token: Token): Transport => ({
   publish: async (list) => {
     const response = await fetch(`${String(base).replace(/^ws/, 'http').replace(/\/$/, '')}/api/outbox`, {

@@ -16,6 +16,8 @@ export interface OutboxRouteParts {
   readonly authorOf: (request: ApiRequest) => Promise<Author | Refusal>
   /** Envelopes of one subject. */
   readonly rate: Rate
+  /** For pages of other origins; undefined for one that is not allowed. */
+  readonly cors: NonNullable<Route['cors']>
 }
 
 /** Envelopes in one request. */
@@ -30,7 +32,7 @@ type Result = Readonly<Record<string, unknown>>
 const problemIn = validatorOf(frames.PublishRequest)
 
 /** `POST /api/outbox`: publishes a list of envelopes, each once, and answers with a list. */
-export function outboxRoute({ publisher, authorOf, rate }: OutboxRouteParts): Route {
+export function outboxRoute({ publisher, authorOf, rate, cors }: OutboxRouteParts): Route {
   const rates = new KeyedRate(rate)
   const one = async (author: Author, item: Item): Promise<Result> => {
     const request = { ...item, type: 'publish' } as unknown as PublishRequest
@@ -48,6 +50,7 @@ export function outboxRoute({ publisher, authorOf, rate }: OutboxRouteParts): Ro
   return {
     method: 'POST',
     path: '/api/outbox',
+    cors,
     maxBodyBytes: MAX_BODY_BYTES,
     answer: async (request) => {
       const author = await authorOf(request)

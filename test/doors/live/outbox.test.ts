@@ -187,6 +187,34 @@ describe('the outbox of live clients', () => {
     assert.equal((await fetch(`${gateway.http}/api/outbox`)).status, 405)
   })
 
+  it('takes lists from pages of allowed origins, and counts no cookie', async (t) => {
+    const env = { ...ENV, WS_ALLOWED_ORIGINS: 'https://app.example' }
+    const { http } = await gatewayFor(t, { redis: gateway.redis, env })
+    const call = (method: string, origin: string, headers = {}) =>
+      fetch(`${http}/api/outbox`, {
+        method,
+        headers: { origin, 'content-type': 'application/json', ...headers },
+        ...(method === 'POST' && { body: '[]' }),
+      })
+    const bearer = { authorization: `Bearer ${tokenFor()}` }
+    const asked = await call('OPTIONS', 'https://app.example')
+    assert.equal(asked.status, 204)
+    assert.match(asked.headers.get('access-control-allow-headers') ?? '', /Authorization/)
+    const sent = await call('POST', 'https://app.example', bearer)
+    assert.equal(sent.status, 200)
+    assert.equal(sent.headers.get('access-control-allow-origin'), 'https://app.example')
+    assert.equal((await call('POST', 'https://evil.example', bearer)).status, 403)
+    const signIn = {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ token: ADMIN_TOKEN }),
+    }
+    const signedIn = await fetch(`${http}/admin/sign-in`, signIn)
+    const cookie = signedIn.headers.get('set-cookie')?.split(';')[0] ?? ''
+    assert.match(cookie, /^wsproxy_admin=/)
+    assert.equal((await call('POST', 'https://app.example', { cookie })).status, 401)
+  })
+
   it('limits a subject by the rate of the door, and by the day', async (t) => {
     const env = { ...ENV, LIVE_RATE: '1', LIVE_RATE_BURST: '1', OUTBOX_MAX_PER_DAY: '150' }
     const { http } = await gatewayFor(t, { redis: gateway.redis, env })
