@@ -126,7 +126,7 @@ export class StreamDoor {
       const response = await this.#responseTo(call, body)
       if (response !== undefined) this.#write(call, response)
     } catch (error) {
-      this.#failed(call, error)
+      this.#refuse(call, this.#refusalOf(call, error))
     }
   }
 
@@ -187,13 +187,21 @@ export class StreamDoor {
     const place = await reads.find(session, position)
     if (!('state' in place)) return place
     const watch = this.#watched(call, await hear(session, agent))
+    let hasBegun = false
     try {
       const head = (given: Readonly<Record<string, string>>) => {
+        hasBegun = true
         res.writeStatus('200 OK')
         const all = { ...given, 'X-Content-Type-Options': 'nosniff', ...corsOf(headers.origin ?? '') }
         for (const [name, value] of Object.entries(all)) res.writeHeader(name, value)
       }
       await sendEvents({ res, isGone: () => call.isGone, head, session, place, cursor, watch }, events)
+      return undefined
+    } catch (error) {
+      if (!hasBegun) throw error
+      // The answer is under way, so it only ends: the client comes back and gets the refusal.
+      this.#refusalOf(call, error)
+      if (!call.isGone) res.cork(() => res.end())
       return undefined
     } finally {
       watch.end()
@@ -206,15 +214,16 @@ export class StreamDoor {
     return watch
   }
 
-  #failed(call: Call, error: unknown): void {
-    if (error instanceof RedisUnavailable) return this.#refuse(call, refusals['redis-unavailable'])
-    if (error instanceof RedisForbids) return this.#refuse(call, refusals.forbidden)
+  /** Returns the refusal that an error is answered with, and logs what an operator has to mend. */
+  #refusalOf(call: Call, error: unknown): Refusal {
+    if (error instanceof RedisUnavailable) return refusals['redis-unavailable']
+    if (error instanceof RedisForbids) return refusals.forbidden
     if (error instanceof LogUnusable) {
       this.#parts.unusable(call.request.session, error)
-      return this.#refuse(call, refusals.forbidden)
+      return refusals.forbidden
     }
     this.#parts.fault(error)
-    this.#refuse(call, refusals['internal-error'])
+    return refusals['internal-error']
   }
 
   #refuse(call: Call, refusal: Refusal): void {

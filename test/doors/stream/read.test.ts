@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { sessionAuth, sessionLog, sessionMeta } from '../../../src/contract/names.ts'
+import { sessionAuth, sessionDown, sessionLog, sessionMeta } from '../../../src/contract/names.ts'
 import { gatewayFor, type TestGateway } from '../../support/gateway.ts'
 import { epochOf, joinNumbered, say, ticketFrames } from '../../support/numbered.ts'
 import { scopeOf } from '../../support/scope.ts'
@@ -181,6 +181,18 @@ describe('a session as a stream', () => {
           ['end', undefined],
         ],
       )
+    })
+
+    it('ends, with nothing behind the last event, when its log cannot be read any more', async () => {
+      await written('breaks', '1')
+      const { events } = await eventsIn(gateway, 'breaks', 'offset=-1&live=sse', ADMIN_TOKEN)
+      await eventually(() => events.length === 2, 'the first events')
+      await gateway.agent.del(sessionLog('breaks'))
+      await gateway.agent.set(sessionLog('breaks'), 'no log')
+      await gateway.agent.publish(sessionDown('breaks'), '2')
+      await eventually(() => events.length === 3, 'the end')
+      assert.equal(events[2]?.event, 'end')
+      assert.equal((await get('breaks')).status, 403)
     })
 
     it('misses and doubles nothing while its agent writes', async () => {
