@@ -122,7 +122,11 @@ export class SessionStreamDoor implements Door {
   rateLimited(): void {}
 
   opened(connection: Connection): void {
-    const { queryTicket } = streamOf(connection)
+    const state = streamOf(connection)
+    const { queryTicket } = state
+    // Both are sent now: an open stream keeps neither text.
+    state.queryTicket = undefined
+    state.streamTicket = undefined
     if (queryTicket) this.#parts.enqueue(connection, ticketFrame(queryTicket.ticket, queryTicket.expiresInMs))
     this.#parts.session.opened(connection)
   }
