@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import { createHash } from 'node:crypto'
+import { createHash, createHmac, type KeyObject, timingSafeEqual } from 'node:crypto'
 import { createVerifier } from 'fast-jwt'
 import { lastOf, membersOf, type Names, namesOf } from '../platform/json-members.ts'
 import { jsonFault } from '../platform/json-scan.ts'
@@ -29,6 +29,12 @@ export interface KeySource {
   readonly fetches: Readonly<Record<'ok' | 'failed', number>>
 }
 
+/** What is read of the header of a token. */
+interface Header {
+  readonly alg: unknown
+  readonly kid: string | undefined
+}
+
 interface Verifier extends VerificationKey {
   /** Returns the claims. @throws when the signature is not that of the key. */
   readonly claims: (token: string) => Record<string, unknown>
@@ -42,6 +48,11 @@ const MAX_CACHED = 5000
 /** A longer token is verified each time, so that the cache has at most some 10 MiB. */
 const MAX_CACHED_BYTES = 2048
 
+/** Headers that are kept, and the longest of them. */
+const MAX_HEADERS = 100
+const MAX_HEADER_LENGTH = 512
+
+const NOT_CANONICAL = 'a part is not canonical base64url'
 const HEADER = namesOf('alg', 'kid', 'crit', 'b64')
 const CLAIM_NAMES = namesOf(...CLAIMS)
 
@@ -56,8 +67,10 @@ const isJwt = (token: string): boolean => /^[\w-]+\.[\w-]+\.[\w-]+$/.test(token)
 export class JwtVerifier {
   readonly #rules: ClaimRules
   #verifiers: readonly Verifier[] = []
-  /** By the SHA-256 of the token, the oldest use first. */
-  readonly #cache = new Map<string, Identity>()
+  readonly #headers = new Map<string, Header>()
+  /** By the SHA-256 of the token: those of late, and those before them. */
+  #young = new Map<string, Identity>()
+  #old = new Map<string, Identity>()
 
   constructor(rules: ClaimRules, keys: readonly VerificationKey[]) {
     this.#rules = rules
@@ -82,7 +95,10 @@ export class JwtVerifier {
   /** Replaces the keys. What the former keys verified does not count any more. */
   use(keys: readonly VerificationKey[]): void {
     this.#verifiers = keys.map(verifierOf)
-    this.#cache.clear()
+    this.#young.clear()
+    this.#old.clear()
+    // An attacker may have filled it with headers of its own.
+    this.#headers.clear()
   }
 
   /** Whether a bearer token has the form of a JWT. */
@@ -95,7 +111,7 @@ export class JwtVerifier {
     if (token.length > MAX_TOKEN_BYTES) return malformed(`it has more than ${MAX_TOKEN_BYTES} bytes`)
     const isKept = token.length <= MAX_CACHED_BYTES
     const hash = isKept ? createHash('sha256').update(token).digest('base64') : ''
-    const cached = isKept ? this.#cache.get(hash) : undefined
+    const cached = isKept ? (this.#young.get(hash) ?? this.#old.get(hash)) : undefined
     const identity = cached ?? this.#verifyAnew(token)
     if ('fault' in identity) return identity
     if (hasExpired(identity, this.#rules, nowMs)) return { fault: 'expired', why: 'its exp has passed' }
@@ -105,21 +121,22 @@ export class JwtVerifier {
   }
 
   #keep(hash: string, identity: Identity): void {
-    this.#cache.delete(hash)
-    this.#cache.set(hash, identity)
-    if (this.#cache.size > MAX_CACHED) this.#cache.delete(this.#cache.keys().next().value!)
+    // A map from which the oldest entry is taken again and again searches for it ever longer.
+    if (this.#young.size >= MAX_CACHED / 2) {
+      this.#old = this.#young
+      this.#young = new Map()
+    }
+    this.#young.set(hash, identity)
   }
 
   #verifyAnew(token: string): Identity | RejectedToken {
     if (!isJwt(token)) return malformed('it has not three parts in base64url')
     const [head = '', body = '', signature = ''] = token.split('.')
-    if (![head, body, signature].every(isCanonical)) return malformed('a part is not canonical base64url')
-    const fault = faultIn(head, HEADER, 'header') ?? faultIn(body, CLAIM_NAMES, 'payload')
+    const header = this.#headers.get(head) ?? this.#headerOf(head)
+    if ('fault' in header) return header
+    const fault = isCanonical(signature) ? faultIn(body, CLAIM_NAMES, 'payload') : NOT_CANONICAL
     if (fault !== undefined) return malformed(fault)
-    const header = JSON.parse(Buffer.from(head, 'base64url').toString()) as Record<string, unknown>
-    if (header.crit !== undefined || header.b64 !== undefined) return malformed('its header has crit or b64')
     const { alg, kid } = header
-    if (kid !== undefined && typeof kid !== 'string') return malformed('its kid is no text')
     const candidates = this.#candidates(alg, kid)
     const isOfSet = SET_ALGORITHMS.has(alg)
     if (candidates.length === 0)
@@ -133,6 +150,18 @@ export class JwtVerifier {
     // A set may replace a key that has no kid.
     const isUnknown = isOfSet && candidates.every(({ id }) => id === undefined)
     return { fault: isUnknown ? 'unknown-key' : 'signature', why: 'its signature is wrong' }
+  }
+
+  /** Reads a header, and keeps it: the tokens of one signer share theirs. */
+  #headerOf(text: string): Header | RejectedToken {
+    const fault = faultIn(text, HEADER, 'header')
+    if (fault !== undefined) return malformed(fault)
+    const { alg, kid, crit, b64 } = JSON.parse(Buffer.from(text, 'base64url').toString()) as Record<string, unknown>
+    if (crit !== undefined || b64 !== undefined) return malformed('its header has crit or b64')
+    if (kid !== undefined && typeof kid !== 'string') return malformed('its kid is no text')
+    const header = { alg, kid }
+    if (this.#headers.size < MAX_HEADERS && text.length <= MAX_HEADER_LENGTH) this.#headers.set(text, header)
+    return header
   }
 
   /**
@@ -156,6 +185,7 @@ const isCanonical = (part: string): boolean => Buffer.from(part, 'base64url').to
 /** Returns why a part is not an object of JSON with each of these members at most once. */
 function faultIn(part: string, names: Names, name: string): string | undefined {
   const bytes = Buffer.from(part, 'base64url')
+  if (bytes.toString('base64url') !== part) return NOT_CANONICAL
   if (!isUtf8(bytes) || jsonFault(bytes, MAX_DEPTH) !== undefined) return `its ${name} is not JSON`
   const members = membersOf(bytes, names)
   if (members === undefined) return `its ${name} is not an object`
@@ -175,7 +205,8 @@ function claimsOf(claims: Verifier['claims'], token: string): Record<string, unk
  * The claims are checked in one place, by `identityOf`, so the library checks the signature only.
  */
 function verifierOf({ algorithm, id, key, fingerprint }: VerificationKey): Verifier {
-  const material = key.type === 'secret' ? key.export() : key.export({ type: 'spki', format: 'pem' })
+  if (algorithm === 'HS256') return { algorithm, id, key, fingerprint, claims: (token) => claimsByMac(token, key) }
+  const material = key.export({ type: 'spki', format: 'pem' })
   const verifier = createVerifier({
     key: material,
     algorithms: [algorithm],
@@ -184,4 +215,17 @@ function verifierOf({ algorithm, id, key, fingerprint }: VerificationKey): Verif
     ignoreNotBefore: true,
   })
   return { algorithm, id, key, fingerprint, claims: (token) => verifier(token) as Record<string, unknown> }
+}
+
+/**
+ * The library parses header and payload once more, which costs as much as the HMAC itself. A token
+ * of HS256 is the cheapest there is, so it is compared here. @throws when the MAC is another one.
+ */
+function claimsByMac(token: string, key: KeyObject): Record<string, unknown> {
+  const end = token.lastIndexOf('.')
+  const mac = createHmac('sha256', key).update(token.slice(0, end)).digest()
+  const given = Buffer.from(token.slice(end + 1), 'base64url')
+  if (given.length !== mac.length || !timingSafeEqual(given, mac)) throw new Error('another MAC')
+  const body = token.slice(token.indexOf('.') + 1, end)
+  return JSON.parse(Buffer.from(body, 'base64url').toString()) as Record<string, unknown>
 }
