@@ -4,6 +4,7 @@ import { type Connection, Phase } from './connection.ts'
 import type { Delivery } from './deliver.ts'
 import type { Closer } from './end.ts'
 import type { OpenSockets } from './sockets.ts'
+import { clockMs } from './times.ts'
 
 interface KeepaliveOptions {
   /** A socket without a sign of life for this long is pinged. */
@@ -27,11 +28,21 @@ export interface KeepaliveParts {
 }
 
 /**
+ * Notices and closes in one sweep, and the pause behind it. 10,000 closes at once take a second in
+ * which no message is delivered; 300 take some 10 ms.
+ */
+const MAX_EXPIRIES = 300
+const EXPIRIES_PAUSE_MS = 5
+
+/**
  * Pings silent sockets and closes those that do not answer, that are idle, whose token has expired,
  * or that take too long to close. One sweep looks at all sockets; there is no timer per socket.
  */
 export class Keepalive {
   readonly #parts: KeepaliveParts
+  /** How many more notices and closes this sweep may make. */
+  #expiries = 0
+  #soon: NodeJS.Timeout | undefined
 
   constructor(parts: KeepaliveParts) {
     this.#parts = parts
@@ -55,7 +66,15 @@ export class Keepalive {
 
   /** Looks at every socket whose time has come. The core calls it regularly. */
   sweep(now: number): void {
+    this.#expiries = MAX_EXPIRIES
     for (const connection of this.#parts.sockets) if (now >= connection.nextCheckAt) this.#check(connection, now)
+    // The rest of a crowd that expires at the same moment follows in small parts.
+    if (this.#expiries <= 0) this.#soon ??= setTimeout(this.#goOn, EXPIRIES_PAUSE_MS).unref()
+  }
+
+  readonly #goOn = (): void => {
+    this.#soon = undefined
+    this.sweep(clockMs())
   }
 
   #check(connection: Connection, now: number): void {
@@ -108,19 +127,27 @@ export class Keepalive {
     connection.renewed(rights, endMs / 1000, true)
   }
 
-  /** Sends the notice, or ends the socket, in time. Returns whether the socket has ended. */
+  /**
+   * Sends the notice, or ends the socket, in time. Returns whether nothing else is to be done: it
+   * has ended, or its turn comes with the next sweep.
+   */
   #expires(connection: Connection): boolean {
     const { options, delivery, closer } = this.#parts
     const expiresAt = connection.expiresAt * 1000
     const leftMs = expiresAt - Date.now()
     const { isKeyRemoved, hasExpiryNotice } = connection
-    if (!hasExpiryNotice && (isKeyRemoved || leftMs <= options.authExpiryNoticeMs)) {
+    const isDue = leftMs <= -(isKeyRemoved ? 0 : options.authJwtSkewMs)
+    const needsNotice = !hasExpiryNotice && (isKeyRemoved || leftMs <= options.authExpiryNoticeMs)
+    if (!isDue && !needsNotice) return false
+    // Its time stays in the past, so that the next sweep looks at it again.
+    if (this.#expiries-- <= 0) return true
+    if (needsNotice) {
       connection.expiryNoticed()
       const frame =
         options.authExpiryNoticeMs > 0 ? connection.door.expiring?.(expiresAt, Math.max(0, leftMs)) : undefined
       if (frame) delivery.enqueue(connection, frame)
     }
-    if (leftMs > -(isKeyRemoved ? 0 : options.authJwtSkewMs)) return false
+    if (!isDue) return false
     this.#parts.metrics.auth.expired(connection.door.name, isKeyRemoved ? 'key-removed' : 'expired')
     closer.end(connection, isKeyRemoved ? closes.keyRemoved : closes.expired)
     return true
