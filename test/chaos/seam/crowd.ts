@@ -21,6 +21,8 @@ const REDIS_AWAY_MS = 500
 const GATEWAYS = 2
 const AT_ONCE = 200
 const PATIENCE_MS = 90_000
+/** Messages that wait for Redis. Beyond that the program would only fill its own memory. */
+const MAX_CONFIRMING = 20_000
 
 const text = { type: 'string' } as const
 const { values } = parseArgs({
@@ -61,9 +63,13 @@ class Agents {
     await this.say(i)
   }
 
-  /** Says one message in each of the next sessions. */
-  sayNext(count: number): void {
-    for (let i = 0; i < count; i++) void this.say(this.#next++ % sockets)
+  /**
+   * Says one message in each of the next sessions, as far as Redis keeps up. Returns their number.
+   */
+  sayNext(count: number): number {
+    const most = Math.max(0, Math.min(count, MAX_CONFIRMING - this.#confirming))
+    for (let i = 0; i < most; i++) void this.say(this.#next++ % sockets)
+    return most
   }
 
   /** Its number is confirmed when Redis answers; an unanswered one may be in the log or not. */
@@ -196,14 +202,12 @@ class Crowd {
     )
   }
 
-  /** Publishes at the rate, by the clock. */
+  /** Publishes at the rate, by the clock, or as fast as Redis confirms. */
   async #talk(): Promise<number> {
     const begin = performance.now()
     let said = 0
     for (let passed = 0; passed < seconds; passed = (performance.now() - begin) / 1000) {
-      const due = Math.floor(passed * rate)
-      this.#agents.sayNext(due - said)
-      said = due
+      said += this.#agents.sayNext(Math.floor(passed * rate) - said)
       await sleep(TICK_MS)
     }
     return said
