@@ -6,6 +6,9 @@ import { type JwtChecks, type TokenClaims, type TokenStore, WHY } from './auth.t
 import type { RefusedUpgrade } from './checks.ts'
 import { methodOf } from './method.ts'
 
+/** Why a ticket is refused when `isKeyGone`, for the log. */
+export const KEY_GONE = 'the key of the JWT that the ticket goes back to was removed'
+
 /** What judges the credential of an upgrade. */
 export interface CredentialParts {
   readonly tokens: TokenStore
@@ -69,7 +72,7 @@ async function judge(
     let judged = await check(token, isExposed)
     if ('fault' in judged && isTicket(otherToken)) judged = await check(otherToken, isExposed)
     if ('fault' in judged) return judged.fault
-    if (await isKeyGone(judged.claims, jwts)) return 'the key of the JWT that the ticket goes back to was removed'
+    if (await isKeyGone(judged.claims, jwts)) return KEY_GONE
     attempt.rights = judged.claims
     return undefined
   }
@@ -77,8 +80,12 @@ async function judge(
   return verdict === 'ok' ? undefined : WHY[verdict]
 }
 
-/** While the keys cannot be fetched, a ticket counts: the next fetch may end its socket. */
-async function isKeyGone(claims: TokenClaims | undefined, jwts: JwtChecks | undefined): Promise<boolean> {
+/**
+ * Whether the key of the JWT that a ticket goes back to was removed. While the keys cannot be
+ * fetched, a ticket counts: the next fetch may end its socket.
+ * @param claims those of the JWT. Undefined: the ticket goes back to another token.
+ */
+export async function isKeyGone(claims: TokenClaims | undefined, jwts: JwtChecks | undefined): Promise<boolean> {
   const signedBy = claims?.signedBy
   if (signedBy === undefined) return false
   // Another instance may know a newer key.

@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import type { JwtChecks } from '../connection/auth.ts'
 import { Connection, type SocketDoor } from '../connection/connection.ts'
+import { isKeyGone } from '../connection/credential.ts'
 import { clockMs } from '../connection/times.ts'
 import type { Wire } from '../connection/wire.ts'
 import { sessionDown } from '../contract/names.ts'
@@ -105,8 +106,10 @@ function accessOf({ config, core, admin, jwts, tickets }: StreamWiring): StreamA
     authorize: (request) => admin.authorize(request),
     acceptsTicket:
       tickets &&
-      (async (ticket, { session, agent }, isExposed) =>
-        typeof (await tickets.judge(ticket, session, agent, isExposed ? EXPOSED : PRIVATE)) === 'object'),
+      (async (ticket, { session, agent }, isExposed) => {
+        const judged = await tickets.judge(ticket, session, agent, isExposed ? EXPOSED : PRIVATE)
+        return typeof judged === 'object' && !(await isKeyGone(judged.claims, jwts))
+      }),
     spendsTokens: config.authTokenMode !== 'reusable',
     allowQueryToken: config.authAllowQueryToken,
   })

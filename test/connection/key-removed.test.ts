@@ -113,6 +113,41 @@ describe('a key of JWTs that is removed', () => {
     await (await enter(gateway, ofKept!, 'wsproxy.v2')).close()
   })
 
+  it('refuses the calls of HTTP by tickets that go back to it', async () => {
+    const started = await start()
+    const { http } = started.gateway
+    const call = async (method: string, path: string, credential: string) => {
+      const headers = { Authorization: `Bearer ${credential}`, 'Content-Type': 'application/json' }
+      const answer = await fetch(`${http}${path}`, { method, headers, ...(method === 'POST' && { body: '{}' }) })
+      return { status: answer.status, text: await answer.text(), cookie: answer.headers.get('Set-Cookie') ?? '' }
+    }
+    const sseTicketOf = async (signer: Signer) => {
+      const { cookie } = await call('POST', '/agent-1/ticket/m1', tokenFor(signer))
+      return /wst1_[^;]+/.exec(cookie)![0]
+    }
+    const resumeTicketOf = async (signer: Signer) => {
+      const client = await enter(started.gateway, tokenFor(signer), 'wsproxy.v2')
+      const given = await eventually(() => client.values.find(({ ticket }) => ticket !== undefined), 'a ticket')
+      await client.close()
+      return String(given.ticket)
+    }
+    const calls = async (signer: Signer) => {
+      const [sse, resume] = [await sseTicketOf(signer), await resumeTicketOf(signer)]
+      return async () => [
+        (await call('POST', '/agent-1/sse/m1', sse)).status,
+        (await call('POST', '/agent-1/ticket/m1', resume)).status,
+        (await call('HEAD', '/agent-1/stream/m1', sse)).status,
+      ]
+    }
+    const [ofLost, ofKept] = [await calls(lost), await calls(kept)]
+    // The session has no log, so it is no stream.
+    const allowed = [202, 200, 404]
+    assert.deepEqual(await ofLost(), allowed)
+    await remove(started)
+    assert.deepEqual(await ofLost(), [403, 403, 403])
+    assert.deepEqual(await ofKept(), allowed)
+  })
+
   it('of a file closes its sockets, too', async () => {
     const file = join(temporaryFolder(suite).TMPDIR, 'jwks.json')
     const write = (...signers: Signer[]) => {

@@ -1,5 +1,6 @@
 import type { Config } from '../../config/table.ts'
 import { type JwtChecks, type TokenClaims, type TokenStore, WHY } from '../../connection/auth.ts'
+import { isKeyGone, KEY_GONE } from '../../connection/credential.ts'
 import type { ConnectLimits } from '../../connection/limits.ts'
 import type { LoggedDoor } from '../../connection/refusal-log.ts'
 import { ticketIn } from '../../connection/stream-tickets.ts'
@@ -162,6 +163,7 @@ export class StreamCalls {
   async #byTicket(ticket: string, session: string, agent: string, purposes: readonly Purpose[]) {
     const judged = (await this.#parts.tickets?.judge(ticket, session, agent, purposes)) ?? 'tickets are off'
     if (typeof judged === 'string') return new Refused(refusals['token-rejected'], judged)
+    if (await isKeyGone(judged.claims, this.#parts.jwts)) return new Refused(refusals['token-rejected'], KEY_GONE)
     return {
       session,
       agent,
