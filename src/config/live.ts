@@ -6,6 +6,12 @@ export const liveSettings = group('Live door', {
     default: '',
     description: 'Topics in addition to the built-in ones: names, or prefixes followed by `*` (`build.*`).',
   }),
+  liveTopicRoles: list('LIVE_TOPIC_ROLES', {
+    default: '',
+    description:
+      'Topics for users of a role, as `alerts:operator,audit.*:admin`. Other topics are for `viewer`, which a client ' +
+      'with `WS_AUTH_TOKEN` is. Needs `WS_AUTH_REQUIRED`. Empty: every role has every topic.',
+  }),
   liveLast: list('LIVE_LAST', {
     default: '',
     description:

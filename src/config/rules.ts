@@ -1,4 +1,5 @@
 import { isKeyPrefix, isOwnSegment, isRunId, isTopicRule } from '../contract/names.ts'
+import { roleNamed } from '../contract/roles.ts'
 import { emailOf } from '../contract/user-names.ts'
 import { acceptsJwts, isKeySetUrl } from './jwt.ts'
 import { isNetwork } from './networks.ts'
@@ -42,6 +43,11 @@ const invalidEntries = (
 const NO_ORIGIN = 'matches no origin; use https://app.example.org, a host, *.example.org, null, file:// or *'
 const NO_TOPIC = 'is not a topic: 1 to 64 of [a-z0-9_.-], with a * at the end for all names with that prefix'
 const NO_NETWORK = 'is not a network; use 10.0.0.0/8, 2001:db8::/32 or an address'
+
+function isTopicRole(entry: string): boolean {
+  const [topic = '', role = '', ...more] = entry.split(':')
+  return more.length === 0 && isTopicRule(topic) && roleNamed(role) !== undefined
+}
 
 const METRIC_ALIASES = ['preflight2', 'preflight', 'leanvibe', 'tumulte', 'processor']
 const isMetricAlias = (entry: string): boolean => METRIC_ALIASES.includes(entry)
@@ -256,6 +262,14 @@ const RULES: readonly ConsistencyRule[] = [
     invalidEntries('WS_ALLOWED_ORIGINS', wsAllowedOrigins, isOriginEntry, NO_ORIGIN),
   ),
   rule(['outboxTopics'], ({ outboxTopics }) => invalidEntries('OUTBOX_TOPICS', outboxTopics, isTopicRule, NO_TOPIC)),
+  rule(['liveTopicRoles'], ({ liveTopicRoles }) =>
+    invalidEntries('LIVE_TOPIC_ROLES', liveTopicRoles, isTopicRole, 'is not topic:role, as alerts:operator'),
+  ),
+  rule(
+    ['liveTopicRoles', 'wsAuthRequired'],
+    ({ liveTopicRoles, wsAuthRequired }) =>
+      liveTopicRoles.length > 0 && !wsAuthRequired && 'LIVE_TOPIC_ROLES: needs WS_AUTH_REQUIRED=true',
+  ),
   rule(['liveTopics'], ({ liveTopics }) => invalidEntries('LIVE_TOPICS', liveTopics, isTopicRule, NO_TOPIC)),
   rule(['liveLast'], ({ liveLast }) => invalidEntries('LIVE_LAST', liveLast, isTopicRule, NO_TOPIC)),
   together('tlsCert', 'TLS_CERT', 'tlsKey', 'TLS_KEY', 'TLS needs both TLS_CERT and TLS_KEY'),

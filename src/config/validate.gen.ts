@@ -4,7 +4,7 @@ import type { ValidateFunction } from 'ajv'
 import * as module0 from './kinds.ts'
 
 export const validateSettings: ValidateFunction = validate10;
-const schema11 = {"$id":"settings","type":"object","properties":{"NODE_ENV":{"convert":{"kind":"choice","choices":["production","development","test"]},"default":"development"},"LISTEN_ADDR":{"convert":{"kind":"address"},"default":"127.0.0.1:8080"},"PORT":{"convert":{"kind":"integer","maximum":"65535"}},"HOST":{"convert":{"kind":"string"}},"TLS_CERT":{"convert":{"kind":"string"}},"TLS_KEY":{"convert":{"kind":"string"}},"LANDING_PAGE":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"DEMO_AGENT":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"ADMIN_PORT":{"convert":{"kind":"integer","minimum":"1","maximum":"65535"}},"ADMIN_TOKEN":{"convert":{"kind":"string"}},"FLEET_SECRET":{"convert":{"kind":"string"}},"TRUST_PROXY":{"convert":{"kind":"choice","choices":["none","x-forwarded-for","forwarded","proxy-protocol"]},"default":"none"},"TRUST_PROXY_HOPS":{"convert":{"kind":"integer","minimum":"1","maximum":"32"},"default":"1"},"TRUST_PROXY_CIDR":{"convert":{"kind":"list"},"default":""},"REDIS_URL":{"convert":{"kind":"redisUrl"}},"REDIS_HOST":{"convert":{"kind":"string"}},"REDIS_PORT":{"convert":{"kind":"integer","minimum":"1","maximum":"65535"}},"REDIS_USERNAME":{"convert":{"kind":"string"}},"REDIS_PASSWORD":{"convert":{"kind":"string"}},"REDIS_DB":{"convert":{"kind":"integer"}},"REDIS_TLS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_TLS_CA":{"convert":{"kind":"string"}},"REDIS_TLS_CERT":{"convert":{"kind":"string"}},"REDIS_TLS_KEY":{"convert":{"kind":"string"}},"REDIS_TLS_SERVERNAME":{"convert":{"kind":"string"}},"REDIS_SENTINELS":{"convert":{"kind":"list"},"default":""},"REDIS_SENTINEL_MASTER":{"convert":{"kind":"string"},"default":"mymaster"},"REDIS_SENTINEL_USERNAME":{"convert":{"kind":"string"}},"REDIS_SENTINEL_TLS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_SENTINEL_PASSWORD":{"convert":{"kind":"string"}},"REDIS_CLUSTER_NODES":{"convert":{"kind":"list"},"default":""},"REDIS_ADDRESS_MAP":{"convert":{"kind":"list"},"default":""},"REDIS_KEY_PREFIX":{"convert":{"kind":"string"},"default":""},"REDIS_SHARDED_PUBSUB":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_CANARY_INTERVAL":{"convert":{"kind":"duration"},"default":"2s"},"REDIS_CANARY_TIMEOUT":{"convert":{"kind":"duration","minimum":"100ms"},"default":"6s"},"REDIS_SET_KEYSPACE_EVENTS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"HANDSHAKE_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms"},"default":"5s"},"AUTH_TOKEN_MODE":{"convert":{"kind":"choice","choices":["single-use","reusable"]},"default":"single-use"},"AUTH_RECONNECT_GRACE":{"convert":{"kind":"duration"},"default":"0"},"AUTH_ALLOW_QUERY_TOKEN":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"ALLOWED_ORIGINS":{"convert":{"kind":"list"},"default":""},"REQUIRE_ORIGIN":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"AUTH_JWT_SECRET":{"convert":{"kind":"string"}},"AUTH_JWKS_FILE":{"convert":{"kind":"string"}},"AUTH_JWKS_URL":{"convert":{"kind":"httpUrl"}},"AUTH_JWKS_MAX_AGE":{"convert":{"kind":"duration"},"default":"10m"},"AUTH_JWKS_COOLDOWN":{"convert":{"kind":"duration","minimum":"1s"},"default":"30s"},"AUTH_JWKS_STALE":{"convert":{"kind":"duration"},"default":"24h"},"AUTH_JWT_AUDIENCE":{"convert":{"kind":"list"},"default":""},"AUTH_JWT_ISSUER":{"convert":{"kind":"list"},"default":""},"AUTH_JWT_SKEW":{"convert":{"kind":"duration","maximum":"10m"},"default":"30s"},"AUTH_JWT_MAX_LIFETIME":{"convert":{"kind":"duration"},"default":"0"},"AUTH_REVOKED_MAX":{"convert":{"kind":"integer","minimum":"1","maximum":"1000000"},"default":"100000"},"AUTH_REMOVED_KEY_GRACE":{"convert":{"kind":"duration","maximum":"1h"},"default":"60s"},"AUTH_EXPIRY_NOTICE":{"convert":{"kind":"duration","maximum":"1h"},"default":"60s"},"AUTH_LOGIN":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"AUTH_ACCESS_TTL":{"convert":{"kind":"duration","minimum":"1m","maximum":"24h"},"default":"15m"},"AUTH_REFRESH_TTL":{"convert":{"kind":"duration","minimum":"1m"},"default":"14d"},"DEFAULT_ADMIN_EMAIL":{"convert":{"kind":"string"}},"DEFAULT_ADMIN_PASSWORD":{"convert":{"kind":"string"}},"MAX_CONNECTIONS":{"convert":{"kind":"integer","minimum":"1"}},"RESERVED_CONNECTIONS":{"convert":{"kind":"integer"}},"MAX_CONNECTIONS_PER_IP":{"convert":{"kind":"integer"},"default":"0"},"CONNECT_RATE":{"convert":{"kind":"integer"},"default":"2000"},"CONNECT_RATE_PER_IP":{"convert":{"kind":"integer"},"default":"500"},"REFUSED_RATE_PER_IP":{"convert":{"kind":"integer"},"default":"50"},"REFUSED_OPEN_MAX":{"convert":{"kind":"integer"},"default":"1000"},"MAX_MESSAGE_SIZE":{"convert":{"kind":"size","minimum":"1","maximum":"64MiB"}},"JSON_MAX_DEPTH":{"convert":{"kind":"integer","minimum":"4","maximum":"1000"},"default":"128"},"MAX_BUFFER_SIZE_BYTES":{"convert":{"kind":"size","minimum":"1KiB"},"default":"1MiB"},"MAX_DOWN_MESSAGE_BYTES":{"convert":{"kind":"size","minimum":"1KiB","maximum":"512MiB"},"default":"10MiB"},"MAX_BUFFERED_BYTES":{"convert":{"kind":"size","minimum":"1KiB"}},"UPSTREAM_BUFFER_MESSAGES":{"convert":{"kind":"integer"},"default":"1000"},"UPSTREAM_BUFFER_BYTES":{"convert":{"kind":"size"},"default":"64MiB"},"PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"25s"},"PONG_TIMEOUT":{"convert":{"kind":"duration","minimum":"200ms"},"default":"50s"},"SLOW_CLOSE_GRACE":{"convert":{"kind":"duration"},"default":"5s"},"SHUTDOWN_GRACE_PERIOD":{"convert":{"kind":"duration","minimum":"100ms"},"default":"30s"},"DRAIN_WINDOW":{"convert":{"kind":"duration"},"default":"10s"},"DRAIN_DELAY":{"convert":{"kind":"duration"},"default":"0"},"SESSION_UPSTREAM":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"SESSION_BINARY":{"convert":{"kind":"choice","choices":["refuse","pass"]},"default":"refuse"},"SESSION_REFUSE":{"convert":{"kind":"choice","choices":["http","close"]},"default":"http"},"SESSION_FLOW_SIGNAL":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"SESSION_RATE":{"convert":{"kind":"integer"},"default":"1000"},"SESSION_RATE_BURST":{"convert":{"kind":"integer","minimum":"1"},"default":"2000"},"SESSION_BYTE_RATE":{"convert":{"kind":"size"},"default":"8MiB"},"SESSION_RESUME_PAGE":{"convert":{"kind":"integer","minimum":"1","maximum":"10000"},"default":"200"},"RESUME_TICKET_TTL":{"convert":{"kind":"duration","maximum":"24h"},"default":"10m"},"RESUME_MAX_LIFETIME":{"convert":{"kind":"duration","minimum":"1s"},"default":"24h"},"HTTP_STREAMS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"SSE_PING":{"convert":{"kind":"choice","choices":["comment","event"]},"default":"comment"},"SSE_PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"15s"},"SSE_MAX_LIFETIME":{"convert":{"kind":"duration","minimum":"1s"},"default":"30m"},"SSE_TICKET_TTL":{"convert":{"kind":"duration","minimum":"1s"},"default":"12h"},"SESSION_LOG_INSTALL":{"convert":{"kind":"boolean","choices":["true","false"]}},"SESSION_IDLE_TIMEOUT":{"convert":{"kind":"duration"},"default":"0"},"STREAM_END_TIMEOUT":{"convert":{"kind":"duration"},"default":"60s"},"STREAM_APPEND":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"STREAM_MAX_BODY":{"convert":{"kind":"size","minimum":"1KiB","maximum":"64MiB"},"default":"1MiB"},"STREAM_POLL_TIMEOUT":{"convert":{"kind":"duration","minimum":"100ms","maximum":"10m"},"default":"20s"},"RUN_DOOR":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"RUN_PATH":{"convert":{"kind":"string"},"default":"/"},"RUN_AUTH":{"convert":{"kind":"choice","choices":["none","bearer"]},"default":"none"},"RUN_REFUSE":{"convert":{"kind":"choice","choices":["http","close"]},"default":"http"},"RUN_KEY_PREFIX":{"convert":{"kind":"string"},"default":""},"RUN_PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"5s"},"RUN_PONG_TIMEOUT":{"convert":{"kind":"duration","minimum":"200ms"},"default":"65s"},"RUN_RESYNC_INTERVAL":{"convert":{"kind":"duration"},"default":"30s"},"RUN_MAX_FIELDS":{"convert":{"kind":"integer"},"default":"20000"},"RUN_REDIS_MAX_RETRIES":{"convert":{"kind":"integer"},"default":"5"},"RUN_REDIS_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms"},"default":"500ms"},"RUN_REDIS_RETRY_BASE":{"convert":{"kind":"duration","minimum":"1ms"},"default":"500ms"},"RUN_REDIS_RETRY_MAX":{"convert":{"kind":"duration","minimum":"1ms"},"default":"5s"},"RUN_CHECKLIST_MODULE":{"convert":{"kind":"string"}},"LIVE_TOPICS":{"convert":{"kind":"list"},"default":""},"LIVE_LAST":{"convert":{"kind":"list"},"default":""},"LIVE_LAST_TTL":{"convert":{"kind":"duration","minimum":"1s"},"default":"24h"},"LIVE_LAST_MAX_BYTES":{"convert":{"kind":"size","minimum":"1KiB"},"default":"128KiB"},"LIVE_MAX_SUBSCRIPTIONS":{"convert":{"kind":"integer","minimum":"1","maximum":"1000"},"default":"10"},"LIVE_RATE":{"convert":{"kind":"integer"},"default":"20"},"LIVE_RATE_BURST":{"convert":{"kind":"integer","minimum":"1"},"default":"40"},"LIVE_BYTE_RATE":{"convert":{"kind":"size"},"default":"512KiB"},"LIVE_IDLE_TIMEOUT":{"convert":{"kind":"duration"},"default":"600s"},"LIVE_MAX_DROPS":{"convert":{"kind":"integer","minimum":"1"},"default":"5"},"LIVE_COMPRESSION":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"LIVE_REFUSE":{"convert":{"kind":"choice","choices":["close","http"]},"default":"close"},"LIVE_START":{"convert":{"kind":"choice","choices":["view","none"]},"default":"view"},"LIVE_PATH":{"convert":{"kind":"string"},"default":"/live"},"LIVE_UNKNOWN_TYPE":{"convert":{"kind":"choice","choices":["unknown-type","protocol-violation"]},"default":"unknown-type"},"OUTBOX_TOPICS":{"convert":{"kind":"list"},"default":""},"OUTBOX_MAX_PER_DAY":{"convert":{"kind":"integer","minimum":"1"},"default":"10000"},"OUTBOX_LOG_LENGTH":{"convert":{"kind":"integer","minimum":"1"},"default":"10000"},"WS_ALLOWED_ORIGINS":{"convert":{"kind":"list"}},"WS_AUTH_REQUIRED":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"WS_AUTH_TOKEN":{"convert":{"kind":"string"}},"LOG_LEVEL":{"convert":{"kind":"level","choices":["trace","debug","info","warn","error","fatal","silent"]},"default":"info"},"HEAP_SNAPSHOT_DIR":{"convert":{"kind":"string"}},"METRICS_ENABLED":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"METRICS_MAX_AGE":{"convert":{"kind":"duration","maximum":"1m"},"default":"1s"},"METRICS_ALIASES":{"convert":{"kind":"list"},"default":""},"OTEL_EXPORTER_OTLP_ENDPOINT":{"convert":{"kind":"httpUrl"}},"PREFLIGHT_CHECK_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms","maximum":"2s"},"default":"500ms"},"PREFLIGHT_HTTP_DEPENDENCIES":{"convert":{"kind":"list"},"default":""},"PREFLIGHT_EVENT_TYPES":{"convert":{"kind":"list"},"default":""},"PREFLIGHT_RETENTION":{"convert":{"kind":"duration","minimum":"1h","maximum":"366d"},"default":"30d"},"PREFLIGHT_EXPECTED_RATE":{"convert":{"kind":"size"},"default":"16MiB"},"PREFLIGHT_CHECKS_FOLDER":{"convert":{"kind":"string"}},"SENTRY_DSN":{"convert":{"kind":"string"}}}};
+const schema11 = {"$id":"settings","type":"object","properties":{"NODE_ENV":{"convert":{"kind":"choice","choices":["production","development","test"]},"default":"development"},"LISTEN_ADDR":{"convert":{"kind":"address"},"default":"127.0.0.1:8080"},"PORT":{"convert":{"kind":"integer","maximum":"65535"}},"HOST":{"convert":{"kind":"string"}},"TLS_CERT":{"convert":{"kind":"string"}},"TLS_KEY":{"convert":{"kind":"string"}},"LANDING_PAGE":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"DEMO_AGENT":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"ADMIN_PORT":{"convert":{"kind":"integer","minimum":"1","maximum":"65535"}},"ADMIN_TOKEN":{"convert":{"kind":"string"}},"FLEET_SECRET":{"convert":{"kind":"string"}},"TRUST_PROXY":{"convert":{"kind":"choice","choices":["none","x-forwarded-for","forwarded","proxy-protocol"]},"default":"none"},"TRUST_PROXY_HOPS":{"convert":{"kind":"integer","minimum":"1","maximum":"32"},"default":"1"},"TRUST_PROXY_CIDR":{"convert":{"kind":"list"},"default":""},"REDIS_URL":{"convert":{"kind":"redisUrl"}},"REDIS_HOST":{"convert":{"kind":"string"}},"REDIS_PORT":{"convert":{"kind":"integer","minimum":"1","maximum":"65535"}},"REDIS_USERNAME":{"convert":{"kind":"string"}},"REDIS_PASSWORD":{"convert":{"kind":"string"}},"REDIS_DB":{"convert":{"kind":"integer"}},"REDIS_TLS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_TLS_CA":{"convert":{"kind":"string"}},"REDIS_TLS_CERT":{"convert":{"kind":"string"}},"REDIS_TLS_KEY":{"convert":{"kind":"string"}},"REDIS_TLS_SERVERNAME":{"convert":{"kind":"string"}},"REDIS_SENTINELS":{"convert":{"kind":"list"},"default":""},"REDIS_SENTINEL_MASTER":{"convert":{"kind":"string"},"default":"mymaster"},"REDIS_SENTINEL_USERNAME":{"convert":{"kind":"string"}},"REDIS_SENTINEL_TLS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_SENTINEL_PASSWORD":{"convert":{"kind":"string"}},"REDIS_CLUSTER_NODES":{"convert":{"kind":"list"},"default":""},"REDIS_ADDRESS_MAP":{"convert":{"kind":"list"},"default":""},"REDIS_KEY_PREFIX":{"convert":{"kind":"string"},"default":""},"REDIS_SHARDED_PUBSUB":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"REDIS_CANARY_INTERVAL":{"convert":{"kind":"duration"},"default":"2s"},"REDIS_CANARY_TIMEOUT":{"convert":{"kind":"duration","minimum":"100ms"},"default":"6s"},"REDIS_SET_KEYSPACE_EVENTS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"HANDSHAKE_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms"},"default":"5s"},"AUTH_TOKEN_MODE":{"convert":{"kind":"choice","choices":["single-use","reusable"]},"default":"single-use"},"AUTH_RECONNECT_GRACE":{"convert":{"kind":"duration"},"default":"0"},"AUTH_ALLOW_QUERY_TOKEN":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"ALLOWED_ORIGINS":{"convert":{"kind":"list"},"default":""},"REQUIRE_ORIGIN":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"AUTH_JWT_SECRET":{"convert":{"kind":"string"}},"AUTH_JWKS_FILE":{"convert":{"kind":"string"}},"AUTH_JWKS_URL":{"convert":{"kind":"httpUrl"}},"AUTH_JWKS_MAX_AGE":{"convert":{"kind":"duration"},"default":"10m"},"AUTH_JWKS_COOLDOWN":{"convert":{"kind":"duration","minimum":"1s"},"default":"30s"},"AUTH_JWKS_STALE":{"convert":{"kind":"duration"},"default":"24h"},"AUTH_JWT_AUDIENCE":{"convert":{"kind":"list"},"default":""},"AUTH_JWT_ISSUER":{"convert":{"kind":"list"},"default":""},"AUTH_JWT_SKEW":{"convert":{"kind":"duration","maximum":"10m"},"default":"30s"},"AUTH_JWT_MAX_LIFETIME":{"convert":{"kind":"duration"},"default":"0"},"AUTH_REVOKED_MAX":{"convert":{"kind":"integer","minimum":"1","maximum":"1000000"},"default":"100000"},"AUTH_REMOVED_KEY_GRACE":{"convert":{"kind":"duration","maximum":"1h"},"default":"60s"},"AUTH_EXPIRY_NOTICE":{"convert":{"kind":"duration","maximum":"1h"},"default":"60s"},"AUTH_LOGIN":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"AUTH_ACCESS_TTL":{"convert":{"kind":"duration","minimum":"1m","maximum":"24h"},"default":"15m"},"AUTH_REFRESH_TTL":{"convert":{"kind":"duration","minimum":"1m"},"default":"14d"},"DEFAULT_ADMIN_EMAIL":{"convert":{"kind":"string"}},"DEFAULT_ADMIN_PASSWORD":{"convert":{"kind":"string"}},"MAX_CONNECTIONS":{"convert":{"kind":"integer","minimum":"1"}},"RESERVED_CONNECTIONS":{"convert":{"kind":"integer"}},"MAX_CONNECTIONS_PER_IP":{"convert":{"kind":"integer"},"default":"0"},"CONNECT_RATE":{"convert":{"kind":"integer"},"default":"2000"},"CONNECT_RATE_PER_IP":{"convert":{"kind":"integer"},"default":"500"},"REFUSED_RATE_PER_IP":{"convert":{"kind":"integer"},"default":"50"},"REFUSED_OPEN_MAX":{"convert":{"kind":"integer"},"default":"1000"},"MAX_MESSAGE_SIZE":{"convert":{"kind":"size","minimum":"1","maximum":"64MiB"}},"JSON_MAX_DEPTH":{"convert":{"kind":"integer","minimum":"4","maximum":"1000"},"default":"128"},"MAX_BUFFER_SIZE_BYTES":{"convert":{"kind":"size","minimum":"1KiB"},"default":"1MiB"},"MAX_DOWN_MESSAGE_BYTES":{"convert":{"kind":"size","minimum":"1KiB","maximum":"512MiB"},"default":"10MiB"},"MAX_BUFFERED_BYTES":{"convert":{"kind":"size","minimum":"1KiB"}},"UPSTREAM_BUFFER_MESSAGES":{"convert":{"kind":"integer"},"default":"1000"},"UPSTREAM_BUFFER_BYTES":{"convert":{"kind":"size"},"default":"64MiB"},"PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"25s"},"PONG_TIMEOUT":{"convert":{"kind":"duration","minimum":"200ms"},"default":"50s"},"SLOW_CLOSE_GRACE":{"convert":{"kind":"duration"},"default":"5s"},"SHUTDOWN_GRACE_PERIOD":{"convert":{"kind":"duration","minimum":"100ms"},"default":"30s"},"DRAIN_WINDOW":{"convert":{"kind":"duration"},"default":"10s"},"DRAIN_DELAY":{"convert":{"kind":"duration"},"default":"0"},"SESSION_UPSTREAM":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"SESSION_BINARY":{"convert":{"kind":"choice","choices":["refuse","pass"]},"default":"refuse"},"SESSION_REFUSE":{"convert":{"kind":"choice","choices":["http","close"]},"default":"http"},"SESSION_FLOW_SIGNAL":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"SESSION_RATE":{"convert":{"kind":"integer"},"default":"1000"},"SESSION_RATE_BURST":{"convert":{"kind":"integer","minimum":"1"},"default":"2000"},"SESSION_BYTE_RATE":{"convert":{"kind":"size"},"default":"8MiB"},"SESSION_RESUME_PAGE":{"convert":{"kind":"integer","minimum":"1","maximum":"10000"},"default":"200"},"RESUME_TICKET_TTL":{"convert":{"kind":"duration","maximum":"24h"},"default":"10m"},"RESUME_MAX_LIFETIME":{"convert":{"kind":"duration","minimum":"1s"},"default":"24h"},"HTTP_STREAMS":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"SSE_PING":{"convert":{"kind":"choice","choices":["comment","event"]},"default":"comment"},"SSE_PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"15s"},"SSE_MAX_LIFETIME":{"convert":{"kind":"duration","minimum":"1s"},"default":"30m"},"SSE_TICKET_TTL":{"convert":{"kind":"duration","minimum":"1s"},"default":"12h"},"SESSION_LOG_INSTALL":{"convert":{"kind":"boolean","choices":["true","false"]}},"SESSION_IDLE_TIMEOUT":{"convert":{"kind":"duration"},"default":"0"},"STREAM_END_TIMEOUT":{"convert":{"kind":"duration"},"default":"60s"},"STREAM_APPEND":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"STREAM_MAX_BODY":{"convert":{"kind":"size","minimum":"1KiB","maximum":"64MiB"},"default":"1MiB"},"STREAM_POLL_TIMEOUT":{"convert":{"kind":"duration","minimum":"100ms","maximum":"10m"},"default":"20s"},"RUN_DOOR":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"RUN_PATH":{"convert":{"kind":"string"},"default":"/"},"RUN_AUTH":{"convert":{"kind":"choice","choices":["none","bearer"]},"default":"none"},"RUN_REFUSE":{"convert":{"kind":"choice","choices":["http","close"]},"default":"http"},"RUN_KEY_PREFIX":{"convert":{"kind":"string"},"default":""},"RUN_PING_INTERVAL":{"convert":{"kind":"duration","minimum":"100ms"},"default":"5s"},"RUN_PONG_TIMEOUT":{"convert":{"kind":"duration","minimum":"200ms"},"default":"65s"},"RUN_RESYNC_INTERVAL":{"convert":{"kind":"duration"},"default":"30s"},"RUN_MAX_FIELDS":{"convert":{"kind":"integer"},"default":"20000"},"RUN_REDIS_MAX_RETRIES":{"convert":{"kind":"integer"},"default":"5"},"RUN_REDIS_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms"},"default":"500ms"},"RUN_REDIS_RETRY_BASE":{"convert":{"kind":"duration","minimum":"1ms"},"default":"500ms"},"RUN_REDIS_RETRY_MAX":{"convert":{"kind":"duration","minimum":"1ms"},"default":"5s"},"RUN_CHECKLIST_MODULE":{"convert":{"kind":"string"}},"LIVE_TOPICS":{"convert":{"kind":"list"},"default":""},"LIVE_TOPIC_ROLES":{"convert":{"kind":"list"},"default":""},"LIVE_LAST":{"convert":{"kind":"list"},"default":""},"LIVE_LAST_TTL":{"convert":{"kind":"duration","minimum":"1s"},"default":"24h"},"LIVE_LAST_MAX_BYTES":{"convert":{"kind":"size","minimum":"1KiB"},"default":"128KiB"},"LIVE_MAX_SUBSCRIPTIONS":{"convert":{"kind":"integer","minimum":"1","maximum":"1000"},"default":"10"},"LIVE_RATE":{"convert":{"kind":"integer"},"default":"20"},"LIVE_RATE_BURST":{"convert":{"kind":"integer","minimum":"1"},"default":"40"},"LIVE_BYTE_RATE":{"convert":{"kind":"size"},"default":"512KiB"},"LIVE_IDLE_TIMEOUT":{"convert":{"kind":"duration"},"default":"600s"},"LIVE_MAX_DROPS":{"convert":{"kind":"integer","minimum":"1"},"default":"5"},"LIVE_COMPRESSION":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"LIVE_REFUSE":{"convert":{"kind":"choice","choices":["close","http"]},"default":"close"},"LIVE_START":{"convert":{"kind":"choice","choices":["view","none"]},"default":"view"},"LIVE_PATH":{"convert":{"kind":"string"},"default":"/live"},"LIVE_UNKNOWN_TYPE":{"convert":{"kind":"choice","choices":["unknown-type","protocol-violation"]},"default":"unknown-type"},"OUTBOX_TOPICS":{"convert":{"kind":"list"},"default":""},"OUTBOX_MAX_PER_DAY":{"convert":{"kind":"integer","minimum":"1"},"default":"10000"},"OUTBOX_LOG_LENGTH":{"convert":{"kind":"integer","minimum":"1"},"default":"10000"},"WS_ALLOWED_ORIGINS":{"convert":{"kind":"list"}},"WS_AUTH_REQUIRED":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"false"},"WS_AUTH_TOKEN":{"convert":{"kind":"string"}},"LOG_LEVEL":{"convert":{"kind":"level","choices":["trace","debug","info","warn","error","fatal","silent"]},"default":"info"},"HEAP_SNAPSHOT_DIR":{"convert":{"kind":"string"}},"METRICS_ENABLED":{"convert":{"kind":"boolean","choices":["true","false"]},"default":"true"},"METRICS_MAX_AGE":{"convert":{"kind":"duration","maximum":"1m"},"default":"1s"},"METRICS_ALIASES":{"convert":{"kind":"list"},"default":""},"OTEL_EXPORTER_OTLP_ENDPOINT":{"convert":{"kind":"httpUrl"}},"PREFLIGHT_CHECK_TIMEOUT":{"convert":{"kind":"duration","minimum":"10ms","maximum":"2s"},"default":"500ms"},"PREFLIGHT_HTTP_DEPENDENCIES":{"convert":{"kind":"list"},"default":""},"PREFLIGHT_EVENT_TYPES":{"convert":{"kind":"list"},"default":""},"PREFLIGHT_RETENTION":{"convert":{"kind":"duration","minimum":"1h","maximum":"366d"},"default":"30d"},"PREFLIGHT_EXPECTED_RATE":{"convert":{"kind":"size"},"default":"16MiB"},"PREFLIGHT_CHECKS_FOLDER":{"convert":{"kind":"string"}},"SENTRY_DSN":{"convert":{"kind":"string"}}}};
 const func2 = module0.convert;
 
 function validate10(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
@@ -272,6 +272,9 @@ data.RUN_REDIS_RETRY_MAX = "5s";
 }
 if(data.LIVE_TOPICS === undefined){
 data.LIVE_TOPICS = "";
+}
+if(data.LIVE_TOPIC_ROLES === undefined){
+data.LIVE_TOPIC_ROLES = "";
 }
 if(data.LIVE_LAST === undefined){
 data.LIVE_LAST = "";
@@ -2052,9 +2055,9 @@ errors++;
 else {
 data["LIVE_TOPICS"] = result116.value;
 }
-const result117 = func2(data.LIVE_LAST, schema11.properties.LIVE_LAST.convert);
+const result117 = func2(data.LIVE_TOPIC_ROLES, schema11.properties.LIVE_TOPIC_ROLES.convert);
 if(result117.problem !== undefined){
-const err117 = {instancePath:instancePath+"/LIVE_LAST",schemaPath:"#/properties/LIVE_LAST/convert",keyword:"convert",params:{},message:result117.problem};
+const err117 = {instancePath:instancePath+"/LIVE_TOPIC_ROLES",schemaPath:"#/properties/LIVE_TOPIC_ROLES/convert",keyword:"convert",params:{},message:result117.problem};
 if(vErrors === null){
 vErrors = [err117];
 }
@@ -2064,11 +2067,11 @@ vErrors.push(err117);
 errors++;
 }
 else {
-data["LIVE_LAST"] = result117.value;
+data["LIVE_TOPIC_ROLES"] = result117.value;
 }
-const result118 = func2(data.LIVE_LAST_TTL, schema11.properties.LIVE_LAST_TTL.convert);
+const result118 = func2(data.LIVE_LAST, schema11.properties.LIVE_LAST.convert);
 if(result118.problem !== undefined){
-const err118 = {instancePath:instancePath+"/LIVE_LAST_TTL",schemaPath:"#/properties/LIVE_LAST_TTL/convert",keyword:"convert",params:{},message:result118.problem};
+const err118 = {instancePath:instancePath+"/LIVE_LAST",schemaPath:"#/properties/LIVE_LAST/convert",keyword:"convert",params:{},message:result118.problem};
 if(vErrors === null){
 vErrors = [err118];
 }
@@ -2078,11 +2081,11 @@ vErrors.push(err118);
 errors++;
 }
 else {
-data["LIVE_LAST_TTL"] = result118.value;
+data["LIVE_LAST"] = result118.value;
 }
-const result119 = func2(data.LIVE_LAST_MAX_BYTES, schema11.properties.LIVE_LAST_MAX_BYTES.convert);
+const result119 = func2(data.LIVE_LAST_TTL, schema11.properties.LIVE_LAST_TTL.convert);
 if(result119.problem !== undefined){
-const err119 = {instancePath:instancePath+"/LIVE_LAST_MAX_BYTES",schemaPath:"#/properties/LIVE_LAST_MAX_BYTES/convert",keyword:"convert",params:{},message:result119.problem};
+const err119 = {instancePath:instancePath+"/LIVE_LAST_TTL",schemaPath:"#/properties/LIVE_LAST_TTL/convert",keyword:"convert",params:{},message:result119.problem};
 if(vErrors === null){
 vErrors = [err119];
 }
@@ -2092,11 +2095,11 @@ vErrors.push(err119);
 errors++;
 }
 else {
-data["LIVE_LAST_MAX_BYTES"] = result119.value;
+data["LIVE_LAST_TTL"] = result119.value;
 }
-const result120 = func2(data.LIVE_MAX_SUBSCRIPTIONS, schema11.properties.LIVE_MAX_SUBSCRIPTIONS.convert);
+const result120 = func2(data.LIVE_LAST_MAX_BYTES, schema11.properties.LIVE_LAST_MAX_BYTES.convert);
 if(result120.problem !== undefined){
-const err120 = {instancePath:instancePath+"/LIVE_MAX_SUBSCRIPTIONS",schemaPath:"#/properties/LIVE_MAX_SUBSCRIPTIONS/convert",keyword:"convert",params:{},message:result120.problem};
+const err120 = {instancePath:instancePath+"/LIVE_LAST_MAX_BYTES",schemaPath:"#/properties/LIVE_LAST_MAX_BYTES/convert",keyword:"convert",params:{},message:result120.problem};
 if(vErrors === null){
 vErrors = [err120];
 }
@@ -2106,11 +2109,11 @@ vErrors.push(err120);
 errors++;
 }
 else {
-data["LIVE_MAX_SUBSCRIPTIONS"] = result120.value;
+data["LIVE_LAST_MAX_BYTES"] = result120.value;
 }
-const result121 = func2(data.LIVE_RATE, schema11.properties.LIVE_RATE.convert);
+const result121 = func2(data.LIVE_MAX_SUBSCRIPTIONS, schema11.properties.LIVE_MAX_SUBSCRIPTIONS.convert);
 if(result121.problem !== undefined){
-const err121 = {instancePath:instancePath+"/LIVE_RATE",schemaPath:"#/properties/LIVE_RATE/convert",keyword:"convert",params:{},message:result121.problem};
+const err121 = {instancePath:instancePath+"/LIVE_MAX_SUBSCRIPTIONS",schemaPath:"#/properties/LIVE_MAX_SUBSCRIPTIONS/convert",keyword:"convert",params:{},message:result121.problem};
 if(vErrors === null){
 vErrors = [err121];
 }
@@ -2120,11 +2123,11 @@ vErrors.push(err121);
 errors++;
 }
 else {
-data["LIVE_RATE"] = result121.value;
+data["LIVE_MAX_SUBSCRIPTIONS"] = result121.value;
 }
-const result122 = func2(data.LIVE_RATE_BURST, schema11.properties.LIVE_RATE_BURST.convert);
+const result122 = func2(data.LIVE_RATE, schema11.properties.LIVE_RATE.convert);
 if(result122.problem !== undefined){
-const err122 = {instancePath:instancePath+"/LIVE_RATE_BURST",schemaPath:"#/properties/LIVE_RATE_BURST/convert",keyword:"convert",params:{},message:result122.problem};
+const err122 = {instancePath:instancePath+"/LIVE_RATE",schemaPath:"#/properties/LIVE_RATE/convert",keyword:"convert",params:{},message:result122.problem};
 if(vErrors === null){
 vErrors = [err122];
 }
@@ -2134,11 +2137,11 @@ vErrors.push(err122);
 errors++;
 }
 else {
-data["LIVE_RATE_BURST"] = result122.value;
+data["LIVE_RATE"] = result122.value;
 }
-const result123 = func2(data.LIVE_BYTE_RATE, schema11.properties.LIVE_BYTE_RATE.convert);
+const result123 = func2(data.LIVE_RATE_BURST, schema11.properties.LIVE_RATE_BURST.convert);
 if(result123.problem !== undefined){
-const err123 = {instancePath:instancePath+"/LIVE_BYTE_RATE",schemaPath:"#/properties/LIVE_BYTE_RATE/convert",keyword:"convert",params:{},message:result123.problem};
+const err123 = {instancePath:instancePath+"/LIVE_RATE_BURST",schemaPath:"#/properties/LIVE_RATE_BURST/convert",keyword:"convert",params:{},message:result123.problem};
 if(vErrors === null){
 vErrors = [err123];
 }
@@ -2148,11 +2151,11 @@ vErrors.push(err123);
 errors++;
 }
 else {
-data["LIVE_BYTE_RATE"] = result123.value;
+data["LIVE_RATE_BURST"] = result123.value;
 }
-const result124 = func2(data.LIVE_IDLE_TIMEOUT, schema11.properties.LIVE_IDLE_TIMEOUT.convert);
+const result124 = func2(data.LIVE_BYTE_RATE, schema11.properties.LIVE_BYTE_RATE.convert);
 if(result124.problem !== undefined){
-const err124 = {instancePath:instancePath+"/LIVE_IDLE_TIMEOUT",schemaPath:"#/properties/LIVE_IDLE_TIMEOUT/convert",keyword:"convert",params:{},message:result124.problem};
+const err124 = {instancePath:instancePath+"/LIVE_BYTE_RATE",schemaPath:"#/properties/LIVE_BYTE_RATE/convert",keyword:"convert",params:{},message:result124.problem};
 if(vErrors === null){
 vErrors = [err124];
 }
@@ -2162,11 +2165,11 @@ vErrors.push(err124);
 errors++;
 }
 else {
-data["LIVE_IDLE_TIMEOUT"] = result124.value;
+data["LIVE_BYTE_RATE"] = result124.value;
 }
-const result125 = func2(data.LIVE_MAX_DROPS, schema11.properties.LIVE_MAX_DROPS.convert);
+const result125 = func2(data.LIVE_IDLE_TIMEOUT, schema11.properties.LIVE_IDLE_TIMEOUT.convert);
 if(result125.problem !== undefined){
-const err125 = {instancePath:instancePath+"/LIVE_MAX_DROPS",schemaPath:"#/properties/LIVE_MAX_DROPS/convert",keyword:"convert",params:{},message:result125.problem};
+const err125 = {instancePath:instancePath+"/LIVE_IDLE_TIMEOUT",schemaPath:"#/properties/LIVE_IDLE_TIMEOUT/convert",keyword:"convert",params:{},message:result125.problem};
 if(vErrors === null){
 vErrors = [err125];
 }
@@ -2176,11 +2179,11 @@ vErrors.push(err125);
 errors++;
 }
 else {
-data["LIVE_MAX_DROPS"] = result125.value;
+data["LIVE_IDLE_TIMEOUT"] = result125.value;
 }
-const result126 = func2(data.LIVE_COMPRESSION, schema11.properties.LIVE_COMPRESSION.convert);
+const result126 = func2(data.LIVE_MAX_DROPS, schema11.properties.LIVE_MAX_DROPS.convert);
 if(result126.problem !== undefined){
-const err126 = {instancePath:instancePath+"/LIVE_COMPRESSION",schemaPath:"#/properties/LIVE_COMPRESSION/convert",keyword:"convert",params:{},message:result126.problem};
+const err126 = {instancePath:instancePath+"/LIVE_MAX_DROPS",schemaPath:"#/properties/LIVE_MAX_DROPS/convert",keyword:"convert",params:{},message:result126.problem};
 if(vErrors === null){
 vErrors = [err126];
 }
@@ -2190,11 +2193,11 @@ vErrors.push(err126);
 errors++;
 }
 else {
-data["LIVE_COMPRESSION"] = result126.value;
+data["LIVE_MAX_DROPS"] = result126.value;
 }
-const result127 = func2(data.LIVE_REFUSE, schema11.properties.LIVE_REFUSE.convert);
+const result127 = func2(data.LIVE_COMPRESSION, schema11.properties.LIVE_COMPRESSION.convert);
 if(result127.problem !== undefined){
-const err127 = {instancePath:instancePath+"/LIVE_REFUSE",schemaPath:"#/properties/LIVE_REFUSE/convert",keyword:"convert",params:{},message:result127.problem};
+const err127 = {instancePath:instancePath+"/LIVE_COMPRESSION",schemaPath:"#/properties/LIVE_COMPRESSION/convert",keyword:"convert",params:{},message:result127.problem};
 if(vErrors === null){
 vErrors = [err127];
 }
@@ -2204,11 +2207,11 @@ vErrors.push(err127);
 errors++;
 }
 else {
-data["LIVE_REFUSE"] = result127.value;
+data["LIVE_COMPRESSION"] = result127.value;
 }
-const result128 = func2(data.LIVE_START, schema11.properties.LIVE_START.convert);
+const result128 = func2(data.LIVE_REFUSE, schema11.properties.LIVE_REFUSE.convert);
 if(result128.problem !== undefined){
-const err128 = {instancePath:instancePath+"/LIVE_START",schemaPath:"#/properties/LIVE_START/convert",keyword:"convert",params:{},message:result128.problem};
+const err128 = {instancePath:instancePath+"/LIVE_REFUSE",schemaPath:"#/properties/LIVE_REFUSE/convert",keyword:"convert",params:{},message:result128.problem};
 if(vErrors === null){
 vErrors = [err128];
 }
@@ -2218,11 +2221,11 @@ vErrors.push(err128);
 errors++;
 }
 else {
-data["LIVE_START"] = result128.value;
+data["LIVE_REFUSE"] = result128.value;
 }
-const result129 = func2(data.LIVE_PATH, schema11.properties.LIVE_PATH.convert);
+const result129 = func2(data.LIVE_START, schema11.properties.LIVE_START.convert);
 if(result129.problem !== undefined){
-const err129 = {instancePath:instancePath+"/LIVE_PATH",schemaPath:"#/properties/LIVE_PATH/convert",keyword:"convert",params:{},message:result129.problem};
+const err129 = {instancePath:instancePath+"/LIVE_START",schemaPath:"#/properties/LIVE_START/convert",keyword:"convert",params:{},message:result129.problem};
 if(vErrors === null){
 vErrors = [err129];
 }
@@ -2232,11 +2235,11 @@ vErrors.push(err129);
 errors++;
 }
 else {
-data["LIVE_PATH"] = result129.value;
+data["LIVE_START"] = result129.value;
 }
-const result130 = func2(data.LIVE_UNKNOWN_TYPE, schema11.properties.LIVE_UNKNOWN_TYPE.convert);
+const result130 = func2(data.LIVE_PATH, schema11.properties.LIVE_PATH.convert);
 if(result130.problem !== undefined){
-const err130 = {instancePath:instancePath+"/LIVE_UNKNOWN_TYPE",schemaPath:"#/properties/LIVE_UNKNOWN_TYPE/convert",keyword:"convert",params:{},message:result130.problem};
+const err130 = {instancePath:instancePath+"/LIVE_PATH",schemaPath:"#/properties/LIVE_PATH/convert",keyword:"convert",params:{},message:result130.problem};
 if(vErrors === null){
 vErrors = [err130];
 }
@@ -2246,11 +2249,11 @@ vErrors.push(err130);
 errors++;
 }
 else {
-data["LIVE_UNKNOWN_TYPE"] = result130.value;
+data["LIVE_PATH"] = result130.value;
 }
-const result131 = func2(data.OUTBOX_TOPICS, schema11.properties.OUTBOX_TOPICS.convert);
+const result131 = func2(data.LIVE_UNKNOWN_TYPE, schema11.properties.LIVE_UNKNOWN_TYPE.convert);
 if(result131.problem !== undefined){
-const err131 = {instancePath:instancePath+"/OUTBOX_TOPICS",schemaPath:"#/properties/OUTBOX_TOPICS/convert",keyword:"convert",params:{},message:result131.problem};
+const err131 = {instancePath:instancePath+"/LIVE_UNKNOWN_TYPE",schemaPath:"#/properties/LIVE_UNKNOWN_TYPE/convert",keyword:"convert",params:{},message:result131.problem};
 if(vErrors === null){
 vErrors = [err131];
 }
@@ -2260,11 +2263,11 @@ vErrors.push(err131);
 errors++;
 }
 else {
-data["OUTBOX_TOPICS"] = result131.value;
+data["LIVE_UNKNOWN_TYPE"] = result131.value;
 }
-const result132 = func2(data.OUTBOX_MAX_PER_DAY, schema11.properties.OUTBOX_MAX_PER_DAY.convert);
+const result132 = func2(data.OUTBOX_TOPICS, schema11.properties.OUTBOX_TOPICS.convert);
 if(result132.problem !== undefined){
-const err132 = {instancePath:instancePath+"/OUTBOX_MAX_PER_DAY",schemaPath:"#/properties/OUTBOX_MAX_PER_DAY/convert",keyword:"convert",params:{},message:result132.problem};
+const err132 = {instancePath:instancePath+"/OUTBOX_TOPICS",schemaPath:"#/properties/OUTBOX_TOPICS/convert",keyword:"convert",params:{},message:result132.problem};
 if(vErrors === null){
 vErrors = [err132];
 }
@@ -2274,11 +2277,11 @@ vErrors.push(err132);
 errors++;
 }
 else {
-data["OUTBOX_MAX_PER_DAY"] = result132.value;
+data["OUTBOX_TOPICS"] = result132.value;
 }
-const result133 = func2(data.OUTBOX_LOG_LENGTH, schema11.properties.OUTBOX_LOG_LENGTH.convert);
+const result133 = func2(data.OUTBOX_MAX_PER_DAY, schema11.properties.OUTBOX_MAX_PER_DAY.convert);
 if(result133.problem !== undefined){
-const err133 = {instancePath:instancePath+"/OUTBOX_LOG_LENGTH",schemaPath:"#/properties/OUTBOX_LOG_LENGTH/convert",keyword:"convert",params:{},message:result133.problem};
+const err133 = {instancePath:instancePath+"/OUTBOX_MAX_PER_DAY",schemaPath:"#/properties/OUTBOX_MAX_PER_DAY/convert",keyword:"convert",params:{},message:result133.problem};
 if(vErrors === null){
 vErrors = [err133];
 }
@@ -2288,12 +2291,11 @@ vErrors.push(err133);
 errors++;
 }
 else {
-data["OUTBOX_LOG_LENGTH"] = result133.value;
+data["OUTBOX_MAX_PER_DAY"] = result133.value;
 }
-if(data.WS_ALLOWED_ORIGINS !== undefined){
-const result134 = func2(data.WS_ALLOWED_ORIGINS, schema11.properties.WS_ALLOWED_ORIGINS.convert);
+const result134 = func2(data.OUTBOX_LOG_LENGTH, schema11.properties.OUTBOX_LOG_LENGTH.convert);
 if(result134.problem !== undefined){
-const err134 = {instancePath:instancePath+"/WS_ALLOWED_ORIGINS",schemaPath:"#/properties/WS_ALLOWED_ORIGINS/convert",keyword:"convert",params:{},message:result134.problem};
+const err134 = {instancePath:instancePath+"/OUTBOX_LOG_LENGTH",schemaPath:"#/properties/OUTBOX_LOG_LENGTH/convert",keyword:"convert",params:{},message:result134.problem};
 if(vErrors === null){
 vErrors = [err134];
 }
@@ -2303,12 +2305,12 @@ vErrors.push(err134);
 errors++;
 }
 else {
-data["WS_ALLOWED_ORIGINS"] = result134.value;
+data["OUTBOX_LOG_LENGTH"] = result134.value;
 }
-}
-const result135 = func2(data.WS_AUTH_REQUIRED, schema11.properties.WS_AUTH_REQUIRED.convert);
+if(data.WS_ALLOWED_ORIGINS !== undefined){
+const result135 = func2(data.WS_ALLOWED_ORIGINS, schema11.properties.WS_ALLOWED_ORIGINS.convert);
 if(result135.problem !== undefined){
-const err135 = {instancePath:instancePath+"/WS_AUTH_REQUIRED",schemaPath:"#/properties/WS_AUTH_REQUIRED/convert",keyword:"convert",params:{},message:result135.problem};
+const err135 = {instancePath:instancePath+"/WS_ALLOWED_ORIGINS",schemaPath:"#/properties/WS_ALLOWED_ORIGINS/convert",keyword:"convert",params:{},message:result135.problem};
 if(vErrors === null){
 vErrors = [err135];
 }
@@ -2318,12 +2320,12 @@ vErrors.push(err135);
 errors++;
 }
 else {
-data["WS_AUTH_REQUIRED"] = result135.value;
+data["WS_ALLOWED_ORIGINS"] = result135.value;
 }
-if(data.WS_AUTH_TOKEN !== undefined){
-const result136 = func2(data.WS_AUTH_TOKEN, schema11.properties.WS_AUTH_TOKEN.convert);
+}
+const result136 = func2(data.WS_AUTH_REQUIRED, schema11.properties.WS_AUTH_REQUIRED.convert);
 if(result136.problem !== undefined){
-const err136 = {instancePath:instancePath+"/WS_AUTH_TOKEN",schemaPath:"#/properties/WS_AUTH_TOKEN/convert",keyword:"convert",params:{},message:result136.problem};
+const err136 = {instancePath:instancePath+"/WS_AUTH_REQUIRED",schemaPath:"#/properties/WS_AUTH_REQUIRED/convert",keyword:"convert",params:{},message:result136.problem};
 if(vErrors === null){
 vErrors = [err136];
 }
@@ -2333,12 +2335,12 @@ vErrors.push(err136);
 errors++;
 }
 else {
-data["WS_AUTH_TOKEN"] = result136.value;
+data["WS_AUTH_REQUIRED"] = result136.value;
 }
-}
-const result137 = func2(data.LOG_LEVEL, schema11.properties.LOG_LEVEL.convert);
+if(data.WS_AUTH_TOKEN !== undefined){
+const result137 = func2(data.WS_AUTH_TOKEN, schema11.properties.WS_AUTH_TOKEN.convert);
 if(result137.problem !== undefined){
-const err137 = {instancePath:instancePath+"/LOG_LEVEL",schemaPath:"#/properties/LOG_LEVEL/convert",keyword:"convert",params:{},message:result137.problem};
+const err137 = {instancePath:instancePath+"/WS_AUTH_TOKEN",schemaPath:"#/properties/WS_AUTH_TOKEN/convert",keyword:"convert",params:{},message:result137.problem};
 if(vErrors === null){
 vErrors = [err137];
 }
@@ -2348,12 +2350,12 @@ vErrors.push(err137);
 errors++;
 }
 else {
-data["LOG_LEVEL"] = result137.value;
+data["WS_AUTH_TOKEN"] = result137.value;
 }
-if(data.HEAP_SNAPSHOT_DIR !== undefined){
-const result138 = func2(data.HEAP_SNAPSHOT_DIR, schema11.properties.HEAP_SNAPSHOT_DIR.convert);
+}
+const result138 = func2(data.LOG_LEVEL, schema11.properties.LOG_LEVEL.convert);
 if(result138.problem !== undefined){
-const err138 = {instancePath:instancePath+"/HEAP_SNAPSHOT_DIR",schemaPath:"#/properties/HEAP_SNAPSHOT_DIR/convert",keyword:"convert",params:{},message:result138.problem};
+const err138 = {instancePath:instancePath+"/LOG_LEVEL",schemaPath:"#/properties/LOG_LEVEL/convert",keyword:"convert",params:{},message:result138.problem};
 if(vErrors === null){
 vErrors = [err138];
 }
@@ -2363,12 +2365,12 @@ vErrors.push(err138);
 errors++;
 }
 else {
-data["HEAP_SNAPSHOT_DIR"] = result138.value;
+data["LOG_LEVEL"] = result138.value;
 }
-}
-const result139 = func2(data.METRICS_ENABLED, schema11.properties.METRICS_ENABLED.convert);
+if(data.HEAP_SNAPSHOT_DIR !== undefined){
+const result139 = func2(data.HEAP_SNAPSHOT_DIR, schema11.properties.HEAP_SNAPSHOT_DIR.convert);
 if(result139.problem !== undefined){
-const err139 = {instancePath:instancePath+"/METRICS_ENABLED",schemaPath:"#/properties/METRICS_ENABLED/convert",keyword:"convert",params:{},message:result139.problem};
+const err139 = {instancePath:instancePath+"/HEAP_SNAPSHOT_DIR",schemaPath:"#/properties/HEAP_SNAPSHOT_DIR/convert",keyword:"convert",params:{},message:result139.problem};
 if(vErrors === null){
 vErrors = [err139];
 }
@@ -2378,11 +2380,12 @@ vErrors.push(err139);
 errors++;
 }
 else {
-data["METRICS_ENABLED"] = result139.value;
+data["HEAP_SNAPSHOT_DIR"] = result139.value;
 }
-const result140 = func2(data.METRICS_MAX_AGE, schema11.properties.METRICS_MAX_AGE.convert);
+}
+const result140 = func2(data.METRICS_ENABLED, schema11.properties.METRICS_ENABLED.convert);
 if(result140.problem !== undefined){
-const err140 = {instancePath:instancePath+"/METRICS_MAX_AGE",schemaPath:"#/properties/METRICS_MAX_AGE/convert",keyword:"convert",params:{},message:result140.problem};
+const err140 = {instancePath:instancePath+"/METRICS_ENABLED",schemaPath:"#/properties/METRICS_ENABLED/convert",keyword:"convert",params:{},message:result140.problem};
 if(vErrors === null){
 vErrors = [err140];
 }
@@ -2392,11 +2395,11 @@ vErrors.push(err140);
 errors++;
 }
 else {
-data["METRICS_MAX_AGE"] = result140.value;
+data["METRICS_ENABLED"] = result140.value;
 }
-const result141 = func2(data.METRICS_ALIASES, schema11.properties.METRICS_ALIASES.convert);
+const result141 = func2(data.METRICS_MAX_AGE, schema11.properties.METRICS_MAX_AGE.convert);
 if(result141.problem !== undefined){
-const err141 = {instancePath:instancePath+"/METRICS_ALIASES",schemaPath:"#/properties/METRICS_ALIASES/convert",keyword:"convert",params:{},message:result141.problem};
+const err141 = {instancePath:instancePath+"/METRICS_MAX_AGE",schemaPath:"#/properties/METRICS_MAX_AGE/convert",keyword:"convert",params:{},message:result141.problem};
 if(vErrors === null){
 vErrors = [err141];
 }
@@ -2406,12 +2409,11 @@ vErrors.push(err141);
 errors++;
 }
 else {
-data["METRICS_ALIASES"] = result141.value;
+data["METRICS_MAX_AGE"] = result141.value;
 }
-if(data.OTEL_EXPORTER_OTLP_ENDPOINT !== undefined){
-const result142 = func2(data.OTEL_EXPORTER_OTLP_ENDPOINT, schema11.properties.OTEL_EXPORTER_OTLP_ENDPOINT.convert);
+const result142 = func2(data.METRICS_ALIASES, schema11.properties.METRICS_ALIASES.convert);
 if(result142.problem !== undefined){
-const err142 = {instancePath:instancePath+"/OTEL_EXPORTER_OTLP_ENDPOINT",schemaPath:"#/properties/OTEL_EXPORTER_OTLP_ENDPOINT/convert",keyword:"convert",params:{},message:result142.problem};
+const err142 = {instancePath:instancePath+"/METRICS_ALIASES",schemaPath:"#/properties/METRICS_ALIASES/convert",keyword:"convert",params:{},message:result142.problem};
 if(vErrors === null){
 vErrors = [err142];
 }
@@ -2421,12 +2423,12 @@ vErrors.push(err142);
 errors++;
 }
 else {
-data["OTEL_EXPORTER_OTLP_ENDPOINT"] = result142.value;
+data["METRICS_ALIASES"] = result142.value;
 }
-}
-const result143 = func2(data.PREFLIGHT_CHECK_TIMEOUT, schema11.properties.PREFLIGHT_CHECK_TIMEOUT.convert);
+if(data.OTEL_EXPORTER_OTLP_ENDPOINT !== undefined){
+const result143 = func2(data.OTEL_EXPORTER_OTLP_ENDPOINT, schema11.properties.OTEL_EXPORTER_OTLP_ENDPOINT.convert);
 if(result143.problem !== undefined){
-const err143 = {instancePath:instancePath+"/PREFLIGHT_CHECK_TIMEOUT",schemaPath:"#/properties/PREFLIGHT_CHECK_TIMEOUT/convert",keyword:"convert",params:{},message:result143.problem};
+const err143 = {instancePath:instancePath+"/OTEL_EXPORTER_OTLP_ENDPOINT",schemaPath:"#/properties/OTEL_EXPORTER_OTLP_ENDPOINT/convert",keyword:"convert",params:{},message:result143.problem};
 if(vErrors === null){
 vErrors = [err143];
 }
@@ -2436,11 +2438,12 @@ vErrors.push(err143);
 errors++;
 }
 else {
-data["PREFLIGHT_CHECK_TIMEOUT"] = result143.value;
+data["OTEL_EXPORTER_OTLP_ENDPOINT"] = result143.value;
 }
-const result144 = func2(data.PREFLIGHT_HTTP_DEPENDENCIES, schema11.properties.PREFLIGHT_HTTP_DEPENDENCIES.convert);
+}
+const result144 = func2(data.PREFLIGHT_CHECK_TIMEOUT, schema11.properties.PREFLIGHT_CHECK_TIMEOUT.convert);
 if(result144.problem !== undefined){
-const err144 = {instancePath:instancePath+"/PREFLIGHT_HTTP_DEPENDENCIES",schemaPath:"#/properties/PREFLIGHT_HTTP_DEPENDENCIES/convert",keyword:"convert",params:{},message:result144.problem};
+const err144 = {instancePath:instancePath+"/PREFLIGHT_CHECK_TIMEOUT",schemaPath:"#/properties/PREFLIGHT_CHECK_TIMEOUT/convert",keyword:"convert",params:{},message:result144.problem};
 if(vErrors === null){
 vErrors = [err144];
 }
@@ -2450,11 +2453,11 @@ vErrors.push(err144);
 errors++;
 }
 else {
-data["PREFLIGHT_HTTP_DEPENDENCIES"] = result144.value;
+data["PREFLIGHT_CHECK_TIMEOUT"] = result144.value;
 }
-const result145 = func2(data.PREFLIGHT_EVENT_TYPES, schema11.properties.PREFLIGHT_EVENT_TYPES.convert);
+const result145 = func2(data.PREFLIGHT_HTTP_DEPENDENCIES, schema11.properties.PREFLIGHT_HTTP_DEPENDENCIES.convert);
 if(result145.problem !== undefined){
-const err145 = {instancePath:instancePath+"/PREFLIGHT_EVENT_TYPES",schemaPath:"#/properties/PREFLIGHT_EVENT_TYPES/convert",keyword:"convert",params:{},message:result145.problem};
+const err145 = {instancePath:instancePath+"/PREFLIGHT_HTTP_DEPENDENCIES",schemaPath:"#/properties/PREFLIGHT_HTTP_DEPENDENCIES/convert",keyword:"convert",params:{},message:result145.problem};
 if(vErrors === null){
 vErrors = [err145];
 }
@@ -2464,11 +2467,11 @@ vErrors.push(err145);
 errors++;
 }
 else {
-data["PREFLIGHT_EVENT_TYPES"] = result145.value;
+data["PREFLIGHT_HTTP_DEPENDENCIES"] = result145.value;
 }
-const result146 = func2(data.PREFLIGHT_RETENTION, schema11.properties.PREFLIGHT_RETENTION.convert);
+const result146 = func2(data.PREFLIGHT_EVENT_TYPES, schema11.properties.PREFLIGHT_EVENT_TYPES.convert);
 if(result146.problem !== undefined){
-const err146 = {instancePath:instancePath+"/PREFLIGHT_RETENTION",schemaPath:"#/properties/PREFLIGHT_RETENTION/convert",keyword:"convert",params:{},message:result146.problem};
+const err146 = {instancePath:instancePath+"/PREFLIGHT_EVENT_TYPES",schemaPath:"#/properties/PREFLIGHT_EVENT_TYPES/convert",keyword:"convert",params:{},message:result146.problem};
 if(vErrors === null){
 vErrors = [err146];
 }
@@ -2478,11 +2481,11 @@ vErrors.push(err146);
 errors++;
 }
 else {
-data["PREFLIGHT_RETENTION"] = result146.value;
+data["PREFLIGHT_EVENT_TYPES"] = result146.value;
 }
-const result147 = func2(data.PREFLIGHT_EXPECTED_RATE, schema11.properties.PREFLIGHT_EXPECTED_RATE.convert);
+const result147 = func2(data.PREFLIGHT_RETENTION, schema11.properties.PREFLIGHT_RETENTION.convert);
 if(result147.problem !== undefined){
-const err147 = {instancePath:instancePath+"/PREFLIGHT_EXPECTED_RATE",schemaPath:"#/properties/PREFLIGHT_EXPECTED_RATE/convert",keyword:"convert",params:{},message:result147.problem};
+const err147 = {instancePath:instancePath+"/PREFLIGHT_RETENTION",schemaPath:"#/properties/PREFLIGHT_RETENTION/convert",keyword:"convert",params:{},message:result147.problem};
 if(vErrors === null){
 vErrors = [err147];
 }
@@ -2492,12 +2495,11 @@ vErrors.push(err147);
 errors++;
 }
 else {
-data["PREFLIGHT_EXPECTED_RATE"] = result147.value;
+data["PREFLIGHT_RETENTION"] = result147.value;
 }
-if(data.PREFLIGHT_CHECKS_FOLDER !== undefined){
-const result148 = func2(data.PREFLIGHT_CHECKS_FOLDER, schema11.properties.PREFLIGHT_CHECKS_FOLDER.convert);
+const result148 = func2(data.PREFLIGHT_EXPECTED_RATE, schema11.properties.PREFLIGHT_EXPECTED_RATE.convert);
 if(result148.problem !== undefined){
-const err148 = {instancePath:instancePath+"/PREFLIGHT_CHECKS_FOLDER",schemaPath:"#/properties/PREFLIGHT_CHECKS_FOLDER/convert",keyword:"convert",params:{},message:result148.problem};
+const err148 = {instancePath:instancePath+"/PREFLIGHT_EXPECTED_RATE",schemaPath:"#/properties/PREFLIGHT_EXPECTED_RATE/convert",keyword:"convert",params:{},message:result148.problem};
 if(vErrors === null){
 vErrors = [err148];
 }
@@ -2507,13 +2509,12 @@ vErrors.push(err148);
 errors++;
 }
 else {
-data["PREFLIGHT_CHECKS_FOLDER"] = result148.value;
+data["PREFLIGHT_EXPECTED_RATE"] = result148.value;
 }
-}
-if(data.SENTRY_DSN !== undefined){
-const result149 = func2(data.SENTRY_DSN, schema11.properties.SENTRY_DSN.convert);
+if(data.PREFLIGHT_CHECKS_FOLDER !== undefined){
+const result149 = func2(data.PREFLIGHT_CHECKS_FOLDER, schema11.properties.PREFLIGHT_CHECKS_FOLDER.convert);
 if(result149.problem !== undefined){
-const err149 = {instancePath:instancePath+"/SENTRY_DSN",schemaPath:"#/properties/SENTRY_DSN/convert",keyword:"convert",params:{},message:result149.problem};
+const err149 = {instancePath:instancePath+"/PREFLIGHT_CHECKS_FOLDER",schemaPath:"#/properties/PREFLIGHT_CHECKS_FOLDER/convert",keyword:"convert",params:{},message:result149.problem};
 if(vErrors === null){
 vErrors = [err149];
 }
@@ -2523,17 +2524,33 @@ vErrors.push(err149);
 errors++;
 }
 else {
-data["SENTRY_DSN"] = result149.value;
+data["PREFLIGHT_CHECKS_FOLDER"] = result149.value;
 }
 }
-}
-else {
-const err150 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(data.SENTRY_DSN !== undefined){
+const result150 = func2(data.SENTRY_DSN, schema11.properties.SENTRY_DSN.convert);
+if(result150.problem !== undefined){
+const err150 = {instancePath:instancePath+"/SENTRY_DSN",schemaPath:"#/properties/SENTRY_DSN/convert",keyword:"convert",params:{},message:result150.problem};
 if(vErrors === null){
 vErrors = [err150];
 }
 else {
 vErrors.push(err150);
+}
+errors++;
+}
+else {
+data["SENTRY_DSN"] = result150.value;
+}
+}
+}
+else {
+const err151 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err151];
+}
+else {
+vErrors.push(err151);
 }
 errors++;
 }

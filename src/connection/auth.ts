@@ -64,6 +64,8 @@ export interface JwtChecks {
   readonly source?: FetchedKeys | undefined
   /** Whether the key with this fingerprint counts now. */
   knows(signedBy: string): boolean
+  /** Returns the token in the cookies of an upgrade. Without this method no cookie has one. */
+  cookieToken?(headers: Readonly<Record<string, string>>): string | undefined
 }
 
 /** The credentials that a client sent. */

@@ -3,6 +3,7 @@ import { type Close, type Refusal, refusals } from '../contract/codes.ts'
 import type { AuthMethod, AuthResult } from '../contract/reasons.ts'
 import type { ClientAddress } from '../http/client-address.ts'
 import type { Cors } from '../http/cors.ts'
+import { ownPages } from '../http/own-page.ts'
 import { isUpgrade } from '../http/request.ts'
 import { isTicket } from '../platform/secrets.ts'
 import type { HttpRequest } from '../platform/uws.ts'
@@ -155,7 +156,7 @@ export class UpgradeChecks {
     const admission = door.admit(ids, query, protocol, isStream ? req.getHeader('last-event-id') : '')
     if (admission.kind === 'refusal') return refuse(admission)
     const credentials: Credentials | Refusal = needsCredentials(admission)
-      ? this.#credentials(req, isStream, { authorization: req.getHeader('authorization'), offered, protocol, query })
+      ? this.#credentials(door, req, { authorization: req.getHeader('authorization'), offered, protocol, query })
       : { kind: 'credentials', token: '', protocol }
     if (credentials.kind === 'refusal') return this.#deny(door, 'none', credentials)
     const method = methodOf(credentials, admission)
@@ -178,13 +179,29 @@ export class UpgradeChecks {
     return refuse(refusal, why && `JWT: ${why}`)
   }
 
-  #credentials(req: HttpRequest, isStream: boolean, headers: CredentialHeaders): Credentials | Refusal {
+  #credentials(door: Door, req: HttpRequest, headers: CredentialHeaders): Credentials | Refusal {
     const { authAllowQueryToken } = this.#parts.options
-    if (isStream && headers.authorization === '') {
+    if (door.stream !== undefined && headers.authorization === '') {
       const tickets = readStreamTickets(req.getHeader('cookie'), headers.query)
       if (tickets !== undefined) return tickets
     }
-    return readCredentials(headers, authAllowQueryToken)
+    const given = readCredentials(headers, authAllowQueryToken)
+    return given === refusals['credentials-missing'] ? (this.#fromCookie(door, req, headers) ?? given) : given
+  }
+
+  /** The access token of a login in a cookie. Undefined: no cookie has one. */
+  #fromCookie(door: Door, req: HttpRequest, { protocol }: CredentialHeaders): Credentials | Refusal | undefined {
+    const { options, jwts } = this.#parts
+    const [cookie, host, origin] = ['cookie', 'host', 'origin'].map((name) => req.getHeader(name)) as [
+      string,
+      string,
+      string,
+    ]
+    const token = jwts?.cookieToken?.({ cookie, host })
+    if (token === undefined) return undefined
+    // A page of any site can open a socket, and the browser adds the cookie.
+    const isOwn = ownPages(door.allowedOrigins ?? options.allowedOrigins)(origin, host)
+    return isOwn ? { kind: 'credentials', token, protocol } : refusals['origin-not-allowed']
   }
 
   /** Verifies a JWT in place of a token of Redis, or of the shared token of a door. */

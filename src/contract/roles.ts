@@ -15,3 +15,18 @@ const OTHER_NAMES: Readonly<Record<string, Role>> = {
 /** Returns the role that a name stands for. Undefined: no role has that name. */
 export const roleNamed = (name: string): Role | undefined =>
   ROLES.find((role) => role === name) ?? (Object.hasOwn(OTHER_NAMES, name) ? OTHER_NAMES[name] : undefined)
+
+/** Whether a role may do what needs another one. */
+export const isAtLeast = (role: Role, needed: Role): boolean => ROLES.indexOf(role) >= ROLES.indexOf(needed)
+
+/**
+ * The topics of a role, as the claim `topics` names them: all but those to which LIVE_TOPIC_ROLES
+ * gives a larger role, which have a `!` before them.
+ */
+export const topicsOf = (role: Role, rules: readonly string[]): readonly string[] => [
+  '*',
+  ...rules.flatMap((rule) => {
+    const [topic = '', name = ''] = rule.split(':')
+    return isAtLeast(role, roleNamed(name) ?? 'admin') ? [] : [`!${topic}`]
+  }),
+]

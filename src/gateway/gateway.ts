@@ -27,8 +27,8 @@ import { Core } from './core.ts'
 import { runDoor, sessionDoor } from './doors.ts'
 import { streamDoor } from './durable-streams.ts'
 import { liveDoor } from './live.ts'
-import { loginCalls } from './login.ts'
-import { isOperator, operators } from './operators.ts'
+import { callerOf, jwtChecks, loginCalls, ownPageOf } from './login.ts'
+import { deniedCalls, isOperator, operators } from './operators.ts'
 import type { GatewayOptions } from './options.ts'
 import { type OwnDoors, ownDoors } from './own-doors.ts'
 import { redisAccess } from './redis-access.ts'
@@ -73,11 +73,11 @@ export class Gateway {
     this.#relay = relay
     const clientOf = relay && ((peer: string) => relay.clientOf(peer))
     const draining = () => this.#draining
-    const verifier = jwts?.verifier
+    const verifier = jwtChecks(jwts, login)
     this.#core = new Core({ config, redisUrl, logins, metrics, log, tracing, jwts: verifier, draining, clientOf })
     jwts?.onChange(() => this.#core.keysChanged())
     const parts = { config, core: this.#core, metrics, log, draining }
-    this.#admin = operators(config.adminToken, metrics, log)
+    this.#admin = operators(config.adminToken, metrics, log, callerOf(login, this.#core))
     this.#loginCalls = loginCalls(login, parts)
     this.#preflight = new Preflight({
       ...parts,
@@ -101,7 +101,7 @@ export class Gateway {
       jwts: verifier,
       sessionsByAgent: () => session.countByAgent(this.#core.sockets),
       health: () => this.#preflight.health(),
-      isOperator: (request) => !config.wsAuthRequired || this.#admin.authorize(request) === undefined,
+      isOperator: (request) => !config.wsAuthRequired || this.#admin.authorize(request, 'viewer') === undefined,
     })
     // The first door whose path matches gets the request: `/live` could be the path of a run as
     // well.
@@ -145,6 +145,8 @@ export class Gateway {
       admin: this.#admin,
       addresses: this.#core.addresses,
       fault: this.#fault,
+      ownPage: ownPageOf(this.#options),
+      denied: deniedCalls(this.#metrics, this.#options.log),
       acted: (action) => this.#options.log.info({ event: 'admin-action', ...action }, 'an operator made a call'),
     }
     this.#routes ??= this.#allRoutes()

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { Config } from '../config/table.ts'
 import type { JwtChecks } from '../connection/auth.ts'
 import { liveBus } from '../contract/names.ts'
+import { topicsOf } from '../contract/roles.ts'
 import { LiveBus } from '../doors/live/bus.ts'
 import { CommandExecutor, type ExecutorParts } from '../doors/live/commands.ts'
 import { Coordination } from '../doors/live/coordination.ts'
@@ -44,7 +45,7 @@ export function liveDoor(wiring: LiveWiring) {
   const { config, core, metrics, log, draining, sessionsByAgent, health, isOperator } = wiring
   const { redis, bindings, delivery, closer } = core
   if (config.metricsAliases.includes('processor')) metrics.live.types = new FrameTypes()
-  const topics = new LiveTopics(config.liveTopics, config.liveMaxSubscriptions)
+  const topics = topicsFor(wiring)
   const sockets = () =>
     [...core.sockets].filter(({ door: { name } }) => name === LiveDoor.NAME || name === LiveStreamDoor.NAME)
   const unusable = unusableMessages(metrics, log)
@@ -113,6 +114,27 @@ function liveStreamDoor({ config, core, metrics }: LiveWiring, live: LiveDoor): 
     metrics,
   })
   return door
+}
+
+/** The topics of the live door, with what the shared token grants where roles count. */
+function topicsFor(wiring: LiveWiring): LiveTopics {
+  const { liveTopics, liveMaxSubscriptions, liveTopicRoles: rules } = wiring.config
+  const shared = { topics: topicsOf('viewer', rules), publishTopics: [], subject: undefined }
+  return new LiveTopics(liveTopics, liveMaxSubscriptions, deniedTopics(wiring), rules.length > 0 ? shared : undefined)
+}
+
+/** Counts and logs topics that the role or the JWT of a socket does not grant. */
+function deniedTopics({ metrics, log }: LiveWiring): (topics: readonly string[]) => void {
+  const lines = new LineSampler()
+  return (topics) => {
+    metrics.roleDenials.inc({ type: 'topic' }, topics.length)
+    const skipped = lines.take('')
+    if (skipped !== undefined)
+      log.info(
+        { event: 'topic-denied', topics: topics.slice(0, 10), skipped },
+        'a live socket may not have these topics',
+      )
+  }
 }
 
 /** The bus between instances, and what signs its orders. */

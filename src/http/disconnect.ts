@@ -63,8 +63,7 @@ async function disconnect(parts: DisconnectParts, request: ApiRequest): Promise<
   const isLate = selection.by === 'subject'
   const early = isLate ? undefined : await faultOf(revoking, selection.value)
   const own = here(selection)
-  const actor = request.headers.authorization === '' ? 'cookie' : 'token'
-  const said = { ...selection, actor, address: request.client.ip }
+  const said = { ...selection, actor: request.actor, address: request.client.ip }
   if (everywhere === undefined) {
     log.info(
       { event: 'disconnected', ...said, sockets: own, instances: 1 },

@@ -7,6 +7,8 @@ export interface ApiResponse {
   readonly type: string
   readonly body: string | Buffer
   readonly headers?: Readonly<Record<string, string>>
+  /** Lines of `Set-Cookie`. */
+  readonly cookies?: readonly string[]
 }
 
 /** On every answer: a browser must not guess another type from the body. */

@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import { type Refusal, refusals } from '../contract/codes.ts'
+import type { Role } from '../contract/roles.ts'
 import { jsonFault } from '../platform/json-scan.ts'
 import type { HttpRequest, HttpResponse, TemplatedApp } from '../platform/uws.ts'
 import type { Admin } from './admin.ts'
@@ -22,6 +23,8 @@ export interface ApiRequest {
   readonly client: ClientAddress
   /** Whether the end of the body is known from its chunks only. */
   readonly chunked: boolean
+  /** Of an admin call: `token`, `cookie`, or the id of the user. */
+  readonly actor?: string
 }
 
 /** One method of one path. */
@@ -32,6 +35,8 @@ export interface Route {
   readonly path: string
   /** Needs admin rights. A request without them is refused before its body is read. */
   readonly admin?: true
+  /** The smallest role that has them. Default: admin. */
+  readonly role?: Role
   /** A POST must be application/json even without a cookie. */
   readonly json?: true
   /** Default 64 KiB. A larger body is refused with 413. */
@@ -62,6 +67,7 @@ const HEADERS = [
   'host',
   'idempotency-key',
   'origin',
+  'sec-fetch-site',
   'x-forwarded-proto',
 ] as const
 const MAX_BODY_BYTES = 64 * 1024
@@ -91,12 +97,19 @@ export interface Serving {
   readonly fault: (error: unknown) => void
   /** Called with each finished POST that an operator made. */
   readonly acted: (action: AdminAction) => void
+  /** Called with each call that the role of a user does not allow. */
+  readonly denied?: (call: Pick<AdminAction, 'path' | 'actor' | 'address'>) => void
+  /**
+   * Whether a page may send the cookies of its browser. Undefined: the type of the body decides
+   * alone.
+   */
+  readonly ownPage?: ((headers: Readonly<Record<string, string>>) => boolean) | undefined
 }
 
 interface AdminAction {
   readonly path: string
-  /** Whether the operator sent the token, or the cookie of a sign-in. */
-  readonly actor: 'token' | 'cookie'
+  /** `token`, `cookie` (that of a sign-in), or the id of the user. */
+  readonly actor: string
   readonly address: string
   readonly status: number
 }
@@ -121,7 +134,9 @@ export function serve(app: TemplatedApp, routes: readonly Route[], serving: Serv
       } catch {
         return respond(res, { ...refusals['bad-request'], message: 'The path is not valid percent-encoding.' })
       }
-      const refusal = (route.admin && admin.authorize(request)) ?? forged(request, route)
+      const refusal = (route.admin && admin.authorize(request, route.role)) ?? forged(request, route, serving.ownPage)
+      if (refusal === refusals['role-required'])
+        serving.denied?.({ path, actor: admin.actorOf(request.headers), address: request.client.ip })
       if (refusal) return respond(res, refusal)
       void answer(res, route, { ...request, cors }, serving)
     })
@@ -133,8 +148,9 @@ export function serve(app: TemplatedApp, routes: readonly Route[], serving: Serv
  * another origin cannot send that without a CORS preflight (Fetch standard, CORS-safelisted request
  * headers), which the gateway does not answer. A request with Authorization is exempt.
  */
-function forged({ method, headers }: ApiRequest, { json }: Route): Refusal | undefined {
+function forged({ method, headers }: ApiRequest, { json }: Route, ownPage: Serving['ownPage']): Refusal | undefined {
   if (method !== 'POST' || headers.authorization !== '' || (headers.cookie === '' && !json)) return undefined
+  if (headers.cookie !== '' && ownPage?.(headers) === false) return refusals['origin-not-allowed']
   if (/^application\/json\b/i.test(headers['content-type'])) return undefined
   return {
     ...refusals['bad-request'],
@@ -166,8 +182,9 @@ async function answer(
   res: HttpResponse,
   route: Route,
   request: ApiRequest & { cors: Cors | undefined },
-  { fault, acted }: Serving,
+  { admin, fault, acted }: Serving,
 ): Promise<void> {
+  const actor = route.admin ? admin.actorOf(request.headers) : ''
   let aborted = false
   let gone = () => {}
   res.onAborted(() => {
@@ -188,22 +205,27 @@ async function answer(
     // body. While the answer is pending it reads nothing behind it, and then the connection closes.
     if (request.chunked) await setImmediate()
     if (aborted) return
-    response = await route.answer({ ...request, body })
+    response = await route.answer({ ...request, body, actor })
   } catch (error) {
     response = responseTo(error, fault)
   }
-  if (route.admin && route.method === 'POST') acted(actionOf(request, route, response))
+  if (route.admin && route.method === 'POST') acted(actionOf(request, route, response, actor))
   if (aborted) return
   if (request.cors) response = { ...response, headers: { ...response.headers, ...request.cors } }
   if (request.chunked) writeAndClose(res, response)
   else write(res, response, request.method === 'HEAD')
 }
 
-function actionOf({ params, headers, client }: ApiRequest, { path }: Route, { status }: ApiResponse): AdminAction {
+function actionOf(
+  { params, client }: ApiRequest,
+  { path }: Route,
+  { status }: ApiResponse,
+  actor: string,
+): AdminAction {
   let part = 0
   return {
     path: path.replace(/:\w+/g, () => params[part++] ?? ''),
-    actor: headers.authorization === '' ? 'cookie' : 'token',
+    actor,
     address: client.ip,
     status: Number.parseInt(status, 10),
   }

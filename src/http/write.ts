@@ -15,7 +15,11 @@ let heads = 0
  * holds at most one unread answer. uWebSockets.js cuts a connection that sends its next request
  * before that answer has left.
  */
-export function write(res: HttpResponse, { status, type, body, headers = {} }: ApiResponse, head: boolean): void {
+export function write(
+  res: HttpResponse,
+  { status, type, body, headers = {}, cookies = [] }: ApiResponse,
+  head: boolean,
+): void {
   const bytes = typeof body === 'string' ? Buffer.from(body) : body
   const closes = head && ++heads % HEADS_TO_CLOSE === 0
   res.cork(() => {
@@ -23,6 +27,7 @@ export function write(res: HttpResponse, { status, type, body, headers = {} }: A
     if (type !== '') res.writeHeader('Content-Type', type)
     for (const [name, value] of Object.entries({ 'Cache-Control': 'no-store', ...NOSNIFF, ...headers }))
       res.writeHeader(name, value)
+    for (const cookie of cookies) res.writeHeader('Set-Cookie', cookie)
     if (closes) res.writeHeader('Connection', 'close').tryEnd('', bytes.length)
     // Written as a header: with a length given to endWithoutBody, uWebSockets.js waits for that
     // body and answers nothing more.
@@ -37,11 +42,15 @@ export function write(res: HttpResponse, { status, type, body, headers = {} }: A
 }
 
 /** Writes an answer and closes the connection after it: nothing behind its request is read. */
-export function writeAndClose(res: HttpResponse, { status, type, body, headers = {} }: ApiResponse): void {
+export function writeAndClose(
+  res: HttpResponse,
+  { status, type, body, headers = {}, cookies = [] }: ApiResponse,
+): void {
   res.cork(() => {
     res.writeStatus(status)
     if (type !== '') res.writeHeader('Content-Type', type)
     for (const [name, value] of Object.entries({ ...NOSNIFF, ...headers })) res.writeHeader(name, value)
+    for (const cookie of cookies) res.writeHeader('Set-Cookie', cookie)
     res.end(body, true)
   })
 }

@@ -53,6 +53,11 @@ export class AccessTokens {
     return token.startsWith(HEADER)
   }
 
+  /** Whether the key with this fingerprint is one of these. */
+  knows(signedBy: string): boolean {
+    return this.#verifier.knows(signedBy)
+  }
+
   verify(token: string, nowMs: number): Access | RejectedToken {
     if (!this.isOwn(token)) return { fault: 'malformed', why: 'it is no access token of a login' }
     const identity = this.#verifier.verify(token, nowMs)

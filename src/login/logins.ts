@@ -53,9 +53,10 @@ export class Logins {
     this.#parts = parts
   }
 
-  /** Life of an access token in seconds. */
-  get accessTtlS(): number {
-    return this.#parts.access.ttlS
+  /** Lives of the tokens in seconds. */
+  get livesS(): { readonly accessS: number; readonly refreshS: number } {
+    const { access, refreshTtlMs } = this.#parts
+    return { accessS: access.ttlS, refreshS: Math.floor(refreshTtlMs / 1000) }
   }
 
   async login(address: string, password: string, client: ClientAddress): Promise<Tokens | Refusal> {

@@ -1,13 +1,16 @@
 import type { Config } from '../config/table.ts'
 import type { LoginResult } from '../contract/reasons.ts'
+import { isAtLeast, topicsOf } from '../contract/roles.ts'
 import { emailOf } from '../contract/user-names.ts'
 import type { Route } from '../http/routes.ts'
 import { type Access, AccessTokens, derivedKeys } from '../identity/access.ts'
+import type { RejectedToken } from '../identity/verifier.ts'
 import { reasonOf } from '../platform/reason.ts'
 import { LoginFamilies } from '../redis/login-families.ts'
 import { LoginLimits } from '../redis/login-limits.ts'
 import { type AtKey, RedisUsers } from '../redis/users.ts'
 import type { Logger } from '../telemetry/log.ts'
+import { accessIn } from './cookies.ts'
 import { Logins } from './logins.ts'
 import { Passwords } from './passwords.ts'
 import { loginRoutes } from './routes.ts'
@@ -24,7 +27,12 @@ interface LoginWiring {
 
 /** Logins before they are joined to a gateway. */
 export interface LoadedLogin {
-  readonly access: AccessTokens
+  /** What an access token grants at the doors. Undefined: it is no access token of a login. */
+  readonly rightsOf: (token: string) => Access | RejectedToken | undefined
+  /** Whether access tokens of the key with this fingerprint count. */
+  readonly knows: (signedBy: string) => boolean
+  /** The access token in the cookies of a request. */
+  readonly accessIn: typeof accessIn
   readonly routes: (wiring: LoginWiring) => Route[]
 }
 
@@ -57,7 +65,15 @@ export async function openLogin(config: Config, log: Logger, now: () => number):
       }),
     )
   }
-  return { access, routes }
+  const rightsOf = (token: string) => {
+    if (!access.isOwn(token)) return undefined
+    const verified = access.verify(token, now())
+    if ('fault' in verified) return verified
+    const { role } = verified
+    const publishTopics = isAtLeast(role, 'operator') ? ['*'] : []
+    return { ...verified, topics: topicsOf(role, config.liveTopicRoles), publishTopics }
+  }
+  return { rightsOf, knows: (signedBy) => access.knows(signedBy), accessIn, routes }
 }
 
 /** Makes the admin of the settings while there is no user at all. */

@@ -6,6 +6,7 @@ import type { Access } from '../identity/access.ts'
 import { reasonOf } from '../platform/reason.ts'
 import { bearerToken } from '../platform/secrets.ts'
 import type { User } from '../redis/users.ts'
+import { accessIn, cookiesOf, refreshIn } from './cookies.ts'
 import type { Logins } from './logins.ts'
 
 const MAX_BODY_BYTES = 8192
@@ -28,26 +29,32 @@ export function loginRoutes(logins: Logins): Route[] {
   const authenticated =
     (work: (access: Access, request: ApiRequest) => ApiResponse | Promise<ApiResponse>): Route['answer'] =>
     async (request) => {
-      const access = await logins.authenticate(bearerToken(request.headers.authorization))
+      const { headers } = request
+      const token = headers.authorization === '' ? accessIn(headers) : bearerToken(headers.authorization)
+      const access = await logins.authenticate(token)
       return access === undefined ? refused(refusals['login-required']) : work(access, request)
     }
   const me = authenticated(async (access) => {
     const user = await logins.userOf(access)
     return user === undefined ? refused(refusals['login-required']) : json('200 OK', shown(user))
   })
-  const logout = authenticated(async (access) => {
-    await logins.logout(access)
-    return json('200 OK', { success: true })
-  })
+  const logout = (base: string) =>
+    authenticated(async (access, { headers }) => {
+      await logins.logout(access)
+      const answer = json('200 OK', { success: true })
+      return accessIn(headers) === undefined
+        ? answer
+        : { ...answer, cookies: cookiesOf(undefined, logins.livesS, base, headers) }
+    })
   const ping = authenticated(({ subject, role }) => json('200 OK', { success: true, user_id: subject, role }))
   const admin = authenticated(({ subject, role }) =>
     role === 'admin' ? json('200 OK', { success: true, user_id: subject, role }) : refused(refusals['role-required']),
   )
   return [
     ...BASES.flatMap((base) => [
-      call('POST', `${base}/login`, (request) => login(logins, request), true),
-      call('POST', `${base}/refresh`, (request) => refresh(logins, request), true),
-      call('POST', `${base}/logout`, logout),
+      call('POST', `${base}/login`, (request) => login(logins, request, base), true),
+      call('POST', `${base}/refresh`, (request) => refresh(logins, request, base), true),
+      call('POST', `${base}/logout`, logout(base)),
       call('GET', `${base}/me`, me),
     ]),
     call('GET', '/api/v1/protected/ping', ping),
@@ -55,30 +62,31 @@ export function loginRoutes(logins: Logins): Route[] {
   ]
 }
 
-async function login(logins: Logins, request: ApiRequest): Promise<ApiResponse> {
+/** With `?cookie=1` scripts see no token: the browser keeps them as cookies. */
+async function login(logins: Logins, request: ApiRequest, base: string): Promise<ApiResponse> {
   const { email, password } = textsIn(request, ['email', 'password'])
   const tokens = await logins.login(email!, password!, request.client)
   if (isRefusal(tokens)) return refused(tokens)
-  return json('200 OK', {
-    access_token: tokens.access,
-    refresh_token: tokens.refresh,
-    token_type: 'bearer',
-    expires_in: logins.accessTtlS,
+  const isCookie = request.query.get('cookie') === '1'
+  const answer = json('200 OK', {
+    ...(!isCookie && { access_token: tokens.access, refresh_token: tokens.refresh, token_type: 'bearer' }),
+    expires_in: logins.livesS.accessS,
     user: shown(tokens.user),
   })
+  return isCookie ? { ...answer, cookies: cookiesOf(tokens, logins.livesS, base, request.headers) } : answer
 }
 
-async function refresh(logins: Logins, request: ApiRequest): Promise<ApiResponse> {
-  const { refresh_token: token } = textsIn(request, ['refresh_token'])
-  const tokens = await logins.refresh(token!, request.client)
+async function refresh(logins: Logins, request: ApiRequest, base: string): Promise<ApiResponse> {
+  const kept = request.body.length <= 2 ? refreshIn(request.headers) : undefined
+  const token = kept ?? textsIn(request, ['refresh_token']).refresh_token!
+  const tokens = await logins.refresh(token, request.client)
   if (isRefusal(tokens)) return refused(tokens)
-  return json('200 OK', {
+  const answer = json('200 OK', {
     success: true,
-    access_token: tokens.access,
-    refresh_token: tokens.refresh,
-    token_type: 'bearer',
-    expires_in: logins.accessTtlS,
+    ...(kept === undefined && { access_token: tokens.access, refresh_token: tokens.refresh, token_type: 'bearer' }),
+    expires_in: logins.livesS.accessS,
   })
+  return kept === undefined ? answer : { ...answer, cookies: cookiesOf(tokens, logins.livesS, base, request.headers) }
 }
 
 const isRefusal = (given: object): given is Refusal => 'kind' in given

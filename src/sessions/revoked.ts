@@ -62,6 +62,11 @@ export class Revoked {
     this.#poll()
   }
 
+  /** Whether the set was read at least once. */
+  get isRead(): boolean {
+    return this.#isRead
+  }
+
   /** Resolves when the set was read at least once. @throws RedisUnavailable; RevokedUnusable. */
   async ready(): Promise<void> {
     if (!this.#isRead) await this.#read()

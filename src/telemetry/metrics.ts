@@ -75,6 +75,7 @@ export class Metrics {
   readonly limitRefusals = this.#counter('limit_refusals_total', 'Upgrades that a limit refused', ['limit'])
   readonly adminCalls = this.#counter('admin_calls_total', 'Requests with an admin token', ['result'])
   readonly logins = this.#counter('login_total', 'Logins and refreshes of users', ['result'])
+  readonly roleDenials = this.#counter('role_denials_total', 'What roles did not allow', ['type'])
   readonly proxyHeaders = this.#counter('proxy_headers_total', 'Connections by their PROXY header', ['result'])
   readonly disconnections = this.#counter('disconnections_total', 'Closed sockets by close code', ['door', 'code'])
   readonly #errors = this.#counter('errors_total', 'Faults by kind', ['type'])
@@ -191,6 +192,7 @@ export class Metrics {
     // Upgrades on paths that no door has.
     this.connections.inc({ door: 'none', result: 'not-found' }, 0)
     for (const result of ADMIN_RESULTS) this.adminCalls.inc({ result }, 0)
+    for (const type of ['call', 'topic']) this.roleDenials.inc({ type }, 0)
     for (const result of LOGIN_RESULTS) this.logins.inc({ result }, 0)
     for (const result of PROXY_HEADERS) this.proxyHeaders.inc({ result }, 0)
     for (const limit of LIMIT_NAMES) this.limitRefusals.inc({ limit }, 0)

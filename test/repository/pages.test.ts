@@ -169,8 +169,8 @@ describe('the pages', () => {
     const real = [...probes(parts), landing({} as never), ...loginRoutes(parts), ...streams, ...operators]
     const rows = tableRows(part('docs/reference/http-api.md', 'paths'))
     assert.deepEqual(
-      rows.map(([call, admin]) => [call, admin === 'yes']),
-      real.map(({ method, path, admin = false }) => [`${method} ${path}`, admin]),
+      rows.map(([call, role]) => [call, role]),
+      real.map(({ method, path, admin, role = 'admin' }) => [`${method} ${path}`, admin ? role : '']),
     )
   })
 

@@ -166,6 +166,9 @@ const doors = {
       perSecond('Logins', 'How do logins and refreshes of users end?', [
         [rate('wsproxy_login_total', 'result'), '{{result}}'],
       ]),
+      perSecond('Denied by roles', 'How many calls and topics were not for the role of a user?', [
+        [rate('wsproxy_role_denials_total', 'type'), '{{type}}'],
+      ]),
       perSecond('Closed by operators', 'How many sockets, and what did the operator name?', [
         [rate('wsproxy_operator_closes_total', 'by'), '{{by}}'],
       ]),

@@ -27,7 +27,7 @@ import { SubscriptionRequests } from './requests.ts'
 import { heard, type RetainedMessages } from './retained.ts'
 import { measureCompressed } from './stats.ts'
 import type { StatusCache } from './status.ts'
-import { grantedTo, isGranted, type LiveTopics, nameOf, stateFor, stateOf, viewOf } from './topics.ts'
+import { grantedTo, isGranted, type LiveRights, type LiveTopics, nameOf, stateFor, stateOf, viewOf } from './topics.ts'
 
 type LiveOptions = Pick<
   Config,
@@ -129,7 +129,7 @@ export class LiveDoor implements Door, Source {
 
   admit([name = 'dashboard']: readonly string[], query = ''): Admission | Refusal {
     const view = viewOf(name)
-    return view === undefined ? refusals['not-found'] : this.#admission(view, query, undefined)
+    return view === undefined ? refusals['not-found'] : this.#admission(view, query, this.#parts.topics.shared)
   }
 
   /** A JWT opens this door when it names topics, and for those only. */
@@ -137,7 +137,7 @@ export class LiveDoor implements Door, Source {
     return rights.topics.length === 0 ? undefined : this.#admission(subject as ClientType, query, rights)
   }
 
-  #admission(view: ClientType, query: string, rights: Rights | undefined): Admission {
+  #admission(view: ClientType, query: string, rights: LiveRights | undefined): Admission {
     const granted = rights?.topics
     const parameters = new URLSearchParams(query)
     const list = (parameters.get('subscriptions') ?? '').split(',').flatMap((each) => each.trim() || [])
@@ -153,6 +153,7 @@ export class LiveDoor implements Door, Source {
       if (over) this.#refuse(connection, 'too-many-subscriptions')
       if (unknown.length > 0) this.#refuse(connection, 'unknown-topic', listed(unknown))
       for (const each of denied) this.#refuse(connection, 'forbidden', each)
+      topics.report({ denied })
     }
     return {
       kind: 'admission',

@@ -68,6 +68,7 @@ export class SubscriptionRequests {
     // Redis may still forbid a topic that an earlier request of this socket has subscribed.
     const held = topicsIn(connection, names)
     const { added, unknown, denied, over } = topics.choose(names, heldBy(connection), isTopic, grantedTo(connection))
+    topics.report({ denied })
     const forbidden: string[] = [...denied]
     const confirmed = added.map((name) =>
       bindings.hold(connection, source, liveChannels(name)).catch(() => void forbidden.push(name)),

@@ -29,7 +29,10 @@ export const nameOf = ({ channels }: Topic): string => topicOf(channels[0]!)
 export const viewOf = (name: string): ClientType | undefined =>
   Object.hasOwn(START, name) ? (name as ClientType) : undefined
 
-/** What the JWT of a socket grants: names, or prefixes followed by `*`. Undefined: all topics. */
+/**
+ * What the JWT of a socket grants: names, or prefixes followed by `*`; with a `!` before them, what
+ * it does not grant. Undefined: all topics.
+ */
 export type GrantedTopics = readonly string[] | undefined
 
 /** What the live door keeps for a socket that came with a JWT. */
@@ -39,7 +42,10 @@ export interface LiveState {
   readonly subject: string | undefined
 }
 
-export const stateFor = ({ topics, publishTopics, subject }: Rights): LiveState => ({
+/** The part of the rights of a JWT that the door keeps. */
+export type LiveRights = Pick<Rights, 'topics' | 'publishTopics' | 'subject'>
+
+export const stateFor = ({ topics, publishTopics, subject }: LiveRights): LiveState => ({
   granted: topics,
   publishTopics,
   subject,
@@ -51,7 +57,11 @@ export const grantedTo = (connection: Connection): GrantedTopics => stateOf(conn
 
 export const isGranted = (granted: GrantedTopics, name: string): boolean =>
   granted === undefined ||
-  granted.some((each) => (each.endsWith('*') ? name.startsWith(each.slice(0, -1)) : each === name))
+  (granted.some((each) => matches(each, name)) &&
+    !granted.some((each) => each.startsWith('!') && matches(each.slice(1), name)))
+
+const matches = (rule: string, name: string): boolean =>
+  rule.endsWith('*') ? name.startsWith(rule.slice(0, -1)) : rule === name
 
 /** The result of choosing among the topics that a client asked for. */
 export interface Choice {
@@ -70,18 +80,30 @@ export class LiveTopics {
   readonly #exact: ReadonlySet<string>
   readonly #prefixes: readonly string[]
   readonly #maxPerSocket: number
+  readonly #denied: (topics: readonly string[]) => void
+  /** What a client without a JWT may have. Undefined: all topics. */
+  readonly shared: LiveRights | undefined
   /** Names and patterns, built in or set by the operator, sorted. */
   readonly entries: readonly string[]
 
   /**
    * @param extra topics beside the built-in ones: names, or prefixes followed by `*`.
    * @param maxPerSocket the number of topics that one socket may hold.
+   * @param denied called with topics that a socket asked for and may not have.
+   * @param shared what a client without a JWT may have. Undefined: all topics.
    */
-  constructor(extra: readonly string[], maxPerSocket: number) {
+  constructor(
+    extra: readonly string[],
+    maxPerSocket: number,
+    denied: (topics: readonly string[]) => void = () => {},
+    shared?: LiveRights,
+  ) {
     this.entries = [...new Set([...BUILT_IN, ...extra])].sort()
     this.#exact = new Set(this.entries.filter((entry) => !entry.endsWith('*')))
     this.#prefixes = this.entries.filter((entry) => entry.endsWith('*')).map((entry) => entry.slice(0, -1))
     this.#maxPerSocket = maxPerSocket
+    this.#denied = denied
+    this.shared = shared
   }
 
   /** The entry that admits a well-formed name; undefined when the name is not a topic here. */
@@ -101,13 +123,20 @@ export class LiveTopics {
     const known = (name: string) => isTopic(name) && this.entryOf(name) !== undefined
     const all = new Set(asked)
     const wanted = [...all].filter((name) => known(name) && isGranted(granted, name) && !held.includes(name))
+    const denied =
+      granted === undefined ? [] : [...all].filter((name) => known(name) && !isGranted(granted, name)).sort()
     const room = Math.max(0, this.#maxPerSocket - held.length)
     return {
       added: wanted.slice(0, room),
       unknown: [...all].filter((name) => !known(name)).sort(),
-      denied: granted === undefined ? [] : [...all].filter((name) => known(name) && !isGranted(granted, name)).sort(),
+      denied,
       over: wanted.length > room,
     }
+  }
+
+  /** Counts and logs the `denied` of a choice that counts. */
+  report({ denied }: Pick<Choice, 'denied'>): void {
+    if (denied.length > 0) this.#denied(denied)
   }
 
   /** The topics that a view starts with, as far as they are granted. */

@@ -31,6 +31,7 @@ const runRoute = (run: PreflightRouteParts['run']): Route => ({
   method: 'POST',
   path: '/api/preflight/run',
   admin: true,
+  role: 'operator',
   maxBodyBytes: MAX_BODY_BYTES,
   answer: async (request) => {
     const { launch, triggeredBy } = runRequest(request)
@@ -50,6 +51,7 @@ function reportRoutes(reports: Reports): Route[] {
     method: 'GET',
     path,
     admin: true,
+    role: 'operator',
     answer: (request) => withRedis(() => answer(request)),
   })
   return [
@@ -84,7 +86,7 @@ function pageRoutes(admin: Admin, reports: Reports): Route[] {
       path: '/admin/monitoring',
       answer: (request) => {
         if (!request.headers.accept.includes('application/json')) return page
-        const refusal = admin.authorize(request)
+        const refusal = admin.authorize(request, 'operator')
         return refusal ? refused(refusal) : withRedis(recent)
       },
     },
