@@ -36,6 +36,7 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   'user list': ['wsproxy user list', 'wsproxy user list --json'],
   'user passwd': ['wsproxy user passwd ada@example.org'],
   'user role': ['wsproxy user role ada@example.org operator'],
+  'user sessions': ['wsproxy user sessions ada@example.org', 'wsproxy user sessions ada@example.org --end'],
   'user disable': ['wsproxy user disable ada@example.org'],
   'user enable': ['wsproxy user enable ada@example.org'],
   'user delete': ['wsproxy user delete ada@example.org'],

@@ -127,7 +127,7 @@ user
   .action(async (options) => (await import('./user.ts')).listUsers(options))
 user
   .command('passwd')
-  .description('set the password of a user, from the terminal or stdin')
+  .description('set the password of a user, from the terminal or stdin, and end its logins')
   .argument('<email>', 'its address')
   .action(async (email) => (await import('./user.ts')).setPassword(email))
 user
@@ -137,8 +137,14 @@ user
   .argument('<role>', 'viewer, operator or admin')
   .action(async (email, role) => (await import('./user.ts')).setRole(email, role))
 user
+  .command('sessions')
+  .description('print the logins of a user, or end them')
+  .argument('<email>', 'its address')
+  .option('--end', 'end all of them: their tokens count no more, and their sockets are closed', false)
+  .action(async (email, options) => (await import('./user.ts')).userSessions(email, options))
+user
   .command('disable')
-  .description('refuse the logins of a user')
+  .description('refuse the logins of a user, and end those that it has')
   .argument('<email>', 'its address')
   .action(async (email) => (await import('./user.ts')).disableUser(email))
 user
@@ -148,7 +154,7 @@ user
   .action(async (email) => (await import('./user.ts')).enableUser(email))
 user
   .command('delete')
-  .description('delete a user')
+  .description('delete a user, and end its logins')
   .argument('<email>', 'its address')
   .action(async (email) => (await import('./user.ts')).deleteUser(email))
 

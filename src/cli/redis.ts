@@ -1,4 +1,4 @@
-import { createClient, createCluster } from 'redis'
+import { ErrorReply as ClientReply, createClient, createCluster } from 'redis'
 import type { Config } from '../config/table.ts'
 import { sessionLog, sessionMeta, useKeyPrefix } from '../contract/names.ts'
 import { bracketed } from '../platform/address.ts'
@@ -10,6 +10,7 @@ import { type ClusterAddresses, clusterAddressesOf, sentinelOptionsOf, targetOf 
 import { SAY_LIMITS, SAY_TEXT } from '../redis/session-say.ts'
 import { endpointOf } from '../redis/slots.ts'
 import type { Target } from '../redis/wire/connection.ts'
+import { ErrorReply } from '../redis/wire/errors.ts'
 import { withoutArguments } from '../redis/wire/handshake.ts'
 import { secureOptions } from '../redis/wire/secure.ts'
 import { EMBEDDED_PORT, isConfigured, runningRedis } from './embedded.ts'
@@ -126,7 +127,7 @@ async function openServer({
     say: async (...message) => Number(await client.sendCommand(sayCommand(...message))),
     setFields: (key, fields) => client.hSet(key, { ...fields }),
     subscribers: async (channel) => (await client.pubSubNumSub(channel))[channel] ?? 0,
-    command: (_, args) => client.sendCommand([...args]),
+    command: (_, args) => client.sendCommand([...args]).catch(asOwnReply),
     everyMaster: async (args) => {
       await client.sendCommand(args)
       return 1
@@ -161,6 +162,11 @@ async function openCluster(config: Config, url: string): Promise<Opened> {
   return { agent: clusterAgent(cluster, config.redisShardedPubsub), close }
 }
 
+/** Code that the gateway shares knows its own class of replies. */
+function asOwnReply(error: Error): never {
+  throw error instanceof ClientReply ? new ErrorReply(reasonOf(error)) : error
+}
+
 type Cluster = ReturnType<typeof newCluster>
 
 function clusterAgent(cluster: Cluster, sharded: boolean): Agent {
@@ -191,7 +197,7 @@ function clusterAgent(cluster: Cluster, sharded: boolean): Agent {
       Number(await cluster.sendCommand(sessionLog(session), false, sayCommand(session, ...message))),
     setFields: (key, fields) => cluster.hSet(key, { ...fields }),
     subscribers,
-    command: (key, args) => cluster.sendCommand(key, false, [...args]),
+    command: (key, args) => cluster.sendCommand(key, false, [...args]).catch(asOwnReply),
     everyMaster: async (args) => {
       await Promise.all(cluster.masters.map(async (node) => (await cluster.nodeClient(node)).sendCommand(args)))
       return cluster.masters.length

@@ -94,6 +94,8 @@ export interface CheckedGateway {
   readonly jwts: 'off' | 'bound' | 'unbound'
   /** Resolves with what is known of AUTH_JWKS_URL; undefined where it is not set. */
   keySet(): Promise<KeySetState | undefined>
+  /** Settings of logins whose secret is easy to guess. */
+  readonly weakSecrets: readonly string[]
   readonly httpDependencies: readonly string[]
   /** The number of open sockets. */
   sockets(): number

@@ -71,6 +71,14 @@ export class LoginFamilies {
     return { result, user, current } as Rotation
   }
 
+  /** Reads the logins of a user, those first that end first. Some may have ended. */
+  async all(user: string): Promise<LoginOf[]> {
+    const key = userLogins(user)
+    const reply = (await this.#at(key, ['ZRANGE', key, '0', '-1', 'WITHSCORES'])) as unknown[]
+    const flat = reply.flat().map(String)
+    return flat.flatMap((sid, index) => (index % 2 === 0 ? [{ sid, endsAt: Number(flat[index + 1]) }] : []))
+  }
+
   async end(sid: string, user: string): Promise<void> {
     await this.#at(refreshFamily(sid), ['DEL', refreshFamily(sid)])
     await this.#at(userLogins(user), ['ZREM', userLogins(user), sid])
@@ -87,6 +95,13 @@ export class LoginFamilies {
     const oldest = (await this.#at(key, ['ZRANGE', key, '0', String(over - 1)])) as string[]
     for (const each of oldest) await this.end(each, user)
   }
+}
+
+/** A login of a user. */
+interface LoginOf {
+  readonly sid: string
+  /** When it ends unless it is refreshed before, in ms since the epoch. */
+  readonly endsAt: number
 }
 
 interface Times {

@@ -20,6 +20,7 @@ const COMMANDS = [
   ['user', 'list'],
   ['user', 'passwd'],
   ['user', 'role'],
+  ['user', 'sessions'],
   ['user', 'disable'],
   ['user', 'enable'],
   ['user', 'delete'],

@@ -119,6 +119,13 @@ const symptoms = [
     '{{ $labels.instance }} cannot publish envelopes of clients, although Redis is up',
   ),
   alert(
+    'WsproxyRefreshReused',
+    'ticket',
+    '0m',
+    'sum(increase(wsproxy_login_total{result="reused"}[15m])) > 0',
+    '{{ $value }} logins ended because a used refresh token came again: it may be stolen',
+  ),
+  alert(
     'WsproxyRevokedFull',
     'ticket',
     '0m',

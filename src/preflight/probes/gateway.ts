@@ -1,5 +1,6 @@
 import { exposureOf } from '../../config/exposure.ts'
 import { acceptsJwts } from '../../config/jwt.ts'
+import { secretList, weakness } from '../../config/strength.ts'
 import type { Config } from '../../config/table.ts'
 import { availableMemory, bufferBudget } from '../../platform/memory.ts'
 import { mostSockets, openFilesLimit } from '../../platform/open-files.ts'
@@ -11,6 +12,17 @@ function jwtsOf(config: Config): CheckedGateway['jwts'] {
   if (!acceptsJwts(config)) return 'off'
   const hasSet = config.authJwksFile !== undefined || config.authJwksUrl !== undefined
   return hasSet && config.authJwtAudience.length === 0 ? 'unbound' : 'bound'
+}
+
+/** Names no secret of a gateway at which users do not log in. */
+function weakSecretsOf({ authLogin, authJwtSecret, defaultAdminPassword }: Config): string[] {
+  if (!authLogin) return []
+  const password = defaultAdminPassword === undefined ? [] : [defaultAdminPassword]
+  const isWeak = (secrets: readonly string[]) => secrets.some((each) => weakness(each) !== undefined)
+  return [
+    ...(isWeak(secretList(authJwtSecret)) ? ['AUTH_JWT_SECRET'] : []),
+    ...(isWeak(password) ? ['DEFAULT_ADMIN_PASSWORD'] : []),
+  ]
 }
 
 /**
@@ -29,6 +41,7 @@ export function checkedGateway(
     isProduction: config.nodeEnv === 'production',
     exposure: exposureOf(config),
     jwts: jwtsOf(config),
+    weakSecrets: weakSecretsOf(config),
     limits: {
       maxConnections: mostSockets(config.maxConnections),
       maxBufferBytes,

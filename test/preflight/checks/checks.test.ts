@@ -381,6 +381,13 @@ describe('a check of this machine', () => {
     assert.match((await ask('jwt-audience', gateway({ jwts: 'unbound' }))).remediation!, /AUTH_JWT_AUDIENCE/)
   })
 
+  it('weak-secrets: warns of secrets of logins that production would refuse', async () => {
+    const of = (weakSecrets: string[]) => ask('weak-secrets', gateway({ weakSecrets }))
+    assert.equal((await of([])).status, 'pass')
+    const warned = await of(['DEFAULT_ADMIN_PASSWORD'])
+    assert.deepEqual([warned.status, warned.message.includes('DEFAULT_ADMIN_PASSWORD')], ['warn', true])
+  })
+
   it('open-files: fails in production, else warns, when the limit is below MAX_CONNECTIONS', async () => {
     const limits = { maxConnections: 1000, maxBufferBytes: 1, maxBufferedBytes: 1, expectedBytesPerSecond: 1 }
     const of = (limit: number | undefined, isProduction = true) =>
