@@ -127,7 +127,7 @@ function topicsFor(wiring: LiveWiring): LiveTopics {
 function deniedTopics({ metrics, log }: LiveWiring): (topics: readonly string[]) => void {
   const lines = new LineSampler()
   return (topics) => {
-    metrics.roleDenials.inc({ type: 'topic' }, topics.length)
+    metrics.users.roleDenials.inc({ type: 'topic' }, topics.length)
     const skipped = lines.take('')
     if (skipped !== undefined)
       log.info(

@@ -36,7 +36,7 @@ export function loginCalls(login: LoadedLogin | undefined, { core, metrics }: Do
     at: (key, args) => core.redis.command(key, args),
     revoke: (sid, lifeMs) => core.redis.revoked.add(revokedSid(sid), lifeMs),
     isRevoked: (access) => core.revocations!.isRevoked(access),
-    count: (result) => metrics.logins.inc({ result }),
+    count: (result) => metrics.users.logins.inc({ result }),
     onReady: (call) => core.onReady.push(call),
   })
 }

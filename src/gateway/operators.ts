@@ -32,7 +32,7 @@ export function operators(
 export function deniedCalls(metrics: Metrics, log: Logger): NonNullable<Serving['denied']> {
   const lines = new LineSampler()
   return (call) => {
-    metrics.roleDenials.inc({ type: 'call' })
+    metrics.users.roleDenials.inc({ type: 'call' })
     const skipped = lines.take(call.actor)
     if (skipped !== undefined)
       log.warn({ event: 'role-denied', ...call, skipped }, 'the role of a user does not allow a call')

@@ -7,7 +7,6 @@ import {
   GAP_REASONS,
   type GapReason,
   LIMIT_NAMES,
-  LOGIN_RESULTS,
   LOSS_REASONS,
   type LossReason,
   PROXY_HEADERS,
@@ -20,6 +19,7 @@ import { Scrape } from './scrape.ts'
 import { SessionMetrics } from './sessions.ts'
 import { StreamMetrics } from './streams.ts'
 import { TicketMetrics } from './tickets.ts'
+import { UserMetrics } from './users.ts'
 
 /**
  * Counts of one door. They rise a million times a second, so they are plain numbers that a scrape
@@ -62,6 +62,7 @@ export class Metrics {
   readonly tickets = new TicketMetrics(this.registry)
   readonly auth = new AuthMetrics(this.registry)
   readonly process = new ProcessMetrics(this.registry)
+  readonly users = new UserMetrics(this.registry)
   readonly #scrape = new Scrape(this.registry)
   #collectorFailed: (metric: string, reason: string) => void = () => {}
   readonly #doors = new Map<string, DoorStats>()
@@ -74,8 +75,6 @@ export class Metrics {
   )
   readonly limitRefusals = this.#counter('limit_refusals_total', 'Upgrades that a limit refused', ['limit'])
   readonly adminCalls = this.#counter('admin_calls_total', 'Requests with an admin token', ['result'])
-  readonly logins = this.#counter('login_total', 'Logins and refreshes of users', ['result'])
-  readonly roleDenials = this.#counter('role_denials_total', 'What roles did not allow', ['type'])
   readonly proxyHeaders = this.#counter('proxy_headers_total', 'Connections by their PROXY header', ['result'])
   readonly disconnections = this.#counter('disconnections_total', 'Closed sockets by close code', ['door', 'code'])
   readonly #errors = this.#counter('errors_total', 'Faults by kind', ['type'])
@@ -192,8 +191,6 @@ export class Metrics {
     // Upgrades on paths that no door has.
     this.connections.inc({ door: 'none', result: 'not-found' }, 0)
     for (const result of ADMIN_RESULTS) this.adminCalls.inc({ result }, 0)
-    for (const type of ['call', 'topic']) this.roleDenials.inc({ type }, 0)
-    for (const result of LOGIN_RESULTS) this.logins.inc({ result }, 0)
     for (const result of PROXY_HEADERS) this.proxyHeaders.inc({ result }, 0)
     for (const limit of LIMIT_NAMES) this.limitRefusals.inc({ limit }, 0)
     for (const type of ERROR_TYPES) this.#errors.inc({ type }, 0)
