@@ -63,6 +63,7 @@ program
   .option('--run', 'the first word is a run', false)
   .option('--log', 'number the message and keep it in the log of the session, for clients of wsproxy.v2', false)
   .option('--flags <words>', 'with --log: snapshot, close, ephemeral or sharded, with commas between them', '')
+  .option('--last <life>', 'with --topic: keep it so long as the last message of the topic (LIVE_LAST)', '')
   .action(async (words, options) => (await import('./publish.ts')).publish(words, options))
 
 program

@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline'
+import { parseDuration } from '../config/kinds.ts'
 import { loadConfig } from '../config/load.ts'
-import { isId, isRunId, isTopic, liveChannel, runKey, sessionDown } from '../contract/names.ts'
+import { isId, isRunId, isTopic, liveChannel, liveLast, runKey, sessionDown } from '../contract/names.ts'
 import { reasonOf } from '../platform/reason.ts'
 import { CommandFailed, Misused } from './failure.ts'
 import { type Agent, asAgent } from './redis.ts'
@@ -13,6 +14,8 @@ export interface PublishOptions {
   /** Append the message to the log of the session, with these flags of the script. */
   readonly log: boolean
   readonly flags: string
+  /** How long the topic keeps the message as its last one, for instance `1h`. '': it does not. */
+  readonly last: string
 }
 
 const FLAGS = ['snapshot', 'close', 'ephemeral', 'sharded']
@@ -23,12 +26,18 @@ const FLAGS = ['snapshot', 'close', 'ephemeral', 'sharded']
  * @throws Misused for an invalid id, field or JSON text. @throws CommandFailed when no gateway has
  * subscribed, so that the message is lost.
  */
-export async function publish(words: readonly string[], { topic, run, log, flags }: PublishOptions): Promise<void> {
+export async function publish(
+  words: readonly string[],
+  { topic, run, log, flags, last }: PublishOptions,
+): Promise<void> {
   if (topic && run) throw new Misused('--topic and --run exclude each other')
   if (log && (topic || run)) throw new Misused('--log is for sessions')
   const unknown = flags.split(',').find((flag) => flag !== '' && !FLAGS.includes(flag))
   if (unknown !== undefined) throw new Misused(`--flags: "${unknown}" is none of ${FLAGS.join(', ')}`)
   if (flags !== '' && !log) throw new Misused('--flags needs --log')
+  if (last !== '' && !topic) throw new Misused('--last needs --topic')
+  const lifeMs = last === '' ? 0 : parseDuration(last)
+  if (lifeMs === undefined || (last !== '' && lifeMs < 1)) throw new Misused(`--last: "${last}" is no duration, as 1h`)
   if (run) return publishRun(words)
   const [name = '', json, ...more] = words
   if (json === undefined || more.length > 0)
@@ -41,15 +50,23 @@ export async function publish(words: readonly string[], { topic, run, log, flags
     const channel = topic ? liveChannel(name) : sessionDown(name)
     // Opened late: readline drops lines that arrive before a listener exists.
     const lines = json === '-' ? createInterface({ input: process.stdin }) : [json]
-    for await (const line of lines)
-      await (log ? sayLine(agent, name, line, flags) : publishLine(agent, channel, line, what))
+    for await (const line of lines) {
+      if (lifeMs > 0) await keepLine(agent, name, line, lifeMs)
+      await (log ? sayLine(agent, name, line, flags) : publishLine(agent, channel, line, what, lifeMs > 0))
+    }
   })
 }
 
-async function publishLine(agent: Agent, channel: string, line: string, what: string): Promise<void> {
+/** Kept before it is published, so that no client misses both. */
+async function keepLine(agent: Agent, topic: string, line: string, lifeMs: number): Promise<void> {
+  assertJson(line)
+  await agent.set(liveLast(topic), line, lifeMs)
+}
+
+async function publishLine(agent: Agent, channel: string, line: string, what: string, isKept: boolean): Promise<void> {
   assertJson(line)
   const receivers = await agent.publish(channel, line)
-  if (receivers === 0) throw new CommandFailed(`no gateway has a client of ${what}: the message was dropped`)
+  if (receivers === 0 && !isKept) throw new CommandFailed(`no gateway has a client of ${what}: the message was dropped`)
   console.error(`published to ${receivers} gateway${receivers === 1 ? '' : 's'}`)
 }
 

@@ -79,6 +79,19 @@ describe('wsproxy publish', () => {
     assert.deepEqual({ ...(await gateway.agent.hGetAll('cli-run')) }, { 'timestamps:build_channels': '1', note: 'a=b' })
   })
 
+  it('publish --topic --last keeps the message for the clients that come later', async () => {
+    const { status, complaints } = await publish(['--topic', 'unwatched', '--last', '1h', '{"step":7}'])
+    assert.deepEqual([status, complaints], [0, ['published to 0 gateways']])
+    const { agent } = gateway
+    assert.equal(await agent.get('live:last:unwatched'), '{"step":7}')
+    assert.ok((await agent.ttl('live:last:unwatched')) > 3500)
+    for (const args of [
+      ['s1', '--last', '1h', '{}'],
+      ['--topic', 'x', '--last', 'long', '{}'],
+    ])
+      assert.equal((await publish(args)).status, 2, args.join(' '))
+  })
+
   it('publish names what is wrong with a topic, a run or its fields', async () => {
     for (const [args, pattern] of [
       [['--topic', 'A B', '{}'], /"A B" is not a topic/],
