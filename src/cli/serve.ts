@@ -7,6 +7,7 @@ import type { Config } from '../config/table.ts'
 import { loadChecklist } from '../doors/run/module.ts'
 import { checkCertificate } from '../gateway/certificate.ts'
 import { loadJwts } from '../gateway/jwts.ts'
+import { loadLogin } from '../gateway/login.ts'
 import { bracketed } from '../platform/address.ts'
 import { mostSockets } from '../platform/open-files.ts'
 import { portOwner } from '../platform/port-owner.ts'
@@ -39,9 +40,9 @@ export async function serve(): Promise<void> {
   const preflight = await loadPreflight(config, log)
   const tracing = await loadTracing(config, log)
   const jwts = await loadJwts(config, log)
+  const login = await loadLogin(config, log)
   // Last: when anything before it fails, no embedded server keeps the process alive.
   const redis = await startRedis(config)
-  const settings = describeSettings(loaded)
   const parts = {
     config,
     redisUrl: redis.url,
@@ -49,8 +50,9 @@ export async function serve(): Promise<void> {
     log,
     tracing,
     jwts,
+    login,
     preflight,
-    settings,
+    settings: describeSettings(loaded),
   }
   const gateway = new Gateway({ ...parts, ...(checklist && { checklist }) })
   // A bug in one place must not close ten thousand sockets: count and log the error, and go on.

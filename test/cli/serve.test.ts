@@ -7,6 +7,7 @@ import { sessionAuth, sessionDown } from '../../src/contract/names.ts'
 import { Command, killCommands, run, serve, serveReady, untilReady } from '../support/cli.ts'
 import { connect, type TestClient } from '../support/client.ts'
 import { temporaryFolder } from '../support/folder.ts'
+import { LOGIN_ENV, PASSWORD, post } from '../support/login.ts'
 import { freePort } from '../support/ports.ts'
 import { RawSocket, upgradeRequest } from '../support/raw.ts'
 import { type Client, realRedisFor, redisFor, type TestRedis, withoutRealRedis } from '../support/redis.ts'
@@ -114,6 +115,15 @@ describe('wsproxy serve', () => {
       for (const socket of sockets) socket.destroy()
       command.signal('SIGCONT')
     }
+  })
+
+  it('serve with AUTH_LOGIN answers the logins of users that wsproxy user has added', async () => {
+    const env = { REDIS_URL: redis.url }
+    const added = await run(['user', 'add', 'ada@example.org'], { env, input: PASSWORD })
+    assert.equal(added.status, 0, added.stderr)
+    const { http } = await start(LOGIN_ENV)
+    const { status, body } = await post({ http }, '/api/auth/login', { email: 'ada@example.org', password: PASSWORD })
+    assert.deepEqual([status, body.user?.email], [200, 'ada@example.org'])
   })
 
   it('serve starts before Redis does, and stops with 0', async () => {
