@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { killCommands, run } from '../support/cli.ts'
+import { killCommands, run, serveReady } from '../support/cli.ts'
 import { connect } from '../support/client.ts'
 import { gatewayFor, type TestGateway } from '../support/gateway.ts'
 import { addUser, bearer, get, LOGIN_ENV, PASSWORD, post } from '../support/login.ts'
+import { redisFor } from '../support/redis.ts'
 import { atEnd, scopeOf } from '../support/scope.ts'
 import { eventually } from '../support/wait.ts'
 
@@ -39,4 +40,18 @@ describe('the logins of a user', () => {
       if (name !== 'delete') assert.equal((await command('sessions', email)).stdout, '')
     })
   }
+})
+
+describe('wsproxy serve with AUTH_LOGIN', () => {
+  const suite = scopeOf(after)
+  before(() => atEnd(suite, killCommands))
+  it('takes the logins of users that wsproxy user has added', async () => {
+    const { url } = await redisFor(suite)
+    const { http } = await serveReady({ ...LOGIN_ENV, REDIS_URL: url })
+    const env = { REDIS_URL: url }
+    assert.equal((await run(['user', 'add', 'ada@example.org'], { env, input: PASSWORD })).status, 0)
+    const { status, body } = await post({ http }, '/api/auth/login', { email: 'ada@example.org', password: PASSWORD })
+    assert.equal(status, 200)
+    assert.equal((await get({ http }, '/api/auth/me', bearer(body.access_token))).status, 200)
+  })
 })
