@@ -1,3 +1,4 @@
+import { cookieIn } from '../http/cookies.ts'
 import type { Credentials } from './auth.ts'
 
 /**
@@ -19,10 +20,4 @@ export function readStreamTickets(cookie: string, query: string): Credentials | 
 }
 
 /** The value of the cookie; '' for none. */
-export function ticketIn(header: string): string {
-  for (const pair of header.split(';')) {
-    const text = pair.trim()
-    if (text.startsWith(`${STREAM_COOKIE}=`)) return text.slice(STREAM_COOKIE.length + 1)
-  }
-  return ''
-}
+export const ticketIn = (header: string): string => cookieIn(header, STREAM_COOKIE)
