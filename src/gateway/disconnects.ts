@@ -17,7 +17,7 @@ export function disconnects({ core, metrics, log }: DoorParts): (selection: Sele
   }
 }
 
-/** How long a revocation lasts where JWTs need no end. */
+/** How long the revocation of a subject lasts: no setting bounds the life of a JWT. */
 const FOREVER_MS = 10 * 365 * 86_400_000
 
 /** The admin call that closes sockets here and, unless orders are off, on every instance. */
@@ -28,15 +28,13 @@ export function disconnectCall(
 ): Route {
   const everywhere = bus && ((selection: Selection) => bus.ask({ what: 'disconnect-all', ...selection }))
   const { revoked } = core.redis
-  const { resumeTicketTtlMs, resumeMaxLifetimeMs, authJwtMaxLifetimeMs } = config
-  const longest = Math.max(resumeMaxLifetimeMs, authJwtMaxLifetimeMs)
+  const { resumeTicketTtlMs, resumeMaxLifetimeMs } = config
   const revoke = {
     ...(resumeTicketTtlMs > 0 && {
       session: (id: string) => revoked.addUntilNow(revokedSession(id), resumeMaxLifetimeMs),
     }),
     ...(acceptsJwts(config) && {
-      subject: (sub: string) =>
-        revoked.addUntilNow(revokedSubject(sub), authJwtMaxLifetimeMs > 0 ? longest : FOREVER_MS),
+      subject: (sub: string) => revoked.addUntilNow(revokedSubject(sub), FOREVER_MS),
     }),
   }
   return disconnectRoute({ here, everywhere, revoke, log })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { sessionAuth, sessionDown } from '../../src/contract/names.ts'
+import { revokedSet, sessionAuth, sessionDown } from '../../src/contract/names.ts'
 import { BusSignature } from '../../src/doors/live/signature.ts'
 import { disconnectRoute } from '../../src/http/disconnect.ts'
 import type { ApiRequest } from '../../src/http/routes.ts'
@@ -206,6 +206,16 @@ describe('disconnect by the subject of a JWT, with two instances', () => {
       assert.equal(client.code, undefined)
       await client.close()
     }
+  })
+
+  it('revokes its JWTs for good, also where a setting bounds the life of sockets', async (t) => {
+    const env = { ADMIN_TOKEN, AUTH_JWT_SECRET: SECRET, AUTH_JWT_MAX_LIFETIME: '1h', RESUME_MAX_LIFETIME: '1h' }
+    const gateway = await gatewayFor(t, { env })
+    assert.equal((await call(gateway.http, { subject: 'u4' })).status, 200)
+    const [member = ''] = await gateway.agent.zRange(revokedSet(), 0, -1)
+    // `sign` makes JWTs without `exp`.
+    const years = (Number(member.split(' ')[1]) - Date.now()) / (365 * 86_400_000)
+    assert.ok(years > 1, `${years} years`)
   })
 
   it('leaves the JWTs valid with --reconnect', async () => {
