@@ -69,11 +69,14 @@ export class RedisTicketSecrets {
   async #loadOf(day: number): Promise<TicketSecrets> {
     const key = ticketSecrets()
     const fields = [day - 1, day, day + 1].map(String)
-    const fresh = randomBytes(32).toString('base64url')
     const found = await this.#at(key, async (client) => {
+      const read = () => client.sendCommand<(string | null)[]>(['HMGET', key, ...fields])
+      // A server that is full or cannot save refuses HSETNX, also for a secret that is there.
+      const known = await read()
+      if (typeof known[1] === 'string') return known
+      const fresh = randomBytes(32).toString('base64url')
       const made = client.sendCommand<number>(['HSETNX', key, String(day), fresh])
-      const all = client.sendCommand<(string | null)[]>(['HMGET', key, ...fields])
-      const [isNew] = await Promise.all([made, all])
+      const [isNew, all] = await Promise.all([made, read()])
       if (isNew === 1) {
         const old = [day - 2, day - 3, day - 4].map(String)
         const cleaned = client.sendCommand(['HDEL', key, ...old])

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { connect } from '../support/client.ts'
 import { gatewayFor } from '../support/gateway.ts'
-import { ticketFrames } from '../support/numbered.ts'
+import { joinNumbered, positionOf, ticketFrames } from '../support/numbered.ts'
+import { PATIENT, realRedisFor, withoutRealRedis } from '../support/redis.ts'
 import { eventually } from '../support/wait.ts'
 
 const DAY_MS = 86_400_000
@@ -22,4 +23,18 @@ it('the secret of the day is made behind the prefix, older ones go, and the hash
   )
   assert.ok((await gateway.agent.ttl(key)) > DAY_MS / 1000)
   assert.equal(await gateway.agent.exists('wsproxy:ticket-secret'), 0)
+})
+
+it('a full Redis does not keep tickets from being checked', { skip: withoutRealRedis, ...PATIENT }, async (t) => {
+  const redis = await realRedisFor(t)
+  const [one, two] = [await gatewayFor(t, { redis }), await gatewayFor(t, { redis })]
+  const first = await joinNumbered(one, 'full')
+  await eventually(() => ticketFrames(first).length > 0, 'a ticket')
+  // The second gateway has not read the secrets yet.
+  await one.agent.configSet('maxmemory', '1')
+  const token = ticketFrames(first)[0]!.ticket
+  const client = await connect(two.sessionUrl('full'), { token, protocols: ['wsproxy.v2'] })
+  assert.equal((await positionOf(client)).command, 'position')
+  await eventually(() => ticketFrames(client).length > 0, 'the next ticket')
+  await one.agent.configSet('maxmemory', '0')
 })
