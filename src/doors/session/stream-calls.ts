@@ -41,6 +41,8 @@ interface Caller {
   readonly isReadOnly: boolean
   /** Undefined: tickets are off. */
   readonly grant: Grant | undefined
+  /** Puts the token back that was used here. Undefined: it still counts, or was never in Redis. */
+  readonly giveBack?: (() => void) | undefined
 }
 
 const OFF: Refusal = { ...refusals['not-found'], message: 'This gateway gives no tickets: RESUME_TICKET_TTL is 0.' }
@@ -82,12 +84,15 @@ export class StreamCalls {
   /** Exchanges a credential for a ticket that may stand in a query. */
   async #ticket(request: ApiRequest): Promise<ApiResponse> {
     return this.#answer(request, async () => {
+      if (this.#parts.tickets === undefined) return new Refused(OFF)
       const caller = await this.#callerOf(request, ['resume'], true)
       if (caller instanceof Refused) return caller
-      const { grant, agent, session, isReadOnly } = caller
-      if (grant === undefined) return new Refused(OFF)
-      const ticket = await this.#parts.door.queryTicket(grant)
-      if (ticket === undefined) return new Refused(refusals['redis-unavailable'])
+      const { grant, agent, session, isReadOnly, giveBack } = caller
+      const ticket = grant && (await this.#parts.door.queryTicket(grant))
+      if (grant === undefined || ticket === undefined) {
+        giveBack?.()
+        return new Refused(refusals['redis-unavailable'])
+      }
       const kept = await this.#parts.door.cookieTicket(grant, isReadOnly)
       const body = { ticket: ticket.ticket, expires_in_ms: ticket.expiresInMs }
       return {
@@ -132,7 +137,7 @@ export class StreamCalls {
    * @param purposes of tickets that are enough.
    * @param mayBeSpent whether a token for one use is used here.
    */
-  async #callerOf(request: ApiRequest, purposes: readonly Purpose[], mayBeSpent: boolean) {
+  async #callerOf(request: ApiRequest, purposes: readonly Purpose[], mayBeSpent: boolean): Promise<Caller | Refused> {
     const { params, headers } = request
     const [agent = '', session = ''] = params
     if (!isId(agent) || !isId(session)) return new Refused(refusals['malformed-id'])
@@ -146,13 +151,17 @@ export class StreamCalls {
     if (this.#parts.jwts?.looksLikeJwt(token)) return this.#byJwt(token, session, agent)
     if (!mayBeSpent && this.#parts.options.authTokenMode !== 'reusable')
       return new Refused(refusals['token-single-use'])
-    const verdict = await this.#parts.tokens.redeem(sessionAuth(session), token, () => {})
+    let giveBack: (() => void) | undefined
+    const verdict = await this.#parts.tokens.redeem(sessionAuth(session), token, (undo) => {
+      giveBack = undo
+    })
     if (verdict !== 'ok') return new Refused(refusals['token-rejected'], WHY[verdict])
-    return { session, agent, isReadOnly: false, grant: await this.#parts.tickets?.grant(session, agent, undefined) }
+    const grant = await this.#parts.tickets?.grant(session, agent, undefined)
+    return { session, agent, isReadOnly: false, grant, giveBack }
   }
 
   /** A browser sends the cookie by itself, so the page must be of an origin that may. */
-  async #byCookie({ headers }: ApiRequest, ticket: string, session: string, agent: string) {
+  async #byCookie({ headers }: ApiRequest, ticket: string, session: string, agent: string): Promise<Caller | Refused> {
     const { origin, host } = headers
     const isOwn = URL.canParse(origin) && new URL(origin).host === host
     const mayUseCookies = this.#parts.cors(origin)?.['Access-Control-Allow-Credentials'] === 'true'
@@ -160,7 +169,12 @@ export class StreamCalls {
     return this.#byTicket(ticket, session, agent, ['sse', 'sse-read'])
   }
 
-  async #byTicket(ticket: string, session: string, agent: string, purposes: readonly Purpose[]) {
+  async #byTicket(
+    ticket: string,
+    session: string,
+    agent: string,
+    purposes: readonly Purpose[],
+  ): Promise<Caller | Refused> {
     const judged = (await this.#parts.tickets?.judge(ticket, session, agent, purposes)) ?? 'tickets are off'
     if (typeof judged === 'string') return new Refused(refusals['token-rejected'], judged)
     if (await isKeyGone(judged.claims, this.#parts.jwts)) return new Refused(refusals['token-rejected'], KEY_GONE)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { sessionAuth, sessionDown } from '../../../src/contract/names.ts'
+import { sessionAuth, sessionDown, ticketSecrets } from '../../../src/contract/names.ts'
 import { gatewayFor, type TestGateway } from '../../support/gateway.ts'
 import { epochOf, say } from '../../support/numbered.ts'
 import { scopeOf } from '../../support/scope.ts'
@@ -281,13 +281,25 @@ describe('the ticket of a stream', () => {
     assert.deepEqual(await codeOf(await post({}, '/agent-1/ticket/!')), [400, 'malformed-id'])
     const past = tokenOf(signer, { session_id: 'x', exp: seconds() - 600 })
     assert.deepEqual(await codeOf(await post({ Authorization: `Bearer ${past}` })), [401, 'token-expired'])
-    const off = await gatewayFor(suite, { redis: gateway.redis, env: { RESUME_TICKET_TTL: '0' } })
-    const token = await gateway.token('x')
-    const none = await fetch(`${off.http}/agent-1/ticket/x`, {
-      method: 'POST',
-      headers: { Authorization: `Bearer ${token}` },
-    })
-    assert.deepEqual(await codeOf(none), [404, 'not-found'])
+  })
+
+  it('leaves the token for one use where it cannot be given', async () => {
+    const { agent, redis } = gateway
+    const off = await gatewayFor(suite, { redis, env: { RESUME_TICKET_TTL: '0' } })
+    const unusable = await gatewayFor(suite, { env: { AUTH_JWT_SECRET: SECRET } })
+    await unusable.agent.set(ticketSecrets(), 'no hash')
+    for (const [at, client, refusal] of [
+      [off, agent, [404, 'not-found']],
+      [unusable, unusable.agent, [503, 'redis-unavailable']],
+    ] as const) {
+      const token = await at.token('x')
+      const none = await fetch(`${at.http}/agent-1/ticket/x`, {
+        method: 'POST',
+        headers: { Authorization: `Bearer ${token}` },
+      })
+      assert.deepEqual(await codeOf(none), refusal)
+      await eventually(async () => (await client.get(sessionAuth('x'))) === token, 'the token')
+    }
   })
 })
 
