@@ -98,7 +98,8 @@ function adviceFor(code: string, url: URL): string | undefined {
     case 'token-rejected':
       return session === undefined
         ? 'give the right token with --token or WSPROXY_TOKEN'
-        : `a token works once and expires: give --create-token, or make another with "wsproxy token create ${session}"`
+        : `a token works once and expires: give --create-token, or make another with "wsproxy token create ${session}"; ` +
+            `"wsproxy token sign --session ${session}" signs a JWT`
     case 'origin-not-allowed':
       return 'give --origin with an origin of ALLOWED_ORIGINS, or add yours to that setting'
     case 'not-found':

@@ -4,6 +4,7 @@ import { sessionLog, sessionMeta, useKeyPrefix } from '../contract/names.ts'
 import { bracketed } from '../platform/address.ts'
 import { within } from '../platform/deadline.ts'
 import { reasonOf } from '../platform/reason.ts'
+import { redisRemedy } from '../preflight/probes/redis-remedy.ts'
 import { addressOf } from '../redis/servers/link.ts'
 import { sentinelTarget } from '../redis/servers/sentinel.ts'
 import { type ClusterAddresses, clusterAddressesOf, sentinelOptionsOf, targetOf } from '../redis/servers/targets.ts'
@@ -84,8 +85,11 @@ export async function asAgent<T>(
         ? [`behind the Sentinels ${redisSentinels.join(', ')}`, masterOf(config, url).then(openServer)]
         : [`at ${addressOf(template)}`, openServer(template)]
   const { agent, close } = await opening.catch((cause: Error) => {
-    const hint = isGiven ? '' : '; run "npm start" or set REDIS_URL'
-    throw new CommandFailed(`no Redis ${where} (${withoutArguments(reasonOf(cause), [template.password])})${hint}`)
+    const reason = withoutArguments(reasonOf(cause), [template.password])
+    const otherwise = isGiven ? '"wsproxy doctor" shows what is wrong' : 'run "npm start" or set REDIS_URL'
+    // The remedies name REDIS_URL, which says nothing about a cluster or Sentinels.
+    const advice = redisUrl === undefined ? otherwise : redisRemedy(reason)
+    throw new CommandFailed(`no connection to Redis ${where} (${reason}) -> ${advice}`)
   })
   return use(agent).finally(close)
 }

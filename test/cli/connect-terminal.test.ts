@@ -103,7 +103,7 @@ describe('wsproxy connect, its refusals and --reconnect', () => {
       ],
       [
         [session, '-t', 'wrong'],
-        /token-rejected.* -> a token works once and expires: give --create-token, or make another with "wsproxy token create s-1"/,
+        /token-rejected.* -> a token works once and expires: give --create-token, or make another with "wsproxy token create s-1"; "wsproxy token sign --session s-1" signs a JWT/,
       ],
       [
         [session, '-t', 'x', '-o', 'https://evil.example'],

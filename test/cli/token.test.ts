@@ -71,14 +71,17 @@ describe('wsproxy token create', () => {
     assert.equal(await agent.get(sessionAuth('replaced')), stdout.trim())
   })
 
-  it('token create exits with 1 and one line without Redis, and hides the password of its URL', async () => {
+  it('token create exits with 1, one line and its remedy without Redis, and hides the password of its URL', async () => {
     const port = await freePort()
     const env = { REDIS_URL: `redis://user:hunter2@127.0.0.1:${port}` }
     const { status, stdout, complaints } = await run(['token', 'create', 's1'], { env })
     assert.equal(status, 1)
     assert.equal(stdout, '')
     assert.equal(complaints.length, 1)
-    assert.match(complaints[0]!, new RegExp(`127\\.0\\.0\\.1:${port}`))
+    assert.match(
+      complaints[0]!,
+      new RegExp(`127\\.0\\.0\\.1:${port} .* -> No program listens there\\. Start Redis, or`),
+    )
     assert.doesNotMatch(complaints[0]!, /hunter2/)
   })
 
