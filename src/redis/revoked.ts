@@ -5,19 +5,21 @@ import type { RunAtKey } from './servers/topology.ts'
 
 /**
  * A member is `<version> <expiry in ms> <entry>`, and its score is the version: the time of Redis
- * in ms, or one more than the newest. Removes up to 1,000 expired members first. With the fourth
- * argument the time of Redis ends the entry. Returns -1 when the set is full, else the version.
+ * in ms, or one more than the newest. Removes up to 1,000 expired members first, and members of
+ * another form, which no instance reads. With the fourth argument the time of Redis ends the entry.
+ * Returns -1 when the set is full, else the version.
  */
 const SCRIPT = new Script(`
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 for _, member in ipairs(redis.call('ZRANGE', KEYS[1], '0', '999')) do
-  if tonumber(string.match(member, '^%d+ (%d+)')) <= now then redis.call('ZREM', KEYS[1], member) end
+  local expiry = tonumber(string.match(member, '^%d+ (%d+) ') or '0')
+  if expiry <= now then redis.call('ZREM', KEYS[1], member) end
 end
 if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[3]) then return -1 end
 local newest = redis.call('ZRANGE', KEYS[1], '-1', '-1')[1]
 local version = now
-if newest then version = math.max(now, tonumber(string.match(newest, '^%d+')) + 1) end
+if newest then version = math.max(now, tonumber(string.match(newest, '^%d+ ') or '0') + 1) end
 local member = string.format('%.0f %.0f ', version, now + tonumber(ARGV[2])) .. ARGV[1]
 if ARGV[4] == 'now' then member = member .. string.format(':%.0f', now) end
 redis.call('ZADD', KEYS[1], string.format('%.0f', version), member)

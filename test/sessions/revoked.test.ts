@@ -59,6 +59,15 @@ describe('a disconnect revokes the resume tickets of its session', () => {
     assert.equal((await positionOf(await enter(later, 'other', other))).command, 'position')
   })
 
+  it('also when the set has members that are no revocations', async () => {
+    const ticket = await ticketOf(await joinNumbered(here, 'foreign'))
+    const members = ['oldest', '12 34'].map((value) => ({ score: 1, value }))
+    await here.agent.zAdd(revokedSet(), [...members, { score: Date.now() + DAY_MS, value: 'newest' }])
+    assert.equal((await disconnect({ session: 'foreign' })).status, 200)
+    for (const gateway of [here, there])
+      await eventually(() => isRefused(gateway, 'foreign', ticket), 'the refusal of the ticket')
+  })
+
   it('and closes a socket that came back before its instance knew', async () => {
     const ticket = await ticketOf(await joinNumbered(here, 'quick'))
     const client = await enter(there, 'quick', ticket)
