@@ -184,7 +184,7 @@ export class RedisClient {
    * RedisUnavailable; Redis' own error.
    */
   async publish(channel: string, message: string): Promise<number> {
-    return this.#at(channel, (client) => client.sendCommand<number>(['PUBLISH', channel, message]))
+    return answered(this.#at(channel, (client) => client.sendCommand<number>(['PUBLISH', channel, message])))
   }
 
   close(): void {

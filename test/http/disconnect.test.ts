@@ -262,6 +262,19 @@ describe('disconnect, while Redis does not answer', { skip: withoutRealRedis }, 
     assert.match(await response.text(), /Closed 1 sockets of this instance. Redis is away/)
     assert.equal((await within(client.closed, 'the close')).code, 4403)
   })
+
+  it('says so when Redis is lost before it has passed the order on', async (t) => {
+    const redis = await realRedisFor(t)
+    const gateway = await gatewayFor(t, { redis, env: { ADMIN_TOKEN } })
+    const order = { session: 'lost', reconnect: true }
+    assert.equal((await call(gateway.http, order)).status, 200)
+    const client = await gateway.join('lost')
+    redis.process.kill('SIGSTOP')
+    const answer = call(gateway.http, order)
+    await within(client.closed, 'the close')
+    await redis.kill()
+    assert.equal((await answer).status, 503)
+  })
 })
 
 describe('disconnect, where orders between instances are off', () => {

@@ -131,7 +131,7 @@ export type KeyCommand<T> = (client: Sender) => Promise<T>
 export type RunAtKey = <T>(key: string, command: KeyCommand<T>) => Promise<T>
 
 /** Turns an error that is not a reply into RedisUnavailable: no answer arrived. */
-export async function answered(reply: Promise<unknown>): Promise<unknown> {
+export async function answered<T>(reply: Promise<T>): Promise<T> {
   try {
     return await reply
   } catch (error) {
