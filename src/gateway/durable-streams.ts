@@ -102,13 +102,15 @@ function accessOf({ config, core, admin, jwts, tickets }: StreamWiring): StreamA
   return new StreamAccess({
     jwts,
     isRevoked: core.revocations?.isRevoked,
+    isRevokedNow: (claims) => core.revocations?.set.hasJwt(claims) === true,
     tokens: core.redis.tokens,
     authorize: (request) => admin.authorize(request),
     acceptsTicket:
       tickets &&
       (async (ticket, { session, agent }, isExposed) => {
         const judged = await tickets.judge(ticket, session, agent, isExposed ? EXPOSED : PRIVATE)
-        return typeof judged === 'object' && !(await isKeyGone(judged.claims, jwts))
+        if (typeof judged === 'string' || (await isKeyGone(judged.claims, jwts))) return undefined
+        return () => tickets.stillCounts(judged)
       }),
     spendsTokens: config.authTokenMode !== 'reusable',
     allowQueryToken: config.authAllowQueryToken,

@@ -155,6 +155,12 @@ export class ResumeTickets {
     }
   }
 
+  /** Whether a grant that was accepted has not ended or been revoked since. */
+  stillCounts(grant: Grant): boolean {
+    const { revoked } = this.#parts
+    return revoked.now() < grant.notAfter && !revoked.has(grant)
+  }
+
   /** Enqueues the first ticket of a socket. The next ones follow by themselves. Never rejects. */
   async begin(connection: Connection): Promise<void> {
     const now = this.#parts.revoked.now()

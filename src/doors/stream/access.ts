@@ -9,11 +9,18 @@ export interface AccessParts {
   readonly jwts?: JwtChecks | undefined
   /** Whether a JWT was revoked. @throws RedisUnavailable when that is not known yet. */
   readonly isRevoked?: ((claims: TokenClaims) => Promise<boolean>) | undefined
+  /** The same for an instance that has read the revocations before. */
+  readonly isRevokedNow?: ((claims: TokenClaims) => boolean) | undefined
   readonly tokens: TokenStore
   /** Returns the refusal of a request without the admin token, and counts its guesses. */
   readonly authorize: (request: AdminRequest) => Refusal | undefined
-  /** Whether a ticket opens the session. Undefined: no tickets. @throws RedisUnavailable */
-  readonly acceptsTicket?: ((ticket: string, asker: Asker, isExposed: boolean) => Promise<boolean>) | undefined
+  /**
+   * Resolves with undefined for a ticket that does not open the session. Undefined: no tickets.
+   * @throws RedisUnavailable
+   */
+  readonly acceptsTicket?:
+    | ((ticket: string, asker: Asker, isExposed: boolean) => Promise<StillCounts | undefined>)
+    | undefined
   /** Whether the check of a token of Redis uses it up. A stream would use it with each request. */
   readonly spendsTokens: boolean
   readonly allowQueryToken: boolean
@@ -26,10 +33,14 @@ export interface Asker extends AdminRequest {
   readonly query: URLSearchParams
 }
 
-/** The checks that are left: resolves with the refusal, if any. @throws RedisUnavailable */
-export type LaterChecks = () => Promise<Refusal | undefined>
+/** Whether a credential that was accepted has not expired or been revoked since. */
+export type StillCounts = () => boolean
 
-const PASSED: LaterChecks = async () => undefined
+/** The checks that are left. @throws RedisUnavailable */
+export type LaterChecks = () => Promise<Refusal | StillCounts>
+
+const ALWAYS: StillCounts = () => true
+const PASSED: LaterChecks = async () => ALWAYS
 const REJECTED = refusals['token-rejected']
 
 /**
@@ -70,19 +81,21 @@ export class StreamAccess {
       return rights.fault === 'expired' ? refusals['token-expired'] : REJECTED
     }
     if (!opens(rights, asker) || (writes && !rights.appends)) return REJECTED
-    return async () => ((await this.#parts.isRevoked?.(rights)) ? REJECTED : undefined)
+    const { isRevoked, isRevokedNow } = this.#parts
+    const stillCounts = () => !('fault' in jwts.verify(token)) && isRevokedNow?.(rights) !== true
+    return async () => ((await isRevoked?.(rights)) ? REJECTED : stillCounts)
   }
 
-  async #ofReader(token: string, asker: Asker): Promise<Refusal | undefined> {
+  async #ofReader(token: string, asker: Asker): Promise<Refusal | StillCounts> {
     const { acceptsTicket, spendsTokens, tokens } = this.#parts
     if (isTicket(token)) {
       const isExposed = asker.headers.authorization === ''
-      return (await acceptsTicket?.(token, asker, isExposed)) ? undefined : REJECTED
+      return (await acceptsTicket?.(token, asker, isExposed)) ?? REJECTED
     }
     const key = sessionAuth(asker.session)
-    if (!spendsTokens && (await tokens.redeem(key, token, () => {})) === 'ok') return undefined
+    if (!spendsTokens && (await tokens.redeem(key, token, () => {})) === 'ok') return ALWAYS
     const refusal = this.#ofAdmin(asker)
-    if (refusal !== REJECTED || !spendsTokens) return refusal
+    if (refusal !== REJECTED || !spendsTokens) return refusal ?? ALWAYS
     return refusals['token-single-use']
   }
 

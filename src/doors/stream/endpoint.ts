@@ -10,7 +10,7 @@ import { write, writeAndClose } from '../../http/write.ts'
 import { RedisForbids, RedisUnavailable } from '../../platform/unavailable.ts'
 import type { HttpRequest, HttpResponse, TemplatedApp } from '../../platform/uws.ts'
 import { LogUnusable } from '../../sessions/stream-log.ts'
-import type { StreamAccess } from './access.ts'
+import type { LaterChecks, StillCounts, StreamAccess } from './access.ts'
 import { refusedWith } from './answer.ts'
 import { corsOf, preflight } from './cors.ts'
 import { type EventsParts, sendEvents } from './events.ts'
@@ -53,6 +53,8 @@ interface Call {
   readonly res: HttpResponse
   readonly request: StreamRequest
   isGone: boolean
+  /** Set when its credential was accepted. */
+  stillCounts: StillCounts
   watch: Watch | undefined
   /** Ends the reading of the body. */
   stop: (() => void) | undefined
@@ -87,7 +89,7 @@ export class StreamDoor {
     const { addresses, access } = this.#parts
     if (refuseUnclear(res, req, addresses.relayed)) return
     const request = copyOf(res, req, this.path, addresses)
-    const call: Call = { res, request, isGone: false, watch: undefined, stop: undefined }
+    const call: Call = { res, request, isGone: false, stillCounts: () => false, watch: undefined, stop: undefined }
     res.onAborted(() => {
       call.isGone = true
       call.watch?.end()
@@ -115,14 +117,15 @@ export class StreamDoor {
     return this.#allows(headers.origin ?? '') ? undefined : refusals['origin-not-allowed']
   }
 
-  async #answer(call: Call, later: () => Promise<Refusal | undefined>): Promise<void> {
+  async #answer(call: Call, later: LaterChecks): Promise<void> {
     try {
       const body = WRITES.has(call.request.method) ? await this.#bodyOf(call) : Buffer.alloc(0)
       if (call.isGone) return
       if (body === undefined) return this.#refuse(call, refusals['body-too-large'])
-      const refusal = await later()
+      const checked = await later()
       if (call.isGone) return
-      if (refusal !== undefined) return this.#refuse(call, refusal)
+      if (typeof checked !== 'function') return this.#refuse(call, checked)
+      call.stillCounts = checked
       const response = await this.#responseTo(call, body)
       if (response !== undefined) this.#write(call, response)
     } catch (error) {
@@ -173,7 +176,8 @@ export class StreamDoor {
     open(1)
     try {
       if (read.live === 'sse') return await this.#events(call, read)
-      return await reads.longPoll(session, agent, read, (watch) => this.#watched(call, watch))
+      const answer = await reads.longPoll(session, agent, read, (watch) => this.#watched(call, watch))
+      return call.stillCounts() ? answer : refused(refusals['token-rejected'])
     } finally {
       open(-1)
       limits.give(client.ip)
@@ -195,7 +199,8 @@ export class StreamDoor {
         const all = { ...given, 'X-Content-Type-Options': 'nosniff', ...corsOf(headers.origin ?? '') }
         for (const [name, value] of Object.entries(all)) res.writeHeader(name, value)
       }
-      await sendEvents({ res, isGone: () => call.isGone, head, session, place, cursor, watch }, events)
+      const { stillCounts } = call
+      await sendEvents({ res, isGone: () => call.isGone, stillCounts, head, session, place, cursor, watch }, events)
       return undefined
     } catch (error) {
       if (!hasBegun) throw error

@@ -1,5 +1,6 @@
 import type { HttpResponse } from '../../platform/uws.ts'
 import type { StreamLog, StreamPart } from '../../sessions/stream-log.ts'
+import type { StillCounts } from './access.ts'
 import { bodyOf, eventOf, isJson, isText, typeOf } from './body.ts'
 import { cursorAfter, offsetText } from './offsets.ts'
 import type { StreamPlace } from './reads.ts'
@@ -63,6 +64,7 @@ export interface EventsParts {
 export interface EventsReader {
   readonly res: HttpResponse
   readonly isGone: () => boolean
+  readonly stillCounts: StillCounts
   /** Writes the status and the headers. */
   readonly head: (headers: Readonly<Record<string, string>>) => void
   readonly session: string
@@ -79,7 +81,8 @@ const HEADERS = {
 
 /**
  * Sends a stream as events, each `data` followed by a `control`, until it closes, its minute is
- * over or the client has gone. @throws RedisUnavailable; LogUnusable.
+ * over, its credential counts no more, or the client has gone. @throws RedisUnavailable;
+ * LogUnusable.
  */
 export async function sendEvents(reader: EventsReader, { log, maxDepth, sent }: EventsParts): Promise<void> {
   const { res, isGone, session, place, watch } = reader
@@ -92,7 +95,7 @@ export async function sendEvents(reader: EventsReader, { log, maxDepth, sent }: 
   for (let isFirst = true; ; isFirst = false) {
     const part = await log.part(session, place.state, from)
     const leftMs = until - performance.now()
-    if (part === undefined) break
+    if (part === undefined || !(isFirst || reader.stillCounts())) break
     const isNews = isFirst || part.payloads.length > 0 || part.closed
     if (isNews) cursor = cursorAfter(cursor, Date.now())
     const text = isNews ? eventsOf(place.state.epoch, part, type, cursor, maxDepth) : pingAfter(out.writtenAt)

@@ -238,6 +238,24 @@ describe('a session as a stream', () => {
       assert.equal((await plain('ticket', {}, `?ticket=${exchanged.ticket}`)).status, 200)
     })
 
+    it('a resume ticket until it is revoked, also while it waits for a message', async () => {
+      await written('revoked', '1')
+      const client = await joinNumbered(gateway, 'revoked', 'cursor=-1')
+      const { ticket } = await eventually(() => ticketFrames(client)[0], 'a ticket')
+      const { events } = await eventsIn(gateway, 'revoked', 'offset=-1&live=sse', ticket)
+      await eventually(() => events.some(({ event }) => event === 'data'), 'the first message')
+      const headers = { authorization: `Bearer ${ticket}` }
+      const waiting = plain('revoked', headers, '?offset=now&live=long-poll')
+      const admin = { authorization: `Bearer ${ADMIN_TOKEN}`, 'content-type': 'application/json' }
+      const body = '{"session":"revoked"}'
+      await fetch(`${gateway.http}/api/admin/disconnect`, { method: 'POST', headers: admin, body })
+      await eventually(async () => (await plain('revoked', headers)).status === 403, 'the revocation')
+      await say(gateway.agent, 'revoked', '2')
+      await eventually(() => events.at(-1)?.event === 'end', 'the end')
+      assert.equal(events.filter(({ event }) => event === 'data').length, 1)
+      assert.equal(await codeOf(await waiting), 'token-rejected')
+    })
+
     it('no token that is used up by each check, and does not use it up', async (t) => {
       const strict = await gatewayFor(t, { redis: gateway.redis, env: { ...ENV, AUTH_TOKEN_MODE: 'single-use' } })
       await gateway.agent.set(sessionAuth('token'), 'secret-of-a-client')
