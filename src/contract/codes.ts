@@ -106,7 +106,7 @@ export const refusals = define({
     status: '403 Forbidden',
     message:
       'A client of a stream shows its credential again with each reconnect, and this token is for one use: exchange ' +
-      'it with POST /{agent}/ticket/{session}.',
+      'it with POST /{agent}/ticket/{session} for a ticket that reads. To send, use a JWT or a reusable token.',
   },
   'token-expired': {
     status: '401 Unauthorized',

@@ -44,6 +44,8 @@ export class Revoked {
   /** What the clock of Redis has more than ours, at least. */
   #aheadMs = 0
   #isRead = false
+  /** Before Redis was ready once, `redis-lost` has the reason, and a start needs no warning. */
+  #hasRedis = false
   #readAt = performance.now()
   #reading: Promise<void> | undefined
 
@@ -59,6 +61,7 @@ export class Revoked {
   /** Redis is ready, perhaps another server: reads the whole set. */
   restart(): void {
     this.#version = 0
+    this.#hasRedis = true
     this.#poll()
   }
 
@@ -115,6 +118,7 @@ export class Revoked {
 
   #poll(): void {
     this.#read().catch((error: unknown) => {
+      if (!this.#hasRedis) return
       const skipped = this.#lines.take('unread')
       if (skipped !== undefined)
         this.#parts.log.warn(
