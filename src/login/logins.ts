@@ -9,7 +9,7 @@ import type { LoginLimits } from '../redis/login-limits.ts'
 import type { RedisUsers, User } from '../redis/users.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { LineSampler } from '../telemetry/sampler.ts'
-import { isOutdated, type Passwords, PasswordsBusy } from './passwords.ts'
+import { isOutdated, type Passwords } from './passwords.ts'
 import { hashOf, newestFrom, newRefreshToken, readRefreshToken, successorOf } from './refresh-tokens.ts'
 
 /** Tabs of a browser that refresh within this time get the same token. */
@@ -60,6 +60,12 @@ export class Logins {
   }
 
   async login(address: string, password: string, client: ClientAddress): Promise<Tokens | Refusal> {
+    const login = this.#parts.passwords.inPlace(() => this.#login(address, password, client))
+    if (login) return login
+    return this.#refuse('busy', { ...refusals['at-capacity'], message: 'Too many logins wait.' }, client)
+  }
+
+  async #login(address: string, password: string, client: ClientAddress): Promise<Tokens | Refusal> {
     const { users, passwords, limits } = this.#parts
     const email = emailOf(address) ?? ''
     const { addressMs, accountMs } = await limits.begin(email, networkOf(client.ip), client.isClient)
@@ -67,13 +73,7 @@ export class Logins {
     const waitMs = client.isClient ? addressMs : accountMs
     if (waitMs > 0) return this.#refuse('limited', limited(waitMs), client)
     const user = await users.find(email)
-    let isRight: boolean
-    try {
-      isRight = await passwords.matches(user?.password, password)
-    } catch (error) {
-      if (!(error instanceof PasswordsBusy)) throw error
-      return this.#refuse('busy', { ...refusals['at-capacity'], message: 'Too many logins wait.' }, client)
-    }
+    const isRight = await passwords.matches(user?.password, password)
     if (user === undefined || !isRight || !user.isActive) {
       const failed = await limits.failed(email)
       const isOver = failed.accountMs > 0

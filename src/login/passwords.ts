@@ -1,20 +1,19 @@
 import { randomBytes } from 'node:crypto'
+import { availableParallelism } from 'node:os'
 import { reasonOf } from '../platform/reason.ts'
 
 /** OWASP, "Password Storage Cheat Sheet": 19 MiB, 2 passes, 1 lane. */
 const PARAMETERS = { memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const
 
-/** Hashes that are computed at once. Each takes 19 MiB, and a thread that DNS and files use too. */
-const MAX_AT_ONCE = 2
-/** Hashes that wait, which is half a second of work. */
-const MAX_WAITING = 50
+/**
+ * Hashes that are computed at once. Each takes 19 MiB, and a thread that DNS and files use too. On
+ * two cores, a second one would take the core on which messages are passed on.
+ */
+const MAX_AT_ONCE = availableParallelism() <= 2 ? 1 : 2
+/** Logins that hash a password, or wait for that: up to a second of work. */
+const MAX_PLACES = 52
 const MIN_CHARACTERS = 8
 const MAX_BYTES = 1024
-
-/** Too many passwords wait to be hashed. */
-export class PasswordsBusy extends Error {
-  override readonly name = 'PasswordsBusy'
-}
 
 /** Returns why a text may not be a password; undefined when it may. */
 export function passwordProblem(password: string): string | undefined {
@@ -37,6 +36,7 @@ export class Passwords {
   readonly #noUser: string
   readonly #waiting: (() => void)[] = []
   #running = 0
+  #placesTaken = 0
 
   private constructor(argon2: Argon2, noUser: string) {
     this.#argon2 = argon2
@@ -53,15 +53,22 @@ export class Passwords {
     }
   }
 
-  /** Returns a PHC string. @throws PasswordsBusy. */
+  /**
+   * Runs the work of a login, which hashes a password at some time. Returns undefined, without
+   * running it, while 52 others run. So a flood of logins costs no call to Redis.
+   */
+  inPlace<T>(work: () => Promise<T>): Promise<T> | undefined {
+    if (this.#placesTaken >= MAX_PLACES) return undefined
+    this.#placesTaken++
+    return work().finally(() => this.#placesTaken--)
+  }
+
+  /** Returns a PHC string. */
   hash(password: string): Promise<string> {
     return this.#inTurn(() => this.#argon2.hash(normal(password), PARAMETERS))
   }
 
-  /**
-   * Whether the hash is that of the password. Without a hash it takes as long and returns false.
-   * @throws PasswordsBusy.
-   */
+  /** Whether the hash is that of the password. Without a hash it takes as long and is false. */
   matches(hash: string | undefined, password: string): Promise<boolean> {
     return this.#inTurn(async () => {
       const isEqual = await this.#argon2.verify(hash ?? this.#noUser, normal(password)).catch(() => false)
@@ -70,11 +77,9 @@ export class Passwords {
   }
 
   async #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#running >= MAX_AT_ONCE) {
-      if (this.#waiting.length >= MAX_WAITING) throw new PasswordsBusy(`${MAX_WAITING} passwords wait to be hashed`)
-      // The one that ends hands its place over.
-      await new Promise<void>((resolve) => this.#waiting.push(resolve))
-    } else this.#running++
+    // The hash that ends lets the next one run.
+    if (this.#running >= MAX_AT_ONCE) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    else this.#running++
     try {
       return await work()
     } finally {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import { loginsOfAddress } from '../../src/contract/user-names.ts'
 import { gatewayFor, type TestGateway } from '../support/gateway.ts'
 import { type Answer, addUser, LOGIN_ENV, PASSWORD, post } from '../support/login.ts'
 import { redisFor, type TestRedis } from '../support/redis.ts'
@@ -69,5 +70,15 @@ describe('guesses of passwords', () => {
     assert.ok(150 - busy >= 52, `${150 - busy}`)
     assert.equal(await gateway.metric('wsproxy_login_total', { result: 'busy' }), busy)
     assert.equal((await login('flood@example.org', PASSWORD)).status, 200)
+  })
+
+  it('in a flood that get 503 cost no call to Redis, and say when to come again', async () => {
+    const addresses = Array.from({ length: 150 }, (_, i) => `198.51.100.${i}`)
+    const answers = await Promise.all(addresses.map((each) => login(`${each}@example.org`, 'guess', each)))
+    const busy = answers.filter(({ status }) => status === 503)
+    assert.ok(busy.length > 0, 'some are refused')
+    for (const { headers } of busy) assert.match(headers.get('retry-after') ?? '', /^\d+$/)
+    const counted = await gateway.agent.exists(addresses.map(loginsOfAddress))
+    assert.equal(counted, 150 - busy.length)
   })
 })
