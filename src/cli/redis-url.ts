@@ -14,5 +14,6 @@ export async function redisUrl(): Promise<void> {
   const url = isConfigured(config) ? config.redisUrl : (await runningRedis(config))?.url
   if (url === undefined)
     throw new CommandFailed('REDIS_URL is not set, and no gateway with an embedded Redis runs: run "npm start"')
-  console.log(url)
+  // redis-cli takes an empty user name for the name of a user; `default` is the one without a name.
+  console.log(url.replace(/^(rediss?:\/\/):/, '$1default:'))
 }

@@ -47,6 +47,12 @@ describe('wsproxy redis-url', () => {
     assert.ok(!(doctor.stdout + doctor.stderr).includes(password), 'doctor prints the password')
   })
 
+  it('redis-url names the default user where REDIS_URL has only a password, as redis-cli needs it', async () => {
+    const given = async (url: string) => printed({ REDIS_URL: url })
+    assert.equal(await given('redis://:pw@127.0.0.1:6379/2'), 'redis://default:pw@127.0.0.1:6379/2')
+    assert.equal(await given('rediss://ann:pw@127.0.0.1:6379'), 'rediss://ann:pw@127.0.0.1:6379')
+  })
+
   it('the embedded Redis executes nothing without the password, and no other user can read its file', async (t) => {
     const env = temporaryFolder(t)
     await serve(env)
