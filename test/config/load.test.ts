@@ -98,8 +98,9 @@ describe('loadConfig', () => {
 
       const empty = loadConfig({ [env]: plain, [`WSPROXY_${env}`]: '', ...own })
       assert.equal(empty.sources[key], env)
-      // A certificate and its key are set together or not at all.
-      if (/TLS_(CERT|KEY)$/.test(env)) return assertProblem({ [env]: '', ...own }, `${env}: must be set`)
+      // A certificate and its key are set together or not at all, as are the address and the password.
+      if (/TLS_(CERT|KEY)$|^DEFAULT_ADMIN_/.test(env))
+        return assertProblem({ [env]: '', ...own }, `${env}: must be set`)
       const none = loadConfig({ [env]: '', ...own })
       assert.equal(none.sources[key], 'default')
       assert.deepEqual(none.config[key], loadConfig({ ...own }).config[key])
@@ -117,6 +118,14 @@ function sampleOf(key: keyof Config): [Record<string, string>, string, string] {
   if (key === 'adminToken') return [{}, 'one-one-one-one-one', 'two-two-two-two-two']
   if (key === 'authJwtSecret') return [{}, 'one-'.repeat(8), 'two-'.repeat(8)]
   if (key === 'redisShardedPubsub') return [{ REDIS_CLUSTER_NODES: 'a.example.org:1' }, 'true', 'false']
+  if (key === 'authLogin') return [{ AUTH_JWT_SECRET: 'one-'.repeat(8) }, 'true', 'false']
+  if (key === 'authAccessTtlMs' || key === 'authRefreshTtlMs') return [{}, '10m', '20m']
+  if (key === 'defaultAdminEmail')
+    return [{ DEFAULT_ADMIN_PASSWORD: 'a long password' }, 'a@example.org', 'b@example.org']
+  if (key === 'defaultAdminPassword')
+    return [{ DEFAULT_ADMIN_EMAIL: 'a@example.org' }, 'long password', 'longer password']
+  if (key === 'liveTopicRoles')
+    return [{ WS_AUTH_REQUIRED: 'true', WS_AUTH_TOKEN: 'token' }, 'alerts:operator', 'audit.*:admin']
   if (key === 'authJwksUrl') return [{}, 'https://a.example.org/jwks', 'http://127.0.0.1:8081/jwks']
   if (key === 'preflightHttpDependencies') return [{}, 'http://a.example.org/', 'https://b.example.org/x']
   if (key === 'trustProxyCidr') return [{}, '10.0.0.0/8', '192.0.2.1']

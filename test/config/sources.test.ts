@@ -176,10 +176,12 @@ describe('a secret in a file', () => {
           ? 'http://cache'
           : 'a secret-of-at-least-32-characters'
       const path = file(env, `${text.replace(' ', '-')}\r\n`)
-      const { config, sources } = loadConfig({ [`${env}_FILE`]: path })
+      const own = env === 'DEFAULT_ADMIN_PASSWORD' ? { DEFAULT_ADMIN_EMAIL: 'a@example.org' } : {}
+      const { config, sources } = loadConfig({ ...own, [`${env}_FILE`]: path })
       assert.equal(config[key as keyof Config], text.replace(' ', '-'), env)
       assert.equal(sources[key as keyof Config], `${env}_FILE`)
-      assert.equal(loadConfig({ [`WSPROXY_${env}_FILE`]: path }).sources[key as keyof Config], `WSPROXY_${env}_FILE`)
+      const prefixed = loadConfig({ ...own, [`WSPROXY_${env}_FILE`]: path })
+      assert.equal(prefixed.sources[key as keyof Config], `WSPROXY_${env}_FILE`)
     }
   })
 
