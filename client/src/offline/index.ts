@@ -93,7 +93,7 @@ export class Offline extends Emitter<OfflineEvents> {
     return this.#state
   }
 
-  /** Sets a thing. Resolves when the change is stored; it is published later. */
+  /** Sets a thing. Resolves when the change is stored and `state` counts it; it is published later. */
   put(domain: string, id: string, data: unknown): Promise<Thing> {
     return this.#change('put', domain, id, data)
   }
@@ -159,15 +159,20 @@ export class Offline extends Emitter<OfflineEvents> {
   async #change(what: 'put' | 'delete', domain: string, id: string, data?: unknown): Promise<Thing> {
     const thing = await this.#store.change(what, domain, id, data)
     this.#changed([thing])
+    this.#set({ ...this.#state, pending: await this.#count() })
     this.#drain.nudge()
     return thing
   }
 
   async #show(state: DrainState): Promise<void> {
-    const pending = await this.#store.count().catch(() => this.#state.pending)
+    const pending = await this.#count()
     if (this.#stop.signal.aborted) return
     this.#set({ ...state, pending })
     this.#channel?.postMessage({ state: this.#state })
+  }
+
+  #count(): Promise<number> {
+    return this.#store.count().catch(() => this.#state.pending)
   }
 
   #set(state: OfflineState): void {
