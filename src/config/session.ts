@@ -77,6 +77,8 @@ export const sessionSettings = group('Session door', {
   sseTicketTtlMs: duration('SSE_TICKET_TTL', {
     default: '12h',
     minimum: '1s',
+    // The secret of a day is accepted until the end of the next one.
+    maximum: '24h',
     description: 'Lifetime of a ticket for streams, which may stand in a query. Its end bounds it, too.',
   }),
   sessionLogInstall: boolean('SESSION_LOG_INSTALL', {

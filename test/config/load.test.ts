@@ -194,6 +194,7 @@ describe('an invalid value', () => {
     ['AUTH_RECONNECT_GRACE', '30 s', 'a duration'],
     ['MAX_MESSAGE_SIZE', '0', 'at least 1 ('],
     ['MAX_MESSAGE_SIZE', '65MB', 'at most'],
+    ['SSE_TICKET_TTL', '25h', 'at most'],
     ['MAX_MESSAGE_SIZE', '1TB', '10MiB'],
     ['MAX_BUFFER_SIZE_BYTES', '1023', 'at least 1KiB'],
     ['UPSTREAM_BUFFER_BYTES', '-1', 'a size'],
