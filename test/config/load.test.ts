@@ -98,7 +98,7 @@ describe('loadConfig', () => {
 
       const empty = loadConfig({ [env]: plain, [`WSPROXY_${env}`]: '', ...own })
       assert.equal(empty.sources[key], env)
-      // A certificate and its key are set together or not at all, as are the address and the password.
+      // A certificate and its key are set together or not at all, as are address and password.
       if (/TLS_(CERT|KEY)$|^DEFAULT_ADMIN_/.test(env))
         return assertProblem({ [env]: '', ...own }, `${env}: must be set`)
       const none = loadConfig({ [env]: '', ...own })

@@ -93,7 +93,7 @@ export class Offline extends Emitter<OfflineEvents> {
     return this.#state
   }
 
-  /** Sets a thing. Resolves when the change is stored and `state` counts it; it is published later. */
+  /** Sets a thing. Resolves when it is stored and `state` counts it; it is published later. */
   put(domain: string, id: string, data: unknown): Promise<Thing> {
     return this.#change('put', domain, id, data)
   }
