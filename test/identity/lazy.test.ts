@@ -5,19 +5,26 @@ import { describe, it } from 'node:test'
 
 const GATEWAY = new URL('../../src/gateway/gateway.js', import.meta.url)
 const JWTS = new URL('../../src/gateway/jwts.js', import.meta.url)
+const LOGIN = new URL('../../src/gateway/login.js', import.meta.url)
 const LOAD = new URL('../../src/config/load.js', import.meta.url)
 
-/** Loads what a gateway loads with these settings, and prints the packages of JWTs among it. */
+const SECRET = randomBytes(24).toString('hex')
+
+/** Loads what a gateway loads with these settings, and prints which libraries are among it. */
 const PROGRAM = `
 import { createRequire } from 'node:module'
 import ${JSON.stringify(GATEWAY.href)}
 import { loadJwts } from ${JSON.stringify(JWTS.href)}
+import { loadLogin } from ${JSON.stringify(LOGIN.href)}
 import { loadConfig } from ${JSON.stringify(LOAD.href)}
 const log = { info() {}, warn() {}, error() {} }
-const jwts = await loadJwts(loadConfig().config, log)
+const { config } = loadConfig()
+const jwts = await loadJwts(config, log)
+const login = await loadLogin(config, log)
 jwts?.stop()
 const files = Object.keys(createRequire(import.meta.url).cache)
-console.log(files.some((file) => file.includes('/fast-jwt/')), jwts !== undefined)
+const has = (name) => files.some((file) => file.includes('/' + name + '/'))
+console.log(has('fast-jwt'), jwts !== undefined, has('@node-rs/argon2'), login !== undefined)
 `
 
 function loaded(env: Record<string, string>): string {
@@ -29,8 +36,15 @@ function loaded(env: Record<string, string>): string {
 
 describe('a gateway without settings of JWTs', () => {
   it('does not load the library that verifies them', () => {
-    assert.equal(loaded({}), 'false false')
-    assert.equal(loaded({ AUTH_JWT_SECRET: randomBytes(24).toString('hex') }), 'true true')
-    assert.equal(loaded({ AUTH_JWKS_URL: 'http://127.0.0.1:1/jwks.json' }), 'true true')
+    assert.equal(loaded({}), 'false false false false')
+    assert.equal(loaded({ AUTH_JWT_SECRET: SECRET }), 'true true false false')
+    assert.equal(loaded({ AUTH_JWKS_URL: 'http://127.0.0.1:1/jwks.json' }), 'true true false false')
+  })
+})
+
+describe('a gateway without AUTH_LOGIN', () => {
+  it('does not load the library that hashes passwords', () => {
+    assert.equal(loaded({ AUTH_JWT_SECRET: SECRET, AUTH_LOGIN: 'false' }), 'true true false false')
+    assert.equal(loaded({ AUTH_JWT_SECRET: SECRET, AUTH_LOGIN: 'true' }), 'true true true true')
   })
 })
