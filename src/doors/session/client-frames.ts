@@ -34,6 +34,8 @@ export interface ClientFramesParts {
   readonly upstream: Upstream
   readonly metrics: Metrics
   readonly enqueue: (connection: Connection, frame: Buffer) => void
+  /** Runs later work for a socket. A throw in it ends that socket only. */
+  readonly guard: (connection: Connection, work: () => void) => void
   /** Keeps for an agent that does not listen now which run a client has cancelled. */
   readonly cancel: (sessionId: string, run: string) => Promise<void>
   /** Undefined: no key of JWTs is configured. */
@@ -108,7 +110,13 @@ export class ClientFrames {
   #renewed(connection: Connection, end: number | undefined): void {
     if (end === undefined) return this.refuse(connection, 'auth-rejected')
     this.#say(connection, { type: 'control', command: 'auth_ok', expires_at: endText(end) })
-    if (stateOf(connection).grant !== undefined) void this.#newTicket(connection, stateOf(connection))
+    const state = stateOf(connection)
+    if (state.grant === undefined) return
+    void this.#newTicket(connection, state).catch((error: unknown) =>
+      this.#parts.guard(connection, () => {
+        throw error
+      }),
+    )
   }
 
   async #newTicket(connection: Connection, state: SessionState): Promise<void> {
