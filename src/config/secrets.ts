@@ -1,10 +1,14 @@
 import { aliasesOf } from './aliases.ts'
 import { CLIENT_TOKEN } from './env.ts'
 import { findTexts } from './sources.ts'
+import { secretList } from './strength.ts'
 import { settings } from './table.ts'
 
-/** A passphrase may have spaces: its words stand in many texts, and are no secrets. */
-const PASSPHRASE = 'DEFAULT_ADMIN_PASSWORD'
+/**
+ * Settings that hold several secrets. Another secret may be a passphrase with spaces: its words
+ * stand in many texts, and are no secrets.
+ */
+const LISTS: ReadonlySet<string> = new Set(['AUTH_JWT_SECRET', 'FLEET_SECRET'])
 
 /**
  * Returns the texts of an environment that must not be shown: the value of each secret setting,
@@ -13,13 +17,22 @@ const PASSPHRASE = 'DEFAULT_ADMIN_PASSWORD'
  */
 export function secretsIn(env: NodeJS.ProcessEnv): string[] {
   const all = Object.values(settings)
-  const secret = all.filter((setting) => setting.secret).map((setting) => setting.env)
-  const names = secret.flatMap((name) => [`WSPROXY_${name}`, name, ...aliasesOf(name).map((alias) => alias.name)])
   const { given } = findTexts(env, all)
-  const values = [...[CLIENT_TOKEN, ...names].map((name) => env[name]), ...secret.map((name) => given[name])]
-  const phrase = given[PASSPHRASE]
-  return [...new Set(values)].flatMap((value = '') => (value === phrase ? [value] : partsOf(value)))
+  const found = all
+    .filter((setting) => setting.secret)
+    .flatMap(({ env: name }) => {
+      const names = [`WSPROXY_${name}`, name, ...aliasesOf(name).map((alias) => alias.name)]
+      const values = new Set([...names.map((each) => env[each]), given[name]])
+      return [...values].flatMap((value = '') => {
+        if (isAddress(name)) return partsOf(value)
+        return LISTS.has(name) ? [value, ...secretList(value)] : [value]
+      })
+    })
+  return [...new Set([env[CLIENT_TOKEN] ?? '', ...found])]
 }
+
+/** Settings that are URLs. A password may look like one, and is secret as a whole. */
+const isAddress = (name: string): boolean => /(URL|DSN|ENDPOINT)$/.test(name)
 
 /** A URL is not secret as a whole: its host helps in an error. Its password and its query are. */
 function partsOf(value: string): string[] {
@@ -31,7 +44,7 @@ function partsOf(value: string): string[] {
     const values = query.split('&').map((pair) => pair.slice(pair.indexOf('=') + 1))
     return [password, key, ...values].flatMap((part) => [part, decoded(part)]).filter((part) => part !== user)
   }
-  return [value, ...value.split(/\s+/)]
+  return [value]
 }
 
 function decoded(text: string): string {

@@ -15,8 +15,6 @@ describe('the secrets of the environment', () => {
     const found = (env: Record<string, string>) => new Set(secretsIn(env).filter(Boolean))
     assert.ok(found({ WSPROXY_ADMIN_TOKEN: 'admin-1' }).has('admin-1'))
     assert.ok(found({ FLEET_SECRET: 'one two' }).has('two'))
-    assert.ok(!found({ DEFAULT_ADMIN_PASSWORD: 'a fine phrase' }).has('phrase'), 'words of a passphrase are no secrets')
-    assert.ok(found({ DEFAULT_ADMIN_PASSWORD: 'a fine phrase' }).has('a fine phrase'))
     assert.ok(found({ WSPROXY_TOKEN: 'client-1' }).has('client-1'))
     const url = `redis://user:${encodeURIComponent(PASSWORD)}@host:6379/1`
     for (const name of ['REDIS_URL', 'WSPROXY_REDIS_URL', 'PREFLIGHT_REDIS_URL']) {
@@ -32,6 +30,19 @@ describe('the secrets of the environment', () => {
     assert.ok(found({ SENTRY_DSN: 'https://key-1@sentry.example/1' }).has('key-1'))
     assert.ok(found({ OTEL_EXPORTER_OTLP_ENDPOINT: 'https://host/?api=key-2' }).has('key-2'))
     assert.deepEqual(found({ LISTEN_ADDR: ':8080', SESSION_RATE: '7' }), new Set())
+  })
+
+  it('are the members of a list too, but not the words of a passphrase', () => {
+    for (const name of ['AUTH_JWT_SECRET', 'JWT_SECRET', 'FLEET_SECRET', 'WSPROXY_FLEET_SECRET'])
+      assert.deepEqual(secretsIn({ [name]: 'first second' }).filter(Boolean), ['first second', 'first', 'second'], name)
+    for (const name of ['ADMIN_TOKEN', 'WS_AUTH_TOKEN', 'REDIS_PASSWORD', 'PREFLIGHT_REDIS_PASSWORD', 'REDIS_URL'])
+      assert.deepEqual(secretsIn({ [name]: 'a fine phrase' }).filter(Boolean), ['a fine phrase'], name)
+    assert.deepEqual(secretsIn({ ADMIN_TOKEN: 'x://a:b@c' }).filter(Boolean), ['x://a:b@c'], 'it is no address')
+    const folder = mkdtempSync(join(tmpdir(), 'wsproxy-secret-'))
+    writeFileSync(join(folder, 'password'), 'a fine phrase\n')
+    const env = { DEFAULT_ADMIN_PASSWORD_FILE: join(folder, 'password'), WSPROXY_TOKEN: 'two words' }
+    assert.deepEqual(secretsIn(env).filter(Boolean).sort(), ['a fine phrase', 'two words'])
+    rmSync(folder, { recursive: true })
   })
 
   it('are in no line and no error while Redis repeats the arguments of a command that it does not know', {
