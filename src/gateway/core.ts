@@ -234,7 +234,8 @@ export class Core {
     if (config.resumeTicketTtlMs === 0 && !acceptsJwts(config)) return undefined
     const { sockets, redis } = this
     const revocations = new Revocations({ source: redis.revoked, sockets, closer: () => this.closer, log })
-    metrics.tickets.register(() => revocations.set)
+    const { authRevokedMax: limit } = config
+    metrics.tickets.register(() => ({ entries: revocations.set.entries, limit, age: revocations.set.age }))
     // It may be another server.
     this.onReady.push(() => revocations.set.restart())
     return revocations

@@ -7,6 +7,8 @@ const PREFIX = 'wsproxy_'
 /** What an instance knows of the set of revocations. */
 interface KnownSet {
   readonly entries: number
+  /** How many there may be. */
+  readonly limit: number
   /** Seconds since it was read, or since the start. */
   readonly age: number
 }
@@ -16,7 +18,7 @@ export class TicketMetrics {
   /** Tickets that were sent. */
   issued = 0
   readonly #judged: Counter<'result'>
-  #set: () => KnownSet = () => ({ entries: 0, age: 0 })
+  #set: () => KnownSet = () => ({ entries: 0, limit: 0, age: 0 })
 
   constructor(registry: Registry) {
     const registers = [registry]
@@ -38,6 +40,7 @@ export class TicketMetrics {
         },
       })
     gauge('revoked_entries', 'What this instance refuses: sessions, sids, jtis and subs', () => this.#set().entries)
+    gauge('revoked_limit', 'How many revocations are kept at most (AUTH_REVOKED_MAX)', () => this.#set().limit)
     gauge('revoked_age_seconds', 'Time since the set of revocations was read', () => this.#set().age)
   }
 
@@ -45,7 +48,7 @@ export class TicketMetrics {
     this.#judged.inc({ result })
   }
 
-  /** Says where the set is. Until then both of its metrics are 0. */
+  /** Says where the set is. Until then its metrics are 0. */
   register(set: () => KnownSet): void {
     this.#set = set
   }

@@ -27,7 +27,7 @@ describe('the metrics of tickets', () => {
   const suite = scopeOf(after)
   let gateway: TestGateway
   before(async () => {
-    gateway = await gatewayFor(suite, { env: { RESUME_TICKET_TTL: '3s' } })
+    gateway = await gatewayFor(suite, { env: { RESUME_TICKET_TTL: '3s', AUTH_REVOKED_MAX: '7' } })
   })
   const enter = (session: string, ticket: string) =>
     connect(gateway.sessionUrl(session), { token: ticket, protocols: ['wsproxy.v2'] })
@@ -57,6 +57,10 @@ describe('the metrics of tickets', () => {
       revoked: 1,
       expired: 1,
     })
+  })
+
+  it('say how many revocations are kept at most', async () => {
+    assert.deepEqual(await valuesOf(gateway, 'revoked_limit'), { revoked_limit: 7 })
   })
 
   it('say how old the set is, while it cannot be read too', async () => {

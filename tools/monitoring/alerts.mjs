@@ -129,8 +129,8 @@ const symptoms = [
     'WsproxyRevokedFull',
     'ticket',
     '0m',
-    'max(wsproxy_revoked_entries) > 90000',
-    '{{ $value }} of 100,000 revocations are kept: past that no token can be revoked',
+    'max(wsproxy_revoked_entries / (wsproxy_revoked_limit > 0)) > 0.9',
+    '{{ $value | humanizePercentage }} of AUTH_REVOKED_MAX revocations are kept: at 100 % no token can be revoked',
   ),
   alert(
     'WsproxyRevokedUnread',

@@ -146,8 +146,9 @@ const doors = {
       perSecond('Tickets that come back', 'How many are accepted, and why are the others refused?', [
         [rate('wsproxy_tickets_judged_total', 'result'), '{{result}}'],
       ]),
-      count('Revoked', 'How many sessions, sids, jtis and subs does each instance refuse? 100,000 is the most', [
+      count('Revoked', 'How many sessions, sids, jtis and subs does each instance refuse, and how many may it?', [
         [`wsproxy_revoked_entries${ON}`, '{{instance}}'],
+        [`max(wsproxy_revoked_limit${ON})`, 'AUTH_REVOKED_MAX'],
       ]),
       {
         title: 'Age of the revocations',
