@@ -7,6 +7,9 @@ import { CommandFailed, Misused } from './failure.ts'
 interface SignOptions {
   readonly session: readonly string[]
   readonly run: readonly string[]
+  readonly topic: readonly string[]
+  readonly publishTopic: readonly string[]
+  readonly publish?: boolean
   readonly agent?: string
   readonly sub?: string
   readonly ttl: string
@@ -18,11 +21,13 @@ interface SignOptions {
  * @throws CommandFailed without a secret; Misused when the token would open nothing.
  */
 export function sign(options: SignOptions): void {
-  const { session, run, agent, sub, ttl, readOnly = false } = options
+  const { session, run, topic, publishTopic, publish = false, agent, sub, ttl, readOnly = false } = options
   const ttlMs = parseDuration(ttl) ?? 0
   if (ttlMs < 1000) throw new Misused(`--ttl ${ttl} is not a duration of a second or more: seconds, or 90s, 5m, 1h`)
-  if (session.length + run.length === 0)
-    throw new Misused('give --session <id> or --run <id>: the token opens nothing else')
+  if (session.length + run.length + topic.length + publishTopic.length === 0)
+    throw new Misused('give --session, --run, --topic or --publish-topic: the token opens nothing else')
+  if (publish && (session.length === 0 || readOnly))
+    throw new Misused('--publish needs a --session whose stream it writes, and not --read-only')
   const { config } = loadConfig()
   const [secret] = secretList(config.authJwtSecret)
   if (secret === undefined)
@@ -34,6 +39,9 @@ export function sign(options: SignOptions): void {
     ...(sub !== undefined && { sub }),
     ...(session.length > 0 && { session_id: session }),
     ...(run.length > 0 && { run_id: run }),
+    ...(topic.length > 0 && { topics: topic }),
+    ...(publishTopic.length > 0 && { publish_topics: publishTopic }),
+    ...(publish && { publish: true }),
     ...(agent !== undefined && { agent_id: agent }),
     ...(readOnly && { up: false }),
     jti: randomUUID(),

@@ -56,7 +56,9 @@ export const sessionSettings = group('Session door', {
   }),
   httpStreams: boolean('HTTP_STREAMS', {
     default: 'true',
-    description: 'Serve sessions over plain HTTP, too: `/{agent}/sse/{session}` and the tickets for it.',
+    description:
+      'Serve sessions and live topics over plain HTTP, too: `/{agent}/sse/{session}`, `/{agent}/stream/{session}`, the ' +
+      'tickets for them, and `/live/sse`.',
   }),
   ssePing: oneOf(['comment', 'event'])('SSE_PING', {
     default: 'comment',

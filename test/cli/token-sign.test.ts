@@ -25,6 +25,30 @@ describe('wsproxy token sign', () => {
     assert.deepEqual([subject, sessions, agent, runs, publishes], ['u1', ['s1', 's2'], 'a1', ['r1'], false])
   })
 
+  it('token sign names topics, and what the bearer may publish', async () => {
+    const { stdout } = await sign([
+      '--topic',
+      'build.*',
+      '--publish-topic',
+      'tasks',
+      '--session',
+      's1',
+      '--publish',
+      '--sub',
+      'u1',
+    ])
+    const rules = { audiences: ['chat'], issuers: ['me'], skewMs: 0 }
+    const verdict = new JwtVerifier(rules, [secretSigner(first).verification]).verify(stdout.trim())
+    if ('fault' in verdict) assert.fail(verdict.why)
+    const { topics, publishTopics, sessions, appends } = verdict
+    assert.deepEqual([topics, publishTopics, sessions, appends], [['build.*'], ['tasks'], ['s1'], true])
+    for (const args of [[], ['--topic', 'a', '--publish'], ['--session', 's1', '--publish', '--read-only']]) {
+      const { status, stderr } = await sign(args)
+      assert.equal(status, 2, args.join(' '))
+      assert.match(stderr, /--session/)
+    }
+  })
+
   it('token sign exits with 1 and one line without a secret', async () => {
     const { status, stdout, stderr } = await sign(['--session', 's1'], {})
     assert.deepEqual([status, stdout], [1, ''])
