@@ -63,7 +63,7 @@ describe('the counters that alerts rate', () => {
     const doors = new Set(
       series.flatMap(({ name, labels }) => (name === 'wsproxy_active_connections' ? labels.door! : [])),
     )
-    assert.deepEqual([...doors].sort(), ['live', 'run', 'session'])
+    assert.deepEqual([...doors].sort(), ['live', 'live-sse', 'run', 'session', 'sse', 'stream'])
     const results = rated
       .filter(({ metric }) => metric === 'wsproxy_connections_total')
       .flatMap(({ matchers }) => matchers.flatMap(({ label, value }) => (label === 'result' ? value.split('|') : [])))

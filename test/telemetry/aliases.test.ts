@@ -69,7 +69,7 @@ describe('METRICS_ALIASES', () => {
       assert.equal(sample(page, 'leanvibe_ws_errors_sent_total'), 1)
       assert.equal(sample(page, 'leanvibe_ws_last_broadcast_fanout'), 1)
       for (const name of Object.keys(typesIn(page, 'wsproxy_live_')).filter(
-        (each) => !/plain|compressed|unusable|retained/.test(each),
+        (each) => !/plain|compressed|unusable|retained|outbox/.test(each),
       ))
         if (!name.endsWith('subscriptions')) assert.ok(types[name.replace('wsproxy_live_', 'leanvibe_ws_')], name)
     }
