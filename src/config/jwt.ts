@@ -44,6 +44,12 @@ export const jwtSettings = group('JWTs', {
     default: '',
     description: 'A JWT must have one of these as `iss`. Empty: `iss` is not read.',
   }),
+  authJwtRoleClaim: string('AUTH_JWT_ROLE_CLAIM', {
+    default: undefined,
+    description:
+      'Claim of a JWT that has the role of its bearer, or a list of which the largest counts: `viewer`, `operator`, ' +
+      '`admin`. A JWT without one is of a `viewer`. Needs `AUTH_JWT_AUDIENCE`. Unset: no JWT has a role.',
+  }),
   authJwtSkewMs: duration('AUTH_JWT_SKEW', {
     default: '30s',
     maximum: '10m',

@@ -6,7 +6,7 @@ import { isNetwork } from './networks.ts'
 import { isOriginEntry } from './origins.ts'
 import { parseRedisAddress } from './redis-address.ts'
 import { mappingProblems, refusesTls, serverProblems } from './redis-servers.ts'
-import { secretList, weakness } from './strength.ts'
+import { secretList, weakness, weakTokens } from './strength.ts'
 import type { Config } from './table.ts'
 
 /** What settings must fulfil beyond their kind, mostly in relation to each other. */
@@ -62,15 +62,6 @@ function isPlainHttpUrl(text: string): boolean {
   const url = URL.canParse(text) ? new URL(text) : undefined
   return url !== undefined && /^https?:$/.test(url.protocol) && url.username === '' && url.password === ''
 }
-
-/** A line for each token that is too easy to guess. The tokens are not repeated. */
-const weakTokens = (tokens: Readonly<Record<string, string | undefined>>): string[] =>
-  Object.entries(tokens).flatMap(([name, value]) => {
-    const problem = secretList(value)
-      .map(weakness)
-      .find((each) => each !== undefined)
-    return problem === undefined ? [] : [`${name}: ${problem} when NODE_ENV=production; use openssl rand -hex 32`]
-  })
 
 /** The first of these secrets that is too short for HS256. */
 const shortSecret = (secrets: string | undefined): string | undefined =>
@@ -183,6 +174,11 @@ const RULES: readonly ConsistencyRule[] = [
       authJwksUrl !== undefined &&
       !isKeySetUrl(authJwksUrl) &&
       'AUTH_JWKS_URL: must be an https:// address without credentials (http:// only to this machine)',
+  ),
+  rule(
+    ['authJwtRoleClaim', 'authJwtAudience'],
+    ({ authJwtRoleClaim, authJwtAudience }) =>
+      authJwtRoleClaim !== undefined && authJwtAudience.length === 0 && 'AUTH_JWT_ROLE_CLAIM: needs AUTH_JWT_AUDIENCE',
   ),
   rule(
     ['authLogin', 'authJwtSecret'],

@@ -30,3 +30,12 @@ export function weakness(token: string): string | undefined {
 
 /** The secrets of a setting that takes several, separated by white space. */
 export const secretList = (list = ''): string[] => list.split(/\s+/).filter((each) => each !== '')
+
+/** A line for each token that is too easy to guess. The tokens are not repeated. */
+export const weakTokens = (tokens: Readonly<Record<string, string | undefined>>): string[] =>
+  Object.entries(tokens).flatMap(([name, value]) => {
+    const problem = secretList(value)
+      .map(weakness)
+      .find((each) => each !== undefined)
+    return problem === undefined ? [] : [`${name}: ${problem} when NODE_ENV=production; use openssl rand -hex 32`]
+  })

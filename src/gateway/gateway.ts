@@ -77,7 +77,7 @@ export class Gateway {
     this.#core = new Core({ config, redisUrl, logins, metrics, log, tracing, jwts: verifier, draining, clientOf })
     jwts?.onChange(() => this.#core.keysChanged())
     const parts = { config, core: this.#core, metrics, log, draining }
-    this.#admin = operators(config.adminToken, metrics, log, callerOf(login, this.#core))
+    this.#admin = operators(config.adminToken, metrics, log, callerOf(options, this.#core))
     this.#loginCalls = loginCalls(login, parts)
     this.#preflight = new Preflight({
       ...parts,

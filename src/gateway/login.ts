@@ -57,18 +57,32 @@ export function jwtChecks(jwts: Jwts | undefined, login: LoadedLogin | undefined
   }
 }
 
-/** Finds the user of an admin call. Undefined: users do not log in here. */
-export function callerOf(login: LoadedLogin | undefined, { revocations }: Core): CallerOf | undefined {
-  if (login === undefined) return undefined
+/** Finds the user of an admin call. Undefined: neither logins nor JWTs have roles here. */
+export function callerOf({ login, jwts, config }: GatewayOptions, { revocations }: Core): CallerOf | undefined {
+  const verifier = config.authJwtRoleClaim === undefined ? undefined : jwts?.verifier
+  if (login === undefined && verifier === undefined) return undefined
   return (headers) => {
-    const token = headers.authorization ? bearerToken(headers.authorization) : login.accessIn(headers)
-    const rights = token === undefined ? undefined : login.rightsOf(token)
+    const token = headers.authorization ? bearerToken(headers.authorization) : login?.accessIn(headers)
+    const rights = token === undefined ? undefined : (login?.rightsOf(token) ?? roleRights(verifier, token))
     if (rights === undefined) return undefined
     if ('fault' in rights) return refusals['login-required']
     if (!revocations!.set.isRead) return refusals['redis-unavailable']
     if (revocations!.set.hasJwt(rights)) return refusals['login-required']
-    return { user: rights.subject, role: rights.role }
+    return { user: rights.subject ?? 'jwt', role: rights.role ?? 'viewer' }
   }
+}
+
+/** What a JWT with a role allows. Undefined: it is no JWT, so it may be ADMIN_TOKEN. */
+function roleRights(
+  verifier: Jwts['verifier'] | undefined,
+  token: string,
+): ReturnType<Jwts['verifier']['verify']> | undefined {
+  if (verifier?.looksLikeJwt(token) !== true) return undefined
+  const rights = verifier.verify(token)
+  if (!('fault' in rights)) return rights
+  // This call is refused, and the next one finds the key.
+  if (rights.fault === 'unknown-key') void verifier.moreKeys()
+  return rights.fault === 'malformed' ? undefined : rights
 }
 
 /** Whether a page may send the cookies of logins. Undefined: users do not log in here. */

@@ -1,3 +1,5 @@
+import { isAtLeast, type Role, roleNamed, topicsOf } from '../contract/roles.ts'
+
 /** What the claims of a token allow its bearer. */
 export interface Identity {
   /** `sub`. */
@@ -11,6 +13,8 @@ export interface Identity {
   readonly agent: string | undefined
   /** `run_id`: the runs that the token opens. */
   readonly runs: readonly string[]
+  /** Undefined: the tokens of this kind have no roles. */
+  readonly role: Role | undefined
   /** `topics` of the live door that it opens: names, or prefixes followed by `*`. */
   readonly topics: readonly string[]
   /** `publish_topics`, on which the bearer may publish envelopes; as `topics`. */
@@ -36,6 +40,10 @@ export interface ClaimRules {
   readonly issuers: readonly string[]
   /** How far the clock of the signer may differ from ours. */
   readonly skewMs: number
+  /** The claim that has the role. Default: none. */
+  readonly roleClaim?: string | undefined
+  /** Which topics need a role, as LIVE_TOPIC_ROLES has it. Default: no topic does. */
+  readonly topicRoles?: readonly string[]
 }
 
 /** The claims that are read. A token that repeats one of them is refused. */
@@ -58,8 +66,10 @@ export function identityOf(
   if (typeof up !== 'boolean') return 'its up is neither true nor false'
   const sessions = textsOf(claims.session_id)
   const runs = textsOf(claims.run_id)
-  const topics = textsOf(claims.topics)
-  const publishTopics = textsOf(claims.publish_topics)
+  const role = roleOf(claims, rules)
+  if (role === null) return `its ${rules.roleClaim} is not a list of texts`
+  const topics = claims.topics === undefined && role ? topicsOf(role, rules.topicRoles ?? []) : textsOf(claims.topics)
+  const publishTopics = publishTopicsOf(claims.publish_topics, role)
   const audiences = textsOf(aud)
   if (!sessions || !runs || !topics || !publishTopics || !audiences)
     return 'its session_id, run_id, topics, publish_topics or aud is not a list of texts'
@@ -73,6 +83,7 @@ export function identityOf(
     sessions,
     agent: agent as string | undefined,
     runs,
+    role,
     topics,
     publishTopics: up ? publishTopics : [],
     publishes: up,
@@ -83,6 +94,21 @@ export function identityOf(
     notBefore: nbf as number | undefined,
   }
 }
+
+/**
+ * The largest role that the claim names; the smallest where it names none of ours. Undefined: roles
+ * of JWTs do not count. Null: the claim is neither a text nor a list of texts.
+ */
+function roleOf(claims: Readonly<Record<string, unknown>>, { roleClaim }: ClaimRules): Role | undefined | null {
+  if (roleClaim === undefined) return undefined
+  const names = textsOf(Object.hasOwn(claims, roleClaim) ? claims[roleClaim] : undefined)
+  if (names === undefined) return null
+  const roles = names.flatMap((name) => roleNamed(name) ?? [])
+  return roles.reduce<Role>((largest, each) => (isAtLeast(each, largest) ? each : largest), 'viewer')
+}
+
+const publishTopicsOf = (claim: unknown, role: Role | undefined): readonly string[] | undefined =>
+  claim === undefined && role !== undefined && isAtLeast(role, 'operator') ? ['*'] : textsOf(claim)
 
 /** A text or a list of texts as a list. Undefined: the value is neither. */
 function textsOf(value: unknown): readonly string[] | undefined {

@@ -16,7 +16,9 @@ type JwtConfig = Pick<
   | 'authJwksStaleMs'
   | 'authJwtAudience'
   | 'authJwtIssuer'
+  | 'authJwtRoleClaim'
   | 'authJwtSkewMs'
+  | 'liveTopicRoles'
 >
 
 /** The verifier of this gateway's JWTs, and what ends the watch of its keys. */
@@ -37,7 +39,8 @@ export function jwtsOf(config: JwtConfig, log: Logger): Jwts {
   const secrets = secretKeys(authJwtSecret)
   const keys = new Keys(secrets, log)
   if (path !== undefined) keys.take('AUTH_JWKS_FILE', readKeyFile(path))
-  const rules = { audiences: authJwtAudience, issuers: authJwtIssuer, skewMs: authJwtSkewMs }
+  const { authJwtRoleClaim: roleClaim, liveTopicRoles: topicRoles } = config
+  const rules = { audiences: authJwtAudience, issuers: authJwtIssuer, skewMs: authJwtSkewMs, roleClaim, topicRoles }
   const verifier = new JwtVerifier(rules, keys.all)
   log.info({ event: 'jwt-keys', keys: keys.all.length }, 'JWTs are accepted')
   const listeners: (() => void)[] = []

@@ -54,7 +54,6 @@ const MAX_HEADER_LENGTH = 512
 
 const NOT_CANONICAL = 'a part is not canonical base64url'
 const HEADER = namesOf('alg', 'kid', 'crit', 'b64')
-const CLAIM_NAMES = namesOf(...CLAIMS)
 
 const SET_ALGORITHMS: ReadonlySet<unknown> = new Set<Algorithm>(['RS256', 'ES256', 'EdDSA'])
 
@@ -66,6 +65,7 @@ const isJwt = (token: string): boolean => /^[\w-]+\.[\w-]+\.[\w-]+$/.test(token)
  */
 export class JwtVerifier {
   readonly #rules: ClaimRules
+  readonly #claimNames: Names
   #verifiers: readonly Verifier[] = []
   readonly #headers = new Map<string, Header>()
   /** By the SHA-256 of the token: those of late, and those before them. */
@@ -74,6 +74,8 @@ export class JwtVerifier {
 
   constructor(rules: ClaimRules, keys: readonly VerificationKey[]) {
     this.#rules = rules
+    const { roleClaim } = rules
+    this.#claimNames = namesOf(...new Set(roleClaim === undefined ? CLAIMS : [...CLAIMS, roleClaim]))
     this.use(keys)
   }
 
@@ -134,7 +136,7 @@ export class JwtVerifier {
     const [head = '', body = '', signature = ''] = token.split('.')
     const header = this.#headers.get(head) ?? this.#headerOf(head)
     if ('fault' in header) return header
-    const fault = isCanonical(signature) ? faultIn(body, CLAIM_NAMES, 'payload') : NOT_CANONICAL
+    const fault = isCanonical(signature) ? faultIn(body, this.#claimNames, 'payload') : NOT_CANONICAL
     if (fault !== undefined) return malformed(fault)
     const { alg, kid } = header
     const candidates = this.#candidates(alg, kid)

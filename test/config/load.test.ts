@@ -118,6 +118,7 @@ function sampleOf(key: keyof Config): [Record<string, string>, string, string] {
   if (key === 'adminToken') return [{}, 'one-one-one-one-one', 'two-two-two-two-two']
   if (key === 'authJwtSecret') return [{}, 'one-'.repeat(8), 'two-'.repeat(8)]
   if (key === 'redisShardedPubsub') return [{ REDIS_CLUSTER_NODES: 'a.example.org:1' }, 'true', 'false']
+  if (key === 'authJwtRoleClaim') return [{ AUTH_JWT_AUDIENCE: 'desk' }, 'role', 'roles']
   if (key === 'authLogin') return [{ AUTH_JWT_SECRET: 'one-'.repeat(8) }, 'true', 'false']
   if (key === 'authAccessTtlMs' || key === 'authRefreshTtlMs') return [{}, '10m', '20m']
   if (key === 'defaultAdminEmail')

@@ -47,6 +47,7 @@ describe('the verifier of JWTs', () => {
         sid: 'l1',
         sessions: ['s1', 's2'],
         agent: undefined,
+        role: undefined,
         runs: ['r1'],
         topics: ['build.*'],
         publishTopics: [],
