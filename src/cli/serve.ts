@@ -1,20 +1,16 @@
-import { describeSettings } from '../config/describe.ts'
 import { environment, startCommand } from '../config/env.ts'
 import { exposureOf } from '../config/exposure.ts'
 import { loadConfig } from '../config/load.ts'
-import { freshLogins } from '../config/logins.ts'
 import type { Config } from '../config/table.ts'
 import { loadChecklist } from '../doors/run/module.ts'
 import { checkCertificate } from '../gateway/certificate.ts'
-import { loadJwts } from '../gateway/jwts.ts'
-import { loadLogin } from '../gateway/login.ts'
 import { bracketed } from '../platform/address.ts'
 import { mostSockets } from '../platform/open-files.ts'
 import { portOwner } from '../platform/port-owner.ts'
 import { asError, reasonOf } from '../platform/reason.ts'
 import { VERSION } from '../platform/version.ts'
 import { heapFolder, snapshotOnSignal } from '../telemetry/heap-snapshot.ts'
-import { flushTelemetry, loadTracing } from '../telemetry/lifecycle.ts'
+import { flushTelemetry } from '../telemetry/lifecycle.ts'
 import { createLogger } from '../telemetry/log.ts'
 import { TerminalLog } from '../telemetry/terminal.ts'
 import { banner } from './banner.ts'
@@ -31,30 +27,16 @@ export async function serve(): Promise<void> {
   if (config.nodeEnv === 'production') process.on('SIGUSR1', () => {})
   checkCertificate(config)
   const { Gateway } = await import('../gateway/gateway.ts')
-  const { loadPreflight } = await import('../preflight/preflight.ts')
+  const { loadParts } = await import('../gateway/load.ts')
   const checklist = config.runChecklistModule === undefined ? undefined : await loadChecklist(config.runChecklistModule)
   const onTerminal = config.nodeEnv !== 'production' && process.stdout.isTTY
   const log = createLogger(config.logLevel, onTerminal ? terminalLog(config) : undefined)
   for (const notice of notices) log.warn({ event: 'setting' }, notice)
   snapshotOnSignal(heapFolder(config.heapSnapshotDir), log)
-  const preflight = await loadPreflight(config, log)
-  const tracing = await loadTracing(config, log)
-  const jwts = await loadJwts(config, log)
-  const login = await loadLogin(config, log)
+  const parts = await loadParts(loaded, environment(), log)
   // Last: when anything before it fails, no embedded server keeps the process alive.
   const redis = await startRedis(config)
-  const parts = {
-    config,
-    redisUrl: redis.url,
-    logins: freshLogins(environment()),
-    log,
-    tracing,
-    jwts,
-    login,
-    preflight,
-    settings: describeSettings(loaded),
-  }
-  const gateway = new Gateway({ ...parts, ...(checklist && { checklist }) })
+  const gateway = new Gateway({ ...parts, redisUrl: redis.url, ...(checklist && { checklist }) })
   // A bug in one place must not close ten thousand sockets: count and log the error, and go on.
   for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
     process.on(event, (error: unknown) => {
@@ -66,7 +48,7 @@ export async function serve(): Promise<void> {
   const finish = async (status: number) => {
     stopEcho()
     await redis.close()
-    await flushTelemetry(tracing, log)
+    await flushTelemetry(parts.tracing, log)
     // Keep-alive connections of scrapers would keep the process alive; all else is closed by now.
     process.exit(status)
   }

@@ -1,20 +1,16 @@
-import { describeSettings } from '../config/describe.ts'
 import { environment } from '../config/env.ts'
 import { ConfigError, loadConfig } from '../config/load.ts'
-import { freshLogins } from '../config/logins.ts'
 import { secretsIn } from '../config/secrets.ts'
 import type { Config } from '../config/table.ts'
 import type { Checklist } from '../doors/run/checklist.ts'
 import { loadChecklist } from '../doors/run/module.ts'
 import { protect } from '../platform/redact.ts'
 import type { Check } from '../preflight/check.ts'
-import { loadPreflight } from '../preflight/preflight.ts'
-import { flushTelemetry, loadTracing } from '../telemetry/lifecycle.ts'
+import { flushTelemetry } from '../telemetry/lifecycle.ts'
 import { createLogger } from '../telemetry/log.ts'
 import { checkCertificate } from './certificate.ts'
 import { Gateway } from './gateway.ts'
-import { loadJwts } from './jwts.ts'
-import { loadLogin } from './login.ts'
+import { loadParts } from './load.ts'
 import type { OwnDoors } from './own-doors.ts'
 
 /** What programs need that embed the gateway, or that have doors or checks of their own. */
@@ -82,22 +78,8 @@ export async function createGateway(options: CreateGatewayOptions = {}): Promise
   for (const notice of notices) log.warn({ event: 'setting' }, notice)
   const { runChecklistModule: module } = config
   const checklist = options.checklist ?? (module === undefined ? undefined : await loadChecklist(module))
-  const preflight = await loadPreflight(config, log, options.checks)
-  const tracing = await loadTracing(config, log)
-  const jwts = await loadJwts(config, log)
-  const login = await loadLogin(config, log)
-  const parts = {
-    config,
-    redisUrl,
-    logins: freshLogins(settings),
-    log,
-    tracing,
-    jwts,
-    login,
-    preflight,
-    settings: describeSettings(loaded),
-  }
-  const gateway = new Gateway({ ...parts, ...(checklist && { checklist }) })
+  const parts = await loadParts(loaded, settings, log, options.checks)
+  const gateway = new Gateway({ ...parts, redisUrl, ...(checklist && { checklist }) })
   try {
     if (options.doors) gateway.addDoors(options.doors)
   } catch (error) {
@@ -121,7 +103,7 @@ export async function createGateway(options: CreateGatewayOptions = {}): Promise
     stop: async () => {
       called = 'stop'
       await gateway.stop()
-      await flushTelemetry(tracing, log)
+      await flushTelemetry(parts.tracing, log)
     },
   }
 }
