@@ -68,6 +68,16 @@ export interface JwtChecks {
   cookieToken?(headers: Readonly<Record<string, string>>): string | undefined
 }
 
+/** Whether a JWT opens this session on the path of this agent. */
+export const opensSession = ({ sessions, agent }: Rights, sessionId: string, agentId: string): boolean =>
+  sessions.includes(sessionId) && (agent === undefined || agent === agentId)
+
+/** The refusal of a JWT that has a fault. */
+export function refusalOfJwt(fault: string, { isAway }: JwtChecks): Refusal {
+  if (fault === 'expired') return refusals['token-expired']
+  return refusals[fault === 'unknown-key' && isAway ? 'keys-unavailable' : 'token-rejected']
+}
+
 /** The credentials that a client sent. */
 export interface Credentials {
   readonly kind: 'credentials'

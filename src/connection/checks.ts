@@ -8,7 +8,14 @@ import { isUpgrade } from '../http/request.ts'
 import { isTicket } from '../platform/secrets.ts'
 import type { HttpRequest } from '../platform/uws.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import { type CredentialHeaders, type Credentials, chosenProtocol, type JwtChecks, readCredentials } from './auth.ts'
+import {
+  type CredentialHeaders,
+  type Credentials,
+  chosenProtocol,
+  type JwtChecks,
+  readCredentials,
+  refusalOfJwt,
+} from './auth.ts'
 import type { Admission, Door } from './door.ts'
 import type { ConnectLimits } from './limits.ts'
 import { methodOf } from './method.ts'
@@ -209,12 +216,10 @@ export class UpgradeChecks {
     const jwts = this.#parts.jwts!
     const verdict = jwts.verify(credentials.token)
     if ('fault' in verdict) {
-      const isUnknown = verdict.fault === 'unknown-key'
-      const keys = isUnknown ? jwts.moreKeys() : undefined
+      const keys = verdict.fault === 'unknown-key' ? jwts.moreKeys() : undefined
       const verify = () => this.#verify(door, admission, credentials, query)
       if (keys) return { kind: 'proceed', admission, credentials, late: { keys, verify } }
-      const code = isUnknown && jwts.isAway ? 'keys-unavailable' : 'token-rejected'
-      return this.#deny(door, 'jwt', refusals[verdict.fault === 'expired' ? 'token-expired' : code], verdict.why)
+      return this.#deny(door, 'jwt', refusalOfJwt(verdict.fault, jwts), verdict.why)
     }
     const granted = door.grants?.(admission, verdict, query)
     if (granted === undefined)

@@ -4,6 +4,7 @@ import { listHeader } from '../http/request.ts'
 import { type HttpRequest, type HttpResponse, upgradeCorked, type us_socket_context_t } from '../platform/uws.ts'
 import type { Connection, Socket } from './connection.ts'
 import type { Door } from './door.ts'
+import { EVENT_HEADERS } from './events.ts'
 import { HttpWire, type WireEvents } from './http-wire.ts'
 import type { Wire } from './wire.ts'
 
@@ -101,10 +102,4 @@ export class StreamEntry implements Entry {
   }
 }
 
-/** Against proxies that keep, change or compress what passes. */
-const STREAM_HEADERS = {
-  'Content-Type': 'text/event-stream',
-  'Cache-Control': 'no-cache, no-transform',
-  'X-Accel-Buffering': 'no',
-  'X-Content-Type-Options': 'nosniff',
-} as const
+const STREAM_HEADERS = { ...EVENT_HEADERS, 'X-Content-Type-Options': 'nosniff' } as const

@@ -23,6 +23,13 @@ export function eventOf(fields: string, payload: Buffer): Buffer {
   return event
 }
 
+/** Of an answer with events, against proxies that keep, change or compress what passes. */
+export const EVENT_HEADERS = {
+  'Content-Type': 'text/event-stream',
+  'Cache-Control': 'no-cache, no-transform',
+  'X-Accel-Buffering': 'no',
+} as const
+
 /** What a silent stream gets, by `SSE_PING`. */
 export const EVENT_PINGS = {
   comment: Buffer.from(':\n\n'),

@@ -18,7 +18,7 @@ import type { TemplatedApp } from '../platform/uws.ts'
 import { RedisStreams } from '../redis/streams.ts'
 import type { ResumeTickets } from '../sessions/resume-tickets.ts'
 import { StreamLog, type StreamPart } from '../sessions/stream-log.ts'
-import type { Purpose } from '../sessions/ticket.ts'
+import { EXPOSED_PURPOSES, HEADER_PURPOSES } from '../sessions/ticket.ts'
 import { LineSampler } from '../telemetry/sampler.ts'
 import type { DoorParts } from './doors.ts'
 
@@ -94,10 +94,6 @@ export function streamDoor(wiring: StreamWiring): Streams {
   return { mount: (app) => door.mount(app), stop }
 }
 
-/** The purposes of tickets that open a stream: of those in `Authorization`, and in a query. */
-const PRIVATE: readonly Purpose[] = ['resume', 'sse', 'sse-read']
-const EXPOSED: readonly Purpose[] = ['sse', 'sse-read']
-
 function accessOf({ config, core, admin, jwts, tickets }: StreamWiring): StreamAccess {
   return new StreamAccess({
     jwts,
@@ -108,7 +104,7 @@ function accessOf({ config, core, admin, jwts, tickets }: StreamWiring): StreamA
     acceptsTicket:
       tickets &&
       (async (ticket, { session, agent }, isExposed) => {
-        const judged = await tickets.judge(ticket, session, agent, isExposed ? EXPOSED : PRIVATE)
+        const judged = await tickets.judge(ticket, session, agent, isExposed ? EXPOSED_PURPOSES : HEADER_PURPOSES)
         if (typeof judged === 'string' || (await isKeyGone(judged.claims, jwts))) return undefined
         return () => tickets.stillCounts(judged)
       }),

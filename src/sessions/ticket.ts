@@ -43,6 +43,11 @@ export const TICKET_FAULTS: Readonly<Record<TicketFault, string>> = {
  */
 export type Purpose = 'resume' | 'sse' | 'sse-read'
 
+/** Those of tickets that open a stream when they come in a header, which no log keeps. */
+export const HEADER_PURPOSES: readonly Purpose[] = ['resume', 'sse', 'sse-read']
+/** Those that open a stream when they come in a query or a cookie. */
+export const EXPOSED_PURPOSES: readonly Purpose[] = ['sse', 'sse-read']
+
 /**
  * A fail-over may bring a Redis server whose clock is behind by so much. A ticket of a later time
  * would outlive the disconnect of its session.

@@ -1,5 +1,5 @@
 import type { Config } from '../../config/table.ts'
-import type { Rights } from '../../connection/auth.ts'
+import { opensSession, type Rights } from '../../connection/auth.ts'
 import type { Connection } from '../../connection/connection.ts'
 import { endText, type Renewals } from '../../connection/renewal.ts'
 import { type FrameErrorCode, frameErrors } from '../../contract/codes.ts'
@@ -10,15 +10,7 @@ import { ackFrame, frameOf } from '../../sessions/frames.ts'
 import { numberOf } from '../../sessions/numbers.ts'
 import type { ResumeTickets } from '../../sessions/resume-tickets.ts'
 import type { Metrics } from '../../telemetry/metrics.ts'
-import {
-  type Done,
-  FramesBehind,
-  opensSession,
-  readerOf,
-  type SessionState,
-  stateOf,
-  type UpstreamPublisher,
-} from './state.ts'
+import { type Done, FramesBehind, readerOf, type SessionState, stateOf, type UpstreamPublisher } from './state.ts'
 
 /** Publishes client frames to Redis, as far as this door needs it. */
 interface Upstream {

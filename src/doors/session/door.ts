@@ -1,5 +1,5 @@
 import type { Config } from '../../config/table.ts'
-import type { Rights, TokenClaims } from '../../connection/auth.ts'
+import { opensSession, type Rights, type TokenClaims } from '../../connection/auth.ts'
 import type { Batch, Source, Topic } from '../../connection/bind.ts'
 import type { Connection } from '../../connection/connection.ts'
 import type { Admission, Door } from '../../connection/door.ts'
@@ -22,16 +22,7 @@ import { ClientFrames, type ClientFramesParts } from './client-frames.ts'
 import type { FlowSignal } from './flow.ts'
 import { PROTOCOLS, resumeOf } from './resume.ts'
 
-import {
-  isSession,
-  NumberedState,
-  opensSession,
-  readerOf,
-  SessionState,
-  StreamState,
-  stateOf,
-  WatchState,
-} from './state.ts'
+import { isSession, NumberedState, readerOf, SessionState, StreamState, stateOf, WatchState } from './state.ts'
 
 import { judgeFor } from './tickets.ts'
 

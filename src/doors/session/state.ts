@@ -1,4 +1,3 @@
-import type { Rights } from '../../connection/auth.ts'
 import type { Connection } from '../../connection/connection.ts'
 import type { FrameErrorCode } from '../../contract/codes.ts'
 import { type Reader, withBit } from '../../sessions/logged.ts'
@@ -121,10 +120,6 @@ export class StreamState extends NumberedState {
 export class WatchState extends SessionState {}
 
 export const stateOf = (connection: Connection): SessionState => connection.doorState as SessionState
-
-/** Whether a JWT opens this session on the path of this agent. */
-export const opensSession = ({ sessions, agent }: Rights, sessionId: string, agentId: string): boolean =>
-  sessions.includes(sessionId) && (agent === undefined || agent === agentId)
 
 /** What a socket of `wsproxy.v2` has of the log of its session. */
 export const readerOf = (connection: Connection): Reader | undefined => stateOf(connection).reader

@@ -1,5 +1,12 @@
 import type { Config } from '../../config/table.ts'
-import { type JwtChecks, type TokenClaims, type TokenStore, WHY } from '../../connection/auth.ts'
+import {
+  type JwtChecks,
+  opensSession,
+  refusalOfJwt,
+  type TokenClaims,
+  type TokenStore,
+  WHY,
+} from '../../connection/auth.ts'
 import { isKeyGone, KEY_GONE } from '../../connection/credential.ts'
 import type { ConnectLimits } from '../../connection/limits.ts'
 import type { LoggedDoor } from '../../connection/refusal-log.ts'
@@ -14,7 +21,6 @@ import { bearerToken, isTicket } from '../../platform/secrets.ts'
 import { RedisForbids, RedisUnavailable } from '../../platform/unavailable.ts'
 import type { ResumeTickets } from '../../sessions/resume-tickets.ts'
 import type { Grant, Purpose } from '../../sessions/ticket.ts'
-import { opensSession } from './state.ts'
 import { cookieOf, type SessionStreamDoor } from './stream.ts'
 import type { StreamPosts } from './stream-posts.ts'
 
@@ -195,7 +201,7 @@ export class StreamCalls {
       await keys
       rights = jwts!.verify(token)
     }
-    if ('fault' in rights) return new Refused(refusals[codeOf(rights.fault, jwts!)], `JWT: ${rights.why}`)
+    if ('fault' in rights) return new Refused(refusalOfJwt(rights.fault, jwts!), `JWT: ${rights.why}`)
     if (!opensSession(rights, session, agent))
       return new Refused(refusals['token-rejected'], 'JWT: its claims allow no session of this path')
     if (await isRevoked?.(rights)) return new Refused(refusals['token-rejected'], 'the JWT was revoked')
@@ -208,9 +214,4 @@ function refusedFor(error: unknown): Refused {
   if (error instanceof RedisUnavailable) return new Refused(refusals['redis-unavailable'])
   if (error instanceof RedisForbids) return new Refused(refusals.forbidden)
   throw error
-}
-
-function codeOf(fault: string, { isAway }: JwtChecks): 'token-expired' | 'keys-unavailable' | 'token-rejected' {
-  if (fault === 'expired') return 'token-expired'
-  return fault === 'unknown-key' && isAway ? 'keys-unavailable' : 'token-rejected'
 }

@@ -12,7 +12,7 @@ import type { Rate } from '../../platform/rate.ts'
 import { SessionEvents } from '../../sessions/events.ts'
 import { frameOf, ticketFrame } from '../../sessions/frames.ts'
 import type { ResumeTickets, StreamTicket } from '../../sessions/resume-tickets.ts'
-import type { Grant, Purpose } from '../../sessions/ticket.ts'
+import { EXPOSED_PURPOSES, type Grant, HEADER_PURPOSES } from '../../sessions/ticket.ts'
 import type { DoorStats, Metrics } from '../../telemetry/metrics.ts'
 import type { SessionDoor } from './door.ts'
 import { streamResumeOf } from './resume.ts'
@@ -32,11 +32,6 @@ export interface SessionStreamParts {
 }
 
 const streamOf = (connection: Connection): StreamState => connection.doorState as StreamState
-
-/** Tickets that are enough in a header, which no log keeps. */
-const PRIVATE: readonly Purpose[] = ['resume', 'sse', 'sse-read']
-/** Tickets that are enough in a query or a cookie. */
-const EXPOSED: readonly Purpose[] = ['sse', 'sse-read']
 
 /**
  * `GET /{agentId}/sse/{sessionId}`: what a client of `wsproxy.v2` gets, as server-sent events.
@@ -82,7 +77,8 @@ export class SessionStreamDoor implements Door {
       ...admission,
       spendsTokens: options.authTokenMode !== 'reusable',
       checkTicket:
-        tickets && ((ticket, isExposed) => judgeFor(admission, tickets, ticket, isExposed ? EXPOSED : PRIVATE)),
+        tickets &&
+        ((ticket, isExposed) => judgeFor(admission, tickets, ticket, isExposed ? EXPOSED_PURPOSES : HEADER_PURPOSES)),
       admitted: tickets && ((connection) => this.#giveTickets(connection, undefined)),
     }
   }

@@ -1,4 +1,4 @@
-import type { JwtChecks, Rights, TokenClaims, TokenStore } from '../../connection/auth.ts'
+import { type JwtChecks, opensSession, refusalOfJwt, type TokenClaims, type TokenStore } from '../../connection/auth.ts'
 import { type Refusal, refusals } from '../../contract/codes.ts'
 import { sessionAuth } from '../../contract/names.ts'
 import type { AdminRequest } from '../../http/admin.ts'
@@ -76,11 +76,8 @@ export class StreamAccess {
 
   #ofJwt(jwts: JwtChecks, token: string, asker: Asker, writes: boolean): Refusal | LaterChecks {
     const rights = jwts.verify(token)
-    if ('fault' in rights) {
-      if (rights.fault === 'unknown-key' && jwts.isAway) return refusals['keys-unavailable']
-      return rights.fault === 'expired' ? refusals['token-expired'] : REJECTED
-    }
-    if (!opens(rights, asker) || (writes && !rights.appends)) return REJECTED
+    if ('fault' in rights) return refusalOfJwt(rights.fault, jwts)
+    if (!opensSession(rights, asker.session, asker.agent) || (writes && !rights.appends)) return REJECTED
     const { isRevoked, isRevokedNow } = this.#parts
     const stillCounts = () => !('fault' in jwts.verify(token)) && isRevokedNow?.(rights) !== true
     return async () => ((await isRevoked?.(rights)) ? REJECTED : stillCounts)
@@ -105,6 +102,3 @@ export class StreamAccess {
     return refusal === undefined || refusal === refusals['admin-limited'] ? refusal : REJECTED
   }
 }
-
-const opens = ({ sessions, agent }: Rights, asker: Asker): boolean =>
-  sessions.includes(asker.session) && (agent === undefined || agent === asker.agent)

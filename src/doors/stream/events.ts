@@ -1,3 +1,4 @@
+import { EVENT_HEADERS } from '../../connection/events.ts'
 import type { HttpResponse } from '../../platform/uws.ts'
 import type { StreamLog, StreamPart } from '../../sessions/stream-log.ts'
 import type { StillCounts } from './access.ts'
@@ -73,12 +74,6 @@ export interface EventsReader {
   readonly watch: Watch
 }
 
-const HEADERS = {
-  'Content-Type': 'text/event-stream',
-  'Cache-Control': 'no-cache, no-transform',
-  'X-Accel-Buffering': 'no',
-} as const
-
 /**
  * Sends a stream as events, each `data` followed by a `control`, until it closes, its minute is
  * over, its credential counts no more, or the client has gone. @throws RedisUnavailable;
@@ -88,7 +83,7 @@ export async function sendEvents(reader: EventsReader, { log, maxDepth, sent }: 
   const { res, isGone, session, place, watch } = reader
   const type = typeOf(place.state.type)
   const encoding: Record<string, string> = isText(type) ? {} : { 'Stream-SSE-Data-Encoding': 'base64' }
-  const out = new Outlet(res, isGone, () => reader.head({ ...HEADERS, ...encoding }))
+  const out = new Outlet(res, isGone, () => reader.head({ ...EVENT_HEADERS, ...encoding }))
   const until = performance.now() + LIFETIME_MS
   let { from } = place
   let cursor = reader.cursor
