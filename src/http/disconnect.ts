@@ -5,19 +5,10 @@ import { reasonOf } from '../platform/reason.ts'
 import { type Selection, selectionIn } from '../platform/selection.ts'
 import { RedisUnavailable } from '../platform/unavailable.ts'
 import type { Logger } from '../telemetry/log.ts'
+import { ANSWERS_MS, type FleetAnswer, isComplete, membersOf, onlyOne } from './order.ts'
 import { refused } from './refuse.ts'
 import { type ApiResponse, json } from './response.ts'
-import { type ApiRequest, BadRequest, parseJson, type Route } from './routes.ts'
-
-/** What the instances have answered to an order. */
-export interface FleetAnswer {
-  /** Sockets that they have closed. */
-  readonly sockets: number
-  /** Instances that have answered. */
-  readonly instances: number
-  /** Instances that received the order; undefined where Redis does not say that (Cluster). */
-  readonly expected: number | undefined
-}
+import { type ApiRequest, BadRequest, type Route } from './routes.ts'
 
 export interface DisconnectParts {
   /** Closes the sockets of this instance that the selection names, and returns their number. */
@@ -36,10 +27,7 @@ export interface DisconnectParts {
   readonly log: Logger
 }
 
-/** How long the call waits for Redis and for the answers, in ms. */
-const ANSWERS_MS = 3000
 const MAX_BODY_BYTES = 4096
-const FIELDS = DISCONNECT_KINDS.map((kind) => `"${kind}"`).join(', ')
 
 /**
  * `POST /api/admin/disconnect`: closes the sockets of a session, a run, a JWT subject or an address
@@ -78,7 +66,7 @@ async function disconnect(parts: DisconnectParts, request: ApiRequest): Promise<
     const { sockets, instances, expected } = await within(everywhere(selection), ANSWERS_MS)
     const unrevoked = isLate ? await faultOf(revoking, selection.value) : early
     const closed = own + sockets
-    const complete = expected === undefined ? undefined : instances >= expected
+    const complete = isComplete({ instances, expected })
     log.info(
       { event: 'disconnected', ...said, sockets: closed, instances, expected },
       'an operator disconnected clients',
@@ -117,16 +105,9 @@ function notRevoked(reason: string, closed: number, log: Logger): ApiResponse {
 
 /** @throws BadRequest when the body does not name exactly one session, run, subject or address. */
 function orderIn(request: ApiRequest): { selection: Selection; reconnect: boolean } {
-  const body = parseJson(request)
-  const { reconnect = false, ...rest } = (typeof body === 'object' && body !== null ? body : {}) as Record<
-    string,
-    unknown
-  >
+  const { reconnect = false, ...rest } = membersOf(request)
   if (typeof reconnect !== 'boolean') throw new BadRequest('reconnect: not true or false', 'reconnect')
-  const named = Object.entries(rest)
-  const [[by, value] = ['', undefined]] = named
-  if (named.length !== 1 || !DISCONNECT_KINDS.some((kind) => kind === by))
-    throw new BadRequest(`The body must be an object with exactly one of ${FIELDS}.`, by || undefined)
+  const [by, value] = onlyOne(rest, DISCONNECT_KINDS)
   const selection = selectionIn(by, value)
   if (selection === undefined) throw new BadRequest(`${by}: not a valid ${by === 'address' ? 'IP address' : 'id'}`, by)
   return { selection, reconnect }

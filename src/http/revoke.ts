@@ -4,10 +4,10 @@ import { REVOCATION_KINDS, revocationIn, type TokenRevocation } from '../contrac
 import { DeadlinePassed, within } from '../platform/deadline.ts'
 import { RedisUnavailable } from '../platform/unavailable.ts'
 import type { Logger } from '../telemetry/log.ts'
-import type { FleetAnswer } from './disconnect.ts'
+import { ANSWERS_MS, type FleetAnswer, isComplete, membersOf, onlyOne } from './order.ts'
 import { refused } from './refuse.ts'
 import { type ApiResponse, json } from './response.ts'
-import { type ApiRequest, BadRequest, parseJson, type Route } from './routes.ts'
+import { type ApiRequest, BadRequest, type Route } from './routes.ts'
 
 export interface RevokeParts {
   /**
@@ -27,12 +27,9 @@ export interface RevokeParts {
   readonly log: Logger
 }
 
-/** How long the call waits for Redis and for the answers, in ms. */
-const ANSWERS_MS = 3000
 const MAX_BODY_BYTES = 4096
 /** How long a revocation is kept without a `ttl`: JWTs need no `exp`. */
 const FOREVER_MS = 10 * 365 * 86_400_000
-const FIELDS = REVOCATION_KINDS.map((kind) => `"${kind}"`).join(', ')
 const DATE = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})$/
 
 /**
@@ -66,22 +63,17 @@ async function revoke(parts: RevokeParts, request: ApiRequest): Promise<ApiRespo
   const closed = own + (others?.sockets ?? 0)
   const { instances = 1, expected } = others ?? {}
   const { by, value } = revocation
-  const actor = request.headers.authorization === '' ? 'cookie' : 'token'
-  const said = { by, value, actor, address: request.client.ip, sockets: closed, instances, expected }
+  const said = { by, value, actor: request.actor, address: request.client.ip, sockets: closed, instances, expected }
   log.info({ event: 'revoked', ...said }, 'an operator revoked JWTs')
   const isPartial = others === undefined
-  const complete = isPartial ? false : expected === undefined ? undefined : instances >= expected
+  const complete = isPartial ? false : isComplete({ instances, expected })
   return json('200 OK', { closed, instances, expected, complete, local_only: isPartial })
 }
 
 /** @throws BadRequest when the body is no revocation. */
 function orderIn(request: ApiRequest, now: number): TokenRevocation {
-  const body = parseJson(request)
-  const { before, ttl, ...rest } = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>
-  const named = Object.entries(rest)
-  const [[by, value] = ['', undefined]] = named
-  if (named.length !== 1 || !REVOCATION_KINDS.some((kind) => kind === by))
-    throw new BadRequest(`The body must be an object with exactly one of ${FIELDS}.`, by || undefined)
+  const { before, ttl, ...rest } = membersOf(request)
+  const [by, value] = onlyOne(rest, REVOCATION_KINDS)
   if (before !== undefined && by !== 'sub') throw new BadRequest('before: only for a sub', 'before')
   const beforeMs =
     before === undefined ? now : typeof before === 'string' && DATE.test(before) ? Date.parse(before) : NaN

@@ -1,6 +1,6 @@
 import type { Bindings, Source } from '../../connection/bind.ts'
 import { liveAnswers, liveBus } from '../../contract/names.ts'
-import type { FleetAnswer } from '../../http/disconnect.ts'
+import type { FleetAnswer } from '../../http/order.ts'
 import { RedisUnavailable } from '../../platform/unavailable.ts'
 import { type BusCommand, commandIn } from './commands.ts'
 import type { BusSignature, Opened } from './signature.ts'
