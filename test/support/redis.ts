@@ -55,8 +55,9 @@ if (CHOSEN && !runs(CHOSEN)) throw new Error(`TEST_REDIS_SERVER: cannot run ${JS
 export const withoutRealRedis: string | false = BINARY ? false : 'needs redis-server or valkey-server on the PATH'
 
 /** Starts a real server where one is installed, else the embedded one. */
-export async function startRedis(): Promise<TestRedis> {
-  if (BINARY) return startRealRedis()
+export const startRedis = async (): Promise<TestRedis> => (BINARY ? startRealRedis() : startEmbedded())
+
+async function startEmbedded(): Promise<TestRedis> {
   const server = await startEmbeddedRedis(0, '')
   const clients = new Clients(server.url)
   let stopped: Promise<void> | undefined
@@ -109,6 +110,9 @@ export async function startRealRedis(args: readonly string[] = [], port?: number
 
 /** `startRedis`, stopped when the scope ends. */
 export const redisFor = (scope: Scope): Promise<TestRedis> => stopAtEnd(scope, startRedis())
+
+/** The embedded server, stopped when the scope ends. */
+export const embeddedRedisFor = (scope: Scope): Promise<TestRedis> => stopAtEnd(scope, startEmbedded())
 
 /** `startRealRedis`, stopped when the scope ends. */
 export const realRedisFor = (scope: Scope, ...args: Parameters<typeof startRealRedis>): Promise<RealRedis> =>

@@ -3,12 +3,11 @@ import { after, before, describe, it } from 'node:test'
 import { WebSocket } from 'ws'
 import { live as openLive, type SocketClass, type TopicMessage } from '../../../client/src/index.ts'
 import { liveChannel, liveLast } from '../../../src/contract/names.ts'
-import { startEmbeddedRedis } from '../../../src/redis/servers/embedded.ts'
 import { connect, type TestClient } from '../../support/client.ts'
 import { clusterFor } from '../../support/cluster.ts'
 import { gatewayFor, type TestGateway } from '../../support/gateway.ts'
 import { answersTo, live, untilHeard } from '../../support/live.ts'
-import { realRedisFor, withoutRealRedis } from '../../support/redis.ts'
+import { embeddedRedisFor, realRedisFor, withoutRealRedis } from '../../support/redis.ts'
 import { atEnd, scopeOf } from '../../support/scope.ts'
 import { eventually } from '../../support/wait.ts'
 
@@ -205,17 +204,7 @@ describe('the last message of a live topic', () => {
 })
 
 it('the last message of a topic is kept by the embedded server', async (t) => {
-  const server = await startEmbeddedRedis(0, '')
-  atEnd(t, () => server.close())
-  const { createClient } = await import('redis')
-  const newClient = async () => {
-    const client = createClient({ url: server.url }).on('error', () => {})
-    await client.connect()
-    atEnd(t, () => client.destroy())
-    return client
-  }
-  const redis = { url: server.url, port: 0, client: newClient, stop: async () => {} }
-  const gateway = await gatewayFor(t, { redis: redis as never, env: ENV })
+  const gateway = await gatewayFor(t, { redis: await embeddedRedisFor(t), env: ENV })
   assert.equal((await broadcast(gateway, 'build.1', '{"n":1}')).retained, true)
   const client = await live(gateway, '/live?subscriptions=build.1')
   assert.deepEqual((await client.find({ retained: true })).data, { n: 1 })

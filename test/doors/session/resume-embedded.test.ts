@@ -1,29 +1,18 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import { createClient } from 'redis'
 import { sessionCancel, sessionDown, sessionLog } from '../../../src/contract/names.ts'
-import { startEmbeddedRedis } from '../../../src/redis/servers/embedded.ts'
 import { connect } from '../../support/client.ts'
 import { gatewayFor } from '../../support/gateway.ts'
 import { controls, epochOf, joinNumbered, positionOf, say, takeMessages, ticketFrames } from '../../support/numbered.ts'
-import { type Client, PATIENT } from '../../support/redis.ts'
-import { atEnd } from '../../support/scope.ts'
+import { embeddedRedisFor } from '../../support/redis.ts'
 import { eventually } from '../../support/wait.ts'
 
 const ADMIN_TOKEN = 'an-admin-token-of-a-test'
 
 it('a socket of wsproxy.v2 resumes, fills a hole and cancels on the embedded server', async (t) => {
-  const server = await startEmbeddedRedis(0, '')
-  atEnd(t, () => server.close())
-  const newClient = async () => {
-    const client = createClient({ url: server.url, commandOptions: PATIENT }).on('error', () => {})
-    await client.connect()
-    atEnd(t, () => client.destroy())
-    return client as unknown as Client
-  }
-  const redis = { url: server.url, port: Number(new URL(server.url).port), client: newClient, stop: async () => {} }
+  const redis = await embeddedRedisFor(t)
   const gateway = await gatewayFor(t, { redis, env: { ADMIN_TOKEN } })
-  const agent = await newClient()
+  const agent = await redis.client()
   for (const n of [1, 2, 3]) assert.equal(await say(agent, 'small', `w${n}`), n)
   const epoch = await epochOf(agent, 'small')
   const client = await joinNumbered(gateway, 'small', `cursor=${epoch}.1`)

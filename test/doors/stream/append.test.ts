@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { sessionAuth, sessionLog } from '../../../src/contract/names.ts'
-import { startEmbeddedRedis } from '../../../src/redis/servers/embedded.ts'
 import { run } from '../../support/cli.ts'
 import { connect } from '../../support/client.ts'
 import { clusterFor } from '../../support/cluster.ts'
 import { gatewayFor, type TestGateway } from '../../support/gateway.ts'
 import { joinNumbered, messages, say, takeMessages } from '../../support/numbered.ts'
-import { realRedisFor, withoutRealRedis } from '../../support/redis.ts'
-import { atEnd, scopeOf } from '../../support/scope.ts'
+import { embeddedRedisFor, realRedisFor, withoutRealRedis } from '../../support/redis.ts'
+import { scopeOf } from '../../support/scope.ts'
 import { eventsIn, type Read, readerOf } from '../../support/streams.ts'
 import { secretSigner, tokenOf } from '../../support/tokens.ts'
 import { eventually } from '../../support/wait.ts'
@@ -225,17 +224,7 @@ describe('an agent without Redis', () => {
 })
 
 it('an agent writes and closes a stream on the embedded server', async (t) => {
-  const server = await startEmbeddedRedis(0, '')
-  atEnd(t, () => server.close())
-  const { createClient } = await import('redis')
-  const newClient = async () => {
-    const client = createClient({ url: server.url }).on('error', () => {})
-    await client.connect()
-    atEnd(t, () => client.destroy())
-    return client
-  }
-  const redis = { url: server.url, port: 0, client: newClient, stop: async () => {} }
-  const gateway = await gatewayFor(t, { redis: redis as never, env: ENV })
+  const gateway = await gatewayFor(t, { redis: await embeddedRedisFor(t), env: ENV })
   const ask = readerOf(gateway, ADMIN_TOKEN)
   assert.equal((await put(ask, 'small', { 'stream-ttl': '60' })).status, 201)
   assert.equal((await put(ask, 'small', { 'stream-ttl': '60' })).status, 200)
