@@ -37,7 +37,7 @@ describe('guesses of passwords', () => {
 
   it('of an account that does not exist are limited like others', async () => {
     const codes: string[] = []
-    for (let i = 0; i < 6; i++) codes.push(codeOf(await login('nobody@example.org', 'guess')))
+    for (let i = 0; i < 6; i++) codes.push(codeOf(await login('unknown@example.org', 'guess')))
     assert.equal(codes.at(-1), '429 login-limited')
   })
 

@@ -85,7 +85,7 @@ describe('a login', () => {
     const bodies: string[] = []
     for (const [email, password] of [
       ['right@example.org', 'wrong'],
-      ['nobody@example.org', PASSWORD],
+      ['unknown@example.org', PASSWORD],
       ['not an address', PASSWORD],
       ['off@example.org', PASSWORD],
     ]) {
@@ -227,7 +227,7 @@ describe('a login', () => {
     assert.equal((await get(plain, '/api/v1/protected/ping')).status, 404)
   })
 
-  it('is there for the admin of the settings, who is made while there is no user, and only then', async (t) => {
+  it('accepts the admin of DEFAULT_ADMIN_EMAIL, which the gateway creates only while no user exists', async (t) => {
     const own = await redisFor(t)
     const env = { ...LOGIN_ENV, DEFAULT_ADMIN_EMAIL: 'first@example.org', DEFAULT_ADMIN_PASSWORD: PASSWORD }
     const first = await gatewayFor(t, { redis: own, env })

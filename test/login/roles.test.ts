@@ -86,8 +86,8 @@ describe('the role of a user', () => {
   it('works where ADMIN_TOKEN is not set', async () => {
     const plain = await gatewayFor(suite, { redis: gateway.redis, env: LOGIN_ENV })
     assert.equal((await get(plain, '/api/preflight/stats', bearer(tokens.operator!))).status, 200)
-    const nobody = await get(plain, '/api/preflight/stats')
-    assert.deepEqual([nobody.status, nobody.body.error.code], [401, 'login-required'])
+    const anonymous = await get(plain, '/api/preflight/stats')
+    assert.deepEqual([anonymous.status, anonymous.body.error.code], [401, 'login-required'])
   })
 
   const join = (token: string, topics: string) => connect(`${gateway.url}/live?subscriptions=${topics}`, { token })

@@ -50,8 +50,8 @@ describe('a frame that is posted to a session', () => {
     assert.deepEqual(await outcomeOf(await post('one', '{"type":"ask"}')), [202, 1])
     await eventually(() => heard.length === 1, 'the frame')
     assert.deepEqual(heard, ['{"type":"ask"}'])
-    await gateway.agent.set(sessionAuth('nobody'), 'token')
-    assert.deepEqual(await outcomeOf(await post('nobody', '{}')), [202, 0])
+    await gateway.agent.set(sessionAuth('no-agent'), 'token')
+    assert.deepEqual(await outcomeOf(await post('no-agent', '{}')), [202, 0])
   })
 
   it('is published once under an idempotency key, and the same answer comes again', async () => {
