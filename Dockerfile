@@ -4,7 +4,7 @@
 # scripts/image.mjs prints the size of the image.
 
 # The packages of production, with only the native binary of this platform and this Node version.
-FROM node:22-bookworm-slim AS packages
+FROM node:22-bookworm-slim@sha256:43ac6c60b8f89723f746e8a92ce91abd5017e627ce1ddfe4238355d3a30b772c AS packages
 WORKDIR /app
 COPY package.json package-lock.json ./
 COPY scripts/peers.mjs scripts/trim.mjs scripts/
@@ -16,7 +16,7 @@ RUN npm ci --omit=dev --no-audit --no-fund --loglevel=error
 RUN node scripts/trim.mjs node_modules
 
 # The compiled gateway. JavaScript is the same on every platform, so this stage runs on the builder's.
-FROM --platform=$BUILDPLATFORM node:22-bookworm-slim AS compiled
+FROM --platform=$BUILDPLATFORM node:22-bookworm-slim@sha256:43ac6c60b8f89723f746e8a92ce91abd5017e627ce1ddfe4238355d3a30b772c AS compiled
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --no-audit --no-fund --loglevel=error
@@ -28,7 +28,7 @@ RUN node tools/bundle.mjs
 # Keeps the files of src that the gateway reads at run time.
 RUN find src -name '*.ts' -delete
 
-FROM gcr.io/distroless/nodejs22-debian12:nonroot
+FROM gcr.io/distroless/nodejs22-debian12:nonroot@sha256:13593b7570658e8477de39e2f4a1dd25db2f836d68a0ba771251572d23bb4f8e
 LABEL org.opencontainers.image.title="wsproxy" \
       org.opencontainers.image.description="A WebSocket gateway in front of Redis" \
       org.opencontainers.image.licenses="MIT"

@@ -116,7 +116,7 @@ describe('the image', () => {
   })
 
   it('is based on Node 22 with glibc, runs without root, and has its labels', () => {
-    assert.match(image.base, /nodejs22-debian12:nonroot$/)
+    assert.match(image.base, /nodejs22-debian12:nonroot@sha256:/)
     assert.notEqual(Number(image.user.split(':')[0]), 0)
     assert.equal(image.labels['org.opencontainers.image.licenses'], 'MIT')
     assert.equal(image.stopSignal, 'SIGTERM')

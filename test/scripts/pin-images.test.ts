@@ -36,6 +36,13 @@ describe('pin-images', () => {
       env: { PATH: `${folder}${delimiter}${process.env.PATH}` },
     })
 
+  it('finds a digest at every base image of this Dockerfile', () => {
+    const { status, stderr } = spawnSync(process.execPath, [SCRIPT, '--check', join(ROOT, 'Dockerfile')], {
+      encoding: 'utf8',
+    })
+    assert.equal(status, 0, stderr)
+  })
+
   it('adds the digest of every base image of the Dockerfile, and changes no other line', () => {
     const text = readFileSync(join(ROOT, 'Dockerfile'), 'utf8').replaceAll(/@sha256:[0-9a-f]{64}/g, '')
     writeFileSync(file, text)
