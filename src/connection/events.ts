@@ -1,26 +1,32 @@
+import { EventBuffer } from './event-buffer.ts'
+
 /** Server-sent events (HTML standard, section 9.2). */
 
 const LF = 0x0a
 const CR = 0x0d
-const DATA = Buffer.from('data: ')
-const END = Buffer.from('\n\n')
+/** Of `data: ` and the line ends of an event with one line. */
+const FRAME_BYTES = 8
 
 /**
- * Makes an event with this payload: a line of it is a line of the event.
+ * Adds an event with this payload: a line of it is a line of the event.
  * @param fields the lines before it, each byte as a character.
+ * @param skipped the payload begins after so many bytes.
  */
-export function eventOf(fields: string, payload: Buffer): Buffer {
+export function addEvent(out: EventBuffer, fields: string, payload: Buffer, skipped = 0): void {
   if (payload.includes(LF) || payload.includes(CR)) {
-    const lines = payload.toString('utf8').split(/\r\n|\n|\r/)
-    const data = lines.map((line) => `data: ${line}\n`).join('')
-    return Buffer.concat([Buffer.from(fields, 'latin1'), Buffer.from(`${data}\n`)])
+    const lines = payload.toString('utf8', skipped).split(/\r\n|\n|\r/)
+    out.latin1(fields)
+    return out.add(Buffer.from(`${lines.map((line) => `data: ${line}\n`).join('')}\n`))
   }
-  const event = Buffer.allocUnsafe(fields.length + DATA.length + payload.length + END.length)
-  event.write(fields, 0, 'latin1')
-  DATA.copy(event, fields.length)
-  payload.copy(event, fields.length + DATA.length)
-  END.copy(event, fields.length + DATA.length + payload.length)
-  return event
+  out.addRest(`${fields}data: `, payload, skipped)
+  out.latin1('\n\n')
+}
+
+/** Makes such an event. */
+export function eventOf(fields: string, payload: Buffer): Buffer {
+  const out = new EventBuffer(fields.length + payload.length + FRAME_BYTES)
+  addEvent(out, fields, payload)
+  return out.take(0)
 }
 
 /** Of an answer with events, against proxies that keep, change or compress what passes. */

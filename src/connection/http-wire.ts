@@ -1,10 +1,8 @@
 import type { HttpResponse } from '../platform/uws.ts'
 import type { Connection } from './connection.ts'
+import { EventBuffer } from './event-buffer.ts'
 import { clockMs } from './times.ts'
-import type { Wire } from './wire.ts'
-
-/** Turns the frames of one connection into the text of its answer. */
-export type Encode = (frame: Buffer, isBinary: boolean) => Buffer
+import type { Encode, Wire } from './wire.ts'
 
 /** What follows from the events of an answer. */
 export interface WireEvents {
@@ -21,6 +19,19 @@ export interface WireEvents {
 const WRITE_BYTES = 16 * 1024
 /** The code of a connection that ended without a close of the server. */
 const ABNORMAL = 1006
+/**
+ * What one cork, or one write without a cork, has to say. A wire that writes within the cork of
+ * another one adds behind its bytes and takes its own away again.
+ */
+const OUT = new EventBuffer()
+
+let writing: HttpResponse | undefined
+let written: Uint8Array = OUT.take(0)
+let isTaken = false
+/** One function for all writes. */
+const writeBytes = (): void => {
+  isTaken = writing!.write(written)
+}
 
 /**
  * An HTTP answer without an end, as the wire of a connection. uWebSockets.js has no bound for what
@@ -35,8 +46,10 @@ export class HttpWire implements Wire<Connection> {
   readonly #encode: Encode
   readonly #ping: Buffer
   readonly #events: WireEvents
+  /** What came since the library took no more. */
   #parts: Buffer[] = []
-  #partBytes = 0
+  /** Where the bytes of this cork begin in `OUT`. */
+  #start = 0
   #isCorked = false
   /** Bytes that the library keeps, as far as it reported that, and those that came since. */
   #unsent = 0
@@ -56,14 +69,17 @@ export class HttpWire implements Wire<Connection> {
   }
 
   send(frame: Buffer, isBinary: boolean): number {
-    return this.#take(this.#encode(frame, isBinary))
+    if (!this.#isCorked) this.#start = OUT.length
+    this.#encode(frame, isBinary, OUT)
+    return this.#added()
   }
 
   cork(write: () => void): void {
     this.#isCorked = true
+    this.#start = OUT.length
     write()
     this.#isCorked = false
-    if (this.#unsent === 0) this.#flush()
+    this.#flush()
   }
 
   getBufferedAmount(): number {
@@ -72,7 +88,8 @@ export class HttpWire implements Wire<Connection> {
 
   end(code: number): void {
     if (this.#isGone) return
-    this.#flush()
+    this.#writeParts()
+    if (this.#isCorked) this.#flush()
     this.#res.cork(() => void this.#res.end('', true))
     this.#gone(code)
   }
@@ -84,31 +101,41 @@ export class HttpWire implements Wire<Connection> {
   /** Shows proxies that the answer goes on. A client that reads is alive: it cannot answer. */
   ping(): void {
     if (this.#unsent > 0) return
-    this.#take(this.#ping)
+    if (!this.#isCorked) this.#start = OUT.length
+    OUT.add(this.#ping)
+    this.#added()
     this.connection.heard(clockMs())
   }
 
-  /** Returns 1 when the bytes have left, or leave with this cork. */
-  #take(bytes: Buffer): number {
-    this.#parts.push(bytes)
-    this.#partBytes += bytes.length
+  /** Returns 1 when what was added has left, or leaves with this cork. */
+  #added(): number {
     if (this.#unsent > 0) {
+      const bytes = Buffer.from(OUT.take(this.#start))
+      this.#parts.push(bytes)
       this.#unsent += bytes.length
       return 0
     }
-    return (this.#isCorked && this.#partBytes < WRITE_BYTES) || this.#flush() ? 1 : 0
+    return (this.#isCorked && OUT.length - this.#start < WRITE_BYTES) || this.#flush() ? 1 : 0
   }
 
-  /** Returns whether the library has passed all on. */
+  /** Returns whether the library has passed on all that was added. */
   #flush(): boolean {
-    if (this.#partBytes === 0) return true
-    const bytes = this.#parts.length === 1 ? this.#parts[0]! : Buffer.concat(this.#parts)
+    return OUT.length === this.#start || this.#write(OUT.take(this.#start))
+  }
+
+  #writeParts(): void {
+    if (this.#parts.length === 0) return
+    const bytes = Buffer.concat(this.#parts)
     this.#parts = []
-    this.#partBytes = 0
-    let isTaken = false
-    this.#res.cork(() => {
-      isTaken = this.#res.write(bytes)
-    })
+    this.#write(bytes)
+  }
+
+  #write(bytes: Uint8Array): boolean {
+    if (this.#isGone) return false
+    writing = this.#res
+    written = bytes
+    this.#res.cork(writeBytes)
+    writing = undefined
     this.#unsent = isTaken ? 0 : bytes.length
     return isTaken
   }
@@ -116,7 +143,7 @@ export class HttpWire implements Wire<Connection> {
   #writable(): void {
     if (this.#isGone) return
     this.#unsent = 0
-    this.#flush()
+    this.#writeParts()
     this.#events.writable(this.connection)
   }
 

@@ -1,3 +1,5 @@
+import type { EventBuffer } from './event-buffer.ts'
+
 /**
  * What a connection writes to. The names and results are those of a socket of uWebSockets.js, so a
  * WebSocket is a wire as it stands, without an object or a call more on the path of a message.
@@ -23,10 +25,13 @@ export interface Wire<Connection> {
   ping(): unknown
 }
 
+/** Adds a frame of one connection to the text of its answer. */
+export type Encode = (frame: Buffer, isBinary: boolean, out: EventBuffer) => void
+
 /** How the frames of a door become the text of an answer. */
 export interface StreamFormat<Connection> {
   /** Makes the function for one answer. */
-  encoder(): (frame: Buffer, isBinary: boolean) => Buffer
+  encoder(): Encode
   /** What is sent while nothing else is. */
   readonly ping: Buffer
   /** What is sent with the headers. Default: `ping`. */

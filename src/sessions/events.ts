@@ -1,4 +1,5 @@
-import { eventOf } from '../connection/events.ts'
+import type { EventBuffer } from '../connection/event-buffer.ts'
+import { addEvent } from '../connection/events.ts'
 
 /**
  * The frames of `wsproxy.v2` as server-sent events: `id:` is the cursor of a numbered message, and
@@ -19,30 +20,30 @@ const RETRY_MS = 1000
 
 /** Makes the events of one stream. */
 export class SessionEvents {
-  /** '': its messages have no numbers. */
-  #epoch = ''
+  /** The field `id`, up to the number of a message. '': its messages have no numbers. */
+  #id = ''
   #isFirst = true
 
   /** @param isBinary the payload is not UTF-8: it goes out in base64, as an event `binary`. */
-  readonly encode = (frame: Buffer, isBinary: boolean): Buffer => {
-    if (frame[0] === BRACE) return this.#control(frame.toString('utf8'))
+  readonly encode = (frame: Buffer, isBinary: boolean, out: EventBuffer): void => {
+    if (frame[0] === BRACE) return this.#control(frame, out)
     const space = frame.indexOf(SPACE)
-    const payload = frame.subarray(space + 1)
-    const id = frame[0] === DASH ? '' : this.#id(frame.toString('latin1', 0, space))
-    if (isBinary) return Buffer.from(`${id}event: binary\ndata: ${payload.toString('base64')}\n\n`)
-    return eventOf(id, payload)
+    const id = frame[0] === DASH ? '' : this.#idOf(frame.toString('latin1', 0, space))
+    if (!isBinary) return addEvent(out, id, frame, space + 1)
+    out.latin1(`${id}event: binary\ndata: ${frame.toString('base64', space + 1)}\n\n`)
   }
 
-  #id(offset: string): string {
-    return this.#epoch === '' ? '' : `id: ${this.#epoch}.${offset}\n`
+  #idOf(offset: string): string {
+    return this.#id === '' ? '' : `${this.#id}${offset}\n`
   }
 
-  #control(text: string): Buffer {
-    if (!text.startsWith(CONTROL)) return eventOf('', Buffer.from(text))
+  #control(frame: Buffer, out: EventBuffer): void {
+    const text = frame.toString('utf8')
+    if (!text.startsWith(CONTROL)) return addEvent(out, '', frame)
     const end = text.indexOf('"', CONTROL.length)
     const command = text.slice(CONTROL.length, end)
     const data = `{${text.slice(text[end + 1] === ',' ? end + 2 : end + 1)}`
-    return Buffer.from(`${this.#fields(command, data)}event: ${command}\ndata: ${data}\n\n`)
+    out.add(Buffer.from(`${this.#fields(command, data)}event: ${command}\ndata: ${data}\n\n`))
   }
 
   /** The fields before the name of an event of the gateway. */
@@ -50,7 +51,7 @@ export class SessionEvents {
     if (command === 'position') return this.#position(data)
     if (command === 'goodbye') return `retry: ${RECONNECT.exec(data)?.[1] ?? RETRY_MS}\n`
     const to = command === 'gap' ? GAP.exec(data)?.[1] : undefined
-    return to === undefined ? '' : this.#id(to)
+    return to === undefined ? '' : this.#idOf(to)
   }
 
   /**
@@ -60,9 +61,9 @@ export class SessionEvents {
    */
   #position(data: string): string {
     const [, epoch = '', offset = ''] = POSITION.exec(data) ?? []
-    this.#epoch = epoch
+    this.#id = epoch === '' ? '' : `id: ${epoch}.`
     const retry = this.#isFirst ? `retry: ${Math.round(RETRY_MS * (1 + Math.random()))}\n` : ''
     this.#isFirst = false
-    return retry + this.#id(offset)
+    return retry + this.#idOf(offset)
   }
 }

@@ -3,6 +3,7 @@ import type { Config } from '../../config/table.ts'
 import type { Rights } from '../../connection/auth.ts'
 import type { Connection } from '../../connection/connection.ts'
 import type { Admission, Door } from '../../connection/door.ts'
+import type { EventBuffer } from '../../connection/event-buffer.ts'
 import { EVENT_PINGS, eventOf } from '../../connection/events.ts'
 import type { IdleTimeout } from '../../connection/times.ts'
 import type { StreamFormat } from '../../connection/wire.ts'
@@ -138,9 +139,9 @@ export class LiveStreamDoor implements Door {
     return eventOf('event: stream\n', Buffer.from(JSON.stringify(hello)))
   }
 
-  readonly #encode = (frame: Buffer): Buffer => {
+  readonly #encode = (frame: Buffer, _: boolean, out: EventBuffer): void => {
     if (this.#last?.frame !== frame) this.#last = { frame, event: eventOf(fieldsOf(frame), frame) }
-    return this.#last.event
+    out.add(this.#last.event)
   }
 
   #post({ params, headers, body }: ApiRequest): ApiResponse {
