@@ -1,4 +1,4 @@
-import { setImmediate } from 'node:timers/promises'
+import { setImmediate as turn } from 'node:timers/promises'
 import { type Refusal, refusals } from '../contract/codes.ts'
 import type { Role } from '../contract/roles.ts'
 import { jsonFault } from '../platform/json-scan.ts'
@@ -192,6 +192,7 @@ async function answer(
     gone()
   })
   let response: ApiResponse
+  let resume = () => {}
   try {
     const body =
       route.method === 'POST'
@@ -203,17 +204,37 @@ async function answer(
     if (body === undefined) return respond(res, { ...refusals['body-too-large'], headers: request.cors ?? {} })
     // uWebSockets.js takes junk between chunks, so a proxy in front may see another end of this
     // body. While the answer is pending it reads nothing behind it, and then the connection closes.
-    if (request.chunked) await setImmediate()
+    if (request.chunked) await turn()
     if (aborted) return
+    resume = pauseSoon(res, () => aborted)
     response = await route.answer({ ...request, body, actor })
   } catch (error) {
     response = responseTo(error, fault)
   }
+  resume()
   if (route.admin && route.method === 'POST') acted(actionOf(request, route, response, actor))
   if (aborted) return
   if (request.cors) response = { ...response, headers: { ...response.headers, ...request.cors } }
   if (request.chunked) writeAndClose(res, response)
   else write(res, response, request.method === 'HEAD')
+}
+
+/**
+ * Stops reading when the answer is not there at the end of this turn of the event loop:
+ * uWebSockets.js cuts a connection whose next request comes before the answer. Returns what goes on
+ * reading. An answer that needs no I/O is written before the library looks at further bytes, and
+ * costs no call here.
+ */
+function pauseSoon(res: HttpResponse, isGone: () => boolean): () => void {
+  let paused = false
+  const pause = setImmediate(() => {
+    paused = !isGone()
+    if (paused) res.pause()
+  })
+  return () => {
+    clearImmediate(pause)
+    if (paused && !isGone()) res.resume()
+  }
 }
 
 function actionOf(

@@ -148,15 +148,19 @@ export class RedisClient {
   }
 
   /**
-   * Pings the servers that are ready and returns the slowest round trip in ms; undefined when one
-   * does not answer in time, or most are away. Concurrent callers share one ping.
+   * Returns the slowest round trip of the servers that are ready in ms; undefined when one does not
+   * answer in time, or most are away. It answers without a wait from the PINGs of the last second,
+   * and sends the next one, so that a server that has stopped is known to the next caller.
    */
   async ping(deadlineMs: number): Promise<number | undefined> {
     if (this.outage === 'redis-unavailable') return undefined
+    const known = this.#roundTripMs(deadlineMs)
     this.#ping ??= this.#measure().finally(() => {
       this.#ping = undefined
     })
-    return within(this.#ping, deadlineMs).catch(() => undefined)
+    if (known === undefined) return within(this.#ping, deadlineMs).catch(() => undefined)
+    this.#ping.catch(() => {})
+    return known
   }
 
   /**
@@ -192,10 +196,20 @@ export class RedisClient {
     this.#topology.close()
   }
 
+  /** The slowest known round trip; undefined where one is not known to be in time. */
+  #roundTripMs(deadlineMs: number): number | undefined {
+    const known = this.#readyLinks().map((link) => link.roundTripMs(deadlineMs))
+    if (known.length === 0 || known.some((each) => each === undefined)) return undefined
+    return Math.max(...(known as number[]))
+  }
+
+  #readyLinks() {
+    return [...this.#topology.nodes].filter((node) => node.ready).map((node) => node.commands)
+  }
+
   async #measure(): Promise<number> {
     const startedAt = performance.now()
-    const ready = [...this.#topology.nodes].filter((node) => node.ready)
-    await Promise.all(ready.map((node) => node.commands.client.ping()))
+    await Promise.all(this.#readyLinks().map((link) => link.ping()))
     return Math.round((performance.now() - startedAt) * 1000) / 1000
   }
 

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import { gatewayFor, type TestGateway } from '../support/gateway.ts'
+import { checkFolderFor, checkSource } from '../support/preflight.ts'
 import { RawSocket, upgradeRequest } from '../support/raw.ts'
 import { scopeOf } from '../support/scope.ts'
 import { eventually } from '../support/wait.ts'
@@ -52,19 +54,6 @@ describe('a request whose end or host another reader sees elsewhere', () => {
     })
   }
 
-  it('requests that come in one segment get their answers in turn, or none gets the answer of another', async () => {
-    const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`
-    const [ready, late] = [await RawSocket.open(gateway.http), await RawSocket.open(gateway.http)]
-    ready.write(get('/version') + get('/livez') + get('/version'))
-    await eventually(() => ready.text.split('HTTP/1.1 200').length === 4, 'three answers')
-    assert.match(ready.text, /"node":.*"alive".*"node":/s)
-    ready.destroy()
-    // The library cuts a connection whose next request comes before an answer that is not ready.
-    late.write(get('/health') + get('/version'))
-    await late.untilClosed()
-    assert.doesNotMatch(late.text, /"node":/)
-  })
-
   it('a target in absolute form and HTTP/1.0 get 505 and the end of the connection', async () => {
     for (const line of ['GET http://x/health HTTP/1.1', 'GET /health HTTP/1.0']) {
       const raw = await send(`${line}\r\nHost: x\r\n\r\n`)
@@ -91,6 +80,83 @@ describe('a request whose end or host another reader sees elsewhere', () => {
       const answer = answerOf(await send(upgradeRequest('/some-run', headers)))
       assert.equal(answer.status, 400)
     }
+  })
+})
+
+describe('requests that do not wait for the answer before them', () => {
+  const suite = scopeOf(after)
+  const TOKEN = 'a-token-of-the-operators'
+  let gateway: TestGateway
+  before(async () => {
+    const folder = checkFolderFor(suite)
+    const late = "await new Promise((go) => setTimeout(go, 300)); return { status: 'pass', message: '' }"
+    folder.add('late.js', checkSource('late', late, 11))
+    gateway = await gatewayFor(suite, { env: { ADMIN_TOKEN: TOKEN, PREFLIGHT_CHECKS_FOLDER: folder.path } })
+    // Its first answer waits for a run of the checks.
+    await fetch(`${gateway.http}/ready`)
+  })
+
+  const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`
+  const post = (path: string, body: string) =>
+    `POST ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${TOKEN}\r\nContent-Type: application/json\r\n` +
+    `Content-Length: ${body.length}\r\n\r\n${body}`
+  const statuses = (raw: RawSocket) => raw.text.match(/HTTP\/1\.1 \d+/g) ?? []
+
+  /** Writes the segments one after another, and returns what came up to the last answer. */
+  async function answers(segments: readonly string[], count: number): Promise<string> {
+    const raw = await RawSocket.open(gateway.http)
+    raw.socket.setNoDelay(true)
+    for (const segment of segments) {
+      raw.write(segment)
+      if (segments.length > 1) await setTimeout(20)
+    }
+    await eventually(() => statuses(raw).length >= count || raw.ended, `${count} answers`)
+    assert.deepEqual(statuses(raw), Array(count).fill('HTTP/1.1 200'), segments.join('|'))
+    raw.destroy()
+    return raw.text
+  }
+
+  for (const path of ['/health', '/ready', '/metrics', '/version', '/api/dashboard/websocket/health']) {
+    it(`behind ${path} are answered in turn, in one segment and in two`, async () => {
+      for (const segments of [[get(path) + get('/livez')], [get(path), get('/livez')]])
+        assert.match(await answers(segments, 2), /"alive"\}$/)
+      await answers([get(path).repeat(20)], 20)
+    })
+  }
+
+  it('behind a POST with a body are answered in turn, wherever the segments end', async () => {
+    const first = post('/health', '{"a":1}')
+    for (const segments of [
+      [first + get('/livez')],
+      [first, get('/livez')],
+      [first.slice(0, -3), first.slice(-3) + get('/livez')],
+    ])
+      assert.match(await answers(segments, 2), /"alive"\}$/)
+  })
+
+  it('wait in a later segment while an answer takes long, and are then answered', async () => {
+    const slow = post('/api/preflight/run', '{"mode":"full"}')
+    const text = await answers([slow, get('/version'), get('/livez')], 3)
+    assert.match(text, /"late".*"node":.*"alive"\}$/s)
+  })
+
+  it('in the same segment as one whose answer takes long end the connection, and get no answer of another', async () => {
+    const raw = await RawSocket.open(gateway.http)
+    raw.write(post('/api/preflight/run', '{"mode":"full"}') + get('/version'))
+    await raw.untilClosed()
+    assert.deepEqual(statuses(raw), [])
+  })
+
+  it('leave a client that goes while it waits no trace', async () => {
+    for (let i = 0; i < 10; i++) {
+      const raw = await RawSocket.open(gateway.http)
+      raw.write(post('/api/preflight/run', '{"mode":"full"}'))
+      await setTimeout(20)
+      if (i % 2) raw.socket.resetAndDestroy()
+      else raw.destroy()
+    }
+    await answers([post('/api/preflight/run', '{"mode":"full"}')], 1)
+    assert.equal(await gateway.metric('wsproxy_errors_total', { type: 'internal' }), 0)
   })
 })
 

@@ -410,7 +410,7 @@ describe('a real Redis that is killed, restarted or stopped', { skip: withoutRea
     redis.process.kill('SIGSTOP')
     try {
       assert.equal((await refused(gateway.sessionUrl('hang'), { token })).code, 'redis-timeout')
-      assert.equal(await status(`${gateway.http}/health`), 503)
+      await eventually(async () => (await status(`${gateway.http}/health`)) === 503, '/health to say so')
       await lost(gateway)
       assert.ok((await timedRefusal(gateway.sessionUrl('hang'))).ms < REFUSAL_MS)
       // The other connection is given up soon after; one that was not loses nothing when Redis goes

@@ -4,6 +4,7 @@ import type { Logger } from '../../telemetry/log.ts'
 import type { Metrics } from '../../telemetry/metrics.ts'
 import type { RedisConnection, Target } from '../wire/connection.ts'
 import { cannotSave, endsConnection, isReply } from '../wire/errors.ts'
+import { Pings } from './pings.ts'
 import { NotMaster, RoleQuestion, showsReplica } from './role.ts'
 
 /** `lost`: it was ready before and reconnects. `closed`: it never connects again. */
@@ -82,6 +83,7 @@ export class Link<C extends RedisConnection = RedisConnection> {
    * role was sent. Undefined: the server does not say its role.
    */
   masterAt: number | undefined
+  readonly #pings = new Pings()
   /** When the connection became ready (ms since the epoch); 0 before. */
   readyAt = 0
   /** Changes whenever the server has said that it is still the master. */
@@ -101,6 +103,16 @@ export class Link<C extends RedisConnection = RedisConnection> {
     if (this.#state !== 'ready')
       throw new RedisUnavailable(`the ${this.#options.name} connection is ${this.#state}`, { cause: this.#failure })
     return this.#client!
+  }
+
+  /** Sends a PING. @throws RedisUnavailable; the error reply. */
+  ping(): Promise<void> {
+    return this.#pings.send(this.client)
+  }
+
+  /** The round trip in ms, where PINGs of the last second show that the server answers in time. */
+  roundTripMs(deadlineMs: number): number | undefined {
+    return this.#pings.known(deadlineMs)
   }
 
   /** Where the last attempt went: `host:port`, or the path of a socket. */
@@ -172,7 +184,7 @@ export class Link<C extends RedisConnection = RedisConnection> {
     const started = (async () => {
       await client.connect()
       // A server that still loads its data accepts connections and answers PING with an error.
-      await assertAnswers(client)
+      await assertAnswers(() => this.#pings.send(client))
       preparedAt = Date.now()
       proved = await role.assertMaster(client)
       await this.#options.prepare?.(client)
@@ -226,7 +238,7 @@ export class Link<C extends RedisConnection = RedisConnection> {
         this.aliveAt = sentAt
       }
       // A busy server answers PING with an error, and it still delivers messages.
-      client.ping().then(answered, (error) => {
+      this.#pings.send(client).then(answered, (error) => {
         if (isReply(error) && !endsConnection(error)) answered()
       })
       role.ask(client, (is) => this.#heardRole(is, sentAt))
@@ -261,8 +273,8 @@ export class Link<C extends RedisConnection = RedisConnection> {
 }
 
 /** @throws the error reply to PING, except MISCONF: a server that cannot save still serves. */
-async function assertAnswers(client: RedisConnection): Promise<void> {
-  await client.ping().catch((error) => {
+async function assertAnswers(ping: () => Promise<void>): Promise<void> {
+  await ping().catch((error) => {
     if (!cannotSave(error)) throw error
   })
 }
