@@ -16,6 +16,7 @@ import { LivePublishes } from './live.ts'
 import { keepPace, type Pace } from './pace.ts'
 import { Publishes } from './publishes.ts'
 import { Changes } from './runs.ts'
+import { publishUntilHeard, type UntilHeard } from './until-heard.ts'
 import { collectGarbage, Usage } from './usage.ts'
 
 const MAX_BATCH = 1024
@@ -91,6 +92,9 @@ const commands = {
   paced: (pace: Pace) => measured(() => paced(pace)),
 
   saturated: (flood: Flood) => measured(() => saturated(flood)),
+
+  /** Publishes to each session until it has a subscriber. See `publishUntilHeard`. */
+  untilHeard: (order: UntilHeard) => publishUntilHeard(order),
 
   /** Subscribes to what clients publish on the sessions 0 to `sessions - 1`. */
   listen: (order: { redisPort: number; sessions: number }) => listener.open(order),

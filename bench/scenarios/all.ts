@@ -9,6 +9,7 @@ import { http } from './http.ts'
 import { idle } from './idle.ts'
 import { lagging } from './lagging.ts'
 import { liveFanout, liveFlood, liveMixed } from './live.ts'
+import { outage } from './outage.ts'
 import { reconnectStorm } from './reconnect-storm.ts'
 import { resume } from './resume.ts'
 import { runsCrowd, runsMany } from './runs.ts'
@@ -34,6 +35,7 @@ export const SCENARIOS: Scenario[] = [
   runsCrowd,
   slowReaders,
   slowReadersRoomy,
+  outage,
   reconnectStorm,
   resume,
   lagging,

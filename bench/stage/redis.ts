@@ -34,10 +34,10 @@ export interface RedisStage {
   /** The number of session channels that have a subscriber. */
   subscribedChannels(): Promise<number>
   /**
-   * Kills it and starts it again on the same port. Resolves with the time (`nowUs`) at which it
-   * accepted connections.
+   * Kills it, and after `downMs` (0 by default) starts it again on the same port. Resolves with the
+   * time (`nowUs`) at which it accepted connections.
    */
-  restart(): Promise<number>
+  restart(downMs?: number): Promise<number>
   /** Creates the runs 0 to `count - 1`, and makes Redis publish changes of hashes. */
   seedRuns(count: number): Promise<void>
   /** The number of hashes read since it was started. */
@@ -75,8 +75,9 @@ export async function startRedis(): Promise<RedisStage> {
     const channels = (await client.sendCommand(['PUBSUB', 'CHANNELS', 'session:*:down'])) as unknown as string[]
     return channels.length
   }
-  const restart = async () => {
+  const restart = async (downMs = 0) => {
     await child.end('SIGKILL')
+    await sleep(downMs)
     child = spawn()
     while (!(await acceptsConnections(port))) await sleep(1)
     return nowUs()

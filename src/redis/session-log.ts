@@ -1,7 +1,7 @@
 import { sessionCancel, sessionLog, sessionMeta } from '../contract/names.ts'
 import { guarded } from './guarded.ts'
 import type { RunAtKey, Sender } from './servers/topology.ts'
-import type { Reply } from './wire/resp.ts'
+import type { Reply } from './wire/values.ts'
 
 /** One message of a log. */
 interface LogEntry {

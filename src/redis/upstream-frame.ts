@@ -1,7 +1,7 @@
 import type { TraceContext } from '../telemetry/trace-context.ts'
 import type { SpanHandle } from '../telemetry/tracing.ts'
 import type { Link } from './servers/link.ts'
-import type { Reply } from './wire/resp.ts'
+import type { Reply } from './wire/values.ts'
 import type { ReplyWaiter } from './wire/waiter.ts'
 
 /** Reports a frame that was not published, or may not have been. Must not throw. */

@@ -1,5 +1,5 @@
 import { RedisConnection, type Target } from '../wire/connection.ts'
-import type { OnMessage, Reply } from '../wire/resp.ts'
+import type { OnMessage } from '../wire/resp.ts'
 import type { PushWaiter } from '../wire/waiter.ts'
 import type { Group } from './groups.ts'
 
@@ -24,7 +24,7 @@ export class SubscriberConnection extends RedisConnection {
     super(target, name, {
       arrays,
       message,
-      other: (kind, [channel]) => kind === 'sunsubscribe' && moved(String(channel)),
+      other: (kind, channel) => kind === 'sunsubscribe' && moved(channel),
     })
   }
 
@@ -66,8 +66,8 @@ class Confirmations implements PushWaiter {
    * Confirmations come in the order of the channels. Redis may end another sharded subscription in
    * between: that push has the same kind and is not ours.
    */
-  pushed(kind: string, [channel]: readonly Reply[]): boolean | undefined {
-    if (kind !== this.#kind || String(channel) !== this.#channels[this.#confirmed]) return undefined
+  pushed(kind: string, channel: string): boolean | undefined {
+    if (kind !== this.#kind || channel !== this.#channels[this.#confirmed]) return undefined
     if (++this.#confirmed < this.#channels.length) return false
     this.#done()
     return true

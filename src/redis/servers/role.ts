@@ -1,6 +1,6 @@
 import type { RedisConnection } from '../wire/connection.ts'
 import { isReadOnly, isRefusedCommand, isReply } from '../wire/errors.ts'
-import type { Reply } from '../wire/resp.ts'
+import type { Reply } from '../wire/values.ts'
 
 /**
  * The server is not the master. A replica takes no write, and a message that is published on it

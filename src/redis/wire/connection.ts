@@ -6,8 +6,9 @@ import { reasonOf } from '../../platform/reason.ts'
 import { type Args, CommandWriter } from './encode.ts'
 import { ErrorReply, endsConnection, isMoved, Unsent } from './errors.ts'
 import { type Greeting, greet } from './handshake.ts'
-import { type OnMessage, type Reply, RespReader, textOf } from './resp.ts'
+import { type OnMessage, RespReader } from './resp.ts'
 import { advised, secureOptions, type TlsSettings } from './secure.ts'
+import type { Reply } from './values.ts'
 import { failAll, isReplyWaiter, type ReplyWaiter, rethrowLater, type Waiter } from './waiter.ts'
 
 /** Address and credentials of a server. */
@@ -26,8 +27,8 @@ export interface Pushes {
    */
   readonly arrays?: boolean
   readonly message: OnMessage
-  /** A push that no waiter takes. */
-  other(kind: string, rest: readonly Reply[]): void
+  /** A push that no waiter takes, with its first value as text. */
+  other(kind: string, first: string): void
 }
 
 const NO_PUSHES: Pushes = { message: () => {}, other: () => {} }
@@ -77,7 +78,7 @@ export class RedisConnection {
     this.#pushes = pushes
     const reader = {
       message: pushes.message,
-      push: (kind: string, rest: readonly Reply[]) => this.#pushed(kind, rest),
+      push: (kind: string, first: string) => this.#pushed(kind, first),
       reply: (value: Reply) => this.#replied(value),
     }
     this.#reader = new RespReader(reader, pushes.arrays)
@@ -224,14 +225,14 @@ export class RedisConnection {
     if (endsConnection(value)) this.#fail(value as ErrorReply)
   }
 
-  #pushed(kind: string, rest: readonly Reply[]): void {
+  #pushed(kind: string, first: string): void {
     for (let index = this.#oldest; index < this.#waiting.length - this.#unsent; index++) {
       const waiter = this.#waiting[index]
-      const isLast = isReplyWaiter(waiter) ? undefined : waiter?.pushed(kind, rest)
+      const isLast = isReplyWaiter(waiter) ? undefined : waiter?.pushed(kind, first)
       if (isLast) this.#settled(index)
       if (isLast !== undefined) return
     }
-    this.#pushes.other(kind, rest)
+    this.#pushes.other(kind, first)
   }
 
   #settled(index: number): void {
@@ -259,4 +260,10 @@ export class RedisConnection {
     this.#oldest = 0
     this.#unsent = 0
   }
+}
+
+/** Turns the bytes in a reply into text. Bytes that are not UTF-8 become U+FFFD. */
+function textOf(reply: Reply): unknown {
+  if (Buffer.isBuffer(reply)) return reply.toString()
+  return Array.isArray(reply) ? reply.map(textOf) : reply
 }

@@ -1,4 +1,4 @@
-import type { Reply } from './resp.ts'
+import type { Reply } from './values.ts'
 
 interface FailureWaiter {
   /**
@@ -18,9 +18,9 @@ export interface ReplyWaiter extends FailureWaiter {
 export interface PushWaiter extends FailureWaiter {
   /**
    * Returns true for the last push that it waits for, false for an earlier one, undefined for a
-   * push of another command.
+   * push of another command. `first` is the first value of the push: a channel.
    */
-  pushed(kind: string, rest: readonly Reply[]): boolean | undefined
+  pushed(kind: string, first: string): boolean | undefined
 }
 
 /**

@@ -3,7 +3,8 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { CommandWriter } from '../../../src/redis/wire/encode.ts'
 import { ErrorReply } from '../../../src/redis/wire/errors.ts'
-import { type Reply, RespReader } from '../../../src/redis/wire/resp.ts'
+import { RespReader } from '../../../src/redis/wire/resp.ts'
+import type { Reply } from '../../../src/redis/wire/values.ts'
 import { assertProperty } from '../../support/property.ts'
 
 /** Everything that a reader hands over, copied, since the buffers are views. */
@@ -17,7 +18,7 @@ function readerWithLog(arrays = false) {
   const handlers = {
     message: (wanted: string, payload: Buffer, channel: string) =>
       log.push(['message', wanted, channel, payload.toString('latin1')]),
-    push: (kind: string, rest: readonly Reply[]) => log.push(['push', kind, ...rest.map(plain)]),
+    push: (kind: string, first: string) => log.push(['push', kind, first]),
     reply: (value: Reply) => log.push(['reply', plain(value)]),
   }
   const reader = new RespReader(handlers, arrays)
@@ -76,11 +77,32 @@ describe('RESP', () => {
       ['message', 'c', 'c', 'p'],
       ['message', 'a*', 'ab', 'p'],
     ])
-    assert.deepEqual(readWhole(`>3\r\n${bulk('subscribe')}${bulk('c')}:1\r\n`), [['push', 'subscribe', 'c', 1]])
+    assert.deepEqual(readWhole(`>3\r\n${bulk('subscribe')}${bulk('c')}:1\r\n`), [['push', 'subscribe', 'c']])
+  })
+
+  const confirmation = (kind: string, channel: string, count: string) =>
+    `>3\r\n${bulk(kind)}${bulk(channel)}:${count}\r\n`
+
+  it('reads the confirmations of subscriptions, and pushes that only look like one', () => {
+    const kinds = ['subscribe', 'ssubscribe', 'psubscribe', 'unsubscribe', 'subscribf']
+    for (const kind of kinds)
+      for (const count of ['0', '12', '4294967295'])
+        assert.deepEqual(readWhole(confirmation(kind, 'session:x:down', count) + message('c', 'p')), [
+          ['push', kind, 'session:x:down'],
+          ['message', 'c', 'c', 'p'],
+        ])
+    // The name of the channel is null, or the push has more values than a confirmation.
+    assert.deepEqual(readWhole(`>3\r\n${bulk('subscribe')}_\r\n:0\r\n`), [['push', 'subscribe', 'null']])
+    assert.deepEqual(readWhole(`>4\r\n${bulk('subscribe')}${bulk('c')}:1\r\n:2\r\n+OK\r\n`), [
+      ['push', 'subscribe', 'c'],
+      ['reply', 'OK'],
+    ])
   })
 
   it('reads the same values wherever the RESP stream is cut', () => {
-    const stream = VALUES.map(([text]) => text + message('channel', `${text}é\xff`)).join('')
+    const stream = VALUES.map(
+      ([text], i) => text + message('channel', `${text}é\xff`) + confirmation('subscribe', `c${i}`, String(i * 7)),
+    ).join('')
     const whole = readWhole(stream)
     const bytes = Buffer.from(stream, 'latin1')
     for (let at = 1; at < bytes.length; at++) {
