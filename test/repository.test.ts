@@ -33,7 +33,7 @@ interface Import {
 }
 
 const STATIC = /^(?:import|export)\s+(type\s+)?(?:([^;'"]*?)\s+from\s+)?['"]([^'"]+)['"]/gm
-const DYNAMIC = /\bimport\(\s*['"]([^'"]+)['"]\s*\)/g
+const DYNAMIC = /\b(?:import|require|require\.resolve\.paths)\(\s*['"]([^'"]+)['"]\s*\)/g
 
 function importsOf(from: string): Import[] {
   const text = read(from)

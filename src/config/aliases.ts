@@ -95,4 +95,9 @@ export const WITHOUT_SETTING: Readonly<Record<string, (text: string) => string |
       : `WS_AUTH_MODE=${JSON.stringify(text)} is ignored: with WS_AUTH_REQUIRED=true the live door accepts JWTs where a key is set, and WS_AUTH_TOKEN`,
 }
 
-export const aliasesOf = (setting: string): readonly Alias[] => ALIASES.filter((each) => each.of === setting)
+const BY_SETTING: ReadonlyMap<string, readonly Alias[]> = ALIASES.reduce(
+  (found, each) => found.set(each.of, [...(found.get(each.of) ?? []), each]),
+  new Map<string, readonly Alias[]>(),
+)
+
+export const aliasesOf = (setting: string): readonly Alias[] => BY_SETTING.get(setting) ?? []

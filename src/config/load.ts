@@ -1,6 +1,6 @@
 import { environment } from './env.ts'
 import { problemsBetween } from './rules.ts'
-import { findTexts } from './sources.ts'
+import { findTexts, nearNames } from './sources.ts'
 import { type Config, settings } from './table.ts'
 import { validateSettings } from './validate.gen.ts'
 
@@ -32,10 +32,9 @@ const ENTRIES = Object.entries(settings) as [keyof Config, (typeof settings)[key
  * @throws ConfigError with all problems: bad values, unknown `WSPROXY_*` names, contradictions.
  */
 export function loadConfig(env: NodeJS.ProcessEnv = environment()): Loaded {
-  const { given, from, problems, notices } = findTexts(
-    env,
-    ENTRIES.map(([, setting]) => setting),
-  )
+  const all = ENTRIES.map(([, setting]) => setting)
+  const { given, from, problems, notices } = findTexts(env, all)
+  notices.push(...nearNames(env, all))
   // The validation fills in the defaults and replaces each text with its value.
   const values: Record<string, unknown> = { ...given }
   validateSettings(values)

@@ -44,7 +44,6 @@ export function findTexts(env: NodeJS.ProcessEnv, settings: readonly Named[]): F
     if (notice !== undefined) found.notices.push(notice)
   }
   found.problems.unshift(...unknownNames(own, known))
-  found.notices.push(...nearNames(own, known))
   return found
 }
 
@@ -142,11 +141,16 @@ function unknownNames(env: NodeJS.ProcessEnv, known: ReadonlySet<string>): strin
   })
 }
 
-/** A line for each variable whose name is nearly one of ours. */
-function nearNames(env: NodeJS.ProcessEnv, known: ReadonlySet<string>): string[] {
+/**
+ * A line for each variable whose name is nearly one of ours. Not a part of `findTexts`, which a
+ * start calls three times.
+ */
+export function nearNames(env: NodeJS.ProcessEnv, settings: readonly Named[]): string[] {
+  const known = namesOf(settings)
   const plain = [...known].filter((name) => !name.startsWith(PREFIX))
   return Object.keys(env)
     .filter((name) => env[name] && /^[A-Z][A-Z0-9_]*$/.test(name) && !name.startsWith(PREFIX) && !known.has(name))
+    .filter((name) => !isServiceLink(name, env[name] ?? ''))
     .flatMap((name) => {
       const meant = nearest(name, plain)
       return meant === undefined ? [] : [`${name}: not a setting; did you mean ${meant}?`]

@@ -1,5 +1,5 @@
-import { Counter, Gauge, type Registry } from 'prom-client'
 import { AUTH_METHODS, AUTH_RESULTS, type AuthMethod, type AuthResult } from '../contract/reasons.ts'
+import { Counter, Gauge, type Registry } from './prometheus.ts'
 
 const PREFIX = 'wsproxy_'
 

@@ -1,5 +1,5 @@
-import { Counter, Gauge, type Registry } from 'prom-client'
 import type { FrameTypes } from './frame-types.ts'
+import { Counter, Gauge, type Registry } from './prometheus.ts'
 
 /** Counts of the live door: plain numbers that a scrape reads. */
 export interface LiveCounts {

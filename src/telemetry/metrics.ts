@@ -1,4 +1,3 @@
-import { Counter, type CounterConfiguration, Gauge, Histogram, type Metric, Registry } from 'prom-client'
 import { upgradeResults } from '../contract/codes.ts'
 import {
   ADMIN_RESULTS,
@@ -15,6 +14,7 @@ import { AuthMetrics } from './auth.ts'
 import { FixedHistogram } from './histogram.ts'
 import { LiveMetrics } from './live.ts'
 import { ProcessMetrics } from './process.ts'
+import { Counter, type CounterConfiguration, Gauge, Histogram, type Metric, Registry } from './prometheus.ts'
 import { Scrape } from './scrape.ts'
 import { SessionMetrics } from './sessions.ts'
 import { StreamMetrics } from './streams.ts'

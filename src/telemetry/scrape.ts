@@ -1,6 +1,6 @@
-import type { Metric, Registry } from 'prom-client'
 import { DeadlinePassed } from '../platform/deadline.ts'
 import { reasonOf } from '../platform/reason.ts'
+import type { Metric, Registry } from './prometheus.ts'
 
 /** A scrape waits this long for the metrics that ask other parts for their values, in ms. */
 const COLLECT_MS = 2000

@@ -1,5 +1,5 @@
-import { Counter, type Registry } from 'prom-client'
 import { GRADES, HOLE_RESULTS, type HoleResult, RESUME_RESULTS } from '../contract/reasons.ts'
+import { Counter, type Registry } from './prometheus.ts'
 import { scrapedCounter } from './scraped.ts'
 
 const PREFIX = 'wsproxy_'

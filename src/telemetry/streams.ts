@@ -1,5 +1,5 @@
-import { Counter, type Registry } from 'prom-client'
 import { APPEND_RESULTS } from '../contract/reasons.ts'
+import { Counter, type Registry } from './prometheus.ts'
 
 /** The metrics of streams over HTTP. */
 export class StreamMetrics {

@@ -1,5 +1,5 @@
-import { Counter, Gauge, type Registry } from 'prom-client'
 import { TICKET_RESULTS, type TicketResult } from '../contract/reasons.ts'
+import { Counter, Gauge, type Registry } from './prometheus.ts'
 import { scrapedCounter } from './scraped.ts'
 
 const PREFIX = 'wsproxy_'

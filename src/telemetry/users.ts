@@ -1,5 +1,5 @@
-import { Counter, type Registry } from 'prom-client'
 import { LOGIN_RESULTS } from '../contract/reasons.ts'
+import { Counter, type Registry } from './prometheus.ts'
 
 const PREFIX = 'wsproxy_'
 

@@ -127,7 +127,7 @@ describe('the pages', () => {
   })
 
   it('cli.md lists every command with its options, and no other', () => {
-    const real = page('src/cli/main.ts')
+    const real = page('src/cli/program.ts')
       .split(/^(?=\w+\n? *\.command\()|^(?=const \w+ = \w+\.command\()/m)
       .filter((text) => text.includes('.command(') && text.includes('.action('))
       .flatMap((text) => {
