@@ -24,7 +24,8 @@ export const livenessSettings = group('Timeouts and shutdown', {
   }),
   drainWindowMs: duration('DRAIN_WINDOW', {
     default: '10s',
-    description: 'Period over which a drain spreads its closes. It is shorter when there are few sockets.',
+    description:
+      'Period over which a drain spreads its closes. It is shorter when there are few sockets: 2 ms for each.',
   }),
   drainDelayMs: duration('DRAIN_DELAY', {
     default: '0',

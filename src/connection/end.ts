@@ -52,9 +52,10 @@ export class Closer {
   /**
    * Ends a socket. Accepted messages are written first. If the kernel has not taken all of them,
    * the close frame follows when it has, and the socket is cut after the grace: a client that never
-   * reads again cannot hold memory.
+   * reads again cannot hold memory. The goodbye asks a client that may come back to do so after
+   * `reconnectAfterMs`.
    */
-  end(connection: Connection, close: Close): void {
+  end(connection: Connection, close: Close, reconnectAfterMs = randomReturnMs()): void {
     const { bindings, delivery, slowCloseGraceMs } = this.#parts
     if (connection.phase === Phase.accepting) {
       connection.gone()
@@ -63,7 +64,7 @@ export class Closer {
     }
     if (connection.phase !== Phase.open) return
     bindings.leaveAll(connection)
-    const goodbye = connection.door.goodbye(close, reconnectAfterMs())
+    const goodbye = connection.door.goodbye(close, reconnectAfterMs)
     // A client that is too slow has lost a frame. What waits in this tick came after that frame, so
     // it is not written.
     if (close !== closes.tooSlow) delivery.flush(connection)
@@ -120,4 +121,4 @@ export class Closer {
   }
 }
 
-const reconnectAfterMs = () => Math.round(RECONNECT_AFTER_MS * (1 + Math.random()))
+const randomReturnMs = () => Math.round(RECONNECT_AFTER_MS * (1 + Math.random()))

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, it, mock } from 'node:test'
 import { closeCases } from '../../client/src/conformance/cases.gen.ts'
 import { type Session, session } from '../../client/src/index.ts'
+import { returnAfterMs } from '../../src/connection/drain.ts'
+import { peakOverMean } from '../support/arrivals.ts'
 import { FakeSocket, freezeTime, pass, settle } from './fake-socket.ts'
 
 const POSITION = { type: 'control', command: 'position', grade: 'exact', epoch: 'e1', offset: 0 }
@@ -137,5 +139,27 @@ describe('a client and the clock', () => {
     }
     assert.equal(perBin.length, 10)
     assert.ok(Math.max(...perBin) / (5000 / perBin.length) <= MOST_PEAK_OVER_MEAN, perBin.join())
+  })
+
+  it('comes back with thousands of others evenly after a drain, at the moment of its own goodbye', async () => {
+    const clients = 1000
+    const windowMs = 2000
+    for (let i = 0; i < clients; i++) await dial()
+    const first = FakeSocket.made
+    for (const socket of first) socket.open().say(POSITION)
+    FakeSocket.made = []
+    const arrivals: number[] = []
+    const stepMs = 5
+    for (let closed = 0, at = 0; arrivals.length < clients; at += stepMs) {
+      for (; closed < Math.min((at / windowMs) * clients, clients); closed++) {
+        const reconnect_after_ms = returnAfterMs(closed, clients, windowMs, at)
+        first[closed]!.say({ type: 'control', command: 'goodbye', reason: 'draining', reconnect_after_ms })
+        first[closed]!.end(1001, 'draining')
+      }
+      await pass(stepMs)
+      while (arrivals.length < FakeSocket.made.length) arrivals.push(at)
+    }
+    const peak = peakOverMean(arrivals, 100)
+    assert.ok(peak <= MOST_PEAK_OVER_MEAN, `peak over mean ${peak.toFixed(2)}`)
   })
 })

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { WebSocket } from 'ws'
 import { type Session, type SocketClass, session } from '../../client/src/index.ts'
+import { peakOverMean } from '../support/arrivals.ts'
 import { gatewayProcess } from '../support/gateway-process.ts'
 import { freePorts } from '../support/ports.ts'
 import { killAtExit } from '../support/processes.ts'
@@ -20,7 +21,7 @@ const CLIENTS = Number(process.env.RESTART_CLIENTS ?? 100)
 const MESSAGES_PER_SECOND = Number(process.env.RESTART_RATE ?? 1000)
 const SECONDS = Number(process.env.RESTART_SECONDS ?? 4)
 const DIALS_AT_ONCE = 50
-const BIN_MS = 500
+const BIN_MS = 100
 const PATIENCE_MS = 120_000
 const AGENT = fileURLToPath(new URL('restart-agent.js', import.meta.url))
 
@@ -33,17 +34,6 @@ interface Reader {
   gaps: number
   /** When it dialled after the restart. */
   cameAt: number
-}
-
-/** The most arrivals in a bin over the mean of all bins between the first and the last. */
-function peakOverMean(times: readonly number[]): number {
-  const first = Math.min(...times)
-  const bins = new Map<number, number>()
-  for (const at of times) {
-    const bin = Math.floor((at - first) / BIN_MS)
-    bins.set(bin, (bins.get(bin) ?? 0) + 1)
-  }
-  return Math.max(...bins.values()) / (times.length / (Math.max(...bins.keys()) + 1))
 }
 
 describe('many clients of a gateway that restarts', { skip: withoutRealRedis }, () => {
@@ -108,7 +98,10 @@ describe('many clients of a gateway that restarts', { skip: withoutRealRedis }, 
     const total = MESSAGES_PER_SECOND * SECONDS
     await eventually(() => sum('got') >= total, 'the last messages', PATIENCE_MS)
     await eventually(() => readers.every(({ cameAt }) => cameAt > 0), 'every client to come back', PATIENCE_MS)
-    const peak = peakOverMean(readers.map(({ cameAt }) => cameAt))
+    const peak = peakOverMean(
+      readers.map(({ cameAt }) => cameAt),
+      BIN_MS,
+    )
     t.diagnostic(
       `${sum('got')} messages, written in ${wroteMs} ms, to ${CLIENTS} clients; the last one came ` +
         `${Date.now() - wroteAt} ms after the last write; arrivals' peak over mean ${peak.toFixed(2)}`,

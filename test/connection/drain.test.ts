@@ -1,12 +1,19 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import type { Connection } from '../../src/connection/connection.ts'
+import { drain, returnAfterMs } from '../../src/connection/drain.ts'
+import type { Closer } from '../../src/connection/end.ts'
+import type { OpenSockets } from '../../src/connection/sockets.ts'
 import { sessionDown, sessionUp } from '../../src/contract/names.ts'
+import { peakOverMean } from '../support/arrivals.ts'
 import { connect, type TestClient } from '../support/client.ts'
 import { gatewayFor, type TestGateway } from '../support/gateway.ts'
 import { eventually, within } from '../support/wait.ts'
 import { publish, untilOpen } from '../support/wire.ts'
 
 const KiB = 1024
+const BIN_MS = 100
+const MOST_PEAK_OVER_MEAN = 1.3
 const ROOMY = { MAX_BUFFER_SIZE_BYTES: '10MiB' }
 
 describe('a drain', () => {
@@ -157,5 +164,54 @@ describe('a drain', () => {
     await (await gateway.join('gone')).close()
     await untilOpen(gateway, 0)
     await within(gateway.gateway.stop(), 'the end of the drain')
+  })
+})
+
+describe('the clients of a drained gateway', () => {
+  /** When each of `count` clients comes back; the close of each is late by `lateMs`. */
+  function returns(count: number, windowMs: number, lateMs: (at: number) => number): number[] {
+    return Array.from({ length: count }, (_, i) => {
+      const due = (i / count) * windowMs
+      const closedMs = due + lateMs(due)
+      return closedMs + returnAfterMs(i, count, windowMs, closedMs)
+    })
+  }
+
+  const stall = (at: number) => 500 - (at % 500)
+  for (const [count, windowMs] of [
+    [100, 200],
+    [5000, 10_000],
+    [50_000, 10_000],
+    [5000, 0],
+  ] as const) {
+    it(`come back evenly: ${count} of them, closed over ${windowMs} ms, without and with stalls`, () => {
+      for (const lateMs of [() => 0, stall]) {
+        const peak = peakOverMean(returns(count, windowMs, lateMs), BIN_MS)
+        assert.ok(peak <= MOST_PEAK_OVER_MEAN, `peak over mean ${peak.toFixed(2)}`)
+      }
+    })
+  }
+
+  it('get a random pause from a close that comes behind its moment', () => {
+    const pauses = Array.from({ length: 100 }, () => returnAfterMs(0, 100, 0, 60_000))
+    assert.ok(pauses.every((ms) => ms >= 0 && ms <= 1000))
+    assert.ok(new Set(pauses).size > 50)
+  })
+
+  it('come back evenly by the clock of a real drain', async () => {
+    const sockets = new Set(Array.from({ length: 500 }, () => ({}) as Connection))
+    const arrivals: number[] = []
+    const closer = {
+      end(connection: Connection, _close: unknown, afterMs: number) {
+        sockets.delete(connection)
+        arrivals.push(performance.now() + afterMs)
+      },
+    }
+    const options = { windowMs: 10_000, graceMs: 20_000, cut: new AbortController().signal }
+    const beganAt = performance.now()
+    assert.equal(await drain(sockets as unknown as OpenSockets, closer as unknown as Closer, options), 0)
+    assert.ok(Math.min(...arrivals) >= beganAt + 1000)
+    const peak = peakOverMean(arrivals, BIN_MS)
+    assert.ok(peak <= MOST_PEAK_OVER_MEAN, `peak over mean ${peak.toFixed(2)}`)
   })
 })
