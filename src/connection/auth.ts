@@ -72,6 +72,16 @@ export interface JwtChecks {
 export const opensSession = ({ sessions, agent }: Rights, sessionId: string, agentId: string): boolean =>
   sessions.includes(sessionId) && (agent === undefined || agent === agentId)
 
+/** As `verify` of the checks, after a fetch of the keys when the token has an unknown one. */
+export async function verifyWithKeys(jwts: JwtChecks, token: string): Promise<ReturnType<JwtChecks['verify']>> {
+  for (;;) {
+    const verdict = jwts.verify(token)
+    const keys = 'fault' in verdict && verdict.fault === 'unknown-key' ? jwts.moreKeys() : undefined
+    if (keys === undefined) return verdict
+    await keys
+  }
+}
+
 /** The refusal of a JWT that has a fault. */
 export function refusalOfJwt(fault: string, { isAway }: JwtChecks): Refusal {
   if (fault === 'expired') return refusals['token-expired']

@@ -1,4 +1,4 @@
-import type { JwtChecks } from '../connection/auth.ts'
+import { type JwtChecks, refusalOfJwt, verifyWithKeys } from '../connection/auth.ts'
 import type { Door } from '../connection/door.ts'
 import { type Refusal, refusals } from '../contract/codes.ts'
 import { outboxRoute } from '../doors/live/outbox-routes.ts'
@@ -55,8 +55,8 @@ async function author(request: ApiRequest, { admin, jwts, core }: OutboxWiring):
   if (token === undefined) return refusals['credentials-missing']
   if (jwts?.looksLikeJwt(token) !== true)
     return admin.authorize(request) ?? { subject: 'operator', publishTopics: ['*'] }
-  const verdict = jwts.verify(token)
-  if ('fault' in verdict) return refusals[verdict.fault === 'expired' ? 'token-expired' : 'token-rejected']
+  const verdict = await verifyWithKeys(jwts, token)
+  if ('fault' in verdict) return refusalOfJwt(verdict.fault, jwts)
   try {
     return (await core.revocations?.isRevoked(verdict)) ? refusals['token-rejected'] : verdict
   } catch (error) {

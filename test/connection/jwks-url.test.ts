@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
 import { connect, refused } from '../support/client.ts'
 import { gatewayFor, type TestGateway } from '../support/gateway.ts'
@@ -69,6 +69,49 @@ describe('JWTs whose keys come from a URL', () => {
     server.answer = (_, response) => void response.writeHead(500).end()
     await eventually(async () => (await codeFor(gateway, signers[1]!)) === 'keys-unavailable', 'a failed fetch')
     assert.equal(await enters(), true)
+  })
+
+  describe('in requests over HTTP', () => {
+    const env = { STREAM_APPEND: 'true', OUTBOX_TOPICS: 'tasks' }
+    const envelope = {
+      topic: 'tasks',
+      envelope: { correlation_id: randomUUID(), op: 'update', domain: 'tasks', id: '1' },
+    }
+    const calls = ['PUT /agent-1/stream/k1', 'GET /agent-1/stream/k1', 'POST /agent-1/sse/k1', 'POST /api/outbox']
+    const ask = ({ http }: TestGateway, call: string) => {
+      const [method = '', path = ''] = call.split(' ')
+      const claims = { sub: 'ann', publish: true, publish_topics: 'tasks' }
+      const headers = { authorization: `Bearer ${tokenFor(signers[0]!, claims)}`, 'content-type': 'application/json' }
+      // The body is larger than what comes with the head.
+      const filler = ' '.repeat(100_000)
+      const body =
+        method === 'GET'
+          ? null
+          : `${path === '/api/outbox' ? JSON.stringify([{ ...envelope, envelope: { ...envelope.envelope, ts: Date.now() } }]) : '{}'}${filler}`
+      return fetch(`${http}${path}`, { method, headers, body })
+    }
+
+    it('wait for the first answer', async () => {
+      const { gateway, server } = await start(env)
+      server.answer = (_, response) => void setTimeout(() => response.end(keySetText(signers.slice(0, 1))), 500)
+      await eventually(() => gateway.log.some(({ event }) => event === 'jwks-not-fetched'), 'the first fetch to fail')
+      const [put, ...others] = await Promise.all(calls.map((call) => ask(gateway, call)))
+      assert.equal(put!.status, 201)
+      // The stream may not be there yet for its reader.
+      assert.match(String(others[0]!.status), /^(200|404)$/)
+      assert.deepEqual([others[1]!.status, others[2]!.status], [202, 200])
+      assert.match(await others[2]!.text(), /"type":"published"/)
+    })
+
+    it('get 503 with Retry-After while the URL does not answer', async () => {
+      const { gateway } = await start(env)
+      for (const call of calls) {
+        const answer = await ask(gateway, call)
+        assert.deepEqual([call, answer.status], [call, 503])
+        assert.match(await answer.text(), /"keys-unavailable"/)
+        assert.match(answer.headers.get('retry-after') ?? '', /^\d+$/)
+      }
+    })
   })
 
   it('are refused for what hangs only after HANDSHAKE_TIMEOUT, and hold no place afterwards', async () => {

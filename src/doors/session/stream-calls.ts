@@ -5,6 +5,7 @@ import {
   refusalOfJwt,
   type TokenClaims,
   type TokenStore,
+  verifyWithKeys,
   WHY,
 } from '../../connection/auth.ts'
 import { isKeyGone, KEY_GONE } from '../../connection/credential.ts'
@@ -194,13 +195,7 @@ export class StreamCalls {
 
   async #byJwt(token: string, session: string, agent: string): Promise<Caller | Refused> {
     const { jwts, tickets, isRevoked } = this.#parts
-    let rights = jwts!.verify(token)
-    while ('fault' in rights && rights.fault === 'unknown-key') {
-      const keys = jwts!.moreKeys()
-      if (keys === undefined) break
-      await keys
-      rights = jwts!.verify(token)
-    }
+    const rights = await verifyWithKeys(jwts!, token)
     if ('fault' in rights) return new Refused(refusalOfJwt(rights.fault, jwts!), `JWT: ${rights.why}`)
     if (!opensSession(rights, session, agent))
       return new Refused(refusals['token-rejected'], 'JWT: its claims allow no session of this path')

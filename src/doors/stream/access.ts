@@ -39,6 +39,12 @@ export type StillCounts = () => boolean
 /** The checks that are left. @throws RedisUnavailable */
 export type LaterChecks = () => Promise<Refusal | StillCounts>
 
+/** The keys that may verify the credential are being fetched: it is to be checked again then. */
+export interface KeysAwaited {
+  readonly kind: 'keys'
+  readonly fetched: Promise<void>
+}
+
 const ALWAYS: StillCounts = () => true
 const PASSED: LaterChecks = async () => ALWAYS
 const REJECTED = refusals['token-rejected']
@@ -55,7 +61,7 @@ export class StreamAccess {
   }
 
   /** Runs the checks that need no Redis: all of a writer, so that its body is read only then. */
-  check(asker: Asker, writes: boolean): Refusal | LaterChecks {
+  check(asker: Asker, writes: boolean): Refusal | KeysAwaited | LaterChecks {
     const token = this.#tokenOf(asker)
     if (typeof token !== 'string') return token
     const { jwts } = this.#parts
@@ -74,9 +80,12 @@ export class StreamAccess {
     return this.#parts.allowQueryToken && token !== '' ? token : refusals['credentials-malformed']
   }
 
-  #ofJwt(jwts: JwtChecks, token: string, asker: Asker, writes: boolean): Refusal | LaterChecks {
+  #ofJwt(jwts: JwtChecks, token: string, asker: Asker, writes: boolean): Refusal | KeysAwaited | LaterChecks {
     const rights = jwts.verify(token)
-    if ('fault' in rights) return refusalOfJwt(rights.fault, jwts)
+    if ('fault' in rights) {
+      const fetched = rights.fault === 'unknown-key' ? jwts.moreKeys() : undefined
+      return fetched ? { kind: 'keys', fetched } : refusalOfJwt(rights.fault, jwts)
+    }
     if (!opensSession(rights, asker.session, asker.agent) || (writes && !rights.appends)) return REJECTED
     const { isRevoked, isRevokedNow } = this.#parts
     const stillCounts = () => !('fault' in jwts.verify(token)) && isRevokedNow?.(rights) !== true

@@ -10,7 +10,7 @@ import { write, writeAndClose } from '../../http/write.ts'
 import { RedisForbids, RedisUnavailable } from '../../platform/unavailable.ts'
 import type { HttpRequest, HttpResponse, TemplatedApp } from '../../platform/uws.ts'
 import { LogUnusable } from '../../sessions/stream-log.ts'
-import type { LaterChecks, StillCounts, StreamAccess } from './access.ts'
+import type { KeysAwaited, LaterChecks, StillCounts, StreamAccess } from './access.ts'
 import { refusedWith } from './answer.ts'
 import { corsOf, preflight } from './cors.ts'
 import { type EventsParts, sendEvents } from './events.ts'
@@ -60,8 +60,10 @@ interface Call {
   stop: (() => void) | undefined
 }
 
+const NO_BODY = Buffer.alloc(0)
 const READS = 'GET, HEAD, OPTIONS'
 const ALL = 'GET, HEAD, PUT, POST, DELETE, OPTIONS'
+const APPEND_OFF = 'Streams are written over HTTP only with STREAM_APPEND=true. Agents with Redis need no such setting.'
 const WRITES: ReadonlySet<string> = new Set(['PUT', 'POST', 'DELETE'])
 
 /**
@@ -86,7 +88,7 @@ export class StreamDoor {
   }
 
   #begin(res: HttpResponse, req: HttpRequest): void {
-    const { addresses, access } = this.#parts
+    const { addresses } = this.#parts
     if (refuseUnclear(res, req, addresses.relayed)) return
     const request = copyOf(res, req, this.path, addresses)
     const call: Call = { res, request, isGone: false, stillCounts: () => false, watch: undefined, stop: undefined }
@@ -98,9 +100,7 @@ export class StreamDoor {
     const refusal = this.#whyNot(request)
     if (refusal !== undefined) return this.#refuse(call, refusal)
     if (request.method === 'OPTIONS') return this.#write(call, preflight(this.#methods))
-    const checked = access.check(request, WRITES.has(request.method))
-    if (typeof checked !== 'function') return this.#refuse(call, checked)
-    void this.#answer(call, checked)
+    void this.#answer(call)
   }
 
   /** The checks that need neither Redis nor a credential. */
@@ -111,15 +111,30 @@ export class StreamDoor {
     if (tooFast) return tooFast
     const fault = pathFault(request)
     if (fault) return fault
-    if (!this.#methods.split(', ').includes(method))
-      return { ...refusals['method-not-allowed'], headers: { Allow: this.#methods } }
+    if (!this.#methods.split(', ').includes(method)) return this.#notAllowed(method)
     if (draining()) return refusals.draining
     return this.#allows(headers.origin ?? '') ? undefined : refusals['origin-not-allowed']
   }
 
-  async #answer(call: Call, later: LaterChecks): Promise<void> {
+  #notAllowed(method: string): Refusal {
+    const refusal = refusals['method-not-allowed']
+    const message = WRITES.has(method) ? APPEND_OFF : refusal.message
+    return { ...refusal, message, headers: { Allow: this.#methods } }
+  }
+
+  async #answer(call: Call): Promise<void> {
     try {
-      const body = WRITES.has(call.request.method) ? await this.#bodyOf(call) : Buffer.alloc(0)
+      const { request } = call
+      const writes = WRITES.has(request.method)
+      const first = this.#parts.access.check(request, writes)
+      if ('kind' in first && first.kind === 'refusal') return this.#refuse(call, first)
+      // The library drops a body that has no reader, so the reading begins before any wait.
+      const reading = writes ? this.#bodyOf(call) : Promise.resolve(NO_BODY)
+      const later = 'kind' in first ? await this.#afterFetch(call, first, writes) : first
+      if (call.isGone) return
+      if ('kind' in first && writes) call.res.resume()
+      if ('kind' in later) return this.#refuse(call, later)
+      const body = await reading
       if (call.isGone) return
       if (body === undefined) return this.#refuse(call, refusals['body-too-large'])
       const checked = await later()
@@ -131,6 +146,17 @@ export class StreamDoor {
     } catch (error) {
       this.#refuse(call, this.#refusalOf(call, error))
     }
+  }
+
+  /** Waits for keys. Meanwhile no more of the body is read than has come with the head. */
+  async #afterFetch({ res, request }: Call, first: KeysAwaited, writes: boolean): Promise<Refusal | LaterChecks> {
+    let checked: ReturnType<StreamAccess['check']> = first
+    if (writes) res.pause()
+    while ('kind' in checked && checked.kind === 'keys') {
+      await checked.fetched
+      checked = this.#parts.access.check(request, writes)
+    }
+    return checked
   }
 
   /** Resolves with undefined when the body is too large, or the client has gone. */
