@@ -33,7 +33,9 @@ export const sessionSettings = group('Session door', {
   }),
   sessionByteRateBytes: size('SESSION_BYTE_RATE', {
     default: '8MiB',
-    description: 'Bytes of client frames per second and socket. Two seconds of it may come at once. 0: no limit.',
+    description:
+      'Bytes of client frames per second and socket. Two seconds of it may come at once. ' +
+      'An eighth of it for frames that are not JSON: beyond, the socket is closed. 0: no limit.',
   }),
   sessionResumePage: integer('SESSION_RESUME_PAGE', {
     default: '200',

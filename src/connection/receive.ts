@@ -16,6 +16,10 @@ const FLOOD_GAP_MS = 1000
  * at once: each costs a call, and 20 sockets that send 10,000 each stopped all others for 220 ms.
  */
 const FLOOD_FRAMES = 1000
+/** Bytes of unusable frames count this many times at the byte rate of their socket. */
+const UNUSABLE_WEIGHT = 8
+/** So many of the largest unusable frames may always come at once. */
+const UNUSABLE_FRAMES = 4
 
 /**
  * Passes client frames to their door. It checks kind, size and rate, which work alike for all
@@ -25,6 +29,8 @@ export class Receiver {
   readonly #closer: Closer
   readonly #metrics: Metrics
   readonly #flooded: (address: string, now: number) => void
+  /** When the bucket of unusable bytes is full again, of the sockets that have sent any. */
+  readonly #unusableFullAt = new WeakMap<Connection, number>()
 
   /** `flooded` is called with the address of a socket that is closed for a flood. */
   constructor(closer: Closer, metrics: Metrics, flooded: (address: string, now: number) => void) {
@@ -58,6 +64,22 @@ export class Receiver {
     door.receive(connection, Buffer.from(data))
   }
 
+  /**
+   * Counts a frame that the door has refused to read: not JSON, or nested too deep. Reading it has
+   * cost as much as a frame that is published. A socket floods when such bytes are over an eighth
+   * of its byte rate; one second of that rate may come at once.
+   */
+  unusable(connection: Connection, bytes: number): void {
+    const { byteRate, maxMessageBytes } = connection.door
+    if (byteRate === undefined || byteRate.intervalMs === 0 || connection.phase !== Phase.open) return
+    const now = clockMs()
+    const intervalMs = byteRate.intervalMs * UNUSABLE_WEIGHT
+    const burst = Math.max(1000 / byteRate.intervalMs, maxMessageBytes * UNUSABLE_FRAMES)
+    const fullAt = admit(this.#unusableFullAt.get(connection) ?? 0, now, intervalMs, burst, bytes)
+    if (fullAt === undefined) return this.#endFlood(connection, now)
+    this.#unusableFullAt.set(connection, fullAt)
+  }
+
   /** The client sent a ping or a pong, which has the rate of messages, counted apart. */
   heard(connection: Connection): void {
     if (connection.phase !== Phase.open) return
@@ -82,6 +104,10 @@ export class Receiver {
     connection.overAt = now
     connection.overFrames++
     if (now - connection.overSince < FLOOD_MS && connection.overFrames < maxFrames) return
+    this.#endFlood(connection, now)
+  }
+
+  #endFlood(connection: Connection, now: number): void {
     this.#flooded(connection.address, now)
     this.#closer.end(connection, closes.flooding)
   }

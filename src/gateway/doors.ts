@@ -61,6 +61,7 @@ export function sessionDoor(
     upstream: core.redis.upstream,
     metrics,
     enqueue: (connection, frame) => core.delivery.enqueue(connection, frame),
+    unusable: (connection, bytes) => core.receiver.unusable(connection, bytes),
     guard: (connection, work) => core.closer.runGuarded(connection, work),
     flow,
     logs,

@@ -65,6 +65,58 @@ describe('a client that floods', () => {
     pauses.destroy()
   })
 
+  it('with frames that are not JSON is closed after one second of its byte rate, and its address pauses', async (t) => {
+    const gateway = await gatewayFor(t, { env: { SESSION_BYTE_RATE: '64KiB', MAX_MESSAGE_SIZE: '8KiB' } })
+    const raw = await joinRaw(gateway, 'unusable')
+    const [broken, deep] = ['{'.repeat(8192), '['.repeat(4096) + ']'.repeat(4096)]
+    for (let i = 0; i < 4; i++) for (const text of [broken, deep]) raw.write(clientFrame(OPCODE.text, text))
+    await eventually(() => raw.text.split('"invalid-json"').length === 9, 'an answer to each')
+    assert.equal(raw.ended, false)
+    for (let i = 0; i < 3; i++) raw.write(clientFrame(OPCODE.text, deep))
+    await raw.untilClosed()
+    assert.equal(closeOf(raw), 1008)
+    const { status, code } = await refused(gateway.sessionUrl('unusable'), { token: await gateway.token('unusable') })
+    assert.deepEqual([status, code], [429, 'connect-rate'])
+  })
+
+  it('with the largest unusable frame now and then stays, and its other frames are published', async (t) => {
+    const gateway = await gatewayFor(t, { env: { SESSION_BYTE_RATE: '64KiB', MAX_MESSAGE_SIZE: '1KiB' } })
+    const heard: string[] = []
+    await (await gateway.redis.client()).subscribe('session:rarely:up', (frame) => void heard.push(frame))
+    const raw = await joinRaw(gateway, 'rarely')
+    // An eighth of the byte rate, after one second of it at once.
+    for (let i = 0; i < 64; i++) raw.write(clientFrame(OPCODE.text, '['.repeat(1024)))
+    for (let i = 0; i < 6; i++) {
+      await sleep(200)
+      raw.write(clientFrame(OPCODE.text, '['.repeat(1024)))
+    }
+    raw.write(clientFrame(OPCODE.text, '{"a":1}'))
+    await eventually(() => heard.length === 1, 'the frame')
+    assert.equal(raw.ended, false)
+    assert.equal(raw.text.split('"invalid-json"').length, 71)
+    raw.destroy()
+  })
+
+  it('with 20 frames a second of 1 MB of deeply nested JSON is closed within a second, and again when it is back', async (t) => {
+    const gateway = await gatewayFor(t)
+    const frame = clientFrame(OPCODE.text, '['.repeat(520_000) + ']'.repeat(520_000))
+    for (let round = 0; round < 2; round++) {
+      await eventually(async () => {
+        const token = await gateway.token('deep')
+        return (await refused(gateway.sessionUrl('deep'), { token: `${token}x` })).status === 403
+      }, 'the end of the pause')
+      const raw = await joinRaw(gateway, 'deep')
+      let sent = 0
+      for (; sent < 30 && !raw.ended; sent++) {
+        await raw.pour(frame)
+        await sleep(50)
+      }
+      await raw.untilClosed()
+      assert.equal(closeOf(raw), 1008)
+      assert.ok(sent >= 8 && sent < 20, `${sent} frames were sent`)
+    }
+  })
+
   it('from the address of a proxy is closed alone', async (t) => {
     const gateway = await gatewayFor(t)
     const raw = await RawSocket.open(gateway.http)

@@ -26,6 +26,8 @@ export interface ClientFramesParts {
   readonly upstream: Upstream
   readonly metrics: Metrics
   readonly enqueue: (connection: Connection, frame: Buffer) => void
+  /** Called for each frame that is not JSON or nested too deep; it may close the socket. */
+  readonly unusable: (connection: Connection, bytes: number) => void
   /** Runs later work for a socket. A throw in it ends that socket only. */
   readonly guard: (connection: Connection, work: () => void) => void
   /** Keeps for an agent that does not listen now which run a client has cancelled. */
@@ -76,8 +78,9 @@ export class ClientFrames {
     if (fault !== undefined) {
       connection.active(connection.lastFrameAt)
       const depth = `The frame is nested deeper than ${jsonMaxDepth} levels (JSON_MAX_DEPTH); it was not published.`
-      if (done) return done('invalid-json')
-      return this.refuse(connection, 'invalid-json', fault === 'too-deep' ? depth : undefined)
+      if (done) done('invalid-json')
+      else this.refuse(connection, 'invalid-json', fault === 'too-deep' ? depth : undefined)
+      return this.#parts.unusable(connection, frame.length)
     }
     const pong = pongFor(frame)
     if (pong) return this.#say(connection, { ...pong, timestamp: new Date() })
