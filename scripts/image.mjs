@@ -30,6 +30,9 @@ import { gzipSync } from 'node:zlib'
 const root = fileURLToPath(new URL('..', import.meta.url))
 const read = (name) => readFileSync(join(root, name), 'utf8')
 
+/** The executable of the distroless image. */
+const IMAGE_NODE = '/nodejs/bin/node'
+
 const LIMIT_BYTES = 60_000_000
 /**
  * The size of the layers below our files, for linux/amd64. Node: its executable, version 22.23.3,
@@ -96,8 +99,8 @@ function productionPackages(cwd) {
     for (const name of names) {
       if (found.has(name) || !existsSync(join(root, 'node_modules', name))) continue
       found.add(name)
-      const { dependencies = {} } = JSON.parse(read(`node_modules/${name}/package.json`))
-      visit(Object.keys(dependencies))
+      const { dependencies = {}, optionalDependencies = {} } = JSON.parse(read(`node_modules/${name}/package.json`))
+      visit(Object.keys({ ...dependencies, ...optionalDependencies }))
     }
   }
   visit(Object.keys(JSON.parse(readFileSync(join(cwd, 'package.json'), 'utf8')).dependencies))
@@ -117,7 +120,9 @@ function installFromHere(cwd, args) {
 function run(command, cwd, env, withNpm) {
   const [program, ...args] = command.split(' ')
   if (program === 'npm' && args[0] === 'ci' && !withNpm) return installFromHere(cwd, args)
-  const { status, stdout, stderr } = spawnSync('sh', ['-c', command], {
+  // A command in JSON runs without a shell, which a distroless image does not have.
+  const [file, ...rest] = command.startsWith('[') ? JSON.parse(command) : ['sh', '-c', command]
+  const { status, stdout, stderr } = spawnSync(file === IMAGE_NODE ? process.execPath : file, rest, {
     cwd,
     env: { ...process.env, ...env },
     encoding: 'utf8',
@@ -134,7 +139,8 @@ function copy(stage, stages, context, rest) {
   const from = /^--from=(.*)$/.exec(parts[0])?.[1]
   const sources = parts.slice(from === undefined ? 0 : 1, -1)
   const target = parts.at(-1)
-  const to = resolve(join(stage.folder, stage.workdir), target)
+  // An absolute path is one of the image.
+  const to = target.startsWith('/') ? join(stage.folder, target) : resolve(join(stage.folder, stage.workdir), target)
   for (const source of sources) {
     const origin = from === undefined ? join(context, source) : join(stages.get(from).folder, source)
     const into = target.endsWith('/') && statSync(origin).isFile() ? join(to, basename(source)) : to

@@ -1,10 +1,11 @@
 #!/usr/bin/env node
 /**
- * Removes from a folder of installed packages what a gateway in production never reads: native
- * binaries for other platforms and other versions of Node, the embedded Redis, source maps, types
- * and pages. What is left runs on the Node that runs this script.
+ * Removes from a folder of installed packages what a gateway in production never reads: packages
+ * that are a part of the joined gateway (tools/bundle.mjs), native binaries for other platforms and
+ * other versions of Node, the embedded Redis, source maps, types and pages. What is left runs on
+ * the Node that runs this script.
  */
-import { existsSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 
 const [folder] = process.argv.slice(2)
@@ -13,9 +14,40 @@ if (folder === undefined || !existsSync(folder)) {
   process.exit(2)
 }
 
-/** For development only: in production the settings refuse the embedded Redis. */
-const EMBEDDED = ['js-redis-server', 'lua-redis-wasm']
-for (const name of EMBEDDED) rmSync(join(folder, name), { recursive: true, force: true })
+/** Native modules, which cannot be joined. The peers that package.json asks for stay as well. */
+const NATIVE = ['uWebSockets.js', '@node-rs/argon2']
+
+const manifestOf = (path) => JSON.parse(readFileSync(join(path, 'package.json'), 'utf8'))
+
+/** The native modules, the peers, and their dependencies, recursively. */
+function neededPackages() {
+  const { dependencies, peerDependencies } = manifestOf(join(folder, '..'))
+  const found = new Set()
+  const visit = (names) => {
+    for (const name of names) {
+      if (found.has(name) || !existsSync(join(folder, name))) continue
+      found.add(name)
+      const {
+        dependencies: needed = {},
+        optionalDependencies = {},
+        peerDependencies: peers = {},
+      } = manifestOf(join(folder, name))
+      visit(Object.keys({ ...needed, ...optionalDependencies, ...peers }))
+    }
+  }
+  visit(Object.keys(dependencies).filter((name) => NATIVE.includes(name) || Object.hasOwn(peerDependencies, name)))
+  return found
+}
+
+/** The names of the installed packages, with their scopes. */
+const installed = readdirSync(folder)
+  .filter((name) => !name.startsWith('.'))
+  .flatMap((name) => (name.startsWith('@') ? readdirSync(join(folder, name)).map((each) => `${name}/${each}`) : [name]))
+
+const needed = neededPackages()
+for (const name of installed) if (!needed.has(name)) rmSync(join(folder, name), { recursive: true })
+for (const name of readdirSync(folder).filter((each) => each.startsWith('@')))
+  if (readdirSync(join(folder, name)).length === 0) rmSync(join(folder, name), { recursive: true })
 
 const { platform, arch, versions } = process
 const binaries = join(folder, 'uWebSockets.js/dist/bin')

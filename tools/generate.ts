@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { settingsPage } from '../src/config/describe.ts'
 import { checklistPage } from './checklist.ts'
+import { builtInFile, builtInList } from './checks.ts'
 import { clientCodes, conformanceCases } from './client.ts'
 import { generateValidation, validationFile } from './config/generate.ts'
 import { files, generate } from './contract/generate.ts'
@@ -17,6 +18,7 @@ export async function generatedFiles(): Promise<readonly { readonly file: URL; r
     { file: new URL('../../client/src/live.gen.ts', import.meta.url), text: contract.types },
     { file: new URL('../../client/src/codes.gen.ts', import.meta.url), text: clientCodes() },
     { file: new URL('../../client/src/conformance/cases.gen.ts', import.meta.url), text: conformanceCases() },
+    { file: builtInFile, text: builtInList() },
     { file: validationFile, text: generateValidation() },
     { file: new URL('../../docs/reference/settings.md', import.meta.url), text: settingsPage() },
     { file: new URL('../../docs/reference/checklist.md', import.meta.url), text: checklistPage() },

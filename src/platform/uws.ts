@@ -1,4 +1,7 @@
 import type { HttpResponse, TemplatedApp, us_listen_socket, us_socket_context_t, WebSocket } from 'uWebSockets.js'
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
 import type { TlsFiles } from './tls.ts'
 
 /**
@@ -16,13 +19,27 @@ export type {
   WebSocketBehavior,
 } from 'uWebSockets.js'
 
-async function load() {
+/** Where the folder of the package has its binaries: uws-pack, and the official package. */
+const BINARIES = ['dist/bin', '.']
+
+/**
+ * Loads the binary by its path. The package is of ES modules, which can only be imported, so each
+ * module that needs this one would wait for it; and its own modules do no more than this.
+ */
+function load(): typeof import('uWebSockets.js') {
   // The native module reads its limit for request headers from the environment, once, when it is
   // loaded. 16 KB leave room for a JWT; its own default is 4 KB. The variable is not a setting of
   // wsproxy, and every import of this file needs it, so it is set here.
   process.env.UWS_HTTP_MAX_HEADERS_SIZE ??= '16384'
+  const { platform, arch, versions } = process
+  const binary = `uws_${platform}_${arch}_${versions.modules}.node`
+  const require = createRequire(import.meta.url)
+  const folders = require.resolve.paths('uWebSockets.js') ?? []
+  const places = folders.flatMap((each) => BINARIES.map((inside) => join(each, 'uWebSockets.js', inside, binary)))
   try {
-    return await import('uWebSockets.js')
+    const file = places.find((each) => existsSync(each))
+    if (file === undefined) throw new Error(`no package has ${binary}`)
+    return require(file)
   } catch (cause) {
     throw new NativeBinaryError(cause)
   }
@@ -42,7 +59,7 @@ class NativeBinaryError extends Error {
   }
 }
 
-const uWS = await load()
+const uWS = load()
 
 /** Kinds of compression (RFC 7692). */
 export const { DISABLED, SHARED_COMPRESSOR, DEDICATED_DECOMPRESSOR } = uWS as unknown as Record<

@@ -5,6 +5,7 @@ import { ConfigError } from '../config/load.ts'
 import { isEventType } from '../contract/names.ts'
 import { PACKAGE_ROOT } from '../contract/root.ts'
 import { reasonOf } from '../platform/reason.ts'
+import { builtInChecks } from './built-in.gen.ts'
 import type { Check } from './check.ts'
 import { checksIn } from './exports.ts'
 
@@ -34,7 +35,7 @@ export async function loadChecks(folders: readonly URL[], given: readonly unknow
     return checks.push(normal(check as Written))
   }
   for (const { folder, file } of await filesOf(folders)) {
-    const imported = await import(new URL(file, folder).href).catch((error: unknown) => {
+    const imported = await load(folder, file).catch((error: unknown) => {
       problems.push(`${file}: cannot be loaded: ${reasonOf(error)}`)
     })
     if (imported === undefined) continue
@@ -48,11 +49,16 @@ export async function loadChecks(folders: readonly URL[], given: readonly unknow
   return checks.sort((one, other) => one.priority - other.priority || (one.name < other.name ? -1 : 1))
 }
 
+/** The built-in checks are a part of the program, which may be one file (tools/bundle.mjs). */
+const load = async (folder: URL, file: string): Promise<object> =>
+  (folder === BUILT_IN ? builtInChecks.get(file) : undefined) ?? (await import(new URL(file, folder).href))
+
 /** The URL of a folder, relative to the working directory of the process. */
 export const folderUrl = (path: string): URL => pathToFileURL(join(path, '/'))
 
 async function filesOf(folders: readonly URL[]): Promise<{ folder: URL; file: string }[]> {
   const lists = folders.map(async (folder) => {
+    if (folder === BUILT_IN) return [...builtInChecks.keys()].map((file) => ({ folder, file }))
     const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
       throw new ConfigError([
         `the folder of checks ${decodeURIComponent(folder.pathname)} cannot be read (${error.code})`,

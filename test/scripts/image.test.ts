@@ -93,16 +93,40 @@ describe('the image', () => {
 
   it('contains only the native binary of its platform and Node version', () => {
     const binaries = [...files.keys()].filter((path) => path.endsWith('.node'))
+    const { platform, arch, versions } = process
+    const names = binaries.map((path) => path.split('/').at(-1)!)
     assert.deepEqual(
-      binaries.map((path) => path.split('/').at(-1)),
-      [`uws_${process.platform}_${process.arch}_${process.versions.modules}.node`],
+      names.filter((name) => !name.startsWith('argon2.')),
+      [`uws_${platform}_${arch}_${versions.modules}.node`],
     )
+    assert.equal(names.length, 2, `${names}`)
+  })
+
+  it('holds the gateway and its packages in one file, with their licences, and starts from the code that V8 made of it', () => {
+    const app = join(image.folder, image.workdir)
+    const scripts = [...files.keys()].filter((path) => path.startsWith(join(app, 'dist')) && /\.c?js$/.test(path))
+    assert.deepEqual(scripts.map((path) => path.slice(app.length + 1)).sort(), [
+      'dist/load.cjs',
+      'dist/redis.cjs',
+      'dist/src/cli/main.js',
+      'dist/src/gateway/create.js',
+    ])
+    const licences = readFileSync(join(image.folder, 'licenses/THIRD-PARTY.txt'), 'utf8')
+    for (const name of ['pino', 'prom-client', 'commander', 'redis', '@redis/client', 'ws', 'fast-jwt'])
+      assert.match(licences, new RegExp(`^${name} \\d+\\.\\d+\\.\\d+ \\(`, 'm'), name)
+    const rejected = "require('./dist/load.cjs').script.cachedDataRejected"
+    const flags = image.entrypoint.slice(1, -1)
+    assert.equal(flags.length, 1)
+    assert.ok(image.healthcheck.includes(flags[0]!), 'the code counts only under the same flags')
+    const { stdout } = spawnSync(process.execPath, [...flags, '-p', rejected], { cwd: app, encoding: 'utf8' })
+    assert.equal(stdout, 'false\n')
   })
 
   it('contains no compiler, no tests, no embedded Redis and no sources, and of the optional packages those for traces', () => {
     const app = join(image.folder, image.workdir)
     assert.deepEqual(readdirSync(app).sort(), ['dist', 'node_modules', 'package.json', 'src'])
-    assert.deepEqual(readdirSync(join(app, 'dist')), ['src'])
+    const packages = readdirSync(join(app, 'node_modules')).sort()
+    assert.deepEqual(packages, ['@node-rs', '@opentelemetry', 'uWebSockets.js'])
     const { devDependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
     for (const name of [...Object.keys(devDependencies), 'js-redis-server']) {
       assert.equal(existsSync(join(app, 'node_modules', name)), name.startsWith('@opentelemetry/'), name)
