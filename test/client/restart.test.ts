@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
 import { after, describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { WebSocket } from 'ws'
-import { type Session, type SocketClass, session } from '../../client/src/index.ts'
 import { peakOverMean } from '../support/arrivals.ts'
 import { gatewayProcess } from '../support/gateway-process.ts'
 import { freePorts } from '../support/ports.ts'
@@ -15,25 +14,70 @@ import { realRedisFor, withoutRealRedis } from '../support/redis.ts'
 import { atEnd, scopeOf } from '../support/scope.ts'
 import { secretSigner, tokenOf } from '../support/tokens.ts'
 import { eventually } from '../support/wait.ts'
+import type { Order, Report } from './restart-clients.ts'
 
-/** `RESTART_CLIENTS=5000 RESTART_RATE=20000` measures what bench/NOTES.md says. */
+/** `RESTART_CLIENTS=5000 RESTART_RATE=20000 RESTART_SECONDS=16`: bench/NOTES.md has its figures. */
 const CLIENTS = Number(process.env.RESTART_CLIENTS ?? 100)
 const MESSAGES_PER_SECOND = Number(process.env.RESTART_RATE ?? 1000)
 const SECONDS = Number(process.env.RESTART_SECONDS ?? 4)
+/** `RESTART_BY=kill`: the gateway dies without a drain. */
+const SIGNAL = process.env.RESTART_BY === 'kill' ? 'SIGKILL' : 'SIGTERM'
+const PROCESSES = 2
 const DIALS_AT_ONCE = 50
-const BIN_MS = 100
+const BINS_MS = [100, 500]
 const PATIENCE_MS = 120_000
-const AGENT = fileURLToPath(new URL('restart-agent.js', import.meta.url))
+const JIFFY_MS = 10
+const LOOK_MS = 200
+const fileBeside = (name: string) => fileURLToPath(new URL(name, import.meta.url))
 
-/** What one client has got: the messages arrive in order, and each one once. */
-interface Reader {
-  readonly chat: Session
-  got: number
-  doubled: number
-  skipped: number
-  gaps: number
-  /** When it dialled after the restart. */
-  cameAt: number
+const order = (share: ChildProcess, what: Order) => share.send(what)
+
+async function reports(shares: readonly ChildProcess[]): Promise<Report> {
+  const all = await Promise.all(
+    shares.map(async (share) => {
+      const answer = once(share, 'message')
+      order(share, { what: 'report' })
+      return (await answer)[0] as Report
+    }),
+  )
+  const sum = (of: (each: Report) => number) => all.reduce((total, each) => total + of(each), 0)
+  return {
+    open: sum(({ open }) => open),
+    got: sum(({ got }) => got),
+    doubled: sum(({ doubled }) => doubled),
+    skipped: sum(({ skipped }) => skipped),
+    gaps: sum(({ gaps }) => gaps),
+    cameAt: all.flatMap(({ cameAt }) => cameAt),
+    dueAt: all.flatMap(({ dueAt }) => dueAt),
+  }
+}
+
+/** CPU time that the processes have used so far, in ms. It needs `/proc`. */
+class CpuTimes {
+  readonly #pids: Readonly<Record<string, number>>
+  readonly #first = new Map<string, number>()
+  /** A process that has ended keeps its last value. */
+  readonly #last = new Map<string, number>()
+
+  constructor(pids: Readonly<Record<string, number>>) {
+    this.#pids = pids
+  }
+
+  async look(): Promise<void> {
+    for (const [name, pid] of Object.entries(this.#pids)) {
+      const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
+      // The name of the program may have spaces in it.
+      const [user, system] = text.slice(text.lastIndexOf(')')).split(' ').slice(12)
+      if (user === undefined) continue
+      const ms = (Number(user) + Number(system)) * JIFFY_MS
+      if (!this.#first.has(name)) this.#first.set(name, ms)
+      this.#last.set(name, ms)
+    }
+  }
+
+  toString(): string {
+    return [...this.#last].map(([name, ms]) => `${name} ${ms - this.#first.get(name)!} ms`).join(', ')
+  }
 }
 
 describe('many clients of a gateway that restarts', { skip: withoutRealRedis }, () => {
@@ -46,66 +90,56 @@ describe('many clients of a gateway that restarts', { skip: withoutRealRedis }, 
     const limits = { CONNECT_RATE: '0', CONNECT_RATE_PER_IP: '0', REFUSED_RATE_PER_IP: '0', MAX_CONNECTIONS: '10000' }
     const env = { REDIS_URL: redis.url, AUTH_JWT_SECRET: secret, ...limits }
     const first = await gatewayProcess(suite, ports[0]!, env)
-    await gatewayProcess(suite, ports[1]!, env)
-    let isSwitched = false
-    // Stands in for a load balancer, which would need two sockets more for each client.
-    const Balanced = new Proxy(WebSocket, {
-      construct: (Class, [url, protocols]) =>
-        new Class(String(url).replace('balancer', `127.0.0.1:${ports[isSwitched ? 1 : 0]}`), protocols),
-    }) as unknown as SocketClass
+    const second = await gatewayProcess(suite, ports[1]!, env)
 
-    function open(id: string): Reader {
-      const token = tokenOf(secretSigner(secret), { session_id: id })
-      const chat = session('ws://balancer', {
-        agent: 'agent-1',
-        id,
-        token: () => token,
-        from: 'start',
-        storage: null,
-        WebSocket: Balanced,
-      })
-      const reader: Reader = { chat, got: 0, doubled: 0, skipped: 0, gaps: 0, cameAt: 0 }
-      chat.on('gap', () => reader.gaps++)
-      chat.on('state', ({ name }) => {
-        if (isSwitched && name === 'connecting' && reader.cameAt === 0) reader.cameAt = Date.now()
-      })
-      chat.on('message', ({ data }) => {
-        if (data.n <= reader.got) reader.doubled++
-        else reader.skipped += data.n - reader.got - 1
-        reader.got = Math.max(reader.got, data.n)
-      })
-      atEnd(suite, () => chat.close())
-      return reader
+    const shares = Array.from({ length: PROCESSES }, () =>
+      killAtExit(fork(fileBeside('restart-clients.js'), [String(ports[0])])),
+    )
+    atEnd(suite, () => {
+      for (const share of shares) share.kill()
+    })
+    for (let opened = 0; opened < CLIENTS; ) {
+      const ids: string[] = []
+      while (ids.length < DIALS_AT_ONCE && opened < CLIENTS) ids.push(`many-${opened++}`)
+      const tokens = ids.map((session_id) => tokenOf(secretSigner(secret), { session_id }))
+      order(shares[Math.floor(opened / DIALS_AT_ONCE) % PROCESSES]!, { what: 'open', ids, tokens })
+      await eventually(async () => (await reports(shares)).open === opened, 'the sessions', PATIENCE_MS)
     }
 
-    const readers: Reader[] = []
-    while (readers.length < CLIENTS) {
-      for (let i = 0; i < DIALS_AT_ONCE && readers.length < CLIENTS; i++) readers.push(open(`many-${readers.length}`))
-      await eventually(() => readers.every(({ chat }) => chat.state.name === 'open'), 'the sessions', PATIENCE_MS)
-    }
-
-    const words = [redis.url, CLIENTS, MESSAGES_PER_SECOND, SECONDS].map(String)
-    const agent = killAtExit(spawn(process.execPath, [AGENT, ...words], { stdio: ['ignore', 'pipe', 'inherit'] }))
-    let wroteMs = ''
-    agent.stdout!.on('data', (text) => (wroteMs += text))
+    const admin = await redis.client()
+    const redisPid = Number(/process_id:(\d+)/.exec(await admin.info('server'))?.[1])
+    const pids = { redis: redisPid, first: first.pid!, second: second.pid! }
+    const times = new CpuTimes({ ...pids, 'half the clients': shares[0]!.pid! })
+    const looking = setInterval(() => void times.look(), LOOK_MS)
+    atEnd(suite, () => clearInterval(looking))
+    await times.look()
+    const words = [redis.port, CLIENTS, MESSAGES_PER_SECOND, SECONDS].map(String)
+    const stdio: ['ignore', 'pipe', 'inherit'] = ['ignore', 'pipe', 'inherit']
+    const agent = killAtExit(spawn(process.execPath, [fileBeside('restart-agent.js'), ...words], { stdio }))
+    let wrote = ''
+    agent.stdout!.on('data', (text) => (wrote += text))
     const ended = once(agent, 'close')
-    await sleep((SECONDS * 1000) / 2)
-    isSwitched = true
-    first.kill('SIGTERM')
+    // A session that has no message yet has no log, and reports the restart as a gap.
+    await sleep(1000 * Math.max(SECONDS / 4, CLIENTS / MESSAGES_PER_SECOND))
+    for (const share of shares) order(share, { what: 'switch', port: ports[1]! })
+    first.kill(SIGNAL)
     await ended
     const wroteAt = Date.now()
-    const sum = (name: 'doubled' | 'skipped' | 'gaps' | 'got') => readers.reduce((all, each) => all + each[name], 0)
     const total = MESSAGES_PER_SECOND * SECONDS
-    await eventually(() => sum('got') >= total, 'the last messages', PATIENCE_MS)
-    await eventually(() => readers.every(({ cameAt }) => cameAt > 0), 'every client to come back', PATIENCE_MS)
-    const peak = peakOverMean(
-      readers.map(({ cameAt }) => cameAt),
-      BIN_MS,
-    )
+    await eventually(async () => (await reports(shares)).got >= total, 'the last messages', PATIENCE_MS)
+    const lastMs = Date.now() - wroteAt
+    await eventually(async () => (await reports(shares)).cameAt.length === CLIENTS, 'every client', PATIENCE_MS)
+    const { got, skipped, doubled, gaps, cameAt, dueAt } = await reports(shares)
+    const [wroteMs, agentMs] = wrote.split(' ')
     t.diagnostic(
-      `${sum('got')} messages, written in ${wroteMs} ms, to ${CLIENTS} clients; the last one came ` +
-        `${Date.now() - wroteAt} ms after the last write; arrivals' peak over mean ${peak.toFixed(2)}`,
+      `${got} messages, written in ${wroteMs} ms, to ${CLIENTS} clients; the last one came ${lastMs} ms after the last write`,
     )
-    assert.deepEqual([sum('got'), sum('skipped'), sum('doubled'), sum('gaps')], [total, 0, 0, 0])
+    for (const binMs of BINS_MS) {
+      const [came, due] = [cameAt, dueAt].map((times) => peakOverMean(times, binMs).toFixed(2))
+      t.diagnostic(`arrivals' peak over mean in ${binMs} ms: ${came}; as the goodbyes asked: ${due}`)
+    }
+    t.diagnostic(`arrivals over ${Math.max(...cameAt) - Math.min(...cameAt)} ms`)
+    t.diagnostic(`CPU time: agent ${agentMs} ms, ${times}`)
+    assert.deepEqual([got, skipped, doubled, gaps], [total, 0, 0, 0])
   })
 })
