@@ -21,7 +21,7 @@ import { errorFrame, frameOf, listed, messageOf, pongFrame, shown } from './fram
 import { greetings } from './greetings.ts'
 import { parseClientFrame } from './inbound.ts'
 import { type MessageLimits, messageFrom } from './messages.ts'
-import { type Publisher, publishFrame } from './publisher.ts'
+import { type Publication, type Publisher, publishFrame } from './publisher.ts'
 import { renew } from './renew.ts'
 import { SubscriptionRequests } from './requests.ts'
 import { heard, type RetainedMessages } from './retained.ts'
@@ -233,7 +233,7 @@ export class LiveDoor implements Door, Source {
     if (frame.type === 'ping') this.#send(connection, pongFrame(frame))
     else if (frame.type === 'request_data') void this.#data(connection, frame)
     else if (frame.type === 'auth') this.#renew(connection, frame)
-    else if (frame.type === 'publish') void this.#publish(connection, frame)
+    else if (frame.type === 'publish') void this.#publish(connection, { ...frame, data: parsed.data })
     else this.#requests.execute(connection, frame)
   }
 
@@ -281,7 +281,7 @@ export class LiveDoor implements Door, Source {
     this.#send(connection, await dataFrame(this.#parts.status, request))
   }
 
-  async #publish(connection: Connection, frame: PublishRequest): Promise<void> {
+  async #publish(connection: Connection, frame: PublishRequest & Publication): Promise<void> {
     const answer = await this.#parts.publisher.publish(stateOf(connection), frame)
     if ('code' in answer) this.#counts.errorsSent++
     this.#send(connection, publishFrame(answer, frame))

@@ -4,11 +4,19 @@ import { type Validator, validatorOf } from '../../contract/live/schema.ts'
 import type { ClientFrame, ErrorCode, RequestId } from '../../contract/live/types.gen.ts'
 import { jsonFault } from '../../platform/json-scan.ts'
 import { messageOf, shown } from './frames.ts'
+import { takeData } from './published-data.ts'
 
 /**
  * The result of parsing a frame of a client: a frame of the contract, or the error to answer with.
  */
-export type ParsedFrame = { readonly kind: 'frame'; readonly frame: ClientFrame } | FrameError
+export type ParsedFrame =
+  | {
+      readonly kind: 'frame'
+      readonly frame: ClientFrame
+      /** The text of `data` in the envelope of a publish frame. */
+      readonly data: string | undefined
+    }
+  | FrameError
 
 interface FrameError {
   readonly kind: 'error'
@@ -56,11 +64,13 @@ export function parseClientFrame(
   if (typeof type !== 'string') return violation(`type ${type === undefined ? 'is missing' : 'must be string'}`, fields)
   if (!Object.hasOwn(VALIDATORS, type)) return { ...errorOf('unknown-type', shown(type), fields), code: unknownType }
   const dialect = fields.topic !== undefined && fields.subscriptions === undefined ? 'topic' : 'list'
+  const data = type === 'publish' ? takeData(fields, bytes) : undefined
   const problem = VALIDATORS[type]![dialect](fields) ?? tooDeep(type, bytes)
-  return problem === undefined ? { kind: 'frame', frame: fields as unknown as ClientFrame } : violation(problem, fields)
+  if (problem !== undefined) return violation(problem, fields)
+  return { kind: 'frame', frame: fields as unknown as ClientFrame, data }
 }
 
-/** An envelope is written anew, and JSON.stringify recurses. */
+/** As deep as the body of `POST /api/outbox` may be. */
 const MAX_PUBLISH_DEPTH = 32
 
 const tooDeep = (type: string, bytes: Buffer): string | undefined =>

@@ -6,8 +6,10 @@ import type { ErrorCode, PublishRequest } from '../../contract/live/types.gen.ts
 import { refused } from '../../http/refuse.ts'
 import { json } from '../../http/response.ts'
 import { type ApiRequest, BadRequest, parseJson, type Route } from '../../http/routes.ts'
+import { elementsOf } from '../../platform/json-members.ts'
 import { KeyedRate, type Rate } from '../../platform/rate.ts'
 import { messageOf, now } from './frames.ts'
+import { takeData } from './published-data.ts'
 import type { Author, Publisher } from './publisher.ts'
 
 export interface OutboxRouteParts {
@@ -34,16 +36,17 @@ const problemIn = validatorOf(frames.PublishRequest)
 /** `POST /api/outbox`: publishes a list of envelopes, each once, and answers with a list. */
 export function outboxRoute({ publisher, authorOf, rate, cors }: OutboxRouteParts): Route {
   const rates = new KeyedRate(rate)
-  const one = async (author: Author, item: Item): Promise<Result> => {
+  const one = async (author: Author, item: Item, text: Buffer): Promise<Result> => {
     const request = { ...item, type: 'publish' } as unknown as PublishRequest
     const { correlation_id: id } = Object(item.envelope) as Item
     const correlation_id = typeof id === 'string' ? id.slice(0, MAX_ECHO) : undefined
     const failed = (code: ErrorCode, about: string) =>
       ({ type: 'error', correlation_id, code, message: messageOf(code, about) }) as const
     if (!rates.take(author.subject ?? '', clockMs())) return failed('rate-limited', '')
+    const data = takeData(request, text)
     const problem = problemIn(request)
     if (problem !== undefined) return failed('protocol-violation', problem)
-    const answer = await publisher.publish(author, request)
+    const answer = await publisher.publish(author, { ...request, data })
     if ('code' in answer) return failed(answer.code, answer.about)
     return { type: 'published', correlation_id, ...answer }
   }
@@ -59,7 +62,8 @@ export function outboxRoute({ publisher, authorOf, rate, cors }: OutboxRoutePart
       const list = parseJson(request)
       if (!Array.isArray(list) || list.length > MAX_ENVELOPES)
         throw new BadRequest(`The body must be a list of at most ${MAX_ENVELOPES} envelopes, each with its topic.`)
-      const results = await Promise.all(list.map((item) => one(author, Object(item) as Item)))
+      const texts = elementsOf(request.body)!
+      const results = await Promise.all(list.map((item, i) => one(author, Object(item) as Item, texts[i]!)))
       return json('200 OK', { results, server_time: now() })
     },
   }

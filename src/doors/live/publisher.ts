@@ -15,6 +15,9 @@ export interface Author {
   readonly publishTopics: readonly string[]
 }
 
+/** A publish request, and the text of its `data`, which is published as the client wrote it. */
+export type Publication = Pick<PublishRequest, 'topic' | 'envelope'> & { readonly data: string | undefined }
+
 /** One envelope, ready to be published. */
 interface PreparedEnvelope {
   readonly topic: string
@@ -65,10 +68,7 @@ export class Publisher {
   }
 
   /** Publishes an envelope of the contract. Never rejects. */
-  async publish(
-    author: Author | undefined,
-    request: Pick<PublishRequest, 'topic' | 'envelope'>,
-  ): Promise<PublishAnswer> {
+  async publish(author: Author | undefined, request: Publication): Promise<PublishAnswer> {
     const refusal = this.#refusal(author, request)
     if (refusal !== undefined) {
       this.#parts.count('refused')
@@ -85,7 +85,7 @@ export class Publisher {
     }
   }
 
-  #refusal(author: Author | undefined, { topic, envelope }: Pick<PublishRequest, 'topic' | 'envelope'>) {
+  #refusal(author: Author | undefined, { topic, envelope }: Publication) {
     const { topics } = this.#parts
     if (topics.length === 0) return unpublished('forbidden', 'this gateway publishes no envelopes (OUTBOX_TOPICS)')
     if (author?.subject === undefined) return unpublished('forbidden', 'the token has no sub with publish_topics')
@@ -97,12 +97,10 @@ export class Publisher {
     return undefined
   }
 
-  async #send(
-    subject: string,
-    { topic, envelope }: Pick<PublishRequest, 'topic' | 'envelope'>,
-  ): Promise<PublishAnswer> {
-    const { correlation_id: uuid, ts, op, domain, id, data } = envelope
-    const kept = JSON.stringify({ correlation_id: uuid, ts, op, domain, id, data })
+  async #send(subject: string, { topic, envelope, data }: Publication): Promise<PublishAnswer> {
+    const { correlation_id: uuid, ts, op, domain, id } = envelope
+    const fields = JSON.stringify({ correlation_id: uuid, ts, op, domain, id })
+    const kept = data === undefined ? fields : `${fields.slice(0, -1)},"data":${data}}`
     const message = `{"type":"envelope","data":${kept},"correlation_id":"${uuid}"}`
     const sent = this.#parts.publish({ topic, subject, uuid, envelope: kept, message })
     const outcome = await within(sent, REDIS_DEADLINE_MS)

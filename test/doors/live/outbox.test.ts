@@ -93,6 +93,36 @@ describe('the outbox of live clients', () => {
     for (const client of [author, reader]) await client.close()
   })
 
+  it('publishes data as the client wrote it, by a frame and over HTTP', async () => {
+    const [author, reader] = [await enter(), await enter({ sub: 'bob' })]
+    await untilHeard(gateway, 'live:tasks', 1)
+    const texts = ['12345678901234567890', '1.0', '1e400', '{"a":1,"a":2.50,"\\u0062":[ 1e400 ]}', '"\\u00e4"', '-0']
+    for (const text of texts) {
+      for (const isFrame of [true, false]) {
+        const { data: _, ...rest } = envelopeOf()
+        const fields = JSON.stringify(rest).slice(0, -1)
+        const request = `"topic":"tasks","envelope":${fields},"data":"former","d\\u0061ta": ${text} }`
+        if (isFrame) author.send(`{"type":"publish",${request}}`)
+        else assert.equal((await post(`[{${request}}]`)).status, 200)
+        const expected = `"data":${fields},"data":${text}}`
+        const came = () => reader.frames.some((frame) => String(frame).includes(expected))
+        await eventually(came, `the message with ${text}`)
+        const kept = (await gateway.agent.xRange('{live:tasks}:outbox', '-', '+')) ?? []
+        assert.equal(kept.at(-1)!.message.envelope, `${fields},"data":${text}}`)
+      }
+    }
+    for (const client of [author, reader]) await client.close()
+  })
+
+  it('publishes a delete without data', async () => {
+    const [author, reader] = [await enter(), await enter({ sub: 'bob' })]
+    const { data: _, ...envelope } = envelopeOf({ op: 'delete' })
+    assert.equal((await answerTo(author, 'tasks', envelope)).type, 'published')
+    await eventually(() => messagesOf(reader, envelope.correlation_id).length > 0, 'the message')
+    assert.deepEqual(messagesOf(reader, envelope.correlation_id)[0]!.data, envelope)
+    for (const client of [author, reader]) await client.close()
+  })
+
   it('keeps the envelopes of two subjects apart, and those of two topics', async () => {
     const [ann, bob] = [await enter(), await enter({ sub: 'bob' })]
     const envelope = envelopeOf()
