@@ -1,4 +1,5 @@
 import { type Close, closes } from '../contract/codes.ts'
+import { Paced } from '../platform/paced.ts'
 import { asError } from '../platform/reason.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -22,6 +23,8 @@ export interface CloserParts {
 
 /** Clients that are asked to reconnect do so after this time to twice this time, at random. */
 const RECONNECT_AFTER_MS = 1000
+/** Within this time all sockets are closed that one order names. */
+const TOGETHER_MS = 500
 
 /**
  * The one way out, for every reason, in one order: no new messages, accepted messages are written,
@@ -30,6 +33,10 @@ const RECONNECT_AFTER_MS = 1000
  */
 export class Closer {
   readonly #parts: CloserParts
+  readonly #together = new Paced<Connection, Close>(
+    (connection, close) => this.runGuarded(connection, () => this.end(connection, close)),
+    TOGETHER_MS,
+  )
 
   constructor(parts: CloserParts) {
     this.#parts = parts
@@ -76,6 +83,14 @@ export class Closer {
     // The drain cuts its stragglers itself.
     else if (close === closes.draining) connection.checkAt(Number.POSITIVE_INFINITY)
     else connection.checkAt(clockMs() + slowCloseGraceMs)
+  }
+
+  /**
+   * Ends a socket for a reason that many may have at once: at once when it is the first, and within
+   * half a second after the others. Returns false when it ends already.
+   */
+  endTogether(connection: Connection, close: Close): boolean {
+    return connection.phase === Phase.open && this.#together.add(connection, close)
   }
 
   /**

@@ -1,10 +1,10 @@
 import { closes, lifetimeClose } from '../contract/codes.ts'
+import { Paced } from '../platform/paced.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { type Connection, Phase } from './connection.ts'
 import type { Delivery } from './deliver.ts'
 import type { Closer } from './end.ts'
 import type { OpenSockets } from './sockets.ts'
-import { clockMs } from './times.ts'
 
 interface KeepaliveOptions {
   /** A socket without a sign of life for this long is pinged. */
@@ -28,11 +28,10 @@ export interface KeepaliveParts {
 }
 
 /**
- * Notices and closes in one sweep, and the pause behind it. 10,000 closes at once take a second in
- * which no message is delivered; 300 take some 10 ms.
+ * Within this time all sockets get their notice, or are closed, whose tokens expire at one moment.
+ * With the interval of the sweep it stays below the second that a close may come late.
  */
-const MAX_EXPIRIES = 300
-const EXPIRIES_PAUSE_MS = 5
+const EXPIRIES_MS = 500
 
 /**
  * Pings silent sockets and closes those that do not answer, that are idle, whose token has expired,
@@ -40,9 +39,10 @@ const EXPIRIES_PAUSE_MS = 5
  */
 export class Keepalive {
   readonly #parts: KeepaliveParts
-  /** How many more notices and closes this sweep may make. */
-  #expiries = 0
-  #soon: NodeJS.Timeout | undefined
+  readonly #expiries = new Paced<Connection, undefined>(
+    (connection) => this.#parts.closer.runGuarded(connection, this.#expire),
+    EXPIRIES_MS,
+  )
 
   constructor(parts: KeepaliveParts) {
     this.#parts = parts
@@ -66,15 +66,7 @@ export class Keepalive {
 
   /** Looks at every socket whose time has come. The core calls it regularly. */
   sweep(now: number): void {
-    this.#expiries = MAX_EXPIRIES
     for (const connection of this.#parts.sockets) if (now >= connection.nextCheckAt) this.#check(connection, now)
-    // The rest of a crowd that expires at the same moment follows in small parts.
-    if (this.#expiries <= 0) this.#soon ??= setTimeout(this.#goOn, EXPIRIES_PAUSE_MS).unref()
-  }
-
-  readonly #goOn = (): void => {
-    this.#soon = undefined
-    this.sweep(clockMs())
   }
 
   #check(connection: Connection, now: number): void {
@@ -82,7 +74,11 @@ export class Keepalive {
     if (connection.phase === Phase.ending) return closer.cut(connection)
     const { idleTimeout } = connection
     const { maxLifetimeMs } = connection.door
-    if (connection.expiresAt > 0 && this.#expires(connection)) return
+    if (connection.expiresAt > 0 && this.#expires(connection)) {
+      // The time of its next check stays in the past: a sweep looks at it again after the notice.
+      this.#expiries.add(connection, undefined)
+      return
+    }
     if (maxLifetimeMs !== undefined && now >= endOf(connection, maxLifetimeMs))
       return closer.end(connection, lifetimeClose)
     if (idleTimeout && now - connection.lastActivityAt >= idleTimeout.afterMs)
@@ -127,30 +123,38 @@ export class Keepalive {
     connection.renewed(rights, endMs / 1000, true)
   }
 
-  /**
-   * Sends the notice, or ends the socket, in time. Returns whether nothing else is to be done: it
-   * has ended, or its turn comes with the next sweep.
-   */
+  /** Whether it is time for the notice or the close. */
   #expires(connection: Connection): boolean {
-    const { options, delivery, closer } = this.#parts
-    const expiresAt = connection.expiresAt * 1000
-    const leftMs = expiresAt - Date.now()
-    const { isKeyRemoved, hasExpiryNotice } = connection
-    const isDue = leftMs <= -(isKeyRemoved ? 0 : options.authJwtSkewMs)
-    const needsNotice = !hasExpiryNotice && (isKeyRemoved || leftMs <= options.authExpiryNoticeMs)
-    if (!isDue && !needsNotice) return false
-    // Its time stays in the past, so that the next sweep looks at it again.
-    if (this.#expiries-- <= 0) return true
-    if (needsNotice) {
+    return this.#isExpired(connection) || this.#needsNotice(connection)
+  }
+
+  #isExpired({ expiresAt, isKeyRemoved }: Connection): boolean {
+    return Date.now() >= expiresAt * 1000 + (isKeyRemoved ? 0 : this.#parts.options.authJwtSkewMs)
+  }
+
+  #needsNotice({ expiresAt, isKeyRemoved, hasExpiryNotice }: Connection): boolean {
+    if (hasExpiryNotice) return false
+    return isKeyRemoved || Date.now() >= expiresAt * 1000 - this.#parts.options.authExpiryNoticeMs
+  }
+
+  /** Sends the notice, and ends the socket when it is time for that too. */
+  readonly #expire = (connection: Connection): void => {
+    const { options, delivery, closer, metrics } = this.#parts
+    const { door, isKeyRemoved } = connection
+    // A new token may have come meanwhile.
+    if (connection.phase !== Phase.open || connection.expiresAt === 0) return
+    if (this.#needsNotice(connection)) {
       connection.expiryNoticed()
-      const frame =
-        options.authExpiryNoticeMs > 0 ? connection.door.expiring?.(expiresAt, Math.max(0, leftMs)) : undefined
+      const expiresAt = connection.expiresAt * 1000
+      const leftMs = Math.max(0, expiresAt - Date.now())
+      const frame = options.authExpiryNoticeMs > 0 ? door.expiring?.(expiresAt, leftMs) : undefined
       if (frame) delivery.enqueue(connection, frame)
+      // Written now, and not with those of others at the end of the turn: so the step counts it.
+      if (frame) delivery.flush(connection)
     }
-    if (!isDue) return false
-    this.#parts.metrics.auth.expired(connection.door.name, isKeyRemoved ? 'key-removed' : 'expired')
+    if (connection.phase !== Phase.open || !this.#isExpired(connection)) return
+    metrics.auth.expired(door.name, isKeyRemoved ? 'key-removed' : 'expired')
     closer.end(connection, isKeyRemoved ? closes.keyRemoved : closes.expired)
-    return true
   }
 
   /** The clock of `exp` is the wall clock: a step of it counts at the next check. */

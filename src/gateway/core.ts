@@ -6,7 +6,7 @@ import type { Config } from '../config/table.ts'
 import { Acceptor } from '../connection/accept.ts'
 import type { JwtChecks } from '../connection/auth.ts'
 import { Bindings } from '../connection/bind.ts'
-import { type Connection, Phase } from '../connection/connection.ts'
+import type { Connection } from '../connection/connection.ts'
 import { Delivery } from '../connection/deliver.ts'
 import { Closer } from '../connection/end.ts'
 import { Keepalive } from '../connection/keepalive.ts'
@@ -160,15 +160,13 @@ export class Core {
   }
 
   /**
-   * Closes every open socket that `isSelected` names with 4403, and refuses such upgrades that are
-   * under way. Returns the number of both.
+   * Closes every open socket that `isSelected` names with 4403, within half a second, and refuses
+   * such upgrades that are under way. Returns the number of both.
    */
   disconnect(isSelected: (client: Selectable) => boolean): number {
     let closed = this.acceptor.dismiss(isSelected)
     for (const connection of this.sockets) {
-      if (connection.phase !== Phase.open || !isSelected(connection)) continue
-      this.closer.end(connection, closes.forbidden)
-      closed++
+      if (isSelected(connection) && this.closer.endTogether(connection, closes.forbidden)) closed++
     }
     return closed
   }

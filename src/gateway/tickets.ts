@@ -34,11 +34,14 @@ export function resumeTickets({ config, core, metrics, log }: TicketParts) {
     metrics: metrics.tickets,
     log,
   })
-  core.revocations!.also((connection) => {
-    const grant = tickets.grantOf(connection)
-    if (grant === undefined || !revoked.has(grant)) return undefined
-    // Its client may not come back by itself when its session was disconnected.
-    return revoked.ended(grant) ? closes.forbidden : closes.revoked
+  core.revocations!.also({
+    closeOf: (connection) => {
+      const grant = tickets.grantOf(connection)
+      if (grant === undefined || !revoked.has(grant)) return undefined
+      // Its client may not come back by itself when its session was disconnected.
+      return revoked.ended(grant) ? closes.forbidden : closes.revoked
+    },
+    sidOf: (connection) => tickets.grantOf(connection)?.sid,
   })
   core.onReady.push(() => {
     // It may be another server.

@@ -63,6 +63,17 @@ describe('a socket whose JWT expires', () => {
     clearInterval(talking)
   })
 
+  it('is one of many that expire at one moment: each gets a notice and its close in time', async () => {
+    const exp = Math.floor(Date.now() / 1000) + 5
+    const ids = Array.from({ length: 60 }, (_, i) => `crowd-${i}`)
+    const enter = (id: string) =>
+      connect(gateway.sessionUrl(id), { token: tokenOf(signer, { session_id: id, exp }), protocols: ['wsproxy.v1'] })
+    const clients = await Promise.all(ids.map(enter))
+    await Promise.all(clients.map(({ closed }) => assertClosed(closed, exp)))
+    for (const client of clients)
+      assert.equal(client.values.filter(({ command }) => command === 'auth_expiring').length, 1)
+  })
+
   it('stays open without exp, or with a far one', async () => {
     const [open, far] = await Promise.all([
       connect(gateway.sessionUrl('s3'), { token: tokenOf(signer, { session_id: 's3' }) }),

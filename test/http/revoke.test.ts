@@ -101,6 +101,19 @@ describe('revoke, with three instances', () => {
     }
   })
 
+  it('closes many sockets of a user within a second, and counts each of them once', async () => {
+    const enterMany = (gateway: TestGateway) =>
+      Promise.all(Array.from({ length: 25 }, (_, i) => enter(gateway, { sub: 'crowd', jti: `crowd-${i}` })))
+    const clients = (await Promise.all(gateways.map(enterMany))).flat()
+    const other = await enter(gateways[0]!, { sub: 'another' })
+    const since = Date.now()
+    const { status, body } = await post(gateways[0]!.http, { sub: 'crowd' })
+    assert.deepEqual([status, body.closed, body.complete], [200, 75, true])
+    await assertClosed(clients, since)
+    assert.equal(other.code, undefined)
+    await other.close()
+  })
+
   it('survives a restart of all instances', async () => {
     await post(gateways[0]!.http, { jti: 'old' })
     const next = await gatewayFor(suite, { redis, env })
