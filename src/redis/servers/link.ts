@@ -4,6 +4,7 @@ import type { Logger } from '../../telemetry/log.ts'
 import type { Metrics } from '../../telemetry/metrics.ts'
 import type { RedisConnection, Target } from '../wire/connection.ts'
 import { cannotSave, endsConnection, isReply } from '../wire/errors.ts'
+import { backoffMs } from './backoff.ts'
 import { Pings } from './pings.ts'
 import { NotMaster, RoleQuestion, showsReplica } from './role.ts'
 
@@ -47,21 +48,11 @@ const START_TIMEOUT_MS = 4000
  */
 const PING_MS = 1000
 const MISSED_PINGS = 3
-const FIRST_RETRY_MS = 50
-const RETRY_BASE_MS = 100
-const RETRY_MAX_MS = 5000
 /** The longest pause while the address leads to a replica: a fail-over is soon over. */
 const REPLICA_RETRY_MAX_MS = 500
-
-/**
- * Returns the pause in ms before the next attempt: at most 50 ms after the first failure, then
- * doubling from 100 ms to 5 s. Jitter over the upper half keeps instances from reconnecting
- * together.
- */
-export function backoffMs(failures: number, random: () => number): number {
-  if (failures <= 1) return FIRST_RETRY_MS * random()
-  return Math.min(RETRY_MAX_MS, RETRY_BASE_MS * 2 ** (failures - 2)) * (0.5 + random() / 2)
-}
+/** Every failure is logged up to this one, and then at most one in so many ms. */
+const LOGGED_FAILURES = 5
+const LOG_MS = 1000
 
 /** Keeps one connection to Redis: connects, pings, and reconnects until it is closed. */
 export class Link<C extends RedisConnection = RedisConnection> {
@@ -73,6 +64,7 @@ export class Link<C extends RedisConnection = RedisConnection> {
   #failure: Error | undefined
   #giveUp: (reason: Error) => void = () => {}
   #endPause: () => void = () => {}
+  #loggedAt = 0
   /**
    * Everything that Redis sent before this moment (ms since the epoch) has arrived. It is when the
    * last answered PING was sent, not when its answer came.
@@ -140,32 +132,42 @@ export class Link<C extends RedisConnection = RedisConnection> {
   }
 
   async #run(): Promise<void> {
-    const { name, log, metrics } = this.#options
+    const { metrics } = this.#options
     let failures = 0
+    let failedAt = 0
     let everReady = false
     let reason: Error | undefined
     while (this.#state !== 'closed') {
       reason = await this.#live((proved) => {
         // A replica that does not say its role would be connected again and again without a pause.
         if (proved || !showsReplica(reason)) failures = 0
-        if (everReady) metrics.redisReconnects.inc({ link: name })
+        if (everReady) metrics.redisReconnects.inc({ link: this.#options.name })
         everReady = true
       })
       if (this.#closed()) return
       failures++
       this.#failure = reason
-      const backoff = backoffMs(failures, Math.random)
+      if (failures === 1) failedAt = performance.now()
+      const backoff = backoffMs(failures, performance.now() - failedAt, Math.random)
       const pauseMs = Math.round(showsReplica(reason) ? Math.min(backoff, REPLICA_RETRY_MAX_MS) : backoff)
       metrics.error('redis')
-      log.warn(
-        { event: 'redis-lost', link: name, reason: reasonOf(reason), failures, pauseMs },
-        'no connection to Redis: trying again after the pause',
-      )
+      this.#logFailure(reason, failures, pauseMs)
       await new Promise<void>((resolve) => {
         this.#endPause = resolve
         setTimeout(resolve, pauseMs).unref()
       })
     }
+  }
+
+  #logFailure(reason: Error, failures: number, pauseMs: number): void {
+    const { name, log } = this.#options
+    const now = performance.now()
+    if (failures > LOGGED_FAILURES && now - this.#loggedAt < LOG_MS) return
+    this.#loggedAt = now
+    log.warn(
+      { event: 'redis-lost', link: name, reason: reasonOf(reason), failures, pauseMs },
+      'no connection to Redis: trying again after the pause',
+    )
   }
 
   /** Runs one connection from connecting to its end; resolves with the reason for the end. */
