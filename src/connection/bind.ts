@@ -39,6 +39,8 @@ export interface Source {
   entered?(topic: Topic, connection: Connection): void
   /** Redis has confirmed every channel of the topic. Called for each connection that joins. */
   confirmed?(topic: Topic): void
+  /** A connection has left the topic. It may still be open, and what is enqueued now goes out. */
+  left?(topic: Topic, connection: Connection): void
   /** The last member has left. The topic is not used again. */
   released?(topic: Topic): void
   /** A message of the topic was dropped because it is larger than any socket takes. */
@@ -151,6 +153,7 @@ export class Bindings {
   leave(connection: Connection, topic: Topic): void {
     if (!remove(connection.topics, topic)) return
     remove(topic.members, connection)
+    topic.source.left?.(topic, connection)
     if (topic.members.length > 0) return
     for (const channel of topic.channels) {
       this.#topics.delete(channel)

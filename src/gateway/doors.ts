@@ -1,5 +1,6 @@
 import type { Config } from '../config/table.ts'
 import type { JwtChecks } from '../connection/auth.ts'
+import type { Connection } from '../connection/connection.ts'
 import { closes } from '../contract/codes.ts'
 import { runKey } from '../contract/names.ts'
 import type { Checklist } from '../doors/run/checklist.ts'
@@ -80,11 +81,13 @@ export function sessionDoor(
     void library.check()
   })
   core.onGap.push((from, to, affects) => {
+    const uninformed: Connection[] = []
     for (const topic of core.bindings.of(door)) {
       if (!affects(topic.channels[0]!)) continue
       const isLogged = logs.doubt(topic)
-      for (const member of topic.members.slice()) if (!isLogged || !readerOf(member)) door.gap(member, from, to)
+      for (const member of topic.members) if (!isLogged || !readerOf(member)) uninformed.push(member)
     }
+    door.gaps.say(uninformed, from, to)
   })
   const stop = () => {
     flow?.stop()

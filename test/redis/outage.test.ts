@@ -368,6 +368,7 @@ describe('a real Redis that is killed, restarted or stopped', { skip: withoutRea
     assert.deepEqual([...new Set(Object.values(counts).map(Number))], [1])
     await assertFlows(gateway, clients, 'after')
     for (const client of Object.values(clients).flat()) {
+      await eventually(() => gaps(client).length > 0, 'the gap')
       assert.equal(client.code, undefined)
       assert.equal(client.frames.length, 2)
       assert.equal(gaps(client).length, 1)

@@ -7,7 +7,6 @@ import { clockMs, type IdleTimeout } from '../../connection/times.ts'
 import type { BackpressureLevel } from '../../connection/wire.ts'
 import { type Close, closeFor, closes, type Refusal, refusals } from '../../contract/codes.ts'
 import { isId, isOwnSegment, sessionAuth, sessionDown } from '../../contract/names.ts'
-import type { LossReason } from '../../contract/reasons.ts'
 import { PathPattern } from '../../http/path.ts'
 import { lastOf, membersOf, namesOf, stringOf } from '../../platform/json-members.ts'
 import { jsonFault } from '../../platform/json-scan.ts'
@@ -20,6 +19,7 @@ import type { Resume } from '../../sessions/position.ts'
 import type { DoorStats } from '../../telemetry/metrics.ts'
 import { ClientFrames, type ClientFramesParts } from './client-frames.ts'
 import type { FlowSignal } from './flow.ts'
+import { GapNotices } from './gaps.ts'
 import { PROTOCOLS, resumeOf } from './resume.ts'
 
 import { isSession, NumberedState, readerOf, SessionState, StreamState, stateOf, WatchState } from './state.ts'
@@ -82,11 +82,14 @@ export class SessionDoor implements Door, Source {
   readonly #parts: SessionParts
   readonly #frames: ClientFrames
   readonly #afterStreamEnd: IdleTimeout | undefined
+  /** Says to sockets what they may have missed while Redis was away. */
+  readonly gaps: GapNotices
 
   constructor(parts: SessionParts) {
     const { options, metrics } = parts
     this.#parts = parts
     this.#frames = new ClientFrames(parts)
+    this.gaps = new GapNotices(parts)
     if (options.sessionBinary === 'pass') this.receiveBinary = (socket, frame) => this.#frames.publish(socket, frame)
     this.stats = metrics.door(this.name)
     this.maxMessageBytes = options.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES
@@ -198,20 +201,17 @@ export class SessionDoor implements Door, Source {
     return frameOf({ type: 'control', command: 'auth_expiring', expires_at: at, in_ms: leftMs })
   }
 
-  /**
-   * Sends a frame that says that messages between two moments (ms since the epoch) may be missing.
-   * It names the reason where one message is known to be missing.
-   */
-  gap(connection: Connection, from: number, to: number, reason?: LossReason): void {
-    this.#say(connection, { type: 'control', command: 'gap', from: new Date(from), to: new Date(to), reason })
-  }
-
   tooLarge(topic: Topic, message: Buffer): void {
-    const now = Date.now()
+    const now = new Date()
     const header = headerOf(message)
     const isNumbered = header !== undefined && this.#parts.logs.tooLarge(topic, header)
     for (const member of topic.members.slice())
-      if (!isNumbered || !readerOf(member)) this.gap(member, now, now, 'oversize_down')
+      if (!isNumbered || !readerOf(member))
+        this.#say(member, { type: 'control', command: 'gap', from: now, to: now, reason: 'oversize_down' })
+  }
+
+  left(_: Topic, connection: Connection): void {
+    this.gaps.sayNow(connection)
   }
 
   entered(topic: Topic, connection: Connection): void {
