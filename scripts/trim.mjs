@@ -74,6 +74,8 @@ const UNREAD = [
   'build/esnext',
 ]
 const UNREAD_FILES = /\.map$|\.[cm]?ts$|\.tsbuildinfo$|^\.|^(readme|changelog|contributing|security|history)\b/i
+/** The larger half of @opentelemetry/semantic-conventions: names that no released package uses. */
+const INCUBATING = /^(experimental_(attributes|events|metrics)|index-incubating)\.[cm]js$/
 
 let removed = 0
 function remove(path) {
@@ -85,7 +87,8 @@ function remove(path) {
 function trimPackage(at) {
   for (const name of UNREAD) remove(join(at, name))
   for (const entry of readdirSync(at, { withFileTypes: true, recursive: true })) {
-    if (entry.isFile() && UNREAD_FILES.test(entry.name)) remove(join(entry.parentPath ?? entry.path, entry.name))
+    if (entry.isFile() && (UNREAD_FILES.test(entry.name) || INCUBATING.test(entry.name)))
+      remove(join(entry.parentPath ?? entry.path, entry.name))
   }
 }
 

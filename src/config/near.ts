@@ -4,17 +4,27 @@
 const MIN_LENGTH = 8
 const MAX_DISTANCE = 2
 
-/** Letters to add, to drop, to change, or to swap with their neighbour, to turn `a` into `b`. */
-export function editDistance(a: string, b: string): number {
+/**
+ * Letters to add, to drop, to change, or to swap with their neighbour, to turn `a` into `b`.
+ * @param most where the distance is larger than this, any larger number is returned.
+ */
+export function editDistance(a: string, b: string, most = Infinity): number {
   let before: number[] = []
   let last = Array.from({ length: b.length + 1 }, (_, j) => j)
+  let leastBefore = 0
   for (let i = 1; i <= a.length; i++) {
     const row = [i]
+    let least = i
     for (let j = 1; j <= b.length; j++) {
       const changed = last[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)
       const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1] ? before[j - 2]! + 1 : Infinity
-      row.push(Math.min(changed, swapped, last[j]! + 1, row[j - 1]! + 1))
+      const distance = Math.min(changed, swapped, last[j]! + 1, row[j - 1]! + 1)
+      row.push(distance)
+      if (distance < least) least = distance
     }
+    // No way through this row is short enough, and none that swaps over it.
+    if (least > most && leastBefore >= most) return least
+    leastBefore = least
     before = last
     last = row
   }
@@ -39,18 +49,32 @@ function differ(a: number, b: number): boolean {
   return count > 2 * MAX_DISTANCE
 }
 
-/** The known name that is at most two letters away, the nearest first; undefined when none is. */
-export function nearest(name: string, known: Iterable<string>): string | undefined {
-  let found: string | undefined
-  let least = MAX_DISTANCE + 1
-  if (name.length < MIN_LENGTH) return undefined
-  const letters = lettersOf(name)
+/**
+ * Returns a function that finds the known name which is at most two letters away, the nearest
+ * first; undefined when none is.
+ */
+export function nearestOf(known: Iterable<string>): (name: string) => string | undefined {
+  const byLength = new Map<number, { readonly each: string; readonly letters: number }[]>()
   for (const each of known) {
-    if (Math.abs(each.length - name.length) > MAX_DISTANCE || differ(letters, lettersOf(each))) continue
-    const distance = editDistance(name, each)
-    if (distance < least) [found, least] = [each, distance]
+    const sameLength = byLength.get(each.length)
+    const entry = { each, letters: lettersOf(each) }
+    if (sameLength) sameLength.push(entry)
+    else byLength.set(each.length, [entry])
   }
-  return found
+  return (name) => {
+    let found: string | undefined
+    let least = MAX_DISTANCE + 1
+    if (name.length < MIN_LENGTH) return undefined
+    const letters = lettersOf(name)
+    for (let length = name.length - MAX_DISTANCE; length <= name.length + MAX_DISTANCE; length++) {
+      for (const { each, letters: others } of byLength.get(length) ?? []) {
+        if (differ(letters, others)) continue
+        const distance = editDistance(name, each, least - 1)
+        if (distance < least) [found, least] = [each, distance]
+      }
+    }
+    return found
+  }
 }
 
 /**

@@ -3,7 +3,7 @@ import { ALIASES, aliasesOf, WITHOUT_SETTING } from './aliases.ts'
 import { composeListenAddr, composeRedisUrl, type Texts } from './compose.ts'
 import { CLIENT_TOKEN } from './env.ts'
 import { parseDuration } from './kinds.ts'
-import { isServiceLink, nearest } from './near.ts'
+import { isServiceLink, nearestOf } from './near.ts'
 
 /** Finds the text of each setting in the environment. */
 
@@ -132,9 +132,10 @@ function stretchPongTimeouts(settings: readonly Named[], { given, from }: Found)
 /** A problem for each name with our prefix that is no setting: it is probably misspelt. */
 function unknownNames(env: NodeJS.ProcessEnv, known: ReadonlySet<string>): string[] {
   const unknown = Object.keys(env).filter((name) => name.startsWith(PREFIX) && !known.has(name))
-  const prefixed = [...known].filter((name) => name.startsWith(PREFIX))
+  if (unknown.length === 0) return []
+  const nearest = nearestOf([...known].filter((name) => name.startsWith(PREFIX)))
   return unknown.map((name) => {
-    const meant = nearest(name, prefixed)
+    const meant = nearest(name)
     return meant === undefined
       ? `${name}: no such setting ("wsproxy config --markdown -" lists all of them)`
       : `${name}: no such setting; did you mean ${meant}?`
@@ -147,12 +148,12 @@ function unknownNames(env: NodeJS.ProcessEnv, known: ReadonlySet<string>): strin
  */
 export function nearNames(env: NodeJS.ProcessEnv, settings: readonly Named[]): string[] {
   const known = namesOf(settings)
-  const plain = [...known].filter((name) => !name.startsWith(PREFIX))
+  const nearest = nearestOf([...known].filter((name) => !name.startsWith(PREFIX)))
   return Object.keys(env)
     .filter((name) => env[name] && /^[A-Z][A-Z0-9_]*$/.test(name) && !name.startsWith(PREFIX) && !known.has(name))
     .filter((name) => !isServiceLink(name, env[name] ?? ''))
     .flatMap((name) => {
-      const meant = nearest(name, plain)
+      const meant = nearest(name)
       return meant === undefined ? [] : [`${name}: not a setting; did you mean ${meant}?`]
     })
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { ALIASES } from '../../src/config/aliases.ts'
 import { loadConfig } from '../../src/config/load.ts'
-import { editDistance, nearest } from '../../src/config/near.ts'
+import { editDistance, nearestOf } from '../../src/config/near.ts'
 import { type Config, settings } from '../../src/config/table.ts'
 import { assertProblem, problemsOf } from '../support/config.ts'
 
@@ -272,9 +272,9 @@ describe('a name that is nearly a setting', () => {
     ] as const)
       assert.equal(editDistance(a, b), distance, `${a} ${b}`)
     for (const name of ['XBCDEFGHIX', 'BACDEFGHJI', 'BCDEFGHI', 'XABCDEFGHIJX', 'ACBDEFGHIX'])
-      assert.equal(nearest(name, ['ABCDEFGHIJ']), 'ABCDEFGHIJ', name)
+      assert.equal(nearestOf(['ABCDEFGHIJ'])(name), 'ABCDEFGHIJ', name)
     for (const name of ['XBCDEFGHXX', 'QRSTUVWXYZ', 'CDEFGHIX'])
-      assert.equal(nearest(name, ['ABCDEFGHIJ']), undefined, name)
-    assert.equal(nearest('ABCDEFGHIJ', ['ABCDEFG', 'ABCDEFGXIJ', 'ABCDEFGHXX']), 'ABCDEFGXIJ')
+      assert.equal(nearestOf(['ABCDEFGHIJ'])(name), undefined, name)
+    assert.equal(nearestOf(['ABCDEFG', 'ABCDEFGXIJ', 'ABCDEFGHXX'])('ABCDEFGHIJ'), 'ABCDEFGXIJ')
   })
 })
