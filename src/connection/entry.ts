@@ -102,4 +102,4 @@ export class StreamEntry implements Entry {
   }
 }
 
-const STREAM_HEADERS = { ...EVENT_HEADERS, 'X-Content-Type-Options': 'nosniff' } as const
+const STREAM_HEADERS = { ...EVENT_HEADERS, 'X-Content-Type-Options': 'nosniff', Connection: 'close' } as const

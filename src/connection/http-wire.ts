@@ -90,7 +90,9 @@ export class HttpWire implements Wire<Connection> {
     if (this.#isGone) return
     this.#writeParts()
     if (this.#isCorked) this.#flush()
-    this.#res.cork(() => void this.#res.end('', true))
+    // `Connection: close` is in the head of the answer. Asked to close, the library would write
+    // that header now, within the body.
+    this.#res.cork(() => void this.#res.end(''))
     this.#gone(code)
   }
 
