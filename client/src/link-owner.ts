@@ -32,8 +32,8 @@ export interface LinkOwner {
   spare?(): string | undefined
   /** The server refused the spare credential. */
   spareRefused?(): void
-  /** Loads what stands in for WebSockets where none opens. */
-  fallback?(): Promise<SocketClass>
+  /** The class of `sse.ts` that stands in for WebSockets where none opens. */
+  readonly fallback?: 'SessionEvents' | 'LiveEvents'
   /** The upgrade is complete; the server may still refuse. */
   opened?(): void
   /** A text frame, or bytes. */

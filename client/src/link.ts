@@ -180,10 +180,10 @@ export class Link {
     }
     if (turn !== this.#turn) return
     const bearer = credential === undefined ? [] : [`bearer.${base64url(credential)}`]
-    const isPlain = this.#owner.fallback && (this.#unopened++ >= MAX_UNOPENED || Date.now() < this.#plainUntil)
+    const isPlain = (this.#unopened++ >= MAX_UNOPENED || Date.now() < this.#plainUntil) && this.#owner.fallback
     try {
-      const Class =
-        (isPlain && (await this.#owner.fallback?.().catch(() => {}))) || (this.#options.WebSocket ?? socketClass())
+      const plain = isPlain && (await import('./sse.ts').catch(() => {}))
+      const Class = plain ? plain[isPlain] : (this.#options.WebSocket ?? socketClass())
       if (turn !== this.#turn) return
       // When the fallback does not open either, a WebSocket is next.
       if (isPlain) this.#unopened = this.#plainUntil = 0
@@ -194,7 +194,7 @@ export class Link {
     }
   }
 
-  #attach(socket: Socket, isPlain: boolean | undefined): void {
+  #attach(socket: Socket, isPlain: string | false | undefined): void {
     this.#socket = socket
     socket.binaryType = 'arraybuffer'
     socket.onopen = () => {

@@ -60,6 +60,7 @@ export class Live extends Emitter<LiveEvents> {
       {
         protocols: options.token === undefined ? [] : ['wsproxy.v1'],
         url: () => url,
+        fallback: 'LiveEvents',
         received: (data) => this.#received(JSON.parse(String(data))),
         lost: () => this.#lost(),
         state: (state) => this.emit('state', state),

@@ -109,7 +109,7 @@ export class Session extends Emitter<SessionEvents> implements AsyncIterable<Mes
       {
         protocols: ['wsproxy.v2'],
         url: () => this.#url(),
-        fallback: () => import('./sse.ts').then((module) => module.EventSocket),
+        fallback: 'SessionEvents',
         ticket: () => this.#kept.validTicket,
         spare: () => this.#kept.ticket,
         spareRefused: () => (this.#kept.ticket = undefined),

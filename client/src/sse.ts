@@ -1,4 +1,4 @@
-/** A stand-in for a WebSocket to a session, over server-sent events and POST. */
+/** Stand-ins for WebSockets to a session and to the live door, over server-sent events and POST. */
 import type { Socket } from './platform.ts'
 
 /** The part of `fetch` that is used here. */
@@ -29,36 +29,40 @@ function fromBase64url(text: string): string {
   return new TextDecoder().decode(Uint8Array.from(binary, (character) => character.charCodeAt(0)))
 }
 
-/** Reads a session at the address and with the protocols of a WebSocket, frame for frame. */
-export class EventSocket implements Socket {
+/** A stream of events at the address and with the protocols of a WebSocket, frame for frame. */
+abstract class EventSocket implements Socket {
   binaryType = ''
   onopen: Socket['onopen'] = null
   onmessage: Socket['onmessage'] = null
   onclose: Socket['onclose'] = null
   onerror: Socket['onerror'] = null
-  readonly #url: string
-  #token: string | undefined
+  protected readonly url: string
+  protected token: string | undefined
+  protected goodbye: Goodbye | undefined
   readonly #stop = new AbortController()
-  #goodbye: Goodbye | undefined
   #sending: Promise<unknown> = Promise.resolve()
   #isClosed = false
 
   constructor(url: string, protocols: string[]) {
-    this.#url = url.replace(/^ws/, 'http').replace(/\/ws\/(?=[^/]*$)/, '/sse/')
+    this.url = this.addressOf(url.replace(/^ws/, 'http'))
     const bearer = protocols.find((name) => name.startsWith('bearer.'))
-    this.#token = bearer && fromBase64url(bearer.slice(7))
-    this.#open().catch(() => this.#close(LOST, 'the stream was lost'))
+    this.token = bearer && fromBase64url(bearer.slice(7))
+    this.#open().catch(() => this.lose('no stream'))
   }
 
-  /** Publishes a numbered frame, and gives its ack. Pings are not sent: comments come anyway. */
-  send(text: string): void {
-    const space = text.indexOf(' ')
-    const n = Number(text.slice(0, space))
-    if (!(n > 0)) return
-    this.#sending = this.#sending.then(async () => {
-      const outcome = await this.#post(text.slice(space + 1)).catch(() => ({ error: 'upstream-uncertain' }))
-      this.#frame({ type: 'control', command: 'ack', n, ...outcome })
-    })
+  /** The address of the stream for that of a socket. */
+  protected abstract addressOf(url: string): string
+  protected abstract event(name: string | undefined, data: string, id: string | undefined): void
+  abstract send(text: string): void
+
+  /** Another credential, after the refusal with this code. */
+  protected async retry(_code: string | undefined): Promise<Answer | undefined> {
+    return undefined
+  }
+
+  /** Runs `act` behind all before it. */
+  protected inOrder(act: () => Promise<void>): void {
+    this.#sending = this.#sending.then(act)
   }
 
   close(): void {
@@ -66,45 +70,30 @@ export class EventSocket implements Socket {
     this.#stop.abort()
   }
 
-  #fetch(url: string, init: object): Promise<Answer> {
-    const headers = this.#token === undefined ? {} : { Authorization: `Bearer ${this.#token}` }
-    // Without a token the cookie of the stream is the credential.
-    const credentials = this.#token === undefined ? 'include' : 'same-origin'
+  protected fetch(url: string, init: object, token = this.token): Promise<Answer> {
+    const headers = token === undefined ? {} : { Authorization: `Bearer ${token}` }
+    // Without a token a cookie is the credential.
+    const credentials = token === undefined ? 'include' : 'same-origin'
     return fetch(url, { signal: this.#stop.signal, credentials, cache: 'no-store', ...init, headers })
   }
 
-  async #post(body: string): Promise<object> {
-    const response = await this.#fetch(this.#url.replace(/\?.*/, ''), { method: 'POST', body })
-    const { receivers, error } = await response.json()
-    return response.status === 202 ? { receivers } : { error: error?.code ?? `http-${response.status}` }
-  }
-
   async #open(): Promise<void> {
-    let response = await this.#fetch(this.#url, {})
+    let response = await this.fetch(this.url, {})
     let code = await codeOf(response)
-    if (code === 'token-single-use') {
-      response = await this.#exchange()
+    const other = await this.retry(code)
+    if (other) {
+      response = other
       code = await codeOf(response)
     }
     if (response.status !== 200) return this.#refused(response, code)
     if (this.#isClosed) return
     this.onopen?.({})
-    await this.#read(response)
-    const { reason = 'the stream ended', reconnect_after_ms: ms } = this.#goodbye ?? {}
-    if (!this.#goodbye) return this.#close(LOST, reason)
+    // A connection that is cut behind its goodbye is no failure.
+    await this.#read(response).catch(() => {})
+    if (!this.goodbye) return this.lose('the stream was lost')
+    const { reason, reconnect_after_ms: ms } = this.goodbye
     if (ms !== undefined) return this.#close(1001, reason)
     this.#close(reason === 'stream-ended' ? 1000 : CREDENTIALS.includes(reason) ? NEW_TOKEN : 4403, reason)
-  }
-
-  /** Spends the token for a ticket that reads. The cookie that comes with it may also publish. */
-  async #exchange(): Promise<Answer> {
-    const ticketUrl = this.#url.replace(/\?.*/, '').replace(/\/sse\/(?=[^/]*$)/, '/ticket/')
-    const exchanged = await this.#fetch(ticketUrl, { method: 'POST', credentials: 'include' })
-    if (!exchanged.ok) return exchanged
-    const { ticket = '' } = await exchanged.json()
-    this.#token = undefined
-    const separator = this.#url.includes('?') ? '&' : '?'
-    return this.#fetch(`${this.#url}${separator}ticket=${encodeURIComponent(ticket)}`, {})
   }
 
   #refused({ status, headers }: Answer, code: string | undefined): void {
@@ -112,9 +101,13 @@ export class EventSocket implements Socket {
     const seconds = Number(headers.get('Retry-After'))
     const retry = seconds > 0 ? ` retry=${seconds * 1000}` : ''
     // A gateway without streams says 404, and a proxy may say anything: a WebSocket is next.
-    if (code === undefined || status === 404) return this.#close(LOST, `http-${status}${retry}`)
+    if (code === undefined || status === 404) return this.lose(`http-${status}${retry}`)
     const isToken = code === 'token-rejected' || code === 'token-single-use'
     this.#close(isToken ? NEW_TOKEN : (CLOSES[status] ?? 4400), code + retry)
+  }
+
+  protected lose(reason: string): void {
+    this.#close(LOST, reason)
   }
 
   #close(code: number, reason: string): void {
@@ -146,30 +139,104 @@ export class EventSocket implements Socket {
   #field(fields: Map<string, string>, line: string): void {
     const [, name = '', value = ''] = /^([^:]*):? ?(.*)$/.exec(line) ?? []
     // A comment says that the connection lives.
-    if (name === '') return void this.onmessage?.({ data: PONG })
+    if (name === '') return this.frame(PONG)
     const former = name === 'data' ? fields.get(name) : undefined
     fields.set(name, former === undefined ? value : `${former}\n${value}`)
   }
 
   #event(fields: ReadonlyMap<string, string>): void {
     const data = fields.get('data')
-    if (data === undefined || this.#isClosed) return
     const name = fields.get('event')
-    const offset = fields.get('id')?.split('.')[1] ?? '-'
-    if (name === undefined) this.onmessage?.({ data: `${offset} ${data}` })
-    else if (name === 'binary') this.onmessage?.({ data: bytesOf(offset, data) })
-    else if (name === 'ping') this.onmessage?.({ data: PONG })
+    if (name === 'ping') this.frame(PONG)
+    else if (data !== undefined && !this.#isClosed) this.event(name, data, fields.get('id'))
+  }
+
+  protected frame(data: string | ArrayBuffer): void {
+    if (!this.#isClosed) this.onmessage?.({ data })
+  }
+}
+
+/** Reads a session, and publishes by POST. */
+export class SessionEvents extends EventSocket {
+  protected addressOf(url: string): string {
+    return url.replace(/\/ws\/(?=[^/]*$)/, '/sse/')
+  }
+
+  /** Publishes a numbered frame, and gives its ack. Pings are not sent: comments come anyway. */
+  send(text: string): void {
+    const space = text.indexOf(' ')
+    const n = Number(text.slice(0, space))
+    if (!(n > 0)) return
+    this.inOrder(async () => {
+      const outcome = await this.#post(text.slice(space + 1)).catch(() => ({ error: 'upstream-uncertain' }))
+      this.#control('ack', { n, ...outcome })
+    })
+  }
+
+  async #post(body: string): Promise<object> {
+    const response = await this.fetch(this.url.replace(/\?.*/, ''), { method: 'POST', body })
+    const { receivers, error } = await response.json()
+    return response.status === 202 ? { receivers } : { error: error?.code ?? `http-${response.status}` }
+  }
+
+  /** Spends the token for a ticket that reads. The cookie that comes with it may also publish. */
+  protected override async retry(code: string | undefined): Promise<Answer | undefined> {
+    if (code !== 'token-single-use') return undefined
+    const ticketUrl = this.url.replace(/\?.*/, '').replace(/\/sse\/(?=[^/]*$)/, '/ticket/')
+    const exchanged = await this.fetch(ticketUrl, { method: 'POST', credentials: 'include' })
+    if (!exchanged.ok) return exchanged
+    const { ticket = '' } = await exchanged.json()
+    this.token = undefined
+    const separator = this.url.includes('?') ? '&' : '?'
+    return this.fetch(`${this.url}${separator}ticket=${encodeURIComponent(ticket)}`, {})
+  }
+
+  protected event(name: string | undefined, data: string, id: string | undefined): void {
+    const offset = id?.split('.')[1] ?? '-'
+    if (name === undefined) this.frame(`${offset} ${data}`)
+    else if (name === 'binary') this.frame(bytesOf(offset, data))
     // It reads streams only, and the next dial may be that of a WebSocket.
-    else if (name !== 'ticket') this.#command(name, JSON.parse(data))
+    else if (name !== 'ticket') {
+      const fields = JSON.parse(data)
+      if (name === 'goodbye') this.goodbye = fields
+      this.#control(name, fields)
+    }
   }
 
-  #command(command: string, fields: object): void {
-    if (command === 'goodbye') this.#goodbye = fields as Goodbye
-    this.#frame({ type: 'control', command, ...fields })
+  #control(command: string, fields: object): void {
+    this.frame(JSON.stringify({ type: 'control', command, ...fields }))
+  }
+}
+
+/** Reads the live door, and sends each frame by POST. */
+export class LiveEvents extends EventSocket {
+  /** What the first event says about the calls of this stream. */
+  #calls: { readonly connection_id: string; readonly secret: string } | undefined
+
+  protected addressOf(url: string): string {
+    return `${url.replace(/\/$/, '')}/sse`
   }
 
-  #frame(frame: object): void {
-    if (!this.#isClosed) this.onmessage?.({ data: JSON.stringify(frame) })
+  /** The answer comes as an event. A frame that the gateway did not take ends the stream. */
+  send(body: string): void {
+    this.inOrder(async () => {
+      const { connection_id, secret } = this.#calls ?? {}
+      const call = this.fetch(`${this.url}/${connection_id}`, { method: 'POST', body }, secret)
+      const status = await call.then(
+        (answer) => answer.status,
+        () => 0,
+      )
+      if (status !== 202) this.lose(`http-${status}`)
+    })
+  }
+
+  protected event(name: string | undefined, data: string): void {
+    if (name === 'stream') {
+      this.#calls = JSON.parse(data)
+      return
+    }
+    if (name === 'disconnect_notice') this.goodbye = JSON.parse(data)
+    this.frame(data)
   }
 }
 

@@ -12,7 +12,6 @@ import {
   type Message,
   type Session,
   type SessionOptions,
-  type Socket,
   type SocketClass,
   type State,
   session,
@@ -23,29 +22,13 @@ import { say } from '../support/numbered.ts'
 import { atEnd, scopeOf, stopAtEnd } from '../support/scope.ts'
 import { secretSigner, tokenOf } from '../support/tokens.ts'
 import { eventually } from '../support/wait.ts'
+import { BlockedSocket } from './blocked-socket.ts'
 import { FakeSocket, freezeTime, pass, settle } from './fake-socket.ts'
 
 /** The budget of the part that few pages load. */
 const MAX_GZIPPED_BYTES = 2 * 1024
 const SECRET = randomBytes(24).toString('hex')
 const SOURCE = fileURLToPath(new URL('../../../client/src/', import.meta.url))
-
-/** A network that lets no WebSocket through. */
-class BlockedSocket implements Socket {
-  static dials = 0
-  binaryType = ''
-  onopen: Socket['onopen'] = null
-  onmessage: Socket['onmessage'] = null
-  onclose: Socket['onclose'] = null
-  onerror: Socket['onerror'] = null
-
-  constructor() {
-    BlockedSocket.dials++
-    setImmediate(() => this.onclose?.({ code: 1006, reason: '' }))
-  }
-  send(): void {}
-  close(): void {}
-}
 
 const bundled = async (file: string): Promise<Uint8Array> => {
   const options = { bundle: true, minify: true, format: 'esm', target: 'es2022', write: false } as const
