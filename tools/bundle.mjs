@@ -47,6 +47,9 @@ const plugin = {
   },
 }
 
+/** The file of a thread: it stays as it is, since it imports nothing of the gateway. */
+const THREAD = join('login', 'hash-thread.js')
+
 /** The names of the arguments with which dist/load.cjs calls the file. */
 const ARGUMENTS = 'exports, require, module, __filename, __dirname, __import'
 
@@ -72,7 +75,8 @@ const redis = await build({
 
 // A script from V8's code cache has no import() of its own, so it gets that of dist/load.cjs.
 const code = main.outputFiles[0].text.replace(/\bimport\(/g, '__import(')
-for (const file of readdirSync(src, { recursive: true })) if (/\.js(\.map)?$/.test(file)) rmSync(join(src, file))
+for (const file of readdirSync(src, { recursive: true }))
+  if (/\.js(\.map)?$/.test(file) && file !== THREAD) rmSync(join(src, file))
 writeFileSync(join(dist, 'wsproxy.bundle'), `(function (${ARGUMENTS}) {${code}})`)
 writeFileSync(join(dist, 'redis.cjs'), redis.outputFiles[0].text)
 writeFileSync(join(dist, 'THIRD-PARTY.txt'), licencesOf([main.metafile, redis.metafile], root))

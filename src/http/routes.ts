@@ -46,6 +46,8 @@ export interface Route {
    * that may not.
    */
   readonly cors?: (origin: string) => Cors | undefined
+  /** Answers before the body is read, unless that is large or chunked. Undefined: `answer` does. */
+  readonly early?: (request: ApiRequest) => ApiResponse | undefined
   readonly answer: (request: ApiRequest) => ApiResponse | Promise<ApiResponse>
 }
 
@@ -138,10 +140,16 @@ export function serve(app: TemplatedApp, routes: readonly Route[], serving: Serv
       if (refusal === refusals['role-required'])
         serving.denied?.({ path, actor: admin.actorOf(request.headers), address: request.client.ip })
       if (refusal) return respond(res, refusal)
+      const early = isSmall(req, route) ? route.early?.(request) : undefined
+      if (early) return write(res, early, false)
       void answer(res, route, { ...request, cors }, serving)
     })
   }
 }
+
+/** Whether the library may drop the body: its end is known, and the connection lives on behind it. */
+const isSmall = (req: HttpRequest, { maxBodyBytes = MAX_BODY_BYTES }: Route): boolean =>
+  req.getHeader('transfer-encoding') === '' && Number(req.getHeader('content-length')) <= maxBodyBytes
 
 /**
  * CSRF guard: a POST with a cookie, or of a route that says so, must be application/json. A page of

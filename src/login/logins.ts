@@ -9,6 +9,7 @@ import type { LoginLimits } from '../redis/login-limits.ts'
 import type { RedisUsers, User } from '../redis/users.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { LineSampler } from '../telemetry/sampler.ts'
+import { OverLimit } from './over-limit.ts'
 import { isOutdated, type Passwords } from './passwords.ts'
 import { hashOf, newestFrom, newRefreshToken, readRefreshToken, successorOf } from './refresh-tokens.ts'
 
@@ -48,6 +49,7 @@ export interface Tokens {
 export class Logins {
   readonly #parts: LoginsParts
   readonly #lines = new LineSampler()
+  readonly #over = new OverLimit()
 
   constructor(parts: LoginsParts) {
     this.#parts = parts
@@ -59,16 +61,28 @@ export class Logins {
     return { accessS: access.ttlS, refreshS: Math.floor(refreshTtlMs / 1000) }
   }
 
+  /** Returns why a login is refused without reading it. Undefined: it is to be read. */
+  refusalAtOnce(client: ClientAddress): Refusal | undefined {
+    const waitMs = client.isClient ? this.#over.waitMs(networkOf(client.ip)) : 0
+    if (waitMs > 0) return this.#refuse('limited', limited(waitMs), client)
+    return this.#parts.passwords.isFull ? this.#busy(client) : undefined
+  }
+
   async login(address: string, password: string, client: ClientAddress): Promise<Tokens | Refusal> {
     const login = this.#parts.passwords.inPlace(() => this.#login(address, password, client))
-    if (login) return login
+    return login ?? this.#busy(client)
+  }
+
+  #busy(client: ClientAddress): Refusal {
     return this.#refuse('busy', { ...refusals['at-capacity'], message: 'Too many logins wait.' }, client)
   }
 
   async #login(address: string, password: string, client: ClientAddress): Promise<Tokens | Refusal> {
     const { users, passwords, limits } = this.#parts
     const email = emailOf(address) ?? ''
-    const { addressMs, accountMs } = await limits.begin(email, networkOf(client.ip), client.isClient)
+    const network = networkOf(client.ip)
+    const { addressMs, accountMs } = await limits.begin(email, network, client.isClient)
+    if (client.isClient && addressMs > 0) this.#over.add(network, addressMs)
     // Where all clients share an address, the account alone bounds guesses.
     const waitMs = client.isClient ? addressMs : accountMs
     if (waitMs > 0) return this.#refuse('limited', limited(waitMs), client)

@@ -1,16 +1,16 @@
 import { randomBytes } from 'node:crypto'
 import { availableParallelism } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { reasonOf } from '../platform/reason.ts'
+import { HashBudget } from './hash-budget.ts'
+import { type HashJob, type HashResult, HashThread } from './hash-threads.ts'
 
 /** OWASP, "Password Storage Cheat Sheet": 19 MiB, 2 passes, 1 lane. */
 const PARAMETERS = { memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const
 
-/**
- * Hashes that are computed at once. Each takes 19 MiB, and a thread that DNS and files use too. On
- * two cores, a second one would take the core on which messages are passed on.
- */
-const MAX_AT_ONCE = availableParallelism() <= 2 ? 1 : 2
-/** Logins that hash a password, or wait for that: up to a second of work. */
+/** Hashes that are computed at once, each with 19 MiB. */
+const THREADS = availableParallelism() <= 2 ? 1 : 2
+/** Logins that hash a password, or wait for that. */
 const MAX_PLACES = 52
 const MIN_CHARACTERS = 8
 const MAX_BYTES = 1024
@@ -27,65 +27,76 @@ const PREFIX = `$argon2id$v=19$m=${PARAMETERS.memoryCost},t=${PARAMETERS.timeCos
 /** Whether a hash was made with other parameters than those of today. */
 export const isOutdated = (hash: string): boolean => !hash.startsWith(PREFIX)
 
-type Argon2 = Pick<typeof import('@node-rs/argon2'), 'hash' | 'verify'>
-
 /** Hashes passwords with argon2id, a few at once. */
 export class Passwords {
-  readonly #argon2: Argon2
+  readonly #idle: HashThread[]
+  readonly #budget: HashBudget
   /** Of a password that is not known. A login without a user is compared with it. */
-  readonly #noUser: string
-  readonly #waiting: (() => void)[] = []
-  #running = 0
+  #noUser = ''
+  readonly #waiting: ((thread: HashThread) => void)[] = []
   #placesTaken = 0
 
-  private constructor(argon2: Argon2, noUser: string) {
-    this.#argon2 = argon2
-    this.#noUser = noUser
+  private constructor(threads: HashThread[], budget: HashBudget) {
+    this.#idle = threads
+    this.#budget = budget
   }
 
   /** Loads the native library. @throws Error on a platform for which it has none. */
-  static async load(): Promise<Passwords> {
+  static async load(budget = new HashBudget()): Promise<Passwords> {
     try {
-      const argon2 = await import('@node-rs/argon2')
-      return new Passwords(argon2, await argon2.hash(randomBytes(16).toString('hex'), PARAMETERS))
+      const threads = await Promise.all(Array.from({ length: THREADS }, () => HashThread.open()))
+      const passwords = new Passwords(threads, budget)
+      passwords.#noUser = await passwords.hash(randomBytes(16).toString('hex'))
+      return passwords
     } catch (error) {
       throw new Error(`the library for passwords (@node-rs/argon2) does not load: ${reasonOf(error)}`)
     }
   }
 
+  /** Whether `inPlace` runs nothing now. */
+  get isFull(): boolean {
+    return this.#placesTaken >= MAX_PLACES
+  }
+
   /**
    * Runs the work of a login, which hashes a password at some time. Returns undefined, without
-   * running it, while 52 others run. So a flood of logins costs no call to Redis.
+   * running it, while too many others run. So a flood of logins costs no call to Redis.
    */
   inPlace<T>(work: () => Promise<T>): Promise<T> | undefined {
-    if (this.#placesTaken >= MAX_PLACES) return undefined
+    if (this.isFull) return undefined
     this.#placesTaken++
     return work().finally(() => this.#placesTaken--)
   }
 
   /** Returns a PHC string. */
-  hash(password: string): Promise<string> {
-    return this.#inTurn(() => this.#argon2.hash(normal(password), PARAMETERS))
+  async hash(password: string): Promise<string> {
+    const result = await this.#inTurn({ password: normal(password), parameters: PARAMETERS })
+    if ('hash' in result) return result.hash
+    throw new Error('the thread for passwords has compared instead of hashed')
   }
 
   /** Whether the hash is that of the password. Without a hash it takes as long and is false. */
-  matches(hash: string | undefined, password: string): Promise<boolean> {
-    return this.#inTurn(async () => {
-      const isEqual = await this.#argon2.verify(hash ?? this.#noUser, normal(password)).catch(() => false)
-      return isEqual && hash !== undefined
-    })
+  async matches(hash: string | undefined, password: string): Promise<boolean> {
+    const job = { hash: hash ?? this.#noUser, password: normal(password), parameters: PARAMETERS }
+    const result = await this.#inTurn(job)
+    return 'isEqual' in result && result.isEqual && hash !== undefined
   }
 
-  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
+  async #inTurn(job: HashJob): Promise<HashResult> {
+    const idle = this.#idle.pop()
     // The hash that ends lets the next one run.
-    if (this.#running >= MAX_AT_ONCE) await new Promise<void>((resolve) => this.#waiting.push(resolve))
-    else this.#running++
+    const thread = idle ?? (await new Promise<HashThread>((resolve) => this.#waiting.push(resolve)))
     try {
-      return await work()
+      const waitMs = this.#budget.waitMs()
+      if (waitMs > 0) await sleep(waitMs)
+      const startedAt = performance.now()
+      const result = await thread.run(job)
+      this.#budget.took(performance.now() - startedAt)
+      return result
     } finally {
       const next = this.#waiting.shift()
-      if (next) next()
-      else this.#running--
+      if (next) next(thread)
+      else this.#idle.push(thread)
     }
   }
 }

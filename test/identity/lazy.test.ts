@@ -24,7 +24,9 @@ const login = await loadLogin(config, log)
 jwts?.stop()
 const files = Object.keys(createRequire(import.meta.url).cache)
 const has = (name) => files.some((file) => file.includes('/' + name + '/'))
-console.log(has('fast-jwt'), jwts !== undefined, has('@node-rs/argon2'), login !== undefined)
+// Passwords are hashed in a thread of its own; a native library is loaded for all threads.
+const natives = process.report.getReport().sharedObjects
+console.log(has('fast-jwt'), jwts !== undefined, natives.some((file) => file.includes('argon2')), login !== undefined)
 `
 
 function loaded(env: Record<string, string>): string {

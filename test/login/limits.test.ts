@@ -51,6 +51,28 @@ describe('guesses of passwords', () => {
     assert.equal((await login('two@example.org', PASSWORD, '203.0.113.2')).status, 200)
   })
 
+  it('of an address that is over its limit are refused before Redis is asked and the body is read', async () => {
+    const from = '203.0.113.77'
+    for (let i = 0; i < 21; i++) await login(`user-${i}@example.org`, 'guess', from)
+    const counted = () => gateway.agent.get(loginsOfAddress(from))
+    assert.equal(await counted(), '21')
+    const headers = { 'content-type': 'application/json', 'x-forwarded-for': from }
+    for (const body of [
+      '{"email":',
+      '{}',
+      'x'.repeat(8000),
+      JSON.stringify({ email: 'two@example.org', password: PASSWORD }),
+    ]) {
+      const answer = await fetch(`${gateway.http}/api/auth/login`, { method: 'POST', headers, body })
+      const { error, detail } = (await answer.json()) as { error: { code: string; message: string }; detail: string }
+      assert.deepEqual([answer.status, error.code, detail], [429, 'login-limited', error.message])
+      const seconds = Number(answer.headers.get('retry-after'))
+      assert.ok(seconds > 0 && seconds <= 60, `${seconds}`)
+    }
+    assert.equal(await counted(), '21')
+    assert.equal((await login('two@example.org', PASSWORD, '203.0.113.78')).status, 200)
+  })
+
   it('behind a proxy that is not trusted never block the address, and the account before the password', async () => {
     const plain = await gatewayFor(suite, { redis, env: LOGIN_ENV })
     const codes: string[] = []

@@ -1,0 +1,44 @@
+import { availableParallelism } from 'node:os'
+
+/** Hashes that take this time in total may run without a pause. */
+const BURST_MS = 1000
+/** A quarter of a core, or an eighth of all of them, at most one. */
+const SHARE = Math.min(1, Math.max(0.25, availableParallelism() / 8))
+
+/**
+ * The time of processors that hashes of passwords may take: a burst, then a share. A flood of
+ * logins would keep a core busy with them, or use up the CPU limit of a container.
+ */
+export class HashBudget {
+  readonly #now: () => number
+  readonly #share: number
+  #creditMs = BURST_MS
+  #at: number
+  /** The shortest one: others have waited for a processor as well. */
+  #costMs = Number.POSITIVE_INFINITY
+
+  /** @param now ms of a monotonic clock. */
+  constructor(now = () => performance.now(), share = SHARE) {
+    this.#now = now
+    this.#share = share
+    this.#at = now()
+  }
+
+  /** Returns when the next hash may begin, in ms from now. */
+  waitMs(): number {
+    return Math.max(0, -this.#credit() / this.#share)
+  }
+
+  /** A hash has taken this long. */
+  took(ms: number): void {
+    this.#costMs = Math.min(this.#costMs, ms)
+    this.#creditMs = this.#credit() - this.#costMs
+  }
+
+  #credit(): number {
+    const now = this.#now()
+    this.#creditMs = Math.min(BURST_MS, this.#creditMs + (now - this.#at) * this.#share)
+    this.#at = now
+    return this.#creditMs
+  }
+}

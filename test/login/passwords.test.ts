@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { describe, it } from 'node:test'
+import { HashBudget } from '../../src/login/hash-budget.ts'
+import { OverLimit } from '../../src/login/over-limit.ts'
+import { Passwords } from '../../src/login/passwords.ts'
+
+/** The priorities of the threads of this process: 20 is the usual one, 25 that of hashes. */
+function priorities(): number[] {
+  return readdirSync('/proc/self/task').map((thread) => {
+    const text = readFileSync(`/proc/self/task/${thread}/stat`, 'utf8')
+    return Number(text.slice(text.lastIndexOf(')') + 2).split(' ')[15])
+  })
+}
+
+describe('the threads that hash passwords', () => {
+  it('compare what they have hashed, and nothing else', async () => {
+    const passwords = await Passwords.load()
+    const hash = await passwords.hash('pässword-1')
+    assert.match(hash, /^\$argon2id\$v=19\$m=19456,t=2,p=1\$/)
+    const results = await Promise.all([
+      passwords.matches(hash, 'pässword-1'.normalize('NFD')),
+      passwords.matches(hash, 'pässword-2'),
+      passwords.matches('no hash', 'pässword-1'),
+      passwords.matches(undefined, 'pässword-1'),
+    ])
+    assert.deepEqual(results, [true, false, false, false])
+  })
+
+  it('have a low priority on Linux, and the event loop keeps its own', async (t) => {
+    if (process.platform !== 'linux') return t.skip('needs /proc')
+    const main = () =>
+      Number(readFileSync(`/proc/self/task/${process.pid}/stat`, 'utf8').split(') ')[1]!.split(' ')[15])
+    const before = { main: main(), low: priorities().filter((each) => each === 25).length }
+    await Passwords.load()
+    assert.ok(priorities().filter((each) => each === 25).length > before.low, String(priorities()))
+    assert.equal(main(), before.main)
+  })
+})
+
+describe('the budget of hashes', () => {
+  it('lets a second of work run at once, and then a quarter of a core', () => {
+    let now = 0
+    const budget = new HashBudget(() => now, 0.25)
+    let hashes = 0
+    const until = (end: number) => {
+      while (now < end) {
+        const waitMs = budget.waitMs()
+        now += waitMs
+        if (waitMs > 0) continue
+        now += 20
+        budget.took(20)
+        hashes++
+      }
+    }
+    until(1200)
+    assert.ok(hashes >= 50 && hashes <= 66, `${hashes} in the burst`)
+    until(2000)
+    hashes = 0
+    until(12_000)
+    assert.ok(hashes >= 120 && hashes <= 130, `${hashes} in ten seconds`)
+  })
+
+  it('takes each hash for as long as the shortest one', () => {
+    const budget = new HashBudget(() => 0, 0.25)
+    budget.took(20)
+    // Most of this time it waited for a processor.
+    for (let i = 0; i < 50; i++) budget.took(500)
+    assert.equal(Math.round(budget.waitMs()), (51 * 20 - 1000) / 0.25)
+  })
+})
+
+describe('networks over their limit of logins', () => {
+  it('are remembered until their time has passed, 10,000 of them', () => {
+    let now = 0
+    const over = new OverLimit(() => now)
+    over.add('first', 1000)
+    now = 400
+    assert.deepEqual([over.waitMs('first'), over.waitMs('other')], [600, 0])
+    now = 1000
+    assert.equal(over.waitMs('first'), 0)
+    over.add('old', 1000)
+    for (let i = 0; i < 10_000; i++) over.add(`network-${i}`, 1000)
+    assert.deepEqual([over.waitMs('old'), over.waitMs('network-0'), over.waitMs('network-9999')], [0, 1000, 1000])
+  })
+})
