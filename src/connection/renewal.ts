@@ -1,3 +1,4 @@
+import { lastOf, mayContain, membersOf, namesOf, stringOf } from '../platform/json-members.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { JwtChecks, Rights, TokenClaims } from './auth.ts'
@@ -34,6 +35,25 @@ export function endOf(rights: TokenClaims | undefined, { authJwtMaxLifetimeMs }:
 export function endText(end: number): string | undefined {
   const date = new Date(end * 1000)
   return end === 0 || Number.isNaN(date.getTime()) ? undefined : date.toISOString()
+}
+
+const AUTH = Buffer.from('"auth"')
+const AUTH_NAMES = namesOf('type', 'command', 'token')
+/** Characters of the longest JWT that is read. */
+const MAX_TOKEN = 16 * 1024
+
+/**
+ * The token of an `auth` frame: '' when it has none. Undefined for other frames.
+ * @param frame JSON.
+ * @param type and command are what the frame has in this door. Undefined: it needs no command.
+ */
+export function newToken(frame: Buffer, type: string, command?: string): string | undefined {
+  if (!mayContain(frame, AUTH)) return undefined
+  const members = membersOf(frame, AUTH_NAMES)
+  if (members === undefined) return undefined
+  const text = (name: string, maximum: number) => stringOf(frame, lastOf(members, name), maximum)
+  if (text('type', 16) !== type || (command !== undefined && text('command', 16) !== command)) return undefined
+  return text('token', MAX_TOKEN) ?? ''
 }
 
 type Allows = (rights: Rights) => boolean

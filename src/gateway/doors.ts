@@ -121,6 +121,7 @@ export function runDoor({ config, core, metrics, log }: DoorParts, checklist: Ch
     metrics,
     watches,
     enqueue: (connection, frame) => core.delivery.enqueue(connection, frame),
+    renewals: core.renewals,
     unparseable: (connection) =>
       log.connection(connection).debug({ event: 'unparseable' }, 'client frame is not JSON and was ignored'),
   })

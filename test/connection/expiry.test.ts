@@ -46,9 +46,12 @@ describe('a socket whose JWT expires', () => {
       assert.equal(notices.length, 1)
     })
 
-  it('is closed on the run door too, after its hangup', async () => {
+  it('gets a notice on the run door too, and is closed after its hangup', async () => {
     const exp = expiry()
     const client = await connect(`${gateway.url}/run-x`, { token: tokenOf(signer, { run_id: 'run-x', exp }) })
+    const notice = await client.find({ type: 'auth_expiring' })
+    assert.equal(notice.expires_at, new Date(exp * 1000).toISOString())
+    assert.ok(Number(notice.in_ms) <= NOTICE_MS && exp * 1000 > Date.now(), String(notice.in_ms))
     await assertClosed(client.closed, exp)
     assert.deepEqual(client.values.at(-1), { type: 'hangup' })
   })

@@ -2,8 +2,9 @@ import type { Config } from '../../config/table.ts'
 import type { Rights } from '../../connection/auth.ts'
 import type { Connection } from '../../connection/connection.ts'
 import type { Admission, Door } from '../../connection/door.ts'
+import { endText, newToken, type Renewals } from '../../connection/renewal.ts'
 import type { Heartbeat } from '../../connection/times.ts'
-import { type Close, closeFor, type Refusal, refusals } from '../../contract/codes.ts'
+import { type Close, closeFor, frameErrors, type Refusal, refusals } from '../../contract/codes.ts'
 import { isOwnSegment, isRunId, runAuth, runEvents } from '../../contract/names.ts'
 import { notFoundAt } from '../../http/hints.ts'
 import { PathPattern } from '../../http/path.ts'
@@ -34,16 +35,23 @@ export interface RunParts {
   readonly metrics: Metrics
   readonly watches: RunWatches
   readonly enqueue: (connection: Connection, frame: Buffer) => void
+  /** Undefined: no key of JWTs is configured. */
+  readonly renewals: Renewals | undefined
   /** Called for a client frame that is not JSON. The frame is ignored. */
   readonly unparseable: (connection: Connection) => void
 }
+
+const frameOf = (value: object): Buffer => Buffer.from(JSON.stringify(value))
+
+const REJECTED = frameOf({ type: 'error', code: 'auth-rejected', message: frameErrors['auth-rejected'] })
+const okFrame = (end: number): Buffer => frameOf({ type: 'auth_ok', expires_at: endText(end) })
 
 /** Client frames are an init and a pong now and then. */
 const RATE = { intervalMs: 50, burst: 40 }
 
 /**
  * `GET /{runId}`, below `RUN_PATH`: sends the checklist of a run whenever it changes. A client
- * frame is only a sign of life.
+ * frame is only a sign of life, but for the new JWT of a client that came with one.
  */
 export class RunDoor implements Door {
   readonly name = 'run'
@@ -111,7 +119,20 @@ export class RunDoor implements Door {
   }
 
   receive(connection: Connection, frame: Buffer): void {
-    if (jsonFault(frame, this.#parts.options.jsonMaxDepth) !== undefined) this.#parts.unparseable(connection)
+    if (jsonFault(frame, this.#parts.options.jsonMaxDepth) !== undefined) return this.#parts.unparseable(connection)
+    const token = connection.rights && newToken(frame, 'auth')
+    if (token !== undefined) this.#renew(connection, token)
+  }
+
+  #renew(connection: Connection, token: string): void {
+    const allows = ({ runs }: Rights) => runs.includes(connection.subject)
+    const answer = (end: number | undefined) =>
+      this.#parts.enqueue(connection, end === undefined ? REJECTED : okFrame(end))
+    this.#parts.renewals?.renew(connection, token, allows, answer)
+  }
+
+  expiring(expiresAt: number, leftMs: number): Buffer {
+    return frameOf({ type: 'auth_expiring', expires_at: new Date(expiresAt), in_ms: leftMs })
   }
 
   /** Sends nothing: the existing page knows no error frames. */

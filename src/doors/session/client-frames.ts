@@ -1,10 +1,10 @@
 import type { Config } from '../../config/table.ts'
 import { opensSession, type Rights } from '../../connection/auth.ts'
 import type { Connection } from '../../connection/connection.ts'
-import { endText, type Renewals } from '../../connection/renewal.ts'
+import { endText, newToken, type Renewals } from '../../connection/renewal.ts'
 import { type FrameErrorCode, frameErrors } from '../../contract/codes.ts'
 import { sessionUp } from '../../contract/names.ts'
-import { lastOf, membersOf, namesOf, stringOf } from '../../platform/json-members.ts'
+import { mayContain } from '../../platform/json-members.ts'
 import { jsonFault } from '../../platform/json-scan.ts'
 import { ackFrame, frameOf } from '../../sessions/frames.ts'
 import { numberOf } from '../../sessions/numbers.ts'
@@ -40,14 +40,8 @@ export interface ClientFramesParts {
 
 const CANCEL = Buffer.from('cancel')
 const PING = Buffer.from('ping')
-const AUTH = Buffer.from('"auth"')
-const AUTH_NAMES = namesOf('type', 'command', 'token')
-/** Characters of the longest JWT that is read. */
-const MAX_TOKEN = 16 * 1024
 /** A longer frame is more than a ping. */
 const MAX_PING_BYTES = 256
-const BACKSLASH = 0x5c
-const ESCAPE = Buffer.from('\\u')
 
 /**
  * What the session door does with the text frames of its clients: answers pings, takes new JWTs,
@@ -84,7 +78,7 @@ export class ClientFrames {
     }
     const pong = pongFor(frame)
     if (pong) return this.#say(connection, { ...pong, timestamp: new Date() })
-    const token = connection.rights && newToken(frame)
+    const token = connection.rights && newToken(frame, 'control', 'auth')
     if (token !== undefined) return this.#renew(connection, token)
     // A read-only client cancels no run either: `publish` refuses its frame.
     const run = readerOf(connection) && !stateOf(connection).isReadOnly ? cancelledRun(frame) : undefined
@@ -192,13 +186,6 @@ export class ClientFrames {
 }
 
 /**
- * Whether JSON may contain this word: as it stands, or with letters written as escapes. The two
- * searches cost 0.1 us, a parse five times as much. Most frames have no backslash.
- */
-const mayContain = (frame: Buffer, wanted: Buffer): boolean =>
-  frame.includes(wanted) || (frame.includes(BACKSLASH) && frame.includes(ESCAPE))
-
-/**
  * The answer to a ping that has no other member, without its time; undefined for other frames. A
  * ping with more members is the agent's: programs send one to time the whole way.
  */
@@ -211,16 +198,6 @@ function pongFor(frame: Buffer): object | undefined {
   if (type === 'ping' && count === 1) return { type: 'pong' }
   if (type === 'control' && command === 'ping' && count === 2) return { type, command: 'pong' }
   return undefined
-}
-
-/** The token of an `auth` frame: '' when it has none. Undefined for other frames. */
-function newToken(frame: Buffer): string | undefined {
-  if (!mayContain(frame, AUTH)) return undefined
-  const members = membersOf(frame, AUTH_NAMES)
-  if (members === undefined) return undefined
-  const text = (name: string, maximum: number) => stringOf(frame, lastOf(members, name), maximum)
-  if (text('type', 16) !== 'control' || text('command', 16) !== 'auth') return undefined
-  return text('token', MAX_TOKEN) ?? ''
 }
 
 /** The run that a frame cancels: '' when it names none. Undefined for other frames. */

@@ -661,7 +661,7 @@ describe('a run socket whose checklist changes during its upgrade', () => {
     const limits = { maxBufferBytes: 1024 ** 2, maxDownBytes: 1024 ** 2 }
     const delivery = new Delivery(bindings, { ...limits, unsent, metrics, log, tooSlow: () => assert.fail() })
     const enqueue = (connection: Connection, each: Buffer) => delivery.enqueue(connection, each)
-    const door = new RunDoor({ options, metrics, watches, enqueue, unparseable: () => {} })
+    const door = new RunDoor({ options, metrics, watches, enqueue, renewals: undefined, unparseable: () => {} })
     const connection = new Connection(door, 'early', '127.0.0.1', 0)
     void bindings.join(connection, watches, ['__keyspace@0__:early'])
     delivery.fanOut(connection.topics[0]!, frame)
