@@ -147,7 +147,7 @@ export function serve(app: TemplatedApp, routes: readonly Route[], serving: Serv
   }
 }
 
-/** Whether the library may drop the body: its end is known, and the connection lives on behind it. */
+/** Whether the library may drop the body: its end is known, and it is small. */
 const isSmall = (req: HttpRequest, { maxBodyBytes = MAX_BODY_BYTES }: Route): boolean =>
   req.getHeader('transfer-encoding') === '' && Number(req.getHeader('content-length')) <= maxBodyBytes
 

@@ -4,6 +4,9 @@ import type { Tokens } from './logins.ts'
 
 const ACCESS = 'wsproxy_access'
 const REFRESH = 'wsproxy_refresh'
+const DEVICE = 'wsproxy_device'
+/** Half a year, from the last login on. */
+const DEVICE_S = 15_552_000
 
 type Headers = Readonly<Record<string, string>>
 
@@ -18,6 +21,9 @@ export const accessIn = (headers: Headers): string | undefined => tokenIn(header
 
 /** The refresh token in the cookies of a request; undefined without it. */
 export const refreshIn = (headers: Headers): string | undefined => tokenIn(headers, '__Secure-', REFRESH)
+
+/** The text of the device in the cookies of a request; undefined without it. */
+export const deviceIn = (headers: Headers): string | undefined => tokenIn(headers, '__Secure-', DEVICE)
 
 function tokenIn(headers: Headers, prefix: string, name: string): string | undefined {
   const { cookie = '' } = headers
@@ -40,12 +46,18 @@ export function cookiesOf(
   base: string,
   headers: Headers,
 ): string[] {
-  const plain = isPlain(headers)
-  const line = (name: string, value = '', lifeS: number, rest: string) =>
-    `${name}=${value}; Max-Age=${value === '' ? 0 : lifeS}; HttpOnly; ${rest}${plain ? '' : '; Secure'}`
-  const [host, secure] = plain ? ['', ''] : ['__Host-', '__Secure-']
+  const [host, secure] = isPlain(headers) ? ['', ''] : ['__Host-', '__Secure-']
   return [
-    line(`${host}${ACCESS}`, tokens?.access, lives.accessS, 'Path=/; SameSite=Lax'),
-    line(`${secure}${REFRESH}`, tokens?.refresh, lives.refreshS, `Path=${base}; SameSite=Strict`),
+    lineOf(`${host}${ACCESS}`, tokens?.access, lives.accessS, 'Path=/; SameSite=Lax', headers),
+    lineOf(`${secure}${REFRESH}`, tokens?.refresh, lives.refreshS, `Path=${base}; SameSite=Strict`, headers),
   ]
+}
+
+/** The `Set-Cookie` line of a device from which a user has logged in. */
+export const deviceCookie = (device: string, base: string, headers: Headers): string =>
+  lineOf(`${isPlain(headers) ? '' : '__Secure-'}${DEVICE}`, device, DEVICE_S, `Path=${base}; SameSite=Strict`, headers)
+
+function lineOf(name: string, value = '', lifeS: number, rest: string, headers: Headers): string {
+  const life = value === '' ? 0 : lifeS
+  return `${name}=${value}; Max-Age=${life}; HttpOnly; ${rest}${isPlain(headers) ? '' : '; Secure'}`
 }

@@ -9,6 +9,7 @@ import type { LoginLimits } from '../redis/login-limits.ts'
 import type { RedisUsers, User } from '../redis/users.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { LineSampler } from '../telemetry/sampler.ts'
+import type { Devices } from './devices.ts'
 import { OverLimit } from './over-limit.ts'
 import { isOutdated, type Passwords } from './passwords.ts'
 import { hashOf, newestFrom, newRefreshToken, readRefreshToken, successorOf } from './refresh-tokens.ts'
@@ -25,6 +26,7 @@ export interface LoginsParts {
   readonly users: RedisUsers
   readonly families: LoginFamilies
   readonly limits: LoginLimits
+  readonly devices: Devices
   /** Revokes the access tokens of a login, and closes its sockets on every instance. */
   readonly revoke: (sid: string) => Promise<void>
   /** Whether an access token was revoked. */
@@ -40,6 +42,8 @@ export interface Tokens {
   readonly user: User
   readonly access: string
   readonly refresh: string
+  /** The device from which the user has logged in, where only the account bounds guesses. */
+  readonly device?: string
 }
 
 /**
@@ -68,8 +72,9 @@ export class Logins {
     return this.#parts.passwords.isFull ? this.#busy(client) : undefined
   }
 
-  async login(address: string, password: string, client: ClientAddress): Promise<Tokens | Refusal> {
-    const login = this.#parts.passwords.inPlace(() => this.#login(address, password, client))
+  /** @param device the text that a login from this device has given. */
+  async login(address: string, password: string, client: ClientAddress, device?: string): Promise<Tokens | Refusal> {
+    const login = this.#parts.passwords.inPlace(() => this.#login(address, password, client, device))
     return login ?? this.#busy(client)
   }
 
@@ -77,11 +82,18 @@ export class Logins {
     return this.#refuse('busy', { ...refusals['at-capacity'], message: 'Too many logins wait.' }, client)
   }
 
-  async #login(address: string, password: string, client: ClientAddress): Promise<Tokens | Refusal> {
-    const { users, passwords, limits } = this.#parts
+  async #login(
+    address: string,
+    password: string,
+    client: ClientAddress,
+    device: string | undefined,
+  ): Promise<Tokens | Refusal> {
+    const { users, passwords, limits, devices } = this.#parts
     const email = emailOf(address) ?? ''
+    const known = client.isClient ? undefined : devices.idOf(device, email)
+    const account = known === undefined ? email : `${email} ${known}`
     const network = networkOf(client.ip)
-    const { addressMs, accountMs } = await limits.begin(email, network, client.isClient)
+    const { addressMs, accountMs } = await limits.begin(account, network, client.isClient)
     if (client.isClient && addressMs > 0) this.#over.add(network, addressMs)
     // Where all clients share an address, the account alone bounds guesses.
     const waitMs = client.isClient ? addressMs : accountMs
@@ -89,14 +101,15 @@ export class Logins {
     const user = await users.find(email)
     const isRight = await passwords.matches(user?.password, password)
     if (user === undefined || !isRight || !user.isActive) {
-      const failed = await limits.failed(email)
+      const failed = await limits.failed(account)
       const isOver = failed.accountMs > 0
       return isOver
         ? this.#refuse('limited', limited(failed.accountMs), client)
         : this.#refuse('rejected', refusals['bad-credentials'], client)
     }
-    await limits.done(email)
-    return this.#begin(user, password, client)
+    await limits.done(account)
+    const tokens = await this.#begin(user, password, client)
+    return client.isClient ? tokens : { ...tokens, device: devices.issue(email) }
   }
 
   async #begin(user: User, password: string, client: ClientAddress): Promise<Tokens> {

@@ -11,6 +11,7 @@ import { LoginLimits } from '../redis/login-limits.ts'
 import { type AtKey, RedisUsers } from '../redis/users.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { accessIn } from './cookies.ts'
+import { Devices } from './devices.ts'
 import { Logins } from './logins.ts'
 import { Passwords } from './passwords.ts'
 import { loginRoutes } from './routes.ts'
@@ -56,6 +57,7 @@ export async function openLogin(config: Config, log: Logger, now: () => number):
         users,
         families: new LoginFamilies(at),
         limits: new LoginLimits(at),
+        devices: new Devices(derivedKeys(authJwtSecret, 'device')),
         // No access token of the login is valid after that.
         revoke: (sid) => revoke(sid, authAccessTtlMs + authJwtSkewMs),
         isRevoked,

@@ -6,7 +6,7 @@ import type { Access } from '../identity/access.ts'
 import { reasonOf } from '../platform/reason.ts'
 import { bearerToken } from '../platform/secrets.ts'
 import type { User } from '../redis/users.ts'
-import { accessIn, cookiesOf, refreshIn } from './cookies.ts'
+import { accessIn, cookiesOf, deviceCookie, deviceIn, refreshIn } from './cookies.ts'
 import type { Logins } from './logins.ts'
 
 const MAX_BODY_BYTES = 8192
@@ -69,7 +69,7 @@ export function loginRoutes(logins: Logins): Route[] {
 /** With `?cookie=1` scripts see no token: the browser keeps them as cookies. */
 async function login(logins: Logins, request: ApiRequest, base: string): Promise<ApiResponse> {
   const { email, password } = textsIn(request, ['email', 'password'])
-  const tokens = await logins.login(email!, password!, request.client)
+  const tokens = await logins.login(email!, password!, request.client, deviceIn(request.headers))
   if (isRefusal(tokens)) return refused(tokens)
   const isCookie = request.query.get('cookie') === '1'
   const answer = json('200 OK', {
@@ -77,7 +77,12 @@ async function login(logins: Logins, request: ApiRequest, base: string): Promise
     expires_in: logins.livesS.accessS,
     user: shown(tokens.user),
   })
-  return isCookie ? { ...answer, cookies: cookiesOf(tokens, logins.livesS, base, request.headers) } : answer
+  const { headers } = request
+  const cookies = [
+    ...(isCookie ? cookiesOf(tokens, logins.livesS, base, headers) : []),
+    ...(tokens.device === undefined ? [] : [deviceCookie(tokens.device, base, headers)]),
+  ]
+  return { ...answer, cookies }
 }
 
 async function refresh(logins: Logins, request: ApiRequest, base: string): Promise<ApiResponse> {

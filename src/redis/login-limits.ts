@@ -40,23 +40,26 @@ export class LoginLimits {
     this.#at = at
   }
 
-  /** @param counted whether the address stands for one client. */
-  begin(email: string, network: string, counted: boolean): Promise<Wait> {
-    return this.#run('begin', email, network, counted)
+  /**
+   * @param account an e-mail address, with the id of a device where that is counted apart.
+   * @param counted whether the address stands for one client.
+   */
+  begin(account: string, network: string, counted: boolean): Promise<Wait> {
+    return this.#run('begin', account, network, counted)
   }
 
-  failed(email: string): Promise<Wait> {
-    return this.#run('failed', email)
+  failed(account: string): Promise<Wait> {
+    return this.#run('failed', account)
   }
 
-  async done(email: string): Promise<void> {
-    await this.#run('done', email)
+  async done(account: string): Promise<void> {
+    await this.#run('done', account)
   }
 
-  async #run(verb: 'begin' | 'failed' | 'done', email: string, network = '', counted = false): Promise<Wait> {
-    const account = failuresOfAccount(createHash('sha256').update(email).digest('hex'))
-    const keys = [loginsOfAddress(network), account]
-    const reply = await COUNT.run((command) => this.#at(account, command), keys, [verb, counted ? '1' : '0'])
+  async #run(verb: 'begin' | 'failed' | 'done', account: string, network = '', counted = false): Promise<Wait> {
+    const failures = failuresOfAccount(createHash('sha256').update(account).digest('hex'))
+    const keys = [loginsOfAddress(network), failures]
+    const reply = await COUNT.run((command) => this.#at(failures, command), keys, [verb, counted ? '1' : '0'])
     const [addressMs, accountMs] = (reply as unknown[]).map(Number)
     return { addressMs: addressMs!, accountMs: accountMs! }
   }

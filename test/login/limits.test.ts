@@ -83,6 +83,35 @@ describe('guesses of passwords', () => {
     assert.equal(codeOf(await login('three@example.org', PASSWORD, '203.0.113.9', plain)), '429 login-limited')
   })
 
+  it('behind such a proxy do not keep a device out from which the user has logged in', async () => {
+    const plain = await gatewayFor(suite, { redis, env: LOGIN_ENV })
+    const email = 'four@example.org'
+    await addUser(plain, email)
+    await addUser(plain, 'five@example.org')
+    const attempt = (password: string, cookie = '', who = email) => {
+      const headers = { 'x-forwarded-for': '203.0.113.9', ...(cookie !== '' && { cookie, origin: plain.http }) }
+      return post(plain, '/api/auth/login', { email: who, password }, headers)
+    }
+    const lines = (await attempt(PASSWORD)).headers.getSetCookie()
+    assert.equal(lines.length, 1)
+    assert.match(
+      lines[0]!,
+      /^wsproxy_device=[\w-]{22}\.[\w-]{43}; Max-Age=15552000; HttpOnly; Path=\/api\/auth; SameSite=Strict$/,
+    )
+    const cookie = lines[0]!.split(';')[0]!
+    for (let i = 0; i < 6; i++) await attempt(`guess-${i}`)
+    assert.equal(codeOf(await attempt(PASSWORD)), '429 login-limited')
+    for (const each of ['wsproxy_device=', `${cookie}x`, cookie.replace(/=./, '=!'), cookie.split('.')[0]!])
+      assert.equal(codeOf(await attempt(PASSWORD, each)), '429 login-limited', each)
+    assert.equal((await attempt(PASSWORD, cookie)).status, 200)
+    // Guesses with a stolen cookie are bounded as well, and those for another account not by it.
+    const stolen: string[] = []
+    for (let i = 0; i < 7; i++) stolen.push(codeOf(await attempt(`guess-${i}`, cookie)))
+    assert.deepEqual(stolen, [...Array(5).fill('401 bad-credentials'), ...Array(2).fill('429 login-limited')])
+    for (let i = 0; i < 6; i++) await attempt('guess', '', 'five@example.org')
+    assert.equal(codeOf(await attempt(PASSWORD, cookie, 'five@example.org')), '429 login-limited')
+  })
+
   it('in a flood leave at most 52 that are hashed or wait; the others get 503', async () => {
     const answers = await Promise.all(Array.from({ length: 150 }, (_, i) => login(`flood-${i}@example.org`, 'guess')))
     const codes = answers.map(codeOf)
