@@ -4,6 +4,7 @@ import { after, before, describe, it } from 'node:test'
 import { connect } from '../support/client.ts'
 import { gatewayFor, type TestGateway } from '../support/gateway.ts'
 import { scopeOf } from '../support/scope.ts'
+import { openStream } from '../support/sse.ts'
 import { secretSigner, tokenOf } from '../support/tokens.ts'
 import { within } from '../support/wait.ts'
 
@@ -19,7 +20,13 @@ describe('a socket whose JWT expires', () => {
   let gateway: TestGateway
 
   before(async () => {
-    const env = { AUTH_JWT_SECRET: SECRET, AUTH_JWT_SKEW: '1s', AUTH_EXPIRY_NOTICE: '1s', RUN_AUTH: 'bearer' }
+    const env = {
+      AUTH_JWT_SECRET: SECRET,
+      AUTH_JWT_SKEW: '1s',
+      AUTH_EXPIRY_NOTICE: '1s',
+      RUN_AUTH: 'bearer',
+      WS_AUTH_REQUIRED: 'true',
+    }
     gateway = await gatewayFor(suite, { env })
   })
 
@@ -65,6 +72,31 @@ describe('a socket whose JWT expires', () => {
     await assertClosed(client.closed, exp)
     clearInterval(talking)
   })
+
+  it('gets a notice on the live door too, and is closed after its goodbye', async () => {
+    const exp = expiry()
+    const client = await connect(`${gateway.url}/live`, { token: tokenOf(signer, { topics: '*', exp }) })
+    assert.equal((await client.find({ type: 'auth_expiring' })).expires_at, new Date(exp * 1000).toISOString())
+    await assertClosed(client.closed, exp)
+    assert.equal(client.values.at(-1)!.type, 'disconnect_notice')
+  })
+
+  for (const [path, goodbye] of [
+    ['/agent-1/sse/s9', 'goodbye'],
+    ['/live/sse', 'disconnect_notice'],
+  ] as const)
+    it(`gets a notice and its end as server-sent events of ${path}`, async () => {
+      const exp = expiry()
+      const token = tokenOf(signer, { session_id: 's9', topics: '*', exp })
+      const client = await openStream(gateway.http + path, { Authorization: `Bearer ${token}` })
+      const notice = await client.first('auth_expiring')
+      assert.equal(notice.expires_at, new Date(exp * 1000).toISOString())
+      assert.ok(exp * 1000 > Date.now(), 'before exp')
+      assert.equal((await client.first(goodbye)).reason, 'expired')
+      await client.ended()
+      const lateMs = Date.now() - (exp * 1000 + SKEW_MS)
+      assert.ok(lateMs >= 0 && lateMs <= LATE_MS, `the end came ${lateMs} ms after exp and the skew`)
+    })
 
   it('is one of many that expire at one moment: each gets a notice and its close in time', async () => {
     const exp = Math.floor(Date.now() / 1000) + 5
