@@ -5,8 +5,9 @@
 
 import { fileURLToPath } from 'node:url'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { compared } from './compare.ts'
 import { type Gate, judge, readGate, verdictTable } from './gate.ts'
-import { type Options, planOf } from './plan.ts'
+import { type Options, planOf, withBuilt } from './plan.ts'
 import { checkWritable, writeWhole } from './report/file.ts'
 import { machine, machineLine } from './report/machine.ts'
 import type { Outcome } from './report/outcome.ts'
@@ -26,6 +27,7 @@ interface Arguments extends Options {
   json?: boolean
   report?: string
   gate?: boolean
+  compare?: boolean
 }
 
 const upTo = (most: number) => (text: string) => {
@@ -50,6 +52,7 @@ const command = new Command('bench')
   .option('--window <n>', 'messages under way in saturated scenarios', upTo(1_000_000))
   .option('--subject <name...>', `only these: ${names(SUBJECTS)}`)
   .option('--quick', 'one small round of each scenario against the first peer, in under a minute')
+  .option('--compare', 'ours beside the peers of the same work (compare.ts), in ten minutes')
   .option('--json', 'print one JSON object instead of tables')
   .option(
     '--report <file>',
@@ -61,7 +64,7 @@ const command = new Command('bench')
       'run only the scenarios of gate.json against its peer; exit status 1 when a limit is missed',
     ).conflicts([
       // The gate judges the default settings of its scenarios.
-      ...['quick', 'subject', 'sockets', 'messages', 'rate', 'window'],
+      ...['quick', 'compare', 'subject', 'sockets', 'messages', 'rate', 'window'],
     ]),
   )
   .exitOverride()
@@ -76,7 +79,10 @@ function leaveOut(what: string, why: string): void {
 }
 
 function planned(scenarios: string[], options: Arguments, gate: Gate | undefined) {
-  if (!gate) return planOf(scenarios, options, leaveOut)
+  if (!gate) {
+    const [names, all] = options.compare ? compared(scenarios, options) : [scenarios, options]
+    return planOf(names, all, leaveOut)
+  }
   if (scenarios.length > 0) throw new Impossible('--gate runs the scenarios of gate.json, and no others')
   const its = gate.limits.map(({ scenario }) => scenario)
   return planOf(its, { ...options, subject: [OURS.name, gate.peer] }, leaveOut)
@@ -85,9 +91,10 @@ function planned(scenarios: string[], options: Arguments, gate: Gate | undefined
 async function run(scenarios: string[], options: Arguments): Promise<void> {
   const gate = options.gate ? readGate() : undefined
   if (redisServer() === undefined) throw new Impossible('neither redis-server nor valkey-server is on the PATH')
-  const plan = planned(scenarios, options, gate)
+  const wanted = planned(scenarios, options, gate)
   const page = options.report ?? (options.json ? undefined : REPORT)
   const report = page === undefined ? undefined : checkWritable(page)
+  const plan = withBuilt(wanted, leaveOut)
   const at = new Date()
   const on = machine([...new Set(plan.flatMap(({ able }) => able))])
   if (!options.json) process.stdout.write(`${machineLine(on)}\n`)

@@ -18,6 +18,8 @@ export interface Options {
   window?: number
   subject?: string[]
   quick?: boolean
+  /** By scenario: settings instead of its defaults. */
+  works?: Record<string, Partial<Settings>>
 }
 
 export interface Planned {
@@ -48,6 +50,28 @@ export function planOf(names: string[], options: Options, leaveOut: LeaveOut): P
   return some
 }
 
+/**
+ * The plan with what has to be built first. A subject that cannot be built is left out with the
+ * reason.
+ */
+export function withBuilt(plan: Planned[], leaveOut: LeaveOut): Planned[] {
+  const failed = new Set(
+    [...new Set(plan.flatMap(({ able }) => able))].filter((subject) => !isBuilt(subject, leaveOut)),
+  )
+  return plan.map((one) => ({ ...one, able: one.able.filter((subject) => !failed.has(subject)) }))
+}
+
+function isBuilt({ name, build }: Subject, leaveOut: LeaveOut): boolean {
+  try {
+    build?.()
+    return true
+  } catch (error) {
+    if (!(error instanceof Impossible)) throw error
+    leaveOut(`skipped: ${name}`, error.message)
+    return false
+  }
+}
+
 function chosen<T extends { name: string }>(all: T[], names: string[] | undefined, kind: string): T[] {
   if (!names || names.length === 0) return all
   const unknown = names.find((name) => !all.some((one) => one.name.startsWith(name)))
@@ -62,8 +86,8 @@ function scenariosOf(names: string[], { quick }: Options, leaveOut: LeaveOut): S
   return chosen(SCENARIOS, names, 'scenario').filter((scenario) => !slow.includes(scenario))
 }
 
-const subjectsOf = ({ quick, subject }: Options): string[] | undefined =>
-  subject ?? (quick ? SUBJECTS.slice(0, 2).map(({ name }) => name) : undefined)
+const subjectsOf = ({ quick, subject }: Options): string[] =>
+  subject ?? SUBJECTS.filter(({ onRequest }, place) => (quick ? place < 2 : !onRequest)).map(({ name }) => name)
 
 /** The installed subjects. Each missing one is reported. */
 function installed(subjects: Subject[], leaveOut: LeaveOut): Subject[] {
@@ -99,9 +123,13 @@ const FLAGS = [
  * The defaults of a scenario, changed by the given settings that it uses. Without a given number of
  * messages, another rate keeps the duration.
  */
-export function settingsOf(scenario: Scenario, { quick, ...options }: Options, leaveOut: LeaveOut): Settings {
+export function settingsOf(
+  scenario: Scenario,
+  { quick, works = {}, ...options }: Options,
+  leaveOut: LeaveOut,
+): Settings {
   const { name, uses, defaults } = scenario
-  const base = { ...defaults, ...(quick && scenario.quick) }
+  const base = { ...defaults, ...(quick && scenario.quick), ...works[name] }
   const given: Partial<Settings> = {}
   for (const [flag, key] of FLAGS) {
     const value = options[flag]

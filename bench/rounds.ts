@@ -1,4 +1,7 @@
-/** The order of a run: all subjects in turn, round by round, each on a fresh stage. */
+/**
+ * The order of a run: all subjects in turn, round by round, each on a fresh stage. Every second
+ * round goes the other way (A B, B A), so a machine that slows down steadily favours no subject.
+ */
 import { type Outcome, outcomeOf, type Round } from './report/outcome.ts'
 import { Faulty, Refused, type Scenario, type Settings } from './scenario.ts'
 import { onStage } from './stage/stage.ts'
@@ -22,7 +25,7 @@ export async function runScenario(
 ): Promise<Outcome> {
   const rounds = new Map<string, Round[]>(subjects.map(({ name }) => [name, []]))
   for (let number = 1; number <= settings.rounds; number++) {
-    for (const subject of subjects) {
+    for (const subject of number % 2 === 1 ? subjects : subjects.toReversed()) {
       const what = `${scenario.name} ${number}/${settings.rounds} ${subject.name}`
       progress.begins(what)
       const round = await runRound(scenario, settings, subject)

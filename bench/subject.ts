@@ -32,6 +32,10 @@ export interface Subject {
   dialect?: DialectName
   /** Why it cannot run here; undefined when it can. */
   missing?: () => string | undefined
+  /** It takes part only when it is named. */
+  onRequest?: true
+  /** Builds it, before the first round of a run. Throws `Impossible` when that fails. */
+  build?: () => void
   /** The version of a program outside npm. */
   version?: () => string
   /** The scenarios that it cannot do, by the beginning of their names, each with the reason. */

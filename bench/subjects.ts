@@ -1,5 +1,6 @@
 /** What is measured, as data. A new peer is one more entry. */
 import { TOPIC_RULE } from './load/live.ts'
+import { GO, RUST } from './peers/native.ts'
 import { NCHAN } from './peers/nchan.ts'
 import { WEBDIS } from './peers/webdis.ts'
 import type { Subject } from './subject.ts'
@@ -49,6 +50,8 @@ export const SUBJECTS: Subject[] = [
   },
   NCHAN,
   WEBDIS,
+  GO,
+  RUST,
   NUMBERED,
   SSE,
 ]
