@@ -112,6 +112,7 @@ const commands = {
   wsproxy: (args) => node('src/cli/main.js', args, GATEWAY_FLAGS),
   demo: (args) => node('examples/demo.js', args),
   bench: (args) => node('bench/main.js', args),
+  soak: (args) => node('bench/soak/main.js', args),
   generate: () => node('tools/generate.js'),
   'contract:diff': (args) => node('tools/contract/diff.js', args),
   chaos: (args) => node('test/chaos/main.js', args),

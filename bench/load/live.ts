@@ -7,7 +7,7 @@ import { blankPayload, PAYLOAD_BYTES, readAddressee, readSequence, readTimeUs, s
 import { type Counter, MessageTally } from './tally.ts'
 
 const DIGITS = 4
-const topicName = (index: number): string => `bench-${String(index).padStart(DIGITS, '0')}`
+export const topicName = (index: number): string => `bench-${String(index).padStart(DIGITS, '0')}`
 
 /** The value of LIVE_TOPICS that admits these topics. */
 export const TOPIC_RULE = 'bench-*'

@@ -23,6 +23,9 @@ function ownCpuSeconds(pid: number): number {
 /** Memory that belongs to the process and is not backed by a file, in bytes. */
 export const anonymousBytes = (pid: number): number => sum(pid, (each) => statusBytes(each, 'RssAnon'))
 
+/** Resident memory, in bytes; includes mapped pages as `peakBytes` does. */
+export const residentBytes = (pid: number): number => sum(pid, (each) => statusBytes(each, 'VmRSS'))
+
 /**
  * The peak of resident memory, in bytes; includes the pages of the executable and its libraries.
  */
