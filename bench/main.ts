@@ -1,13 +1,14 @@
 /**
  * The bench's command line. Tables go to stdout, progress to stderr. Exit status 1: a round was not
- * reported, or the gate was missed. Exit status 2: invalid arguments.
+ * reported, the gate was missed, or a hot path costs more than in the other commit. Exit status 2: invalid arguments.
  */
 
 import { fileURLToPath } from 'node:url'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { againstOptions, beforeOf, changesOf, changeTable, hasFailed, lastRelease } from './against.ts'
 import { compared } from './compare.ts'
 import { type Gate, judge, readGate, verdictTable } from './gate.ts'
-import { type Options, planOf, withBuilt } from './plan.ts'
+import { type Options, type Planned, planOf, withBuilt } from './plan.ts'
 import { checkWritable, writeWhole } from './report/file.ts'
 import { machine, machineLine } from './report/machine.ts'
 import type { Outcome } from './report/outcome.ts'
@@ -15,7 +16,7 @@ import { reportPage } from './report/page.ts'
 import { progressLines } from './report/progress.ts'
 import { tableOf } from './report/table.ts'
 import { runScenario } from './rounds.ts'
-import { Impossible } from './scenario.ts'
+import { Impossible, judgeCpuOnly } from './scenario.ts'
 import { SCENARIOS } from './scenarios/all.ts'
 import { redisServer } from './stage/installed.ts'
 import { OURS, SUBJECTS } from './subjects.ts'
@@ -28,6 +29,8 @@ interface Arguments extends Options {
   report?: string
   gate?: boolean
   compare?: boolean
+  /** True for the last release. */
+  against?: string | true
 }
 
 const upTo = (most: number) => (text: string) => {
@@ -53,6 +56,13 @@ const command = new Command('bench')
   .option('--subject <name...>', `only these: ${names(SUBJECTS)}`)
   .option('--quick', 'one small round of each scenario against the first peer, in under a minute')
   .option('--compare', 'ours beside the peers of the same work (compare.ts), in ten minutes')
+  .option('--cpu-only', 'figures of CPU alone, which rounds have on a busy machine too')
+  .addOption(
+    new Option(
+      '--against [ref]',
+      'CPU of the hot paths beside another commit (default: the last release); exit status 1 when it has grown',
+    ).conflicts(['quick', 'compare', 'subject', 'gate']),
+  )
   .option('--json', 'print one JSON object instead of tables')
   .option(
     '--report <file>',
@@ -78,7 +88,12 @@ function leaveOut(what: string, why: string): void {
   process.stderr.write(`${what}: ${why}\n`)
 }
 
-function planned(scenarios: string[], options: Arguments, gate: Gate | undefined) {
+function planned(scenarios: string[], options: Arguments, gate: Gate | undefined): Planned[] {
+  if (options.against !== undefined) {
+    const before = beforeOf(options.against === true ? lastRelease() : options.against)
+    const plan = planOf(...againstOptions(scenarios, options), leaveOut)
+    return plan.map((one) => ({ ...one, able: [...one.able, before] }))
+  }
   if (!gate) {
     const [names, all] = options.compare ? compared(scenarios, options) : [scenarios, options]
     return planOf(names, all, leaveOut)
@@ -92,6 +107,7 @@ async function run(scenarios: string[], options: Arguments): Promise<void> {
   const gate = options.gate ? readGate() : undefined
   if (redisServer() === undefined) throw new Impossible('neither redis-server nor valkey-server is on the PATH')
   const wanted = planned(scenarios, options, gate)
+  if (options.cpuOnly || options.against !== undefined) judgeCpuOnly()
   const page = options.report ?? (options.json ? undefined : REPORT)
   const report = page === undefined ? undefined : checkWritable(page)
   const plan = withBuilt(wanted, leaveOut)
@@ -111,10 +127,12 @@ async function run(scenarios: string[], options: Arguments): Promise<void> {
     if (report !== undefined) writeWhole(report, reportPage({ machine: on, at, left, outcomes }))
   }
   const verdicts = gate && judge(gate, OURS.name, outcomes)
+  const changes = options.against === undefined ? undefined : changesOf(outcomes)
   if (options.json) {
-    const all = { at, machine: on, names: scenarios, arguments: options, left, outcomes, verdicts }
+    const all = { at, machine: on, names: scenarios, arguments: options, left, outcomes, verdicts, changes }
     process.stdout.write(`${JSON.stringify(all, null, 2)}\n`)
   } else if (gate) process.stdout.write(`\n${verdictTable(gate.peer, verdicts!)}\n`)
+  else if (changes) process.stdout.write(`\n${changeTable(on.packages.before ?? '', changes)}\n`)
   if (report !== undefined) {
     writeWhole(
       report,
@@ -122,7 +140,8 @@ async function run(scenarios: string[], options: Arguments): Promise<void> {
     )
     process.stderr.write(`report: ${report}\n`)
   }
-  process.exitCode = (verdicts ? verdicts.every(({ passed }) => passed) : allReported(outcomes)) ? 0 : 1
+  const passed = verdicts?.every((verdict) => verdict.passed) ?? (changes ? !hasFailed(changes) : allReported(outcomes))
+  process.exitCode = passed ? 0 : 1
 }
 
 const allReported = (outcomes: Outcome[]): boolean =>

@@ -18,6 +18,8 @@ export interface Options {
   window?: number
   subject?: string[]
   quick?: boolean
+  /** Leave out what other work on the machine changes: every figure but CPU. */
+  cpuOnly?: boolean
   /** By scenario: settings instead of its defaults. */
   works?: Record<string, Partial<Settings>>
 }
@@ -43,12 +45,18 @@ export function planOf(names: string[], options: Options, leaveOut: LeaveOut): P
   const planned = scenariosOf(names, options, leaveOut).map((scenario) => {
     const settings = settingsOf(scenario, options, leaveOut)
     refuseBeyond(scenario, settings)
-    return { scenario, settings, able: partakers(scenario, subjects, leaveOut) }
+    const able = partakers(scenario, subjects, leaveOut)
+    return { scenario: options.cpuOnly ? withCpuOnly(scenario) : scenario, settings, able }
   })
   const some = planned.filter(({ able }) => able.length > 0)
   if (some.length === 0) throw new Impossible('no subject can run any of these scenarios')
   return some
 }
+
+const withCpuOnly = (scenario: Scenario): Scenario => ({
+  ...scenario,
+  metrics: scenario.metrics.filter(({ key, better }) => better === 'context' || /^cpu|CpuUs$|^perCore/.test(key)),
+})
 
 /**
  * The plan with what has to be built first. A subject that cannot be built is left out with the
