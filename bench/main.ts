@@ -1,6 +1,7 @@
 /**
  * The bench's command line. Tables go to stdout, progress to stderr. Exit status 1: a round was not
- * reported, the gate was missed, or a hot path costs more than in the other commit. Exit status 2: invalid arguments.
+ * reported, the gate was missed, or a hot path costs more than in the other commit. Exit status 2:
+ * invalid arguments.
  */
 
 import { fileURLToPath } from 'node:url'

@@ -40,7 +40,7 @@ export class SoakClient {
     return this.#socket?.readyState === WebSocket.OPEN
   }
 
-  /** Whether it has been open for so long without a message. */
+  /** Whether it has been open for at least that long without a message. */
   isDeaf(forMs: number): boolean {
     return this.isOpen && performance.now() - this.#heardAt > forMs
   }

@@ -30,7 +30,7 @@ export interface SoakResult {
   counts: { opened: number; refused: number; received: number; sent: number; published: number }
 }
 
-/** Redis is away for so long. */
+/** The length of an outage of Redis. */
 const AWAY_MS = 3000
 /** Each socket is due a message within seconds. */
 const DEAF_MS = 60_000

@@ -56,7 +56,7 @@ export class Traffic {
     return traffic
   }
 
-  /** The open sockets, and those that have been open for so long without a message. */
+  /** The open sockets, and those that have been open for at least that long without a message. */
   sockets(deafAfterMs: number): { open: number; all: number; deaf: number } {
     const count = (which: (client: SoakClient) => boolean) => this.#clients.filter(which).length
     return {
