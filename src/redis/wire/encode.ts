@@ -13,8 +13,18 @@ const SLAB_BYTES = 64 * 1024
  * memory.
  */
 const MAX_COPIED_BYTES = 16 * 1024
-/** UTF-8 bytes of one UTF-16 code unit. */
-const MAX_BYTES_PER_UNIT = 3
+/**
+ * Strings up to this length are written by a loop: a call into Node costs more than so few letters.
+ */
+const MAX_LOOPED = 128
+/** A type, a length of ten digits, and the CRLF behind both and behind the value. */
+const FRAMING_BYTES = 15
+
+const ARRAY = 0x2a
+const BULK = 0x24
+const ZERO = 0x30
+const CR = 0x0d
+const LF = 0x0a
 
 /**
  * Encodes commands as arrays of bulk strings, one after the other in one buffer, so that all
@@ -29,21 +39,12 @@ export class CommandWriter {
   #parts: Buffer[] = []
 
   append(args: Args): void {
-    let text = `*${args.length}\r\n`
-    let ascii = true
+    this.#reserve(FRAMING_BYTES)
+    this.#head(ARRAY, args.length)
     for (const arg of args) {
-      if (typeof arg === 'string') {
-        const length = Buffer.byteLength(arg)
-        if (length !== arg.length) ascii = false
-        text += `$${length}\r\n${arg}\r\n`
-      } else {
-        this.#text(`${text}$${arg.length}\r\n`, ascii)
-        this.#bytes(arg)
-        text = '\r\n'
-        ascii = true
-      }
+      if (typeof arg !== 'string') this.#bytes(arg)
+      else if (arg.length > MAX_LOOPED || !this.#ascii(arg)) this.#text(arg)
     }
-    this.#text(text, ascii)
   }
 
   /** Returns everything appended since the last call, in order. */
@@ -63,20 +64,70 @@ export class CommandWriter {
     this.#at = 0
   }
 
-  #text(text: string, ascii: boolean): void {
-    this.#reserve(ascii ? text.length : text.length * MAX_BYTES_PER_UNIT)
-    this.#at += ascii ? this.#slab.latin1Write(text, this.#at) : this.#slab.utf8Write(text, this.#at)
+  /** Appends a short string. Returns false, and appends nothing, when it is not ASCII. */
+  #ascii(text: string): boolean {
+    const { length } = text
+    this.#reserve(length + FRAMING_BYTES)
+    const start = this.#at
+    this.#head(BULK, length)
+    const slab = this.#slab
+    const from = this.#at
+    let units = 0
+    for (let i = 0; i < length; i++) {
+      const unit = text.charCodeAt(i)
+      units |= unit
+      slab[from + i] = unit
+    }
+    this.#at = units > 127 ? start : from + length
+    if (units > 127) return false
+    this.#end()
+    return true
+  }
+
+  #text(text: string): void {
+    const bytes = Buffer.byteLength(text)
+    this.#reserve(bytes + FRAMING_BYTES)
+    this.#head(BULK, bytes)
+    if (bytes === text.length) this.#slab.latin1Write(text, this.#at)
+    else this.#slab.utf8Write(text, this.#at)
+    this.#at += bytes
+    this.#end()
   }
 
   #bytes(bytes: Buffer): void {
+    this.#reserve(FRAMING_BYTES)
+    this.#head(BULK, bytes.length)
     if (bytes.length > MAX_COPIED_BYTES) {
       this.#cut()
       this.#parts.push(bytes)
-      return
+      this.#reserve(FRAMING_BYTES)
+    } else {
+      this.#reserve(bytes.length + FRAMING_BYTES)
+      this.#slab.set(bytes, this.#at)
+      this.#at += bytes.length
     }
-    this.#reserve(bytes.length)
-    this.#slab.set(bytes, this.#at)
-    this.#at += bytes.length
+    this.#end()
+  }
+
+  /** Appends a type and a length. */
+  #head(type: number, length: number): void {
+    const slab = this.#slab
+    slab[this.#at++] = type
+    let digits = 1
+    for (let most = 10; length >= most; most *= 10) digits++
+    let rest = length
+    for (let at = this.#at + digits - 1; at >= this.#at; at--) {
+      const next = Math.floor(rest / 10)
+      slab[at] = ZERO + rest - next * 10
+      rest = next
+    }
+    this.#at += digits
+    this.#end()
+  }
+
+  #end(): void {
+    this.#slab[this.#at++] = CR
+    this.#slab[this.#at++] = LF
   }
 
   #reserve(bytes: number): void {

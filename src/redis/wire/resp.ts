@@ -87,6 +87,7 @@ export class RespReader extends ValueReader {
   }
 
   #next(): void {
+    if (this.data[this.at] === COLON && this.#smallNumber()) return
     if (this.data[this.at] !== PUSH && !(this.#arrays && this.#isArrayPush()))
       return this.#handlers.reply(this.value(0))
     if (this.#isMessage() && this.#message()) return
@@ -108,6 +109,20 @@ export class RespReader extends ValueReader {
     const first = length > 1 ? String(this.value(1)) : ''
     for (let i = 2; i < length; i++) this.value(1)
     this.#handlers.push(kind, first)
+  }
+
+  /**
+   * The reply to PUBLISH and to most writes: a number of one digit. Returns false as `#message`
+   * does.
+   */
+  #smallNumber(): boolean {
+    const { data, at } = this
+    const number = data[at + 1]! - ZERO
+    if (!(at + 4 <= data.length && data[at + 2] === CR && data[at + 3] === LF && number >= 0 && number <= 9))
+      return false
+    this.at = at + 4
+    this.#handlers.reply(number)
+    return true
   }
 
   /** The next value is a plain array with the members of a push. */

@@ -39,6 +39,9 @@ const VALUES: readonly [string, unknown][] = [
   ['+\r\n', ''],
   ['-NOPERM no\r\n', { error: 'NOPERM no' }],
   [':-42\r\n', -42],
+  [':0\r\n', 0],
+  [':9\r\n', 9],
+  [':10\r\n', 10],
   [bulk('a\r\nb'), 'a\r\nb'],
   ['$0\r\n\r\n', ''],
   ['$-1\r\n', null],
@@ -184,8 +187,18 @@ describe('RESP', () => {
     assert.deepEqual(writer.take(), [])
   })
 
+  it('writes a command of more arguments than its memory holds at once', () => {
+    const writer = new CommandWriter()
+    const names = Array.from({ length: 5000 }, (_, i) => `session:${i % 7 === 0 ? 'é' : 'e'}-${i}:down`)
+    writer.append(['SUBSCRIBE', ...names])
+    const parts = names.map((name) => `$${Buffer.byteLength(name)}\r\n${name}\r\n`)
+    assert.equal(written(writer).toString(), `*5001\r\n$9\r\nSUBSCRIBE\r\n${parts.join('')}`)
+  })
+
   it('writes commands of any size correctly and does not change taken buffers until reuse', () => {
-    const text = fc.oneof(fc.string(), fc.string({ unit: 'grapheme' }), fc.constant('x'.repeat(70_000)))
+    const edges = [127, 128, 129].flatMap((length) => ['x', 'é', '\ud800'].map((last) => 'x'.repeat(length - 1) + last))
+    const long = fc.constantFrom(...edges, 'x'.repeat(70_000), 'é'.repeat(30_000))
+    const text = fc.oneof(fc.string(), fc.string({ unit: 'grapheme' }), long)
     const sizes = fc.oneof(fc.nat(300), fc.constantFrom(16_384, 16_385, 65_536, 200_000))
     const bytes = sizes.map((size) => Buffer.alloc(size, size % 251))
     const commands = fc.array(fc.array(fc.oneof(text, bytes), { minLength: 1, maxLength: 5 }), { maxLength: 30 })
