@@ -40,6 +40,9 @@ const KEEP_ALIVE_MS = 5000
  */
 const MAX_SETTLED = 4096
 
+/** A read and its callback are one synchronous step, so all connections share these bytes. */
+const READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1024)
+
 const CLOSED = 'the connection was closed'
 const CLOSED_ON_HELLO =
   'the connection was closed before the answer to HELLO, the first command: the server or a proxy before it does ' +
@@ -101,14 +104,14 @@ export class RedisConnection {
     const { host, port, path, tls, secure = {}, login } = this.#target
     const socket = tls
       ? connectTls({ host, port, ...secureOptions(secure, host) })
-      : connectTcp(path === undefined ? { host, port } : { path })
+      : connectTcp({ ...(path === undefined ? { host, port } : { path }), onread: this.#onread() })
     this.#socket = socket
     socket.setNoDelay(true)
     socket.setKeepAlive(true, KEEP_ALIVE_MS)
     socket.on('error', (error) => this.#fail(tls ? advised(error) : error))
     socket.on('close', () => this.#fail(new Error(this.#greeted ? CLOSED : CLOSED_ON_HELLO)))
     socket.on('drain', this.#flushTick)
-    socket.on('data', (chunk) => this.#read(chunk))
+    if (tls) socket.on('data', (chunk) => this.#read(chunk))
     const target = { ...this.#target, ...login?.() }
     this.greeting = await greet((args) => this.sendCommand(args), target, this.#name)
     this.#greeted = true
@@ -189,6 +192,22 @@ export class RedisConnection {
       socket.uncork()
     }
     if (socket.writableLength === 0) this.#writer.reuse()
+  }
+
+  /**
+   * Node allocates 64 KB for each read and gives back what was not filled. One buffer for all reads
+   * and a copy of what came is quicker, and the copy is as large as what came.
+   */
+  #onread() {
+    return {
+      buffer: READ_BUFFER,
+      callback: (count: number) => {
+        const chunk = Buffer.allocUnsafeSlow(count)
+        READ_BUFFER.copy(chunk, 0, 0, count)
+        this.#read(chunk)
+        return true
+      },
+    }
   }
 
   #read(chunk: Buffer): void {
