@@ -1,5 +1,5 @@
 import { closes, lifetimeClose } from '../contract/codes.ts'
-import { Paced } from '../platform/paced.ts'
+import { Paced, PacedWalk } from '../platform/paced.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { type Connection, Phase } from './connection.ts'
 import type { Delivery } from './deliver.ts'
@@ -44,8 +44,15 @@ export class Keepalive {
     EXPIRIES_MS,
   )
 
+  readonly #walk: PacedWalk<Connection>
+  /** Of the sweep. */
+  #now = 0
+
   constructor(parts: KeepaliveParts) {
     this.#parts = parts
+    this.#walk = new PacedWalk(parts.sockets, (connection: Connection) => {
+      if (this.#now >= connection.nextCheckAt) this.#check(connection, this.#now)
+    })
   }
 
   /** Sets the first check of a socket that has just opened. */
@@ -64,9 +71,13 @@ export class Keepalive {
     connection.checkBy(firstBeatAt)
   }
 
-  /** Looks at every socket whose time has come. The core calls it regularly. */
+  /**
+   * Looks at every socket whose time has come, at most 0.3 ms in one turn of the event loop. The
+   * core calls it regularly.
+   */
   sweep(now: number): void {
-    for (const connection of this.#parts.sockets) if (now >= connection.nextCheckAt) this.#check(connection, now)
+    this.#now = now
+    this.#walk.again()
   }
 
   #check(connection: Connection, now: number): void {
@@ -75,9 +86,9 @@ export class Keepalive {
     const { idleTimeout } = connection
     const { maxLifetimeMs } = connection.door
     if (connection.expiresAt > 0 && this.#expires(connection)) {
-      // The time of its next check stays in the past: a sweep looks at it again after the notice.
       this.#expiries.add(connection, undefined)
-      return
+      // Until then, sweeps need not look at it.
+      return connection.checkAt(now + EXPIRIES_MS)
     }
     if (maxLifetimeMs !== undefined && now >= endOf(connection, maxLifetimeMs))
       return closer.end(connection, lifetimeClose)
@@ -152,7 +163,8 @@ export class Keepalive {
       // Written now, and not with those of others at the end of the turn: so the step counts it.
       if (frame) delivery.flush(connection)
     }
-    if (connection.phase !== Phase.open || !this.#isExpired(connection)) return
+    if (connection.phase !== Phase.open) return
+    if (!this.#isExpired(connection)) return connection.checkBy(connection.lastSeenAt)
     metrics.auth.expired(door.name, isKeyRemoved ? 'key-removed' : 'expired')
     closer.end(connection, isKeyRemoved ? closes.keyRemoved : closes.expired)
   }
