@@ -1,9 +1,10 @@
 /**
  * What a flood of logins does to messages: `node dist/bench/login-flood.js [seconds]`, after
  * `npm run build`. It needs redis-server on the PATH. It sends 1,000 logins a second with wrong
- * passwords, each of another account and address, and compares the latency of messages with them,
- * without them, and with as many requests that cost nothing, in turn. The last one shows what
- * the bench itself and the machine add: it sends the requests from the process that measures.
+ * passwords, each of another account, and compares the latency of messages with them, without
+ * them, and with as many requests that cost nothing, in turn. Each login comes from another
+ * address, and then from one of five. Requests that cost nothing show what the bench itself and the
+ * machine add: it sends them from the process that measures.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -53,18 +54,19 @@ async function gateway(): Promise<number> {
   throw new Error('the gateway did not listen')
 }
 
-/** Sends logins to a path at a steady rate until `stop`. Returns how many got each status. */
-function flood(port: number, path: string) {
+/** Sends logins from so many addresses, at a steady rate until `stop`. Counts each status. */
+function flood(port: number, path: string, addresses: number) {
   const agent = new Agent({ keepAlive: true, maxSockets: 200 })
   const statuses = new Map<number, number>()
   let sent = 0
   const one = (): void => {
     const number = sent++
+    const from = number % addresses
     const call = request({
       ...{ agent, port, host: '127.0.0.1', method: 'POST', path },
       headers: {
         'content-type': 'application/json',
-        'x-forwarded-for': `198.${18 + ((number >> 16) & 1)}.${(number >> 8) & 255}.${number & 255}`,
+        'x-forwarded-for': `198.${18 + ((from >> 16) & 1)}.${(from >> 8) & 255}.${from & 255}`,
       },
     })
     call.on('error', () => {})
@@ -107,12 +109,13 @@ async function main(): Promise<void> {
       void redis.publish(`session:s${next++ % SOCKETS}:down`, JSON.stringify({ at: performance.now() }))
   }, 10)
   for (let round = 0; round < ROUNDS; round++)
-    for (const [name, path] of [
-      ['calm    ', undefined],
-      ['requests', '/api/auth/no-such-call'],
-      ['logins  ', '/api/auth/login'],
+    for (const [name, path, addresses] of [
+      ['calm     ', undefined, 0],
+      ['requests ', '/api/auth/no-such-call', 1e5],
+      ['logins   ', '/api/auth/login', 1e5],
+      ['addresses', '/api/auth/login', 5],
     ] as const) {
-      const attack = path === undefined ? undefined : flood(port, path)
+      const attack = path === undefined ? undefined : flood(port, path, addresses)
       await sleep(1000)
       latencies = []
       await sleep(SECONDS * 1000)
