@@ -10,7 +10,7 @@ COPY package.json package-lock.json ./
 RUN npm ci --no-audit --no-fund --loglevel=error
 COPY tsconfig.json ./
 COPY src src
-COPY tools/bundle.mjs tools/licences.mjs tools/load.cjs tools/
+COPY tools/bundle.mjs tools/lazy.mjs tools/licences.mjs tools/load.cjs tools/
 RUN node_modules/.bin/tsc --project . --sourceMap false
 RUN node tools/bundle.mjs
 # Keeps the files of src that the gateway reads at run time.

@@ -1,13 +1,18 @@
 /** What is measured, as data. A new peer is one more entry. */
+import { resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { TOPIC_RULE } from './load/live.ts'
 import { GO, RUST } from './peers/native.ts'
 import { NCHAN } from './peers/nchan.ts'
 import { WEBDIS } from './peers/webdis.ts'
 import type { Subject } from './subject.ts'
 
+/** Another build of the gateway, such as an image: BENCH_MAIN=<its dist/src/cli/main.js>. */
+const { BENCH_MAIN } = process.env
+
 export const OURS: Subject = {
   name: 'ours',
-  file: new URL('../src/cli/main.js', import.meta.url),
+  file: BENCH_MAIN ? pathToFileURL(resolve(BENCH_MAIN)) : new URL('../src/cli/main.js', import.meta.url),
   flags: ['--max-semi-space-size=4'],
   args: ['serve'],
   // Off: the peer has no such limits, and all sockets come from one address.

@@ -142,6 +142,11 @@ describe('the imports of src', () => {
     for (const path of SOURCES) visit(path, [])
   })
 
+  it('ask for their own place only where the joined gateway has another one, which tools/bundle.mjs knows', () => {
+    const places = SOURCES.filter((path) => read(path).includes('import.meta'))
+    assert.deepEqual(places, ['src/contract/root.ts', 'src/platform/uws.ts', 'src/telemetry/prometheus.ts'])
+  })
+
   it('name run-time dependencies only, and every one of them', () => {
     const { dependencies: needed, peerDependencies } = JSON.parse(read('package.json'))
     const dependencies = { ...needed, ...peerDependencies }

@@ -13,6 +13,7 @@ import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } 
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
+import { lazyModules } from './lazy.mjs'
 import { licencesOf } from './licences.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -41,9 +42,13 @@ const plugin = {
   name: 'wsproxy',
   setup(builder) {
     builder.onResolve({ filter: /^redis$/ }, () => ({ path: './redis.cjs', external: true }))
-    builder.onLoad({ filter: /telemetry[\\/]prometheus\.js$/ }, ({ path }) => ({
-      contents: readFileSync(path, 'utf8').replace('const require = createRequire(import.meta.url);', ''),
-    }))
+    builder.onLoad({ filter: /telemetry[\\/]prometheus\.js$/ }, ({ path }) => {
+      const [before, after, ...more] = readFileSync(path, 'utf8').split(
+        'const require = createRequire(import.meta.url);',
+      )
+      if (after === undefined || more.length > 0) throw new Error(`${path} makes no require of its own`)
+      return { contents: before + after }
+    })
   },
 }
 
@@ -62,7 +67,7 @@ const main = await build({
     resolveDir: src,
   },
   external: OUTSIDE,
-  plugins: [plugin],
+  plugins: [plugin, lazyModules],
   // All files of the package are found from the place of this module (src/contract/root.ts).
   banner: { js: "const __url = require('node:url').pathToFileURL(__dirname + '/src/contract/root.js').href;" },
   define: { 'import.meta.url': '__url' },

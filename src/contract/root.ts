@@ -1,5 +1,5 @@
 /**
- * The folder of the package. It holds as well where this module is a part of dist/src/chunks
- * (tools/bundle.mjs): both are three folders deep.
+ * The folder of the package. The joined gateway (tools/bundle.mjs) runs every module from the place
+ * of this one.
  */
 export const PACKAGE_ROOT = new URL('../../../', import.meta.url)

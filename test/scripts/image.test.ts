@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -170,6 +170,32 @@ describe('the image', () => {
     const exited = once(traced, 'exit')
     traced.kill('SIGTERM')
     assert.deepEqual(await within(exited, 'its end'), [0, null])
+  })
+
+  it('loads modules of Node that few starts need at their first use', async () => {
+    const listing = join(folder, 'listing.cjs')
+    const rare = /^NativeModule (assert|fs\/promises|https|tls|zlib)$/
+    writeFileSync(
+      listing,
+      `const rare = () => process.moduleLoadList.filter((each) => ${rare}.test(each))
+      process.on('exit', () => console.log('loaded', rare().join()))`,
+    )
+    const [file, args] = program([...image.entrypoint, ...image.command])
+    const { env, ...rest } = options()
+    const child = spawn(file, ['-r', listing, ...args], {
+      ...rest,
+      env: { ...env, LISTEN_ADDR: '127.0.0.1:0' },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    let said = ''
+    child.stdout.on('data', (chunk) => {
+      said += chunk
+    })
+    await eventually(() => said.includes('"link":"subscriber"') || child.exitCode !== null, 'it to be ready')
+    const exited = once(child, 'exit')
+    child.kill('SIGTERM')
+    assert.deepEqual(await within(exited, 'its end'), [0, null])
+    assert.match(said, /^loaded $/m)
   })
 
   it('is healthy for its own executable, and alive but not healthy without Redis', async () => {
