@@ -11,12 +11,14 @@ export interface Started {
   readonly redisUrl: string
   /** The address of the embedded Redis; undefined where another Redis is used. */
   readonly embedded: string | undefined
+  /** Why Redis cannot be reached; undefined where it can, or where that is not known yet. */
+  readonly redisFailure: string | undefined
   /** Whether the echo agent answers the session `demo`. */
   readonly echoes: boolean
 }
 
 /** The five lines that `wsproxy serve` prints in development: what runs here, and what is next. */
-export function banner(config: Config, { port, adminPort, redisUrl, embedded, echoes }: Started): string {
+export function banner(config: Config, { port, adminPort, redisUrl, embedded, redisFailure, echoes }: Started): string {
   const { listenAddr, tlsCert, runDoor, runPath, livePath } = config
   const encrypted = tlsCert === undefined ? '' : 's'
   const host = bracketed(listenAddr.host)
@@ -27,7 +29,7 @@ export function banner(config: Config, { port, adminPort, redisUrl, embedded, ec
   const next = echoes ? `${connect}/echo/ws/demo` : `${connect}/agent-1/ws/s1`
   return [
     ['wsproxy', `${VERSION} listens on http${encrypted}://${host}:${port}${ports}`],
-    ['Redis', redisLine(config, redisUrl, embedded)],
+    ['Redis', redisLine(config, redisUrl, embedded, redisFailure)],
     ['Doors', ['/{agent}/ws/{session}', ...(runDoor ? [`${runPath}{run}`] : []), livePath].join('  ')],
     ['Open', open.length === 0 ? 'nothing without a token' : `${open.join(', ')}: no token needed`],
     ['Next', next],
@@ -36,7 +38,7 @@ export function banner(config: Config, { port, adminPort, redisUrl, embedded, ec
     .join('\n')
 }
 
-function redisLine(config: Config, url: string, embedded: string | undefined): string {
+function redisLine(config: Config, url: string, embedded: string | undefined, failure: string | undefined): string {
   if (embedded !== undefined) return `redis://${embedded}; embedded, "wsproxy redis-url" has its password`
-  return addressOf(config, url)
+  return addressOf(config, url) + (failure === undefined ? '' : `; not connected: ${failure}`)
 }

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import { environment, startCommand } from '../config/env.ts'
 import { exposureOf } from '../config/exposure.ts'
 import { loadConfig } from '../config/load.ts'
@@ -18,6 +19,9 @@ import { startRedis } from './embedded.ts'
 
 /** Each of these drains, and the second one cuts. A terminal sends SIGHUP when it closes. */
 const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const
+
+/** The banner waits at most so long for the first answer of Redis. */
+const FIRST_ANSWER_MS = 1000
 
 /** Runs the gateway until a signal drains it, and ends the process with status 0. */
 export async function serve(): Promise<void> {
@@ -65,7 +69,9 @@ export async function serve(): Promise<void> {
     if (config.nodeEnv === 'production') return
     const echoes = redis.embedded !== undefined && config.demoAgent
     if (echoes) stopEcho = await startEcho(redis.url)
-    console.error(banner(config, { port, adminPort, redisUrl: redis.url, embedded: redis.embedded, echoes }))
+    const redisFailure = await firstFailure(gateway)
+    const { url: redisUrl, embedded } = redis
+    console.error(banner(config, { port, adminPort, redisUrl, embedded, redisFailure, echoes }))
   } catch (error) {
     // Nothing was served, so there is no drain to report.
     log.level = 'silent'
@@ -73,6 +79,13 @@ export async function serve(): Promise<void> {
     console.error(`${reasonOf(error)}${otherPort(config)}`)
     await finish(1)
   }
+}
+
+/** Waits for the first answer of Redis: it may say that its settings are wrong. */
+async function firstFailure(gateway: { readonly redisReady: boolean; readonly redisFailure: string | undefined }) {
+  const until = performance.now() + FIRST_ANSWER_MS
+  while (!gateway.redisReady && gateway.redisFailure === undefined && performance.now() < until) await setTimeout(20)
+  return gateway.redisReady ? undefined : gateway.redisFailure
 }
 
 /** Loaded lazily: most gateways run without it. */

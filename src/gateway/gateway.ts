@@ -193,6 +193,11 @@ export class Gateway {
     return this.#core.redis.ready
   }
 
+  /** Why Redis cannot be reached, with what mends it; undefined where no attempt has failed. */
+  get redisFailure(): string | undefined {
+    return this.#core.redis.failure
+  }
+
   /**
    * Drains and stops: reports not ready, refuses upgrades, delivers what was accepted, closes each
    * socket with its goodbye and 1001, and cuts the stragglers. A second call cuts all sockets at

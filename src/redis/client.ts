@@ -1,12 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import type { Config } from '../config/table.ts'
 import { within } from '../platform/deadline.ts'
+import { reasonOf } from '../platform/reason.ts'
 import { RedisUnavailable } from '../platform/unavailable.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Tracing } from '../telemetry/tracing.ts'
 import { RedisFlow } from './flow.ts'
 import { RedisHashes } from './hashes.ts'
+import { knownRemedy } from './remedy.ts'
 import { RedisRevoked } from './revoked.ts'
 import { createTopology } from './servers/create-topology.ts'
 import type { RedisNode } from './servers/node.ts'
@@ -130,6 +132,12 @@ export class RedisClient {
     if (share >= MOST) return 'redis-unavailable'
     const which = servers.length > 0 ? servers.join(', ') : 'no server'
     return { partial: `${which} of the cluster away, and ${Math.round(share * 1000) / 10} % of its slots not served` }
+  }
+
+  /** Why a server cannot be reached, with what mends it; undefined where no attempt has failed. */
+  get failure(): string | undefined {
+    const [failed] = [...this.#topology.nodes].flatMap((node) => node.commands.failure ?? [])
+    return failed && [reasonOf(failed), knownRemedy(reasonOf(failed))].filter(Boolean).join('. ')
   }
 
   /** Whether the server of this channel or key is ready. */

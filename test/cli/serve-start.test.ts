@@ -7,7 +7,7 @@ import { connect } from '../support/client.ts'
 import { temporaryFolder } from '../support/folder.ts'
 import { takeMessages } from '../support/numbered.ts'
 import { freePort } from '../support/ports.ts'
-import { redisFor, type TestRedis } from '../support/redis.ts'
+import { realRedisFor, redisFor, type TestRedis, withoutRealRedis } from '../support/redis.ts'
 import { scopeOf } from '../support/scope.ts'
 
 describe('the start of wsproxy serve', () => {
@@ -66,6 +66,22 @@ describe('the start of wsproxy serve', () => {
       ],
     )
     for (const line of command.complaints) assert.ok(line.length <= 80, line)
+  })
+
+  it('serve says at its start why Redis refuses it and which setting mends that, as the log does', {
+    skip: withoutRealRedis,
+  }, async (t) => {
+    const guarded = await realRedisFor(t, ['--requirepass', 'open sesame'])
+    const url = `redis://:another-word@127.0.0.1:${guarded.port}`
+    const command = new Command(['serve'], { env: { REDIS_URL: url, LISTEN_ADDR: '127.0.0.1:0' } })
+    await command.says(/^Next.*\n/m)
+    const [line] = command.complaints.filter((each) => each.startsWith('Redis'))
+    const remedy = 'Redis runs, and refuses this user or password. Correct both in REDIS_URL'
+    assert.match(line!, new RegExp(`^Redis   redis://127.0.0.1:${guarded.port}; not connected: WRONGPASS .*${remedy}`))
+    await command.prints(new RegExp(`"event":"redis-lost".*"remedy":"${remedy}.*\\n`))
+    assert.doesNotMatch(command.stdout + command.stderr, /another-word|sesame/)
+    command.signal('SIGTERM')
+    assert.equal(await command.exited, 0)
   })
 
   it('serve says in one line of the log what is open to anybody, and nothing when all is closed', async () => {

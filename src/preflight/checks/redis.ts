@@ -1,6 +1,6 @@
 import { reasonOf } from '../../platform/reason.ts'
+import { redisRemedy } from '../../redis/remedy.ts'
 import type { Check } from '../check.ts'
-import { redisRemedy } from '../probes/redis-remedy.ts'
 
 /** From this latency on, users would notice it in every handshake. */
 const SLOW_MS = 100

@@ -2,6 +2,7 @@ import { asError, reasonOf } from '../../platform/reason.ts'
 import { RedisUnavailable } from '../../platform/unavailable.ts'
 import type { Logger } from '../../telemetry/log.ts'
 import type { Metrics } from '../../telemetry/metrics.ts'
+import { knownRemedy } from '../remedy.ts'
 import type { RedisConnection, Target } from '../wire/connection.ts'
 import { cannotSave, endsConnection, isReply } from '../wire/errors.ts'
 import { backoffMs } from './backoff.ts'
@@ -107,6 +108,11 @@ export class Link<C extends RedisConnection = RedisConnection> {
     return this.#pings.known(deadlineMs)
   }
 
+  /** Why the last attempt to connect failed; undefined before it, and while the link is ready. */
+  get failure(): Error | undefined {
+    return this.#state === 'ready' ? undefined : this.#failure
+  }
+
   /** Where the last attempt went: `host:port`, or the path of a socket. */
   get address(): string {
     return this.#address
@@ -164,8 +170,10 @@ export class Link<C extends RedisConnection = RedisConnection> {
     const now = performance.now()
     if (failures > LOGGED_FAILURES && now - this.#loggedAt < LOG_MS) return
     this.#loggedAt = now
+    const text = reasonOf(reason)
+    const remedy = knownRemedy(text)
     log.warn(
-      { event: 'redis-lost', link: name, reason: reasonOf(reason), failures, pauseMs },
+      { event: 'redis-lost', link: name, reason: text, ...(remedy && { remedy }), failures, pauseMs },
       'no connection to Redis: trying again after the pause',
     )
   }

@@ -322,6 +322,10 @@ describe('a link', () => {
     await eventually(() => wrong.log.length >= 3, 'some refusals')
     assert.notEqual(wrong.link.state, 'ready')
     assert.match(String(wrong.log[0]?.reason), /WRONGPASS|invalid/)
+    assert.match(
+      String(wrong.log[0]?.remedy),
+      /^Redis runs, and refuses this user or password\. Correct both in REDIS_URL/,
+    )
     assert.ok(!JSON.stringify([...wrong.log, ...right.log]).match(/another-word|sesame/), 'no password in the log')
     for (const each of [right, wrong]) each.close()
   })

@@ -1,12 +1,17 @@
 /** What an operator does about each way in which Redis does not answer; the first match counts. */
 const REMEDIES: readonly (readonly [RegExp, string])[] = [
   [
+    /no Sentinel knows.*\b(WRONGPASS|NOAUTH|AUTH)\b/s,
+    'The Sentinels refuse this user or password. Correct REDIS_SENTINEL_USERNAME and REDIS_SENTINEL_PASSWORD.',
+  ],
+  [
     /\bWRONGPASS\b|invalid (username-password|password)/i,
-    'Redis runs, and refuses this user or password. Correct both in REDIS_URL (redis://user:password@host:port).',
+    'Redis runs, and refuses this user or password. Correct both in REDIS_URL (redis://user:password@host:port), ' +
+      'or REDIS_USERNAME and REDIS_PASSWORD.',
   ],
   [
     /\bNOAUTH\b|AUTH.*called without any password/i,
-    'Redis and REDIS_URL disagree whether a password is needed: correct REDIS_URL.',
+    'Redis and REDIS_URL disagree whether a password is needed: correct REDIS_URL, or REDIS_PASSWORD.',
   ],
   [/\bNOPERM\b/, 'The Redis user lacks rights: give it what "wsproxy redis acl" prints.'],
   [/\bMISCONF\b/, 'Redis cannot save its data and refuses writes. Free its disk, or read its log.'],
@@ -23,11 +28,6 @@ const REMEDIES: readonly (readonly [RegExp, string])[] = [
     /\bENOTFOUND\b|\bEAI_AGAIN\b/,
     'The host name in REDIS_URL cannot be resolved. Correct it, or mend DNS on this machine.',
   ],
-  [
-    /certificate|self.signed|ERR_TLS|ERR_SSL|EPROTO|wrong version number|altname|TLS/i,
-    'The TLS handshake failed. rediss:// needs a TLS port and a certificate that this machine trusts ' +
-      '(NODE_EXTRA_CA_CERTS names a private CA); redis:// needs a port without TLS.',
-  ],
   [/\bECONNREFUSED\b/, 'No program listens there. Start Redis, or correct host and port in REDIS_URL.'],
   [
     /\bETIMEDOUT\b|\bEHOSTUNREACH\b|\bENETUNREACH\b|not ready within|no answer to|not done within/,
@@ -35,8 +35,19 @@ const REMEDIES: readonly (readonly [RegExp, string])[] = [
   ],
 ]
 
+const TLS = /certificate|self.signed|ERR_TLS|ERR_SSL|EPROTO|wrong version number|altname|TLS/i
+const TLS_REMEDY =
+  'The TLS handshake failed. rediss:// needs a TLS port and a certificate that this machine trusts ' +
+  '(REDIS_TLS_CA names a private CA); redis:// needs a port without TLS.'
+
 const UNKNOWN = 'redis-cli -u <REDIS_URL> PING must print PONG on this machine. Correct REDIS_URL if it does not.'
 
-/** Returns what to do about a failure to reach Redis, from the text of its reason. */
-export const redisRemedy = (reason: string): string =>
-  REMEDIES.find(([pattern]) => pattern.test(reason))?.[1] ?? UNKNOWN
+/**
+ * Returns what to do about a failure to reach Redis, from the text of its reason. Undefined where
+ * that is unknown, and for TLS, whose reasons name their setting.
+ */
+export const knownRemedy = (reason: string): string | undefined =>
+  TLS.test(reason) ? undefined : REMEDIES.find(([pattern]) => pattern.test(reason))?.[1]
+
+/** As `knownRemedy`, with an answer to every reason. */
+export const redisRemedy = (reason: string): string => knownRemedy(reason) ?? (TLS.test(reason) ? TLS_REMEDY : UNKNOWN)
