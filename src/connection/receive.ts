@@ -88,21 +88,22 @@ export class Receiver {
     const { intervalMs, burst } = connection.door.rate
     if (intervalMs === 0) return
     const fullAt = admit(connection.controlFullAt, now, intervalMs, burst)
-    if (fullAt === undefined) this.#flood(connection, now, FLOOD_FRAMES)
+    if (fullAt === undefined) this.#flood(connection, now, FLOOD_FRAMES, 1)
     else connection.controlFullAt = fullAt
   }
 
   /**
    * Ends a socket that has been over its rate for `FLOOD_MS`, or by `maxFrames`. A ping costs far
    * more than a message that is dropped: the library writes a pong for each.
+   * @param frames how many frames this one counts for.
    */
-  #flood(connection: Connection, now: number, maxFrames: number): void {
+  #flood(connection: Connection, now: number, maxFrames: number, frames: number): void {
     if (now - connection.overAt > FLOOD_GAP_MS) {
       connection.overSince = now
       connection.overFrames = 0
     }
     connection.overAt = now
-    connection.overFrames++
+    connection.overFrames += frames
     if (now - connection.overSince < FLOOD_MS && connection.overFrames < maxFrames) return
     this.#endFlood(connection, now)
   }
@@ -122,18 +123,22 @@ export class Receiver {
     const { rate, byteRate } = connection.door
     if (rate.intervalMs > 0) {
       const fullAt = admit(connection.rateFullAt, now, rate.intervalMs, rate.burst)
-      if (fullAt === undefined) return this.#overRate(connection, 'frame', now)
+      if (fullAt === undefined) return this.#overRate(connection, 'frame', bytes, now)
       connection.rateFullAt = fullAt
     }
     if (byteRate !== undefined && byteRate.intervalMs > 0) {
       const fullAt = admit(connection.byteRateFullAt, now, byteRate.intervalMs, byteRate.burst, bytes)
-      if (fullAt === undefined) return this.#overRate(connection, 'bytes', now)
+      if (fullAt === undefined) return this.#overRate(connection, 'bytes', bytes, now)
       connection.byteRateFullAt = fullAt
     }
     return true
   }
 
-  #overRate(connection: Connection, what: 'frame' | 'bytes', now: number): false {
+  /**
+   * Counts and drops a frame that is over a rate. The bytes of `FLOOD_MS` are as much of a flood as
+   * the frames of it.
+   */
+  #overRate(connection: Connection, what: 'frame' | 'bytes', bytes: number, now: number): false {
     connection.door.stats.overRate++
     this.#metrics.rateLimited[what]++
     this.#metrics.lose('rate_limit')
@@ -141,8 +146,11 @@ export class Receiver {
       connection.rateNoticeAt = now
       connection.door.rateLimited(connection)
     }
-    const { intervalMs } = connection.door.rate
-    this.#flood(connection, now, intervalMs === 0 ? FLOOD_FRAMES : Math.max(FLOOD_FRAMES, FLOOD_MS / intervalMs))
+    const { rate, byteRate } = connection.door
+    const maxFrames = rate.intervalMs === 0 ? FLOOD_FRAMES : Math.max(FLOOD_FRAMES, FLOOD_MS / rate.intervalMs)
+    // Where there is no byte rate its interval is 0.
+    const share = (bytes * (byteRate?.intervalMs ?? 0)) / FLOOD_MS
+    this.#flood(connection, now, maxFrames, Math.max(1, share * maxFrames))
     return false
   }
 }

@@ -46,6 +46,40 @@ describe('a client that floods', () => {
     burst.destroy()
   })
 
+  it('is closed by the bytes of 5 s over its byte rate, and not by half of them', async (t) => {
+    const gateway = await gatewayFor(t, { env: { SESSION_BYTE_RATE: '64KiB', MAX_MESSAGE_SIZE: '8KiB' } })
+    const frame = clientFrame(OPCODE.text, JSON.stringify('x'.repeat(8190)))
+    const join = async (session: string, frames: number) => {
+      const raw = await joinRaw(gateway, session)
+      // Two seconds of the rate are within its burst.
+      raw.write(Buffer.concat(Array.from({ length: 16 + frames }, () => frame)))
+      return raw
+    }
+    const half = await join('half', 20)
+    await eventually(() => half.text.includes('rate-limited'), 'the notice')
+    const all = await join('all', 60)
+    await all.untilClosed()
+    assert.equal(closeOf(all), 1008)
+    assert.equal(half.ended, false)
+    half.destroy()
+  })
+
+  it('of the live door with its largest frames is closed within a second, without a token', async (t) => {
+    const gateway = await gatewayFor(t)
+    const raw = await RawSocket.open(gateway.http)
+    raw.write(upgradeRequest('/live'))
+    await eventually(() => raw.text.includes('101'), 'the upgrade')
+    const frame = clientFrame(OPCODE.text, '['.repeat(500_000))
+    let sent = 0
+    for (; sent < 40 && !raw.ended; sent++) {
+      await raw.pour(frame)
+      await sleep(25)
+    }
+    await raw.untilClosed()
+    assert.equal(closeOf(raw), 1008)
+    assert.ok(sent >= 6 && sent < 20, `${sent} frames were sent`)
+  })
+
   it('slowly is closed after 5 s over its rate, and not while it pauses in between', async (t) => {
     const gateway = await gatewayFor(t, { env: { SESSION_RATE: '1', SESSION_RATE_BURST: '1' } })
     const [floods, pauses] = [await joinRaw(gateway, 'floods'), await joinRaw(gateway, 'pauses')]
