@@ -10,6 +10,7 @@ import { againstOptions, beforeOf, changesOf, changeTable, hasFailed, lastReleas
 import { compared } from './compare.ts'
 import { type Gate, judge, readGate, verdictTable } from './gate.ts'
 import { type Options, type Planned, planOf, withBuilt } from './plan.ts'
+import { record, refuseUncommitted } from './record.ts'
 import { checkWritable, writeWhole } from './report/file.ts'
 import { machine, machineLine } from './report/machine.ts'
 import type { Outcome } from './report/outcome.ts'
@@ -30,6 +31,7 @@ interface Arguments extends Options {
   report?: string
   gate?: boolean
   compare?: boolean
+  record?: boolean
   /** True for the last release. */
   against?: string | true
 }
@@ -57,6 +59,7 @@ const command = new Command('bench')
   .option('--subject <name...>', `only these: ${names(SUBJECTS)}`)
   .option('--quick', 'one small round of each scenario against the first peer, in under a minute')
   .option('--compare', 'ours beside the peers of the same work (compare.ts), in ten minutes')
+  .option('--record', 'with --compare: keep the results, and write them into the page about benchmarks')
   .option('--cpu-only', 'figures of CPU alone, which rounds have on a busy machine too')
   .addOption(
     new Option(
@@ -106,6 +109,7 @@ function planned(scenarios: string[], options: Arguments, gate: Gate | undefined
 
 async function run(scenarios: string[], options: Arguments): Promise<void> {
   const gate = options.gate ? readGate() : undefined
+  if (options.record && !options.compare) throw new Impossible('--record keeps the results of --compare')
   if (redisServer() === undefined) throw new Impossible('neither redis-server nor valkey-server is on the PATH')
   const wanted = planned(scenarios, options, gate)
   if (options.cpuOnly || options.against !== undefined) judgeCpuOnly()
@@ -119,12 +123,14 @@ async function run(scenarios: string[], options: Arguments): Promise<void> {
     plan.reduce((sum, { settings, able }) => sum + settings.rounds * able.length, 0),
     process.stderr,
   )
+  if (options.record) refuseUncommitted(on)
   const outcomes: Outcome[] = []
   for (const { scenario, settings, able } of plan) {
     const outcome = await runScenario(scenario, settings, able, progress)
     outcomes.push(outcome)
     if (!options.json) process.stdout.write(`\n${tableOf(outcome, scenario.metrics)}\n`)
     // Written after each scenario, so that an interrupted run keeps its results.
+    if (options.record) record({ at: at.toISOString(), machine: on, cpuOnly: options.cpuOnly === true, left, outcomes })
     if (report !== undefined) writeWhole(report, reportPage({ machine: on, at, left, outcomes }))
   }
   const verdicts = gate && judge(gate, OURS.name, outcomes)

@@ -1,6 +1,7 @@
 /** Writes every generated file of the tree. */
 import { writeFile } from 'node:fs/promises'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { PAGE, pageText } from '../bench/record.ts'
 import { settingsPage } from '../src/config/describe.ts'
 import { checklistPage } from './checklist.ts'
 import { builtInFile, builtInList } from './checks.ts'
@@ -22,6 +23,7 @@ export async function generatedFiles(): Promise<readonly { readonly file: URL; r
     { file: validationFile, text: generateValidation() },
     { file: new URL('../../docs/reference/settings.md', import.meta.url), text: settingsPage() },
     { file: new URL('../../docs/reference/checklist.md', import.meta.url), text: checklistPage() },
+    { file: PAGE, text: pageText() },
   ]
 }
 

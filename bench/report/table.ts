@@ -56,7 +56,7 @@ export function ratio(value: number | undefined, { better }: Metric): string {
 }
 
 /** The rounds without values, and why. */
-export function remarks(subjects: SubjectOutcome[]): string[] {
+export function remarks(subjects: Pick<SubjectOutcome, 'subject' | 'rounds'>[]): string[] {
   return subjects.flatMap(({ subject, rounds }) =>
     rounds.flatMap((round, index) => {
       if ('values' in round) return []
