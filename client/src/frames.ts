@@ -6,9 +6,8 @@ export interface Numbered {
   readonly payload: unknown
 }
 
-const SPACE = 32
-/** The digits of the largest safe integer. */
-const MAX_DIGITS = 16
+/** The digits of the largest safe integer, and a space. */
+const MAX_HEAD = 17
 
 /** Returns the value of a JSON text, or the text itself where it is not JSON. */
 export function parsed(text: string): unknown {
@@ -19,19 +18,20 @@ export function parsed(text: string): unknown {
   }
 }
 
-/** Parses `<number> <payload>`, where the number may be `-`. Throws when it has no number. */
-export function numbered(data: string | Uint8Array): Numbered {
-  if (typeof data === 'string') {
-    const space = data.indexOf(' ')
-    return { offset: offsetOf(data.slice(0, Math.max(space, 0))), payload: parsed(data.slice(space + 1)) }
-  }
-  const space = data.subarray(0, MAX_DIGITS + 1).indexOf(SPACE)
-  const head = String.fromCharCode(...data.subarray(0, Math.max(space, 0)))
-  return { offset: offsetOf(head), payload: data.subarray(space + 1) }
+/** Splits `<number> <payload>`, where the number may be `-`. Throws when it has no number. */
+export function split(frame: string): readonly [offset: number | undefined, payload: string] {
+  const head = /^(?:-|(\d{1,16})) /.exec(frame)
+  if (!head) throw new Error('a message came without a number')
+  return [head[1] === undefined ? undefined : Number(head[1]), frame.slice(head[0].length)]
 }
 
-function offsetOf(head: string): number | undefined {
-  if (head === '-') return undefined
-  if (/^\d{1,16}$/.test(head)) return Number(head)
-  throw new Error('a message came without a number')
+/** Parses a frame of text or bytes. Throws when it has no number. */
+export function numbered(data: string | Uint8Array): Numbered {
+  if (typeof data === 'string') {
+    const [offset, text] = split(data)
+    return { offset, payload: parsed(text) }
+  }
+  const start = String.fromCharCode(...data.subarray(0, MAX_HEAD))
+  const [offset, rest] = split(start)
+  return { offset, payload: data.subarray(start.length - rest.length) }
 }

@@ -1,3 +1,6 @@
+import { split } from '../../client/src/frames.ts'
+import { reasonOf } from '../platform/reason.ts'
+
 interface Control {
   readonly command?: string
   readonly epoch?: string
@@ -42,10 +45,13 @@ export class NumberedClient {
       this.#learn(control)
       return control.command === 'ticket' ? {} : { note: frame }
     }
-    const space = frame.indexOf(' ')
-    const number = frame.slice(0, space)
-    if (number !== '-') this.#offset = Number(number)
-    return { message: frame.slice(space + 1) }
+    try {
+      const [offset, message] = split(frame)
+      if (offset !== undefined) this.#offset = offset
+      return { message }
+    } catch (error) {
+      return { note: `${reasonOf(error)}: ${frame}` }
+    }
   }
 
   #learn({ command, epoch, offset, to, ticket, expires_in_ms: expiresInMs = 0 }: Control): void {
