@@ -45,9 +45,8 @@ abstract class EventSocket implements Socket {
 
   constructor(url: string, protocols: string[]) {
     this.url = this.addressOf(url.replace(/^ws/, 'http'))
-    const bearer = protocols.find((name) => name.startsWith('bearer.'))
-    this.token = bearer && fromBase64url(bearer.slice(7))
-    this.#open().catch(() => this.lose('no stream'))
+    // Where the platform lacks what this needs, the promise rejects, and a WebSocket is next.
+    this.#open(protocols).catch(() => this.lose('no stream'))
   }
 
   /** The address of the stream for that of a socket. */
@@ -77,7 +76,9 @@ abstract class EventSocket implements Socket {
     return fetch(url, { signal: this.#stop.signal, credentials, cache: 'no-store', ...init, headers })
   }
 
-  async #open(): Promise<void> {
+  async #open(protocols: readonly string[]): Promise<void> {
+    const bearer = protocols.find((name) => name.startsWith('bearer.'))
+    this.token = bearer && fromBase64url(bearer.slice(7))
     let response = await this.fetch(this.url, {})
     let code = await codeOf(response)
     const other = await this.retry(code)
@@ -86,6 +87,8 @@ abstract class EventSocket implements Socket {
       code = await codeOf(response)
     }
     if (response.status !== 200) return this.#refused(response, code)
+    // React Native reads whole answers only: this network has no stream for it.
+    if (!response.body) return this.lose('no stream')
     if (this.#isClosed) return
     this.onopen?.({})
     // A connection that is cut behind its goodbye is no failure.
