@@ -110,6 +110,7 @@ describe('the image', () => {
       'dist/redis.cjs',
       'dist/src/cli/main.js',
       'dist/src/gateway/create.js',
+      'dist/src/login/hash-thread.js',
     ])
     const licences = readFileSync(join(image.folder, 'licenses/THIRD-PARTY.txt'), 'utf8')
     for (const name of ['pino', 'prom-client', 'commander', 'redis', '@redis/client', 'ws', 'fast-jwt'])

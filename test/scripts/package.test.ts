@@ -65,6 +65,7 @@ describe('the package', { skip: inGit ? false : 'needs the files of a git clone'
   const wsproxy = (args: string[], more: Record<string, string> = {}) =>
     spawnSync(join(app, 'node_modules/.bin/wsproxy'), args, {
       cwd: app,
+      input: 'a fine pass word\n',
       encoding: 'utf8',
       env: env(more),
       timeout: 60_000,
@@ -102,7 +103,8 @@ describe('the package', { skip: inGit ? false : 'needs the files of a git clone'
 
   it('holds the gateway in one file with the licences of its packages, and finds its checks and pages from there', () => {
     const modules = files.filter((file) => /^dist\/[^c].*js$/.test(file)).sort()
-    assert.deepEqual(modules, ['dist/load.cjs', 'dist/redis.cjs', 'dist/src/cli/main.js', 'dist/src/gateway/create.js'])
+    const entries = ['cli/main', 'gateway/create', 'login/hash-thread'].map((name) => `dist/src/${name}.js`)
+    assert.deepEqual(modules, ['dist/load.cjs', 'dist/redis.cjs', ...entries])
     assert.ok(files.includes('dist/wsproxy.bundle') && files.includes('dist/THIRD-PARTY.txt'))
     const { status, stdout, stderr } = wsproxy(['doctor', '--json'])
     assert.equal(status, 0, stderr)
@@ -129,7 +131,7 @@ describe('the package', { skip: inGit ? false : 'needs the files of a git clone'
     for (const name of optional) assert.ok(!existsSync(join(app, 'node_modules', name)), name)
   })
 
-  it('serves without a setting, and its own commands make a token, connect and publish', async () => {
+  it('serves with an embedded Redis, and its own commands make a token, connect, publish and add a user', async () => {
     const started = (args: string[], more: Record<string, string> = {}) => {
       const child = killAtExit(
         spawn(join(app, 'node_modules/.bin/wsproxy'), args, {
@@ -145,7 +147,8 @@ describe('the package', { skip: inGit ? false : 'needs the files of a git clone'
         })
       return output
     }
-    const gateway = started(['serve'], { LISTEN_ADDR: '127.0.0.1:0' })
+    const AUTH_JWT_SECRET = 'a-secret-of-a-test-of-32-bytes-and-more'
+    const gateway = started(['serve'], { LISTEN_ADDR: '127.0.0.1:0', AUTH_LOGIN: 'true', AUTH_JWT_SECRET })
     const port = await eventually(() => /"event":"listening".*?"port":(\d+)/.exec(gateway.text)?.[1], 'it to listen')
     await eventually(async () => (await fetch(`http://127.0.0.1:${port}/health`)).ok, 'the gateway to reach its Redis')
     const created = wsproxy(['token', 'create', 's1'])
@@ -157,6 +160,14 @@ describe('the package', { skip: inGit ? false : 'needs the files of a git clone'
       return client.text.includes('{"hello":1}')
     }, 'the frame')
     client.child.kill('SIGKILL')
+    // Its password is hashed in a thread, whose file is found from the one file of the gateway.
+    assert.equal(wsproxy(['user', 'add', 'ada@example.org']).status, 0)
+    const login = await fetch(`http://127.0.0.1:${port}/api/auth/login`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ email: 'ada@example.org', password: 'a fine pass word' }),
+    })
+    assert.equal(login.status, 200)
     const ended = new Promise((resolve) => gateway.child.once('exit', resolve))
     gateway.child.kill('SIGTERM')
     assert.equal(await ended, 0, gateway.text)
