@@ -17,7 +17,7 @@ import { slowReaders, slowReadersRoomy } from './slow-readers.ts'
 import { start } from './start.ts'
 import { streamPaced, streamSaturated } from './stream.ts'
 import { unicastPaced, unicastSaturated, unicastSmooth } from './unicast.ts'
-import { upstream } from './upstream.ts'
+import { upstream, upstreamBurst } from './upstream.ts'
 
 export const SCENARIOS: Scenario[] = [
   handshake,
@@ -29,6 +29,7 @@ export const SCENARIOS: Scenario[] = [
   streamPaced,
   fanout,
   upstream,
+  upstreamBurst,
   idle,
   start,
   runsMany,
