@@ -88,7 +88,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   doors: [...BASE, 'http', 'connection', 'sessions'],
   preflight: [...BASE, 'http', 'redis'],
   gateway: [...BASE, 'http', 'redis', 'identity', 'login', 'connection', 'sessions', 'doors', 'preflight'],
-  cli: [...BASE, 'redis', 'login', 'doors', 'preflight', 'gateway'],
+  workers: BASE,
+  cli: [...BASE, 'workers', 'redis', 'login', 'doors', 'preflight', 'gateway'],
 }
 
 /** The folder of `src` in which a file is. */

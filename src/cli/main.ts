@@ -27,6 +27,10 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 /** A start of the gateway needs none of the commands, and no parser of their words. */
 async function run(): Promise<number> {
   const [command, ...rest] = process.argv.slice(2)
+  if (command === 'worker') {
+    await (await import('./worker.ts')).worker(Number(rest[0]))
+    return DONE
+  }
   if (command !== 'serve' || rest.length > 0) return (await (await import('./program.ts')).run()) ? DONE : MISUSED
   await (await import('./serve.ts')).serve()
   return DONE

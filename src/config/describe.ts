@@ -21,7 +21,11 @@ export interface EffectiveSetting {
   readonly description: string
 }
 
-const TYPES: Partial<Record<Kind, string>> = { redisUrl: 'URL', httpUrl: 'URL' }
+const TYPES: Partial<Record<Kind, string>> = {
+  redisUrl: 'URL',
+  httpUrl: 'URL',
+  integerOrAuto: 'integer or `auto`',
+}
 
 /** All settings in the order of the table; without `loaded`, with their defaults. */
 export function describeSettings(loaded?: Loaded): EffectiveSetting[] {

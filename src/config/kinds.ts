@@ -44,6 +44,9 @@ export interface Address {
   readonly port: number
 }
 
+/** Returns an integer, or `auto`; undefined for other text. */
+const parseIntegerOrAuto = (text: string): number | 'auto' | undefined => (text === 'auto' ? text : parseInteger(text))
+
 const DURATION_UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1e3, m: 60e3, h: 3600e3, d: 86400e3 }
 /** Node's timers hold 31 bits of milliseconds. */
 const MAX_DURATION = '24d'
@@ -133,6 +136,7 @@ const KINDS = {
   boolean: { parse: parseBoolean, expected: 'true or false, 1 or 0, yes or no, on or off' },
   level: { parse: parseLevel, expected: `one of ${LEVELS.join(', ')}` },
   integer: { parse: parseInteger, expected: 'an integer' },
+  integerOrAuto: { parse: parseIntegerOrAuto, expected: 'an integer, or auto' },
   duration: { parse: parseDuration, expected: 'a duration such as 500ms, 5s, 1m30s or plain seconds' },
   size: { parse: parseSize, expected: 'a size such as 64KB, 10MiB or plain bytes' },
   list: { parse: parseList, expected: 'a list' },
@@ -184,6 +188,7 @@ export const oneOf = <const T extends readonly string[]>(choices: T) => declare<
 export const boolean = declare<boolean>('boolean', ['true', 'false'])
 export const level = declare<Level>('level', LEVELS)
 export const integer = declare<number>('integer')
+export const integerOrAuto = declare<number | 'auto'>('integerOrAuto')
 /** In milliseconds. */
 export const duration = declare<number>('duration')
 /** In bytes. */

@@ -6,7 +6,7 @@ import { isNetwork } from './networks.ts'
 import { isOriginEntry } from './origins.ts'
 import { parseRedisAddress } from './redis-address.ts'
 import { mappingProblems, refusesTls, serverProblems } from './redis-servers.ts'
-import { secretList, weakness, weakTokens } from './strength.ts'
+import { isShortList, shortSecret, weakness, weakTokens } from './strength.ts'
 import type { Config } from './table.ts'
 
 /** What settings must fulfil beyond their kind, mostly in relation to each other. */
@@ -63,13 +63,6 @@ function isPlainHttpUrl(text: string): boolean {
   return url !== undefined && /^https?:$/.test(url.protocol) && url.username === '' && url.password === ''
 }
 
-/** The first of these secrets that is too short for HS256. */
-const shortSecret = (secrets: string | undefined): string | undefined =>
-  secretList(secrets).find((each) => Buffer.byteLength(each) < 32)
-
-/** Whether one of these secrets has fewer than 32 characters. */
-const isShortList = (secrets: string | undefined): boolean => secretList(secrets).some((each) => each.length < 32)
-
 const RULES: readonly ConsistencyRule[] = [
   rule(
     ['nodeEnv', 'redisUrl', 'redisSentinels', 'redisClusterNodes'],
@@ -111,6 +104,13 @@ const RULES: readonly ConsistencyRule[] = [
       addressOf(redisUrl)?.tls === true &&
       refusesTls('REDIS_CLUSTER_NODES', redisClusterNodes) &&
       'REDIS_CLUSTER_NODES: an entry is redis://, but REDIS_URL says rediss://; use one of them for both',
+  ),
+  rule(
+    ['workers', 'trustProxy'],
+    ({ workers, trustProxy }) =>
+      workers !== 1 &&
+      trustProxy === 'proxy-protocol' &&
+      'WORKERS: must be 1 with TRUST_PROXY=proxy-protocol, whose listener cannot share its port',
   ),
   rule(['redisSentinels'], ({ redisSentinels }) => serverProblems('REDIS_SENTINELS', redisSentinels)),
   rule(['redisClusterNodes'], ({ redisClusterNodes }) => serverProblems('REDIS_CLUSTER_NODES', redisClusterNodes)),

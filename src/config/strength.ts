@@ -39,3 +39,11 @@ export const weakTokens = (tokens: Readonly<Record<string, string | undefined>>)
       .find((each) => each !== undefined)
     return problem === undefined ? [] : [`${name}: ${problem} when NODE_ENV=production; use openssl rand -hex 32`]
   })
+
+/** The first of these secrets that is too short for HS256. */
+export const shortSecret = (secrets: string | undefined): string | undefined =>
+  secretList(secrets).find((each) => Buffer.byteLength(each) < 32)
+
+/** Whether one of these secrets has fewer than 32 characters. */
+export const isShortList = (secrets: string | undefined): boolean =>
+  secretList(secrets).some((each) => each.length < 32)

@@ -1,6 +1,6 @@
 import { jwtSettings } from './jwt.ts'
 import type { Setting } from './kinds.ts'
-import { address, boolean, duration, group, integer, list, oneOf, size, string } from './kinds.ts'
+import { address, boolean, duration, group, integer, integerOrAuto, list, oneOf, size, string } from './kinds.ts'
 import { liveSettings } from './live.ts'
 import { livenessSettings } from './liveness.ts'
 import { loginSettings } from './login.ts'
@@ -47,6 +47,15 @@ const serverSettings = group('Server', {
     default: 'true',
     description:
       'With the embedded Redis, run an agent that answers each frame of session `demo`, so that a first client gets a reply.',
+  }),
+  workers: integerOrAuto('WORKERS', {
+    default: '1',
+    minimum: '1',
+    maximum: '64',
+    unit: 'processes',
+    description:
+      'Processes that share the port (Linux), each with a loop and Redis connections of its own. `auto`: one for each ' +
+      'CPU of the quota of the cgroup, else of the machine. [Guide](../operations/workers.md).',
   }),
   adminPort: integer('ADMIN_PORT', {
     default: undefined,

@@ -5,35 +5,30 @@ import type { Door } from '../connection/door.ts'
 import { drain } from '../connection/drain.ts'
 import { mount } from '../connection/mount.ts'
 import { clockMs } from '../connection/times.ts'
-import { CONTRACT_VERSION } from '../contract/live/schema.ts'
 import { holdKeyPrefix } from '../contract/names.ts'
 import { weppChecklist } from '../doors/run/checklist.ts'
 import { type Rest, serveRest } from '../http/fallback.ts'
-import { landing } from '../http/landing.ts'
-import { about, type ProbeParts, probes } from '../http/probes.ts'
-import type { ApiResponse } from '../http/response.ts'
 import { type Route, type Serving, serve } from '../http/routes.ts'
 import type { ProxyRelay } from '../platform/proxy-relay.ts'
 import { asError, reasonOf } from '../platform/reason.ts'
-import { shared } from '../platform/shared.ts'
 import { checkTls, type TlsFiles, tlsFiles, watchTls } from '../platform/tls.ts'
 import { Listeners, type TemplatedApp } from '../platform/uws.ts'
-import { VERSION } from '../platform/version.ts'
 import { Preflight } from '../preflight/preflight.ts'
-import { aliasPage } from '../telemetry/aliases.ts'
-import { instance } from '../telemetry/log.ts'
 import { Metrics } from '../telemetry/metrics.ts'
 import { Core } from './core.ts'
 import { runDoor, sessionDoor } from './doors.ts'
 import { streamDoor } from './durable-streams.ts'
 import { liveDoor } from './live.ts'
 import { callerOf, jwtChecks, loginCalls, ownPageOf } from './login.ts'
-import { deniedCalls, isOperator, operators } from './operators.ts'
-import type { GatewayOptions } from './options.ts'
+import { deniedCalls, operators } from './operators.ts'
+import { type GatewayOptions, portSharing } from './options.ts'
 import { type OwnDoors, ownDoors } from './own-doors.ts'
 import { redisAccess } from './redis-access.ts'
 import { LISTENERS, listenOn, proxyRelay } from './relay.ts'
+import { allRoutes } from './routes.ts'
 
+/** How long a worker that is replaced still accepts upgrades on connections that it has, in ms. */
+const HAND_OVER_MS = 1000
 /** Longest wait for the last commands and closes to leave the process. */
 const SETTLE_MS = 1000
 
@@ -67,7 +62,7 @@ export class Gateway {
     const { config, redisUrl, logins, log, tracing, jwts, login, checklist = weppChecklist } = options
     const metrics = this.#metrics
     this.#options = options
-    this.#listeners = new Listeners(tlsFiles(config))
+    this.#listeners = new Listeners(tlsFiles(config), portSharing(options))
     this.#releasePrefix = holdKeyPrefix(config.redisKeyPrefix)
     const relay = proxyRelay(config, metrics, log)
     this.#relay = relay
@@ -84,6 +79,7 @@ export class Gateway {
       loaded: options.preflight ?? { checks: [] },
       redis: redisAccess(this.#core),
       redisUrl,
+      loopbackSecret: options.sharing?.secret,
       sockets: () => this.#core.sockets.size,
       unknownProxies: () => this.#core.addresses.unknownProxies(clockMs()),
       keySet: async () => jwts?.verifier.source,
@@ -149,7 +145,14 @@ export class Gateway {
       denied: deniedCalls(this.#metrics, this.#options.log),
       acted: (action) => this.#options.log.info({ event: 'admin-action', ...action }, 'an operator made a call'),
     }
-    this.#routes ??= this.#allRoutes()
+    this.#routes ??= allRoutes(this.#options, {
+      core: this.#core,
+      metrics: this.#metrics,
+      preflight: this.#preflight,
+      admin: this.#admin,
+      live: this.#live,
+      loginCalls: this.#loginCalls,
+    })
     serve(app, this.#routes.probes, serving)
     serve(app, this.#sessions.streams?.routes ?? [], serving)
     serve(adminApp ?? app, this.#routes.rest, serving)
@@ -205,24 +208,36 @@ export class Gateway {
    */
   stop(): Promise<void> {
     if (this.#stopped) this.#cut.abort()
-    this.#stopped ??= this.#stop()
+    this.#stopped ??= this.#stop(false)
     return this.#stopped
   }
 
-  async #stop(): Promise<void> {
+  /**
+   * As `stop`, for a worker whose successor listens on the same port: it closes its listener first,
+   * and refuses no upgrade.
+   */
+  retire(): Promise<void> {
+    this.#stopped ??= this.#stop(true)
+    return this.#stopped
+  }
+
+  async #stop(isReplaced: boolean): Promise<void> {
     const { config, log } = this.#options
     const { redis, sockets, closer, acceptor } = this.#core
     const deadline = performance.now() + config.shutdownGracePeriodMs
-    this.#draining = true
+    this.#draining = !isReplaced
     this.#unwatch()
     this.#options.jwts?.stop()
     log.info({ event: 'drain-start', sockets: sockets.size }, 'draining')
-    await this.#pause(config.drainDelayMs)
+    if (!isReplaced) await this.#pause(config.drainDelayMs)
     await this.#relay?.close()
     // Closing the listener resets connections still in the accept queue: run three loop turns so
     // that they are accepted, read, and refused with 503.
     for (let turn = 0; turn < 3; turn++) await setImmediate()
     this.#listeners.close()
+    // Connections that were accepted send their upgrade, and get it.
+    if (isReplaced) await this.#pause(HAND_OVER_MS)
+    this.#draining = true
     acceptor.refusePending()
     redis.upstream.drain()
     await Promise.race([Promise.all([redis.upstream.settled(), this.#streams.stop()]), this.#pause(SETTLE_MS)])
@@ -248,40 +263,6 @@ export class Gateway {
   /** Waits `ms`, or until a second `stop` cuts the sockets. */
   async #pause(ms: number): Promise<void> {
     if (ms > 0) await setTimeout(ms, undefined, { signal: this.#cut.signal }).catch(() => {})
-  }
-
-  /** Returns the probes, and the other routes, which move to the admin port when there is one. */
-  #allRoutes(): { probes: Route[]; rest: Route[] } {
-    const { redis, sockets } = this.#core
-    const { metricsEnabled, metricsMaxAgeMs } = this.#options.config
-    const parts: ProbeParts = {
-      pingRedis: (deadlineMs) => redis.ping(deadlineMs),
-      redisPartial: () => !redis.ready,
-      ready: (detailed) => this.#preflight.ready(detailed),
-      isOperator: isOperator(this.#options.config, this.#admin),
-      hasToken: this.#options.config.adminToken !== undefined,
-      settings: this.#options.settings ?? [],
-      redis: this.#preflight.redisAddress,
-      sockets: () => sockets.size,
-      version: { name: 'wsproxy', version: VERSION, node: process.version },
-      liveContract: CONTRACT_VERSION,
-      metrics: metricsEnabled ? shared(metricsMaxAgeMs, () => this.#page()) : undefined,
-    }
-    const rest = [...about(parts), ...this.#preflight.routes(this.#admin), ...this.#live.routes]
-    const { landingPage, runDoor, runPath, livePath, tlsCert } = this.#options.config
-    const options = { encrypted: tlsCert !== undefined, runPath: runDoor ? runPath : undefined, livePath }
-    const open = [...this.#live.publicRoutes, ...this.#loginCalls, ...(landingPage ? [landing(options)] : [])]
-    return { probes: [...probes(parts), ...open], rest }
-  }
-
-  async #page(): Promise<ApiResponse> {
-    const { registry, live } = this.#metrics
-    const page = await this.#metrics.page()
-    return {
-      status: '200 OK',
-      type: registry.contentType,
-      body: page + aliasPage(page, this.#options.config.metricsAliases, instance, live.types),
-    }
   }
 
   /** Counts an unexpected error that the process caught outside the gateway. */

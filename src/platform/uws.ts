@@ -117,15 +117,20 @@ function bind(app: TemplatedApp, host: string, port: number, options: number): u
   throw new Error(`cannot listen on ${host}:${port}: the port is taken, or this machine does not have that address`)
 }
 
+/** Whether other processes listen on the port: no; later ones will; older ones do already. */
+export type PortSharing = 'alone' | 'first' | 'joins'
+
 /** The uWebSockets.js apps of a gateway and their listening sockets. */
 export class Listeners {
   readonly #apps: TemplatedApp[] = []
   readonly #sockets: us_listen_socket[] = []
   readonly #tls: TlsFiles | undefined
+  readonly #sharing: PortSharing
 
   /** With `tls`, each app answers `https://` and `wss://` only, from TLS 1.2 on. */
-  constructor(tls?: TlsFiles) {
+  constructor(tls?: TlsFiles, sharing: PortSharing = 'alone') {
     this.#tls = tls
+    this.#sharing = sharing
   }
 
   /** @throws Error when the certificate or the key cannot be used. */
@@ -138,9 +143,9 @@ export class Listeners {
   }
 
   /**
-   * Listens on a port that no other process uses. By default uWebSockets.js sets SO_REUSEPORT, so a
-   * second process can silently bind the same port and take half of the connections. So the port is
-   * first bound without it, which fails when it is taken.
+   * Listens on a port that no other process uses, except the older ones of `joins`. By default
+   * uWebSockets.js sets SO_REUSEPORT, so a second process can silently bind the same port and take
+   * half of the connections. So the port is first bound without it, which fails when it is taken.
    * Several listeners then share the port among themselves: the accept queue of one holds 512
    * connections, and the kernel of a client that finds it full retries only after seconds.
    * (A foreign program of the same user that sets SO_REUSEPORT could still join them.)
@@ -150,13 +155,17 @@ export class Listeners {
    */
   listen(app: TemplatedApp, host: string, port: number, listeners = 1): number {
     const { LIBUS_LISTEN_EXCLUSIVE_PORT: exclusive } = uWS as unknown as { LIBUS_LISTEN_EXCLUSIVE_PORT: number }
-    const alone = bind(app, host, port, exclusive)
-    const bound = uWS.us_socket_local_port(alone)
-    if (listeners === 1 && !this.#tls) this.#sockets.push(alone)
-    else {
+    let bound = port
+    if (this.#sharing !== 'joins') {
+      const alone = bind(app, host, port, exclusive)
+      bound = uWS.us_socket_local_port(alone)
+      if (listeners === 1 && !this.#tls && this.#sharing === 'alone') {
+        this.#sockets.push(alone)
+        return bound
+      }
       uWS.us_listen_socket_close(alone)
-      for (let i = 0; i < listeners; i++) this.#sockets.push(bind(app, host, bound, SHARED_PORT))
     }
+    for (let i = 0; i < listeners; i++) this.#sockets.push(bind(app, host, bound, SHARED_PORT))
     return bound
   }
 

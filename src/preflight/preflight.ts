@@ -55,6 +55,8 @@ export interface PreflightParts {
   readonly notReadyReason: () => NotReadyReason | undefined
   /** A remark that the report puts behind the address of the test upgrade. */
   readonly note?: () => string
+  /** Of the path of the test upgrade. Default: a random one. */
+  readonly loopbackSecret?: string | undefined
 }
 
 /** The preflight of one process: checks, runs and reports. */
@@ -73,7 +75,7 @@ export class Preflight {
     const { keySet = async () => undefined } = parts
     this.#log = log
     this.#redis = new PreflightRedis(redis, config, redisUrl)
-    this.loopback = new Loopback(config)
+    this.loopback = new Loopback(config, parts.loopbackSecret)
     this.reports = new Reports((args) => redis.command(preflightReports(), args), config.preflightRetentionMs)
     this.#recorder = new Recorder({
       keep: (report) => this.reports.add(report, Date.now()),

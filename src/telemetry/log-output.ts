@@ -8,10 +8,14 @@ const FULL_RETRY_MS = 100
 /** A write that failed otherwise (a full disk, a reader that is gone) after this one. */
 const FAILED_RETRY_MS = 1000
 const NEWLINE = 0x0a
+/** The kernel writes up to so many bytes (PIPE_BUF) into a pipe as one piece. */
+const ATOMIC_BYTES = 4096
 
 export interface LogOutputOptions {
   /** Default: 1 MiB. */
   readonly maxWaitingBytes?: number
+  /** Whether other processes write to it: their lines must not fall into ours. */
+  readonly isShared?: boolean
   /** Called with the number of dropped lines as soon as a write succeeds again. */
   readonly resumed?: (lines: number) => void
 }
@@ -25,6 +29,7 @@ export class LogOutput {
   readonly #fd: number
   readonly #maxWaitingBytes: number
   readonly #resumed: (lines: number) => void
+  readonly #isShared: boolean
   #waiting = ''
   /** Bytes that wait, those of the write under way included. */
   #waitingBytes = 0
@@ -35,8 +40,12 @@ export class LogOutput {
   #droppedSinceWrite = 0
   #idle = () => {}
 
-  constructor(fd: number, { maxWaitingBytes = MAX_WAITING_BYTES, resumed = () => {} }: LogOutputOptions = {}) {
+  constructor(
+    fd: number,
+    { maxWaitingBytes = MAX_WAITING_BYTES, resumed = () => {}, isShared = false }: LogOutputOptions = {},
+  ) {
     this.#fd = fd
+    this.#isShared = isShared
     this.#maxWaitingBytes = maxWaitingBytes
     this.#resumed = resumed
   }
@@ -73,7 +82,8 @@ export class LogOutput {
   }
 
   #write(batch: Buffer): void {
-    write(this.#fd, batch, (error, written) => {
+    const length = this.#isShared ? wholeLines(batch) : batch.length
+    write(this.#fd, batch, 0, length, (error, written) => {
       if (error) return this.#failed(error, batch)
       this.#waitingBytes -= written
       this.#isTorn = written === 0 ? this.#isTorn : batch[written - 1] !== NEWLINE
@@ -101,4 +111,12 @@ export class LogOutput {
     this.#dropped += lines
     this.#droppedSinceWrite += lines
   }
+}
+
+/** The bytes of the first lines that one write takes as one piece; a longer line alone. */
+function wholeLines(batch: Buffer): number {
+  if (batch.length <= ATOMIC_BYTES) return batch.length
+  const last = batch.lastIndexOf(NEWLINE, ATOMIC_BYTES - 1)
+  const end = last > 0 ? last : batch.indexOf(NEWLINE, ATOMIC_BYTES)
+  return end === -1 ? batch.length : end + 1
 }

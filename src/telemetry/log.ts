@@ -33,14 +33,15 @@ export interface Logger extends Pino {
 /**
  * @param to receives the lines. Default: stdout, written asynchronously and in batches, so that
  * under load a line costs no system call of its own.
+ * @param worker the number of this process among those that share the output.
  */
-export function createLogger(level: string, to?: DestinationStream): Logger {
-  const output = to === undefined ? standardOutput((lines) => dropped(root, lines)) : undefined
+export function createLogger(level: string, to?: DestinationStream, worker?: number): Logger {
+  const output = to === undefined ? standardOutput((lines) => dropped(root, lines), worker !== undefined) : undefined
   const root = pino(
     {
       level,
       timestamp: stdTimeFunctions.isoTime,
-      base: null,
+      base: worker === undefined ? null : { worker },
       serializers: { err: describedError },
       formatters: { level: (label) => ({ level: label }) },
       hooks: { streamWrite: redact },
@@ -62,11 +63,11 @@ function describedError(thrown: unknown): object {
   return /[^\s:]/.test(shown.message) ? shown : { ...shown, message: reasonOf(error) }
 }
 
-function standardOutput(resumed: (lines: number) => void): LogOutput {
+function standardOutput(resumed: (lines: number) => void, isShared: boolean): LogOutput {
   // Node makes a pipe non-blocking when process.stdout is first read. A write that blocks would
   // hold a thread of the pool, and the end of the process waits for those threads.
   const { fd } = process.stdout
-  return new LogOutput(fd, { resumed })
+  return new LogOutput(fd, { resumed, isShared })
 }
 
 const dropped = (log: Pino, lines: number): void =>

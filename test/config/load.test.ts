@@ -146,6 +146,7 @@ function sampleOf(key: keyof Config): [Record<string, string>, string, string] {
   const samples: Record<string, [string, string]> = {
     string: ['one', 'other'],
     integer: ['11', '22'],
+    integerOrAuto: ['2', 'auto'],
     duration: ['1s', '2s'],
     size: ['2KB', '3KB'],
     list: ['a.example.org', 'b.example.org'],
@@ -168,6 +169,9 @@ describe('an invalid value', () => {
     ['LISTEN_ADDR', '127.0.0.1:http', 'host:port'],
     ['LISTEN_ADDR', '::1:8080', 'host:port'],
     ['ADMIN_PORT', '0', '1'],
+    ['WORKERS', '0', 'at least 1'],
+    ['WORKERS', '65', 'at most 64'],
+    ['WORKERS', 'all', 'an integer, or auto'],
     ['ADMIN_PORT', '65536', '65535'],
     ['ADMIN_PORT', '80a', 'integer'],
     ['MAX_CONNECTIONS', '0', '1'],

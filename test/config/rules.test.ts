@@ -37,6 +37,7 @@ describe('settings that contradict each other', () => {
     ['a key prefix without a colon', { REDIS_KEY_PREFIX: 'staging' }, 'REDIS_KEY_PREFIX', '"staging"', 'staging:'],
     ['a key prefix that is one of our own names', { REDIS_KEY_PREFIX: 'session:' }, 'REDIS_KEY_PREFIX', 'session:'],
     ['a run prefix that no run id can have', { RUN_KEY_PREFIX: 'run:' }, 'RUN_KEY_PREFIX', '"run:"'],
+    ['workers behind PROXY protocol', { WORKERS: '2', TRUST_PROXY: 'proxy-protocol' }, 'WORKERS', 'must be 1'],
     [
       'a short fleet secret in production',
       { NODE_ENV: 'production', REDIS_URL: 'redis://a', FLEET_SECRET: `${'x'.repeat(32)} ${'y'.repeat(31)}` },

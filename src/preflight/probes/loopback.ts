@@ -18,17 +18,19 @@ const PATH = '/api/preflight/socket'
 const HEADER = 'x-wsproxy-preflight'
 
 /**
- * A WebSocket path that only this process can use, by a random secret. It makes a real upgrade on
+ * A WebSocket path that only this process can use, by a random secret. Workers have one secret,
+ * since the kernel chooses which of them takes a connection. It makes a real upgrade on
  * the real listener, but has no door, takes no connection slot and is not counted.
  */
 export class Loopback {
-  readonly #secret = randomBytes(16).toString('hex')
+  readonly #secret: string
   readonly #host: string
   readonly #encrypted: boolean
   #port: number | undefined
   #problem = 'nothing listens yet'
 
-  constructor({ listenAddr, tlsCert }: ListenOptions) {
+  constructor({ listenAddr, tlsCert }: ListenOptions, secret = randomBytes(16).toString('hex')) {
+    this.#secret = secret
     this.#host = reachable(listenAddr.host)
     this.#encrypted = tlsCert !== undefined
   }

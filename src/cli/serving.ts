@@ -1,0 +1,63 @@
+import { startCommand } from '../config/env.ts'
+import { exposureOf } from '../config/exposure.ts'
+import type { Config } from '../config/table.ts'
+import type { Gateway } from '../gateway/gateway.ts'
+import { bracketed } from '../platform/address.ts'
+import { portOwner } from '../platform/port-owner.ts'
+import { asError } from '../platform/reason.ts'
+import { createLogger, type Logger } from '../telemetry/log.ts'
+import { TerminalLog } from '../telemetry/terminal.ts'
+
+/** In production SIGUSR1 opens no inspector, which runs the code of any local process. */
+export function closeInspector({ nodeEnv }: Config): void {
+  if (nodeEnv === 'production') process.on('SIGUSR1', () => {})
+}
+
+/**
+ * The log of this process: for people on a terminal in development, else JSON lines.
+ * @param worker its number, which stands in each line. Default: this process is no worker.
+ */
+export function logOf(config: Config, worker?: number): Logger {
+  const onTerminal = config.nodeEnv !== 'production' && process.stdout.isTTY
+  return createLogger(config.logLevel, onTerminal ? terminalLog(config) : undefined, worker)
+}
+
+const terminalLog = ({ logLevel }: Config): TerminalLog =>
+  new TerminalLog({
+    colours: process.stdout.hasColors(),
+    everything: logLevel === 'debug' || logLevel === 'trace',
+    write: (text) => process.stdout.write(text),
+  })
+
+/** Counts and logs uncaught errors: a bug in one place must not close ten thousand sockets. */
+export function surviveFaults(gateway: Gateway, log: Logger): void {
+  for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
+    process.on(event, (error: unknown) => {
+      gateway.fault()
+      log.fatal({ err: asError(error), event }, 'uncaught error')
+    })
+  }
+}
+
+/** Logs what the settings leave open. */
+export function logExposure(config: Config, log: Logger): void {
+  if (config.nodeEnv === 'production' && config.tlsCert === undefined)
+    log.info({ event: 'no-tls' }, 'TLS_CERT is not set: TLS is left to the load balancer')
+  const exposure = exposureOf(config)
+  if (exposure !== undefined) log.info({ event: 'open-to-anybody' }, exposure)
+}
+
+/** Loaded lazily: most gateways run without it. */
+export const startEcho = async (redisUrl: string): Promise<() => void> =>
+  (await import('./echo-agent.ts')).startEchoAgent(redisUrl)
+
+/** Names the process that has a port of these settings, and how to take another port. */
+export function otherPort({ listenAddr, adminPort }: Config): string {
+  const owners = [listenAddr.port, adminPort]
+    .filter((port) => port !== undefined && port !== 0)
+    .map((port) => [port, portOwner(port!)] as const)
+    .filter(([, owner]) => owner !== undefined && !owner.endsWith(`(pid ${process.pid})`))
+    .map(([port, owner]) => `. Port ${port} belongs to ${owner}`)
+  const free = `${bracketed(listenAddr.host)}:${listenAddr.port + 1}`
+  return `${owners.join('')}. Stop it, or take another port: LISTEN_ADDR=${free} ${startCommand()}`
+}

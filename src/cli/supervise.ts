@@ -1,0 +1,57 @@
+import { randomBytes } from 'node:crypto'
+import type { Loaded } from '../config/load.ts'
+import { VERSION } from '../platform/version.ts'
+import type { Logger } from '../telemetry/log.ts'
+import type { Ports } from '../workers/messages.ts'
+import { Supervisor } from '../workers/supervisor.ts'
+import { banner } from './banner.ts'
+import { startRedis } from './embedded.ts'
+import { logExposure, logOf, startEcho } from './serving.ts'
+
+const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const
+/** Longest wait for the last lines of the log, in ms. */
+const LAST_LINES_MS = 1000
+
+/** Runs `count` gateways that share the ports, until a signal drains all of them. */
+export async function supervise({ config, notices }: Loaded, count: number): Promise<void> {
+  const log = logOf(config)
+  for (const notice of notices) log.warn({ event: 'setting' }, notice)
+  const redis = await startRedis(config)
+  let stopEcho = () => {}
+  const supervisor = new Supervisor({
+    count,
+    begin: { redisUrl: redis.url, secret: randomBytes(16).toString('hex') },
+    graceMs: config.shutdownGracePeriodMs,
+    log,
+    listening: (ports) => void listening(ports),
+    ended: async (status) => {
+      stopEcho()
+      await redis.close()
+      await log.flushWithin(LAST_LINES_MS)
+      process.exit(status)
+    },
+  })
+  async function listening({ port, adminPort }: Ports): Promise<void> {
+    const about = { workers: count, version: VERSION, pid: process.pid }
+    log.info({ event: 'listening', host: config.listenAddr.host, port, adminPort, ...about }, 'wsproxy listens')
+    logExposure(config, log)
+    if (config.nodeEnv === 'production') return
+    const echoes = redis.embedded !== undefined && config.demoAgent
+    if (echoes) stopEcho = await startEcho(redis.url)
+    console.error(banner(config, { port, adminPort, redisUrl: redis.url, embedded: redis.embedded, echoes }))
+  }
+  onSignals(supervisor, log)
+  supervisor.start()
+}
+
+function onSignals(supervisor: Supervisor, log: Logger): void {
+  for (const signal of STOP_SIGNALS) process.on(signal, () => supervisor.stop())
+  // A terminal that closes sends it too.
+  process.on('SIGHUP', () => (process.stdout.isTTY ? supervisor.stop() : void supervisor.roll()))
+  process.on('SIGUSR2', () =>
+    log.warn(
+      { event: 'heap-snapshot' },
+      'this process has no sockets: send SIGUSR2 to a worker, or use "wsproxy heap"',
+    ),
+  )
+}

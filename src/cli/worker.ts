@@ -1,0 +1,89 @@
+import { setTimeout } from 'node:timers/promises'
+import { environment } from '../config/env.ts'
+import { loadConfig } from '../config/load.ts'
+import type { Config } from '../config/table.ts'
+import { loadChecklist } from '../doors/run/module.ts'
+import { checkCertificate } from '../gateway/certificate.ts'
+import type { Gateway } from '../gateway/gateway.ts'
+import { reasonOf } from '../platform/reason.ts'
+import { heapFolder, snapshotOnSignal } from '../telemetry/heap-snapshot.ts'
+import { flushTelemetry } from '../telemetry/lifecycle.ts'
+import type { Begin, Ports } from '../workers/messages.ts'
+import { Parent } from '../workers/parent.ts'
+import { Misused } from './failure.ts'
+import { closeInspector, logOf, otherPort, surviveFaults } from './serving.ts'
+
+/** A terminal sends these to all processes of the command; the supervisor decides what follows. */
+const TERMINAL_SIGNALS = ['SIGINT', 'SIGHUP', 'SIGQUIT'] as const
+/** How long a worker that is started again waits for Redis before it listens, in ms. */
+const SOON_MS = 5000
+const LOOK_MS = 10
+
+/** Runs one of the processes of `wsproxy serve` with WORKERS, until the supervisor stops it. */
+export async function worker(number: number): Promise<void> {
+  if (process.send === undefined) throw new Misused('"wsproxy serve" starts workers: set WORKERS')
+  for (const signal of TERMINAL_SIGNALS) process.on(signal, () => {})
+  const parent = new Parent()
+  try {
+    await work(number, parent)
+  } catch (error) {
+    parent.leave()
+    throw error
+  }
+}
+
+async function work(number: number, parent: Parent): Promise<void> {
+  const begin = await parent.begin
+  const loaded = loadConfig()
+  const config = configOf(loaded.config, begin)
+  closeInspector(config)
+  checkCertificate(config)
+  const { Gateway } = await import('../gateway/gateway.ts')
+  const { loadParts } = await import('../gateway/load.ts')
+  const checklist = config.runChecklistModule === undefined ? undefined : await loadChecklist(config.runChecklistModule)
+  const log = logOf(config, number)
+  snapshotOnSignal(heapFolder(config.heapSnapshotDir), log)
+  const parts = await loadParts({ ...loaded, config }, environment(), log)
+  const { redisUrl, secret, ports } = begin
+  const sharing = { joins: ports !== undefined, secret }
+  const gateway = new Gateway({ ...parts, redisUrl, sharing, ...(checklist && { checklist }) })
+  surviveFaults(gateway, log)
+  const finish = async (status: number) => {
+    await flushTelemetry(parts.tracing, log)
+    process.exit(status)
+  }
+  let isLeaving = false
+  const leave = (how: 'stop' | 'retire') => {
+    isLeaving = true
+    void gateway[how]().then(() => finish(0))
+  }
+  parent.follow({ stop: () => leave('stop'), retire: () => leave('retire') })
+  // A service manager may send it to every process of the service. With the order of the supervisor
+  // it must not count twice.
+  process.on('SIGTERM', () => isLeaving || leave('stop'))
+  try {
+    await untilDue(begin, gateway, () => isLeaving)
+    if (isLeaving) return
+    const listening: Ports = gateway.listen()
+    log.info({ event: 'worker-listening', pid: process.pid, ...listening }, 'a worker listens')
+    parent.listening(listening)
+  } catch (error) {
+    log.level = 'silent'
+    await gateway.stop()
+    console.error(`${reasonOf(error)}${ports === undefined ? otherPort(config) : ''}`)
+    await finish(1)
+  }
+}
+
+/** Waits until this worker may listen: one that takes clients over has all channels by then. */
+async function untilDue({ listen }: Begin, gateway: Gateway, isLeaving: () => boolean): Promise<void> {
+  if (listen === 'at-once') return
+  const deadline = performance.now() + (listen === 'soon' ? SOON_MS : Number.POSITIVE_INFINITY)
+  while (!gateway.redisReady && !isLeaving() && performance.now() < deadline) await setTimeout(LOOK_MS)
+}
+
+/** The settings of this worker: its ports are those of the others. */
+function configOf(config: Config, { ports }: Begin): Config {
+  if (ports === undefined) return config
+  return { ...config, listenAddr: { ...config.listenAddr, port: ports.port }, adminPort: ports.adminPort }
+}

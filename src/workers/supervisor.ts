@@ -1,0 +1,226 @@
+import type { Logger } from '../telemetry/log.ts'
+import type { Begin, ListenWhen, Ports } from './messages.ts'
+import { type Ended, WorkerProcess } from './worker-process.ts'
+
+export interface SupervisorOptions {
+  readonly count: number
+  readonly begin: Pick<Begin, 'redisUrl' | 'secret'>
+  /** How long a worker may take to drain, in ms. */
+  readonly graceMs: number
+  readonly log: Logger
+  /** Called once, when all workers listen for the first time. */
+  readonly listening: (ports: Ports) => void
+  /** Called once, when no worker runs any more, with the status for this process. */
+  readonly ended: (status: number) => void
+}
+
+/** A worker that does not listen after this time is killed, in ms. */
+const LISTEN_MS = 30_000
+/** The first pause before a worker is started again; it doubles up to the last one. */
+const FIRST_PAUSE_MS = 100
+const LAST_PAUSE_MS = 30_000
+/** A worker that has listened so long starts again after the first pause. */
+const STABLE_MS = 60_000
+/** Ends in a row from which a line says that the worker cannot run. */
+const CRASH_LOOP = 5
+/** Ends in a row of every worker after which the supervisor ends too. */
+const HOPELESS = 8
+/** What a drain may take beyond its grace, in ms. */
+const DRAIN_MARGIN_MS = 10_000
+
+/** One of the places for a worker, and what happened there. */
+interface Slot {
+  readonly number: number
+  current: WorkerProcess | undefined
+  /** Ends in a row without a worker that was stable. */
+  failures: number
+  timer: NodeJS.Timeout | undefined
+}
+
+/**
+ * Starts workers that share a port, starts one again that ends, replaces all of them one by one,
+ * and stops them together. It has no socket of a client.
+ */
+export class Supervisor {
+  readonly #options: SupervisorOptions
+  readonly #slots: readonly Slot[]
+  /** All processes, also those that are being replaced. */
+  readonly #running = new Set<WorkerProcess>()
+  /** Undefined until the first worker listens. */
+  #ports: Ports | undefined
+  #hasServed = false
+  #isStopping = false
+  #rolling: 'no' | 'yes' | 'again' = 'no'
+  #status = 0
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options
+    this.#slots = Array.from({ length: options.count }, (_, i) => {
+      return { number: i + 1, current: undefined, failures: 0, timer: undefined }
+    })
+  }
+
+  /** Starts the first worker, and the others when it listens: they share its ports. */
+  start(): void {
+    this.#startIn(this.#slots[0]!)
+  }
+
+  /** Drains all workers. The second call cuts their sockets. */
+  stop(): void {
+    const { log, graceMs } = this.#options
+    if (!this.#isStopping) {
+      log.info({ event: 'workers-stop', workers: this.#running.size }, 'stopping all workers')
+      setTimeout(() => this.#kill(), graceMs + DRAIN_MARGIN_MS).unref()
+    }
+    this.#isStopping = true
+    for (const { timer } of this.#slots) clearTimeout(timer)
+    for (const worker of this.#running) worker.order({ order: 'stop' })
+    this.#endIfAlone()
+  }
+
+  /** Replaces the workers one by one: the new one is ready before the old one drains. */
+  async roll(): Promise<void> {
+    const { log } = this.#options
+    if (this.#isStopping || !this.#hasServed || this.#rolling !== 'no') {
+      this.#rolling = this.#rolling === 'no' ? 'no' : 'again'
+      return
+    }
+    do {
+      this.#rolling = 'yes'
+      log.info({ event: 'roll-start', workers: this.#slots.length }, 'replacing the workers one by one')
+      const failed = await this.#rollOnce()
+      if (this.#isStopping) break
+      if (failed === undefined) log.info({ event: 'roll-end' }, 'all workers were replaced')
+      else
+        log.error(
+          { event: 'roll-failed', worker: failed },
+          'the new worker did not become ready: the old ones stay. Its own lines say why; send SIGHUP again',
+        )
+    } while (this.#rolling === ('again' as string))
+    this.#rolling = 'no'
+  }
+
+  /** Returns the number of the worker whose successor did not become ready. */
+  async #rollOnce(): Promise<number | undefined> {
+    for (const slot of this.#slots) {
+      const old = slot.current
+      // Without one, the next start of this slot brings a new one anyway.
+      if (old === undefined) continue
+      const successor = await this.#successor(slot)
+      if (this.#isStopping) return undefined
+      if (successor === undefined) return slot.number
+      slot.current = successor
+      slot.failures = 0
+      if (!this.#running.has(old)) continue
+      old.order({ order: 'retire' })
+      const late = setTimeout(
+        () => this.#killOne(old, 'did not drain in time'),
+        this.#options.graceMs + DRAIN_MARGIN_MS,
+      )
+      await old.ended
+      clearTimeout(late)
+    }
+    return undefined
+  }
+
+  /** Resolves with a worker that listens, or with undefined when it ended before. */
+  #successor(slot: Slot): Promise<WorkerProcess | undefined> {
+    return new Promise((resolve) => {
+      const next: WorkerProcess = this.#fork(slot, 'ready', {
+        listening: () => resolve(next),
+        ended: () => {
+          resolve(undefined)
+          // It may have ended just after it took its place.
+          if (slot.current === next) this.#lost(slot, { status: null, signal: null })
+        },
+      })
+    })
+  }
+
+  #startIn(slot: Slot): void {
+    const when = this.#ports === undefined || !this.#hasServed ? 'at-once' : 'soon'
+    slot.current = this.#fork(slot, when, {
+      listening: (ports) => this.#listens(ports),
+      ended: (how) => this.#lost(slot, how),
+    })
+  }
+
+  #fork(slot: Slot, listen: ListenWhen, events: { listening(ports: Ports): void; ended(how: Ended): void }) {
+    const { begin, count, log } = this.#options
+    const worker: WorkerProcess = new WorkerProcess(
+      slot.number,
+      { ...begin, workers: count, ports: this.#ports, listen },
+      {
+        listening: (ports) => {
+          clearTimeout(late)
+          events.listening(ports)
+        },
+        ended: (how) => {
+          clearTimeout(late)
+          this.#running.delete(worker)
+          if (this.#isStopping || worker.isLeaving) this.#left(how)
+          else events.ended(how)
+        },
+      },
+    )
+    const late = setTimeout(() => this.#killOne(worker, `did not listen within ${LISTEN_MS / 1000} s`), LISTEN_MS)
+    this.#running.add(worker)
+    log.info({ event: 'worker-start', worker: slot.number, pid: worker.pid }, 'a worker starts')
+    return worker
+  }
+
+  #listens(ports: Ports): void {
+    const isFirst = this.#ports === undefined
+    this.#ports ??= ports
+    if (isFirst && !this.#isStopping) for (const slot of this.#slots.slice(1)) this.#startIn(slot)
+    if (this.#hasServed || this.#slots.some(({ current }) => current?.listeningSince === undefined)) return
+    this.#hasServed = true
+    this.#options.listening(this.#ports)
+  }
+
+  /** A worker has ended that should have gone on. */
+  #lost(slot: Slot, { status, signal }: Ended): void {
+    const { log } = this.#options
+    const upMs = performance.now() - (slot.current?.listeningSince ?? performance.now())
+    slot.current = undefined
+    // The first one has printed why it cannot start.
+    if (this.#ports === undefined) return this.#options.ended(status || 1)
+    slot.failures = upMs >= STABLE_MS ? 1 : slot.failures + 1
+    const { number: worker, failures } = slot
+    if (this.#slots.every((each) => each.failures >= HOPELESS && each.current?.listeningSince === undefined)) {
+      log.fatal({ event: 'workers-hopeless', failures }, 'no worker can run: their own lines say why')
+      this.#status = 1
+      this.stop()
+      return
+    }
+    const retryMs = Math.min(LAST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (failures - 1))
+    const how = { worker, status, signal, failures, retryMs }
+    if (failures < CRASH_LOOP) log.error({ event: 'worker-ended', ...how }, 'a worker ended, and is started again')
+    else log.error({ event: 'worker-crash-loop', ...how }, CRASH_LOOP_TEXT)
+    slot.timer = setTimeout(() => this.#startIn(slot), retryMs)
+  }
+
+  /** A worker has ended as it should. */
+  #left({ status }: Ended): void {
+    if (status !== 0) this.#status = 1
+    if (this.#isStopping) this.#endIfAlone()
+  }
+
+  #endIfAlone(): void {
+    if (this.#running.size === 0) this.#options.ended(this.#status)
+  }
+
+  #killOne(worker: WorkerProcess, why: string): void {
+    const { number, pid } = worker
+    this.#options.log.error({ event: 'worker-killed', worker: number, pid, why }, 'a worker is killed')
+    worker.signal('SIGKILL')
+  }
+
+  #kill(): void {
+    for (const worker of this.#running) this.#killOne(worker, 'did not drain in time')
+  }
+}
+
+const CRASH_LOOP_TEXT =
+  'a worker ends again and again: the others serve its share of new clients. Its own lines say why; ' +
+  'RUNBOOK.md has "A worker ends again and again"'

@@ -1,0 +1,57 @@
+import { type Command, serveReady } from './cli.ts'
+import { atEnd, type Scope } from './scope.ts'
+import { eventually } from './wait.ts'
+
+type Line = Readonly<Record<string, unknown>>
+
+/** `wsproxy serve` with WORKERS, and what its log says of them. */
+export interface ServedWorkers {
+  readonly command: Command
+  readonly http: string
+  readonly ws: string
+  /** The lines of one event so far. */
+  events(event: string): Line[]
+  /** The pid of each worker, by its number. */
+  pids(): Map<number, number>
+  /** Waits until the newest process of each worker listens. */
+  allListen(): Promise<void>
+}
+
+/** Starts a supervisor with its workers, and waits until all of them listen and one is ready. */
+export async function serveWorkers(scope: Scope, env: Record<string, string>): Promise<ServedWorkers> {
+  const { command, http, ws } = await serveReady({ WORKERS: '2', ...env })
+  const events = (event: string): Line[] =>
+    command.lines.filter((line) => line.includes(`"event":"${event}"`)).map((line) => JSON.parse(line) as Line)
+  const pids = () => new Map(events('worker-start').map(({ worker, pid }) => [Number(worker), Number(pid)]))
+  // A test that fails leaves no process behind: the workers of a killed supervisor would drain.
+  atEnd(scope, () => {
+    command.signal('SIGKILL')
+    for (const { pid } of events('worker-start')) killPid(Number(pid))
+  })
+  const allListen = async () => {
+    const isListening = () => {
+      const listening = new Set(events('worker-listening').map(({ pid }) => pid))
+      return [...pids().values()].every((pid) => listening.has(pid))
+    }
+    await eventually(isListening, 'all workers to listen')
+  }
+  return { command, http, ws, events, pids, allListen }
+}
+
+function killPid(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // It has ended.
+  }
+}
+
+/** Whether a process of this id runs. */
+export function runs(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
