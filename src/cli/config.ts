@@ -4,10 +4,12 @@ import { describeSettings, type EffectiveSetting, settingsPage } from '../config
 import { loadConfig } from '../config/load.ts'
 import { PACKAGE_ROOT } from '../contract/root.ts'
 
+import { workerCount } from '../platform/cpus.ts'
 import { printable } from '../platform/printable.ts'
 
 import { reasonOf } from '../platform/reason.ts'
 
+import { workerShares } from './divided.ts'
 import { CommandFailed } from './failure.ts'
 import { askRunning } from './running.ts'
 
@@ -32,19 +34,21 @@ export async function config({ json, running, markdown }: ConfigCommandOptions):
     return printTable(gateway.settings)
   }
   for (const notice of loaded.notices) console.error(notice)
-  const settings = describeSettings(loaded)
+  const workers = workerCount(loaded.config.workers)
+  const settings = describeSettings(workers > 1 ? { ...loaded, shares: workerShares(loaded, workers) } : loaded)
   if (json) return console.log(JSON.stringify(settings, null, 2))
   printTable(settings)
 }
 
-type Row = Pick<EffectiveSetting, 'name' | 'value' | 'source'>
+type Row = Pick<EffectiveSetting, 'name' | 'value' | 'source' | 'perWorker'>
 
 function printTable(settings: readonly Row[]): void {
   const width = (pick: (each: Row) => string) => Math.max(...settings.map((each) => pick(each).length))
+  const shown = ({ source, perWorker }: Row) => (perWorker === undefined ? source : `${source} (${perWorker} a worker)`)
   const names = width((each) => each.name)
   const values = width((each) => each.value)
-  for (const { name, value, source } of settings)
-    console.log(printable(`${name.padEnd(names)}  ${value.padEnd(values)}  ${source}`))
+  for (const row of settings)
+    console.log(printable(`${row.name.padEnd(names)}  ${row.value.padEnd(values)}  ${shown(row)}`))
 }
 
 function writePage(path: string): void {

@@ -13,7 +13,7 @@ export interface RunningGateway {
   readonly heapSnapshots: string
   /** The address of its Redis without credentials. */
   readonly redis: string
-  readonly settings: readonly Pick<EffectiveSetting, 'name' | 'value' | 'source'>[]
+  readonly settings: readonly Pick<EffectiveSetting, 'name' | 'value' | 'source' | 'perWorker'>[]
 }
 
 const PATIENCE_MS = 2000

@@ -5,6 +5,7 @@ import type { Logger } from '../telemetry/log.ts'
 import type { Ports } from '../workers/messages.ts'
 import { Supervisor } from '../workers/supervisor.ts'
 import { banner } from './banner.ts'
+import { workerShares } from './divided.ts'
 import { startRedis } from './embedded.ts'
 import { logExposure, logOf, startEcho } from './serving.ts'
 
@@ -13,7 +14,8 @@ const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const
 const LAST_LINES_MS = 1000
 
 /** Runs `count` gateways that share the ports, until a signal drains all of them. */
-export async function supervise({ config, notices }: Loaded, count: number): Promise<void> {
+export async function supervise(loaded: Loaded, count: number): Promise<void> {
+  const { config, notices } = loaded
   const log = logOf(config)
   for (const notice of notices) log.warn({ event: 'setting' }, notice)
   const redis = await startRedis(config)
@@ -34,6 +36,7 @@ export async function supervise({ config, notices }: Loaded, count: number): Pro
   async function listening({ port, adminPort }: Ports): Promise<void> {
     const about = { workers: count, version: VERSION, pid: process.pid }
     log.info({ event: 'listening', host: config.listenAddr.host, port, adminPort, ...about }, 'wsproxy listens')
+    log.info({ event: 'worker-limits', workers: count, ...workerShares(loaded, count) }, 'what each worker may take')
     logExposure(config, log)
     if (config.nodeEnv === 'production') return
     const echoes = redis.embedded !== undefined && config.demoAgent

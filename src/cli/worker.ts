@@ -1,7 +1,6 @@
 import { setTimeout } from 'node:timers/promises'
 import { environment } from '../config/env.ts'
 import { loadConfig } from '../config/load.ts'
-import type { Config } from '../config/table.ts'
 import { loadChecklist } from '../doors/run/module.ts'
 import { checkCertificate } from '../gateway/certificate.ts'
 import type { Gateway } from '../gateway/gateway.ts'
@@ -10,6 +9,7 @@ import { heapFolder, snapshotOnSignal } from '../telemetry/heap-snapshot.ts'
 import { flushTelemetry } from '../telemetry/lifecycle.ts'
 import type { Begin, Ports } from '../workers/messages.ts'
 import { Parent } from '../workers/parent.ts'
+import { dividedFor } from './divided.ts'
 import { Misused } from './failure.ts'
 import { closeInspector, logOf, otherPort, surviveFaults } from './serving.ts'
 
@@ -34,8 +34,8 @@ export async function worker(number: number): Promise<void> {
 
 async function work(number: number, parent: Parent): Promise<void> {
   const begin = await parent.begin
-  const loaded = loadConfig()
-  const config = configOf(loaded.config, begin)
+  const loaded = dividedFor(begin.workers, loadConfig())
+  const { config } = loaded
   closeInspector(config)
   checkCertificate(config)
   const { Gateway } = await import('../gateway/gateway.ts')
@@ -43,9 +43,9 @@ async function work(number: number, parent: Parent): Promise<void> {
   const checklist = config.runChecklistModule === undefined ? undefined : await loadChecklist(config.runChecklistModule)
   const log = logOf(config, number)
   snapshotOnSignal(heapFolder(config.heapSnapshotDir), log)
-  const parts = await loadParts({ ...loaded, config }, environment(), log)
-  const { redisUrl, secret, ports } = begin
-  const sharing = { joins: ports !== undefined, secret }
+  const parts = await loadParts(loaded, environment(), log)
+  const { redisUrl, secret } = begin
+  const sharing = { secret, peers: parent }
   const gateway = new Gateway({ ...parts, redisUrl, sharing, ...(checklist && { checklist }) })
   surviveFaults(gateway, log)
   const finish = async (status: number) => {
@@ -62,28 +62,29 @@ async function work(number: number, parent: Parent): Promise<void> {
   // it must not count twice.
   process.on('SIGTERM', () => isLeaving || leave('stop'))
   try {
-    await untilDue(begin, gateway, () => isLeaving)
+    const ports = await due(begin, parent, gateway, () => isLeaving)
     if (isLeaving) return
-    const listening: Ports = gateway.listen()
+    const listening: Ports = gateway.listen(ports)
     log.info({ event: 'worker-listening', pid: process.pid, ...listening }, 'a worker listens')
     parent.listening(listening)
   } catch (error) {
     log.level = 'silent'
     await gateway.stop()
-    console.error(`${reasonOf(error)}${ports === undefined ? otherPort(config) : ''}`)
+    console.error(`${reasonOf(error)}${begin.ports === undefined ? otherPort(config) : ''}`)
     await finish(1)
   }
 }
 
-/** Waits until this worker may listen: one that takes clients over has all channels by then. */
-async function untilDue({ listen }: Begin, gateway: Gateway, isLeaving: () => boolean): Promise<void> {
-  if (listen === 'at-once') return
+/**
+ * Resolves when this worker may listen, with the ports of the others. One that takes clients over
+ * has all channels by then.
+ */
+async function due({ listen, ports }: Begin, parent: Parent, gateway: Gateway, isLeaving: () => boolean) {
+  if (listen === 'together') {
+    parent.prepared()
+    return parent.due
+  }
   const deadline = performance.now() + (listen === 'soon' ? SOON_MS : Number.POSITIVE_INFINITY)
   while (!gateway.redisReady && !isLeaving() && performance.now() < deadline) await setTimeout(LOOK_MS)
-}
-
-/** The settings of this worker: its ports are those of the others. */
-function configOf(config: Config, { ports }: Begin): Config {
-  if (ports === undefined) return config
-  return { ...config, listenAddr: { ...config.listenAddr, port: ports.port }, adminPort: ports.adminPort }
+  return ports
 }

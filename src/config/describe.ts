@@ -1,6 +1,7 @@
 import { ALIASES, aliasesOf, WITHOUT_SETTING } from './aliases.ts'
 import type { Kind } from './kinds.ts'
 import type { Loaded } from './load.ts'
+import type { Shares } from './shares.ts'
 import { type Config, settings } from './table.ts'
 
 /** A setting as people read it. */
@@ -18,6 +19,8 @@ export interface EffectiveSetting {
   /** The variable that it came from, or `default`. */
   readonly source: string
   readonly default: string
+  /** What each worker has of it, in plain units; undefined: it is not divided. */
+  readonly perWorker?: number
   readonly description: string
 }
 
@@ -33,6 +36,7 @@ export function describeSettings(loaded?: Loaded): EffectiveSetting[] {
     const { env, group, kind, choices, bounds, unit, secret, description } = setting
     const { minimum, maximum } = bounds
     const text = loaded?.given[env] ?? setting.default ?? ''
+    const perWorker = loaded?.shares?.[key as keyof Shares]
     return {
       name: env,
       aliases: aliasesOf(env).map(({ name }) => name),
@@ -45,6 +49,7 @@ export function describeSettings(loaded?: Loaded): EffectiveSetting[] {
       value: secret ? mask(text, kind) : text,
       source: loaded?.sources[key as keyof Config] ?? 'default',
       default: setting.default ?? '',
+      ...(perWorker !== undefined && { perWorker }),
       description,
     }
   })

@@ -1,5 +1,6 @@
 import { environment } from './env.ts'
 import { problemsBetween } from './rules.ts'
+import type { Shares } from './shares.ts'
 import { findTexts, nearNames } from './sources.ts'
 import { type Config, settings } from './table.ts'
 import { validateSettings } from './validate.gen.ts'
@@ -20,6 +21,8 @@ export interface Loaded {
   readonly sources: Readonly<Record<keyof Config, string>>
   /** The text of each setting that is set, by its name without the prefix. */
   readonly given: Readonly<Record<string, string>>
+  /** What one of several workers has of each limit. Unset: this process has the limits alone. */
+  readonly shares?: Shares
   /** What is set and not used, or probably misspelt; one line each. */
   readonly notices: readonly string[]
 }

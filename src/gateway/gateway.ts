@@ -21,7 +21,7 @@ import { streamDoor } from './durable-streams.ts'
 import { liveDoor } from './live.ts'
 import { callerOf, jwtChecks, loginCalls, ownPageOf } from './login.ts'
 import { deniedCalls, operators } from './operators.ts'
-import { type GatewayOptions, portSharing } from './options.ts'
+import type { GatewayOptions, ListeningPorts } from './options.ts'
 import { type OwnDoors, ownDoors } from './own-doors.ts'
 import { redisAccess } from './redis-access.ts'
 import { LISTENERS, listenOn, proxyRelay } from './relay.ts'
@@ -62,7 +62,7 @@ export class Gateway {
     const { config, redisUrl, logins, log, tracing, jwts, login, checklist = weppChecklist } = options
     const metrics = this.#metrics
     this.#options = options
-    this.#listeners = new Listeners(tlsFiles(config), portSharing(options))
+    this.#listeners = new Listeners(tlsFiles(config))
     this.#releasePrefix = holdKeyPrefix(config.redisKeyPrefix)
     const relay = proxyRelay(config, metrics, log)
     this.#relay = relay
@@ -116,13 +116,16 @@ export class Gateway {
 
   /**
    * Starts to listen and returns the ports. Until Redis is ready, upgrades are refused with 503.
+   * @param others the ports of workers that listen already: this one joins them.
    * @throws when an address is taken.
    */
-  listen(): { port: number; adminPort: number | undefined } {
-    const { config } = this.#options
+  listen(others?: ListeningPorts): { port: number; adminPort: number | undefined } {
+    const { config, sharing } = this.#options
     const { host } = config.listenAddr
+    if (sharing) this.#listeners.sharing = others ? 'joins' : 'first'
     const { app, adminApp } = this.#apps()
-    const { port: listening, inner } = listenOn(this.#listeners, this.#relay, app, config.listenAddr, LISTENERS)
+    const at = { host, port: others?.port ?? config.listenAddr.port }
+    const { port: listening, inner } = listenOn(this.#listeners, this.#relay, app, at, LISTENERS)
     this.#inner = inner
     this.#preflight.loopback.listening(listening)
     const adminPort = adminApp && this.#listeners.listen(adminApp, host, config.adminPort!)
@@ -255,6 +258,7 @@ export class Gateway {
     redis.close()
     this.#listeners.stop()
     await this.#relay?.stop()
+    if (this.#options.sharing) await this.#options.sharing.peers.last(await this.#metrics.page())
     this.#metrics.stop()
     this.#releasePrefix()
     log.info({ event: 'drain-end', cut }, 'drained')

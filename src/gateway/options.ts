@@ -4,17 +4,23 @@ import type { Config } from '../config/table.ts'
 import type { Checklist } from '../doors/run/checklist.ts'
 import type { Jwts } from '../identity/jwts.ts'
 import type { LoadedLogin } from '../login/open.ts'
-import type { PortSharing } from '../platform/uws.ts'
 import type { LoadedPreflight } from '../preflight/preflight.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { Tracing } from '../telemetry/tracing.ts'
+import type { Peers } from './peers.ts'
+
+/** The ports of a gateway that listens. */
+export interface ListeningPorts {
+  readonly port: number
+  readonly adminPort?: number | undefined
+}
 
 /** What the workers of one machine share (WORKERS). */
 interface Sharing {
-  /** Whether an older worker listens on the ports already. */
-  readonly joins: boolean
   /** All of them accept it on the path of the test upgrade. */
   readonly secret: string
+  /** The others, where an answer is that of all. */
+  readonly peers: Peers
 }
 
 export interface GatewayOptions {
@@ -38,7 +44,3 @@ export interface GatewayOptions {
   /** Set in a worker. Default: this process has its ports for itself. */
   readonly sharing?: Sharing | undefined
 }
-
-/** How the listeners of this gateway share their ports. */
-export const portSharing = ({ sharing }: GatewayOptions): PortSharing =>
-  sharing === undefined ? 'alone' : sharing.joins ? 'joins' : 'first'

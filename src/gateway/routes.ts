@@ -14,6 +14,7 @@ import type { Core } from './core.ts'
 import type { liveDoor } from './live.ts'
 import { isOperator } from './operators.ts'
 import type { GatewayOptions } from './options.ts'
+import { withPeers } from './peers.ts'
 
 /** What answers the routes. */
 export interface RouteParts {
@@ -48,7 +49,11 @@ export function allRoutes(options: GatewayOptions, parts: RouteParts): { probes:
   const { landingPage, runDoor, runPath, livePath, tlsCert } = config
   const doors = { encrypted: tlsCert !== undefined, runPath: runDoor ? runPath : undefined, livePath }
   const open = [...live.publicRoutes, ...loginCalls, ...(landingPage ? [landing(doors)] : [])]
-  return { probes: [...probes(answers), ...open], rest }
+  const first = [...probes(answers), ...open]
+  const peers = options.sharing?.peers
+  if (peers === undefined) return { probes: first, rest }
+  const all = withPeers([...first, ...rest], peers, config.metricsMaxAgeMs)
+  return { probes: all.slice(0, first.length), rest: all.slice(first.length) }
 }
 
 async function metricsPage(metrics: Metrics, aliases: readonly string[]): Promise<ApiResponse> {

@@ -125,12 +125,12 @@ export class Listeners {
   readonly #apps: TemplatedApp[] = []
   readonly #sockets: us_listen_socket[] = []
   readonly #tls: TlsFiles | undefined
-  readonly #sharing: PortSharing
+  /** How the listeners that are made next share their ports. */
+  sharing: PortSharing = 'alone'
 
   /** With `tls`, each app answers `https://` and `wss://` only, from TLS 1.2 on. */
-  constructor(tls?: TlsFiles, sharing: PortSharing = 'alone') {
+  constructor(tls?: TlsFiles) {
     this.#tls = tls
-    this.#sharing = sharing
   }
 
   /** @throws Error when the certificate or the key cannot be used. */
@@ -156,10 +156,10 @@ export class Listeners {
   listen(app: TemplatedApp, host: string, port: number, listeners = 1): number {
     const { LIBUS_LISTEN_EXCLUSIVE_PORT: exclusive } = uWS as unknown as { LIBUS_LISTEN_EXCLUSIVE_PORT: number }
     let bound = port
-    if (this.#sharing !== 'joins') {
+    if (this.sharing !== 'joins') {
       const alone = bind(app, host, port, exclusive)
       bound = uWS.us_socket_local_port(alone)
-      if (listeners === 1 && !this.#tls && this.#sharing === 'alone') {
+      if (listeners === 1 && !this.#tls && this.sharing === 'alone') {
         this.#sockets.push(alone)
         return bound
       }

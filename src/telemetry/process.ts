@@ -22,6 +22,7 @@ export class ProcessMetrics {
     collectDefaults(registry)
     this.#openFiles()
     this.#eventLoopDelay()
+    this.#workers()
     const dropped = 'Log lines dropped because their reader had stopped'
     scrapedCounter(registry, 'log_lines_dropped_total', dropped, () => this.#droppedLogLines())
     const lost = 'Spans that the trace collector did not take'
@@ -61,6 +62,19 @@ export class ProcessMetrics {
       collect() {
         this.set(openFiles())
       },
+    })
+  }
+
+  /** Of a gateway alone. With WORKERS the merged page has the values of the supervisor. */
+  #workers(): void {
+    const registers = [this.#registry]
+    new Gauge({ name: `${PREFIX}workers`, help: 'Processes of this instance (WORKERS)', registers }).set(1)
+    const help = 'Workers that do not listen, or did not answer in time'
+    new Gauge({ name: `${PREFIX}workers_missing`, help, registers }).set(0)
+    new Counter({
+      name: `${PREFIX}worker_restarts_total`,
+      help: 'Workers that ended and were started again',
+      registers,
     })
   }
 

@@ -1,4 +1,4 @@
-import type { Begin, Order, Ports, Word } from './messages.ts'
+import type { Begin, Order, Ports, Question, Word, WorkerAnswers, WorkerCall, WorkerResponse } from './messages.ts'
 
 /** What the supervisor can ask of a running worker. */
 export interface Orders {
@@ -9,28 +9,69 @@ export interface Orders {
 /** The supervisor, as a worker sees it. */
 export class Parent {
   readonly begin: Promise<Begin>
+  /** Resolves when this worker shall listen, with the ports of the others. */
+  readonly due: Promise<Ports | undefined>
   #begin: (begin: Begin) => void = () => {}
+  #isDue: (ports: Ports | undefined) => void = () => {}
   #orders: Orders | undefined
   /** Orders that came before the worker could follow them. */
-  readonly #early: Order[] = []
+  readonly #early: ('stop' | 'retire')[] = []
+  #answer: ((call: WorkerCall) => Promise<WorkerResponse | undefined>) | undefined
+  readonly #asked = new Map<number, (all: WorkerAnswers | undefined) => void>()
+  #nextId = 0
 
   constructor() {
     this.begin = new Promise((resolve) => {
       this.#begin = resolve
     })
+    this.due = new Promise((resolve) => {
+      this.#isDue = resolve
+    })
     process.on('message', (order: Order) => this.#take(order))
     // The supervisor was killed, so that this worker would go on without one.
-    process.on('disconnect', () => this.#take({ order: 'stop' }))
+    process.on('disconnect', () => {
+      this.#take({ order: 'stop' })
+      for (const id of this.#asked.keys()) this.#answered(id, undefined)
+    })
   }
 
   /** Says what follows the orders; those that came before are followed now. */
   follow(orders: Orders): void {
     this.#orders = orders
-    for (const order of this.#early.splice(0)) this.#take(order)
+    for (const order of this.#early.splice(0)) orders[order]()
+  }
+
+  /** Says what answers the calls that other workers pass on. */
+  serve(answer: (call: WorkerCall) => Promise<WorkerResponse | undefined>): void {
+    this.#answer = answer
+  }
+
+  /** Asks all other workers. Undefined: there is no supervisor any more. */
+  ask(question: Question): Promise<WorkerAnswers | undefined> {
+    if (!process.connected) return Promise.resolve(undefined)
+    const id = this.#nextId++
+    return new Promise((resolve) => {
+      this.#asked.set(id, resolve)
+      this.#say({ word: 'ask', id, question })
+    })
+  }
+
+  /** Says that all is loaded: nothing but the listener is missing. */
+  prepared(): void {
+    this.#say({ word: 'prepared' })
   }
 
   listening(ports: Ports): void {
     this.#say({ word: 'listening', ports })
+  }
+
+  /** Hands the counters over, so that their sums do not fall when this worker ends. */
+  last(page: string): Promise<void> {
+    return new Promise((resolve) => {
+      if (process.connected)
+        process.send?.({ word: 'last', page } satisfies Word, undefined, undefined, () => resolve())
+      else resolve()
+    })
   }
 
   /** Lets this process end: the channel would keep it alive. */
@@ -39,9 +80,31 @@ export class Parent {
   }
 
   #take(order: Order): void {
-    if (order.order === 'begin') this.#begin(order.begin)
-    else if (!this.#orders) this.#early.push(order)
-    else this.#orders[order.order]()
+    switch (order.order) {
+      case 'begin':
+        return this.#begin(order.begin)
+      case 'listen':
+        return this.#isDue(order.ports)
+      case 'ping':
+        return this.#say({ word: 'pong' })
+      case 'answer':
+        return void this.#reply(order.id, order.call)
+      case 'answers':
+        return this.#answered(order.id, order.all)
+      default:
+        if (this.#orders) this.#orders[order.order]()
+        else this.#early.push(order.order)
+    }
+  }
+
+  async #reply(id: number, call: WorkerCall): Promise<void> {
+    const response = await this.#answer?.(call).catch(() => undefined)
+    this.#say({ word: 'answer', id, response })
+  }
+
+  #answered(id: number, all: WorkerAnswers | undefined): void {
+    this.#asked.get(id)?.(all)
+    this.#asked.delete(id)
   }
 
   #say(word: Word): void {

@@ -1,5 +1,6 @@
 import type { Logger } from '../telemetry/log.ts'
-import type { Begin, ListenWhen, Ports } from './messages.ts'
+import { Exchange, hasCounters } from './exchange.ts'
+import type { Begin, ListenWhen, Ports, Question } from './messages.ts'
 import { type Ended, WorkerProcess } from './worker-process.ts'
 
 export interface SupervisorOptions {
@@ -25,6 +26,10 @@ const STABLE_MS = 60_000
 const CRASH_LOOP = 5
 /** Ends in a row of every worker after which the supervisor ends too. */
 const HOPELESS = 8
+/** How often each worker is asked whether its event loop runs, in ms. */
+const PING_MS = 10_000
+/** Pings in a row without an answer after which a worker is killed: those of the livenessProbe. */
+const MOST_UNANSWERED = 6
 /** What a drain may take beyond its grace, in ms. */
 const DRAIN_MARGIN_MS = 10_000
 
@@ -52,17 +57,25 @@ export class Supervisor {
   #isStopping = false
   #rolling: 'no' | 'yes' | 'again' = 'no'
   #status = 0
+  readonly #startedAt = Date.now()
+  #restarts = 0
+  readonly #exchange: Exchange
 
   constructor(options: SupervisorOptions) {
     this.#options = options
+    this.#exchange = new Exchange(options.log)
     this.#slots = Array.from({ length: options.count }, (_, i) => {
       return { number: i + 1, current: undefined, failures: 0, timer: undefined }
     })
   }
 
-  /** Starts the first worker, and the others when it listens: they share its ports. */
+  /**
+   * Starts the workers one after the other, so that one line says why none can start. When all are
+   * prepared they listen, the first one before the others: they share its ports.
+   */
   start(): void {
     this.#startIn(this.#slots[0]!)
+    setInterval(() => this.#ping(), PING_MS).unref()
   }
 
   /** Drains all workers. The second call cuts their sockets. */
@@ -74,7 +87,7 @@ export class Supervisor {
     }
     this.#isStopping = true
     for (const { timer } of this.#slots) clearTimeout(timer)
-    for (const worker of this.#running) worker.order({ order: 'stop' })
+    for (const worker of this.#running) worker.leave('stop')
     this.#endIfAlone()
   }
 
@@ -112,7 +125,7 @@ export class Supervisor {
       slot.current = successor
       slot.failures = 0
       if (!this.#running.has(old)) continue
-      old.order({ order: 'retire' })
+      old.leave('retire')
       const late = setTimeout(
         () => this.#killOne(old, 'did not drain in time'),
         this.#options.graceMs + DRAIN_MARGIN_MS,
@@ -138,8 +151,7 @@ export class Supervisor {
   }
 
   #startIn(slot: Slot): void {
-    const when = this.#ports === undefined || !this.#hasServed ? 'at-once' : 'soon'
-    slot.current = this.#fork(slot, when, {
+    slot.current = this.#fork(slot, this.#ports === undefined ? 'together' : 'soon', {
       listening: (ports) => this.#listens(ports),
       ended: (how) => this.#lost(slot, how),
     })
@@ -151,13 +163,21 @@ export class Supervisor {
       slot.number,
       { ...begin, workers: count, ports: this.#ports, listen },
       {
+        prepared: () => {
+          clearTimeout(late)
+          this.#prepared(slot)
+        },
         listening: (ports) => {
           clearTimeout(late)
           events.listening(ports)
         },
+        asks: (id, question) => this.#ask(worker, id, question),
+        answers: (id, response) => this.#exchange.answered(worker, id, response),
+        done: () => this.#exchange.ended(worker),
         ended: (how) => {
           clearTimeout(late)
           this.#running.delete(worker)
+          this.#exchange.ended(worker)
           if (this.#isStopping || worker.isLeaving) this.#left(how)
           else events.ended(how)
         },
@@ -169,10 +189,19 @@ export class Supervisor {
     return worker
   }
 
+  /** Starts the worker behind this one, or after the last one lets all of them listen. */
+  #prepared(slot: Slot): void {
+    if (this.#isStopping) return
+    const next = this.#slots[slot.number]
+    if (next) this.#startIn(next)
+    else this.#slots[0]!.current?.order({ order: 'listen' })
+  }
+
   #listens(ports: Ports): void {
-    const isFirst = this.#ports === undefined
-    this.#ports ??= ports
-    if (isFirst && !this.#isStopping) for (const slot of this.#slots.slice(1)) this.#startIn(slot)
+    if (this.#ports === undefined) {
+      this.#ports = ports
+      for (const { current } of this.#slots.slice(1)) current?.order({ order: 'listen', ports })
+    }
     if (this.#hasServed || this.#slots.some(({ current }) => current?.listeningSince === undefined)) return
     this.#hasServed = true
     this.#options.listening(this.#ports)
@@ -185,6 +214,7 @@ export class Supervisor {
     slot.current = undefined
     // The first one has printed why it cannot start.
     if (this.#ports === undefined) return this.#options.ended(status || 1)
+    this.#restarts++
     slot.failures = upMs >= STABLE_MS ? 1 : slot.failures + 1
     const { number: worker, failures } = slot
     if (this.#slots.every((each) => each.failures >= HOPELESS && each.current?.listeningSince === undefined)) {
@@ -204,6 +234,37 @@ export class Supervisor {
   #left({ status }: Ended): void {
     if (status !== 0) this.#status = 1
     if (this.#isStopping) this.#endIfAlone()
+  }
+
+  /** The workers that take new clients. */
+  #serving(): WorkerProcess[] {
+    return this.#slots.flatMap(({ current }) => (current?.listeningSince !== undefined ? [current] : []))
+  }
+
+  #ask(from: WorkerProcess, id: number, question: Question): void {
+    const serving = this.#serving()
+    const wanted = this.#options.count
+    // Counters of a worker that drains must not be missing in the sums.
+    const isAsked = ({ listeningSince, isDone }: WorkerProcess) => listeningSince !== undefined && !isDone
+    const asked = hasCounters(question) ? [...this.#running].filter(isAsked) : serving
+    this.#exchange.ask(from, id, question, {
+      others: asked.filter((each) => each !== from),
+      wanted,
+      missing: wanted - serving.length,
+      isCurrent: serving.includes(from),
+      startedAt: this.#startedAt,
+      restarts: this.#restarts,
+    })
+  }
+
+  /** Kills workers whose event loop is blocked for good: no probe sees one of several. */
+  #ping(): void {
+    for (const worker of this.#serving()) {
+      if (worker.unanswered >= MOST_UNANSWERED)
+        this.#killOne(worker, `did not answer for ${(MOST_UNANSWERED * PING_MS) / 1000} s`)
+      worker.unanswered++
+      worker.order({ order: 'ping' })
+    }
   }
 
   #endIfAlone(): void {

@@ -1,5 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process'
-import type { Begin, Order, Ports, Word } from './messages.ts'
+import type { Begin, Order, Ports, Question, Word, WorkerResponse } from './messages.ts'
 
 /** How a worker ended. */
 export interface Ended {
@@ -9,7 +9,12 @@ export interface Ended {
 }
 
 export interface WorkerEvents {
+  readonly prepared: () => void
   readonly listening: (ports: Ports) => void
+  readonly asks: (id: number, question: Question) => void
+  readonly answers: (id: number, response: WorkerResponse | undefined) => void
+  /** It has given its last page, and answers no question any more. */
+  readonly done: () => void
   readonly ended: (how: Ended) => void
 }
 
@@ -21,6 +26,12 @@ export class WorkerProcess {
   listeningSince: number | undefined
   /** Whether the supervisor wants it to end. */
   isLeaving = false
+  /** Whether it has given its last page. */
+  isDone = false
+  /** Its newest page of metrics that the supervisor has seen. */
+  page = ''
+  /** Pings in a row without an answer. */
+  unanswered = 0
   readonly ended: Promise<Ended>
 
   constructor(number: number, begin: Begin, events: WorkerEvents) {
@@ -28,11 +39,7 @@ export class WorkerProcess {
     // Its log and its complaints go where those of the supervisor go.
     this.#child = fork(process.argv[1]!, ['worker', String(number)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
     this.order({ order: 'begin', begin })
-    this.#child.on('message', ({ word, ports }: Word) => {
-      if (word !== 'listening') return
-      this.listeningSince = performance.now()
-      events.listening(ports)
-    })
+    this.#child.on('message', (word: Word) => this.#hear(word, events))
     this.ended = new Promise((resolve) => {
       const end = (how: Ended) => {
         resolve(how)
@@ -40,7 +47,8 @@ export class WorkerProcess {
       }
       // `exit` does not follow when no process could be made.
       this.#child.once('error', () => this.#child.pid === undefined && end({ status: 1, signal: null }))
-      this.#child.once('exit', (status, signal) => end({ status, signal }))
+      // Not `exit`: its last words may still be in the channel.
+      this.#child.once('close', (status, signal) => end({ status, signal }))
     })
   }
 
@@ -49,13 +57,38 @@ export class WorkerProcess {
     return this.#child.pid
   }
 
+  /** Stops or retires it: it ends by itself. */
+  leave(order: 'stop' | 'retire'): void {
+    this.isLeaving = true
+    this.order({ order })
+  }
+
   order(order: Order): void {
-    if (order.order !== 'begin') this.isLeaving = true
     // It may have ended, or be about to end.
     if (this.#child.connected) this.#child.send(order, () => {})
   }
 
   signal(name: NodeJS.Signals): void {
     this.#child.kill(name)
+  }
+
+  #hear(word: Word, events: WorkerEvents): void {
+    this.unanswered = 0
+    switch (word.word) {
+      case 'prepared':
+        return events.prepared()
+      case 'listening':
+        this.listeningSince = performance.now()
+        return events.listening(word.ports)
+      case 'ask':
+        if (word.question.page !== undefined) this.page = word.question.page
+        return events.asks(word.id, word.question)
+      case 'answer':
+        return events.answers(word.id, word.response)
+      case 'last':
+        this.page = word.page
+        this.isDone = true
+        return events.done()
+    }
   }
 }

@@ -146,6 +146,21 @@ describe('the workers of wsproxy serve', () => {
     assert.equal(await served.command.status(), 0)
   })
 
+  it('have their part of the limits, so that all together keep to them', async (t) => {
+    const served = await serveWorkers(t, env({ MAX_CONNECTIONS: '20' }))
+    await agent.set(sessionAuth('limits'), 'token')
+    const dials = await Promise.allSettled(
+      Array.from({ length: 60 }, () => connect(`${served.ws}/agent/ws/limits`, { token: 'token' })),
+    )
+    assert.equal(dials.filter(({ status }) => status === 'fulfilled').length, 20)
+    const [limits] = served.events('worker-limits')
+    assert.deepEqual([limits!.workers, limits!.maxConnections, limits!.connectRate], [2, 10, 1000])
+    const settings = await run(['config'], { env: { WORKERS: '2', MAX_CONNECTIONS: '20' } })
+    assert.match(settings.stdout, /^MAX_CONNECTIONS +20 +MAX_CONNECTIONS \(10 a worker\)$/m)
+    served.command.signal('SIGTERM')
+    assert.equal(await served.command.status(), 0)
+  })
+
   it('do not start on a port that is taken, with one line and status 1', async (t) => {
     const port = await freePort()
     const at = { LISTEN_ADDR: `127.0.0.1:${port}` }

@@ -84,6 +84,13 @@ const symptoms = [
     '{{ $labels.instance }} restarts again and again, and each crash cuts all its sockets',
   ),
   alert(
+    'WsproxyWorkersMissing',
+    'ticket',
+    '2m',
+    'wsproxy_workers_missing > 0',
+    '{{ $value }} of the workers of {{ $labels.instance }} do not answer',
+  ),
+  alert(
     'WsproxyUnexplainedGap',
     'page',
     '0m',

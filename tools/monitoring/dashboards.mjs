@@ -232,11 +232,18 @@ const saturation = {
   title: 'wsproxy: saturation',
   rows: {
     'The process': [
-      share('CPU', 'How much of its core does each instance use? One event loop cannot use more than 1', [
-        [rate('process_cpu_seconds_total', 'instance'), '{{instance}}'],
-      ]),
+      share(
+        'CPU',
+        'How much CPU does each instance use? One event loop cannot use more than 1 core; with WORKERS there are several',
+        [[rate('process_cpu_seconds_total', 'instance'), '{{instance}}']],
+      ),
       seconds('Event loop', 'How late are timers?', [
         [`wsproxy_event_loop_delay_seconds${on('quantile=~"0.5|0.99|0.999"')}`, '{{instance}} {{quantile}}'],
+      ]),
+      count('Workers', 'How many processes has each instance, and do all answer (WORKERS)?', [
+        [`wsproxy_workers${ON}`, '{{instance}}'],
+        [`wsproxy_workers_missing${ON}`, '{{instance}} missing'],
+        [`increase(wsproxy_worker_restarts_total${ON}[$__rate_interval])`, '{{instance}} started again'],
       ]),
       perSecond('Lines and spans lost', 'Does something take the log and the traces?', [
         [rate('wsproxy_log_lines_dropped_total', 'instance'), '{{instance}} log lines'],
