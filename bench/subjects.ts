@@ -20,6 +20,9 @@ export const OURS: Subject = {
   ready: 'health',
 }
 
+/** The same with two workers on one port. The bench counts the CPU of all its processes. */
+const TWO_WORKERS: Subject = { ...OURS, name: 'ours-2', env: { ...OURS.env, WORKERS: '2' } }
+
 /** The same with clients of `wsproxy.v2` and numbered messages. */
 const NUMBERED: Subject = {
   ...OURS,
@@ -59,4 +62,5 @@ export const SUBJECTS: Subject[] = [
   RUST,
   NUMBERED,
   SSE,
+  TWO_WORKERS,
 ]

@@ -2,6 +2,7 @@ import { loadConfig } from '../config/load.ts'
 import type { Config } from '../config/table.ts'
 import { useKeyPrefix } from '../contract/names.ts'
 import { askKeySet } from '../gateway/jwts.ts'
+import { workerCount } from '../platform/cpus.ts'
 import { reasonOf } from '../platform/reason.ts'
 import type { Report } from '../preflight/check.ts'
 import { InvalidField, launchOf } from '../preflight/http/request.ts'
@@ -10,6 +11,7 @@ import { listenAlone } from '../preflight/probes/loopback.ts'
 import { openStandalone } from '../preflight/probes/standalone.ts'
 import { createLogger } from '../telemetry/log.ts'
 import { Metrics } from '../telemetry/metrics.ts'
+import { dividedFor } from './divided.ts'
 import { findRedis } from './embedded.ts'
 import { Misused } from './failure.ts'
 import { tableOf } from './table.ts'
@@ -43,19 +45,26 @@ const OPTIONS: Readonly<Record<string, string>> = {
  */
 export async function doctor(options: DoctorOptions): Promise<void> {
   const launch = readLaunch(options)
-  const { config } = loadConfig()
+  const loaded = loadConfig()
+  const workers = workerCount(loaded.config.workers)
+  // The checks are those of one worker, as it makes them itself.
+  const { config } = workers > 1 ? dividedFor(workers, loaded) : loaded
   useKeyPrefix(config.redisKeyPrefix)
   const found = await findRedis(config)
   const log = new LastReason()
   const metrics = new Metrics()
   let close = () => {}
   try {
-    const opened = await open(config, found.url, metrics, log)
+    const opened = await open(config, workers, found.url, metrics, log)
     const { preflight, redis } = opened
     close = opened.close
     await until(() => redis.ready || log.reason !== undefined, REDIS_MS)
     const reason = redis.ready ? undefined : log.reason
-    if (!options.json) printRedis(preflight.redisAddress, found.source, reason)
+    if (!options.json) {
+      printRedis(preflight.redisAddress, found.source, reason)
+      if (workers > 1)
+        console.log(`Workers: ${workers}; the checks are those of one of them, with its part of the limits\n`)
+    }
     const report = await preflight.run(launch, 'doctor')
     const where = { address: preflight.redisAddress, source: found.source, ...(reason !== undefined && { reason }) }
     if (options.json) console.log(JSON.stringify({ ...report, redis: where }, null, 2))
@@ -70,13 +79,14 @@ export async function doctor(options: DoctorOptions): Promise<void> {
 }
 
 /** Opens Redis, a listener and the preflight that a gateway would have. */
-async function open(config: Config, redisUrl: string, metrics: Metrics, { logger: log }: LastReason) {
+async function open(config: Config, workers: number, redisUrl: string, metrics: Metrics, { logger: log }: LastReason) {
   const loaded = await loadPreflight(config, log)
   const redisOptions = { ...config, url: redisUrl, afterTokenMs: 0 }
   const { client: redis, access } = openStandalone(redisOptions, metrics, log)
   let note = ''
   const preflight = new Preflight({
     config,
+    workers,
     loaded,
     redis: access,
     redisUrl,

@@ -41,7 +41,9 @@ export async function supervise(loaded: Loaded, count: number): Promise<void> {
     if (config.nodeEnv === 'production') return
     const echoes = redis.embedded !== undefined && config.demoAgent
     if (echoes) stopEcho = await startEcho(redis.url)
-    console.error(banner(config, { port, adminPort, redisUrl: redis.url, embedded: redis.embedded, echoes }))
+    const { url: redisUrl, embedded } = redis
+    // A worker that cannot use its Redis says so in its own lines.
+    console.error(banner(config, { port, adminPort, redisUrl, embedded, redisFailure: undefined, echoes }))
   }
   onSignals(supervisor, log)
   supervisor.start()

@@ -44,8 +44,8 @@ async function work(number: number, parent: Parent): Promise<void> {
   const log = logOf(config, number)
   snapshotOnSignal(heapFolder(config.heapSnapshotDir), log)
   const parts = await loadParts(loaded, environment(), log)
-  const { redisUrl, secret } = begin
-  const sharing = { secret, peers: parent }
+  const { redisUrl, secret, workers } = begin
+  const sharing = { workers, secret, peers: parent }
   const gateway = new Gateway({ ...parts, redisUrl, sharing, ...(checklist && { checklist }) })
   surviveFaults(gateway, log)
   const finish = async (status: number) => {

@@ -76,6 +76,8 @@ export async function createGateway(options: CreateGatewayOptions = {}): Promise
   const { log: write } = options
   const log = createLogger(config.logLevel, write && { write })
   for (const notice of notices) log.warn({ event: 'setting' }, notice)
+  if (config.workers !== 1)
+    log.warn({ event: 'setting' }, 'WORKERS: only "wsproxy serve" starts workers; it is not used')
   const { runChecklistModule: module } = config
   const checklist = options.checklist ?? (module === undefined ? undefined : await loadChecklist(module))
   const parts = await loadParts(loaded, settings, log, options.checks)

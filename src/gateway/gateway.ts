@@ -80,6 +80,7 @@ export class Gateway {
       redis: redisAccess(this.#core),
       redisUrl,
       loopbackSecret: options.sharing?.secret,
+      workers: options.sharing?.workers,
       sockets: () => this.#core.sockets.size,
       unknownProxies: () => this.#core.addresses.unknownProxies(clockMs()),
       keySet: async () => jwts?.verifier.source,

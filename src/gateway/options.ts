@@ -17,6 +17,8 @@ export interface ListeningPorts {
 
 /** What the workers of one machine share (WORKERS). */
 interface Sharing {
+  /** How many they are. */
+  readonly workers: number
   /** All of them accept it on the path of the test upgrade. */
   readonly secret: string
   /** The others, where an answer is that of all. */

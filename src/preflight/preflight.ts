@@ -55,6 +55,8 @@ export interface PreflightParts {
   readonly notReadyReason: () => NotReadyReason | undefined
   /** A remark that the report puts behind the address of the test upgrade. */
   readonly note?: () => string
+  /** How many processes share the limits and the memory. Default: 1. */
+  readonly workers?: number | undefined
   /** Of the path of the test upgrade. Default: a random one. */
   readonly loopbackSecret?: string | undefined
 }
@@ -71,7 +73,7 @@ export class Preflight {
   #lastOutcome = ''
 
   constructor(parts: PreflightParts) {
-    const { config, loaded, redis, redisUrl, metrics, log, sockets, unknownProxies, notReadyReason, note } = parts
+    const { config, loaded, redis, redisUrl, metrics, log, notReadyReason } = parts
     const { keySet = async () => undefined } = parts
     this.#log = log
     this.#redis = new PreflightRedis(redis, config, redisUrl)
@@ -86,7 +88,7 @@ export class Preflight {
     })
     const context: CheckContext = {
       redis: this.#redis,
-      gateway: { ...checkedGateway(config, this.loopback, sockets, unknownProxies, note), keySet },
+      gateway: { ...checkedGateway(parts, this.loopback), keySet },
       now: Date.now,
     }
     const { checks } = loaded

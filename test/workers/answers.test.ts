@@ -6,6 +6,7 @@ import { connect, type TestClient } from '../support/client.ts'
 import { sample } from '../support/gateway.ts'
 import { type Client, redisFor, type TestRedis } from '../support/redis.ts'
 import { scopeOf } from '../support/scope.ts'
+import { openStream } from '../support/sse.ts'
 import { eventually, within } from '../support/wait.ts'
 import { type ServedWorkers, serveWorkers } from '../support/workers.ts'
 
@@ -137,6 +138,23 @@ describe('the answers of the workers', () => {
       process.kill(pid, 'SIGCONT')
     }
     await eventually(async () => (await metric('wsproxy_workers_missing')) === 0, 'it to answer again')
+  })
+
+  it('find the stream of a client in the worker that holds it', async () => {
+    const stream = await openStream(`${served.http}/live/sse`)
+    const hello = await stream.first('stream')
+    const [id, secret] = [String(hello.connection_id), String(hello.secret)]
+    const post = (bearer: string, to = id) =>
+      fetch(`${served.http}/live/sse/${to}`, {
+        method: 'POST',
+        headers: { Authorization: `Bearer ${bearer}`, 'Content-Type': 'application/json', Connection: 'close' },
+        body: '{"type":"ping","client_time":7}',
+      }).then(({ status }) => status)
+    // Half of them land on the other worker.
+    for (let i = 0; i < 10; i++) assert.equal(await post(secret), 202)
+    await eventually(() => stream.of('pong').length === 10, 'the answers')
+    for (let i = 0; i < 4; i++) assert.deepEqual([await post('wrong'), await post(secret, 'none-1')], [403, 404])
+    stream.close()
   })
 
   it('close the sockets of a session in all workers', async () => {

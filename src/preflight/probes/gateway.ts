@@ -25,15 +25,20 @@ function weakSecretsOf({ authLogin, authJwtSecret, defaultAdminPassword }: Confi
   ]
 }
 
-/**
- * What checks can ask this process. @param note a remark behind the address of the test upgrade.
- */
+interface AskedParts {
+  readonly config: Config
+  readonly sockets: () => number
+  readonly unknownProxies: () => readonly string[]
+  /** A remark behind the address of the test upgrade. */
+  readonly note?: (() => string) | undefined
+  /** How many processes share the memory. Default: 1. */
+  readonly workers?: number | undefined
+}
+
+/** What checks can ask this process. */
 export function checkedGateway(
-  config: Config,
+  { config, sockets, unknownProxies, note = () => '', workers = 1 }: AskedParts,
   loopback: Loopback,
-  sockets: () => number,
-  unknownProxies: () => readonly string[],
-  note = () => '',
 ): Omit<CheckedGateway, 'keySet'> {
   const { maxBufferBytes, preflightExpectedRateBytes, preflightHttpDependencies } = config
   return {
@@ -50,7 +55,7 @@ export function checkedGateway(
     },
     httpDependencies: preflightHttpDependencies,
     sockets,
-    memory: () => ({ usedBytes: process.memoryUsage.rss(), limitBytes: availableMemory() }),
+    memory: () => ({ usedBytes: process.memoryUsage.rss(), limitBytes: availableMemory() / workers }),
     openFiles: openFilesLimit,
     unknownProxies,
     upgrade: async (signal) => {
