@@ -113,6 +113,11 @@ export class Closer {
     if (connection.phase === Phase.ending && connection.buffered === 0) connection.sendClose()
   }
 
+  /** The client of a stream begins or ceases to lag. */
+  lagging(change: 1 | -1): void {
+    this.#parts.metrics.streams.lagging += change
+  }
+
   /** The socket is gone, whichever side began. uWebSockets.js allows no call on it after this. */
   closed(connection: Connection, code: number): void {
     const { sockets, bindings, delivery, limits } = this.#parts

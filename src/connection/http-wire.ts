@@ -8,6 +8,8 @@ import type { Encode, Wire } from './wire.ts'
 export interface WireEvents {
   /** The client has read what waited. */
   writable(connection: Connection): void
+  /** The client begins (1) or ceases (-1) to lag: something waits until it has read. */
+  lagging(change: 1 | -1): void
   /** The answer has ended, or its connection is gone. Nothing may be written any more. */
   gone(connection: Connection, code: number): void
 }
@@ -138,13 +140,18 @@ export class HttpWire implements Wire<Connection> {
     written = bytes
     this.#res.cork(writeBytes)
     writing = undefined
-    this.#unsent = isTaken ? 0 : bytes.length
+    this.#waits(isTaken ? 0 : bytes.length)
     return isTaken
+  }
+
+  #waits(bytes: number): void {
+    if (bytes > 0 !== this.#unsent > 0) this.#events.lagging(bytes > 0 ? 1 : -1)
+    this.#unsent = bytes
   }
 
   #writable(): void {
     if (this.#isGone) return
-    this.#unsent = 0
+    this.#waits(0)
     this.#writeParts()
     this.#events.writable(this.connection)
   }
@@ -152,6 +159,7 @@ export class HttpWire implements Wire<Connection> {
   #gone(code: number): void {
     if (this.#isGone) return
     this.#isGone = true
+    this.#waits(0)
     this.#events.gone(this.connection, code)
   }
 }

@@ -42,6 +42,7 @@ function mountStreams(app: TemplatedApp, door: Door, { acceptor, closer }: Stage
   const events = {
     writable: (connection: Connection) => closer.runGuarded(connection, () => closer.writable(connection)),
     gone: (connection: Connection, code: number) => closer.closed(connection, code),
+    lagging: (change: 1 | -1) => closer.lagging(change),
   }
   for (const route of door.path.routes) {
     app.get(route, (res, req) =>

@@ -75,7 +75,14 @@ export function streamDoor(wiring: StreamWiring): Streams {
       counted: (result) => metrics.streams.appends.inc({ result }),
       maxDepth,
     }),
-    events: { log: streamLog, maxDepth, sent },
+    events: {
+      log: streamLog,
+      maxDepth,
+      sent,
+      lagging: (change) => {
+        metrics.streams.lagging += change
+      },
+    },
     open: (change) => {
       stats.active += change
     },

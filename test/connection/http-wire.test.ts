@@ -40,13 +40,14 @@ class Response {
   }
 }
 
-function wireOf(): { wire: HttpWire; response: Response } {
+function wireOf(): { wire: HttpWire; response: Response; lags: number[] } {
   const response = new Response()
-  const events = { writable: () => {}, gone: () => {} }
+  const lags: number[] = []
+  const events = { writable: () => {}, gone: () => {}, lagging: (change: number) => void lags.push(change) }
   const encode = (frame: Buffer, _: boolean, out: EventBuffer) => addEvent(out, '', frame)
   const wire = new HttpWire(response as unknown as HttpResponse, encode, Buffer.from(':\n\n'), events)
   wire.connection = { heard: () => {} } as unknown as Connection
-  return { wire, response }
+  return { wire, response, lags }
 }
 
 const send = (wire: HttpWire, text: string): number => wire.send(Buffer.from(text), false)
@@ -79,16 +80,22 @@ describe('HttpWire', () => {
   })
 
   it('writes nothing more after a refused write, until all of it has left', async () => {
-    const { wire, response } = wireOf()
+    const { wire, response, lags } = wireOf()
     response.isOpen = false
     assert.equal(send(wire, 'a'), 0)
     assert.equal(send(wire, 'b'), 0)
     wire.cork(() => send(wire, 'c'))
     wire.ping()
+    assert.deepEqual(lags, [1])
     assert.equal(wire.getBufferedAmount(), 3 * 'data: a\n\n'.length)
     await response.read()
     assert.equal(wire.getBufferedAmount(), 0)
     assert.deepEqual(response.writes, ['data: a\n\n', 'data: b\n\ndata: c\n\n'])
+    assert.deepEqual(lags, [1, -1])
+    response.isOpen = false
+    send(wire, 'd')
+    wire.end(1001)
+    assert.deepEqual(lags, [1, -1, 1, -1])
   })
 
   it('ends behind all that it was given, also within a cork', () => {

@@ -120,6 +120,9 @@ const doors = {
         [rate('wsproxy_lagging_total'), 'lagging'],
         [rate('wsproxy_unnumbered_messages_total'), 'unnumbered'],
       ]),
+      count('Lagging streams', 'How many streams of server-sent events wait for their client to read?', [
+        [`sum (wsproxy_sse_lagging${ON})`, 'lagging'],
+      ]),
     ],
     Credentials: [
       perSecond('Upgrades by credential', 'What do clients bring, and is it accepted?', [

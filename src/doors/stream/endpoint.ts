@@ -56,7 +56,7 @@ interface Call {
   /** Set when its credential was accepted. */
   stillCounts: StillCounts
   watch: Watch | undefined
-  /** Ends the reading of the body. */
+  /** Ends the reading of the body, or a wait for the client to read. */
   stop: (() => void) | undefined
 }
 
@@ -226,7 +226,11 @@ export class StreamDoor {
         for (const [name, value] of Object.entries(all)) res.writeHeader(name, value)
       }
       const { stillCounts } = call
-      await sendEvents({ res, isGone: () => call.isGone, stillCounts, head, session, place, cursor, watch }, events)
+      const isGone = () => call.isGone
+      const onGone = (stop: () => void) => {
+        call.stop = stop
+      }
+      await sendEvents({ res, isGone, onGone, stillCounts, head, session, place, cursor, watch }, events)
       return undefined
     } catch (error) {
       if (!hasBegun) throw error

@@ -20,12 +20,16 @@ const PING = ':\n\n'
 class Outlet {
   readonly #res: HttpResponse
   readonly #isGone: () => boolean
+  readonly #onGone: (stop: () => void) => void
+  readonly #lagging: (change: 1 | -1) => void
   #head: (() => void) | undefined
   writtenAt = performance.now()
 
-  constructor(res: HttpResponse, isGone: () => boolean, head: () => void) {
+  constructor({ res, isGone, onGone }: EventsReader, head: () => void, lagging: (change: 1 | -1) => void) {
     this.#res = res
     this.#isGone = isGone
+    this.#onGone = onGone
+    this.#lagging = lagging
     this.#head = head
   }
 
@@ -40,12 +44,17 @@ class Outlet {
       hasLeft = this.#res.write(text)
     })
     if (hasLeft) return Promise.resolve(true)
+    this.#lagging(1)
     return new Promise((resolve) => {
+      let hasSettled = false
       const settle = (isWritable: boolean) => {
+        if (!hasSettled) this.#lagging(-1)
+        hasSettled = true
         clearTimeout(timer)
         resolve(isWritable && !this.#isGone())
       }
       const timer = setTimeout(() => settle(false), ms)
+      this.#onGone(() => settle(false))
       this.#res.onWritable(() => {
         settle(true)
         return true
@@ -59,12 +68,16 @@ export interface EventsParts {
   readonly maxDepth: number
   /** Counts messages that readers get. */
   readonly sent: (part: StreamPart) => void
+  /** Counts the readers that have not read what was written. */
+  readonly lagging: (change: 1 | -1) => void
 }
 
 /** One reader of a stream that gets server-sent events. */
 export interface EventsReader {
   readonly res: HttpResponse
   readonly isGone: () => boolean
+  /** Says what is called once when the client goes, in place of what was to be called before. */
+  readonly onGone: (stop: () => void) => void
   readonly stillCounts: StillCounts
   /** Writes the status and the headers. */
   readonly head: (headers: Readonly<Record<string, string>>) => void
@@ -79,11 +92,11 @@ export interface EventsReader {
  * over, its credential counts no more, or the client has gone. @throws RedisUnavailable;
  * LogUnusable.
  */
-export async function sendEvents(reader: EventsReader, { log, maxDepth, sent }: EventsParts): Promise<void> {
+export async function sendEvents(reader: EventsReader, { log, maxDepth, sent, lagging }: EventsParts): Promise<void> {
   const { res, isGone, session, place, watch } = reader
   const type = typeOf(place.state.type)
   const encoding: Record<string, string> = isText(type) ? {} : { 'Stream-SSE-Data-Encoding': 'base64' }
-  const out = new Outlet(res, isGone, () => reader.head({ ...EVENT_HEADERS, ...encoding }))
+  const out = new Outlet(reader, () => reader.head({ ...EVENT_HEADERS, ...encoding }), lagging)
   const until = performance.now() + LIFETIME_MS
   let { from } = place
   let cursor = reader.cursor

@@ -71,11 +71,13 @@ describe('streams whose clients do not read', () => {
       await agent.publish(sessionDown('plain'), JSON.stringify({ n: ++n, text: LARGE }))
       await fast.take(n)
     }
+    assert.equal(await gateway.metric('wsproxy_sse_lagging'), 1)
     slow.resume()
     assert.deepEqual(await slow.first('gap'), { reason: 'slow_client' })
     await agent.publish(sessionDown('plain'), '{"n":0}')
     await eventually(() => slow.messages.at(-1) === '{"n":0}', 'the next message')
     assert.ok(slow.messages.length <= n)
+    assert.equal(await gateway.metric('wsproxy_sse_lagging'), 0)
     for (const each of [slow, fast]) each.close()
   })
 

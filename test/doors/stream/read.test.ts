@@ -12,7 +12,7 @@ const ENV = {
   AUTH_TOKEN_MODE: 'reusable',
   ADMIN_TOKEN,
   ALLOWED_ORIGINS: 'https://app.example.org',
-  STREAM_POLL_TIMEOUT: '300ms',
+  STREAM_POLL_TIMEOUT: '1s',
   CONNECT_RATE_PER_IP: '0',
   REFUSED_RATE_PER_IP: '0',
 }
