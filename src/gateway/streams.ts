@@ -4,6 +4,7 @@ import type { SessionDoor } from '../doors/session/door.ts'
 import { SessionStreamDoor } from '../doors/session/stream.ts'
 import { StreamCalls } from '../doors/session/stream-calls.ts'
 import { StreamPosts } from '../doors/session/stream-posts.ts'
+import { ownPages } from '../http/own-page.ts'
 import type { Route } from '../http/routes.ts'
 import { RedisSessionPosts } from '../redis/session-posts.ts'
 import type { ResumeTickets } from '../sessions/resume-tickets.ts'
@@ -55,6 +56,7 @@ export function sessionStreams(
     posts,
     maxBodyBytes: session.maxMessageBytes,
     cors: (origin) => core.acceptor.checks.corsOf(door, origin),
+    ownPage: ownPages(config.allowedOrigins),
     refusedTo: (of, address, refusal, subject, why) =>
       core.acceptor.refused(of, address, refusal, undefined, subject, why),
   })

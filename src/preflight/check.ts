@@ -79,6 +79,14 @@ export interface RedisUses {
   readonly runKeyPrefix: string
   /** RUN_AUTH is bearer. */
   readonly runTokens: boolean
+  /** RESUME_TICKET_TTL is not 0. */
+  readonly tickets: boolean
+  /** HTTP_STREAMS and SESSION_UPSTREAM are on: clients post frames. */
+  readonly posts: boolean
+  /** HTTP_STREAMS and STREAM_APPEND are on: agents write streams over HTTP. */
+  readonly appends: boolean
+  /** OUTBOX_TOPICS: names, and prefixes followed by `*`. */
+  readonly outboxTopics: readonly string[]
 }
 
 /** What checks need of the gateway. */

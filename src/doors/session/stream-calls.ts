@@ -37,6 +37,8 @@ export interface StreamCallsParts {
   readonly posts: StreamPosts
   readonly maxBodyBytes: number
   readonly cors: (origin: string) => Cors | undefined
+  /** Whether a page of this origin may use the cookies of this host. */
+  readonly ownPage: (origin: string, host: string) => boolean
   /** Counts and logs a refusal. */
   readonly refusedTo: (door: LoggedDoor, address: string, refusal: Refusal, subject: string, why?: string) => void
 }
@@ -169,10 +171,8 @@ export class StreamCalls {
 
   /** A browser sends the cookie by itself, so the page must be of an origin that may. */
   async #byCookie({ headers }: ApiRequest, ticket: string, session: string, agent: string): Promise<Caller | Refused> {
-    const { origin, host } = headers
-    const isOwn = URL.canParse(origin) && new URL(origin).host === host
-    const mayUseCookies = this.#parts.cors(origin)?.['Access-Control-Allow-Credentials'] === 'true'
-    if (!isOwn && !mayUseCookies) return new Refused(refusals['origin-not-allowed'], 'a cookie of another origin')
+    if (!this.#parts.ownPage(headers.origin, headers.host))
+      return new Refused(refusals['origin-not-allowed'], 'a cookie of another origin')
     return this.#byTicket(ticket, session, agent, ['sse', 'sse-read'])
   }
 

@@ -55,7 +55,10 @@ const utf8 = (payload: Buffer): Buffer => (isUtf8(payload) ? payload : Buffer.fr
 
 const LINES = /\r\n|\r|\n/
 
-/** One server-sent event. A line of the data that begins with a space keeps it. */
+/**
+ * One server-sent event, without a space behind `data:` as the conformance suite of the protocol
+ * wants it. A line of the data that begins with a space keeps it.
+ */
 export function eventOf(name: string, data: string): string {
   const lines = data.split(LINES).map((line) => `data:${line.startsWith(' ') ? ' ' : ''}${line}\n`)
   return `event: ${name}\n${lines.join('')}\n`

@@ -19,14 +19,7 @@ import {
   sessionUp,
 } from '../../contract/names.ts'
 import type { Check, CheckedRedis, RedisUses } from '../check.ts'
-
-interface Need {
-  /** For the message: the command, and the keys or channels that it needs. */
-  readonly what: string
-  readonly for: string
-  /** The command in a form that changes nothing and reaches no subscriber. */
-  readonly args: readonly string[]
-}
+import { type Need, streamNeeds } from '../probes/stream-needs.ts'
 
 /**
  * Reads, and would delete: every command of the scripts for tokens and for the flow signal but SET.
@@ -145,6 +138,7 @@ function needs(random: string, uses: RedisUses): Need[] {
     ...forRuns(session, uses),
     ...forLive(random),
     ...(uses.canary ? forCanary(random) : []),
+    ...streamNeeds(random, session, uses),
     ...forServers(uses),
     ...forChecks(session),
     ...forReports(),
@@ -183,6 +177,8 @@ async function refusal(redis: CheckedRedis, args: readonly string[], signal: Abo
   } catch (error) {
     const { message, name } = error as Error
     if (name === 'RedisUnavailable' || signal.aborted) throw error
-    return /NOPERM|No permissions|unknown command|READONLY/i.test(message) ? `${args[0]}: ${message}` : undefined
+    return /NOPERM|No permissions|executing the script|unknown command|READONLY/i.test(message)
+      ? `${args[0]}: ${message}`
+      : undefined
   }
 }

@@ -38,6 +38,11 @@ export type RedisSettings = Pick<
   | 'sessionFlowSignal'
   | 'runAuth'
   | 'runKeyPrefix'
+  | 'resumeTicketTtlMs'
+  | 'httpStreams'
+  | 'sessionUpstream'
+  | 'streamAppend'
+  | 'outboxTopics'
 >
 
 /** Gives checks the gateway's own Redis connections: what works for a check works for a socket. */
@@ -57,6 +62,10 @@ export class PreflightRedis implements CheckedRedis {
       database: redisAddressOf(url).database,
       runKeyPrefix: settings.runKeyPrefix,
       runTokens: settings.runAuth === 'bearer',
+      tickets: settings.resumeTicketTtlMs > 0,
+      posts: settings.httpStreams && settings.sessionUpstream,
+      appends: settings.httpStreams && settings.streamAppend,
+      outboxTopics: settings.outboxTopics,
     }
   }
 

@@ -201,6 +201,20 @@ describe('an agent without Redis', () => {
     }
   })
 
+  it('keeps the count of producers where Redis forbids EVALSHA', { skip: withoutRealRedis }, async (t) => {
+    const redis = await realRedisFor(t)
+    const admin = await redis.client()
+    await admin.sendCommand(['ACL', 'SETUSER', 'scriptless', 'on', '>pw', '~*', '&*', '+@all', '-evalsha'])
+    const url = redis.url.replace('//', '//scriptless:pw@')
+    const own = await gatewayFor(t, { redis: { ...redis, url, client: () => redis.client() }, env: ENV })
+    const as = readerOf(own, ADMIN_TOKEN)
+    assert.equal((await put(as, 's')).status, 201)
+    const statuses: number[] = []
+    for (const seq of [0, 1, 1, 3]) statuses.push((await post(as, 's', String(seq), producer(0, seq))).status)
+    assert.deepEqual(statuses, [200, 200, 204, 409])
+    assert.equal((await as('s')).body, '[0,1]')
+  })
+
   it('needs the admin token, or a JWT of the session with publish', async () => {
     await put(ask, 'jwt')
     const statusOf = async (claims: object) => (await post(readerOf(gateway, hs256(SECRET, claims)), 'jwt', '1')).status

@@ -293,7 +293,8 @@ describe('a check of a Redis that lets us do little', { skip: withoutRealRedis }
     await admin.sendCommand(['ACL', 'SETUSER', 'none', 'on', '>pw', '+hello', '+ping', '+client'])
     const none = await reach(t, url)
     const missing = async (env: Record<string, string>) => {
-      const redis = none.with({ REDIS_CANARY_INTERVAL: '0', SESSION_FLOW_SIGNAL: 'false', ...env })
+      const off = { REDIS_CANARY_INTERVAL: '0', SESSION_FLOW_SIGNAL: 'false', RESUME_TICKET_TTL: '0' }
+      const redis = none.with({ ...off, SESSION_UPSTREAM: 'false', ...env })
       return (await ask('redis-commands', { ...checkContext(), redis })).message
     }
     const least = await missing({})
@@ -306,6 +307,10 @@ describe('a check of a Redis that lets us do little', { skip: withoutRealRedis }
       ],
       [{ REDIS_CANARY_INTERVAL: '1s' }, ['PUBLISH to wsproxy:canary:* (the canary)']],
       [{ RUN_AUTH: 'bearer' }, ['EVAL on run:*:auth (run tokens)']],
+      [{ RESUME_TICKET_TTL: '15m' }, ['HMGET on wsproxy:ticket-secret (resume tickets)', 'on wsproxy:revoked']],
+      [{ SESSION_UPSTREAM: 'true' }, ['EVAL on {session:*:up}:posted:* (frames posted with an Idempotency-Key)']],
+      [{ STREAM_APPEND: 'true' }, ['the script of streams on {session:*:down}:log']],
+      [{ OUTBOX_TOPICS: 'tasks,notes.*' }, ['XADD on {live:tasks}:outbox', 'XDEL on {live:notes.*}:outbox']],
       [{ REDIS_SENTINELS: '127.0.0.1:1' }, ['ROLE (refusing a demoted master)']],
       [{ REDIS_SHARDED_PUBSUB: 'true', REDIS_CLUSTER_NODES: '127.0.0.1:1' }, ['SPUBLISH to session:*:up']],
     ] as [Record<string, string>, string[]][]) {
@@ -315,6 +320,33 @@ describe('a check of a Redis that lets us do little', { skip: withoutRealRedis }
         assert.ok(!least.includes(each), `${each} not in ${least}`)
       }
     }
+  })
+
+  it('redis-commands: finds each command that streams and the outbox lack', async (t) => {
+    const url = server.url.replace('//', '//http:pw@')
+    const env = { STREAM_APPEND: 'true', OUTBOX_TOPICS: 'tasks,notes.*' }
+    const settings = ({ with: given }: Awaited<ReturnType<typeof reach>>) => given(env)
+    await admin.sendCommand(['ACL', 'SETUSER', 'http', 'on', '>pw', '~*', '&*', '+@all'])
+    const redis = settings(await reach(t, url))
+    const message = async () => (await ask('redis-commands', { ...checkContext(), redis })).message
+    assert.match(await message(), /allows every command/)
+    for (const [command, what] of [
+      ['append', 'posted:*'],
+      ['hincrby', 'the script of streams'],
+      ['pexpireat', 'the script of streams'],
+      ['xtrim', 'the script of streams'],
+      ['incr', '{live:notes.*}:count:*'],
+      ['xdel', 'XDEL on {live:tasks}:outbox'],
+    ] as const) {
+      await admin.sendCommand(['ACL', 'SETUSER', 'http', `-${command}`])
+      const refused = await message()
+      assert.ok(refused.includes(what), `${command}: ${what} in ${refused}`)
+      await admin.sendCommand(['ACL', 'SETUSER', 'http', `+${command}`])
+    }
+    assert.match(await message(), /allows every command/)
+    assert.deepEqual(await admin.sendCommand(['KEYS', '*posted*']), [])
+    assert.deepEqual(await admin.sendCommand(['KEYS', '*preflight*']), [])
+    assert.deepEqual(await admin.sendCommand(['KEYS', '{live:*']), [])
   })
 
   it('keyspace-events, pubsub-buffer, redis-version, session-log: warn when the server forbids the question', async () => {
