@@ -38,7 +38,7 @@ const NUMBERED: Subject = {
 }
 
 /** The same with clients of server-sent events, which need a token that is good more than once. */
-const SSE: Subject = {
+export const SSE: Subject = {
   ...NUMBERED,
   name: 'sse',
   dialect: 'sse',

@@ -14,6 +14,7 @@ import { reconnectStorm } from './reconnect-storm.ts'
 import { resume } from './resume.ts'
 import { runsCrowd, runsMany } from './runs.ts'
 import { slowReaders, slowReadersRoomy } from './slow-readers.ts'
+import { slowStreams } from './slow-streams.ts'
 import { start } from './start.ts'
 import { streamPaced, streamSaturated } from './stream.ts'
 import { unicastPaced, unicastSaturated, unicastSmooth } from './unicast.ts'
@@ -36,6 +37,7 @@ export const SCENARIOS: Scenario[] = [
   runsCrowd,
   slowReaders,
   slowReadersRoomy,
+  slowStreams,
   outage,
   reconnectStorm,
   resume,

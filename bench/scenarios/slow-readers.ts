@@ -14,17 +14,17 @@ import { anonymousBytes } from '../stage/procfs.ts'
 import type { Stage } from '../stage/stage.ts'
 import { OURS } from '../subjects.ts'
 
-const SLOW_SHARE = 0.1
+export const SLOW_SHARE = 0.1
 const MIB = 1024 ** 2
 /** 60 MB a second in messages to the slow readers in turn, so that all fill in the same moment. */
 const FLOOD_BYTES = 32 * 1024
 const FLOOD_PER_SECOND = 1830
 const FLOOD_STEP_MS = 10
 const LOOK_MS = 50
-const CALL_MS = 5000
+export const CALL_MS = 5000
 const QUIET_MS = 5000
 const PUBLISH_MS = 150_000
-const WARM_UP_S = 2
+export const WARM_UP_S = 2
 const MOST_PHASES = 10
 /** SLOW_CLOSE_GRACE plus some garbage collections. */
 const AFTER_MS = 12_000
@@ -83,7 +83,7 @@ let published = new WeakMap<Stage, number>()
  * Publishes to the fast readers and waits for all messages. Throws `Faulty` when one is missing or
  * out of order.
  */
-async function phase(stage: Stage, { perSecond }: Settings, count: number): Promise<Arrivals> {
+export async function phase(stage: Stage, { perSecond }: Settings, count: number): Promise<Arrivals> {
   const total = (published.get(stage) ?? 0) + count
   published = published.set(stage, total)
   const publishing = stage.publisher.call('paced', { count, perSecond }, PUBLISH_MS)
@@ -95,20 +95,35 @@ async function phase(stage: Stage, { perSecond }: Settings, count: number): Prom
   return arrivals
 }
 
+/** Fails when Redis is gone, and does not wait for it. */
+const clientOf = (url: string) => createClient({ url, socket: { reconnectStrategy: false } })
+
+/** How a flood writes a message to a session. */
+export type Flood = (
+  client: ReturnType<typeof clientOf>,
+) => Promise<(session: string, payload: Buffer) => Promise<unknown>>
+
+const toChannels: Flood = async (client) => (session, payload) => client.publish(sessionDown(session), payload)
+
 /** Sends large messages to some sessions in turn. */
-function floodSessions(url: string, first: number, count: number): { stop(): Promise<void> } {
-  // Fail when Redis is gone, and do not wait for it.
-  const client = createClient({ url, socket: { reconnectStrategy: false } })
+export function floodSessions(
+  url: string,
+  first: number,
+  count: number,
+  by: Flood = toChannels,
+): { stop(): Promise<void> } {
+  const client = clientOf(url)
   client.on('error', () => {})
   const payload = Buffer.alloc(FLOOD_BYTES, 'x')
   let over = false
   const done = (async () => {
     await client.connect()
+    const write = await by(client)
     const startedAt = performance.now()
     for (let sent = 0; !over; await sleep(FLOOD_STEP_MS)) {
       const due = ((performance.now() - startedAt) / 1000) * FLOOD_PER_SECOND
       const batch: Promise<unknown>[] = []
-      for (; sent < due; sent++) batch.push(client.publish(sessionDown(sessionId(first + (sent % count))), payload))
+      for (; sent < due; sent++) batch.push(write(sessionId(first + (sent % count)), payload))
       await Promise.all(batch)
     }
   })()
@@ -121,13 +136,17 @@ function floodSessions(url: string, first: number, count: number): { stop(): Pro
 }
 
 /** The number of sockets that were full and closed for it. */
-async function tooSlow(stage: Stage): Promise<number> {
-  const page = await (await fetch(`http://127.0.0.1:${stage.port}/metrics`)).text()
-  return Number(/^wsproxy_backpressure_events_total\{stage="full"\} (\d+)$/m.exec(page)?.[1] ?? 0)
+const tooSlow = (stage: Stage): Promise<number> => metricOf(stage, 'wsproxy_backpressure_events_total{stage="full"}')
+
+/** A value on the page of metrics; 0 when it is not there. */
+export async function metricOf({ port }: Stage, series: string): Promise<number> {
+  const page = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
+  const line = page.split('\n').find((each) => each.startsWith(`${series} `))
+  return Number(line?.slice(series.length + 1) ?? 0)
 }
 
 /** Samples the memory of a process from now on. */
-class Watch {
+export class Watch {
   readonly base: number
   peak: number
   readonly #timer: NodeJS.Timeout
