@@ -56,7 +56,10 @@ export class HashThread {
     // Settings may hold secrets, and options of the process such as `--import` are not for it.
     const worker = new Worker(FILE, { env: {}, execArgv: [], stderr: false })
     const lost = (error: Error) => {
-      if (this.#worker === worker) this.#worker = undefined
+      // The exit comes behind the error. By then the next thread may have the next job, and a job
+      // that is rejected while it runs leaves its result to the job behind it.
+      if (this.#worker !== worker) return
+      this.#worker = undefined
       this.#waiting?.reject(error)
     }
     worker.on('message', (result: HashResult) => this.#waiting?.resolve(result))

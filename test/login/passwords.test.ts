@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { HashBudget } from '../../src/login/hash-budget.ts'
+import { HashThread } from '../../src/login/hash-threads.ts'
 import { OverLimit } from '../../src/login/over-limit.ts'
 import { Passwords } from '../../src/login/passwords.ts'
 
@@ -25,6 +26,18 @@ describe('the threads that hash passwords', () => {
       passwords.matches(undefined, 'pässword-1'),
     ])
     assert.deepEqual(results, [true, false, false, false])
+  })
+
+  it('give each job its own result after a thread has ended with an error', async () => {
+    const parameters = { memoryCost: 1024, timeCost: 1, parallelism: 1 }
+    const thread = await HashThread.open()
+    const hashed = await thread.run({ password: 'password-1', parameters })
+    assert.ok('hash' in hashed)
+    await assert.rejects(thread.run({ password: 'password-1', parameters: { ...parameters, memoryCost: 1 } }))
+    const results = []
+    for (const password of ['password-2', 'password-1', 'password-2'])
+      results.push(await thread.run({ hash: hashed.hash, password, parameters }))
+    assert.deepEqual(results, [{ isEqual: false }, { isEqual: true }, { isEqual: false }])
   })
 
   it('have a low priority on Linux, and the event loop keeps its own', async (t) => {
