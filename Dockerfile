@@ -10,9 +10,12 @@ COPY package.json package-lock.json ./
 RUN npm ci --no-audit --no-fund --loglevel=error
 COPY tsconfig.json ./
 COPY src src
+# The one file of the client that commands share.
+COPY client/src/frames.ts client/src/
 COPY tools/bundle.mjs tools/lazy.mjs tools/licences.mjs tools/load.cjs tools/
 RUN node_modules/.bin/tsc --project . --sourceMap false
 RUN node tools/bundle.mjs
+RUN rm -r dist/client
 # Keeps the files of src that the gateway reads at run time.
 RUN find src -name '*.ts' -delete
 

@@ -53,8 +53,9 @@ describe('pin-images', () => {
     const after = readFileSync(file, 'utf8').split('\n')
     const changed = after.filter((line, i) => line !== lines[i])
     assert.deepEqual(changed, [
-      `FROM node:22-bookworm-slim@${DIGEST('a')} AS packages`,
       `FROM --platform=$BUILDPLATFORM node:22-bookworm-slim@${DIGEST('a')} AS compiled`,
+      `FROM node:22-bookworm-slim@${DIGEST('a')} AS packages`,
+      `FROM gcr.io/distroless/nodejs22-debian12:nonroot@${DIGEST('b')} AS code`,
       `FROM gcr.io/distroless/nodejs22-debian12:nonroot@${DIGEST('b')}`,
     ])
     assert.equal(pin('--check').status, 0)
