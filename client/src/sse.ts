@@ -140,7 +140,8 @@ abstract class EventSocket implements Socket {
   }
 
   #field(fields: Map<string, string>, line: string): void {
-    const [, name = '', value = ''] = /^([^:]*):? ?(.*)$/.exec(line) ?? []
+    // Without `s` a U+2028, which JSON allows in a string, would make a comment of the line.
+    const [, name = '', value = ''] = /^([^:]*):? ?(.*)$/s.exec(line) ?? []
     // A comment says that the connection lives.
     if (name === '') return this.frame(PONG)
     const former = name === 'data' ? fields.get(name) : undefined

@@ -80,16 +80,18 @@ describe('a session where no WebSocket opens', () => {
     await isOpen()
     assert.equal(BlockedSocket.dials, 3)
     await say(gateway.agent, 'plain', '{"text":"two\\nlines"}')
+    await say(gateway.agent, 'plain', '"\u2028 and \u2029"')
     await say(gateway.agent, 'plain', '"last"')
-    await eventually(() => got.length >= 2, 'the messages')
+    await eventually(() => got.at(-1)?.data === 'last', 'the messages')
     assert.deepEqual(
       got.map(({ data, offset }) => [data, offset]),
       [
         [{ text: 'two\nlines' }, 2],
-        ['last', 3],
+        ['\u2028 and \u2029', 3],
+        ['last', 4],
       ],
     )
-    assert.match(chat.cursor ?? '', /\.3$/)
+    assert.match(chat.cursor ?? '', /\.4$/)
     assert.deepEqual(await Promise.all([1, 2, 3].map((n) => chat.send({ n }))), [1, 1, 1])
     assert.deepEqual(heard, ['{"n":1}', '{"n":2}', '{"n":3}'])
   })
