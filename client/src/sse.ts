@@ -235,7 +235,8 @@ export class LiveEvents extends EventSocket {
   }
 
   protected event(name: string | undefined, data: string): void {
-    if (name === 'stream') {
+    // Agents may publish messages of the type `stream`, too; only the first event is no frame.
+    if (!this.#calls) {
       this.#calls = JSON.parse(data)
       return
     }

@@ -67,6 +67,8 @@ describe('a live connection where no WebSocket opens', () => {
     const { hub, got, hears } = open()
     await hears(1)
     assert.equal(BlockedSocket.dials, 3)
+    await gateway.agent.publish('live:build.7', '{"type":"stream","data":{"text":"a token"}}')
+    await eventually(() => got.some(({ type }) => type === 'stream'), 'a message with the type of the first event')
     assert.deepEqual(Object.keys((await hub.request('system_health')) as object), ['overall_status', 'components'])
     const correlation_id = randomUUID()
     const envelope = { correlation_id, ts: Date.now(), op: 'update', domain: 'tasks', id: 't1', data: 1 } as const
