@@ -14,7 +14,7 @@ export class HashBudget {
   readonly #share: number
   #creditMs = BURST_MS
   #at: number
-  /** The shortest one: others have waited for a processor as well. */
+  /** The shortest hash of known cost: others have waited for a processor as well. */
   #costMs = Number.POSITIVE_INFINITY
 
   /** @param now ms of a monotonic clock. */
@@ -29,10 +29,14 @@ export class HashBudget {
     return Math.max(0, -this.#credit() / this.#share)
   }
 
-  /** A hash has taken this long. */
-  took(ms: number): void {
-    this.#costMs = Math.min(this.#costMs, ms)
-    this.#creditMs = this.#credit() - this.#costMs
+  /**
+   * A hash has taken this long.
+   * @param isUsual whether its parameters are those of today for certain. A stored text may be a
+   * hash with cheaper ones, or no hash at all, and says nothing about the cost of others.
+   */
+  took(ms: number, isUsual: boolean): void {
+    if (isUsual) this.#costMs = Math.min(this.#costMs, ms)
+    this.#creditMs = this.#credit() - Math.min(this.#costMs, ms)
   }
 
   #credit(): number {

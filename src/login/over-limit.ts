@@ -6,7 +6,7 @@ const MAX_NETWORKS = 10_000
  * further logins are refused without asking it.
  */
 export class OverLimit {
-  /** Those that were over first come first. */
+  /** In the order in which they were added last. */
   readonly #until = new Map<string, number>()
   readonly #now: () => number
 
@@ -16,6 +16,8 @@ export class OverLimit {
   }
 
   add(network: string, waitMs: number): void {
+    // Logins that run at once add their network several times.
+    this.#until.delete(network)
     if (this.#until.size >= MAX_NETWORKS) this.#until.delete(this.#until.keys().next().value!)
     this.#until.set(network, this.#now() + waitMs)
   }

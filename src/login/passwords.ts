@@ -91,7 +91,7 @@ export class Passwords {
       if (waitMs > 0) await sleep(waitMs)
       const startedAt = performance.now()
       const result = await thread.run(job)
-      this.#budget.took(performance.now() - startedAt)
+      this.#budget.took(performance.now() - startedAt, job.hash === undefined || job.hash === this.#noUser)
       return result
     } finally {
       const next = this.#waiting.shift()

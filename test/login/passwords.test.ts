@@ -62,7 +62,7 @@ describe('the budget of hashes', () => {
         now += waitMs
         if (waitMs > 0) continue
         now += 20
-        budget.took(20)
+        budget.took(20, true)
         hashes++
       }
     }
@@ -76,10 +76,30 @@ describe('the budget of hashes', () => {
 
   it('takes each hash for as long as the shortest one', () => {
     const budget = new HashBudget(() => 0, 0.25)
-    budget.took(20)
+    budget.took(20, true)
     // Most of this time it waited for a processor.
-    for (let i = 0; i < 50; i++) budget.took(500)
+    for (let i = 0; i < 50; i++) budget.took(500, true)
     assert.equal(Math.round(budget.waitMs()), (51 * 20 - 1000) / 0.25)
+  })
+
+  it('learns no cost from a stored text that is cheaper than a hash of today', async () => {
+    const budget = new HashBudget(() => 0, 0.25)
+    budget.took(20, true)
+    budget.took(0, false)
+    for (let i = 0; i < 50; i++) budget.took(20, false)
+    assert.equal(Math.round(budget.waitMs()), (51 * 20 - 1000) / 0.25)
+
+    const usual: boolean[] = []
+    class Noted extends HashBudget {
+      override took(ms: number, isUsual: boolean): void {
+        usual.push(isUsual)
+        super.took(ms, isUsual)
+      }
+    }
+    const passwords = await Passwords.load(new Noted())
+    await passwords.matches('no hash', 'password-1')
+    await passwords.matches(undefined, 'password-1')
+    assert.deepEqual(usual, [true, false, true])
   })
 })
 
@@ -95,5 +115,12 @@ describe('networks over their limit of logins', () => {
     over.add('old', 1000)
     for (let i = 0; i < 10_000; i++) over.add(`network-${i}`, 1000)
     assert.deepEqual([over.waitMs('old'), over.waitMs('network-0'), over.waitMs('network-9999')], [0, 1000, 1000])
+  })
+
+  it('that are added again take the place of no other', () => {
+    const over = new OverLimit(() => 0)
+    for (let i = 0; i < 10_000; i++) over.add(`network-${i}`, 1000)
+    for (let i = 0; i < 50; i++) over.add('network-9999', 1000)
+    assert.equal(over.waitMs('network-0'), 1000)
   })
 })
