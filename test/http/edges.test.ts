@@ -147,6 +147,18 @@ describe('requests that do not wait for the answer before them', () => {
     assert.deepEqual(statuses(raw), [])
   })
 
+  it('end the connection after a slow answer when the first of those behind it is slow as well', async () => {
+    const slow = post('/api/preflight/run', '{"mode":"full"}')
+    const raw = await RawSocket.open(gateway.http)
+    raw.socket.setNoDelay(true)
+    for (const segment of [slow, slow, get('/version')]) {
+      raw.write(segment)
+      await setTimeout(20)
+    }
+    await raw.untilClosed()
+    assert.deepEqual(statuses(raw), ['HTTP/1.1 200'])
+  })
+
   it('leave a client that goes while it waits no trace', async () => {
     for (let i = 0; i < 10; i++) {
       const raw = await RawSocket.open(gateway.http)
