@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { createHash } from 'node:crypto'
 import type { Config } from '../../config/table.ts'
 import { type FrameErrorCode, type Refusal, refusals } from '../../contract/codes.ts'
@@ -73,7 +74,8 @@ export class StreamPosts {
       metrics.lose('rate_limit')
       return frameRefusal('rate-limited')
     }
-    const fault = jsonFault(frame, options.jsonMaxDepth)
+    // Of a socket the library checks this. Agents that decode all messages would fail at the bytes.
+    const fault = isUtf8(frame) ? jsonFault(frame, options.jsonMaxDepth) : 'invalid'
     if (fault !== undefined) {
       metrics.lose('invalid')
       const depth = `The frame is nested deeper than ${options.jsonMaxDepth} levels (JSON_MAX_DEPTH); it was not published.`

@@ -30,7 +30,7 @@ describe('a frame that is posted to a session', () => {
       },
     })
   })
-  const post = (session: string, body: string, headers: Record<string, string> = {}, from = gateway) =>
+  const post = (session: string, body: string | Uint8Array, headers: Record<string, string> = {}, from = gateway) =>
     fetch(`${from.http}/agent-1/sse/${session}`, {
       method: 'POST',
       headers: { Authorization: 'Bearer token', 'Content-Type': 'application/json', ...headers },
@@ -95,6 +95,9 @@ describe('a frame that is posted to a session', () => {
     await agentOf('errors')
     assert.deepEqual(await outcomeOf(await post('errors', 'no json')), [400, 'invalid-json'])
     assert.deepEqual(await outcomeOf(await post('errors', '')), [400, 'invalid-json'])
+    const latin1 = Buffer.from('"\xe9"', 'latin1')
+    assert.deepEqual(await outcomeOf(await post('errors', latin1)), [400, 'invalid-json'])
+    assert.deepEqual(await outcomeOf(await post('errors', latin1, { 'Idempotency-Key': '1' })), [400, 'invalid-json'])
     assert.deepEqual(await outcomeOf(await post('errors', `"${'x'.repeat(1100)}"`)), [413, 'body-too-large'])
     const deep = await post('errors', '['.repeat(200) + ']'.repeat(200))
     assert.match((await bodyOf(deep)).error.message, /JSON_MAX_DEPTH/)
