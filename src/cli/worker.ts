@@ -57,10 +57,19 @@ async function work(number: number, parent: Parent): Promise<void> {
     isLeaving = true
     void gateway[how]().then(() => finish(0))
   }
-  parent.follow({ stop: () => leave('stop'), retire: () => leave('retire') })
-  // A service manager may send it to every process of the service. With the order of the supervisor
-  // it must not count twice.
-  process.on('SIGTERM', () => isLeaving || leave('stop'))
+  // A service manager may send SIGTERM to every process of the service. With the order of the
+  // supervisor, before or behind it, it must not count twice: the second one cuts all sockets.
+  let isSignalled = false
+  const stop = () => {
+    if (!isSignalled) leave('stop')
+    isSignalled = false
+  }
+  parent.follow({ stop, retire: () => leave('retire') })
+  process.on('SIGTERM', () => {
+    if (isLeaving) return
+    isSignalled = true
+    leave('stop')
+  })
   try {
     const ports = await due(begin, parent, gateway, () => isLeaving)
     if (isLeaving) return

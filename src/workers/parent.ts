@@ -14,6 +14,7 @@ export class Parent {
   #begin: (begin: Begin) => void = () => {}
   #isDue: (ports: Ports | undefined) => void = () => {}
   #orders: Orders | undefined
+  #isLeaving = false
   /** Orders that came before the worker could follow them. */
   readonly #early: ('stop' | 'retire')[] = []
   #answer: ((call: WorkerCall) => Promise<WorkerResponse | undefined>) | undefined
@@ -28,9 +29,10 @@ export class Parent {
       this.#isDue = resolve
     })
     process.on('message', (order: Order) => this.#take(order))
-    // The supervisor was killed, so that this worker would go on without one.
+    // The supervisor was killed, so that this worker would go on without one. One that drains
+    // already goes on with that: a second order would cut its sockets.
     process.on('disconnect', () => {
-      this.#take({ order: 'stop' })
+      if (!this.#isLeaving) this.#take({ order: 'stop' })
       for (const id of this.#asked.keys()) this.#answered(id, undefined)
     })
   }
@@ -92,6 +94,7 @@ export class Parent {
       case 'answers':
         return this.#answered(order.id, order.all)
       default:
+        this.#isLeaving = true
         if (this.#orders) this.#orders[order.order]()
         else this.#early.push(order.order)
     }

@@ -81,13 +81,15 @@ export class Supervisor {
   /** Drains all workers. The second call cuts their sockets. */
   stop(): void {
     const { log, graceMs } = this.#options
-    if (!this.#isStopping) {
+    const isFirst = !this.#isStopping
+    if (isFirst) {
       log.info({ event: 'workers-stop', workers: this.#running.size }, 'stopping all workers')
       setTimeout(() => this.#kill(), graceMs + DRAIN_MARGIN_MS).unref()
     }
     this.#isStopping = true
     for (const { timer } of this.#slots) clearTimeout(timer)
-    for (const worker of this.#running) worker.leave('stop')
+    // A replaced worker drains already: another order would cut its sockets.
+    for (const worker of this.#running) if (!isFirst || !worker.isLeaving) worker.leave('stop')
     this.#endIfAlone()
   }
 
@@ -116,15 +118,17 @@ export class Supervisor {
   /** Returns the number of the worker whose successor did not become ready. */
   async #rollOnce(): Promise<number | undefined> {
     for (const slot of this.#slots) {
-      const old = slot.current
-      // Without one, the next start of this slot brings a new one anyway.
-      if (old === undefined) continue
+      // Without a worker, the next start of this slot brings a new one anyway.
+      if (slot.current === undefined) continue
       const successor = await this.#successor(slot)
       if (this.#isStopping) return undefined
       if (successor === undefined) return slot.number
+      // The old worker may have ended meanwhile: the successor is then in the place of its restart.
+      clearTimeout(slot.timer)
+      const old = slot.current
       slot.current = successor
       slot.failures = 0
-      if (!this.#running.has(old)) continue
+      if (old === undefined) continue
       old.leave('retire')
       const late = setTimeout(
         () => this.#killOne(old, 'did not drain in time'),
@@ -132,6 +136,7 @@ export class Supervisor {
       )
       await old.ended
       clearTimeout(late)
+      if (this.#isStopping) return undefined
     }
     return undefined
   }

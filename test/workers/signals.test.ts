@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { sessionAuth } from '../../src/contract/names.ts'
+import { killCommands } from '../support/cli.ts'
+import { connect, type TestClient } from '../support/client.ts'
+import { type Client, redisFor, type TestRedis } from '../support/redis.ts'
+import { scopeOf } from '../support/scope.ts'
+import { eventually, within } from '../support/wait.ts'
+import { runs, type ServedWorkers, serveWorkers } from '../support/workers.ts'
+
+/** A worker that starts on a busy machine takes seconds. */
+const START_MS = 30_000
+const SOCKETS = 20
+
+describe('signals that meet each other at the workers', () => {
+  const suite = scopeOf(after)
+  let redis: TestRedis
+  let agent: Client
+  before(async () => {
+    redis = await redisFor(suite)
+    agent = await redis.client()
+  })
+  after(killCommands)
+
+  const env = () => ({
+    REDIS_URL: redis.url,
+    AUTH_TOKEN_MODE: 'reusable',
+    DRAIN_WINDOW: '2s',
+    SHUTDOWN_GRACE_PERIOD: '20s',
+  })
+
+  async function joinAll(ws: string, session: string): Promise<TestClient[]> {
+    await agent.set(sessionAuth(session), 'token')
+    return Promise.all(Array.from({ length: SOCKETS }, () => connect(`${ws}/agent/ws/${session}`, { token: 'token' })))
+  }
+
+  /** Waits for the end of all processes. No socket was cut, and no worker was killed. */
+  async function endsDrained(served: ServedWorkers, clients: readonly TestClient[], workers: number): Promise<void> {
+    assert.equal(await within(served.command.exited, 'the end', START_MS), 0)
+    for (const client of clients) assert.equal((await within(client.closed, 'the close')).code, 1001)
+    assert.deepEqual(
+      served.events('drain-end').map(({ cut }) => cut),
+      Array.from({ length: workers }, () => 0),
+    )
+    assert.equal(served.events('worker-start').length, workers)
+    assert.deepEqual(served.events('worker-killed'), [])
+  }
+
+  it('SIGTERM in a roll drains the replaced worker on, and no further one starts', async (t) => {
+    const served = await serveWorkers(t, env())
+    const clients = await joinAll(served.ws, 'roll-and-stop')
+    served.command.signal('SIGHUP')
+    await eventually(() => served.events('drain-start').length === 1, 'the old worker to drain', START_MS)
+    served.command.signal('SIGTERM')
+    await endsDrained(served, clients, 3)
+  })
+
+  it('SIGTERM to every process, workers first, drains once', async (t) => {
+    const served = await serveWorkers(t, env())
+    const clients = await joinAll(served.ws, 'all-processes')
+    for (const pid of served.pids().values()) process.kill(pid, 'SIGTERM')
+    await eventually(() => served.events('drain-start').length === 2, 'both to drain')
+    served.command.signal('SIGTERM')
+    await endsDrained(served, clients, 2)
+  })
+
+  it('SIGKILL of the supervisor in a drain leaves the workers to their drain', async (t) => {
+    const served = await serveWorkers(t, env())
+    const clients = await joinAll(served.ws, 'killed-in-a-drain')
+    served.command.signal('SIGTERM')
+    await eventually(() => served.events('drain-start').length === 2, 'both to drain')
+    served.command.signal('SIGKILL')
+    for (const client of clients) assert.equal((await within(client.closed, 'the close', START_MS)).code, 1001)
+    await eventually(() => ![...served.pids().values()].some(runs), 'the workers to end')
+  })
+
+  it('SIGKILL of a worker whose successor starts leaves one process in its place', async (t) => {
+    const served = await serveWorkers(t, env())
+    const [old] = served.pids().values()
+    served.command.signal('SIGHUP')
+    await eventually(() => served.events('worker-start').length === 3, 'the successor to start', START_MS)
+    process.kill(old!, 'SIGKILL')
+    await eventually(() => served.events('roll-end').length === 1, 'the end of the roll', START_MS)
+    const running = () => served.events('worker-start').filter(({ pid }) => runs(Number(pid)))
+    await eventually(() => running().length === 2, 'two processes to be left')
+    assert.deepEqual(
+      running()
+        .map(({ worker }) => worker)
+        .sort(),
+      [1, 2],
+    )
+    served.command.signal('SIGTERM')
+    assert.equal(await within(served.command.exited, 'the end', START_MS), 0)
+  })
+})
