@@ -36,10 +36,15 @@ function install() {
   utimesSync(join(root, 'node_modules', '.package-lock.json'), new Date(), new Date())
 }
 
+/** The bench and the soak write here while they run. Their results are no sources. */
+const results = join(root, 'bench/results')
+
 const newest = (folder) =>
   readdirSync(join(root, folder), { withFileTypes: true, recursive: true })
     .filter((entry) => entry.isFile())
-    .reduce((time, entry) => Math.max(time, statSync(join(entry.parentPath ?? entry.path, entry.name)).mtimeMs), 0)
+    .map((entry) => join(entry.parentPath ?? entry.path, entry.name))
+    .filter((path) => !path.startsWith(results))
+    .reduce((time, path) => Math.max(time, statSync(path).mtimeMs), 0)
 
 function build() {
   const sources = Math.max(
