@@ -80,11 +80,16 @@ function isBuilt({ name, build }: Subject, leaveOut: LeaveOut): boolean {
   }
 }
 
+/** Those with one of these names, or, where none has it, those whose names begin with it. */
 function chosen<T extends { name: string }>(all: T[], names: string[] | undefined, kind: string): T[] {
   if (!names || names.length === 0) return all
-  const unknown = names.find((name) => !all.some((one) => one.name.startsWith(name)))
-  if (unknown !== undefined) throw new Impossible(`no ${kind} is called ${unknown}`)
-  return all.filter((one) => names.some((name) => one.name.startsWith(name)))
+  const meant = names.flatMap((name) => {
+    const exact = all.filter((one) => one.name === name)
+    const found = exact.length > 0 ? exact : all.filter((one) => one.name.startsWith(name))
+    if (found.length === 0) throw new Impossible(`no ${kind} is called ${name}`)
+    return found
+  })
+  return all.filter((one) => meant.includes(one))
 }
 
 /** The named scenarios, or all of them. Without names, a quick run leaves out the long ones. */

@@ -21,7 +21,7 @@ export const OURS: Subject = {
 }
 
 /** The same with two workers on one port. The bench counts the CPU of all its processes. */
-const TWO_WORKERS: Subject = { ...OURS, name: 'ours-2', env: { ...OURS.env, WORKERS: '2' } }
+const TWO_WORKERS: Subject = { ...OURS, name: 'ours-2', env: { ...OURS.env, WORKERS: '2' }, onRequest: true }
 
 /** The same with clients of `wsproxy.v2` and numbered messages. */
 const NUMBERED: Subject = {

@@ -126,6 +126,7 @@ const SUMMED: readonly string[] = [
   'wsproxy_live_retained_topics',
   'wsproxy_live_subscriptions',
   'wsproxy_redis_pubsub_channels_active',
+  'wsproxy_sse_lagging',
   'wsproxy_upstream_held_messages',
   'wsproxy_workers',
   'wsproxy_workers_missing',
