@@ -22,7 +22,8 @@ export type Shares = Partial<Record<Key, number>>
 /**
  * Returns the part of one of `workers` of each limit. 0 and limits that are not set stay as they
  * are, so they are missing. All parts together are at most the limit, or up to `workers` - 1 more
- * where it is small: each worker has at least 1.
+ * where it is small: each worker has at least 1. RESERVED_CONNECTIONS leaves a worker at least one
+ * place for clients without a token where it leaves the instance one.
  *
  * A limit of an address gets more than its part, by twice the standard deviation of what the kernel
  * gives a worker: a client within its limit is hardly ever refused, and one that is over it gets up
@@ -34,6 +35,9 @@ export function sharesOf(config: Pick<Config, Key>, workers: number): Shares {
     const limit = config[key]
     if (limit) shares[key] = Math.max(1, Math.floor(limit / workers))
   }
+  const { reservedConnections: reserved, maxConnections: places } = shares
+  if (reserved !== undefined && places !== undefined && config.reservedConnections! < config.maxConnections!)
+    shares.reservedConnections = Math.min(reserved, places - 1)
   for (const key of BY_ADDRESS) {
     const limit = config[key]
     if (limit) shares[key] = Math.min(limit, Math.ceil(limit / workers + 2 * Math.sqrt(limit / workers)))

@@ -22,6 +22,14 @@ describe('the parts of the limits of four workers', () => {
     assert.equal(shares.upstreamBufferBytes, undefined)
   })
 
+  it('leave each worker a place for clients without a token, where the instance has one', () => {
+    const reserved = (places: string, kept: string) =>
+      of({ MAX_CONNECTIONS: places, RESERVED_CONNECTIONS: kept }).reservedConnections
+    assert.equal(reserved('4', '1'), 0)
+    assert.equal(reserved('8', '7'), 1)
+    assert.equal(reserved('400', '100'), 25)
+  })
+
   it('leave room for what the kernel spreads unevenly, where they are those of an address', () => {
     assert.equal(of({ MAX_CONNECTIONS_PER_IP: '100' }).maxConnectionsPerIp, 35)
     assert.equal(of({ MAX_CONNECTIONS_PER_IP: '4' }).maxConnectionsPerIp, 3)
