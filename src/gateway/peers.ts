@@ -1,4 +1,4 @@
-import type { ApiResponse } from '../http/response.ts'
+import { type ApiResponse, json } from '../http/response.ts'
 import type { ApiRequest, Route } from '../http/routes.ts'
 import { shared } from '../platform/shared.ts'
 import {
@@ -16,7 +16,7 @@ import {
 
 /** The other workers on the same port, asked for their answers to one call. */
 export interface Peers {
-  /** Undefined: their supervisor is gone. */
+  /** Undefined: their supervisor is gone, or does not answer in time. */
   ask(question: PeerQuestion): Promise<PeerAnswers | undefined>
   /** Says what answers the calls that others pass on. */
   serve(answer: (call: PeerCall) => Promise<PeerResponse | undefined>): void
@@ -49,6 +49,10 @@ interface Merge {
   readonly withinMs: number
   /** Whether the credentials of the caller decide what the others say. */
   readonly asCaller?: true
+  /** Whether callers at the same moment share one question: the others say the same to each. */
+  readonly isProbe?: true
+  /** Whether it is a page of metrics, which has the counters of all workers or none. */
+  readonly isPage?: true
   /** Whether the others are asked, by the own answer. Default: always. */
   readonly isNeeded?: (own: ApiResponse) => boolean
 }
@@ -60,16 +64,18 @@ const METRICS = 'GET /metrics'
 const LIVE = 'GET /api/dashboard'
 
 const MERGES: Readonly<Record<string, Merge>> = {
-  [METRICS]: { merge: mergePage, withinMs: PAGE_MS },
-  'GET /health': { merge: mergeHealth, withinMs: PROBE_MS },
-  'POST /health': { merge: mergeHealth, withinMs: PROBE_MS },
-  'GET /ready': { merge: mergeReady, withinMs: PROBE_MS },
-  'GET /readyz': { merge: mergeReady, withinMs: PROBE_MS },
-  'GET /version': { merge: mergeVersion, withinMs: PROBE_MS },
+  [METRICS]: { merge: mergePage, withinMs: PAGE_MS, isPage: true },
+  'GET /health': { merge: mergeHealth, withinMs: PROBE_MS, isProbe: true },
+  'POST /health': { merge: mergeHealth, withinMs: PROBE_MS, isProbe: true },
+  'GET /ready': { merge: mergeReady, withinMs: PROBE_MS, isProbe: true },
+  'GET /readyz': { merge: mergeReady, withinMs: PROBE_MS, isProbe: true },
+  'GET /version': { merge: mergeVersion, withinMs: PROBE_MS, isProbe: true },
   [`${LIVE}/websocket/stats`]: { merge: mergeLiveStats, withinMs: PAGE_MS, asCaller: true },
   [`${LIVE}/websocket/health`]: { merge: mergeLiveHealth, withinMs: PAGE_MS, asCaller: true },
-  [`${LIVE}/metrics/websockets`]: { merge: mergeLiveMetrics, withinMs: PAGE_MS },
+  [`${LIVE}/metrics/websockets`]: { merge: mergeLiveMetrics, withinMs: PAGE_MS, isPage: true },
 }
+
+const UNKNOWN = json('503 Service Unavailable', { message: 'The supervisor of the workers does not answer.' })
 
 /** The frame of a client whose stream another worker holds. */
 const STREAM_POST: Merge = {
@@ -86,12 +92,13 @@ const isKnown = ({ status }: { readonly status: string }): boolean => !status.st
  */
 export function withPeers(routes: readonly Route[], peers: Peers, maxAgeMs: number): Route[] {
   const originals = new Map<string, Route>()
+  const ask = joining(peers)
   const merged = routes.map((route): Route => {
     const name = `${route.method} ${route.path}`
     const merge = route.path.endsWith('/sse/:connectionId') ? STREAM_POST : MERGES[name]
     if (merge === undefined) return route
     originals.set(name, route)
-    const answer = (request: ApiRequest) => answerOfAll(name, route, merge, peers, request)
+    const answer = (request: ApiRequest) => answerOfAll(name, route, merge, ask, request)
     if (name !== METRICS) return { ...route, answer }
     let latest: ApiRequest | undefined
     const page = shared(maxAgeMs, () => answer(latest!))
@@ -110,17 +117,37 @@ export function withPeers(routes: readonly Route[], peers: Peers, maxAgeMs: numb
   return merged
 }
 
-async function answerOfAll(name: string, route: Route, merge: Merge, peers: Peers, request: ApiRequest) {
-  const { withinMs, asCaller = false, isNeeded } = merge
+type Ask = (question: PeerQuestion, isProbe: boolean) => Promise<PeerAnswers | undefined>
+
+/**
+ * Returns how the peers are asked. While a probe is under way, others of its endpoint wait for the
+ * same answers: a flood of probes must not become one of messages to all workers.
+ */
+function joining(peers: Peers): Ask {
+  const underWay = new Map<string, Promise<PeerAnswers | undefined>>()
+  return (question, isProbe) => {
+    if (!isProbe) return peers.ask(question)
+    const { route } = question.call
+    const known = underWay.get(route)
+    if (known !== undefined) return known
+    const asked = peers.ask(question).finally(() => underWay.delete(route))
+    underWay.set(route, asked)
+    return asked
+  }
+}
+
+async function answerOfAll(name: string, route: Route, merge: Merge, ask: Ask, request: ApiRequest) {
+  const { withinMs, asCaller = false, isProbe = false, isPage = false, isNeeded } = merge
   const call = { route: name, request: toPass(request, asCaller) }
   // The others are asked at the same time, unless the own answer goes with the question.
   const isFirst = isNeeded !== undefined || name === METRICS
-  const early = isFirst ? undefined : peers.ask({ call, withinMs })
+  const early = isFirst ? undefined : ask({ call, withinMs }, isProbe)
   const own = await route.answer(request)
   if (isNeeded?.(own) === false) return own
   const page = name === METRICS ? String(own.body) : undefined
-  const all = await (early ?? peers.ask({ call, withinMs, page }))
-  if (all === undefined) return own
+  const all = await (early ?? ask({ call, withinMs, page }, isProbe))
+  // The counters of one worker would be less than those of all before.
+  if (all === undefined) return isPage ? UNKNOWN : own
   const others = all.answers.flatMap(({ response }) => response ?? [])
   const silent = all.answers.filter(({ response }) => response === undefined).map(({ worker }) => worker)
   return merge.merge({ ...all.state, own, others, silent })

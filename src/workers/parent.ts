@@ -6,6 +6,9 @@ export interface Orders {
   readonly retire: () => void
 }
 
+/** What the supervisor may take beyond the time of a question, in ms. */
+const ANSWERS_MARGIN_MS = 500
+
 /** The supervisor, as a worker sees it. */
 export class Parent {
   readonly begin: Promise<Begin>
@@ -48,12 +51,16 @@ export class Parent {
     this.#answer = answer
   }
 
-  /** Asks all other workers. Undefined: there is no supervisor any more. */
+  /** Asks all other workers. Undefined: the supervisor is gone, or does not answer in time. */
   ask(question: Question): Promise<WorkerAnswers | undefined> {
     if (!process.connected) return Promise.resolve(undefined)
     const id = this.#nextId++
     return new Promise((resolve) => {
-      this.#asked.set(id, resolve)
+      const late = setTimeout(() => this.#answered(id, undefined), question.withinMs + ANSWERS_MARGIN_MS)
+      this.#asked.set(id, (all) => {
+        clearTimeout(late)
+        resolve(all)
+      })
       this.#say({ word: 'ask', id, question })
     })
   }

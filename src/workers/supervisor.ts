@@ -217,8 +217,11 @@ export class Supervisor {
     const { log } = this.#options
     const upMs = performance.now() - (slot.current?.listeningSince ?? performance.now())
     slot.current = undefined
-    // The first one has printed why it cannot start.
-    if (this.#ports === undefined) return this.#options.ended(status || 1)
+    if (this.#ports === undefined) {
+      // One that ended by itself has printed why it cannot start.
+      if (status === null) log.fatal({ event: 'workers-not-started', worker: slot.number, signal }, NOT_STARTED_TEXT)
+      return this.#options.ended(status || 1)
+    }
     this.#restarts++
     slot.failures = upMs >= STABLE_MS ? 1 : slot.failures + 1
     const { number: worker, failures } = slot
@@ -290,3 +293,5 @@ export class Supervisor {
 const CRASH_LOOP_TEXT =
   'a worker ends again and again: the others serve its share of new clients. Its own lines say why; ' +
   'RUNBOOK.md has "A worker ends again and again"'
+
+const NOT_STARTED_TEXT = 'a worker was killed before it listened: the instance ends'

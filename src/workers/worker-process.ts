@@ -41,11 +41,14 @@ export class WorkerProcess {
     this.order({ order: 'begin', begin })
     this.#child.on('message', (word: Word) => this.#hear(word, events))
     this.ended = new Promise((resolve) => {
+      let hasEnded = false
       const end = (how: Ended) => {
+        if (hasEnded) return
+        hasEnded = true
         resolve(how)
         events.ended(how)
       }
-      // `exit` does not follow when no process could be made.
+      // `exit` does not follow when no process could be made; `close` may.
       this.#child.once('error', () => this.#child.pid === undefined && end({ status: 1, signal: null }))
       // Not `exit`: its last words may still be in the channel.
       this.#child.once('close', (status, signal) => end({ status, signal }))
