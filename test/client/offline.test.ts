@@ -215,4 +215,18 @@ describe('the ways to the gateway', () => {
     assert.equal(await gateway.agent.xLen('{live:tasks}:outbox'), 1)
     await assert.rejects(overHttp(gateway.http, 'a.wrong.token').publish(list), /403/)
   })
+
+  it('publish by HTTP what is too large together, and refuse what is too large alone', async () => {
+    const gateway = await gatewayFor(suite, { env })
+    const list = [100, 100, 100, 300].map((kilobytes) => ({
+      topic: 'tasks',
+      envelope: envelopeOf({ data: 'x'.repeat(kilobytes * 1024) }),
+    }))
+    const answers = await overHttp(gateway.http, token).publish(list)
+    assert.deepEqual(
+      answers.map(({ code }) => code),
+      [undefined, undefined, undefined, 'protocol-violation'],
+    )
+    assert.equal(await gateway.agent.xLen('{live:tasks}:outbox'), 3)
+  })
 })

@@ -35,8 +35,8 @@ declare const fetch: (
 ) => Promise<{ readonly ok: boolean; readonly status: number; json(): Promise<unknown> }>
 
 /** Publishes by `POST /api/outbox` of the gateway at `base`, which must allow the page's origin. */
-export const overHttp = (base: string | URL, token: Token): Transport => ({
-  publish: async (list) => {
+export const overHttp = (base: string | URL, token: Token): Transport => {
+  const publish: Transport['publish'] = async (list) => {
     const response = await fetch(`${String(base).replace(/^ws/, 'http').replace(/\/$/, '')}/api/outbox`, {
       method: 'POST',
       headers: {
@@ -45,8 +45,15 @@ export const overHttp = (base: string | URL, token: Token): Transport => ({
       },
       body: JSON.stringify(list),
     })
+    // The same list would be too large again, and all later changes would wait behind it.
+    if (response.status === 413) {
+      if (list.length === 1) return [{ code: 'protocol-violation' }]
+      const half = Math.ceil(list.length / 2)
+      return [...(await publish(list.slice(0, half))), ...(await publish(list.slice(half)))]
+    }
     if (!response.ok) throw new Error(`the gateway answered ${response.status}`)
     const { results, server_time } = (await response.json()) as { results: Answer[]; server_time: string }
     return results.map((each) => ({ server_time, ...each }))
-  },
-})
+  }
+  return { publish }
+}
