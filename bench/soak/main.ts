@@ -88,7 +88,8 @@ function rowOf({ series, first, last, perHour, rise, grows, why }: Growth): stri
   const { label, digits, slack } = series
   const signed = (value: number) => `${value > 0 ? '+' : ''}${value.toFixed(digits + 1)}`
   const judged = [signed(perHour), `+${series.perHour}`, signed(rise), `+${slack}`]
-  return [label, first.toFixed(digits), last.toFixed(digits), ...judged, grows ? `GROWS ${why ?? ''}`.trim() : 'flat']
+  if (why !== undefined) return [label, '', '', '', '', '', '', `TOO SHORT: ${why}`]
+  return [label, first.toFixed(digits), last.toFixed(digits), ...judged, grows ? 'GROWS' : 'flat']
 }
 
 try {
