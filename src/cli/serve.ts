@@ -1,17 +1,13 @@
 import { setTimeout } from 'node:timers/promises'
-import { environment } from '../config/env.ts'
 import { loadConfig } from '../config/load.ts'
-import { loadChecklist } from '../doors/run/module.ts'
-import { checkCertificate } from '../gateway/certificate.ts'
 import { workerCount } from '../platform/cpus.ts'
 import { mostSockets } from '../platform/open-files.ts'
 import { reasonOf } from '../platform/reason.ts'
 import { VERSION } from '../platform/version.ts'
-import { heapFolder, snapshotOnSignal } from '../telemetry/heap-snapshot.ts'
 import { flushTelemetry } from '../telemetry/lifecycle.ts'
 import { banner } from './banner.ts'
 import { startRedis } from './embedded.ts'
-import { closeInspector, logExposure, logOf, otherPort, startEcho, surviveFaults } from './serving.ts'
+import { closeInspector, logExposure, otherPort, prepare, startEcho } from './serving.ts'
 
 /** Each of these drains, and the second one cuts. A terminal sends SIGHUP when it closes. */
 const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const
@@ -22,27 +18,19 @@ const FIRST_ANSWER_MS = 1000
 /** Runs the gateway until a signal drains it, and ends the process with status 0. */
 export async function serve(): Promise<void> {
   const loaded = loadConfig()
-  const { config, notices } = loaded
+  const { config } = loaded
   closeInspector(config)
   const workers = workerCount(config.workers)
   if (workers > 1) return (await import('./supervise.ts')).supervise(loaded, workers)
-  checkCertificate(config)
-  const { Gateway } = await import('../gateway/gateway.ts')
-  const { loadParts } = await import('../gateway/load.ts')
-  const checklist = config.runChecklistModule === undefined ? undefined : await loadChecklist(config.runChecklistModule)
-  const log = logOf(config)
-  for (const notice of notices) log.warn({ event: 'setting' }, notice)
-  snapshotOnSignal(heapFolder(config.heapSnapshotDir), log)
-  const parts = await loadParts(loaded, environment(), log)
+  const { log, tracing, open } = await prepare(loaded)
   // Last: when anything before it fails, no embedded server keeps the process alive.
   const redis = await startRedis(config)
-  const gateway = new Gateway({ ...parts, redisUrl: redis.url, ...(checklist && { checklist }) })
-  surviveFaults(gateway, log)
+  const gateway = open({ redisUrl: redis.url })
   let stopEcho = () => {}
   const finish = async (status: number) => {
     stopEcho()
     await redis.close()
-    await flushTelemetry(parts.tracing, log)
+    await flushTelemetry(tracing, log)
     // Keep-alive connections of scrapers would keep the process alive; all else is closed by now.
     process.exit(status)
   }

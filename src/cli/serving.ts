@@ -1,10 +1,15 @@
-import { startCommand } from '../config/env.ts'
+import { environment, startCommand } from '../config/env.ts'
 import { exposureOf } from '../config/exposure.ts'
+import type { Loaded } from '../config/load.ts'
 import type { Config } from '../config/table.ts'
+import { loadChecklist } from '../doors/run/module.ts'
+import { checkCertificate } from '../gateway/certificate.ts'
 import type { Gateway } from '../gateway/gateway.ts'
+import type { GatewayOptions } from '../gateway/options.ts'
 import { bracketed } from '../platform/address.ts'
 import { portOwner } from '../platform/port-owner.ts'
 import { asError } from '../platform/reason.ts'
+import { heapFolder, snapshotOnSignal } from '../telemetry/heap-snapshot.ts'
 import { createLogger, type Logger } from '../telemetry/log.ts'
 import { TerminalLog } from '../telemetry/terminal.ts'
 
@@ -29,8 +34,30 @@ const terminalLog = ({ logLevel }: Config): TerminalLog =>
     write: (text) => process.stdout.write(text),
   })
 
+/**
+ * Loads all that a gateway with these settings consists of, and returns what opens it.
+ * @param worker as in `logOf`. A worker leaves the notices to its supervisor.
+ */
+export async function prepare(loaded: Loaded, worker?: number) {
+  const { config, notices } = loaded
+  checkCertificate(config)
+  const { Gateway } = await import('../gateway/gateway.ts')
+  const { loadParts } = await import('../gateway/load.ts')
+  const checklist = config.runChecklistModule === undefined ? undefined : await loadChecklist(config.runChecklistModule)
+  const log = logOf(config, worker)
+  if (worker === undefined) for (const notice of notices) log.warn({ event: 'setting' }, notice)
+  snapshotOnSignal(heapFolder(config.heapSnapshotDir), log)
+  const parts = await loadParts(loaded, environment(), log)
+  const open = (own: Pick<GatewayOptions, 'redisUrl' | 'sharing'>): Gateway => {
+    const gateway = new Gateway({ ...parts, ...own, ...(checklist && { checklist }) })
+    surviveFaults(gateway, log)
+    return gateway
+  }
+  return { log, tracing: parts.tracing, open }
+}
+
 /** Counts and logs uncaught errors: a bug in one place must not close ten thousand sockets. */
-export function surviveFaults(gateway: Gateway, log: Logger): void {
+function surviveFaults(gateway: Gateway, log: Logger): void {
   for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
     process.on(event, (error: unknown) => {
       gateway.fault()

@@ -1,17 +1,13 @@
 import { setTimeout } from 'node:timers/promises'
-import { environment } from '../config/env.ts'
 import { loadConfig } from '../config/load.ts'
-import { loadChecklist } from '../doors/run/module.ts'
-import { checkCertificate } from '../gateway/certificate.ts'
 import type { Gateway } from '../gateway/gateway.ts'
 import { reasonOf } from '../platform/reason.ts'
-import { heapFolder, snapshotOnSignal } from '../telemetry/heap-snapshot.ts'
 import { flushTelemetry } from '../telemetry/lifecycle.ts'
 import type { Begin, Ports } from '../workers/messages.ts'
 import { Parent } from '../workers/parent.ts'
 import { dividedFor } from './divided.ts'
 import { Misused } from './failure.ts'
-import { closeInspector, logOf, otherPort, surviveFaults } from './serving.ts'
+import { closeInspector, otherPort, prepare } from './serving.ts'
 
 /** A terminal sends these to all processes of the command; the supervisor decides what follows. */
 const TERMINAL_SIGNALS = ['SIGINT', 'SIGHUP', 'SIGQUIT'] as const
@@ -37,19 +33,11 @@ async function work(number: number, parent: Parent): Promise<void> {
   const loaded = dividedFor(begin.workers, loadConfig())
   const { config } = loaded
   closeInspector(config)
-  checkCertificate(config)
-  const { Gateway } = await import('../gateway/gateway.ts')
-  const { loadParts } = await import('../gateway/load.ts')
-  const checklist = config.runChecklistModule === undefined ? undefined : await loadChecklist(config.runChecklistModule)
-  const log = logOf(config, number)
-  snapshotOnSignal(heapFolder(config.heapSnapshotDir), log)
-  const parts = await loadParts(loaded, environment(), log)
+  const { log, tracing, open } = await prepare(loaded, number)
   const { redisUrl, secret, workers } = begin
-  const sharing = { workers, secret, peers: parent }
-  const gateway = new Gateway({ ...parts, redisUrl, sharing, ...(checklist && { checklist }) })
-  surviveFaults(gateway, log)
+  const gateway = open({ redisUrl, sharing: { workers, secret, peers: parent } })
   const finish = async (status: number) => {
-    await flushTelemetry(parts.tracing, log)
+    await flushTelemetry(tracing, log)
     process.exit(status)
   }
   let isLeaving = false
