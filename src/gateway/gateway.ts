@@ -6,6 +6,7 @@ import { drain } from '../connection/drain.ts'
 import { mount } from '../connection/mount.ts'
 import { clockMs } from '../connection/times.ts'
 import { holdKeyPrefix } from '../contract/names.ts'
+import type { Ports } from '../contract/workers.ts'
 import { weppChecklist } from '../doors/run/checklist.ts'
 import { type Rest, serveRest } from '../http/fallback.ts'
 import { type Route, type Serving, serve } from '../http/routes.ts'
@@ -21,7 +22,7 @@ import { streamDoor } from './durable-streams.ts'
 import { liveDoor } from './live.ts'
 import { callerOf, jwtChecks, loginCalls, ownPageOf } from './login.ts'
 import { deniedCalls, operators } from './operators.ts'
-import type { GatewayOptions, ListeningPorts } from './options.ts'
+import type { GatewayOptions } from './options.ts'
 import { type OwnDoors, ownDoors } from './own-doors.ts'
 import { redisAccess } from './redis-access.ts'
 import { LISTENERS, listenOn, proxyRelay } from './relay.ts'
@@ -120,7 +121,7 @@ export class Gateway {
    * @param others the ports of workers that listen already: this one joins them.
    * @throws when an address is taken.
    */
-  listen(others?: ListeningPorts): { port: number; adminPort: number | undefined } {
+  listen(others?: Ports): { port: number; adminPort: number | undefined } {
     const { config, sharing } = this.#options
     const { host } = config.listenAddr
     if (sharing) this.#listeners.sharing = others ? 'joins' : 'first'

@@ -1,34 +1,14 @@
+import type { WorkerResponse, WorkersState } from '../contract/workers.ts'
 import { type ApiResponse, json } from '../http/response.ts'
 import { mergePages, withValue } from '../telemetry/merged-pages.ts'
 
 /** One answer of the answers of all workers. */
 
-/** What another worker answered. */
-export interface PeerResponse {
-  readonly status: string
-  readonly type: string
-  readonly body: string
-}
-
-/** What only the supervisor knows. */
-export interface PeersState {
-  readonly wanted: number
-  /** Workers that do not listen, or did not answer. */
-  readonly missing: number
-  /** Whether this worker is not being replaced. */
-  readonly isCurrent: boolean
-  /** When the supervisor started, in ms since the epoch. */
-  readonly startedAt: number
-  readonly restarts: number
-  /** Pages with the counters of workers that have ended. */
-  readonly former: readonly string[]
-}
-
 /** What is known of an answer in all workers. */
-export interface Merging extends PeersState {
+export interface Merging extends WorkersState {
   readonly own: ApiResponse
   /** The answers of the other workers that came in time. */
-  readonly others: readonly PeerResponse[]
+  readonly others: readonly WorkerResponse[]
   /** The numbers of those that were silent. */
   readonly silent: readonly number[]
 }

@@ -9,12 +9,6 @@ import type { Logger } from '../telemetry/log.ts'
 import type { Tracing } from '../telemetry/tracing.ts'
 import type { Peers } from './peers.ts'
 
-/** The ports of a gateway that listens. */
-export interface ListeningPorts {
-  readonly port: number
-  readonly adminPort?: number | undefined
-}
-
 /** What the workers of one machine share (WORKERS). */
 interface Sharing {
   /** How many they are. */

@@ -1,3 +1,11 @@
+import {
+  COUNTERS,
+  METRICS,
+  type Question,
+  type WorkerAnswers,
+  type WorkerCall,
+  type WorkerResponse,
+} from '../contract/workers.ts'
 import { type ApiResponse, json } from '../http/response.ts'
 import type { ApiRequest, Route } from '../http/routes.ts'
 import { shared } from '../platform/shared.ts'
@@ -10,38 +18,16 @@ import {
   mergePage,
   mergeReady,
   mergeVersion,
-  type PeerResponse,
-  type PeersState,
 } from './merged.ts'
 
 /** The other workers on the same port, asked for their answers to one call. */
 export interface Peers {
   /** Undefined: their supervisor is gone, or does not answer in time. */
-  ask(question: PeerQuestion): Promise<PeerAnswers | undefined>
+  ask(question: Question): Promise<WorkerAnswers | undefined>
   /** Says what answers the calls that others pass on. */
-  serve(answer: (call: PeerCall) => Promise<PeerResponse | undefined>): void
+  serve(answer: (call: WorkerCall) => Promise<WorkerResponse | undefined>): void
   /** Takes the last page of metrics of this worker. */
   last(page: string): Promise<void>
-}
-
-interface PeerCall {
-  /** Method and path of the endpoint. */
-  readonly route: string
-  readonly request: unknown
-}
-
-interface PeerQuestion {
-  readonly call: PeerCall
-  /** Workers that need longer are left out, in ms. */
-  readonly withinMs: number
-  /** The own page of metrics, where the question is about metrics. */
-  readonly page?: string | undefined
-}
-
-interface PeerAnswers {
-  /** Without a response a worker was silent. */
-  readonly answers: readonly { readonly worker: number; readonly response?: PeerResponse | undefined }[]
-  readonly state: PeersState
 }
 
 interface Merge {
@@ -51,8 +37,6 @@ interface Merge {
   readonly asCaller?: true
   /** Whether callers at the same moment share one question: the others say the same to each. */
   readonly isProbe?: true
-  /** Whether it is a page of metrics, which has the counters of all workers or none. */
-  readonly isPage?: true
   /** Whether the others are asked, by the own answer. Default: always. */
   readonly isNeeded?: (own: ApiResponse) => boolean
 }
@@ -60,11 +44,10 @@ interface Merge {
 /** A balancer gives up after a second or two. */
 const PROBE_MS = 500
 const PAGE_MS = 1500
-const METRICS = 'GET /metrics'
 const LIVE = 'GET /api/dashboard'
 
 const MERGES: Readonly<Record<string, Merge>> = {
-  [METRICS]: { merge: mergePage, withinMs: PAGE_MS, isPage: true },
+  [METRICS]: { merge: mergePage, withinMs: PAGE_MS },
   'GET /health': { merge: mergeHealth, withinMs: PROBE_MS, isProbe: true },
   'POST /health': { merge: mergeHealth, withinMs: PROBE_MS, isProbe: true },
   'GET /ready': { merge: mergeReady, withinMs: PROBE_MS, isProbe: true },
@@ -72,7 +55,7 @@ const MERGES: Readonly<Record<string, Merge>> = {
   'GET /version': { merge: mergeVersion, withinMs: PROBE_MS, isProbe: true },
   [`${LIVE}/websocket/stats`]: { merge: mergeLiveStats, withinMs: PAGE_MS, asCaller: true },
   [`${LIVE}/websocket/health`]: { merge: mergeLiveHealth, withinMs: PAGE_MS, asCaller: true },
-  [`${LIVE}/metrics/websockets`]: { merge: mergeLiveMetrics, withinMs: PAGE_MS, isPage: true },
+  [`${LIVE}/metrics/websockets`]: { merge: mergeLiveMetrics, withinMs: PAGE_MS },
 }
 
 const UNKNOWN = json('503 Service Unavailable', { message: 'The supervisor of the workers does not answer.' })
@@ -117,14 +100,14 @@ export function withPeers(routes: readonly Route[], peers: Peers, maxAgeMs: numb
   return merged
 }
 
-type Ask = (question: PeerQuestion, isProbe: boolean) => Promise<PeerAnswers | undefined>
+type Ask = (question: Question, isProbe: boolean) => Promise<WorkerAnswers | undefined>
 
 /**
  * Returns how the peers are asked. While a probe is under way, others of its endpoint wait for the
  * same answers: a flood of probes must not become one of messages to all workers.
  */
 function joining(peers: Peers): Ask {
-  const underWay = new Map<string, Promise<PeerAnswers | undefined>>()
+  const underWay = new Map<string, Promise<WorkerAnswers | undefined>>()
   return (question, isProbe) => {
     if (!isProbe) return peers.ask(question)
     const { route } = question.call
@@ -137,7 +120,7 @@ function joining(peers: Peers): Ask {
 }
 
 async function answerOfAll(name: string, route: Route, merge: Merge, ask: Ask, request: ApiRequest) {
-  const { withinMs, asCaller = false, isProbe = false, isPage = false, isNeeded } = merge
+  const { withinMs, asCaller = false, isProbe = false, isNeeded } = merge
   const call = { route: name, request: toPass(request, asCaller) }
   // The others are asked at the same time, unless the own answer goes with the question.
   const isFirst = isNeeded !== undefined || name === METRICS
@@ -147,7 +130,7 @@ async function answerOfAll(name: string, route: Route, merge: Merge, ask: Ask, r
   const page = name === METRICS ? String(own.body) : undefined
   const all = await (early ?? ask({ call, withinMs, page }, isProbe))
   // The counters of one worker would be less than those of all before.
-  if (all === undefined) return isPage ? UNKNOWN : own
+  if (all === undefined) return COUNTERS.has(name) ? UNKNOWN : own
   const others = all.answers.flatMap(({ response }) => response ?? [])
   const silent = all.answers.filter(({ response }) => response === undefined).map(({ worker }) => worker)
   return merge.merge({ ...all.state, own, others, silent })
@@ -167,4 +150,4 @@ const fromPeer = ({ query, body, ...rest }: Passed): ApiRequest => ({
   body: Buffer.from(body, 'base64'),
 })
 
-const toPeer = ({ status, type, body }: ApiResponse): PeerResponse => ({ status, type, body: String(body) })
+const toPeer = ({ status, type, body }: ApiResponse): WorkerResponse => ({ status, type, body: String(body) })

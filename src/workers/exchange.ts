@@ -1,15 +1,17 @@
+import {
+  COUNTERS,
+  METRICS,
+  type Question,
+  type WorkerAnswer,
+  type WorkerResponse,
+  type WorkersState,
+} from '../contract/workers.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { countersOf, mergePages } from '../telemetry/merged-pages.ts'
-import type { Question, WorkerAnswer, WorkerResponse, WorkersState } from './messages.ts'
 import type { WorkerProcess } from './worker-process.ts'
 
-/** The endpoint whose answers are kept: counters must not fall when a worker ends. */
-const METRICS = 'GET /metrics'
-/** The endpoints whose answers hold counters. */
-const PAGES: ReadonlySet<string> = new Set([METRICS, 'GET /api/dashboard/metrics/websockets'])
-
 /** Whether the answers to a question hold counters. */
-export const hasCounters = ({ call }: Question): boolean => PAGES.has(call.route)
+export const hasCounters = ({ call }: Question): boolean => COUNTERS.has(call.route)
 
 /** A question that not all workers have answered. */
 interface Open {
@@ -54,7 +56,7 @@ export class Exchange {
       const silent = [...missing].map(({ number }): WorkerAnswer => ({ worker: number }))
       const pages = [...former, ...[...missing].map(({ page }) => countersOf(page))]
       const lacking = [...missing].filter(({ isLeaving }) => !isLeaving).length
-      const known = { ...state, missing: state.missing + lacking, former: PAGES.has(call.route) ? pages : [] }
+      const known = { ...state, missing: state.missing + lacking, former: COUNTERS.has(call.route) ? pages : [] }
       from.order({ order: 'answers', id, all: { answers: [...answers, ...silent], state: known } })
     }
     const timer = setTimeout(done, withinMs)

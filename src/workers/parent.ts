@@ -1,4 +1,5 @@
-import type { Begin, Order, Ports, Question, Word, WorkerAnswers, WorkerCall, WorkerResponse } from './messages.ts'
+import type { Ports, Question, WorkerAnswers, WorkerCall, WorkerResponse } from '../contract/workers.ts'
+import type { Begin, Order, Word } from './messages.ts'
 
 /** What the supervisor can ask of a running worker. */
 export interface Orders {

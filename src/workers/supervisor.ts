@@ -1,6 +1,7 @@
+import type { Ports, Question } from '../contract/workers.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { Exchange, hasCounters } from './exchange.ts'
-import type { Begin, ListenWhen, Ports, Question } from './messages.ts'
+import type { Begin, ListenWhen } from './messages.ts'
 import { type Ended, WorkerProcess } from './worker-process.ts'
 
 export interface SupervisorOptions {

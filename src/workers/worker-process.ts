@@ -1,5 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process'
-import type { Begin, Order, Ports, Question, Word, WorkerResponse } from './messages.ts'
+import type { Ports, Question, WorkerResponse } from '../contract/workers.ts'
+import type { Begin, Order, Word } from './messages.ts'
 
 /** How a worker ended. */
 export interface Ended {
