@@ -50,4 +50,5 @@ export const knownRemedy = (reason: string): string | undefined =>
   TLS.test(reason) ? undefined : REMEDIES.find(([pattern]) => pattern.test(reason))?.[1]
 
 /** As `knownRemedy`, with an answer to every reason. */
-export const redisRemedy = (reason: string): string => knownRemedy(reason) ?? (TLS.test(reason) ? TLS_REMEDY : UNKNOWN)
+export const redisRemedy = (reason: string): string =>
+  TLS.test(reason) ? TLS_REMEDY : (knownRemedy(reason) ?? UNKNOWN)
