@@ -75,7 +75,7 @@ export class StreamPosts {
       return frameRefusal('rate-limited')
     }
     // Of a socket the library checks this. Agents that decode all messages would fail at the bytes.
-    const fault = isUtf8(frame) ? jsonFault(frame, options.jsonMaxDepth) : 'invalid'
+    const fault = isUtf8(frame) ? jsonFault(frame, options.jsonMaxDepth) : 'not-json'
     if (fault !== undefined) {
       metrics.lose('invalid')
       const depth = `The frame is nested deeper than ${options.jsonMaxDepth} levels (JSON_MAX_DEPTH); it was not published.`
