@@ -10,7 +10,7 @@ const version: Route = { method: 'GET', path: '/version', answer: () => json('20
 const metrics: Route = { method: 'GET', path: '/metrics', answer: () => json('200 OK', {}) }
 const state = { wanted: 2, missing: 0, isCurrent: true, startedAt: 0, restarts: 0, former: [] }
 
-/** Other workers that answer when the test wants it; `asked` has who waits for that. */
+/** Other workers, which answer when the test says so. `asked` holds the open questions. */
 function slowPeers(): { peers: Peers; asked: ((isThere: boolean) => void)[] } {
   const asked: ((isThere: boolean) => void)[] = []
   const ask: Peers['ask'] = () =>

@@ -1,18 +1,16 @@
 import assert from 'node:assert/strict'
-import { execFile, execFileSync, spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { execFile, execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { promisify } from 'node:util'
-import { binaryOf } from '../support/balancer.ts'
+import { binaryOf, runFront } from '../support/balancer.ts'
 import { connect, refused, type TestClient } from '../support/client.ts'
 import { temporaryFolder } from '../support/folder.ts'
 import { gatewayFor, type TestGateway } from '../support/gateway.ts'
 import { freePorts } from '../support/ports.ts'
-import { killAtExit } from '../support/processes.ts'
 import { redisFor, type TestRedis } from '../support/redis.ts'
-import { atEnd, type Scope, scopeOf } from '../support/scope.ts'
+import { type Scope, scopeOf } from '../support/scope.ts'
 import { eventually, within } from '../support/wait.ts'
 
 const CADDY = binaryOf('caddy', ['version'])
@@ -47,22 +45,9 @@ async function caddyFor(scope: Scope, ports: readonly number[]): Promise<Running
     .replace('stream_close_delay 8h', `stream_close_delay ${DELAY_MS}ms`)
   writeFileSync(file, options + shipped)
   const env = { PATH: process.env.PATH, HOME: folder }
-  const child = killAtExit(spawn(CADDY!, ['run', '--config', file], { stdio: 'ignore', env }))
-  atEnd(scope, async () => {
-    const exited = once(child, 'exit')
-    child.kill('SIGKILL')
-    await exited
-  })
-  const http = `http://127.0.0.1:${front}`
-  const answers = () =>
-    fetch(`${http}/ready`).then(
-      ({ ok }) => ok,
-      () => false,
-    )
-  await eventually(answers, 'Caddy to answer')
+  const running = await runFront(scope, front!, CADDY!, ['run', '--config', file], { env })
   return {
-    http,
-    ws: `ws://127.0.0.1:${front}`,
+    ...running,
     reload: async () => {
       writeFileSync(file, options + shipped.replace('health_interval 1s', 'health_interval 2s'))
       await run(CADDY!, ['reload', '--config', file, '--address', `127.0.0.1:${admin}`], { env })

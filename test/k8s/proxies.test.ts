@@ -1,19 +1,17 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { get as requestOf } from 'node:http'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { binaryOf } from '../support/balancer.ts'
+import { binaryOf, runFront } from '../support/balancer.ts'
 import { connect, refused, type TestClient } from '../support/client.ts'
 import { temporaryFolder } from '../support/folder.ts'
 import { gatewayFor, type TestGateway } from '../support/gateway.ts'
 import { freePort } from '../support/ports.ts'
-import { killAtExit } from '../support/processes.ts'
 import { RawSocket } from '../support/raw.ts'
 import { redisFor, type TestRedis } from '../support/redis.ts'
-import { atEnd, type Scope, scopeOf } from '../support/scope.ts'
+import { type Scope, scopeOf } from '../support/scope.ts'
 import { eventually } from '../support/wait.ts'
 
 const shipped = (file: string) => readFileSync(new URL(`../../../k8s/lb/${file}`, import.meta.url), 'utf8')
@@ -75,20 +73,7 @@ async function proxyOf(scope: Scope, proxy: Proxy, gateways: readonly TestGatewa
   const port = await freePort()
   const ports = gateways.map(({ http }) => Number(new URL(http).port))
   const args = proxy.configure(folder, port, ports)
-  const child = killAtExit(spawn(binaryOf(proxy.name, proxy.versionArgs)!, args, { stdio: 'ignore', cwd: folder }))
-  atEnd(scope, async () => {
-    const exited = once(child, 'exit')
-    child.kill('SIGKILL')
-    await exited
-  })
-  const http = `http://127.0.0.1:${port}`
-  const answers = () =>
-    fetch(`${http}/ready`).then(
-      ({ ok }) => ok,
-      () => false,
-    )
-  await eventually(answers, `${proxy.name} to answer`)
-  return { http, ws: `ws://127.0.0.1:${port}` }
+  return runFront(scope, port, binaryOf(proxy.name, proxy.versionArgs)!, args, { cwd: folder })
 }
 
 for (const proxy of PROXIES) {

@@ -1,4 +1,4 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, type SpawnOptions, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { freePort } from './ports.ts'
 import { killAtExit } from './processes.ts'
-import { type Scope, stopAtEnd } from './scope.ts'
+import { atEnd, type Scope, stopAtEnd } from './scope.ts'
 import { eventually } from './wait.ts'
 
 const FOLDER = fileURLToPath(new URL('../../../k8s/lb/', import.meta.url))
@@ -60,6 +60,30 @@ export function binaryOf(name: string, versionArgs: readonly string[] = ['-v']):
       return false
     }
   })
+}
+
+/** Runs a proxy in the foreground until the end of the scope, and waits until it answers. */
+export async function runFront(
+  scope: Scope,
+  port: number,
+  command: string,
+  args: readonly string[],
+  options: Pick<SpawnOptions, 'cwd' | 'env'>,
+): Promise<{ readonly http: string; readonly ws: string }> {
+  const child = killAtExit(spawn(command, args, { stdio: 'ignore', ...options }))
+  atEnd(scope, async () => {
+    const exited = once(child, 'exit')
+    child.kill('SIGKILL')
+    await exited
+  })
+  const http = `http://127.0.0.1:${port}`
+  const answers = () =>
+    fetch(`${http}/ready`).then(
+      ({ ok }) => ok,
+      () => false,
+    )
+  await eventually(answers, `${command} to answer`)
+  return { http, ws: `ws://127.0.0.1:${port}` }
 }
 
 /** The shipped configuration. */

@@ -1,4 +1,7 @@
+import { sessionAuth } from '../../src/contract/names.ts'
 import { type Command, serveReady } from './cli.ts'
+import { connect, type TestClient } from './client.ts'
+import type { Client } from './redis.ts'
 import { atEnd, type Scope } from './scope.ts'
 import { eventually } from './wait.ts'
 
@@ -36,6 +39,12 @@ export async function serveWorkers(scope: Scope, env: Record<string, string>): P
     await eventually(isListening, 'all workers to listen')
   }
   return { command, http, ws, events, pids, allListen }
+}
+
+/** Opens sockets of one session; the kernel spreads them over the workers. */
+export async function joinAll(agent: Client, ws: string, session: string, count: number): Promise<TestClient[]> {
+  await agent.set(sessionAuth(session), 'token')
+  return Promise.all(Array.from({ length: count }, () => connect(`${ws}/agent/ws/${session}`, { token: 'token' })))
 }
 
 function killPid(pid: number): void {

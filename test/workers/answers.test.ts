@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
-import { sessionAuth, sessionDown } from '../../src/contract/names.ts'
+import { sessionDown } from '../../src/contract/names.ts'
 import { killCommands, run } from '../support/cli.ts'
-import { connect, type TestClient } from '../support/client.ts'
+import { connect } from '../support/client.ts'
 import { sample } from '../support/gateway.ts'
 import { type Client, redisFor, type TestRedis } from '../support/redis.ts'
 import { scopeOf } from '../support/scope.ts'
 import { openStream } from '../support/sse.ts'
 import { eventually, within } from '../support/wait.ts'
-import { type ServedWorkers, serveWorkers } from '../support/workers.ts'
+import { joinAll, type ServedWorkers, serveWorkers } from '../support/workers.ts'
 
 const START_MS = 30_000
 const SOCKETS = 30
@@ -36,13 +36,6 @@ describe('the answers of the workers', () => {
   })
   after(killCommands)
 
-  async function joinAll(session: string): Promise<TestClient[]> {
-    await agent.set(sessionAuth(session), 'token')
-    return Promise.all(
-      Array.from({ length: SOCKETS }, () => connect(`${served.ws}/agent/ws/${session}`, { token: 'token' })),
-    )
-  }
-
   const get = async (path: string) => {
     const response = await fetch(served.http + path, { headers: { Connection: 'close' } })
     return { status: response.status, text: await response.text() }
@@ -52,7 +45,7 @@ describe('the answers of the workers', () => {
     sample((await get('/metrics')).text, name, labels)
 
   it('are those of all workers, whichever is asked', async () => {
-    const clients = await joinAll('sums')
+    const clients = await joinAll(agent, served.ws, 'sums', SOCKETS)
     await agent.publish(sessionDown('sums'), '{"n":1}')
     await Promise.all(clients.map((client) => client.find({ n: 1 })))
     const live = await Promise.all(Array.from({ length: 6 }, () => connect(`${served.ws}/live`)))
@@ -78,7 +71,7 @@ describe('the answers of the workers', () => {
   })
 
   it('do not fall when a worker is killed or replaced', async () => {
-    const clients = await joinAll('falls')
+    const clients = await joinAll(agent, served.ws, 'falls', SOCKETS)
     await agent.publish(sessionDown('falls'), '{"n":1}')
     await Promise.all(clients.map((client) => client.find({ n: 1 })))
     assert.equal(await metric(SENT, { door: 'session' }), SOCKETS)
@@ -110,7 +103,7 @@ describe('the answers of the workers', () => {
   })
 
   it('name a worker that is silent, and come without it in time', async () => {
-    await joinAll('silent')
+    await joinAll(agent, served.ws, 'silent', SOCKETS)
     const whole = await metric('wsproxy_connections_total', { door: 'session', result: 'accepted' })
     assert.equal(whole, SOCKETS)
     const pid = served.pids().get(2)!
@@ -158,7 +151,7 @@ describe('the answers of the workers', () => {
   })
 
   it('close the sockets of a session in all workers', async () => {
-    const clients = await joinAll('closed')
+    const clients = await joinAll(agent, served.ws, 'closed', SOCKETS)
     const options = { env: { ADMIN_TOKEN } }
     const { stdout, stderr } = await run(['disconnect', '--session', 'closed', '--gateway', served.http], options)
     assert.match(stdout, new RegExp(`\\b${SOCKETS}\\b`), stderr)

@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { sessionAuth } from '../../src/contract/names.ts'
 import { killCommands } from '../support/cli.ts'
-import { connect, type TestClient } from '../support/client.ts'
+import type { TestClient } from '../support/client.ts'
 import { type Client, redisFor, type TestRedis } from '../support/redis.ts'
 import { scopeOf } from '../support/scope.ts'
 import { eventually, within } from '../support/wait.ts'
-import { runs, type ServedWorkers, serveWorkers } from '../support/workers.ts'
+import { joinAll, runs, type ServedWorkers, serveWorkers } from '../support/workers.ts'
 
 /** A worker that starts on a busy machine takes seconds. */
 const START_MS = 30_000
@@ -29,11 +28,6 @@ describe('signals that meet each other at the workers', () => {
     SHUTDOWN_GRACE_PERIOD: '20s',
   })
 
-  async function joinAll(ws: string, session: string): Promise<TestClient[]> {
-    await agent.set(sessionAuth(session), 'token')
-    return Promise.all(Array.from({ length: SOCKETS }, () => connect(`${ws}/agent/ws/${session}`, { token: 'token' })))
-  }
-
   /** Waits for the end of all processes. No socket was cut, and no worker was killed. */
   async function endsDrained(served: ServedWorkers, clients: readonly TestClient[], workers: number): Promise<void> {
     assert.equal(await within(served.command.exited, 'the end', START_MS), 0)
@@ -48,7 +42,7 @@ describe('signals that meet each other at the workers', () => {
 
   it('SIGTERM in a roll drains the replaced worker on, and no further one starts', async (t) => {
     const served = await serveWorkers(t, env())
-    const clients = await joinAll(served.ws, 'roll-and-stop')
+    const clients = await joinAll(agent, served.ws, 'roll-and-stop', SOCKETS)
     served.command.signal('SIGHUP')
     await eventually(() => served.events('drain-start').length === 1, 'the old worker to drain', START_MS)
     served.command.signal('SIGTERM')
@@ -57,7 +51,7 @@ describe('signals that meet each other at the workers', () => {
 
   it('SIGTERM to every process, workers first, drains once', async (t) => {
     const served = await serveWorkers(t, env())
-    const clients = await joinAll(served.ws, 'all-processes')
+    const clients = await joinAll(agent, served.ws, 'all-processes', SOCKETS)
     for (const pid of served.pids().values()) process.kill(pid, 'SIGTERM')
     await eventually(() => served.events('drain-start').length === 2, 'both to drain')
     served.command.signal('SIGTERM')
@@ -66,7 +60,7 @@ describe('signals that meet each other at the workers', () => {
 
   it('SIGKILL of the supervisor in a drain leaves the workers to their drain', async (t) => {
     const served = await serveWorkers(t, env())
-    const clients = await joinAll(served.ws, 'killed-in-a-drain')
+    const clients = await joinAll(agent, served.ws, 'killed-in-a-drain', SOCKETS)
     served.command.signal('SIGTERM')
     await eventually(() => served.events('drain-start').length === 2, 'both to drain')
     served.command.signal('SIGKILL')

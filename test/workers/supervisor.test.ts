@@ -7,7 +7,7 @@ import { freePort } from '../support/ports.ts'
 import { type Client, redisFor, type TestRedis } from '../support/redis.ts'
 import { scopeOf } from '../support/scope.ts'
 import { eventually, within } from '../support/wait.ts'
-import { runs, serveWorkers } from '../support/workers.ts'
+import { joinAll, runs, serveWorkers } from '../support/workers.ts'
 
 /** A worker that starts beside seven others on a busy machine takes seconds. */
 const START_MS = 30_000
@@ -31,17 +31,11 @@ describe('the workers of wsproxy serve', () => {
     ...more,
   })
 
-  /** Opens sockets of one session; the kernel spreads them over the workers. */
-  async function joinAll(ws: string, session: string, count = SOCKETS): Promise<TestClient[]> {
-    await agent.set(sessionAuth(session), 'token')
-    return Promise.all(Array.from({ length: count }, () => connect(`${ws}/agent/ws/${session}`, { token: 'token' })))
-  }
-
   const openOnes = (clients: readonly TestClient[]) => clients.filter(({ socket }) => socket.readyState === 1)
 
   it('share the port and one session; a killed one costs its own sockets alone, and is started again', async (t) => {
     const served = await serveWorkers(t, env())
-    const clients = await joinAll(served.ws, 'shared')
+    const clients = await joinAll(agent, served.ws, 'shared', SOCKETS)
     await agent.publish(sessionDown('shared'), '{"n":1}')
     await Promise.all(clients.map((client) => client.find({ n: 1 })))
     for (const client of clients) assert.equal(client.frames.length, 1)
@@ -62,7 +56,7 @@ describe('the workers of wsproxy serve', () => {
     await within(served.allListen(), 'the new worker to listen', START_MS)
     assert.equal(served.pids().get(1), before.get(1))
     assert.notEqual(served.pids().get(2), before.get(2))
-    const back = await joinAll(served.ws, 'shared')
+    const back = await joinAll(agent, served.ws, 'shared', SOCKETS)
     await agent.publish(sessionDown('shared'), '{"n":3}')
     await Promise.all([...left, ...back].map((client) => client.find({ n: 3 })))
     assert.equal(openOnes(left).length, left.length)
@@ -76,7 +70,7 @@ describe('the workers of wsproxy serve', () => {
 
   it('are replaced one by one on SIGHUP, and no upgrade is refused meanwhile', async (t) => {
     const served = await serveWorkers(t, env())
-    const clients = await joinAll(served.ws, 'rolled')
+    const clients = await joinAll(agent, served.ws, 'rolled', SOCKETS)
     const old = [...served.pids().values()]
     served.command.signal('SIGHUP')
     let isDone = false
@@ -110,7 +104,7 @@ describe('the workers of wsproxy serve', () => {
   it('end with their supervisor, and cut all sockets on its second signal', async (t) => {
     const long = env({ SHUTDOWN_GRACE_PERIOD: '300s', DRAIN_WINDOW: '100s' })
     const cut = await serveWorkers(t, long)
-    await joinAll(cut.ws, 'cut')
+    await joinAll(agent, cut.ws, 'cut', SOCKETS)
     cut.command.signal('SIGTERM')
     await eventually(() => cut.events('drain-start').length === 2, 'both to drain')
     cut.command.signal('SIGINT')
@@ -139,7 +133,7 @@ describe('the workers of wsproxy serve', () => {
       served.events('worker-ended').map(({ retryMs }) => retryMs),
       [100, 200, 400, 800],
     )
-    const clients = await joinAll(served.ws, 'crashed', 4)
+    const clients = await joinAll(agent, served.ws, 'crashed', 4)
     await agent.publish(sessionDown('crashed'), '{"n":1}')
     await Promise.all(clients.map((client) => client.find({ n: 1 })))
     served.command.signal('SIGTERM')
