@@ -6,6 +6,7 @@ import { createClient } from 'redis'
 import { WebSocket } from 'ws'
 import { sessionLog, sessionMeta } from '../../src/contract/names.ts'
 import { SAY_TEXT } from '../../src/redis/session-say.ts'
+import { metricOf } from '../acts/slow.ts'
 import { sleep } from '../load/clock.ts'
 import { sessionId, sessionToken } from '../load/sessions.ts'
 import { Faulty, refuseIfSlow, type Scenario, type Settings, type Values } from '../scenario.ts'
@@ -57,7 +58,7 @@ async function round(stage: Stage, settings: Settings): Promise<Values> {
       behindMb: (behind * MESSAGE_BYTES) / 1e6,
       catchUpSeconds,
       catchUpMbPerSecond: (behind * MESSAGE_BYTES) / 1e6 / catchUpSeconds,
-      lagged: await laggedAt(stage.port),
+      lagged: await metricOf(stage, 'wsproxy_lagging_total'),
     }
   } finally {
     clearInterval(watch)
@@ -117,11 +118,6 @@ class Reader {
     this.#socket.pause()
     setTimeout(() => this.#socket.resume(), earlyMs)
   }
-}
-
-async function laggedAt(port: number): Promise<number> {
-  const page = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
-  return Number(/^wsproxy_lagging_total (\d+)$/m.exec(page)?.[1] ?? 0)
 }
 
 export const lagging: Scenario = {

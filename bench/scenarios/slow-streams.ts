@@ -5,11 +5,22 @@
 import { sessionLog, sessionMeta } from '../../src/contract/names.ts'
 import { SAY_TEXT } from '../../src/redis/session-say.ts'
 import { connectAll, emptyLogs, seed } from '../acts/crowd.ts'
+import {
+  CALL_MS,
+  type Flood,
+  floodSessions,
+  LATENCIES,
+  latencies,
+  metricOf,
+  phase,
+  SLOW_SHARE,
+  WARM_UP_S,
+  Watch,
+} from '../acts/slow.ts'
 import { refuseIfBound, type Scenario, type Settings, type Values } from '../scenario.ts'
 import { anonymousBytes } from '../stage/procfs.ts'
 import type { Stage } from '../stage/stage.ts'
 import { SSE } from '../subjects.ts'
-import { CALL_MS, type Flood, floodSessions, metricOf, phase, SLOW_SHARE, WARM_UP_S, Watch } from './slow-readers.ts'
 
 const BOUND_BYTES = 1024 ** 2
 const LOOK_MS = 200
@@ -58,11 +69,7 @@ async function round(stage: Stage, settings: Settings): Promise<Values> {
     boundMb: (slow * BOUND_BYTES) / 1e6,
     aboveMb: growthMb - (slow * BOUND_BYTES) / 1e6,
     leftMb: (anonymousBytes(stage.pid) - memory.base) / 1e6,
-    p50BeforeMs: before.latencyMs.p50,
-    p50DuringMs: during.latencyMs.p50,
-    p99BeforeMs: before.latencyMs.p99,
-    p99DuringMs: during.latencyMs.p99,
-    p99Ratio: during.latencyMs.p99 / before.latencyMs.p99,
+    ...latencies(before, during),
     lagging,
   }
 }
@@ -88,10 +95,7 @@ export const slowStreams: Scenario = {
     { key: 'aboveMb', label: 'growth above the sum of the bounds, MB', digits: 1, better: 'lower' },
     { key: 'boundMb', label: 'sum of the bounds of the slow ones, MB', digits: 1, better: 'context' },
     { key: 'leftMb', label: 'growth left at the end, MB', digits: 1, better: 'lower' },
-    { key: 'p50BeforeMs', label: 'p50 before, ms', digits: 2, better: 'context' },
-    { key: 'p50DuringMs', label: 'p50 during, ms', digits: 2, better: 'lower' },
-    { key: 'p99BeforeMs', label: 'p99 before, ms', digits: 2, better: 'context' },
-    { key: 'p99DuringMs', label: 'p99 during, ms', digits: 2, better: 'lower' },
+    ...LATENCIES,
     { key: 'lagging', label: 'streams that lagged at once', digits: 0, better: 'context' },
   ],
   round,
