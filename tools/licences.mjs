@@ -29,17 +29,13 @@ OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR
  */
 export function licencesOf(metafiles, root) {
   const inputs = metafiles.flatMap(({ outputs }) => Object.values(outputs).flatMap((each) => Object.keys(each.inputs)))
-  const folders = new Set(
-    inputs.flatMap((path) => /^.*node_modules\/(@[^/]+\/)?[^/]+/.exec(path) ?? []).filter(isFolder),
-  )
+  const folders = new Set(inputs.flatMap((path) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path) ?? []))
   const parts = [...folders].sort().map((folder) => {
     const { name, version, license } = JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8'))
     return `${name} ${version} (${license})\n\n${textOf(join(root, folder), name).trim()}\n`
   })
   return `Packages whose code is a part of wsproxy.bundle and redis.cjs.\n\n${parts.join(`\n${'-'.repeat(80)}\n\n`)}`
 }
-
-const isFolder = (path) => path?.includes('node_modules/')
 
 function textOf(folder, name) {
   const file = readdirSync(folder).find((each) => LICENCE_FILE.test(each))
