@@ -11,7 +11,7 @@ export interface LandingOptions {
 
 const STYLE =
   ':root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem}' +
-  'pre{overflow-x:auto;padding:.75rem;border:1px solid #8886;border-radius:.4rem;font-size:14px}'
+  'pre{white-space:pre-wrap;overflow-wrap:anywhere;padding:.75rem;border:1px solid #8886;border-radius:.4rem;font-size:14px}'
 /** The page loads and runs nothing. */
 const POLICY =
   "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
@@ -51,16 +51,16 @@ const pageFor = (address: string, { runPath, livePath }: LandingOptions): string
 <pre>const token = btoa('TOKEN').replace(/\\+/g, '-').replace(/\\//g, '_').replace(/=+$/, '')
 const socket = new WebSocket('${address}/agent-1/ws/demo', ['wsproxy.v1', 'bearer.' + token])
 socket.onmessage = ({ data }) =&gt; console.log(data)</pre>
-<p>Its agent:</p>
-<pre>redis-cli PUBLISH session:demo:down '{"hello":"client"}'
-redis-cli SUBSCRIBE session:demo:up</pre>
+<p>Its agent (<code>wsproxy redis-url</code> prints the address of Redis):</p>
+<pre>redis-cli -u "$REDIS_URL" PUBLISH session:demo:down '{"hello":"client"}'
+redis-cli -u "$REDIS_URL" SUBSCRIBE session:demo:up</pre>
 ${
   runPath === undefined
     ? ''
     : `<h2>A run</h2>
 <p>The checklist of a Redis hash, sent again whenever the hash changes:</p>
 <pre>wsproxy connect ${address}${runPath}run-1
-redis-cli HSET run-1 timestamps:build_channels 1</pre>
+redis-cli -u "$REDIS_URL" HSET run-1 timestamps:build_channels 1</pre>
 `
 }<h2>Live topics</h2>
 <pre>wsproxy connect '${address}${livePath}?subscriptions=system'</pre>
