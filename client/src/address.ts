@@ -3,7 +3,6 @@ export const socketBase = (base: string | URL): string => String(base).replace(/
 
 /** Text as base64url, without padding. */
 export const base64url = (text: string): string => {
-  let binary = ''
-  for (const byte of new TextEncoder().encode(text)) binary += String.fromCharCode(byte)
+  const binary = String.fromCharCode(...new TextEncoder().encode(text))
   return btoa(binary).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')
 }

@@ -1,6 +1,9 @@
 /** What `on` returns: call it to stop listening. */
 export type Off = () => void
 
+/** The words of what was thrown. */
+export const reasonOf = (error: unknown): string => String(error instanceof Error ? error.message : error)
+
 /** Throws an error of a listener later: it must stop neither other listeners nor the socket. */
 export function report(error: unknown): void {
   queueMicrotask(() => {
@@ -14,14 +17,14 @@ export class Emitter<Events extends object> {
 
   /** Calls `listener` at each `name` event. Returns a function that ends that. */
   on<K extends keyof Events>(name: K, listener: (value: Events[K]) => void): Off {
-    const set = this.#listeners[name] ?? new Set()
-    this.#listeners[name] = set
+    this.#listeners[name] ??= new Set()
+    const set = this.#listeners[name]!
     set.add(listener)
     return () => set.delete(listener)
   }
 
   protected has(name: keyof Events): boolean {
-    return (this.#listeners[name]?.size ?? 0) > 0
+    return !!this.#listeners[name]?.size
   }
 
   protected emit<K extends keyof Events>(name: K, value: Events[K]): void {

@@ -1,7 +1,6 @@
 import { parsed } from './frames.ts'
+import { SAVE_MS } from './limits.ts'
 import { type KeyValueStore, pageStore } from './platform.ts'
-
-const SAVE_MS = 250
 
 /** What a session comes back with: the cursor of a message, and the ticket of the gateway. */
 interface Entry {
@@ -34,7 +33,7 @@ export class Kept {
     this.ticket = kept?.ticket
     this.#until = kept?.until ?? 0
     const [cursor, epoch, offset] = /^([0-9a-z]+)\.(\d+)$/.exec(String(kept?.cursor)) ?? []
-    if (cursor === undefined) return undefined
+    if (!cursor) return undefined
     this.cursor = cursor
     return { epoch: epoch!, offset: Number(offset) }
   }
@@ -64,7 +63,7 @@ export class Kept {
   save(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
-    if (this.cursor === undefined && (this.ticket === undefined || this.#isForgotten)) return
+    if (!this.cursor && (!this.ticket || this.#isForgotten)) return
     const entry: Entry = { cursor: this.cursor, ticket: this.ticket, until: this.#until }
     try {
       this.#store?.setItem(this.#key, JSON.stringify(entry))

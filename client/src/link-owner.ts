@@ -41,6 +41,6 @@ export interface LinkOwner {
   /** The page is about to go. */
   leaving?(): void
   /** The socket is gone, for whatever reason; another may follow. */
-  lost(): void
+  lost?(): void
   state(state: State): void
 }

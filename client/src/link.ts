@@ -1,27 +1,23 @@
 import { base64url } from './address.ts'
 import { finalCodes } from './codes.gen.ts'
+import { reasonOf } from './events.ts'
+import {
+  ANSWER_MS,
+  CREDENTIALS,
+  DIAL_MS,
+  FIRST_PAUSE_MS,
+  LONGEST_TIMER_MS,
+  MAX_PAUSE_MS,
+  MAX_UNOPENED,
+  PING,
+  PLAIN_MS,
+  PROTOCOL_ERROR,
+  SILENCE_MS,
+  STEADY_MS,
+  WAKE_ANSWER_MS,
+} from './limits.ts'
 import type { LinkOptions, LinkOwner, State } from './link-owner.ts'
 import { type Socket, socketClass, watchPage } from './platform.ts'
-
-const FIRST_PAUSE_MS = 500
-const MAX_PAUSE_MS = 20_000
-/** A socket that was open for this long was a success: the pauses begin again. */
-const STEADY_MS = 10_000
-/** Browsers hide protocol pings from a page, so the client asks by itself after this silence. */
-const SILENCE_MS = 25_000
-const ANSWER_MS = 10_000
-/** After a sleep or a change of network the answer must come sooner. */
-const WAKE_ANSWER_MS = 2000
-/** How long an upgrade may take. */
-const DIAL_MS = 20_000
-/** After so many dials that did not open, the network may let no WebSocket through. */
-const MAX_UNOPENED = 3
-const PLAIN_MS = 300_000
-const CREDENTIALS = 4401
-const PROTOCOL_ERROR = 1002
-const PING = '{"type":"ping"}'
-/** Timers with a longer pause fire at once. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 /**
  * Keeps one WebSocket open for as long as that makes sense: dials with a fresh token, waits as the
@@ -49,6 +45,8 @@ export class Link {
   /** Until then the fallback is dialled. */
   #plainUntil = 0
   #timer: ReturnType<typeof setTimeout> | undefined
+  /** The largest frame that the gateway takes, by its greeting. */
+  maxBytes: number | undefined
 
   constructor(owner: LinkOwner, options: LinkOptions) {
     this.#owner = owner
@@ -75,29 +73,34 @@ export class Link {
     this.#socket?.send(text)
   }
 
+  /** Why the gateway would end the connection for this frame; '' for one that it takes. */
+  fault(text: string): string {
+    const { length } = new TextEncoder().encode(text)
+    return length > this.maxBytes! ? `${length} bytes, MAX_MESSAGE_SIZE is ${this.maxBytes}` : ''
+  }
+
   /**
    * The token of this socket ends soon: sends a new one in `frame`. Without it the server closes
    * the socket, and the next dial asks again.
    */
   async renew(frame: object): Promise<void> {
     const turn = this.#turn
-    const { token } = this.#options
-    if (typeof token !== 'function') return
     try {
-      const renewed = await token()
-      if (turn === this.#turn) this.send(JSON.stringify({ ...frame, token: renewed }))
+      // A token that is no function cannot be called: the socket ends with it.
+      const token = await (this.#options.token as () => unknown)()
+      if (turn === this.#turn) this.send(JSON.stringify({ ...frame, token }))
     } catch {}
   }
 
   /** The server has said how long to stay away after the close that follows. */
-  hint(ms: number): void {
-    if (Number.isFinite(ms) && ms >= 0) this.#hintMs = Math.min(ms, LONGEST_TIMER_MS)
+  hint(ms: number | undefined): void {
+    if (Number.isFinite(ms) && ms! >= 0) this.#hintMs = Math.min(ms!, LONGEST_TIMER_MS)
   }
 
   /** Ends for good. */
   close(code: number, reason: string): void {
     if (this.#state.name === 'closed') return
-    this.#drop(1000)
+    this.#drop()
     this.#unwatch()
     this.#set({ name: 'closed', code, reason })
   }
@@ -106,7 +109,7 @@ export class Link {
   pause(reason: string): void {
     if (this.#state.name === 'closed' || this.#isPaused) return
     this.#isPaused = true
-    this.#drop(1000)
+    this.#drop()
     this.#set({ name: 'waiting', ms: 0, code: 1000, reason })
   }
 
@@ -127,7 +130,7 @@ export class Link {
   }
 
   /** Forgets the socket. Its close event, which may come much later or never, is ignored. */
-  #drop(code: number): void {
+  #drop(): void {
     this.#turn++
     clearTimeout(this.#timer)
     const socket = this.#socket
@@ -135,31 +138,31 @@ export class Link {
     if (socket) {
       socket.onopen = socket.onmessage = socket.onclose = null
       socket.onerror = () => {}
-      socket.close(code)
+      socket.close(1000)
     }
     if (!this.#isOpen) return
     this.#isOpen = false
-    this.#owner.lost()
+    this.#owner.lost?.()
   }
 
   async #credential(): Promise<string | undefined> {
     const { token } = this.#options
     const ticket = this.#owner.ticket?.()
-    this.#hasUsedSpare = ticket !== undefined
-    if (ticket !== undefined) return ticket
+    this.#hasUsedSpare = !!ticket
+    if (ticket) return ticket
     if (typeof token !== 'function') return this.#spare() ?? token
     try {
       return await token()
     } catch (error) {
       const spare = this.#spare()
-      if (spare === undefined) throw error
+      if (!spare) throw error
       return spare
     }
   }
 
   #spare(): string | undefined {
     const spare = this.#owner.spare?.()
-    this.#hasUsedSpare = spare !== undefined
+    this.#hasUsedSpare = !!spare
     return spare
   }
 
@@ -175,7 +178,7 @@ export class Link {
     try {
       credential = await this.#credential()
     } catch (error) {
-      if (turn === this.#turn) this.#failed(1006, `no token: ${error instanceof Error ? error.message : error}`)
+      if (turn === this.#turn) this.#failed(1006, `no token: ${reasonOf(error)}`)
       return
     }
     if (turn !== this.#turn) return
@@ -190,7 +193,7 @@ export class Link {
       this.#attach(new Class(this.#owner.url(), [...this.#owner.protocols, ...bearer]), isPlain)
     } catch (error) {
       // A malformed address, or no WebSocket at all: the next dial would end the same way.
-      this.close(4400, String(error instanceof Error ? error.message : error))
+      this.close(4400, reasonOf(error))
     }
   }
 
@@ -211,7 +214,7 @@ export class Link {
         this.#owner.received(typeof data === 'string' ? data : new Uint8Array(data as ArrayBuffer))
       } catch (error) {
         // An error thrown here ends a Node process, and what follows the frame cannot be trusted.
-        this.#failed(PROTOCOL_ERROR, `unreadable frame: ${error instanceof Error ? error.message : error}`)
+        this.#failed(PROTOCOL_ERROR, `unreadable frame: ${reasonOf(error)}`)
       }
     }
     socket.onclose = ({ code, reason }) => this.#failed(code, reason)
@@ -233,8 +236,7 @@ export class Link {
 
   /** Pings after a silence. One timer a socket, which is set again only when it has run out. */
   #listen(): void {
-    const left = this.#heardAt + SILENCE_MS - Date.now()
-    this.#after(Math.max(left, 0), () => {
+    this.#after(this.#heardAt + SILENCE_MS - Date.now(), () => {
       if (Date.now() - this.#heardAt < SILENCE_MS) this.#listen()
       else this.#probe(ANSWER_MS)
     })
@@ -246,7 +248,7 @@ export class Link {
     this.#after(answerMs, () => {
       if (this.#heardAt >= askedAt) this.#listen()
       else if (answerMs === WAKE_ANSWER_MS) this.#again()
-      else this.#failed(1006, 'no answer to a ping')
+      else this.#failed(1006, 'no answer in time')
     })
   }
 
@@ -262,17 +264,16 @@ export class Link {
 
   /** Pages wake one by one, so there is nothing to spread. */
   #again(): void {
-    this.#drop(1000)
+    this.#drop()
     this.#dial()
   }
 
   #failed(code: number, reason: string): void {
     const wasOpen = this.#isOpen
-    this.#drop(1000)
+    this.#drop()
     if (wasOpen && Date.now() - this.#openedAt >= STEADY_MS) this.#failures = 0
     if (this.#isEnd(code)) return this.close(code, reason)
-    const [, retry] = / retry=(\d+)$/.exec(reason) ?? []
-    if (retry) this.hint(Number(retry))
+    this.hint(Number(/ retry=(\d+)$/.exec(reason)?.[1]))
     const limit = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#failures++)
     const ms = Math.round(this.#hintMs ?? Math.random() * limit)
     const turn = this.#turn

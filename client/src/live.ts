@@ -1,6 +1,7 @@
 import { socketBase } from './address.ts'
 import { contractMajor } from './codes.gen.ts'
 import { Emitter, type Off, report } from './events.ts'
+import { ANSWER_MS } from './limits.ts'
 import { Link } from './link.ts'
 import type { LinkOptions, State } from './link-owner.ts'
 import type {
@@ -12,7 +13,6 @@ import type {
   Published,
   ServerFrame,
   TopicMessage,
-  Unsubscribed,
 } from './live.gen.ts'
 
 /** Options of {@link live}. */
@@ -43,7 +43,8 @@ interface Asked {
   readonly timer: ReturnType<typeof setTimeout>
 }
 
-const ANSWER_MS = 10_000
+/** An error frame, or an error of this client that looks like one. */
+type Failure = Pick<ErrorFrame, 'code' | 'message' | 'correlation_id'> & Partial<ErrorFrame>
 
 /** One socket for many topics. See {@link live}. */
 export class Live extends Emitter<LiveEvents> {
@@ -79,7 +80,7 @@ export class Live extends Emitter<LiveEvents> {
    */
   subscribe(topic: string, listener: Listener): Off {
     const listeners = this.#topics.get(topic) ?? new Set()
-    if (listeners.size === 0) {
+    if (!listeners.size) {
       this.#topics.set(topic, listeners)
       this.#send({ type: 'subscribe', topic, id: topic })
     }
@@ -87,7 +88,7 @@ export class Live extends Emitter<LiveEvents> {
     const own: Listener = (message) => listener(message)
     listeners.add(own)
     return () => {
-      if (!listeners.delete(own) || listeners.size > 0) return
+      if (!listeners.delete(own) || listeners.size) return
       this.#topics.delete(topic)
       this.#send({ type: 'unsubscribe', topic, id: topic })
     }
@@ -105,7 +106,8 @@ export class Live extends Emitter<LiveEvents> {
   /**
    * Publishes a change, which the gateway does once for each `correlation_id`. Resolves with its
    * answer. Rejects like `request`; the error has the `code` and the time (`at`) of an error frame,
-   * where one came.
+   * where one came. An envelope over MAX_MESSAGE_SIZE of the gateway is not sent: the error has the
+   * code `message-too-large`.
    */
   publish(topic: string, envelope: Envelope): Promise<Published> {
     return this.#ask(envelope.correlation_id, { type: 'publish', topic, envelope }) as Promise<Published>
@@ -116,7 +118,10 @@ export class Live extends Emitter<LiveEvents> {
       if (!this.#link.isOpen) return reject(new Error('not connected'))
       const timer = setTimeout(() => this.#take(id)?.reject(new Error('no answer in time')), ANSWER_MS)
       this.#asked.set(id, { resolve, reject, timer })
-      this.#send(frame)
+      const text = JSON.stringify(frame)
+      const fault = this.#link.fault(text)
+      if (fault) this.#failed({ code: 'message-too-large', message: fault, correlation_id: id })
+      else this.#link.send(text)
     })
   }
 
@@ -130,14 +135,14 @@ export class Live extends Emitter<LiveEvents> {
   }
 
   #take(id: string | undefined): Asked | undefined {
-    const asked = this.#asked.get(id ?? '')
+    const asked = this.#asked.get(id!)
     clearTimeout(asked?.timer)
-    this.#asked.delete(id ?? '')
+    this.#asked.delete(id!)
     return asked
   }
 
   #lost(): void {
-    for (const id of [...this.#asked.keys()]) this.#take(id)?.reject(new Error('the connection was lost'))
+    for (const id of this.#asked.keys()) this.#take(id)?.reject(new Error('the connection was lost'))
   }
 
   #received(frame: ServerFrame): void {
@@ -157,31 +162,27 @@ export class Live extends Emitter<LiveEvents> {
     else if (frame.type === 'data_error') this.#take(frame.correlation_id)?.reject(new Error(frame.error))
     else if (frame.type === 'error') this.#failed(frame)
     else if (frame.type === 'auth_expiring') this.#link.renew({ type: 'auth' })
-    else if (frame.type === 'unsubscribed' && frame.reason) this.#forbidden(frame)
-    else if (frame.type === 'disconnect_notice' && frame.reconnect_after_ms !== undefined) {
-      this.#link.hint(frame.reconnect_after_ms)
-    }
+    else if (frame.type === 'unsubscribed' && frame.reason) {
+      // The new token of this socket does not grant the topic.
+      this.#failed({ ...frame, type: 'error', code: 'forbidden', message: `Not allowed: ${frame.topic}` })
+    } else if (frame.type === 'disconnect_notice') this.#link.hint(frame.reconnect_after_ms)
   }
 
-  #failed(frame: ErrorFrame): void {
+  #failed(frame: Failure): void {
     const asked = this.#take(frame.correlation_id)
     if (asked) asked.reject(Object.assign(new Error(frame.message), { code: frame.code, at: frame.timestamp }))
-    else this.emit('error', frame)
+    else this.emit('error', frame as ErrorFrame)
   }
 
-  /** The new token of this socket does not grant a topic. */
-  #forbidden({ topic, timestamp, correlation_id }: Unsubscribed): void {
-    this.#failed({ type: 'error', code: 'forbidden', message: `Not allowed: ${topic}`, timestamp, correlation_id })
-  }
-
-  #greeted({ contract_version, subscriptions }: ConnectionEstablished): void {
-    if (Number.parseInt(contract_version, 10) !== contractMajor) {
+  #greeted({ contract_version, subscriptions, max_inbound_message_bytes: max }: ConnectionEstablished): void {
+    this.#link.maxBytes = max
+    if (!contract_version.startsWith(`${contractMajor}.`)) {
       this.emit('version', { gateway: contract_version, client: contractMajor })
     }
     const topics = [...this.#topics.keys()]
     // The path may start with topics without a listener here.
     const unasked = subscriptions.filter((topic) => !this.#topics.has(topic))
-    if (unasked.length > 0) this.#send({ type: 'unsubscribe', subscriptions: unasked })
+    if (unasked.length) this.#send({ type: 'unsubscribe', subscriptions: unasked })
     for (const topic of topics) this.#send({ type: 'subscribe', topic, id: topic })
     if (this.#wasOpen) this.emit('missed', { topics })
     this.#wasOpen = true

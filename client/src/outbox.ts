@@ -7,8 +7,9 @@ const ACK_MS = 30_000
 
 /**
  * Why a frame was not sent: `full` (too much waits already), `closed` (the connection has ended for
- * good), `refused` (the gateway did not publish it; `detail` is its code), or `uncertain` (the
- * connection or Redis was lost before the answer: the frame may have arrived).
+ * good), `refused` (the gateway did not publish it: `detail` is its code, or the size of a frame
+ * that it would not take), or `uncertain` (the connection or Redis was lost before the answer: the
+ * frame may have arrived).
  */
 export class SendError extends Error {
   readonly code: 'full' | 'closed' | 'refused' | 'uncertain'
@@ -42,6 +43,8 @@ export class Outbox {
   readonly #sent = new Map<number, Waiting>()
   #characters = 0
   #last = 0
+  /** The gateway has said what it takes. */
+  #isReady = false
 
   constructor(link: () => Link) {
     this.#link = link
@@ -52,21 +55,26 @@ export class Outbox {
     return new Promise((resolve, reject) => {
       const { state } = this.#link()
       if (state.name === 'closed') return reject(new SendError('closed', `${state.code} ${state.reason}`))
-      if (this.#unsent.size >= MAX_FRAMES || this.#characters + frame.length > MAX_CHARACTERS) {
+      const isFull = this.#unsent.size >= MAX_FRAMES || this.#characters + frame.length > MAX_CHARACTERS
+      if (isFull && !this.#isReady) {
         return reject(new SendError('full', `${this.#unsent.size} frames wait for a connection`))
       }
       this.#unsent.set(++this.#last, { frame, resolve, reject })
       this.#characters += frame.length
-      if (this.#link().isOpen) this.flush()
+      if (this.#isReady) this.flush()
     })
   }
 
   /** Sends what waits. */
   flush(): void {
+    this.#isReady = true
     for (const [n, waiting] of this.#unsent) {
-      this.#link().send(`${n} ${waiting.frame}`)
+      const text = `${n} ${waiting.frame}`
+      const fault = this.#link().fault(text)
       this.#sent.set(n, waiting)
       waiting.timer = setTimeout(() => this.#fail(n, new SendError('uncertain', 'no answer in time')), ACK_MS)
+      if (fault) this.#fail(n, new SendError('refused', fault))
+      else this.#link().send(text)
     }
     this.#unsent.clear()
     this.#characters = 0
@@ -74,16 +82,14 @@ export class Outbox {
 
   /** The gateway has answered. */
   acked({ n, receivers, error }: Answer): void {
-    if (error !== undefined) {
-      this.#fail(n, new SendError(error === 'upstream-uncertain' ? 'uncertain' : 'refused', error))
-      return
-    }
-    this.#take(n)?.resolve(receivers ?? 0)
+    if (error) this.#fail(n, new SendError(error === 'upstream-uncertain' ? 'uncertain' : 'refused', error))
+    else this.#take(n)?.resolve(receivers ?? 0)
   }
 
   /** The connection is gone: no answer will come for the frames that were on their way. */
   lost(): void {
-    for (const n of [...this.#sent.keys()]) this.#fail(n, new SendError('uncertain', 'the connection was lost'))
+    this.#isReady = false
+    for (const n of this.#sent.keys()) this.#fail(n, new SendError('uncertain', 'the connection was lost'))
   }
 
   /** Nothing will be sent any more. */

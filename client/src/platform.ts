@@ -43,7 +43,7 @@ const platform = globalThis as unknown as Platform
 /** The platform's own WebSocket. Throws where it is missing, as on Node 20. */
 export function socketClass(): SocketClass {
   if (platform.WebSocket) return platform.WebSocket
-  throw new Error("No global WebSocket (Node has one from 22 on). Pass one: { WebSocket } from the package 'ws'.")
+  throw new Error("No WebSocket here: pass { WebSocket } of the package 'ws'.")
 }
 
 /** `sessionStorage`, where the platform has one and the page may use it. */
@@ -76,14 +76,19 @@ export function watchPage({ wake, hide, show, leave }: PageEvents): () => void {
   }
   const own: readonly (readonly [string, Listener])[] = [
     ['online', wake],
-    ['pagehide', leave],
-    ['pagehide', ({ persisted }) => persisted && hide()],
+    [
+      'pagehide',
+      ({ persisted }) => {
+        leave()
+        if (persisted) hide()
+      },
+    ],
     ['pageshow', ({ persisted }) => persisted && show()],
   ]
-  document?.addEventListener('visibilitychange', seen)
-  for (const [name, listener] of own) platform.addEventListener?.(name, listener)
-  return () => {
-    document?.removeEventListener('visibilitychange', seen)
-    for (const [name, listener] of own) platform.removeEventListener?.(name, listener)
+  const each = (call: 'addEventListener' | 'removeEventListener') => {
+    document?.[call]('visibilitychange', seen)
+    for (const [name, listener] of own) platform[call]?.(name, listener)
   }
+  each('addEventListener')
+  return () => each('removeEventListener')
 }

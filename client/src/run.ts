@@ -41,7 +41,6 @@ export class Run extends Emitter<RunEvents> {
         url: () => url,
         opened: () => this.#link.send('{"type":"init"}'),
         received: (data) => this.#received(JSON.parse(String(data))),
-        lost: () => {},
         state: (state) => this.emit('state', state),
       },
       options,

@@ -2,6 +2,7 @@ import { socketBase } from './address.ts'
 import { Emitter } from './events.ts'
 import { numbered } from './frames.ts'
 import { Kept } from './kept.ts'
+import { MAX_UNREAD } from './limits.ts'
 import { Link } from './link.ts'
 import type { LinkOptions, State } from './link-owner.ts'
 import { Outbox } from './outbox.ts'
@@ -72,13 +73,8 @@ interface Control {
   readonly n: number
   readonly receivers?: number
   readonly error?: string
+  readonly max_inbound_message_bytes?: number
 }
-
-/**
- * Unread messages past which a session leaves the network until they are read. Its log keeps the
- * rest; without a log the oldest are dropped, with a gap.
- */
-const MAX_UNREAD = 10_000
 
 /** A resumable connection to one session of an agent. See {@link session}. */
 export class Session extends Emitter<SessionEvents> implements AsyncIterable<Message> {
@@ -172,7 +168,7 @@ export class Session extends Emitter<SessionEvents> implements AsyncIterable<Mes
   }
 
   #resume(): void {
-    if (this.#unread.length === 0) this.#link.resume()
+    if (!this.#unread.length) this.#link.resume()
   }
 
   #wake(): void {
@@ -181,7 +177,7 @@ export class Session extends Emitter<SessionEvents> implements AsyncIterable<Mes
 
   #url(): string {
     const { agent, id, from } = this.#options
-    const cursor = this.#epoch !== undefined ? `${this.#epoch}.${this.#arrived}` : from === 'start' ? '-1' : from
+    const cursor = this.#epoch ? `${this.#epoch}.${this.#arrived}` : from === 'start' ? '-1' : from
     const query = cursor === undefined || cursor === 'now' ? '' : `?cursor=${encodeURIComponent(cursor)}&else=oldest`
     return `${this.#base}/${encodeURIComponent(agent)}/ws/${encodeURIComponent(id)}${query}`
   }
@@ -197,21 +193,21 @@ export class Session extends Emitter<SessionEvents> implements AsyncIterable<Mes
 
   #lost(): void {
     this.#outbox.lost()
-    if (this.#epoch === undefined) this.#lostAt = new Date().toISOString()
+    if (!this.#epoch) this.#lostAt = new Date().toISOString()
   }
 
   #received(data: string | Uint8Array): void {
     if (typeof data === 'string' && data.startsWith('{')) return this.#control(JSON.parse(data))
     const { offset, payload } = numbered(data)
-    if (offset === undefined) return this.#hand({ data: payload }, undefined)
-    if (this.#epoch === undefined) throw new Error('a number came before the position')
+    if (offset === undefined) return this.#hand({ data: payload })
+    if (!this.#epoch) throw new Error('a number came before the position')
     this.#arrived = offset
     this.#hand({ data: payload, offset }, `${this.#epoch}.${offset}`)
   }
 
   /** Messages wait for a loop, unless the page listens to the event and reads no loop. */
-  #hand(message: Message, cursor: string | undefined): void {
-    const isEventOnly = this.#readers === 0 && this.has('message')
+  #hand(message: Message, cursor?: string): void {
+    const isEventOnly = !this.#readers && this.has('message')
     if (!isEventOnly) this.#wait(message, cursor)
     this.emit('message', message)
     if (isEventOnly) this.#deal(cursor)
@@ -221,17 +217,17 @@ export class Session extends Emitter<SessionEvents> implements AsyncIterable<Mes
     this.#unread.push([message, cursor])
     this.#wake()
     if (this.#unread.length < MAX_UNREAD) return
-    if (this.#epoch !== undefined) return this.#link.pause('the reader is behind')
+    if (this.#epoch) return this.#link.pause('the reader is behind')
     this.#unread.shift()
     this.#gap('slow_client')
   }
 
   #deal(cursor: string | undefined): void {
-    if (cursor !== undefined) this.#kept.move(cursor)
+    if (cursor) this.#kept.move(cursor)
   }
 
   #control(frame: Control): void {
-    if (frame.ticket !== undefined) this.#kept.renew(frame.ticket, frame.expires_in_ms)
+    if (frame.ticket) this.#kept.renew(frame.ticket, frame.expires_in_ms)
     if (frame.type === 'error') return this.emit('error', { code: frame.code, message: frame.message })
     if (frame.command === 'position') this.#position(frame)
     else if (frame.command === 'ack') this.#outbox.acked(frame)
@@ -240,10 +236,11 @@ export class Session extends Emitter<SessionEvents> implements AsyncIterable<Mes
     else if (frame.command === 'gap') this.#gap(frame.reason, frame.from, frame.to)
   }
 
-  #position({ grade, epoch, offset, recovered, reason }: Control): void {
+  #position({ grade, epoch, offset, recovered, reason, max_inbound_message_bytes: max }: Control): void {
+    if (max) this.#link.maxBytes = max
     if (grade === 'none') {
       // Without a log the messages of the pause are lost, and only the client knows when it was.
-      if (this.#lostAt !== undefined) this.#gap(reason ?? 'window', this.#lostAt, new Date().toISOString())
+      if (this.#lostAt) this.#gap(reason ?? 'window', this.#lostAt, new Date().toISOString())
       else if (recovered === false) this.#gap(reason)
       this.#epoch = undefined
     } else {
@@ -253,7 +250,7 @@ export class Session extends Emitter<SessionEvents> implements AsyncIterable<Mes
       if (recovered === false && !isNumbered) this.#gap(reason)
       this.#epoch = epoch
       this.#arrived = offset
-      if (this.#unread.length === 0) this.#deal(`${epoch}.${offset}`)
+      if (!this.#unread.length) this.#deal(`${epoch}.${offset}`)
     }
     this.#lostAt = undefined
     this.#outbox.flush()

@@ -12,14 +12,18 @@ export interface Position extends Start {
   readonly replay?: number | undefined
   /** The stream is complete with the newest message. */
   readonly closed?: boolean | undefined
+  /** The largest frame that the client may send, in bytes. */
+  readonly maxInboundBytes?: number
 }
 
 /** Makes the frame that says from where the numbers that follow count. */
-export function positionFrame({ epoch, offset, oldest, replay, recovered, reason, closed }: Position): Buffer {
+export function positionFrame(position: Position): Buffer {
+  const { epoch, offset, oldest, replay, recovered, reason, closed } = position
   const grade: Grade = epoch === undefined ? 'none' : 'exact'
   const log = epoch === undefined ? {} : { epoch, offset }
   const rest = epoch === undefined ? {} : { replay, oldest, closed }
-  return frameOf({ type: 'control', command: 'position', grade, ...log, recovered, reason, ...rest })
+  const limits = { max_inbound_message_bytes: position.maxInboundBytes }
+  return frameOf({ type: 'control', command: 'position', grade, ...log, recovered, reason, ...rest, ...limits })
 }
 
 /** Makes the frame that says which numbers are missing. Both ends are missing, too. */

@@ -67,7 +67,9 @@ export class SessionLogs {
     const closed = log.closedAt > 0 && log.closedAt === log.newest ? true : undefined
     const replay = log.newest - start.offset
     const { epoch, oldest } = log
-    this.#parts.out.enqueue(connection, positionFrame({ ...start, epoch, oldest, replay, closed }))
+    const maxInboundBytes = connection.door.maxMessageBytes
+    const frame = positionFrame({ ...start, epoch, oldest, replay, closed, maxInboundBytes })
+    this.#parts.out.enqueue(connection, frame)
     const seen = seenOf(start, resume, log)
     if (seen !== undefined) {
       reader.offset = seen

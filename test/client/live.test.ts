@@ -4,7 +4,7 @@ import { type Live, live, type Run, run, type TopicMessage } from '../../client/
 import { FakeSocket, freezeTime, pass, settle } from './fake-socket.ts'
 
 const frame = (type: string, rest: object) => ({ type, timestamp: 't', correlation_id: 'c', ...rest })
-const greeting = (subscriptions: string[] = [], contract_version = '2.3.0') =>
+const greeting = (subscriptions: string[] = [], contract_version = '2.4.0') =>
   frame('connection_established', { connection_id: 'k', subscriptions, server_time: 't', contract_version })
 const message = (subscription: string, data: unknown) => frame(`${subscription}_update`, { subscription, data })
 

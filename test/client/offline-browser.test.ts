@@ -168,14 +168,18 @@ describe('the outbox in Chromium', { skip: withoutBrowser || withoutRealRedis },
       Date.now = () => now() + 3_600_000
       await box.put('tasks', 'fast', 1)
       await box.put('secret', 's1', 1)
+      await box.put('tasks', 'large', 'x'.repeat(600_000))
     })
     await eventually(async () => (await state(page)).pending === 0, 'nothing to wait')
     const fast = (await published()).find(({ id }) => id === 'fast')!
     assert.ok(Math.abs(fast.ts - Date.now()) < 60_000)
     const refused = await page.evaluate(() => (globalThis as unknown as Global).refused)
     assert.deepEqual(
-      refused.map(({ domain, refused: code }) => [domain, code]),
-      [['secret', 'unknown-topic']],
+      refused.map(({ domain, refused: code }) => [domain, code]).sort(),
+      [
+        ['tasks', 'message-too-large'],
+        ['secret', 'unknown-topic'],
+      ].sort(),
     )
     await page.close()
   })

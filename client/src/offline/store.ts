@@ -9,7 +9,7 @@ const TOMBSTONE_MS = 30 * DAY_MS
 const MAX_LOG = 100
 
 /** Codes after which the same envelope would be refused again. */
-const FINAL = ['forbidden', 'unknown-topic', 'protocol-violation']
+const FINAL = ['forbidden', 'unknown-topic', 'protocol-violation', 'message-too-large']
 
 /** What the gateway answers to an envelope. */
 export interface Answer {

@@ -193,6 +193,10 @@ export interface ConnectionEstablished {
   subscriptions: Topics
   server_time: Timestamp
   contract_version: ContractVersion
+  /**
+   * The largest frame that the gateway takes of this client, in bytes.
+   */
+  max_inbound_message_bytes?: number
   timestamp: Timestamp
   correlation_id: CorrelationId
 }

@@ -16,7 +16,8 @@ export function greetings(
 ): Buffer[] {
   const ids = { connection_id: connectionId(connection.serial), server_time: now() }
   const version = { contract_version: CONTRACT_VERSION }
-  const established = frameOf({ type: 'connection_established', ...ids, subscriptions, ...version })
+  const limits = { max_inbound_message_bytes: connection.door.maxMessageBytes }
+  const established = frameOf({ type: 'connection_established', ...ids, subscriptions, ...version, ...limits })
   if (query.get('initialized') !== '1') return [established]
   const label = query.get('connection_id')
   const connection_info = { ...ids, client_type: view, ...(label !== null && { label: label.slice(0, MAX_LABEL) }) }

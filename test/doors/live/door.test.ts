@@ -35,7 +35,7 @@ describe('the live door', () => {
         assert.equal(first?.type, 'connection_established')
         assert.deepEqual(first?.subscriptions, subscriptions)
         assert.match(idOf(first), new RegExp(`^${instance}-`))
-        assert.equal(first?.contract_version, '2.3.0')
+        assert.equal(first?.contract_version, '2.4.0')
         assert.deepEqual(rest, [])
         await client.close()
       })

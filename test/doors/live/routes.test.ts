@@ -98,18 +98,18 @@ describe('the endpoints of the live door', () => {
       idle_disconnect_seconds: 600,
       ws_auth_required: false,
       ws_allowed_origins_configured: false,
-      contract_version: '2.3.0',
-      supported_versions: ['2.3.0'],
+      contract_version: '2.4.0',
+      supported_versions: ['2.4.0'],
     })
   })
 
   it('the contract, its schema and its AsyncAPI document are served', async () => {
     const { body } = await get(gateway.http, `${BASE}/contract`)
-    assert.deepEqual([body.current_version, body.supported_versions], ['2.3.0', ['2.3.0']])
+    assert.deepEqual([body.current_version, body.supported_versions], ['2.4.0', ['2.4.0']])
     assert.deepEqual(Object.keys(body.deprecation_policy as Body), ['policy', 'notice'])
     const schema = await get(gateway.http, String(body.schema_url))
     assert.equal(schema.type, 'application/schema+json')
-    assert.equal(schema.body.version, '2.3.0')
+    assert.equal(schema.body.version, '2.4.0')
     const asyncApi = await get(gateway.http, `${BASE}/contract/asyncapi`)
     assert.equal(asyncApi.body.asyncapi, '3.0.0')
   })

@@ -13,6 +13,9 @@ const numbered = (from: number, to: number, text: (n: number) => string) =>
 
 const rangeOf = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i)
 
+/** The default of MAX_MESSAGE_SIZE for sessions. */
+const MAX_FRAME = 1024 * 1024
+
 describe('a socket of wsproxy.v2', () => {
   const suite = scopeOf(after)
   let gateway: TestGateway
@@ -43,6 +46,7 @@ describe('a socket of wsproxy.v2', () => {
       offset: 3,
       replay: 0,
       oldest: 1,
+      max_inbound_message_bytes: MAX_FRAME,
     })
     await write('first', 4, 6)
     assert.deepEqual(await takeMessages(client, 3), numbered(4, 6, word))
@@ -86,7 +90,8 @@ describe('a socket of wsproxy.v2', () => {
 
   it('learns the epoch of a log that begins after it came', async () => {
     const client = await joinNumbered(gateway, 'later')
-    assert.deepEqual(await positionOf(client), { type: 'control', command: 'position', grade: 'none' })
+    const none = { type: 'control', command: 'position', grade: 'none', max_inbound_message_bytes: MAX_FRAME }
+    assert.deepEqual(await positionOf(client), none)
     await write('later', 1, 2)
     assert.deepEqual(await takeMessages(client, 2), numbered(1, 2, word))
     const epoch = await epochOf(gateway.agent, 'later')
@@ -209,7 +214,7 @@ describe('a socket of wsproxy.v2', () => {
     it('is of a session without a log gets the reason window', async () => {
       const client = await joinNumbered(gateway, 'nolog', 'cursor=k3f9.1')
       const expected = { type: 'control', command: 'position', grade: 'none', recovered: false, reason: 'window' }
-      assert.deepEqual(await positionOf(client), expected)
+      assert.deepEqual(await positionOf(client), { ...expected, max_inbound_message_bytes: MAX_FRAME })
     })
 
     it('is of a log that is empty gets the reason expired', async () => {

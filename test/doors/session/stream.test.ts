@@ -16,6 +16,9 @@ const seconds = (): number => Math.floor(Date.now() / 1000)
 const bodyOf = (answer: Response): Promise<any> => answer.json()
 const codeOf = async (answer: Response): Promise<unknown> => [answer.status, (await bodyOf(answer)).error.code]
 
+/** The default of MAX_MESSAGE_SIZE for sessions. */
+const LIMIT = { max_inbound_message_bytes: 1024 * 1024 }
+
 describe('a stream of a session', () => {
   const suite = scopeOf(after)
   let gateway: TestGateway
@@ -39,7 +42,7 @@ describe('a stream of a session', () => {
     const client = await open('first')
     const epoch = await epochOf(gateway.agent, 'first')
     const position = await client.first('position')
-    assert.deepEqual(position, { grade: 'exact', epoch, offset: 3, replay: 0, oldest: 1 })
+    assert.deepEqual(position, { grade: 'exact', epoch, offset: 3, replay: 0, oldest: 1, ...LIMIT })
     assert.equal(client.events[0]!.event, 'position')
     assert.equal(client.events[0]!.id, `${epoch}.3`)
     assert.ok(client.retryMs! >= 1000 && client.retryMs! <= 2000)
@@ -88,7 +91,7 @@ describe('a stream of a session', () => {
 
   it('passes the messages of a session without a log, which have no id', async () => {
     const client = await open('plain')
-    assert.deepEqual(await client.first('position'), { grade: 'none' })
+    assert.deepEqual(await client.first('position'), { grade: 'none', ...LIMIT })
     await gateway.agent.publish(sessionDown('plain'), 'one\ntwo\r\nthree')
     await gateway.agent.publish(sessionDown('plain'), '{"n":1}')
     assert.deepEqual(await client.take(2), ['one\ntwo\nthree', '{"n":1}'])
