@@ -16,20 +16,34 @@ const STEP_MS = 5
 /** Few sockets are closed sooner than over the whole window. */
 const MS_PER_SOCKET = 2
 /** The first client comes back so long after the drain has begun. */
-const FIRST_RETURN_MS = 1000
+const FIRST_RETURN_MS = 1500
 /** However few the clients are, they come back over this time. */
 const MIN_RETURNS_MS = 1000
+/** Sockets that are closed within this time get their moments in random order. */
+const MIXED_MS = 1000
+/** Longest pause of a client whose close came behind its moment. */
+const LATE_RETURN_MS = 1000
 
 /**
- * The pause, in ms, that the goodbye of socket `index` of `count` asks of its client. The drain
- * gives each socket a moment of its own to come back at, and the moments lie evenly over
- * `windowMs`. So a close that comes late, after a stall of this process, moves no arrival. A close
- * that comes behind its own moment gets a random pause, since a stall makes many of these.
+ * When each of `count` clients comes back, in ms since the drain has begun, in the order of their
+ * closes. The moments lie evenly over `windowMs`, so a close that comes late, after a stall of this
+ * process, moves no arrival. The pauses between close and moment differ by up to two seconds, so
+ * that the clients of a program that stalls, and reads many goodbyes at once, come back apart.
  */
-export function returnAfterMs(index: number, count: number, windowMs: number, elapsedMs: number): number {
-  const at = FIRST_RETURN_MS + (index / count) * Math.max(windowMs, MIN_RETURNS_MS)
-  return Math.ceil(at > elapsedMs ? at - elapsedMs : Math.random() * FIRST_RETURN_MS)
+export function returnMoments(count: number, windowMs: number): number[] {
+  const returnsMs = Math.max(windowMs, MIN_RETURNS_MS)
+  const moments = Array.from({ length: count }, (_, i) => FIRST_RETURN_MS + (i / count) * returnsMs)
+  const perBlock = Math.ceil((count * MIXED_MS) / returnsMs)
+  for (let first = 0; first < count; first += perBlock) shuffle(moments, first, Math.min(first + perBlock, count))
+  return moments
 }
+
+/**
+ * The pause, in ms, that a goodbye asks of its client: until its moment. A close that comes behind
+ * its moment gets a random pause, since a stall makes many of these.
+ */
+export const returnAfterMs = (momentMs: number, elapsedMs: number): number =>
+  Math.ceil(momentMs > elapsedMs ? momentMs - elapsedMs : Math.random() * LATE_RETURN_MS)
 
 /**
  * Closes all sockets with 1001 in random order, each after the goodbye of its door, and cuts those
@@ -40,6 +54,7 @@ export async function drain(sockets: OpenSockets, closer: Closer, options: Drain
   const { graceMs, cut } = options
   const order = shuffle([...sockets])
   const windowMs = Math.min(options.windowMs, MS_PER_SOCKET * order.length)
+  const moments = returnMoments(order.length, windowMs)
   const startedAt = performance.now()
   let next = 0
   await new Promise<void>((resolve) => {
@@ -48,7 +63,7 @@ export async function drain(sockets: OpenSockets, closer: Closer, options: Drain
       const until = elapsedMs >= windowMs ? order.length : Math.floor((elapsedMs / windowMs) * order.length)
       for (; next < until; next++) {
         const closedMs = performance.now() - startedAt
-        closer.end(order[next]!, closes.draining, returnAfterMs(next, order.length, windowMs, closedMs))
+        closer.end(order[next]!, closes.draining, returnAfterMs(moments[next]!, closedMs))
       }
       if (sockets.size > 0 && elapsedMs < graceMs && !cut.aborted) return
       clearInterval(timer)
@@ -64,9 +79,10 @@ export async function drain(sockets: OpenSockets, closer: Closer, options: Drain
   return stragglers.length
 }
 
-function shuffle<T>(items: T[]): T[] {
-  for (let i = items.length - 1; i > 0; i--) {
-    const j = Math.floor(Math.random() * (i + 1))
+/** Puts the items from `first` to before `end` into random order. */
+function shuffle<T>(items: T[], first = 0, end = items.length): T[] {
+  for (let i = end - 1; i > first; i--) {
+    const j = first + Math.floor(Math.random() * (i + 1 - first))
     ;[items[i], items[j]] = [items[j]!, items[i]!]
   }
   return items

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, it, mock } from 'node:test'
 import { closeCases } from '../../client/src/conformance/cases.gen.ts'
 import { type Session, session } from '../../client/src/index.ts'
-import { returnAfterMs } from '../../src/connection/drain.ts'
+import { returnAfterMs, returnMoments } from '../../src/connection/drain.ts'
 import { peakOverMean } from '../support/arrivals.ts'
 import { FakeSocket, freezeTime, pass, settle } from './fake-socket.ts'
 
@@ -150,9 +150,10 @@ describe('a client and the clock', () => {
     FakeSocket.made = []
     const arrivals: number[] = []
     const stepMs = 5
+    const moments = returnMoments(clients, windowMs)
     for (let closed = 0, at = 0; arrivals.length < clients; at += stepMs) {
       for (; closed < Math.min((at / windowMs) * clients, clients); closed++) {
-        const reconnect_after_ms = returnAfterMs(closed, clients, windowMs, at)
+        const reconnect_after_ms = returnAfterMs(moments[closed]!, at)
         first[closed]!.say({ type: 'control', command: 'goodbye', reason: 'draining', reconnect_after_ms })
         first[closed]!.end(1001, 'draining')
       }
