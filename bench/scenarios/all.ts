@@ -9,6 +9,7 @@ import { http } from './http.ts'
 import { idle } from './idle.ts'
 import { lagging } from './lagging.ts'
 import { liveFanout, liveFlood, liveMixed } from './live.ts'
+import { logins } from './logins.ts'
 import { outage } from './outage.ts'
 import { reconnectStorm } from './reconnect-storm.ts'
 import { resume } from './resume.ts'
@@ -50,4 +51,5 @@ export const SCENARIOS: Scenario[] = [
   hostileJson,
   hostileJsonUnlimited,
   expiry,
+  logins,
 ]

@@ -2,7 +2,6 @@
  * A crowd whose JWTs all end in the same second, while others get messages at a given pace: what
  * the others notice, and whether each of the crowd got its notice before the close.
  */
-import { setPriority } from 'node:os'
 import { exchange, paced, prepare } from '../acts/exchange.ts'
 import { sleep } from '../load/clock.ts'
 import type { ExpiringCommands } from '../load/expiring.ts'
@@ -20,7 +19,6 @@ const CONNECT_MS = 60_000
 /** Enough for the crowd to connect. */
 const LIFE_S = 40
 const NOTICE_S = 2
-const CROWD_NICENESS = 10
 
 async function round(stage: Stage, settings: Settings): Promise<Values> {
   await prepare(stage, settings, paced)
@@ -31,8 +29,8 @@ async function round(stage: Stage, settings: Settings): Promise<Values> {
     return look(stage, settings, published)
   }
   const child = forkChild('crowd', new URL('../load/expiring.js', import.meta.url))
-  // These clients stand for others than those that measure: they take the time that is left.
-  setPriority(child.process.pid!, CROWD_NICENESS)
+  // These clients stand for other machines.
+  child.takeTimeThatIsLeft()
   try {
     const crowd = new Remote<ExpiringCommands>(child.process, child.name)
     const exp = Math.floor(Date.now() / 1000) + LIFE_S

@@ -23,7 +23,8 @@ import type { Stage } from '../stage/stage.ts'
 import { SSE } from '../subjects.ts'
 
 const BOUND_BYTES = 1024 ** 2
-const LOOK_MS = 200
+/** Rarely: to write the page of metrics stops the gateway for milliseconds. */
+const LOOK_MS = 2000
 /** A log keeps far less than is written. */
 const LIMITS = ['3600', '10000', String(4 * BOUND_BYTES)]
 

@@ -2,7 +2,8 @@
  * The processes that the bench starts. Each keeps the tail of its output for error messages, and is
  * ended by its own pid.
  */
-import { type ChildProcess, fork, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, fork, spawn } from 'node:child_process'
+import { setPriority } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { familyOf } from './procfs.ts'
 
@@ -62,6 +63,15 @@ export class Child {
     const late = setTimeout(() => this.kill(), TERM_MS)
     await this.exited
     clearTimeout(late)
+  }
+
+  /** From now on it runs only where nothing else wants to, or at the lowest priority. */
+  takeTimeThatIsLeft(): void {
+    try {
+      execFileSync('chrt', ['--all-tasks', '--idle', '--pid', '0', String(this.pid)])
+    } catch {
+      setPriority(this.pid, 19)
+    }
   }
 
   /** Kills it and its descendants at once: nginx's workers outlive their master. */
