@@ -79,7 +79,10 @@ export async function userSessions(address: string, { end = false }: { readonly 
   const email = emailIn(address)
   await withUsers(async (users, logins) => {
     const user = await found(users, email)
-    if (end) return console.error(`ended ${await logins.endAll(user)} logins of ${email}`)
+    if (end) {
+      const ended = await logins.endAll(user)
+      return console.error(`ended ${ended} ${ended === 1 ? 'login' : 'logins'} of ${email}`)
+    }
     for (const { sid, endsAt } of await logins.families.all(user.id))
       console.log(`${sid}  until ${new Date(endsAt).toISOString()}`)
   })

@@ -15,7 +15,11 @@ export const loginRefusals = {
     message: 'The refresh token is wrong, used or expired: log in again.',
     headers: { 'WWW-Authenticate': 'Bearer' },
   },
-  'role-required': { status: '403 Forbidden', message: 'The role of this user may not do that.' },
+  'role-required': {
+    status: '403 Forbidden',
+    message:
+      'This call needs a larger role than this user has. An admin sets it with wsproxy user role, or the issuer in the JWT.',
+  },
   'login-limited': {
     status: '429 Too Many Requests',
     message: 'Too many logins of this address or this account. Wait as long as Retry-After says.',

@@ -197,6 +197,11 @@ function announce(signature: BusSignature, { config, log }: LiveWiring): void {
     )
   if (config.wsAuthToken !== undefined && !config.wsAuthRequired)
     log.warn({ event: 'live-door-open' }, 'WS_AUTH_TOKEN is set but not enforced: set WS_AUTH_REQUIRED=true')
+  if (config.outboxTopics.length > 0 && !config.wsAuthRequired)
+    log.info(
+      { event: 'outbox-http-only' },
+      'sockets publish no envelopes, since the live door reads no tokens: set WS_AUTH_REQUIRED=true, or use POST /api/outbox',
+    )
 }
 
 /** The page of the live door, with the series of the older dashboard where they are on. */

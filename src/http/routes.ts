@@ -162,7 +162,7 @@ function forged({ method, headers }: ApiRequest, { json }: Route, ownPage: Servi
   if (/^application\/json\b/i.test(headers['content-type'])) return undefined
   return {
     ...refusals['bad-request'],
-    message: 'A POST with a cookie, and a sign-out, must have the Content-Type application/json.',
+    message: 'A login, a sign-out and every POST with a cookie must have the Content-Type application/json.',
   }
 }
 

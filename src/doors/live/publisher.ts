@@ -88,7 +88,8 @@ export class Publisher {
   #refusal(author: Author | undefined, { topic, envelope }: Publication) {
     const { topics } = this.#parts
     if (topics.length === 0) return unpublished('forbidden', 'this gateway publishes no envelopes (OUTBOX_TOPICS)')
-    if (author?.subject === undefined) return unpublished('forbidden', 'the token has no sub with publish_topics')
+    if (author?.subject === undefined)
+      return unpublished('forbidden', 'no JWT with sub and publish_topics; sockets also need WS_AUTH_REQUIRED=true')
     if (!isTopic(topic) || !isGranted(topics, topic)) return unpublished('unknown-topic', 'not in OUTBOX_TOPICS')
     if (!isGranted(author.publishTopics, topic))
       return unpublished('forbidden', `the token may not publish on ${topic}`)

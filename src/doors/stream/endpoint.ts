@@ -19,6 +19,12 @@ import { copyOf, pathFault, type StreamRequest } from './request.ts'
 import type { Watch } from './waiting.ts'
 import type { StreamWrites } from './writes.ts'
 
+/** What a read may ask for, by the name of the parameter that was not valid. */
+const PARAMETERS = {
+  offset: 'The parameter offset must come once, as -1, now, or the Stream-Next-Offset of an answer.',
+  live: 'The parameter live must be long-poll or sse.',
+} as const
+
 export interface StreamDoorParts {
   readonly options: {
     readonly allowedOrigins: readonly string[]
@@ -183,8 +189,7 @@ export class StreamDoor {
       return withRedis(() => (method === 'POST' ? writes.append(request) : writes.remove(request)))
     }
     const read = readRequestOf(query, headers['if-none-match'] ?? '')
-    if (typeof read === 'string')
-      return refusedWith({ ...refusals['bad-request'], field: read }, {}, `The parameter ${read} is not valid.`)
+    if (typeof read === 'string') return refusedWith({ ...refusals['bad-request'], field: read }, {}, PARAMETERS[read])
     if (read.live === undefined) return withRedis(() => reads.catchUp(session, read))
     return this.#live(call, read)
   }

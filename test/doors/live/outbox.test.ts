@@ -274,6 +274,17 @@ describe('the outbox of live clients', () => {
     await client.close()
   })
 
+  it('names the setting where sockets bring no token', async (t) => {
+    const open = await gatewayFor(t, { redis: gateway.redis, env: { ...ENV, WS_AUTH_REQUIRED: 'false' } })
+    assert.ok(open.log.some(({ event }) => event === 'outbox-http-only'))
+    assert.ok(!gateway.log.some(({ event }) => event === 'outbox-http-only'))
+    const client = await enter({}, open)
+    const answer = await answerTo(client, 'tasks', envelopeOf())
+    assert.equal(answer.code, 'forbidden')
+    assert.match(String(answer.message), /WS_AUTH_REQUIRED=true/)
+    await client.close()
+  })
+
   it('counts how envelopes end', async () => {
     const page = await (await fetch(`${gateway.http}/metrics`)).text()
     for (const result of ['published', 'duplicate', 'refused', 'failed'])

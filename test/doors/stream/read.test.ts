@@ -77,7 +77,9 @@ describe('a session as a stream', () => {
     await written('bad', '1')
     for (const query of ['offset=', 'offset=0,1', 'offset=a&offset=b', 'offset=0 1', 'live=sse', 'live=x&offset=-1']) {
       const { status, body } = await get('bad', query)
-      assert.deepEqual([status, JSON.parse(body).error.code], [400, 'bad-request'], query)
+      const { error } = JSON.parse(body)
+      assert.deepEqual([status, error.code], [400, 'bad-request'], query)
+      assert.match(error.message, error.field === 'live' ? /must be long-poll or sse/ : /-1, now, or/, query)
     }
   })
 
