@@ -6,12 +6,15 @@ import { Script } from './script.ts'
 const KEPT_MS = 3_600_000
 
 /**
- * Publishes a frame once. Returns what the key holds: the hash of the frame that was published
- * under it, and its receivers. When Redis forbids the PUBLISH, the script takes back what it has
- * written.
+ * Publishes a frame once, or only claims the key for it. Returns what the key holds: the hash of
+ * the frame, and behind it the receivers, once it was published. When Redis forbids the PUBLISH,
+ * the script takes back what it has written.
  */
 const SCRIPT = new Script(`
-if not redis.call('SET', KEYS[1], ARGV[3], 'NX', 'PX', ${KEPT_MS}) then return redis.call('GET', KEYS[1]) end
+local kept = redis.call('GET', KEYS[1])
+if kept and kept ~= ARGV[3] then return kept end
+if not kept then redis.call('SET', KEYS[1], ARGV[3], 'PX', ${KEPT_MS}) end
+if ARGV[4] == '' then return ARGV[3] end
 local heard = redis.pcall(ARGV[4], ARGV[1], ARGV[2])
 if type(heard) == 'table' and heard.err then
   redis.call('DEL', KEYS[1])
@@ -42,11 +45,30 @@ export class RedisSessionPosts {
    * @returns its receivers; undefined: another frame was published under the key.
    * @throws RedisUnavailable without an answer: a repetition finds out. PostsUnusable.
    */
-  async publish(session: string, keyHash: string, frameHash: string, frame: string): Promise<number | undefined> {
+  publish(session: string, keyHash: string, frameHash: string, frame: string): Promise<number | undefined> {
+    return this.#run(session, keyHash, frameHash, frame, this.#publish)
+  }
+
+  /**
+   * Keeps the key for a frame that is published later. Resolves with false when it is that of
+   * another frame.
+   * @throws as `publish`.
+   */
+  async claim(session: string, keyHash: string, frameHash: string): Promise<boolean> {
+    return (await this.#run(session, keyHash, frameHash, '', '')) !== undefined
+  }
+
+  async #run(
+    session: string,
+    keyHash: string,
+    frameHash: string,
+    frame: string,
+    publish: string,
+  ): Promise<number | undefined> {
     const key = sessionPosted(session, keyHash)
     const send = (command: string[]) => this.#command(key, command)
     const kept = await guarded(
-      () => SCRIPT.run(send, [key], [sessionUp(session), frame, frameHash, this.#publish]),
+      () => SCRIPT.run(send, [key], [sessionUp(session), frame, frameHash, publish]),
       PostsUnusable,
       'Redis did not answer while a frame was published',
     )

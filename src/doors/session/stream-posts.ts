@@ -20,6 +20,8 @@ export interface StreamPostsParts {
   /** Publishes each frame once per key. Undefined: another frame came under the key. */
   readonly posts: {
     publish(session: string, keyHash: string, frameHash: string, frame: string): Promise<number | undefined>
+    /** Keeps the key for this frame. False: another frame has it. */
+    claim(session: string, keyHash: string, frameHash: string): Promise<boolean>
   }
   readonly cancel: (sessionId: string, run: string) => Promise<void>
   readonly metrics: Metrics
@@ -56,15 +58,24 @@ export class StreamPosts {
     const refusal = this.#fault(session, frame, key, isReadOnly)
     if (refusal) return refusal
     const run = cancelledRun(frame)
-    try {
-      // The key comes first, so that an agent that hears the message finds it.
-      if (run !== undefined) await this.#parts.cancel(session, run)
-    } catch {
-      return frameRefusal('upstream-unavailable')
-    }
+    const notCancelled = run === undefined ? undefined : await this.#cancel(session, run, frame, key)
+    if (notCancelled) return notCancelled
     const outcome = await (key === '' ? this.#publish(session, frame) : this.#publishOnce(session, frame, key))
     if (outcome === undefined) return OTHER_FRAME
     return typeof outcome === 'number' ? json('202 Accepted', { receivers: outcome }) : frameRefusal(outcome)
+  }
+
+  /** Keeps the run before its frame is published: an agent that hears the frame finds it. */
+  async #cancel(session: string, run: string, frame: Buffer, key: string): Promise<Refusal | undefined> {
+    const { posts, cancel } = this.#parts
+    try {
+      // A frame that is refused for its key must not cancel.
+      if (key !== '' && !(await posts.claim(session, hashOf(key), hashOf(frame)))) return OTHER_FRAME
+      await cancel(session, run)
+    } catch {
+      return frameRefusal('upstream-unavailable')
+    }
+    return undefined
   }
 
   #fault(session: string, frame: Buffer, key: string, isReadOnly: boolean): Refusal | undefined {

@@ -159,4 +159,20 @@ describe('a frame that is posted to a session', () => {
     await post('cancel', '{"type":"control","command":"cancel","run":"r7"}')
     assert.equal(await gateway.agent.get(sessionCancel('cancel')), 'r7')
   })
+  it('that cancels a run does not, when its idempotency key is that of another frame', async () => {
+    const heard = await agentOf('conflict')
+    const key = { 'Idempotency-Key': 'c1' }
+    const cancel = (run: string) => post('conflict', `{"type":"control","command":"cancel","run":"${run}"}`, key)
+    assert.deepEqual(await outcomeOf(await post('conflict', '{"type":"ask"}', key)), [202, 1])
+    assert.deepEqual(await outcomeOf(await cancel('r1')), [400, 'bad-request'])
+    assert.equal(await gateway.agent.get(sessionCancel('conflict')), null)
+    key['Idempotency-Key'] = 'c2'
+    const both = await Promise.all([cancel('r2').then(outcomeOf), cancel('r3').then(outcomeOf)])
+    const winner = both.findIndex(([status]) => status === 202)
+    assert.deepEqual(both[1 - winner], [400, 'bad-request'])
+    assert.equal(await gateway.agent.get(sessionCancel('conflict')), ['r2', 'r3'][winner])
+    assert.deepEqual(await outcomeOf(await cancel(['r2', 'r3'][winner]!)), [202, 1])
+    await eventually(() => heard.length === 2, 'the cancel')
+    assert.equal(heard.length, 2)
+  })
 })
