@@ -52,7 +52,8 @@ export const liveSettings = group('Live door', {
   }),
   liveIdleTimeoutMs: duration('LIVE_IDLE_TIMEOUT', {
     default: '600s',
-    description: 'A socket without traffic in either direction for this long is closed with 4408. 0: never.',
+    description:
+      'A socket without traffic in either direction for this long is closed with 4408. 0: never. Server-sent events are not closed.',
   }),
   liveMaxDrops: integer('LIVE_MAX_DROPS', {
     default: '5',

@@ -5,7 +5,6 @@ import type { Connection } from '../../connection/connection.ts'
 import type { Admission, Door } from '../../connection/door.ts'
 import type { EventBuffer } from '../../connection/event-buffer.ts'
 import { EVENT_PINGS, eventOf } from '../../connection/events.ts'
-import type { IdleTimeout } from '../../connection/times.ts'
 import type { StreamFormat } from '../../connection/wire.ts'
 import { type Close, closes, lifetimeClose, type Refusal, refusals } from '../../contract/codes.ts'
 import type { Cors } from '../../http/cors.ts'
@@ -40,7 +39,8 @@ const NO_STREAM: Refusal = {
 /**
  * `GET <LIVE_PATH>/sse`: the frames of the live door as server-sent events, each with its type as
  * its name. `POST <LIVE_PATH>/sse/<connection id>` takes a frame of its client; what the door
- * answers comes on the stream.
+ * answers comes on the stream. No stream is idle: its client cannot send a ping on it, and the
+ * comments show whether it is there.
  */
 export class LiveStreamDoor implements Door {
   static readonly NAME = 'live-sse'
@@ -54,7 +54,7 @@ export class LiveStreamDoor implements Door {
   readonly maxDrops: number
   readonly rate: Rate
   readonly byteRate: Rate
-  readonly idleTimeout: IdleTimeout | undefined
+  readonly idleTimeout = undefined
   readonly allowedOrigins?: readonly string[]
   readonly stats: DoorStats
   readonly routes: readonly Route[]
@@ -76,7 +76,6 @@ export class LiveStreamDoor implements Door {
     this.maxDrops = live.maxDrops
     this.rate = live.rate
     this.byteRate = live.byteRate
-    this.idleTimeout = live.idleTimeout
     if (live.allowedOrigins) this.allowedOrigins = live.allowedOrigins
     this.stream = {
       encoder: () => this.#encode,

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { checkServerFrame } from '../../support/contract.ts'
 import { gatewayFor, type TestGateway } from '../../support/gateway.ts'
+import { live } from '../../support/live.ts'
 import { scopeOf } from '../../support/scope.ts'
 import { openStream, type StreamClient } from '../../support/sse.ts'
-import { eventually } from '../../support/wait.ts'
+import { eventually, within } from '../../support/wait.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: a test reads JSON that it knows
 const bodyOf = (answer: Response): Promise<any> => answer.json()
@@ -61,6 +62,22 @@ describe('the live door over HTTP', () => {
     await post(client, 'no json')
     await eventually(() => client.of('error').length > 0, 'the error')
     checkContract(client)
+    client.close()
+  })
+
+  it('stays open while its topics are quiet, unlike a socket', async (t) => {
+    const env = { LIVE_TOPICS: 'build.*', LIVE_IDLE_TIMEOUT: '300ms', SSE_PING_INTERVAL: '1s' }
+    const own = await gatewayFor(t, { redis: gateway.redis, env })
+    const client = await open('?subscriptions=build.quiet', {}, own)
+    await client.first('connection_established')
+    for (const n of [1, 2]) {
+      const socket = await live(own, '/live?subscriptions=build.quiet')
+      assert.equal((await within(socket.closed, 'the close')).code, 4408, `socket ${n}`)
+    }
+    assert.deepEqual(client.of('disconnect_notice'), [])
+    await gateway.agent.publish('live:build.quiet', '{"n":1}')
+    await eventually(() => client.events.some(({ data }) => data.includes('"n":1')), 'the message')
+    assert.equal(await own.metric('wsproxy_live_idle_disconnects_total'), 2)
     client.close()
   })
 
