@@ -141,7 +141,7 @@ export const refusals = define({
   'internal-error': { status: '500 Internal Server Error', message: 'Internal error.' },
   'redis-unavailable': {
     status: '503 Service Unavailable',
-    message: 'The Redis server for this is unavailable.',
+    message: 'The Redis server that this request needs is unavailable. Try again in some seconds.',
     retryAfter: true,
   },
   'keys-unavailable': {
