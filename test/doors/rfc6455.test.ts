@@ -81,98 +81,104 @@ const TRANSPORTS: readonly Transport[] = [
 
 const MARK = 'still-there'
 
-for (const transport of TRANSPORTS)
-  describe(`RFC 6455 over ${transport.over}`, { skip: transport.skip }, () => {
-    const suite = scopeOf(after)
-    let gateway: TestGateway
-    /** The channels of sessions on which an agent heard a frame. */
-    const heard = new Set<string>()
-    let cases = 0
-    before(async () => {
-      const rates = {
-        SESSION_RATE: '0',
-        LIVE_RATE: '0',
-        CONNECT_RATE: '0',
-        CONNECT_RATE_PER_IP: '0',
-        REFUSED_RATE_PER_IP: '0',
-      }
-      gateway = await gatewayFor(suite, { env: { AUTH_TOKEN_MODE: 'reusable', ...rates, ...transport.env(suite) } })
-      const agent = await gateway.redis.client()
-      await agent.pSubscribe(sessionUp('rfc-*'), (_, channel) => heard.add(channel))
-    })
-
-    /** An id of its own for each case, with a token. */
-    async function newId(): Promise<string> {
-      const id = `rfc-${++cases}`
-      await gateway.agent.set(sessionAuth(id), 'token')
-      return id
-    }
-
-    async function upgraded(path: string, credentials: Record<string, string>): Promise<RawSocket> {
-      const raw = await transport.open(gateway)
-      raw.write(upgradeRequest(path, credentials))
-      assert.equal(await raw.status(), 101)
-      return raw
-    }
-
-    const pongsOf = (raw: RawSocket) =>
-      framesOf(raw)
-        .filter(({ opcode }) => opcode === OPCODE.pong)
-        .map(({ payload }) => payload.toString())
-    const jsonPongs = (raw: RawSocket) =>
-      framesOf(raw).filter(({ opcode, payload }) => opcode === OPCODE.text && payload.includes('"pong"')).length
-
-    /** Sends a case, and waits for the pong of a ping after it or for the end. */
-    async function outcomeOf(raw: RawSocket, { bytes, byByte }: FrameCase): Promise<Outcome> {
-      raw.socket.setNoDelay(true)
-      for (const each of bytes) {
-        if (!byByte) raw.write(each)
-        else
-          for (const byte of each) {
-            raw.write(Buffer.from([byte]))
-            await new Promise((done) => setImmediate(done))
-          }
-      }
-      raw.write(clientFrame(OPCODE.ping, MARK))
-      await eventually(() => raw.ended || pongsOf(raw).includes(MARK), 'a pong, or the end')
-      if (!raw.ended) return 'open'
-      const close = framesOf(raw).find(({ opcode }) => opcode === OPCODE.close)
-      if (close === undefined) return 'cut'
-      return close.payload.length === 0 ? 0 : close.payload.readUInt16BE(0)
-    }
-
-    for (const { door, path, credentials, answersPing } of DOORS) {
-      describe(`at the ${door} door`, { concurrency: 8 }, () => {
-        for (const [what, each] of Object.entries(FRAME_CASES)) {
-          const expected = NATIVE[what] ?? each.outcome
-          it(`${what}: ${typeof expected === 'number' ? `is answered with a close, code ${expected || 'none'}` : expected}`, async () => {
-            const id = await newId()
-            const raw = await upgraded(path(id), credentials)
-            const outcome = await outcomeOf(raw, each)
-            assert.equal(outcome, expected)
-            const mark = outcome === 'open' ? [MARK] : []
-            if (outcome === 'open') assert.deepEqual(pongsOf(raw), [...(each.pongs ?? []), ...mark])
-            // A ping with other members is not for the session door: its agent hears it.
-            if (each.isPing && answersPing)
-              await eventually(() => jsonPongs(raw) > 0 || heard.has(sessionUp(id)), 'the frame to be understood')
-            raw.destroy()
-          })
+/**
+ * uWebSockets.js cuts a request that it cannot parse after 10 seconds, so the doors and the
+ * transports wait at the same time.
+ */
+describe('RFC 6455', { concurrency: true }, () => {
+  for (const transport of TRANSPORTS)
+    describe(`over ${transport.over}`, { skip: transport.skip, concurrency: true }, () => {
+      const suite = scopeOf(after)
+      let gateway: TestGateway
+      /** The channels of sessions on which an agent heard a frame. */
+      const heard = new Set<string>()
+      let cases = 0
+      before(async () => {
+        const rates = {
+          SESSION_RATE: '0',
+          LIVE_RATE: '0',
+          CONNECT_RATE: '0',
+          CONNECT_RATE_PER_IP: '0',
+          REFUSED_RATE_PER_IP: '0',
         }
-
-        for (const [what, { request, status, answer }] of Object.entries(HANDSHAKE_CASES)) {
-          const expected = NATIVE_STATUS[what] ?? status
-          it(`a handshake with ${what} gets ${expected}`, async () => {
-            const raw = await transport.open(gateway)
-            raw.write(request(path(await newId()), credentials))
-            assert.equal(await raw.status(), expected)
-            const came = answerOf(raw).headers
-            for (const [name, value] of Object.entries(answer ?? {})) assert.equal(came[name], value, name)
-            raw.destroy()
-          })
-        }
+        gateway = await gatewayFor(suite, { env: { AUTH_TOKEN_MODE: 'reusable', ...rates, ...transport.env(suite) } })
+        const agent = await gateway.redis.client()
+        await agent.pSubscribe(sessionUp('rfc-*'), (_, channel) => heard.add(channel))
       })
-    }
-  })
+
+      /** An id of its own for each case, with a token. */
+      async function newId(): Promise<string> {
+        const id = `rfc-${++cases}`
+        await gateway.agent.set(sessionAuth(id), 'token')
+        return id
+      }
+
+      async function upgraded(path: string, credentials: Record<string, string>): Promise<RawSocket> {
+        const raw = await transport.open(gateway)
+        raw.write(upgradeRequest(path, credentials))
+        assert.equal(await raw.status(), 101)
+        return raw
+      }
+
+      const pongsOf = (raw: RawSocket) =>
+        framesOf(raw)
+          .filter(({ opcode }) => opcode === OPCODE.pong)
+          .map(({ payload }) => payload.toString())
+      const jsonPongs = (raw: RawSocket) =>
+        framesOf(raw).filter(({ opcode, payload }) => opcode === OPCODE.text && payload.includes('"pong"')).length
+
+      /** Sends a case, and waits for the pong of a ping after it or for the end. */
+      async function outcomeOf(raw: RawSocket, { bytes, byByte }: FrameCase): Promise<Outcome> {
+        raw.socket.setNoDelay(true)
+        for (const each of bytes) {
+          if (!byByte) raw.write(each)
+          else
+            for (const byte of each) {
+              raw.write(Buffer.from([byte]))
+              await new Promise((done) => setImmediate(done))
+            }
+        }
+        raw.write(clientFrame(OPCODE.ping, MARK))
+        await eventually(() => raw.ended || pongsOf(raw).includes(MARK), 'a pong, or the end')
+        if (!raw.ended) return 'open'
+        const close = framesOf(raw).find(({ opcode }) => opcode === OPCODE.close)
+        if (close === undefined) return 'cut'
+        return close.payload.length === 0 ? 0 : close.payload.readUInt16BE(0)
+      }
+
+      for (const { door, path, credentials, answersPing } of DOORS) {
+        describe(`at the ${door} door`, { concurrency: 8 }, () => {
+          for (const [what, each] of Object.entries(FRAME_CASES)) {
+            const expected = NATIVE[what] ?? each.outcome
+            it(`${what}: ${typeof expected === 'number' ? `is answered with a close, code ${expected || 'none'}` : expected}`, async () => {
+              const id = await newId()
+              const raw = await upgraded(path(id), credentials)
+              const outcome = await outcomeOf(raw, each)
+              assert.equal(outcome, expected)
+              const mark = outcome === 'open' ? [MARK] : []
+              if (outcome === 'open') assert.deepEqual(pongsOf(raw), [...(each.pongs ?? []), ...mark])
+              // A ping with other members is not for the session door: its agent hears it.
+              if (each.isPing && answersPing)
+                await eventually(() => jsonPongs(raw) > 0 || heard.has(sessionUp(id)), 'the frame to be understood')
+              raw.destroy()
+            })
+          }
+
+          for (const [what, { request, status, answer }] of Object.entries(HANDSHAKE_CASES)) {
+            const expected = NATIVE_STATUS[what] ?? status
+            it(`a handshake with ${what} gets ${expected}`, async () => {
+              const raw = await transport.open(gateway)
+              raw.write(request(path(await newId()), credentials))
+              assert.equal(await raw.status(), expected)
+              const came = answerOf(raw).headers
+              for (const [name, value] of Object.entries(answer ?? {})) assert.equal(came[name], value, name)
+              raw.destroy()
+            })
+          }
+        })
+      }
+    })
+})
 
 it('the list of exceptions to RFC 6455 names cases that run', () => {
   for (const name of Object.keys(NATIVE)) assert.ok(Object.hasOwn(FRAME_CASES, name), name)
