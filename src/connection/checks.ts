@@ -3,7 +3,7 @@ import { type Close, type Refusal, refusals } from '../contract/codes.ts'
 import type { AuthMethod, AuthResult } from '../contract/reasons.ts'
 import type { ClientAddress } from '../http/client-address.ts'
 import type { Cors } from '../http/cors.ts'
-import { ownPages } from '../http/own-page.ts'
+import { fromOwnPage, ownPages } from '../http/own-page.ts'
 import { isUpgrade } from '../http/request.ts'
 import { isTicket } from '../platform/secrets.ts'
 import type { HttpRequest } from '../platform/uws.ts'
@@ -199,16 +199,17 @@ export class UpgradeChecks {
   /** The access token of a login in a cookie. Undefined: no cookie has one. */
   #fromCookie(door: Door, req: HttpRequest, { protocol }: CredentialHeaders): Credentials | Refusal | undefined {
     const { options, jwts } = this.#parts
-    const [cookie, host, origin] = ['cookie', 'host', 'origin'].map((name) => req.getHeader(name)) as [
-      string,
-      string,
-      string,
-    ]
+    const [cookie = '', host = '', origin = ''] = ['cookie', 'host', 'origin'].map((name) => req.getHeader(name))
     const token = jwts?.cookieToken?.({ cookie, host })
     if (token === undefined) return undefined
     // A page of any site can open a socket, and the browser adds the cookie.
-    const isOwn = ownPages(door.allowedOrigins ?? options.allowedOrigins)(origin, host)
-    return isOwn ? { kind: 'credentials', token, protocol } : refusals['origin-not-allowed']
+    const isOwn = ownPages(door.allowedOrigins ?? options.allowedOrigins)
+    // A GET of a page to its own origin has no Origin, unlike an upgrade.
+    const mayUse =
+      door.stream === undefined
+        ? isOwn(origin, host)
+        : fromOwnPage({ origin, host, 'sec-fetch-site': req.getHeader('sec-fetch-site') }, isOwn)
+    return mayUse ? { kind: 'credentials', token, protocol } : refusals['origin-not-allowed']
   }
 
   /** Verifies a JWT in place of a token of Redis, or of the shared token of a door. */

@@ -50,8 +50,9 @@ export function outboxes(
 
 /** An operator may publish on every topic of OUTBOX_TOPICS. */
 async function author(request: ApiRequest, { admin, jwts, core }: OutboxWiring): Promise<Author | Refusal> {
-  const token = bearerToken(request.headers.authorization)
-  // No cookie counts here, so that no page can publish as the operator who looks at it.
+  const { authorization } = request.headers
+  // The guard of all routes lets a cookie through only from a page of this host or of the list.
+  const token = authorization === '' ? jwts?.cookieToken?.(request.headers) : bearerToken(authorization)
   if (token === undefined) return refusals['credentials-missing']
   if (jwts?.looksLikeJwt(token) !== true)
     return admin.authorize(request) ?? { subject: 'operator', publishTopics: ['*'] }

@@ -1,7 +1,7 @@
 import { originRule } from '../config/origins.ts'
 
 /** Whether an `Origin` header is that of the host that was asked. */
-function isOwnOrigin(origin: string, host: string): boolean {
+export function isOwnOrigin(origin: string, host: string): boolean {
   if (!URL.canParse(origin)) return false
   const { protocol, host: own } = new URL(origin)
   // Parsed as well, so that a default port counts as none.

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
+import { overHttp } from '../../client/src/offline/index.ts'
 import { connect, refused } from '../support/client.ts'
 import { gatewayFor, type TestGateway } from '../support/gateway.ts'
 import { type Answer, addUser, bearer, get, LOGIN_ENV, PASSWORD, post } from '../support/login.ts'
 import { redisFor, type TestRedis } from '../support/redis.ts'
 import { scopeOf } from '../support/scope.ts'
+import { openStream } from '../support/sse.ts'
 
 describe('a login with cookies', () => {
   const suite = scopeOf(after)
@@ -116,6 +119,94 @@ describe('a login with cookies', () => {
     assert.equal(evil.code, 'origin-not-allowed', 'a * allows no cookie')
     const none = await refused(live(), { headers: { ...own() } })
     assert.equal(none.code, 'credentials-missing')
+  })
+})
+
+describe('the cookie of a login at the calls of plain HTTP', () => {
+  const suite = scopeOf(after)
+  const FOREIGN = { origin: 'https://evil.example' }
+  let gateway: TestGateway
+  let cookie = ''
+
+  before(async () => {
+    const env = {
+      ...LOGIN_ENV,
+      WS_AUTH_REQUIRED: 'true',
+      LIVE_TOPICS: 'build.*',
+      OUTBOX_TOPICS: 'tasks',
+      // Without the origin of the gateway.
+      ALLOWED_ORIGINS: 'https://app.example.org',
+    }
+    gateway = await gatewayFor(suite, { env })
+    await addUser(gateway, 'plain@example.org', 'operator')
+    const answer = await post(gateway, '/api/auth/login?cookie=1', { email: 'plain@example.org', password: PASSWORD })
+    cookie = answer.headers.getSetCookie()[0]!.split(';')[0]!
+  })
+
+  const own = () => ({ origin: gateway.http })
+  const outcome = ({ status, body }: Answer) => [status, body.error?.code]
+
+  it('publishes by the outbox for a page of the gateway and of the list, and for no other', async () => {
+    const list = () => {
+      const envelope = { correlation_id: randomUUID(), ts: Date.now(), op: 'update', domain: 'tasks', id: 't1' }
+      return [{ topic: 'tasks', envelope }]
+    }
+    const publish = (headers: Record<string, string>) => post(gateway, '/api/outbox', list(), headers)
+    for (const origin of [gateway.http, 'https://app.example.org']) {
+      const answer = await publish({ cookie, origin })
+      assert.deepEqual([answer.status, answer.body.results?.[0]?.type], [200, 'published'], origin)
+    }
+    const entries = (await gateway.agent.xRange('{live:tasks}:outbox', '-', '+')) ?? []
+    const subject = entries[0]?.message.subject
+    assert.ok(subject !== undefined && subject !== 'operator', 'it names the user')
+    for (const headers of [FOREIGN, { origin: 'null' }, { 'sec-fetch-site': 'cross-site' }])
+      assert.deepEqual(outcome(await publish({ cookie, ...headers })), [403, 'origin-not-allowed'])
+    assert.deepEqual(outcome(await publish({ cookie, ...own(), 'content-type': 'text/plain' })), [400, 'bad-request'])
+    assert.deepEqual(outcome(await publish(own())), [401, 'credentials-missing'])
+    assert.deepEqual(outcome(await publish({ ...own(), cookie: `${cookie}x` })), [403, 'token-rejected'])
+    assert.equal(entries.length, 2)
+    assert.equal(await gateway.agent.xLen('{live:tasks}:outbox'), 2)
+  })
+
+  it('publishes for the outbox of the client without a token', async (t) => {
+    const { fetch } = globalThis
+    // What a browser adds.
+    t.mock.method(globalThis, 'fetch', (url: string, init: RequestInit) => {
+      assert.equal(init.credentials, 'include')
+      return fetch(url, { ...init, headers: { ...init.headers, cookie, ...own() } })
+    })
+    const [correlation_id, ts] = [randomUUID(), Date.now()]
+    const envelope = { correlation_id, ts, op: 'update', domain: 'tasks', id: 't2', data: 1 } as const
+    const answers = await overHttp(gateway.http).publish([{ topic: 'tasks', envelope }])
+    assert.deepEqual(
+      answers.map(({ code }) => code),
+      [undefined],
+    )
+  })
+
+  it('opens the events of the live door, where the GET of an own page names no origin', async () => {
+    const path = '/live/sse?subscriptions=build.7'
+    for (const headers of [{ 'sec-fetch-site': 'same-origin' }, { origin: 'https://app.example.org' }]) {
+      const client = await openStream(gateway.http + path, { cookie, ...headers })
+      const { subscriptions } = await client.first('connection_established')
+      assert.deepEqual(subscriptions, ['build.7'])
+      client.close()
+    }
+    for (const headers of [FOREIGN, { 'sec-fetch-site': 'cross-site' }, { 'sec-fetch-site': 'same-site' }])
+      assert.deepEqual(outcome(await get(gateway, path, { cookie, ...headers })), [403, 'origin-not-allowed'])
+    const none = await get(gateway, path, { 'sec-fetch-site': 'same-origin' })
+    assert.deepEqual(outcome(none), [401, 'credentials-missing'])
+  })
+
+  it('opens no session, like the token in a header', async () => {
+    const headers = { cookie, 'sec-fetch-site': 'same-origin' }
+    assert.deepEqual(outcome(await get(gateway, '/agent-1/sse/s1', headers)), [403, 'token-rejected'])
+    assert.deepEqual(outcome(await get(gateway, '/agent-1/sse/s1', { ...headers, ...FOREIGN })), [
+      403,
+      'origin-not-allowed',
+    ])
+    for (const path of ['/agent-1/sse/s1', '/agent-1/ticket/s1'])
+      assert.deepEqual(outcome(await post(gateway, path, {}, { cookie, ...own() })), [401, 'credentials-missing'])
   })
 })
 

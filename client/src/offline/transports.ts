@@ -34,13 +34,17 @@ declare const fetch: (
   init: object,
 ) => Promise<{ readonly ok: boolean; readonly status: number; json(): Promise<unknown> }>
 
-/** Publishes by `POST /api/outbox` of the gateway at `base`, which must allow the page's origin. */
-export const overHttp = (base: string | URL, token: Token): Transport => {
+/**
+ * Publishes by `POST /api/outbox` of the gateway at `base`, which must allow the page's origin.
+ * Without a token the cookie of a login counts.
+ */
+export const overHttp = (base: string | URL, token?: Token): Transport => {
   const publish: Transport['publish'] = async (list) => {
     const response = await fetch(`${String(base).replace(/^ws/, 'http').replace(/\/$/, '')}/api/outbox`, {
       method: 'POST',
+      credentials: token ? 'same-origin' : 'include',
       headers: {
-        authorization: `Bearer ${typeof token === 'function' ? await token() : token}`,
+        ...(token && { authorization: `Bearer ${typeof token === 'function' ? await token() : token}` }),
         'content-type': 'application/json',
       },
       body: JSON.stringify(list),
