@@ -97,7 +97,7 @@ export const refusals = define({
   ...loginRefusals,
   'token-rejected': {
     status: '403 Forbidden',
-    message: 'The token is wrong, used or expired.',
+    message: 'The token is wrong, used or expired, or it does not open this path.',
     // Another token may be right, so its client does as after a 401.
     close: 4401,
     client: 'new-token',
