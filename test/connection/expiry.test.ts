@@ -14,7 +14,8 @@ const NOTICE_MS = 1000
 /** Node's timers and the sweep run late on a busy machine. */
 const LATE_MS = 1000
 
-describe('a socket whose JWT expires', () => {
+/** Each test waits for an expiry of its own, so all of them wait at the same time. */
+describe('a socket whose JWT expires', { concurrency: true }, () => {
   const suite = scopeOf(after)
   const signer = secretSigner(SECRET)
   let gateway: TestGateway

@@ -10,7 +10,7 @@ import { eventually, within } from '../../support/wait.ts'
 /** The intervals of 5 s and 65 s, fifty times shorter. */
 const SHORTENED = { RUN_PING_INTERVAL: '100ms', RUN_PONG_TIMEOUT: '1300ms' }
 
-describe('the run door for pages of an older gateway', () => {
+describe('the run door for pages of an older gateway', { concurrency: true }, () => {
   const suite = scopeOf(after)
   let gateway: TestGateway
   before(async () => {
