@@ -7,6 +7,7 @@ import { checkCertificate } from '../gateway/certificate.ts'
 import type { Gateway } from '../gateway/gateway.ts'
 import type { GatewayOptions } from '../gateway/options.ts'
 import { bracketed } from '../platform/address.ts'
+import { watchHeapGrowth } from '../platform/heap-growth.ts'
 import { portOwner } from '../platform/port-owner.ts'
 import { asError } from '../platform/reason.ts'
 import { heapFolder, snapshotOnSignal } from '../telemetry/heap-snapshot.ts'
@@ -46,6 +47,7 @@ export async function prepare(loaded: Loaded, worker?: number) {
   const checklist = config.runChecklistModule === undefined ? undefined : await loadChecklist(config.runChecklistModule)
   const log = logOf(config, worker)
   if (worker === undefined) for (const notice of notices) log.warn({ event: 'setting' }, notice)
+  watchHeapGrowth()
   snapshotOnSignal(heapFolder(config.heapSnapshotDir), log)
   const parts = await loadParts(loaded, environment(), log)
   const open = (own: Pick<GatewayOptions, 'redisUrl' | 'sharing'>): Gateway => {

@@ -1,0 +1,75 @@
+import { constants, type PerformanceEntry, PerformanceObserver } from 'node:perf_hooks'
+import { getHeapStatistics, setFlagsFromString } from 'node:v8'
+import { availableMemory } from './memory.ts'
+
+const MIB = 1024 ** 2
+/** Two collections of the whole heap within this time are too many. */
+const TOO_SOON_MS = 500
+/** So much may be added to the heap, and to the buffers outside of it, between two of them. */
+const GROWTH_BYTES = 64 * MIB
+/** Or this share of the memory, where that is less. */
+const GROWTH_SHARE = 1 / 8
+/** Below this share of the heap V8's own rule allows as much. */
+const LEAST_PERCENT = 100
+/** Then V8's own rule counts again, until it collects too soon again. */
+const RAISED_MS = 60_000
+
+export interface HeapGrowthParts {
+  /** Bytes that the heap holds. */
+  readonly heapBytes: () => number
+  readonly memoryBytes: number
+  /** How much the heap may grow until it is collected, as a percentage. 0: V8's own rule. */
+  readonly allow: (percent: number) => void
+}
+
+/**
+ * Lets the heap grow further while V8 collects all of it several times a second. Each collection
+ * stops the event loop for 4 to 8 ms. Messages of tens of megabytes a second in large pieces cause
+ * them: V8 counts buffers outside of the heap as well, and its own rule allows 8 MiB for a small
+ * heap. A flag at the start would do the same, but idle sockets would take twice the memory.
+ */
+export class HeapGrowth {
+  readonly #parts: HeapGrowthParts
+  #collectedAt = Number.NEGATIVE_INFINITY
+  #lowering: NodeJS.Timeout | undefined
+
+  constructor(parts: HeapGrowthParts) {
+    this.#parts = parts
+  }
+
+  /** The whole heap was collected at `at`, in ms. */
+  collected(at: number): void {
+    const isTooSoon = at - this.#collectedAt < TOO_SOON_MS
+    this.#collectedAt = at
+    if (isTooSoon) this.#raise()
+  }
+
+  #raise(): void {
+    const { heapBytes, memoryBytes, allow } = this.#parts
+    const growth = Math.min(GROWTH_BYTES, memoryBytes * GROWTH_SHARE)
+    const percent = Math.floor((growth / heapBytes()) * 100)
+    if (percent < LEAST_PERCENT) return
+    allow(percent)
+    clearTimeout(this.#lowering)
+    this.#lowering = setTimeout(() => allow(0), RAISED_MS).unref()
+  }
+}
+
+/** Watches the collections of this process. V8 reads the flag whenever it has collected. */
+export function watchHeapGrowth(): HeapGrowth {
+  const growth = new HeapGrowth({
+    heapBytes: () => getHeapStatistics().used_heap_size,
+    memoryBytes: availableMemory(),
+    allow: (percent) => setFlagsFromString(`--heap-growing-percent=${percent}`),
+  })
+  const observer = new PerformanceObserver((list) => {
+    for (const entry of list.getEntries()) if (isMajor(entry)) growth.collected(entry.startTime)
+  })
+  observer.observe({ entryTypes: ['gc'] })
+  return growth
+}
+
+/** Whether an entry of the kind `gc` stands for a collection of the whole heap. */
+export const isMajor = (entry: PerformanceEntry): boolean =>
+  (entry as PerformanceEntry & { readonly detail: { readonly kind: number } }).detail.kind ===
+  constants.NODE_PERFORMANCE_GC_MAJOR
