@@ -14,7 +14,7 @@ const finalCodes = (): number[] => [...finalCloses(), SESSION_TAKEN].sort((a, b)
 export function clientCodes(): string {
   return `${HEAD}
 /** Close codes after which another dial would end the same way. After 4401 a new token may help. */
-export const finalCodes: ReadonlySet<number> = new Set([${finalCodes().join(', ')}])
+export const finalCodes: readonly number[] = [${finalCodes().join(', ')}]
 
 /** The major version of the contract of live topics that this client knows. */
 export const contractMajor = ${Number.parseInt(CONTRACT_VERSION, 10)}

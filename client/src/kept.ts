@@ -1,6 +1,6 @@
 import { parsed } from './frames.ts'
 import { SAVE_MS } from './limits.ts'
-import { type KeyValueStore, pageStore } from './platform.ts'
+import type { KeyValueStore } from './platform.ts'
 
 /** What a session comes back with: the cursor of a message, and the ticket of the gateway. */
 interface Entry {
@@ -12,7 +12,7 @@ interface Entry {
 
 /** The cursor and the ticket of a session, kept over a reload of the page. */
 export class Kept {
-  readonly #store: KeyValueStore | undefined
+  readonly #store: KeyValueStore | null | undefined
   readonly #key: string
   #timer: ReturnType<typeof setTimeout> | undefined
   #isForgotten = false
@@ -21,9 +21,9 @@ export class Kept {
   ticket: string | undefined
   #until = 0
 
-  /** `null` keeps nothing, and undefined stands for the store of the page. */
+  /** Without a store it keeps nothing. */
   constructor(store: KeyValueStore | null | undefined, key: string) {
-    this.#store = store === null ? undefined : (store ?? pageStore())
+    this.#store = store
     this.#key = key
   }
 
@@ -31,7 +31,7 @@ export class Kept {
   restore(): { readonly epoch: string; readonly offset: number } | undefined {
     const kept = parsed(this.#store?.getItem(this.#key) ?? '') as Entry | null
     this.ticket = kept?.ticket
-    this.#until = kept?.until ?? 0
+    this.#until = Number(kept?.until)
     const [cursor, epoch, offset] = /^([0-9a-z]+)\.(\d+)$/.exec(String(kept?.cursor)) ?? []
     if (!cursor) return undefined
     this.cursor = cursor
@@ -46,13 +46,15 @@ export class Kept {
 
   /** The ticket, while it is surely valid by the clock of the page. */
   get validTicket(): string | undefined {
-    return Date.now() < this.#until ? this.ticket : undefined
+    if (Date.now() < this.#until) return this.ticket
+    return undefined
   }
 
   /** The gateway has sent a ticket. */
-  renew(ticket: string, expiresInMs = 0): void {
+  renew(ticket: string, expiresInMs: number | undefined): void {
     this.ticket = ticket
-    this.#until = Date.now() + expiresInMs
+    // Without a time the ticket is never surely valid.
+    this.#until = Date.now() + expiresInMs!
     this.#saveSoon()
   }
 

@@ -13,7 +13,10 @@ export const WAKE_ANSWER_MS = 2000
 export const DIAL_MS = 20_000
 /** After so many dials that did not open, the network may let no WebSocket through. */
 export const MAX_UNOPENED = 3
+/** How long a network that let no WebSocket through is not asked again, also after a reload. */
 export const PLAIN_MS = 300_000
+/** Where the end of that time is kept. */
+export const PLAIN_KEY = 'wsproxy plain'
 export const CREDENTIALS = 4401
 export const PROTOCOL_ERROR = 1002
 export const PING = '{"type":"ping"}'

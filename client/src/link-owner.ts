@@ -1,4 +1,4 @@
-import type { SocketClass } from './platform.ts'
+import type { KeyValueStore, SocketClass } from './platform.ts'
 
 /** A token, or a function that returns one; it is called before each dial. */
 export type Token = string | (() => string | Promise<string>)
@@ -18,6 +18,11 @@ export interface LinkOptions {
   readonly token?: Token | undefined
   /** The WebSocket to use; by default the platform's. Node 20 has none: pass that of `ws`. */
   readonly WebSocket?: SocketClass | undefined
+  /**
+   * Keeps over a reload of the page that no WebSocket opened; by default `sessionStorage`, where
+   * the platform has it. `null` keeps nothing.
+   */
+  readonly storage?: KeyValueStore | null | undefined
 }
 
 /** What the owner of a link decides and gets. */

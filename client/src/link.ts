@@ -10,6 +10,7 @@ import {
   MAX_PAUSE_MS,
   MAX_UNOPENED,
   PING,
+  PLAIN_KEY,
   PLAIN_MS,
   PROTOCOL_ERROR,
   SILENCE_MS,
@@ -17,7 +18,7 @@ import {
   WAKE_ANSWER_MS,
 } from './limits.ts'
 import type { LinkOptions, LinkOwner, State } from './link-owner.ts'
-import { type Socket, socketClass, watchPage } from './platform.ts'
+import { type KeyValueStore, type Socket, socketClass, storeOf, watchPage } from './platform.ts'
 
 /**
  * Keeps one WebSocket open for as long as that makes sense: dials with a fresh token, waits as the
@@ -42,8 +43,10 @@ export class Link {
   #hasUsedSpare = false
   /** Dials in a row that did not open. */
   #unopened = 0
+  /** Keeps `#plainUntil`. */
+  readonly #store: KeyValueStore | null | undefined
   /** Until then the fallback is dialled. */
-  #plainUntil = 0
+  #plainUntil: number
   #timer: ReturnType<typeof setTimeout> | undefined
   /** The largest frame that the gateway takes, by its greeting. */
   maxBytes: number | undefined
@@ -51,12 +54,14 @@ export class Link {
   constructor(owner: LinkOwner, options: LinkOptions) {
     this.#owner = owner
     this.#options = options
-    this.#unwatch = watchPage({
-      wake: () => this.#wake(),
-      hide: () => this.pause('page hidden'),
-      show: () => this.resume(),
-      leave: () => this.#owner.leaving?.(),
-    })
+    this.#store = storeOf(options.storage)
+    this.#plainUntil = Number(this.#store?.getItem(PLAIN_KEY))
+    this.#unwatch = watchPage(
+      () => this.#wake(),
+      () => this.#owner.leaving?.(),
+      () => this.pause('page hidden'),
+      () => this.resume(),
+    )
     // The caller gets its object before the first event.
     queueMicrotask(() => this.#dial())
   }
@@ -94,7 +99,7 @@ export class Link {
 
   /** The server has said how long to stay away after the close that follows. */
   hint(ms: number | undefined): void {
-    if (Number.isFinite(ms) && ms! >= 0) this.#hintMs = Math.min(ms!, LONGEST_TIMER_MS)
+    if (typeof ms === 'number' && ms >= 0) this.#hintMs = Math.min(ms, LONGEST_TIMER_MS)
   }
 
   /** Ends for good. */
@@ -183,26 +188,36 @@ export class Link {
     }
     if (turn !== this.#turn) return
     const bearer = credential === undefined ? [] : [`bearer.${base64url(credential)}`]
-    const isPlain = (this.#unopened++ >= MAX_UNOPENED || Date.now() < this.#plainUntil) && this.#owner.fallback
+    const { fallback } = this.#owner
+    const until = this.#unopened++ < MAX_UNOPENED ? this.#plainUntil : Date.now() + PLAIN_MS
+    const isPlain = fallback && Date.now() < until
     try {
       const plain = isPlain && (await import('./sse.ts').catch(() => {}))
-      const Class = plain ? plain[isPlain] : (this.#options.WebSocket ?? socketClass())
+      const Class = plain ? plain[fallback!] : (this.#options.WebSocket ?? socketClass())
       if (turn !== this.#turn) return
       // When the fallback does not open either, a WebSocket is next.
       if (isPlain) this.#unopened = this.#plainUntil = 0
-      this.#attach(new Class(this.#owner.url(), [...this.#owner.protocols, ...bearer]), isPlain)
+      this.#attach(new Class(this.#owner.url(), [...this.#owner.protocols, ...bearer]), isPlain && until)
     } catch (error) {
       // A malformed address, or no WebSocket at all: the next dial would end the same way.
       this.close(4400, reasonOf(error))
     }
   }
 
-  #attach(socket: Socket, isPlain: string | false | undefined): void {
+  /** @param until of a fallback: that long it is dialled again, once it has opened. */
+  #attach(socket: Socket, until: number | false | undefined | ''): void {
     this.#socket = socket
     socket.binaryType = 'arraybuffer'
     socket.onopen = () => {
       this.#unopened = 0
-      if (isPlain) this.#plainUntil = Date.now() + PLAIN_MS
+      if (until) {
+        this.#plainUntil = until
+        try {
+          this.#store?.setItem(PLAIN_KEY, String(until))
+        } catch {
+          // The store is full or forbidden: a reload dials WebSockets first.
+        }
+      }
       this.#owner.opened?.()
     }
     socket.onmessage = ({ data }) => {
@@ -283,7 +298,7 @@ export class Link {
 
   /** After 4401 one new token is tried; the second refusal in a row is final. */
   #isEnd(code: number): boolean {
-    if (code !== CREDENTIALS) return finalCodes.has(code)
+    if (code !== CREDENTIALS) return finalCodes.includes(code)
     if (this.#hasUsedSpare) {
       this.#owner.spareRefused?.()
       // The token is still to be tried.

@@ -95,8 +95,6 @@ export class Outbox {
   /** Nothing will be sent any more. */
   closed(reason: string): void {
     for (const { reject } of this.#unsent.values()) reject(new SendError('closed', reason))
-    this.#unsent.clear()
-    this.#characters = 0
   }
 
   #take(n: number): Waiting | undefined {

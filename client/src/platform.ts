@@ -46,30 +46,24 @@ export function socketClass(): SocketClass {
   throw new Error("No WebSocket here: pass { WebSocket } of the package 'ws'.")
 }
 
-/** `sessionStorage`, where the platform has one and the page may use it. */
-export function pageStore(): KeyValueStore | undefined {
+/** The given store, or `sessionStorage`, where the platform has it and the page may use it. */
+export function storeOf(option: KeyValueStore | null | undefined): KeyValueStore | null | undefined {
   try {
-    return platform.sessionStorage
+    return option === undefined ? platform.sessionStorage : option
   } catch {
     // Browsers throw where the user has forbidden storage.
     return undefined
   }
 }
 
-/** What the page says about itself and its network. */
-export interface PageEvents {
-  /** The page became visible or is online again. */
-  wake(): void
-  /** The page goes into the back-forward cache, which takes no page with an open socket. */
-  hide(): void
-  /** The page came back from that cache. */
-  show(): void
-  /** The page is about to go, into that cache or for good. */
-  leave(): void
-}
-
-/** Follows the page. Returns a function that ends that. Does nothing outside browsers. */
-export function watchPage({ wake, hide, show, leave }: PageEvents): () => void {
+/**
+ * Follows the page. Returns a function that ends that. Does nothing outside browsers.
+ * @param wake the page became visible or is online again.
+ * @param leave the page is about to go, into the back-forward cache or for good.
+ * @param hide it goes into that cache, which takes no page with an open socket.
+ * @param show the page came back from that cache.
+ */
+export function watchPage(wake: () => void, leave: () => void, hide: () => void, show: () => void): () => void {
   const { document } = platform
   const seen: Listener = () => {
     if (document?.visibilityState === 'visible') wake()

@@ -6,7 +6,7 @@ import { MAX_UNREAD } from './limits.ts'
 import { Link } from './link.ts'
 import type { LinkOptions, State } from './link-owner.ts'
 import { Outbox } from './outbox.ts'
-import type { KeyValueStore } from './platform.ts'
+import { storeOf } from './platform.ts'
 
 /** Options of {@link session}. */
 export interface SessionOptions extends LinkOptions {
@@ -20,11 +20,11 @@ export interface SessionOptions extends LinkOptions {
    */
   readonly from?: 'now' | 'start' | (string & {}) | undefined
   /**
-   * Keeps cursor and resume ticket over a reload of the page; by default `sessionStorage`, where
-   * the platform has it. `null` keeps nothing. A page that shows earlier messages and does not
-   * store them itself passes `null`, and `from: 'start'`.
+   * Keeps cursor, resume ticket and the choice of a transport over a reload of the page; by default
+   * `sessionStorage`, where the platform has it. `null` keeps nothing. A page that shows earlier
+   * messages and does not store them itself passes `null`, and `from: 'start'`.
    */
-  readonly storage?: KeyValueStore | null | undefined
+  readonly storage?: LinkOptions['storage']
 }
 
 /** One message of the agent. */
@@ -97,7 +97,7 @@ export class Session extends Emitter<SessionEvents> implements AsyncIterable<Mes
     super()
     this.#options = options
     this.#base = socketBase(base)
-    this.#kept = new Kept(options.storage, `wsproxy ${this.#base} ${options.agent} ${options.id}`)
+    this.#kept = new Kept(storeOf(options.storage), `wsproxy ${this.#base} ${options.agent} ${options.id}`)
     const cursor = this.#kept.restore()
     this.#epoch = cursor?.epoch
     this.#arrived = cursor?.offset ?? 0
@@ -200,7 +200,7 @@ export class Session extends Emitter<SessionEvents> implements AsyncIterable<Mes
     if (typeof data === 'string' && data.startsWith('{')) return this.#control(JSON.parse(data))
     const { offset, payload } = numbered(data)
     if (offset === undefined) return this.#hand({ data: payload })
-    if (!this.#epoch) throw new Error('a number came before the position')
+    if (!this.#epoch) throw new Error('a number came without a position')
     this.#arrived = offset
     this.#hand({ data: payload, offset }, `${this.#epoch}.${offset}`)
   }
@@ -244,7 +244,8 @@ export class Session extends Emitter<SessionEvents> implements AsyncIterable<Mes
       else if (recovered === false) this.#gap(reason)
       this.#epoch = undefined
     } else {
-      if (typeof epoch !== 'string' || !Number.isSafeInteger(offset)) throw new Error('a position without a cursor')
+      if (typeof epoch !== 'string' || !Number.isSafeInteger(offset))
+        throw new Error('a position came without a cursor')
       // A gap frame with the numbers follows where they are known.
       const isNumbered = epoch === this.#epoch && this.#arrived < offset
       if (recovered === false && !isNumbered) this.#gap(reason)
@@ -258,11 +259,8 @@ export class Session extends Emitter<SessionEvents> implements AsyncIterable<Mes
 
   #gap(reason: string | undefined, from?: number | string, to?: number | string): void {
     if (typeof to === 'number') this.#arrived = to
-    this.emit('gap', {
-      reason: reason ?? 'unknown',
-      ...(from !== undefined && { from }),
-      ...(to !== undefined && { to }),
-    })
+    // By way of JSON, which leaves out what is undefined.
+    this.emit('gap', JSON.parse(JSON.stringify({ reason: reason ?? 'unknown', from, to })))
   }
 }
 

@@ -24,6 +24,7 @@ import { secretSigner, tokenOf } from '../support/tokens.ts'
 import { eventually } from '../support/wait.ts'
 import { BlockedSocket } from './blocked-socket.ts'
 import { FakeSocket, freezeTime, pass, settle } from './fake-socket.ts'
+import { storeOf } from './fake-store.ts'
 
 /** The budget of the part that few pages load. */
 const MAX_GZIPPED_BYTES = 2 * 1024
@@ -124,6 +125,38 @@ describe('a session where no WebSocket opens', () => {
       [1, 2],
     )
     assert.equal(BlockedSocket.dials, 3, 'it stays with what has opened')
+  })
+
+  it('is remembered over a reload of the page for five minutes, and not longer by each reload', async () => {
+    const storage = storeOf()
+    const reload = async () => {
+      for (const chat of chats.splice(0)) chat.close()
+      const before = BlockedSocket.dials
+      await open('reload', { storage }).isOpen()
+      return BlockedSocket.dials - before
+    }
+    assert.equal(await reload(), 3)
+    const until = storage.getItem('wsproxy plain')
+    assert.ok(Math.abs(Number(until) - Date.now() - 300_000) < 10_000, String(until))
+    assert.equal(await reload(), 0)
+    assert.equal(storage.getItem('wsproxy plain'), until)
+    storage.setItem('wsproxy plain', String(Date.now() - 1))
+    assert.equal(await reload(), 3, 'WebSockets are tried again')
+    const nowhere = { ...storage, setItem: () => assert.fail('full') }
+    storage.removeItem('wsproxy plain')
+    const { isOpen } = open('full', { storage: nowhere })
+    await isOpen()
+    assert.equal(storage.getItem('wsproxy plain'), null)
+  })
+
+  it('is not remembered where the page keeps nothing', async (t) => {
+    const store = storeOf()
+    Object.defineProperty(globalThis, 'sessionStorage', { value: store, configurable: true })
+    t.after(() => Reflect.deleteProperty(globalThis, 'sessionStorage'))
+    await open('nothing', { storage: null }).isOpen()
+    assert.equal(store.entries.size, 0)
+    await open('something', { storage: undefined }).isOpen()
+    assert.ok(store.entries.has('wsproxy plain'))
   })
 
   it('sees refusals as what they are', async (t) => {
