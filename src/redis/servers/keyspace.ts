@@ -99,7 +99,7 @@ export class KeyspaceFlags {
         await client.sendCommand(['CONFIG', 'SET', SETTING, flags + missing])
         metrics.keyspaceMissing.set(0)
       }
-      const done = set ? 'added' : `until it is set, ${lateWithout(missing)}`
+      const done = set ? 'added' : `until it is set (REDIS_SET_KEYSPACE_EVENTS=true), ${lateWithout(missing)}`
       this.#say({ flags, missing }, `notify-keyspace-events lacks ${missing}: ${done}`)
       // Flags that were added and are gone again are news.
       if (set) this.#logged = ''
