@@ -3,13 +3,13 @@
  * the others notice, and whether each of the crowd got its notice before the close.
  */
 import { exchange, paced, prepare } from '../acts/exchange.ts'
+import { latenciesOfOthers } from '../acts/others.ts'
 import { sleep } from '../load/clock.ts'
 import type { ExpiringCommands } from '../load/expiring.ts'
 import { Remote } from '../load/ipc.ts'
 import { JWT_SECRET } from '../load/jwts.ts'
-import { Faulty, refuseIfBound, type Scenario, type Settings, type Values } from '../scenario.ts'
+import { Faulty, type Scenario, type Settings, type Values } from '../scenario.ts'
 import { forkChild } from '../stage/children.ts'
-import { cpuSeconds } from '../stage/procfs.ts'
 import type { Stage } from '../stage/stage.ts'
 import { OURS } from '../subjects.ts'
 
@@ -26,7 +26,7 @@ async function round(stage: Stage, settings: Settings): Promise<Values> {
   await exchange(stage, paced, published, published, settings)
   const phase = () => {
     published += settings.messages
-    return look(stage, settings, published)
+    return latenciesOfOthers(stage, settings, published)
   }
   const child = forkChild('crowd', new URL('../load/expiring.js', import.meta.url))
   // These clients stand for other machines.
@@ -52,18 +52,6 @@ async function round(stage: Stage, settings: Settings): Promise<Values> {
   } finally {
     await child.end('SIGKILL')
   }
-}
-
-/** The latencies of the others while `settings.messages` are published. */
-async function look(stage: Stage, settings: Settings, total: number) {
-  await stage.receiver.call('restart', {}, CALL_MS)
-  const [startedAt, cpu] = [performance.now(), cpuSeconds(stage.pid)]
-  const { published, arrivals } = await exchange(stage, paced, settings.messages, total, settings)
-  const seconds = (performance.now() - startedAt) / 1000
-  refuseIfBound('receiver', arrivals)
-  refuseIfBound('publisher', published)
-  const { p99, max } = arrivals.latencyMs
-  return { p99Ms: p99, maxMs: max, busy: ((cpuSeconds(stage.pid) - cpu) / seconds) * 100 }
 }
 
 export const expiry: Scenario = {

@@ -3,13 +3,13 @@
  * notice. As many requests that cost nothing, in the same round, show what HTTP alone costs.
  */
 import { exchange, paced, prepare } from '../acts/exchange.ts'
+import { latenciesOfOthers } from '../acts/others.ts'
 import { sleep } from '../load/clock.ts'
 import { Remote } from '../load/ipc.ts'
 import { JWT_SECRET } from '../load/jwts.ts'
 import type { Answers, LoginsCommands } from '../load/logins.ts'
-import { Faulty, refuseIfBound, type Scenario, type Settings, type Values } from '../scenario.ts'
+import { Faulty, type Scenario, type Settings, type Values } from '../scenario.ts'
 import { forkChild } from '../stage/children.ts'
-import { cpuSeconds } from '../stage/procfs.ts'
 import type { Stage } from '../stage/stage.ts'
 import { OURS } from '../subjects.ts'
 
@@ -31,7 +31,7 @@ async function round(stage: Stage, settings: Settings): Promise<Values> {
   const attacker = new Remote<LoginsCommands>(child.process, child.name)
   const phase = () => {
     published += settings.messages
-    return look(stage, settings, published)
+    return latenciesOfOthers(stage, settings, published)
   }
   const attacked = async (path: string, addresses: number) => {
     await attacker.call('flood', { port: stage.port, path, addresses, perSecond: PER_SECOND }, CALL_MS)
@@ -69,17 +69,6 @@ function hashedOf(answers: Answers): number {
   const { 401: hashed = 0 } = answers
   if (hashed === 0) throw new Faulty(`no login was looked at: ${JSON.stringify(answers)}`)
   return hashed
-}
-
-/** The latencies of the others while `settings.messages` are published. */
-async function look(stage: Stage, settings: Settings, total: number) {
-  await stage.receiver.call('restart', {}, CALL_MS)
-  const [startedAt, cpu] = [performance.now(), cpuSeconds(stage.pid)]
-  const { published, arrivals } = await exchange(stage, paced, settings.messages, total, settings)
-  const seconds = (performance.now() - startedAt) / 1000
-  refuseIfBound('receiver', arrivals)
-  refuseIfBound('publisher', published)
-  return { p99Ms: arrivals.latencyMs.p99, busy: ((cpuSeconds(stage.pid) - cpu) / seconds) * 100 }
 }
 
 export const logins: Scenario = {
