@@ -1,4 +1,5 @@
 /** Stand-ins for WebSockets to a session and to the live door, over server-sent events and POST. */
+import type { Envelope } from './live.gen.ts'
 import type { Socket } from './platform.ts'
 
 /** The part of `fetch` that is used here. */
@@ -221,7 +222,7 @@ export class LiveEvents extends EventSocket {
     return `${url.replace(/\/$/, '')}/sse`
   }
 
-  /** The answer comes as an event. A frame that the gateway did not take ends the stream. */
+  /** The answer comes as an event. A frame that was refused, not for its size, ends the stream. */
   send(body: string): void {
     this.inOrder(async () => {
       const { connection_id, secret } = this.#calls ?? {}
@@ -230,8 +231,15 @@ export class LiveEvents extends EventSocket {
         (answer) => answer.status,
         () => 0,
       )
-      if (status !== 202) this.lose(`http-${status}`)
+      // A proxy has a limit of its own: the same frame would end the next stream, too.
+      if (status === 413) this.#tooLarge(JSON.parse(body))
+      else if (status !== 202) this.lose(`http-${status}`)
     })
+  }
+
+  #tooLarge({ correlation_id, envelope }: { correlation_id?: string; envelope?: Envelope }): void {
+    const id = correlation_id ?? envelope?.correlation_id
+    this.frame(JSON.stringify({ type: 'error', code: 'message-too-large', message: 'http-413', correlation_id: id }))
   }
 
   protected event(name: string | undefined, data: string): void {

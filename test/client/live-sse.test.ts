@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { randomBytes, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { createServer } from 'node:http'
+import { request as ask, createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { buffer } from 'node:stream/consumers'
 import { after, afterEach, before, beforeEach, describe, it, mock } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
@@ -104,6 +105,38 @@ describe('a live connection where no WebSocket opens', () => {
     hubs.at(-1)!.subscribe('build.8', () => {})
     const reasons = () => states.map((state) => ('reason' in state ? state.reason : ''))
     await eventually(() => reasons().includes('http-404'), 'the loss')
+    await hears(2)
+  })
+
+  it('rejects what a proxy finds too large, and keeps its stream', async () => {
+    // Its answer is not that of the gateway.
+    const proxy = createServer(async (request, response) => {
+      const body = await buffer(request)
+      if (body.length > 1024) return void response.writeHead(413).end('<h1>413 Request Entity Too Large</h1>')
+      const { method, headers } = request
+      const options = { method: method!, headers, agent: false }
+      const passed = ask(gateway.http + request.url, options, (answer) => {
+        response.writeHead(answer.statusCode!, answer.headers)
+        answer.pipe(response)
+      })
+      passed.on('error', () => response.destroy())
+      passed.end(body)
+    }).listen(0, '127.0.0.1')
+    atEnd(suite, () => {
+      proxy.closeAllConnections()
+      proxy.close()
+    })
+    await once(proxy, 'listening')
+    const { hub, states, hears } = open({}, `ws://127.0.0.1:${(proxy.address() as AddressInfo).port}`)
+    await hears(1)
+    const lost = () => states.filter(({ name }) => name === 'waiting').length
+    const before = lost()
+    const envelopeOf = (data: string) =>
+      ({ correlation_id: randomUUID(), ts: Date.now(), op: 'update', domain: 'tasks', id: 't1', data }) as const
+    const small = hub.publish('build.7', envelopeOf('x'))
+    await assert.rejects(hub.publish('build.7', envelopeOf('x'.repeat(2000))), { code: 'message-too-large' })
+    assert.equal((await small).duplicate, false)
+    assert.equal(lost(), before)
     await hears(2)
   })
 

@@ -225,7 +225,7 @@ describe('the ways to the gateway', () => {
     const answers = await overHttp(gateway.http, token).publish(list)
     assert.deepEqual(
       answers.map(({ code }) => code),
-      [undefined, undefined, undefined, 'protocol-violation'],
+      [undefined, undefined, undefined, 'message-too-large'],
     )
     assert.equal(await gateway.agent.xLen('{live:tasks}:outbox'), 3)
   })

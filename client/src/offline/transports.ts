@@ -51,7 +51,7 @@ export const overHttp = (base: string | URL, token?: Token): Transport => {
     })
     // The same list would be too large again, and all later changes would wait behind it.
     if (response.status === 413) {
-      if (list.length === 1) return [{ code: 'protocol-violation' }]
+      if (list.length === 1) return [{ code: 'message-too-large' }]
       const half = Math.ceil(list.length / 2)
       return [...(await publish(list.slice(0, half))), ...(await publish(list.slice(half)))]
     }
