@@ -2,6 +2,7 @@ import type { Ports, Question } from '../contract/workers.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { Exchange, hasCounters } from './exchange.ts'
 import type { Begin, ListenWhen } from './messages.ts'
+import { AFTER_ROLL_TEXT, AFTER_START_TEXT, CRASH_LOOP_TEXT, NOT_STARTED_TEXT } from './texts.ts'
 import { type Ended, WorkerProcess } from './worker-process.ts'
 
 export interface SupervisorOptions {
@@ -97,8 +98,11 @@ export class Supervisor {
   /** Replaces the workers one by one: the new one is ready before the old one drains. */
   async roll(): Promise<void> {
     const { log } = this.#options
-    if (this.#isStopping || !this.#hasServed || this.#rolling !== 'no') {
-      this.#rolling = this.#rolling === 'no' ? 'no' : 'again'
+    if (this.#isStopping) return
+    if (!this.#hasServed || this.#rolling !== 'no') {
+      // What starts now may have read the old files already, so a roll follows.
+      this.#rolling = 'again'
+      log.info({ event: 'roll-later' }, this.#hasServed ? AFTER_ROLL_TEXT : AFTER_START_TEXT)
       return
     }
     do {
@@ -211,6 +215,9 @@ export class Supervisor {
     if (this.#hasServed || this.#slots.some(({ current }) => current?.listeningSince === undefined)) return
     this.#hasServed = true
     this.#options.listening(this.#ports)
+    if (this.#rolling === 'no') return
+    this.#rolling = 'no'
+    void this.roll()
   }
 
   /** A worker has ended that should have gone on. */
@@ -290,9 +297,3 @@ export class Supervisor {
     for (const worker of this.#running) this.#killOne(worker, 'did not drain in time')
   }
 }
-
-const CRASH_LOOP_TEXT =
-  'a worker ends again and again: the others serve its share of new clients. Its own lines say why; ' +
-  'RUNBOOK.md has "A worker ends again and again"'
-
-const NOT_STARTED_TEXT = 'a worker was killed before it listened: the instance ends'

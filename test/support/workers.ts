@@ -1,5 +1,5 @@
 import { sessionAuth } from '../../src/contract/names.ts'
-import { type Command, serveReady } from './cli.ts'
+import { Command, serveReady } from './cli.ts'
 import { connect, type TestClient } from './client.ts'
 import type { Client } from './redis.ts'
 import { atEnd, type Scope } from './scope.ts'
@@ -8,10 +8,13 @@ import { eventually } from './wait.ts'
 type Line = Readonly<Record<string, unknown>>
 
 /** `wsproxy serve` with WORKERS, and what its log says of them. */
-export interface ServedWorkers {
-  readonly command: Command
+export interface ServedWorkers extends WatchedWorkers {
   readonly http: string
   readonly ws: string
+}
+
+interface WatchedWorkers {
+  readonly command: Command
   /** The lines of one event so far. */
   events(event: string): Line[]
   /** The pid of each worker, by its number. */
@@ -23,6 +26,14 @@ export interface ServedWorkers {
 /** Starts a supervisor with its workers, and waits until all of them listen and one is ready. */
 export async function serveWorkers(scope: Scope, env: Record<string, string>): Promise<ServedWorkers> {
   const { command, http, ws } = await serveReady({ WORKERS: '2', ...env })
+  return { http, ws, ...watch(scope, command) }
+}
+
+/** Starts a supervisor with its workers on a free port, and waits for nothing. */
+export const startWorkers = (scope: Scope, env: Record<string, string>): WatchedWorkers =>
+  watch(scope, new Command(['serve'], { env: { LISTEN_ADDR: '127.0.0.1:0', WORKERS: '2', ...env } }))
+
+function watch(scope: Scope, command: Command): WatchedWorkers {
   const events = (event: string): Line[] =>
     command.lines.filter((line) => line.includes(`"event":"${event}"`)).map((line) => JSON.parse(line) as Line)
   const pids = () => new Map(events('worker-start').map(({ worker, pid }) => [Number(worker), Number(pid)]))
@@ -38,7 +49,7 @@ export async function serveWorkers(scope: Scope, env: Record<string, string>): P
     }
     await eventually(isListening, 'all workers to listen')
   }
-  return { command, http, ws, events, pids, allListen }
+  return { command, events, pids, allListen }
 }
 
 /** Opens sockets of one session; the kernel spreads them over the workers. */

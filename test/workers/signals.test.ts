@@ -5,7 +5,7 @@ import type { TestClient } from '../support/client.ts'
 import { type Client, redisFor, type TestRedis } from '../support/redis.ts'
 import { scopeOf } from '../support/scope.ts'
 import { eventually, within } from '../support/wait.ts'
-import { joinAll, runs, type ServedWorkers, serveWorkers } from '../support/workers.ts'
+import { joinAll, runs, type ServedWorkers, serveWorkers, startWorkers } from '../support/workers.ts'
 
 /** A worker that starts on a busy machine takes seconds. */
 const START_MS = 30_000
@@ -66,6 +66,29 @@ describe('signals that meet each other at the workers', () => {
     served.command.signal('SIGKILL')
     for (const client of clients) assert.equal((await within(client.closed, 'the close', START_MS)).code, 1001)
     await eventually(() => ![...served.pids().values()].some(runs), 'the workers to end')
+  })
+
+  it('SIGHUP before all workers listen replaces them once they do', async (t) => {
+    const served = startWorkers(t, env())
+    await eventually(() => served.events('worker-start').length > 0, 'the first worker to start', START_MS)
+    served.command.signal('SIGHUP')
+    await eventually(() => served.events('roll-later').length === 1, 'the line of the roll', START_MS)
+    assert.deepEqual(served.events('listening'), [])
+    await eventually(() => served.events('roll-end').length === 1, 'the end of the roll', 2 * START_MS)
+    assert.equal(served.events('worker-start').length, 4)
+    served.command.signal('SIGTERM')
+    assert.equal(await within(served.command.exited, 'the end', START_MS), 0)
+  })
+
+  it('SIGHUP in a roll lets a second roll follow, and says so', async (t) => {
+    const served = await serveWorkers(t, env())
+    served.command.signal('SIGHUP')
+    await eventually(() => served.events('worker-start').length === 3, 'the successor to start', START_MS)
+    served.command.signal('SIGHUP')
+    await eventually(() => served.events('roll-later').length === 1, 'the line of the second roll', START_MS)
+    await eventually(() => served.events('roll-end').length === 1, 'the end of the rolls', 2 * START_MS)
+    await eventually(() => served.events('roll-end').length === 2, 'the end of the second roll', 2 * START_MS)
+    assert.equal(served.events('worker-start').length, 6)
   })
 
   it('SIGKILL of a worker whose successor starts leaves one process in its place', async (t) => {
