@@ -2,11 +2,12 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
 import { overHttp } from '../../client/src/offline/index.ts'
+import { startBrowser, withoutBrowser } from '../support/browser.ts'
 import { connect, refused } from '../support/client.ts'
 import { gatewayFor, type TestGateway } from '../support/gateway.ts'
 import { type Answer, addUser, bearer, get, LOGIN_ENV, PASSWORD, post } from '../support/login.ts'
 import { redisFor, type TestRedis } from '../support/redis.ts'
-import { scopeOf } from '../support/scope.ts'
+import { scopeOf, stopAtEnd } from '../support/scope.ts'
 import { openStream } from '../support/sse.ts'
 
 describe('a login with cookies', () => {
@@ -196,6 +197,42 @@ describe('the cookie of a login at the calls of plain HTTP', () => {
       assert.deepEqual(outcome(await get(gateway, path, { cookie, ...headers })), [403, 'origin-not-allowed'])
     const none = await get(gateway, path, { 'sec-fetch-site': 'same-origin' })
     assert.deepEqual(outcome(none), [401, 'credentials-missing'])
+  })
+
+  it('does both in a page of the gateway in Chromium', { skip: withoutBrowser }, async () => {
+    const browser = await startBrowser()
+    await stopAtEnd(suite, { stop: () => browser.close() })
+    const tab = await browser.newPage()
+    await tab.goto(`${gateway.http}/health`)
+    const seen = await tab.evaluate(
+      async ([email, password]) => {
+        const send = (path: string, body: unknown) =>
+          fetch(path, {
+            method: 'POST',
+            headers: { 'content-type': 'application/json' },
+            body: JSON.stringify(body),
+          })
+        const login = await send('/api/auth/login?cookie=1', { email, password })
+        const envelope = {
+          correlation_id: crypto.randomUUID(),
+          ts: Date.now(),
+          op: 'update',
+          domain: 'tasks',
+          id: 't3',
+          data: 3,
+        }
+        const sent = await send('/api/outbox', [{ topic: 'tasks', envelope }])
+        const Events = (globalThis as unknown as { EventSource: new (url: string) => EventTarget }).EventSource
+        const events = new Events('/live/sse?subscriptions=build.7')
+        const first = await new Promise((resolve) => {
+          events.addEventListener('connection_established', () => resolve('open'))
+          events.addEventListener('error', () => resolve('refused'))
+        })
+        return [login.status, sent.status, first]
+      },
+      ['plain@example.org', PASSWORD] as const,
+    )
+    assert.deepEqual(seen, [200, 200, 'open'])
   })
 
   it('opens no session, like the token in a header', async () => {

@@ -132,7 +132,7 @@ describe('a frame that is posted to a session', () => {
     assert.deepEqual(await outcomeOf(await post('rights', '{}', {}, spending)), [403, 'token-single-use'])
   })
 
-  it('may come with the cookie, from a page of an origin that ALLOWED_ORIGINS names, and as JSON', async () => {
+  it('may come with the cookie, from a page of the own origin or one that ALLOWED_ORIGINS names, and as JSON', async () => {
     await agentOf('cookie')
     const cookieFor = async (up?: boolean): Promise<string> => {
       const claims = { session_id: 'cookie', exp: Math.floor(Date.now() / 1000) + 600, up }
@@ -145,6 +145,8 @@ describe('a frame that is posted to a session', () => {
     const cookie = { Authorization: '', Cookie: await cookieFor() }
     const good = { ...cookie, Origin: 'https://good.example' }
     assert.deepEqual(await outcomeOf(await post('cookie', '{}', good)), [202, 1])
+    const own = { ...cookie, Origin: gateway.http }
+    assert.deepEqual(await outcomeOf(await post('cookie', '{}', own)), [202, 1])
     assert.deepEqual(await outcomeOf(await post('cookie', '{}', cookie)), [403, 'origin-not-allowed'])
     const bad = await post('cookie', '{}', { ...cookie, Origin: 'https://bad.example' })
     assert.deepEqual(await outcomeOf(bad), [403, 'origin-not-allowed'])
