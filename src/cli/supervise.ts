@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Loaded } from '../config/load.ts'
+import { exceeded } from '../config/shares.ts'
+import { settings } from '../config/table.ts'
 import type { Ports } from '../contract/workers.ts'
 import { VERSION } from '../platform/version.ts'
 import type { Logger } from '../telemetry/log.ts'
@@ -37,6 +39,11 @@ export async function supervise(loaded: Loaded, count: number): Promise<void> {
     const about = { workers: count, version: VERSION, pid: process.pid }
     log.info({ event: 'listening', host: config.listenAddr.host, port, adminPort, ...about }, 'wsproxy listens')
     log.info({ event: 'worker-limits', workers: count, ...workerShares(loaded, count) }, 'what each worker may take')
+    for (const key of exceeded(config, count)) {
+      const { env: name } = settings[key]
+      const text = `${name}=${config[key]} is less than WORKERS=${count}: each worker takes 1, so all take ${count}`
+      log.warn({ event: 'worker-limit-exceeded', setting: name, limit: config[key], workers: count }, text)
+    }
     logExposure(config, log)
     if (config.nodeEnv === 'production') return
     const echoes = redis.embedded !== undefined && config.demoAgent

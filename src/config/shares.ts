@@ -44,3 +44,9 @@ export function sharesOf(config: Pick<Config, Key>, workers: number): Shares {
   }
   return shares
 }
+
+/** Returns the limits that all parts together exceed: those below the number of workers. */
+export const exceeded = (config: Pick<Config, Key>, workers: number): readonly Key[] => {
+  const shares = sharesOf(config, workers)
+  return PARTS.filter((key) => (shares[key] ?? 0) * workers > (config[key] ?? 0))
+}

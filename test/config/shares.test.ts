@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { loadConfig } from '../../src/config/load.ts'
-import { sharesOf } from '../../src/config/shares.ts'
+import { exceeded, sharesOf } from '../../src/config/shares.ts'
 
 describe('the parts of the limits of four workers', () => {
   const of = (env: Record<string, string>, workers = 4) => sharesOf(loadConfig(env).config, workers)
@@ -35,5 +35,14 @@ describe('the parts of the limits of four workers', () => {
     assert.equal(of({ MAX_CONNECTIONS_PER_IP: '4' }).maxConnectionsPerIp, 3)
     assert.equal(of({ MAX_CONNECTIONS_PER_IP: '1' }).maxConnectionsPerIp, 1)
     assert.equal(of({ MAX_CONNECTIONS_PER_IP: '100' }, 1).maxConnectionsPerIp, 100)
+  })
+  it('exceed together only a limit that is below the number of workers', () => {
+    const names = (env: Record<string, string>) => exceeded(loadConfig(env).config, 4)
+    assert.deepEqual(names({ MAX_CONNECTIONS: '3', UPSTREAM_BUFFER_MESSAGES: '1' }), [
+      'maxConnections',
+      'upstreamBufferMessages',
+    ])
+    assert.deepEqual(names({ MAX_CONNECTIONS: '7', RESERVED_CONNECTIONS: '1', CONNECT_RATE: '0' }), [])
+    assert.deepEqual(names({}), [])
   })
 })

@@ -149,10 +149,19 @@ describe('the workers of wsproxy serve', () => {
     assert.equal(dials.filter(({ status }) => status === 'fulfilled').length, 20)
     const [limits] = served.events('worker-limits')
     assert.deepEqual([limits!.workers, limits!.maxConnections, limits!.connectRate], [2, 10, 1000])
+    assert.deepEqual(served.events('worker-limit-exceeded'), [])
     const settings = await run(['config'], { env: { WORKERS: '2', MAX_CONNECTIONS: '20' } })
     assert.match(settings.stdout, /^MAX_CONNECTIONS +20 +MAX_CONNECTIONS \(10 a worker\)$/m)
     served.command.signal('SIGTERM')
     assert.equal(await served.command.status(), 0)
+  })
+
+  it('warn of a limit below their number, since each of them takes one', async (t) => {
+    const served = await serveWorkers(t, env({ MAX_CONNECTIONS: '1' }))
+    const [line, ...more] = served.events('worker-limit-exceeded')
+    assert.deepEqual([line!.setting, line!.limit, line!.workers], ['MAX_CONNECTIONS', 1, 2])
+    assert.equal(line!.msg, 'MAX_CONNECTIONS=1 is less than WORKERS=2: each worker takes 1, so all take 2')
+    assert.deepEqual(more, [])
   })
 
   it('do not start on a port that is taken, with one line and status 1', async (t) => {
