@@ -2,12 +2,12 @@ import { setTimeout } from 'node:timers/promises'
 import { loadConfig } from '../config/load.ts'
 import { workerCount } from '../platform/cpus.ts'
 import { mostSockets } from '../platform/open-files.ts'
-import { reasonOf } from '../platform/reason.ts'
 import { VERSION } from '../platform/version.ts'
 import { flushTelemetry } from '../telemetry/lifecycle.ts'
 import { banner } from './banner.ts'
 import { startRedis } from './embedded.ts'
-import { closeInspector, logExposure, otherPort, prepare, startEcho } from './serving.ts'
+import { startFailure } from './listen-failure.ts'
+import { closeInspector, logExposure, prepare, startEcho } from './serving.ts'
 
 /** Each of these drains, and the second one cuts. A terminal sends SIGHUP when it closes. */
 const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const
@@ -51,7 +51,7 @@ export async function serve(): Promise<void> {
     // Nothing was served, so there is no drain to report.
     log.level = 'silent'
     await gateway.stop()
-    console.error(`${reasonOf(error)}${otherPort(config)}`)
+    console.error(await startFailure(error, config))
     await finish(1)
   }
 }

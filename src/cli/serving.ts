@@ -1,4 +1,4 @@
-import { environment, startCommand } from '../config/env.ts'
+import { environment } from '../config/env.ts'
 import { exposureOf } from '../config/exposure.ts'
 import type { Loaded } from '../config/load.ts'
 import type { Config } from '../config/table.ts'
@@ -6,9 +6,7 @@ import { loadChecklist } from '../doors/run/module.ts'
 import { checkCertificate } from '../gateway/certificate.ts'
 import type { Gateway } from '../gateway/gateway.ts'
 import type { GatewayOptions } from '../gateway/options.ts'
-import { bracketed } from '../platform/address.ts'
 import { watchHeapGrowth } from '../platform/heap-growth.ts'
-import { portOwner } from '../platform/port-owner.ts'
 import { asError } from '../platform/reason.ts'
 import { heapFolder, snapshotOnSignal } from '../telemetry/heap-snapshot.ts'
 import { createLogger, type Logger } from '../telemetry/log.ts'
@@ -79,14 +77,3 @@ export function logExposure(config: Config, log: Logger): void {
 /** Loaded lazily: most gateways run without it. */
 export const startEcho = async (redisUrl: string): Promise<() => void> =>
   (await import('./echo-agent.ts')).startEchoAgent(redisUrl)
-
-/** Names the process that has a port of these settings, and how to take another port. */
-export function otherPort({ listenAddr, adminPort }: Config): string {
-  const owners = [listenAddr.port, adminPort]
-    .filter((port) => port !== undefined && port !== 0)
-    .map((port) => [port, portOwner(port!)] as const)
-    .filter(([, owner]) => owner !== undefined && !owner.endsWith(`(pid ${process.pid})`))
-    .map(([port, owner]) => `. Port ${port} belongs to ${owner}`)
-  const free = `${bracketed(listenAddr.host)}:${listenAddr.port + 1}`
-  return `${owners.join('')}. Stop it, or take another port: LISTEN_ADDR=${free} ${startCommand()}`
-}

@@ -8,7 +8,8 @@ import type { Begin } from '../workers/messages.ts'
 import { Parent } from '../workers/parent.ts'
 import { dividedFor } from './divided.ts'
 import { Misused } from './failure.ts'
-import { closeInspector, otherPort, prepare } from './serving.ts'
+import { startFailure } from './listen-failure.ts'
+import { closeInspector, prepare } from './serving.ts'
 
 /** A terminal sends these to all processes of the command; the supervisor decides what follows. */
 const TERMINAL_SIGNALS = ['SIGINT', 'SIGHUP', 'SIGQUIT'] as const
@@ -68,7 +69,7 @@ async function work(number: number, parent: Parent): Promise<void> {
   } catch (error) {
     log.level = 'silent'
     await gateway.stop()
-    console.error(`${reasonOf(error)}${begin.ports === undefined ? otherPort(config) : ''}`)
+    console.error(begin.ports === undefined ? await startFailure(error, config) : reasonOf(error))
     await finish(1)
   }
 }

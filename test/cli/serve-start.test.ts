@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
 import { after, afterEach, before, describe, it } from 'node:test'
+import { portAdvice } from '../../src/cli/listen-failure.ts'
 import { Command, killCommands, run, serve, serveReady, untilReady, withoutTerminal } from '../support/cli.ts'
 import { connect } from '../support/client.ts'
 import { temporaryFolder } from '../support/folder.ts'
@@ -37,6 +38,32 @@ describe('the start of wsproxy serve', () => {
       assert.ok(line.endsWith(`take another port: LISTEN_ADDR=${hostname}:${Number(port) + 1} ${prefix}`), line)
       assert.doesNotMatch(second.stdout, /drain/)
     }
+  })
+
+  it('serve names ADMIN_PORT where that port is taken', async () => {
+    const { http } = await start()
+    const { hostname, port } = new URL(http)
+    const second = await run(['serve'], {
+      env: { LISTEN_ADDR: `${hostname}:${await freePort()}`, ADMIN_PORT: port, REDIS_URL: redis.url },
+    })
+    assert.equal(second.status, 1)
+    const [line = ''] = second.complaints
+    assert.ok(line.endsWith(`take another port: ADMIN_PORT=${Number(port) + 1} wsproxy serve`), line)
+    assert.doesNotMatch(line, /LISTEN_ADDR|\.\./)
+  })
+
+  it('serve proposes no other port where the address is not one of this machine', async () => {
+    const { status, complaints } = await run(['serve'], {
+      env: { LISTEN_ADDR: `192.0.2.1:${await freePort()}`, REDIS_URL: redis.url },
+    })
+    assert.equal(status, 1)
+    assert.match(complaints[0]!, /cannot listen on 192\.0\.2\.1:\d+: .* does not have that address$/)
+  })
+
+  it('serve says that a port needs a privilege, and proposes one that needs none', () => {
+    const [line, ...more] = portAdvice(80, 'EACCES', (port) => `LISTEN_ADDR=0.0.0.0:${port}`)
+    assert.match(line!, /^Port 80 needs a privilege .*LISTEN_ADDR=0\.0\.0\.0:8080 /)
+    assert.deepEqual(more, [])
   })
 
   it('serve with PORT in production answers on all addresses', async () => {
