@@ -103,6 +103,6 @@ describe('a page sees', { skip }, () => {
     await gateway.stop()
     assert.deepEqual(await outcome(states), ['waiting', 1001, 'draining'])
     const waiting = (await states()).find(({ name }) => name === 'waiting') as Extract<State, { ms: number }>
-    assert.ok(waiting.ms > 500 && waiting.ms <= 1000, `${waiting.ms} ms`)
+    assert.ok(waiting.ms > 1000 && waiting.ms <= 1500, `${waiting.ms} ms`)
   })
 })
