@@ -6,6 +6,7 @@ import { refusals } from '../contract/codes.ts'
 import { isLoopbackHost } from '../platform/address.ts'
 import { printable } from '../platform/printable.ts'
 import { reasonOf } from '../platform/reason.ts'
+import { doorAt } from './dialled.ts'
 import { closeOf, type Ending, failureOf, hintOf, mayReconnect, refusalOf, sessionOf } from './ending.ts'
 import { CommandFailed, Misused } from './failure.ts'
 import { FramePrinter } from './frames.ts'
@@ -152,7 +153,7 @@ class TerminalClient {
 
   #opened(socket: WebSocket): void {
     this.#pauseMs = FIRST_PAUSE_MS
-    this.#printer.note(`connected to ${this.#url.href}`)
+    this.#printer.note(`connected to ${this.#url.href} (${doorAt(this.#url)})`)
     for (const line of this.#waiting.splice(0)) this.#send(socket, line)
     // Opened late: readline drops lines that arrive before a listener exists.
     if (this.#input) this.#input.resume()

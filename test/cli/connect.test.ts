@@ -47,6 +47,28 @@ describe('wsproxy connect', () => {
     assert.deepEqual(command.lines, sent)
   })
 
+  it('connect says which door it dialled, and what a session would be', async () => {
+    const session = await join('named')
+    assert.match(session.stderr, /^connected to ws:.*\/ws\/named \(session "named"\)$/m)
+    const { origin } = new URL(gateway.sessionUrl('named'))
+    const base = origin.replace(/^http/, 'ws')
+    for (const [path, door] of [
+      ['/mistyped', /^connected to .* \(run "mistyped"; a session would be \/\{agent\}\/ws\/\{session\}\)$/m],
+      ['/live', /^connected to .* \(the live door\)$/m],
+    ] as const) {
+      const command = new Command(['connect', `${base}${path}`])
+      await command.says(door)
+      assert.deepEqual(
+        command.lines.filter((line) => line.startsWith('connected')),
+        [],
+      )
+      command.signal('SIGINT')
+      await command.status()
+    }
+    session.signal('SIGINT')
+    await session.status()
+  })
+
   it('connect says how to type a text that is not JSON', async () => {
     const command = await join('hint')
     command.write('hello "you"')
