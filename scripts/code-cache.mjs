@@ -12,6 +12,7 @@ import { createRequire } from 'node:module'
 import { connect, createServer } from 'node:net'
 import { resolve } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
 
 const PATIENCE_MS = 60_000
 const HANDSHAKES = 20
@@ -63,6 +64,9 @@ for (let i = 0; i < HANDSHAKES; i++) {
   if (!line?.includes('101')) throw new Error(`the live door answered an upgrade with ${line}`)
   await firstLine(`/agent-1/ws/session-${i}`, UPGRADE)
 }
+// V8 takes code only under the flags with which it was made. The gateway may have set this one
+// (src/platform/heap-growth.ts), so it gets its default.
+setFlagsFromString('--heap-growing-percent=0')
 const code = script.createCachedData()
 writeFileSync(resolve(dist, 'wsproxy.bundle.cache'), code)
 console.error(`wrote ${code.length} bytes of code for Node ${process.version}`)
