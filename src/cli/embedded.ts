@@ -6,7 +6,7 @@ import { announce, announced } from './embedded-file.ts'
 import { type RunningRedis, redisOfRunning } from './running.ts'
 
 /** The preferred port of the embedded server, where the other commands look first. */
-export const EMBEDDED_PORT = 16379
+const EMBEDDED_PORT = 16379
 
 interface UsedRedis {
   readonly url: string

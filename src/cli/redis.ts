@@ -14,7 +14,7 @@ import type { Target } from '../redis/wire/connection.ts'
 import { ErrorReply } from '../redis/wire/errors.ts'
 import { withoutArguments } from '../redis/wire/handshake.ts'
 import { secureOptions } from '../redis/wire/secure.ts'
-import { EMBEDDED_PORT, isConfigured, runningRedis } from './embedded.ts'
+import { isConfigured, runningRedis } from './embedded.ts'
 import { CommandFailed } from './failure.ts'
 
 const CONNECT_TIMEOUT_MS = 3000
@@ -55,6 +55,8 @@ const sayCommand = (session: string, message: string, flags: string): string[] =
   flags,
 ]
 
+const NONE_TEXT = 'no gateway with an embedded Redis runs -> run "npm start" or set REDIS_URL'
+
 interface Opened {
   readonly agent: Agent
   close(): void
@@ -74,8 +76,10 @@ export async function asAgent<T>(
   const { redisUrl, redisClusterNodes, redisSentinels } = config
   const isGiven = isConfigured(config)
   const running = isGiven ? undefined : await runningRedis(config)
+  // Whatever listens on the port of an embedded server is another one: its URL is not announced.
+  if (!isGiven && running === undefined) throw new CommandFailed(NONE_TEXT)
   useKeyPrefix(config.redisKeyPrefix || (running?.keyPrefix ?? ''))
-  const url = redisUrl ?? running?.url ?? `redis://127.0.0.1:${EMBEDDED_PORT}`
+  const url = redisUrl ?? running?.url ?? 'redis://localhost'
   const template = targetOf({ ...config, url })
   if (running !== undefined) said(`Redis: ${addressOf(template)}, ${running.source}`)
   const [where, opening] =

@@ -95,13 +95,15 @@ describe('wsproxy redis-url', () => {
     const first = await serve(env)
     const second = await serve(env)
     assert.equal(filesIn(env).length, 2)
+    // Not the default port, where another gateway may run.
+    const asked = { ...env, LISTEN_ADDR: `127.0.0.1:${await freePort()}` }
     first.command.signal('SIGTERM')
     await first.command.status()
-    assert.equal((await run(['token', 'create', 's1'], { env })).status, 0)
+    assert.equal((await run(['token', 'create', 's1'], { env: asked })).status, 0)
     second.command.signal('SIGTERM')
     await second.command.status()
     await eventually(() => filesIn(env).length === 0, 'the files to be removed')
-    const { status, complaints } = await run(['token', 'create', 's1'], { env })
+    const { status, complaints } = await run(['token', 'create', 's1'], { env: asked })
     assert.equal(status, 1)
     assert.match(complaints[0]!, /run "npm start" or set REDIS_URL$/)
   })
