@@ -179,15 +179,16 @@ export class Link {
     // A listener of that state may have called `close`.
     if (turn !== this.#turn) return
     this.#after(DIAL_MS, () => this.#failed(1006, 'no answer in time'))
-    let credential: string | undefined
+    const protocols = [...this.#owner.protocols]
     try {
-      credential = await this.#credential()
+      const credential = await this.#credential()
+      // A text that is too long for this throws, too.
+      if (credential !== undefined) protocols.push(`bearer.${base64url(credential)}`)
     } catch (error) {
       if (turn === this.#turn) this.#failed(1006, `no token: ${reasonOf(error)}`)
       return
     }
     if (turn !== this.#turn) return
-    const bearer = credential === undefined ? [] : [`bearer.${base64url(credential)}`]
     const { fallback } = this.#owner
     const until = this.#unopened++ < MAX_UNOPENED ? this.#plainUntil : Date.now() + PLAIN_MS
     const isPlain = fallback && Date.now() < until
@@ -197,7 +198,7 @@ export class Link {
       if (turn !== this.#turn) return
       // When the fallback does not open either, a WebSocket is next.
       if (isPlain) this.#unopened = this.#plainUntil = 0
-      this.#attach(new Class(this.#owner.url(), [...this.#owner.protocols, ...bearer]), isPlain && until)
+      this.#attach(new Class(this.#owner.url(), protocols), isPlain && until)
     } catch (error) {
       // A malformed address, or no WebSocket at all: the next dial would end the same way.
       this.close(4400, reasonOf(error))

@@ -157,6 +157,18 @@ describe('the connection of a client', () => {
     assert.deepEqual([FakeSocket.last.protocols[1], asked], [bearer('token-2'), 2])
   })
 
+  it('tries again after a token that is too long for one call, and says that it has none', async () => {
+    let token = 'x'.repeat(1_000_000)
+    states = []
+    await dial({ token: () => token })
+    assert.equal(FakeSocket.made.length, 0)
+    const { name, reason } = states.at(-1) as { name: string; reason: string }
+    assert.deepEqual([name, reason.startsWith('no token: ')], ['waiting', true])
+    token = 'token'
+    await pass(500)
+    assert.equal(FakeSocket.made.length, 1)
+  })
+
   it('tries again when the token function throws, and says why it waits', async () => {
     let isAway = true
     states = []
