@@ -1,9 +1,20 @@
 import { refusals } from '../contract/codes.ts'
-import type { HttpResponse } from '../platform/uws.ts'
+import type { HttpRequest, HttpResponse } from '../platform/uws.ts'
+import { isOwnOrigin } from './own-page.ts'
 import { respond } from './refuse.ts'
 
 /** Headers that let a page of another origin read an answer. */
 export type Cors = Readonly<Record<string, string>>
+
+/**
+ * Returns the headers for the page that asks; undefined: its origin is not allowed. A page of the
+ * gateway's own origin needs no list, and no headers to read the answer.
+ * @param corsOf the headers for another origin.
+ */
+export function corsFor(req: HttpRequest, corsOf: (origin: string) => Cors | undefined): Cors | undefined {
+  const origin = req.getHeader('origin')
+  return corsOf(origin) ?? (isOwnOrigin(origin, req.getHeader('host')) ? {} : undefined)
+}
 
 const ALLOWED = {
   'Access-Control-Allow-Methods': 'GET, POST',

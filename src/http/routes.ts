@@ -5,8 +5,7 @@ import { jsonFault } from '../platform/json-scan.ts'
 import type { HttpRequest, HttpResponse, TemplatedApp } from '../platform/uws.ts'
 import type { Admin } from './admin.ts'
 import type { ClientAddress, ClientAddresses } from './client-address.ts'
-import { type Cors, preflight } from './cors.ts'
-import { isOwnOrigin } from './own-page.ts'
+import { type Cors, corsFor, preflight } from './cors.ts'
 import { refused, refuseUnclear, respond } from './refuse.ts'
 import type { ApiResponse } from './response.ts'
 import { write, writeAndClose } from './write.ts'
@@ -127,9 +126,7 @@ export function serve(app: TemplatedApp, routes: readonly Route[], serving: Serv
       if (refuseUnclear(res, req, addresses.relayed)) return
       const method = req.getMethod().toUpperCase()
       const corsOf = here.find(({ cors }) => cors)?.cors
-      const origin = req.getHeader('origin')
-      // A page of the gateway's own origin needs no list, and no headers to read the answer.
-      const cors = corsOf?.(origin) ?? (isOwnOrigin(origin, req.getHeader('host')) ? {} : undefined)
+      const cors = corsOf && corsFor(req, corsOf)
       if (corsOf !== undefined && (method === 'OPTIONS' || cors === undefined)) return preflight(res, cors)
       const route = here.find((each) => each.method === (method === 'HEAD' ? 'GET' : method))
       if (!route) return respond(res, { ...refusals['method-not-allowed'], headers: { Allow: allow } })

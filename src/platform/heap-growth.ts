@@ -56,7 +56,7 @@ export class HeapGrowth {
 }
 
 /** Watches the collections of this process. V8 reads the flag whenever it has collected. */
-export function watchHeapGrowth(): HeapGrowth {
+export function watchHeapGrowth(): void {
   const growth = new HeapGrowth({
     heapBytes: () => getHeapStatistics().used_heap_size,
     memoryBytes: availableMemory(),
@@ -66,7 +66,6 @@ export function watchHeapGrowth(): HeapGrowth {
     for (const entry of list.getEntries()) if (isMajor(entry)) growth.collected(entry.startTime)
   })
   observer.observe({ entryTypes: ['gc'] })
-  return growth
 }
 
 /** Whether an entry of the kind `gc` stands for a collection of the whole heap. */
