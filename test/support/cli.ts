@@ -117,12 +117,18 @@ export async function killCommands(): Promise<void> {
   await Promise.all(left.map((child) => child.exitCode ?? child.signalCode ?? once(child, 'close')))
 }
 
+/** Waits until `wsproxy serve` listens. Returns its port. */
+export async function listeningPort(command: Command): Promise<string> {
+  const [, port] = await command.prints(/"event":"listening","host":"[^"]*","port":(\d+)/)
+  return port!
+}
+
 /** Starts `wsproxy serve` on a free port and waits until it listens. */
 export async function serve(env: Record<string, string>): Promise<{ command: Command; http: string; ws: string }> {
   const command = new Command(['serve'], {
     env: { LISTEN_ADDR: '127.0.0.1:0', PREFLIGHT_CHECK_TIMEOUT: AMPLE_CHECK_TIMEOUT, ...env },
   })
-  const [, port] = await command.prints(/"event":"listening","host":"[^"]*","port":(\d+)/)
+  const port = await listeningPort(command)
   return { command, http: `http://127.0.0.1:${port}`, ws: `ws://127.0.0.1:${port}` }
 }
 

@@ -1,9 +1,10 @@
+import assert from 'node:assert/strict'
 import { sessionAuth } from '../../src/contract/names.ts'
-import { Command, serveReady } from './cli.ts'
-import { connect, type TestClient } from './client.ts'
+import { Command, run, serveReady } from './cli.ts'
+import { type ConnectClientOptions, connect, type TestClient } from './client.ts'
 import type { Client } from './redis.ts'
 import { atEnd, type Scope } from './scope.ts'
-import { eventually } from './wait.ts'
+import { eventually, within } from './wait.ts'
 
 type Line = Readonly<Record<string, unknown>>
 
@@ -53,9 +54,29 @@ function watch(scope: Scope, command: Command): WatchedWorkers {
 }
 
 /** Opens sockets of one session; the kernel spreads them over the workers. */
-export async function joinAll(agent: Client, ws: string, session: string, count: number): Promise<TestClient[]> {
+export async function joinAll(
+  agent: Client,
+  ws: string,
+  session: string,
+  count: number,
+  options: ConnectClientOptions = {},
+): Promise<TestClient[]> {
   await agent.set(sessionAuth(session), 'token')
-  return Promise.all(Array.from({ length: count }, () => connect(`${ws}/agent/ws/${session}`, { token: 'token' })))
+  const url = `${ws}/agent/ws/${session}`
+  return Promise.all(Array.from({ length: count }, () => connect(url, { token: 'token', ...options })))
+}
+
+/** Closes the sockets of a session as an operator does, and expects that these are all of it. */
+export async function assertDisconnected(
+  clients: readonly TestClient[],
+  session: string,
+  gateway: string,
+  adminToken: string,
+): Promise<void> {
+  const options = { env: { ADMIN_TOKEN: adminToken } }
+  const { stdout, stderr } = await run(['disconnect', '--session', session, '--gateway', gateway], options)
+  assert.match(stdout, new RegExp(`\\b${clients.length}\\b`), stderr)
+  for (const client of clients) assert.equal((await within(client.closed, 'the close')).code, 4403)
 }
 
 function killPid(pid: number): void {

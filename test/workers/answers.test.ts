@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
 import { sessionDown } from '../../src/contract/names.ts'
-import { killCommands, run } from '../support/cli.ts'
+import { killCommands } from '../support/cli.ts'
 import { connect } from '../support/client.ts'
 import { sample } from '../support/gateway.ts'
 import { type Client, redisFor, type TestRedis } from '../support/redis.ts'
 import { scopeOf } from '../support/scope.ts'
 import { openStream } from '../support/sse.ts'
 import { eventually, within } from '../support/wait.ts'
-import { joinAll, type ServedWorkers, serveWorkers } from '../support/workers.ts'
+import { assertDisconnected, joinAll, type ServedWorkers, serveWorkers } from '../support/workers.ts'
 
 const START_MS = 30_000
 const SOCKETS = 30
@@ -152,9 +152,6 @@ describe('the answers of the workers', () => {
 
   it('close the sockets of a session in all workers', async () => {
     const clients = await joinAll(agent, served.ws, 'closed', SOCKETS)
-    const options = { env: { ADMIN_TOKEN } }
-    const { stdout, stderr } = await run(['disconnect', '--session', 'closed', '--gateway', served.http], options)
-    assert.match(stdout, new RegExp(`\\b${SOCKETS}\\b`), stderr)
-    for (const client of clients) assert.equal((await within(client.closed, 'the close')).code, 4403)
+    await assertDisconnected(clients, 'closed', served.http, ADMIN_TOKEN)
   })
 })

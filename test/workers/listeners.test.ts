@@ -3,14 +3,13 @@ import { once } from 'node:events'
 import { after, before, describe, it } from 'node:test'
 import { connect as connectTls } from 'node:tls'
 import { Certificate, withoutOpenssl } from '../support/certificates.ts'
-import { killCommands, run } from '../support/cli.ts'
-import { connect } from '../support/client.ts'
+import { killCommands, listeningPort } from '../support/cli.ts'
 import { sample } from '../support/gateway.ts'
 import { freePort } from '../support/ports.ts'
 import { type Client, redisFor, type TestRedis } from '../support/redis.ts'
 import { scopeOf } from '../support/scope.ts'
-import { eventually, within } from '../support/wait.ts'
-import { joinAll, serveWorkers, startWorkers } from '../support/workers.ts'
+import { eventually } from '../support/wait.ts'
+import { assertDisconnected, joinAll, serveWorkers, startWorkers } from '../support/workers.ts'
 
 const SOCKETS = 12
 const ADMIN_TOKEN = 'a-token-of-the-operators'
@@ -42,10 +41,7 @@ describe('the listeners of workers', () => {
       assert.equal(sample(page, 'wsproxy_active_connections', { door: 'session' }), SOCKETS)
     }
     assert.equal((await fetch(`${served.http}/metrics`)).status, 404)
-    const options = { env: { ADMIN_TOKEN } }
-    const { stdout, stderr } = await run(['disconnect', '--session', 'admin', '--gateway', admin], options)
-    assert.match(stdout, new RegExp(`\\b${SOCKETS}\\b`), stderr)
-    for (const client of clients) assert.equal((await within(client.closed, 'the close')).code, 4403)
+    await assertDisconnected(clients, 'admin', admin, ADMIN_TOKEN)
   })
 
   it('share a certificate, and each takes a renewed one', { skip: withoutOpenssl }, async (t) => {
@@ -56,7 +52,7 @@ describe('the listeners of workers', () => {
       TLS_CERT: certificate.cert,
       TLS_KEY: certificate.key,
     })
-    const [, port] = await served.command.prints(/"event":"listening","host":"[^"]*","port":(\d+)/)
+    const port = await listeningPort(served.command)
     await served.allListen()
     const fingerprint = async () => {
       const socket = connectTls({ host: '127.0.0.1', port: Number(port), rejectUnauthorized: false })
@@ -73,11 +69,7 @@ describe('the listeners of workers', () => {
     const renewed = await fingerprints()
     assert.equal(renewed.size, 1)
     assert.ok(!renewed.has(old!))
-    await agent.set('session:secure:auth', 'token')
-    const to = `wss://localhost:${port}/agent/ws/secure`
-    const clients = await Promise.all(
-      Array.from({ length: SOCKETS }, () => connect(to, { token: 'token', ca: certificate.ca })),
-    )
+    const clients = await joinAll(agent, `wss://localhost:${port}`, 'secure', SOCKETS, { ca: certificate.ca })
     await agent.publish('session:secure:down', '{"n":1}')
     for (const client of clients) await client.find({ n: 1 })
   })
