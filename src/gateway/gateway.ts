@@ -180,12 +180,12 @@ export class Gateway {
       { app, ...this.#inner!, listeners: LISTENERS },
       ...(adminApp ? [{ app: adminApp, host, port: adminPort!, listeners: 1 }] : []),
     ])
-    this.#options.log.info({ event: 'certificate-renewed', ...certificate }, 'the certificate was read again')
     // As in a drain: connections still in the accept queue of the old listeners would be reset. One
     // that comes between the last turn and the close still is; its client connects again.
     void (async () => {
       for (let turn = 0; turn < 3; turn++) await setImmediate()
       closeOld()
+      this.#options.log.info({ event: 'certificate-renewed', ...certificate }, 'every listener has the new certificate')
     })()
   }
 
