@@ -11,6 +11,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, wr
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { alone } from './lock.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const bin = (name) => join(root, 'node_modules', '.bin', name)
@@ -26,8 +27,9 @@ function run(command, args, { quiet = false, env = {} } = {}) {
   process.exit(status ?? (signal ? 1 : 2))
 }
 
+const isInstalled = () => modified('node_modules/.package-lock.json') >= modified('package-lock.json')
+
 function install() {
-  if (modified('node_modules/.package-lock.json') >= modified('package-lock.json')) return
   console.error('installing dependencies (npm install)')
   // Not npm ci: it removes what is installed, and it refuses the changed line of package.json with
   // which newer versions of Node run.
@@ -46,17 +48,32 @@ const newest = (folder) =>
     .filter((path) => !path.startsWith(results))
     .reduce((time, path) => Math.max(time, statSync(path).mtimeMs), 0)
 
-function build() {
-  const sources = Math.max(
+const isBuilt = () =>
+  modified('dist/.built') >=
+  Math.max(
     modified('tsconfig.json'),
     modified('package-lock.json'),
     ...['src', 'test', 'bench', 'examples', 'tools', 'client/src'].map(newest),
   )
-  if (modified('dist/.built') >= sources) return
+
+function build() {
+  const startedAt = new Date()
   // Stale output of a deleted or renamed file must not run as a test or a module.
   rmSync(join(root, 'dist'), { recursive: true, force: true })
   run(bin('tsc'), ['--project', root])
-  writeFileSync(join(root, 'dist/.built'), '')
+  const built = join(root, 'dist/.built')
+  writeFileSync(built, '')
+  // A source that was changed meanwhile may not have been compiled.
+  utimesSync(built, startedAt, startedAt)
+}
+
+/** Commands that start at the same time must not install or compile beside each other. */
+function prepare() {
+  if (isInstalled() && isBuilt()) return
+  alone(join(root, '.building'), () => {
+    if (!isInstalled()) install()
+    if (!isBuilt()) build()
+  })
 }
 
 const node = (file, args = [], flags = []) =>
@@ -164,6 +181,5 @@ if (!Object.hasOwn(commands, name)) {
   console.error(`usage: node scripts/run.mjs ${Object.keys(commands).join(' | ')} [arguments]`)
   process.exit(2)
 }
-install()
-build()
+prepare()
 commands[name](args)
