@@ -3,7 +3,7 @@ import { Paced } from '../platform/paced.ts'
 import { asError } from '../platform/reason.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import type { Bindings } from './bind.ts'
+import type { Bindings, Topic } from './bind.ts'
 import { type Connection, Phase } from './connection.ts'
 import type { Delivery } from './deliver.ts'
 import type { ConnectLimits } from './limits.ts'
@@ -91,6 +91,17 @@ export class Closer {
    */
   endTogether(connection: Connection, close: Close): boolean {
     return connection.phase === Phase.open && this.#together.add(connection, close)
+  }
+
+  /**
+   * Ends the members of a topic for one reason: the open ones as `endTogether` does, and at once
+   * those whose upgrade is under way.
+   */
+  endMembers({ members }: Topic, close: Close): void {
+    for (const member of members.slice()) {
+      if (member.phase === Phase.accepting) this.end(member, close)
+      else this.endTogether(member, close)
+    }
   }
 
   /**

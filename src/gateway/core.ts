@@ -213,8 +213,9 @@ export class Core {
   /** Redis does not let the gateway listen to `channel`. */
   #forbidden(channel: string): void {
     const topic = this.bindings.find(channel)
-    if (topic?.source.refused) return topic.source.refused(topic)
-    for (const member of topic?.members.slice() ?? []) this.closer.end(member, closes.forbidden)
+    if (topic === undefined) return
+    if (topic.source.refused) topic.source.refused(topic)
+    else this.closer.endMembers(topic, closes.forbidden)
   }
 
   /** The upgrade is complete: what follows from it, in order. */

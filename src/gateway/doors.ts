@@ -107,9 +107,7 @@ export function runDoor({ config, core, metrics, log }: DoorParts, checklist: Ch
     checklist,
     read: (runId) => core.redis.hashes.read(runKey(runId)),
     changed: (topic, frame) => core.delivery.fanOut(topic, frame),
-    gaveUp: (topic) => {
-      for (const member of topic.members.slice()) core.closer.end(member, closes.redisGone)
-    },
+    gaveUp: (topic) => core.closer.endMembers(topic, closes.redisGone),
     fault: (runId, error) => {
       metrics.error('run')
       log.warn({ event: 'run-fault', run: runId, reason: reasonOf(error) }, 'a run could not be read from Redis')

@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import type { Topic } from '../../src/connection/bind.ts'
+import { Connection, Phase } from '../../src/connection/connection.ts'
+import { Closer, type CloserParts } from '../../src/connection/end.ts'
+import { closes } from '../../src/contract/codes.ts'
 import { sessionDown } from '../../src/contract/names.ts'
 import { gatewayFor, type TestGateway } from '../support/gateway.ts'
 import { scopeOf } from '../support/scope.ts'
@@ -58,5 +62,27 @@ describe('a socket that ends', () => {
     await untilOpen(gateway, 0)
     await (await gateway.join('one-more')).close()
     await untilOpen(gateway, 0)
+  })
+})
+
+describe('the members of a topic that end together', () => {
+  it('end at once while their upgrade is under way, and one after the other where they are open', async () => {
+    const members: Connection[] = []
+    const leaveAll = (connection: Connection) => void members.splice(members.indexOf(connection), 1)
+    const parts = { bindings: { leaveAll }, delivery: { flush: () => {} }, slowCloseGraceMs: 0 }
+    const closer = new Closer(parts as unknown as CloserParts)
+    const codes: number[] = []
+    const door = { goodbye: () => undefined } as never
+    for (let i = 0; i < 6; i++) {
+      const connection = new Connection(door, 's', '127.0.0.1', 0)
+      if (i % 2 === 0) connection.open({ end: (code: number) => codes.push(code) } as never, 0)
+      members.push(connection)
+    }
+    const [first, upgrading, second] = members
+    closer.endMembers({ members } as unknown as Topic, closes.forbidden)
+    assert.deepEqual([first?.phase, upgrading?.phase, second?.phase], [Phase.ending, Phase.closed, Phase.open])
+    assert.equal(members.length, 2)
+    await eventually(() => members.length === 0, 'the others')
+    assert.deepEqual(codes, [4403, 4403, 4403])
   })
 })

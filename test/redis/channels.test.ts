@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { run } from '../support/cli.ts'
-import { connect, refused } from '../support/client.ts'
+import { connect, refused, type TestClient } from '../support/client.ts'
 import { gatewayFor } from '../support/gateway.ts'
 import { live } from '../support/live.ts'
 import { type Client, type RealRedis, realRedisFor, withoutRealRedis } from '../support/redis.ts'
 import { scopeOf } from '../support/scope.ts'
-import { eventually } from '../support/wait.ts'
+import { mostEndedInOneTurn } from '../support/turns.ts'
+import { eventually, within } from '../support/wait.ts'
+
+const CROWD = 200
 
 describe('a Redis user without some channels', { skip: withoutRealRedis }, () => {
   const suite = scopeOf(after)
@@ -97,6 +100,19 @@ describe('a Redis user without some channels', { skip: withoutRealRedis }, () =>
     await admin.publish('live:system', '{"load":1}')
     await page.find({ type: 'system_update' })
     for (const each of [again, page]) await each.close()
+  })
+
+  it('closes a crowd whose channels become forbidden in short steps, at one session and at many', async (t) => {
+    await limit('allchannels')
+    const gateway = await gatewayFor(t, { redis: limited() })
+    const sessions = Array.from({ length: CROWD }, (_, i) => (i % 2 === 0 ? 'crowd' : `crowd-${i}`))
+    const clients: TestClient[] = []
+    // One after the other at the session that they share, which has one token.
+    for (const session of sessions) clients.push(await gateway.join(session))
+    const most = mostEndedInOneTurn(t)
+    await limit('&wsproxy:*')
+    for (const client of clients) assert.equal((await within(client.closed, 'the close')).code, 4403)
+    assert.ok(most() > 0 && most() < CROWD / 2, `${most()} sockets ended in one turn of the event loop`)
   })
 
   it('subscribes the channels of the gateway itself again when the right is back, and logs the refusal once', async (t) => {

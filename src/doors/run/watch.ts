@@ -140,7 +140,13 @@ export class RunWatches implements Source {
   readonly #watches = new Map<Topic, Watch>()
 
   constructor(parts: WatchParts) {
-    this.#parts = parts
+    const gaveUp = (topic: Topic) => {
+      // Its members are closed one after the other. A socket that joins them meanwhile stays open,
+      // so it needs a watch that reads.
+      this.#watches.delete(topic)
+      parts.gaveUp(topic)
+    }
+    this.#parts = { ...parts, gaveUp }
   }
 
   /** The subscription is confirmed, so no later change is missed, and the first read may begin. */

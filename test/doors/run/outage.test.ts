@@ -7,11 +7,13 @@ import { proxyFor, type TcpProxy } from '../../support/proxy.ts'
 import { type Client, type RealRedis, realRedisFor, withoutRealRedis } from '../../support/redis.ts'
 import { frameOf, HANGUP, hashReads, keyspace, untilLeft, untilShown, watchRun } from '../../support/runs.ts'
 import { scopeOf } from '../../support/scope.ts'
+import { mostEndedInOneTurn } from '../../support/turns.ts'
 import { eventually, within } from '../../support/wait.ts'
 
 /** No read but for a reason: what a test counts is what it has caused. */
 const NO_RESYNC = { RUN_PING_INTERVAL: '30s', RUN_RESYNC_INTERVAL: '0' }
 const skip = withoutRealRedis
+const CROWD = 200
 
 const fault = (gateway: TestGateway, run: string) =>
   gateway.log.filter((line) => line.event === 'run-fault' && line.run === run)
@@ -85,6 +87,16 @@ describe('a fault of Redis', { skip }, () => {
         assert.equal(attempts, retries)
       })
     }
+
+    it('closes a crowd at a run that it gives up in short steps', async (t) => {
+      await start({ RUN_REDIS_MAX_RETRIES: '1' })
+      const clients = await Promise.all(Array.from({ length: CROWD }, () => watchRun(gateway, 'crowd')))
+      const most = mostEndedInOneTurn(t)
+      await forbid()
+      await gateway.agent.hSet('crowd', 'last_modified', '2')
+      for (const client of clients) assert.equal((await within(client.closed, 'the close')).code, 1013)
+      assert.ok(most() > 0 && most() < CROWD / 2, `${most()} sockets ended in one turn of the event loop`)
+    })
 
     it('never closes a socket for failed reads with RUN_REDIS_MAX_RETRIES=0', async () => {
       await start({ RUN_REDIS_MAX_RETRIES: '0' })

@@ -336,6 +336,23 @@ describe('the watch of a run', () => {
       })
     }
 
+    it('watches a run that was given up anew for a socket that comes before the others are closed', async () => {
+      const made = await world({ runRedisMaxRetries: 1 })
+      await clock.pass(COALESCE_MS)
+      made.event()
+      made.reads[1]!.fail(away)
+      await clock.settle()
+      assert.deepEqual(made.gaveUp, made.topics)
+      made.event()
+      made.watches.refresh()
+      assert.deepEqual([made.reads.length, made.watches.frame(made.topics[0]!)], [2, undefined])
+      made.watches.confirmed(made.topics[0]!)
+      made.reads[2]!.answer(hash(2))
+      await clock.settle()
+      assert.deepEqual(made.frames, [frame(1), frame(2)])
+      made.watches.released(made.topics[0]!)
+    })
+
     it('counts only failures in a row: a success in between starts the count again', async () => {
       const made = new World(clock, { runRedisMaxRetries: 3, runResyncIntervalMs: 100 })
       made.auto = true
