@@ -36,8 +36,9 @@ const terminalLog = ({ logLevel }: Config): TerminalLog =>
 /**
  * Loads all that a gateway with these settings consists of, and returns what opens it.
  * @param worker as in `logOf`. A worker leaves the notices to its supervisor.
+ * @param workers how many there are of it.
  */
-export async function prepare(loaded: Loaded, worker?: number) {
+export async function prepare(loaded: Loaded, worker?: number, workers?: number) {
   const { config, notices } = loaded
   checkCertificate(config)
   const { Gateway } = await import('../gateway/gateway.ts')
@@ -45,7 +46,7 @@ export async function prepare(loaded: Loaded, worker?: number) {
   const checklist = config.runChecklistModule === undefined ? undefined : await loadChecklist(config.runChecklistModule)
   const log = logOf(config, worker)
   if (worker === undefined) for (const notice of notices) log.warn({ event: 'setting' }, notice)
-  watchHeapGrowth()
+  watchHeapGrowth(workers)
   snapshotOnSignal(heapFolder(config.heapSnapshotDir), log)
   const parts = await loadParts(loaded, environment(), log)
   const open = (own: Pick<GatewayOptions, 'redisUrl' | 'sharing'>): Gateway => {

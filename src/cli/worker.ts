@@ -35,7 +35,7 @@ async function work(number: number, parent: Parent): Promise<void> {
   const loaded = dividedFor(begin.workers, loadConfig())
   const { config } = loaded
   closeInspector(config)
-  const { log, tracing, open } = await prepare(loaded, number)
+  const { log, tracing, open } = await prepare(loaded, number, begin.workers)
   const { redisUrl, secret, workers } = begin
   const gateway = open({ redisUrl, sharing: { workers, secret, peers: parent } })
   const finish = async (status: number) => {

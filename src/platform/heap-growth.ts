@@ -17,7 +17,10 @@ const RAISED_MS = 60_000
 export interface HeapGrowthParts {
   /** Bytes that the heap holds. */
   readonly heapBytes: () => number
+  /** Bytes that all processes of this instance may hold. */
   readonly memoryBytes: number
+  /** How many these are. */
+  readonly processes: number
   /** How much the heap may grow until it is collected, as a percentage. 0: V8's own rule. */
   readonly allow: (percent: number) => void
 }
@@ -41,25 +44,38 @@ export class HeapGrowth {
   collected(at: number): void {
     const isTooSoon = at - this.#collectedAt < TOO_SOON_MS
     this.#collectedAt = at
-    if (isTooSoon) this.#raise()
+    if (isTooSoon || this.#lowering !== undefined) this.#adapt(isTooSoon)
   }
 
-  #raise(): void {
-    const { heapBytes, memoryBytes, allow } = this.#parts
-    const growth = Math.min(GROWTH_BYTES, memoryBytes * GROWTH_SHARE)
+  /** The percentage counts for the heap as it is: one that grows with it would double, and more. */
+  #adapt(isTooSoon: boolean): void {
+    const { heapBytes, memoryBytes, processes, allow } = this.#parts
+    const growth = Math.min(GROWTH_BYTES, (memoryBytes / processes) * GROWTH_SHARE)
     const percent = Math.floor((growth / heapBytes()) * 100)
-    if (percent < LEAST_PERCENT) return
+    if (percent < LEAST_PERCENT) return this.#lower()
     allow(percent)
+    if (!isTooSoon) return
     clearTimeout(this.#lowering)
-    this.#lowering = setTimeout(() => allow(0), RAISED_MS).unref()
+    this.#lowering = setTimeout(() => this.#lower(), RAISED_MS).unref()
+  }
+
+  #lower(): void {
+    if (this.#lowering === undefined) return
+    clearTimeout(this.#lowering)
+    this.#lowering = undefined
+    this.#parts.allow(0)
   }
 }
 
-/** Watches the collections of this process. V8 reads the flag whenever it has collected. */
-export function watchHeapGrowth(): void {
+/**
+ * Watches the collections of this process. V8 reads the flag whenever it has collected.
+ * @param processes of the instance, which share the memory.
+ */
+export function watchHeapGrowth(processes = 1): void {
   const growth = new HeapGrowth({
     heapBytes: () => getHeapStatistics().used_heap_size,
     memoryBytes: availableMemory(),
+    processes,
     allow: (percent) => setFlagsFromString(`--heap-growing-percent=${percent}`),
   })
   const observer = new PerformanceObserver((list) => {

@@ -11,10 +11,11 @@ const MIB = 1024 ** 2
 describe('the growth of the heap', () => {
   afterEach(() => mock.timers.reset())
 
-  function growthOf(heapBytes: number, memoryBytes = 1024 * MIB) {
+  function growthOf(heapBytes: number, memoryBytes = 1024 * MIB, processes = 1) {
     const allowed: number[] = []
+    const heap = { bytes: heapBytes }
     const allow = (percent: number) => void allowed.push(percent)
-    return { growth: new HeapGrowth({ heapBytes: () => heapBytes, memoryBytes, allow }), allowed }
+    return { growth: new HeapGrowth({ heapBytes: () => heap.bytes, memoryBytes, processes, allow }), allowed, heap }
   }
 
   it('is left to V8 while collections are half a second apart', () => {
@@ -41,6 +42,39 @@ describe('the growth of the heap', () => {
     growth.collected(0)
     growth.collected(100)
     assert.deepEqual(allowed, [200])
+  })
+
+  it('has an equal part of that in each of several processes that share the memory', () => {
+    const { growth, allowed } = growthOf(16 * MIB, 1024 * MIB, 4)
+    growth.collected(0)
+    growth.collected(100)
+    assert.deepEqual(allowed, [200])
+  })
+
+  it('stays 64 MiB while the heap itself grows, and is left to V8 at once where it has become large', () => {
+    mock.timers.enable({ apis: ['setTimeout'] })
+    const { growth, allowed, heap } = growthOf(16 * MIB)
+    growth.collected(0)
+    growth.collected(100)
+    heap.bytes = 32 * MIB
+    growth.collected(2000)
+    heap.bytes = 65 * MIB
+    growth.collected(4000)
+    assert.deepEqual(allowed, [400, 200, 0])
+    mock.timers.tick(120_000)
+    growth.collected(125_000)
+    assert.deepEqual(allowed, [400, 200, 0])
+  })
+
+  it('is left to V8 a minute after the last collection that came too soon, whatever came later', () => {
+    mock.timers.enable({ apis: ['setTimeout'] })
+    const { growth, allowed } = growthOf(32 * MIB)
+    growth.collected(0)
+    growth.collected(100)
+    mock.timers.tick(30_000)
+    growth.collected(30_100)
+    mock.timers.tick(30_000)
+    assert.deepEqual(allowed, [200, 200, 0])
   })
 
   it('is left to V8 where the heap is large', () => {
