@@ -2,6 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { type Refusal, refusals } from '../contract/codes.ts'
 import type { Role } from '../contract/roles.ts'
 import { jsonFault } from '../platform/json-scan.ts'
+import { bearerToken } from '../platform/secrets.ts'
 import type { HttpRequest, HttpResponse, TemplatedApp } from '../platform/uws.ts'
 import type { Admin } from './admin.ts'
 import type { ClientAddress, ClientAddresses } from './client-address.ts'
@@ -154,10 +155,12 @@ const isSmall = (req: HttpRequest, { maxBodyBytes = MAX_BODY_BYTES }: Route): bo
 /**
  * CSRF guard: a POST with a cookie, or of a route that says so, must be application/json. A page of
  * another origin cannot send that without a CORS preflight (Fetch standard, CORS-safelisted request
- * headers), which the gateway does not answer. A request with Authorization is exempt.
+ * headers), which the gateway answers for allowed origins only. A bearer token is exempt, since it
+ * needs the same. Other schemes are not: a browser adds the password of a proxy by itself.
  */
 function forged({ method, headers }: ApiRequest, { json }: Route, ownPage: Serving['ownPage']): Refusal | undefined {
-  if (method !== 'POST' || headers.authorization !== '' || (headers.cookie === '' && !json)) return undefined
+  if (method !== 'POST' || (headers.cookie === '' && !json)) return undefined
+  if (bearerToken(headers.authorization) !== undefined) return undefined
   if (headers.cookie !== '' && ownPage?.(headers) === false) return refusals['origin-not-allowed']
   if (/^application\/json\b/i.test(headers['content-type'])) return undefined
   return {
