@@ -1,4 +1,5 @@
 import { originRule } from '../config/origins.ts'
+import { isLoopbackHost } from '../platform/address.ts'
 
 /** Whether an `Origin` header is that of the host that was asked. */
 export function isOwnOrigin(origin: string, host: string): boolean {
@@ -11,12 +12,15 @@ export function isOwnOrigin(origin: string, host: string): boolean {
 
 /**
  * Returns a predicate: whether a page of this origin may use the cookies of this host, because it
- * is of the same origin or in the list. An empty list and `*` name no origin here.
+ * is of the same origin or in the list. An empty list and `*` name no origin here. Away from this
+ * machine the cookies need TLS: a page without it may come from whoever is on the network.
  */
 export function ownPages(allowed: readonly string[]): (origin: string, host: string) => boolean {
   const named = allowed.filter((entry) => entry !== '*')
   const isNamed = named.length === 0 ? () => false : originRule(named, true)
-  return (origin, host) => origin !== '' && (isOwnOrigin(origin, host) || isNamed(origin))
+  const isOwn = (origin: string, host: string) =>
+    isOwnOrigin(origin, host) && (origin.startsWith('https:') || isLoopbackHost(host))
+  return (origin, host) => origin !== '' && (isOwn(origin, host) || isNamed(origin))
 }
 
 /**

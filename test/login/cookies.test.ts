@@ -92,6 +92,12 @@ describe('a login with cookies', () => {
         const answer = await post(gateway, path, '{}', { cookie, ...headers })
         assert.deepEqual([answer.status, answer.body.error.code], [status, code], `${path} ${JSON.stringify(headers)}`)
       }
+    const elsewhere = { host: 'app.example.org' }
+    const secure = jar(await login('four@example.org', elsewhere))
+    const from = (origin: string) =>
+      post(gateway, '/api/preflight/run', '{}', { ...elsewhere, cookie: secure, origin }).then(({ status }) => status)
+    assert.equal(await from('http://app.example.org'), 403, 'a page that the network may have written')
+    assert.notEqual(await from('https://app.example.org'), 403)
     for (const headers of [own(), { 'sec-fetch-site': 'same-origin' }, {}])
       assert.notEqual((await post(gateway, '/api/preflight/run', '{}', { cookie, ...headers })).status, 403)
   })
