@@ -47,8 +47,9 @@ function open(port: number, session: number, exp: number): Promise<void> {
 }
 
 const commands = {
-  /** Opens sockets of JWTs that all end at `exp`, in seconds since the epoch. */
+  /** Opens sockets of JWTs that all end at `exp`, in seconds since the epoch, and counts anew. */
   connect: async ({ port, first, count, exp }: { port: number; first: number; count: number; exp: number }) => {
+    Object.assign(expired, { opened: 0, noticed: 0, closed: 0, lastCloseMs: 0 })
     let next = first
     const worker = async () => {
       while (next < first + count) await open(port, next++, exp)

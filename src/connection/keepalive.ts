@@ -31,7 +31,7 @@ export interface KeepaliveParts {
  * Within this time all sockets get their notice, or are closed, whose tokens expire at one moment.
  * With the interval of the sweep it stays below the second that a close may come late.
  */
-const EXPIRIES_MS = 500
+const EXPIRIES_MS = 650
 
 /**
  * Pings silent sockets and closes those that do not answer, that are idle, whose token has expired,
