@@ -6,7 +6,8 @@
 import { Agent, request } from 'node:http'
 import { serve } from './ipc.ts'
 
-const STEP_MS = 10
+/** Requests come one by one. Ten at once would wait for each other, and messages for them. */
+const STEP_MS = 1
 const MAX_CONNECTIONS = 200
 
 export interface LoginFlood {
