@@ -3,13 +3,14 @@ import { availableParallelism } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { reasonOf } from '../platform/reason.ts'
 import { HashBudget } from './hash-budget.ts'
-import { type HashJob, type HashResult, HashThread } from './hash-threads.ts'
+import { HashPlace } from './hash-place.ts'
+import type { HashJob, HashResult } from './hash-threads.ts'
 
 /** OWASP, "Password Storage Cheat Sheet": 19 MiB, 2 passes, 1 lane. */
 const PARAMETERS = { memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const
 
 /** Hashes that are computed at once, each with 19 MiB. */
-const THREADS = availableParallelism() <= 2 ? 1 : 2
+const AT_ONCE = availableParallelism() <= 2 ? 1 : 2
 /** Logins that hash a password, or wait for that. */
 const MAX_PLACES = 52
 const MIN_CHARACTERS = 8
@@ -29,23 +30,23 @@ export const isOutdated = (hash: string): boolean => !hash.startsWith(PREFIX)
 
 /** Hashes passwords with argon2id, a few at once. */
 export class Passwords {
-  readonly #idle: HashThread[]
+  readonly #free: HashPlace[]
   readonly #budget: HashBudget
   /** Of a password that is not known. A login without a user is compared with it. */
   #noUser = ''
-  readonly #waiting: ((thread: HashThread) => void)[] = []
+  readonly #waiting: ((place: HashPlace) => void)[] = []
   #placesTaken = 0
 
-  private constructor(threads: HashThread[], budget: HashBudget) {
-    this.#idle = threads
+  private constructor(places: HashPlace[], budget: HashBudget) {
+    this.#free = places
     this.#budget = budget
   }
 
   /** Loads the native library. @throws Error on a platform for which it has none. */
   static async load(budget = new HashBudget()): Promise<Passwords> {
     try {
-      const threads = await Promise.all(Array.from({ length: THREADS }, () => HashThread.open()))
-      const passwords = new Passwords(threads, budget)
+      const places = await Promise.all(Array.from({ length: AT_ONCE }, () => HashPlace.open()))
+      const passwords = new Passwords(places, budget)
       passwords.#noUser = await passwords.hash(randomBytes(16).toString('hex'))
       return passwords
     } catch (error) {
@@ -83,20 +84,20 @@ export class Passwords {
   }
 
   async #inTurn(job: HashJob): Promise<HashResult> {
-    const idle = this.#idle.pop()
+    const free = this.#free.pop()
     // The hash that ends lets the next one run.
-    const thread = idle ?? (await new Promise<HashThread>((resolve) => this.#waiting.push(resolve)))
+    const place = free ?? (await new Promise<HashPlace>((resolve) => this.#waiting.push(resolve)))
     try {
       const waitMs = this.#budget.waitMs()
       if (waitMs > 0) await sleep(waitMs)
       const startedAt = performance.now()
-      const result = await thread.run(job)
+      const result = await place.run(job)
       this.#budget.took(performance.now() - startedAt, job.hash === undefined || job.hash === this.#noUser)
       return result
     } finally {
       const next = this.#waiting.shift()
-      if (next) next(thread)
-      else this.#idle.push(thread)
+      if (next) next(place)
+      else this.#free.push(place)
     }
   }
 }

@@ -1,18 +1,25 @@
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import { HashBudget } from '../../src/login/hash-budget.ts'
-import { HashThread } from '../../src/login/hash-threads.ts'
+import { HashPlace } from '../../src/login/hash-place.ts'
+import { type Hasher, type HashJob, type HashResult, HashThread, type Priority } from '../../src/login/hash-threads.ts'
 import { OverLimit } from '../../src/login/over-limit.ts'
 import { Passwords } from '../../src/login/passwords.ts'
+import { eventually } from '../support/wait.ts'
 
-/** The priorities of the threads of this process: 20 is the usual one, 25 that of hashes. */
-function priorities(): number[] {
+/** The class of each thread of this process and its priority, as /proc/<pid>/stat has them. */
+function threads(): { class: number; priority: number }[] {
   return readdirSync('/proc/self/task').map((thread) => {
     const text = readFileSync(`/proc/self/task/${thread}/stat`, 'utf8')
-    return Number(text.slice(text.lastIndexOf(')') + 2).split(' ')[15])
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+    return { class: Number(fields[38]), priority: Number(fields[15]) }
   })
 }
+
+const SCHED_IDLE = 5
+const withoutLinux = process.platform === 'linux' ? false : 'needs /proc'
 
 describe('the threads that hash passwords', () => {
   it('compare what they have hashed, and nothing else', async () => {
@@ -30,7 +37,7 @@ describe('the threads that hash passwords', () => {
 
   it('give each job its own result after a thread has ended with an error', async () => {
     const parameters = { memoryCost: 1024, timeCost: 1, parallelism: 1 }
-    const thread = await HashThread.open()
+    const thread = await HashThread.open('low')
     const hashed = await thread.run({ password: 'password-1', parameters })
     assert.ok('hash' in hashed)
     await assert.rejects(thread.run({ password: 'password-1', parameters: { ...parameters, memoryCost: 1 } }))
@@ -40,14 +47,95 @@ describe('the threads that hash passwords', () => {
     assert.deepEqual(results, [{ isEqual: false }, { isEqual: true }, { isEqual: false }])
   })
 
-  it('have a low priority on Linux, and the event loop keeps its own', async (t) => {
-    if (process.platform !== 'linux') return t.skip('needs /proc')
-    const main = () =>
-      Number(readFileSync(`/proc/self/task/${process.pid}/stat`, 'utf8').split(') ')[1]!.split(' ')[15])
-    const before = { main: main(), low: priorities().filter((each) => each === 25).length }
-    await Passwords.load()
-    assert.ok(priorities().filter((each) => each === 25).length > before.low, String(priorities()))
-    assert.equal(main(), before.main)
+  it('run when nothing else wants a processor, or else have a low priority', { skip: withoutLinux }, async () => {
+    const idle = () => threads().filter((each) => each.class === SCHED_IDLE).length
+    const low = () => threads().filter((each) => each.priority === 25).length
+    const before = { idle: idle(), low: low() }
+    const thread = await HashThread.open('idle')
+    assert.equal(thread.priority === 'idle' ? idle() : low(), before[thread.priority] + 1)
+    await HashThread.open('low')
+    assert.equal(low(), before.low + (thread.priority === 'idle' ? 1 : 2))
+  })
+})
+
+/** A thread whose hashes end when the test says so. */
+class HeldHasher implements Hasher {
+  readonly priority: Priority
+  readonly jobs: { password: string; end: () => void }[] = []
+
+  constructor(priority: Priority) {
+    this.priority = priority
+  }
+
+  run({ password }: HashJob): Promise<HashResult> {
+    return new Promise((resolve) =>
+      this.jobs.push({ password, end: () => resolve({ hash: `${this.priority} ${password}` }) }),
+    )
+  }
+}
+
+describe('the thread that runs when nothing else wants a processor', () => {
+  const job = (password: string) => ({ password, parameters: { memoryCost: 1024, timeCost: 1, parallelism: 1 } })
+
+  function placeOf(priority: Priority, patienceMs: number) {
+    const [idle, low] = [new HeldHasher(priority), new HeldHasher('low')]
+    return { idle, low, place: new HashPlace(idle, async () => low, patienceMs) }
+  }
+
+  it('makes each hash alone while it gets on', async () => {
+    const { idle, low, place } = placeOf('idle', 60_000)
+    const result = place.run(job('a'))
+    idle.jobs[0]!.end()
+    assert.deepEqual(await result, { hash: 'idle a' })
+    assert.equal(low.jobs.length, 0)
+  })
+
+  it('is helped by one with a share when it does not get on, until it has ended its hash', async () => {
+    const { idle, low, place } = placeOf('idle', 1)
+    const first = place.run(job('a'))
+    await eventually(() => low.jobs.length === 1, 'the second thread')
+    low.jobs[0]!.end()
+    assert.deepEqual(await first, { hash: 'low a' })
+    const second = place.run(job('b'))
+    await eventually(() => low.jobs.length === 2, 'the next hash at once in the second thread')
+    assert.deepEqual(
+      idle.jobs.map(({ password }) => password),
+      ['a'],
+    )
+    low.jobs[1]!.end()
+    assert.deepEqual(await second, { hash: 'low b' })
+    idle.jobs[0]!.end()
+    await setImmediate()
+    const third = place.run(job('c'))
+    assert.equal(idle.jobs.length, 2)
+    idle.jobs[1]!.end()
+    assert.deepEqual(await third, { hash: 'idle c' })
+  })
+
+  it('gives the second thread no hash before that has ended the last one', async () => {
+    const { idle, low, place } = placeOf('idle', 1)
+    const first = place.run(job('a'))
+    await eventually(() => low.jobs.length === 1, 'the second thread')
+    idle.jobs[0]!.end()
+    assert.deepEqual(await first, { hash: 'idle a' })
+    const second = place.run(job('b'))
+    await eventually(() => idle.jobs.length === 2, 'the first thread')
+    low.jobs[0]!.end()
+    await eventually(() => low.jobs.length === 2, 'the second thread')
+    assert.equal(low.jobs[1]!.password, 'b')
+    low.jobs[1]!.end()
+    assert.deepEqual(await second, { hash: 'low b' })
+  })
+
+  it('is not helped where the system has no such class', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] })
+    const { idle, low, place } = placeOf('low', 1)
+    const result = place.run(job('a'))
+    t.mock.timers.tick(1000)
+    await setImmediate()
+    assert.equal(low.jobs.length, 0)
+    idle.jobs[0]!.end()
+    assert.deepEqual(await result, { hash: 'low a' })
   })
 })
 

@@ -135,6 +135,12 @@ describe('the image', () => {
     for (const path of files.keys()) assert.doesNotMatch(path, /\.(map|ts|tsbuildinfo)$/)
   })
 
+  it('holds the command that lets the thread for passwords wait for everything else, with its licence', () => {
+    const { stdout } = spawnSync(join(image.folder, 'usr/bin/chrt'), ['--version'], { encoding: 'utf8' })
+    assert.match(stdout, /^chrt from util-linux/)
+    assert.match(readFileSync(join(image.folder, 'licenses/util-linux.txt'), 'utf8'), /GPL/)
+  })
+
   it('is smaller than its limit, compressed and with its base', () => {
     assert.ok(image.bytes.own > 2e6, 'it holds something')
     assert.ok(image.bytes.total <= image.bytes.limit, JSON.stringify(image.bytes))
