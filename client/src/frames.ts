@@ -22,7 +22,7 @@ export function parsed(text: string): unknown {
 export function split(frame: string): readonly [offset: number | undefined, payload: string] {
   const head = /^(?:-|(\d{1,16})) /.exec(frame)
   if (!head) throw new Error('a message came without a number')
-  return [head[1] === undefined ? undefined : Number(head[1]), frame.slice(head[0].length)]
+  return [head[1] ? Number(head[1]) : undefined, frame.slice(head[0].length)]
 }
 
 /** Parses a frame of text or bytes. Throws when it has no number. */

@@ -17,8 +17,8 @@ export class Kept {
   #timer: ReturnType<typeof setTimeout> | undefined
   #isForgotten = false
   /** The cursor of the newest message that the page has dealt with: a reload begins behind it. */
-  cursor: string | undefined
-  ticket: string | undefined
+  declare cursor: string | undefined
+  declare ticket: string | undefined
   #until = 0
 
   /** Without a store it keeps nothing. */
@@ -27,15 +27,14 @@ export class Kept {
     this.#key = key
   }
 
-  /** Returns epoch and offset of the kept cursor; undefined without a cursor. */
-  restore(): { readonly epoch: string; readonly offset: number } | undefined {
+  /** Returns epoch and offset of the kept cursor; undefined and 0 without a cursor. */
+  restore(): readonly [epoch: string | undefined, offset: number] {
     const kept = parsed(this.#store?.getItem(this.#key) ?? '') as Entry | null
     this.ticket = kept?.ticket
     this.#until = Number(kept?.until)
     const [cursor, epoch, offset] = /^([0-9a-z]+)\.(\d+)$/.exec(String(kept?.cursor)) ?? []
-    if (!cursor) return undefined
     this.cursor = cursor
-    return { epoch: epoch!, offset: Number(offset) }
+    return [epoch, Number(offset ?? 0)]
   }
 
   /** The page has dealt with the message at `cursor`. The store gets it a moment later. */

@@ -1,3 +1,4 @@
+import type { Kept } from './kept.ts'
 import type { KeyValueStore, SocketClass } from './platform.ts'
 
 /** A token, or a function that returns one; it is called before each dial. */
@@ -31,20 +32,17 @@ export interface LinkOwner {
   url(): string
   /** The subprotocols of the next dial, without the token. */
   readonly protocols: readonly string[]
-  /** A credential that is surely still valid: no token is asked for. */
-  ticket?(): string | undefined
-  /** A credential for when the owner has no token, or cannot get one. */
-  spare?(): string | undefined
-  /** The server refused the spare credential. */
-  spareRefused?(): void
+  /**
+   * Its resume ticket: while that is surely valid, no token is asked for, and afterwards it stands in
+   * where there is no token. It is saved before the page goes.
+   */
+  readonly kept?: Kept
   /** The class of `sse.ts` that stands in for WebSockets where none opens. */
   readonly fallback?: 'SessionEvents' | 'LiveEvents'
   /** The upgrade is complete; the server may still refuse. */
   opened?(): void
   /** A text frame, or bytes. */
   received(data: string | Uint8Array): void
-  /** The page is about to go. */
-  leaving?(): void
   /** The socket is gone, for whatever reason; another may follow. */
   lost?(): void
   state(state: State): void

@@ -49,7 +49,7 @@ export class Link {
   #plainUntil: number
   #timer: ReturnType<typeof setTimeout> | undefined
   /** The largest frame that the gateway takes, by its greeting. */
-  maxBytes: number | undefined
+  declare maxBytes: number | undefined
 
   constructor(owner: LinkOwner, options: LinkOptions) {
     this.#owner = owner
@@ -58,8 +58,10 @@ export class Link {
     this.#plainUntil = Number(this.#store?.getItem(PLAIN_KEY))
     this.#unwatch = watchPage(
       () => this.#wake(),
-      () => this.#owner.leaving?.(),
-      () => this.pause('page hidden'),
+      (isCached) => {
+        this.#owner.kept?.save()
+        if (isCached) this.pause('page hidden')
+      },
       () => this.resume(),
     )
     // The caller gets its object before the first event.
@@ -119,7 +121,7 @@ export class Link {
   }
 
   resume(): void {
-    if (!this.#isPaused || this.#state.name === 'closed') return
+    if (!this.#isPaused) return
     this.#isPaused = false
     this.#dial()
   }
@@ -142,7 +144,6 @@ export class Link {
     this.#socket = undefined
     if (socket) {
       socket.onopen = socket.onmessage = socket.onclose = null
-      socket.onerror = () => {}
       socket.close(1000)
     }
     if (!this.#isOpen) return
@@ -152,7 +153,7 @@ export class Link {
 
   async #credential(): Promise<string | undefined> {
     const { token } = this.#options
-    const ticket = this.#owner.ticket?.()
+    const ticket = this.#owner.kept?.validTicket
     this.#hasUsedSpare = !!ticket
     if (ticket) return ticket
     if (typeof token !== 'function') return this.#spare() ?? token
@@ -166,7 +167,7 @@ export class Link {
   }
 
   #spare(): string | undefined {
-    const spare = this.#owner.spare?.()
+    const spare = this.#owner.kept?.ticket
     this.#hasUsedSpare = !!spare
     return spare
   }
@@ -301,11 +302,11 @@ export class Link {
   #isEnd(code: number): boolean {
     if (code !== CREDENTIALS) return finalCodes.includes(code)
     if (this.#hasUsedSpare) {
-      this.#owner.spareRefused?.()
+      this.#owner.kept!.ticket = undefined
       // The token is still to be tried.
       return this.#options.token === undefined
     }
-    const isEnd = this.#hasAskedAnew || (typeof this.#options.token !== 'function' && !this.#owner.spare?.())
+    const isEnd = this.#hasAskedAnew || (typeof this.#options.token !== 'function' && !this.#owner.kept?.ticket)
     this.#hasAskedAnew = true
     return isEnd
   }

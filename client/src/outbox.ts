@@ -12,8 +12,8 @@ const ACK_MS = 30_000
  * frame may have arrived).
  */
 export class SendError extends Error {
-  readonly code: 'full' | 'closed' | 'refused' | 'uncertain'
-  readonly detail: string
+  declare readonly code: 'full' | 'closed' | 'refused' | 'uncertain'
+  declare readonly detail: string
 
   constructor(code: SendError['code'], detail: string) {
     super(`${code}: ${detail}`)

@@ -59,24 +59,18 @@ export function storeOf(option: KeyValueStore | null | undefined): KeyValueStore
 /**
  * Follows the page. Returns a function that ends that. Does nothing outside browsers.
  * @param wake the page became visible or is online again.
- * @param leave the page is about to go, into the back-forward cache or for good.
- * @param hide it goes into that cache, which takes no page with an open socket.
+ * @param hide the page is about to go: for good, or (`true`) into the back-forward cache, which
+ * takes no page with an open socket.
  * @param show the page came back from that cache.
  */
-export function watchPage(wake: () => void, leave: () => void, hide: () => void, show: () => void): () => void {
+export function watchPage(wake: () => void, hide: (isCached?: boolean) => void, show: () => void): () => void {
   const { document } = platform
   const seen: Listener = () => {
     if (document?.visibilityState === 'visible') wake()
   }
   const own: readonly (readonly [string, Listener])[] = [
     ['online', wake],
-    [
-      'pagehide',
-      ({ persisted }) => {
-        leave()
-        if (persisted) hide()
-      },
-    ],
+    ['pagehide', ({ persisted }) => hide(persisted)],
     ['pageshow', ({ persisted }) => persisted && show()],
   ]
   const each = (call: 'addEventListener' | 'removeEventListener') => {

@@ -1,4 +1,4 @@
-import { socketBase } from './address.ts'
+import { segment, socketBase } from './address.ts'
 import { Emitter } from './events.ts'
 import { Link } from './link.ts'
 import type { LinkOptions, State } from './link-owner.ts'
@@ -34,7 +34,7 @@ export class Run extends Emitter<RunEvents> {
 
   constructor(base: string | URL, options: RunOptions) {
     super()
-    const url = `${socketBase(base)}${options.path ?? '/'}${encodeURIComponent(options.id)}`
+    const url = `${socketBase(base)}${options.path ?? '/'}${segment('id', options.id)}`
     this.#link = new Link(
       {
         protocols: options.token === undefined ? [] : ['wsproxy.v1'],

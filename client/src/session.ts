@@ -1,4 +1,4 @@
-import { socketBase } from './address.ts'
+import { segment, socketBase } from './address.ts'
 import { Emitter } from './events.ts'
 import { numbered } from './frames.ts'
 import { Kept } from './kept.ts'
@@ -78,14 +78,12 @@ interface Control {
 
 /** A resumable connection to one session of an agent. See {@link session}. */
 export class Session extends Emitter<SessionEvents> implements AsyncIterable<Message> {
-  readonly #options: SessionOptions
-  readonly #base: string
   readonly #link: Link
   readonly #outbox = new Outbox(() => this.#link)
   readonly #kept: Kept
   #epoch: string | undefined
   /** The number of the newest message that has arrived: the next dial begins behind it. */
-  #arrived = 0
+  #arrived: number
   /** The moment at which an unlogged session lost its connection. */
   #lostAt: string | undefined
   #readers = 0
@@ -95,24 +93,19 @@ export class Session extends Emitter<SessionEvents> implements AsyncIterable<Mes
 
   constructor(base: string | URL, options: SessionOptions) {
     super()
-    this.#options = options
-    this.#base = socketBase(base)
-    this.#kept = new Kept(storeOf(options.storage), `wsproxy ${this.#base} ${options.agent} ${options.id}`)
-    const cursor = this.#kept.restore()
-    this.#epoch = cursor?.epoch
-    this.#arrived = cursor?.offset ?? 0
+    const { agent, id, from, storage } = options
+    const address = socketBase(base)
+    const url = `${address}/${segment('agent', agent)}/ws/${segment('id', id)}`
+    this.#kept = new Kept(storeOf(storage), `wsproxy ${address} ${agent} ${id}`)
+    ;[this.#epoch, this.#arrived] = this.#kept.restore()
     this.#link = new Link(
       {
         protocols: ['wsproxy.v2'],
-        url: () => this.#url(),
+        url: () => url + this.#query(from),
         fallback: 'SessionEvents',
-        ticket: () => this.#kept.validTicket,
-        spare: () => this.#kept.ticket,
-        spareRefused: () => (this.#kept.ticket = undefined),
+        kept: this.#kept,
         received: (data) => this.#received(data),
         lost: () => this.#lost(),
-        // What came since the last save would come again after a reload.
-        leaving: () => this.#kept.save(),
         state: (state) => this.#stateChanged(state),
       },
       options,
@@ -175,11 +168,9 @@ export class Session extends Emitter<SessionEvents> implements AsyncIterable<Mes
     for (const wake of this.#waiters.splice(0)) wake()
   }
 
-  #url(): string {
-    const { agent, id, from } = this.#options
+  #query(from: SessionOptions['from']): string {
     const cursor = this.#epoch ? `${this.#epoch}.${this.#arrived}` : from === 'start' ? '-1' : from
-    const query = cursor === undefined || cursor === 'now' ? '' : `?cursor=${encodeURIComponent(cursor)}&else=oldest`
-    return `${this.#base}/${encodeURIComponent(agent)}/ws/${encodeURIComponent(id)}${query}`
+    return !cursor || cursor === 'now' ? '' : `?cursor=${encodeURIComponent(cursor)}&else=oldest`
   }
 
   #stateChanged(state: State): void {
