@@ -190,41 +190,40 @@ export class Link {
       return
     }
     if (turn !== this.#turn) return
-    const { fallback } = this.#owner
-    const until = this.#unopened++ < MAX_UNOPENED ? this.#plainUntil : Date.now() + PLAIN_MS
-    const isPlain = fallback && Date.now() < until
+    const { fallback, url } = this.#owner
+    const until = fallback ? this.#until() : 0
     try {
-      const plain = isPlain && (await import('./sse.ts').catch(() => {}))
-      const Class = plain ? plain[fallback!] : (this.#options.WebSocket ?? socketClass())
+      const plain = until && (await import('./sse.ts').catch(() => {}))
       if (turn !== this.#turn) return
       // When the fallback does not open either, a WebSocket is next.
-      if (isPlain) this.#unopened = this.#plainUntil = 0
-      this.#attach(new Class(this.#owner.url(), protocols), isPlain && until)
+      if (until) this.#unopened = this.#plainUntil = 0
+      const Class = plain ? plain[fallback!] : (this.#options.WebSocket ?? socketClass())
+      this.#attach(new Class(url(), protocols), plain ? until : 0)
     } catch (error) {
       // A malformed address, or no WebSocket at all: the next dial would end the same way.
       this.close(4400, reasonOf(error))
     }
   }
 
-  /** @param until of a fallback: that long it is dialled again, once it has opened. */
-  #attach(socket: Socket, until: number | false | undefined | ''): void {
+  /** Until when the fallback is dialled, this dial included; 0 for a WebSocket. */
+  #until(): number {
+    const last = Date.now() + PLAIN_MS
+    if (this.#unopened++ >= MAX_UNOPENED) return last
+    // The clock may have been set back since then.
+    return Date.now() < this.#plainUntil && this.#plainUntil <= last ? this.#plainUntil : 0
+  }
+
+  /** @param until that long the fallback is dialled again, once a frame has come; 0: a WebSocket. */
+  #attach(socket: Socket, until: number): void {
     this.#socket = socket
     socket.binaryType = 'arraybuffer'
     socket.onopen = () => {
       this.#unopened = 0
-      if (until) {
-        this.#plainUntil = until
-        try {
-          this.#store?.setItem(PLAIN_KEY, String(until))
-        } catch {
-          // The store is full or forbidden: a reload dials WebSockets first.
-        }
-      }
       this.#owner.opened?.()
     }
     socket.onmessage = ({ data }) => {
       this.#heardAt = Date.now()
-      if (!this.#isOpen) this.#admitted()
+      if (!this.#isOpen) this.#admitted(until)
       // A listener of the state `open` may have called `close`.
       if (this.#socket !== socket) return
       try {
@@ -243,11 +242,18 @@ export class Link {
    * The first frame has come. An upgrade alone says nothing: a client that is refused is accepted
    * only to be closed with a code that it can read.
    */
-  #admitted(): void {
+  #admitted(until: number): void {
     this.#isOpen = true
     this.#openedAt = this.#heardAt
     this.#hasAskedAnew = false
+    this.#plainUntil = until
     this.#listen()
+    try {
+      if (until) this.#store?.setItem(PLAIN_KEY, String(until))
+      else this.#store?.removeItem(PLAIN_KEY)
+    } catch {
+      // The store is full or forbidden: a reload dials WebSockets first.
+    }
     this.#set({ name: 'open' })
   }
 
