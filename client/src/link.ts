@@ -224,14 +224,14 @@ export class Link {
     socket.onmessage = ({ data }) => {
       this.#heardAt = Date.now()
       if (!this.#isOpen) this.#admitted(until)
-      // A listener of the state `open` may have called `close`.
-      if (this.#socket !== socket) return
       try {
         this.#owner.received(typeof data === 'string' ? data : new Uint8Array(data as ArrayBuffer))
       } catch (error) {
         // An error thrown here ends a Node process, and what follows the frame cannot be trusted.
         this.#failed(PROTOCOL_ERROR, `unreadable frame: ${reasonOf(error)}`)
       }
+      // After the greeting: a listener may send, and must not exceed the limit that it names.
+      if (this.#socket === socket && this.#state.name !== 'open') this.#set({ name: 'open' })
     }
     socket.onclose = ({ code, reason }) => this.#failed(code, reason)
     // A close event follows each error, and it says more.
@@ -254,7 +254,6 @@ export class Link {
     } catch {
       // The store is full or forbidden: a reload dials WebSockets first.
     }
-    this.#set({ name: 'open' })
   }
 
   /** Pings after a silence. One timer a socket, which is set again only when it has run out. */

@@ -96,6 +96,27 @@ describe('a live connection of the client', () => {
     await assert.rejects(hub.request('system_health'), /not connected/)
   })
 
+  it('compares what a listener of the state open sends with the limit of this gateway', async () => {
+    const socket = await open()
+    const sizes: Promise<unknown>[] = []
+    hub.on('state', ({ name }) => {
+      if (name !== 'open') return
+      const data = 'x'.repeat(100)
+      const envelope = { correlation_id: 'e1', ts: 1, op: 'update', domain: 'tasks', id: 't1', data } as const
+      sizes.push(assert.rejects(hub.publish('build', envelope), { code: 'message-too-large' }))
+      hub.subscribe('build', () => {})
+    })
+    socket.say({ ...greeting(), max_inbound_message_bytes: 100 })
+    assert.deepEqual(sent(socket), [subscribe('build')])
+    await Promise.all(sizes)
+    socket.end(1006)
+    await pass(500)
+    FakeSocket.last.open().say({ ...greeting(), max_inbound_message_bytes: 50 })
+    assert.deepEqual(sent(FakeSocket.last), [subscribe('build')])
+    await Promise.all(sizes)
+    assert.equal(sizes.length, 2)
+  })
+
   it('says that the gateway speaks another major version of the contract', async () => {
     const socket = await open()
     const versions: unknown[] = []
