@@ -180,6 +180,8 @@ export class SessionEvents extends EventSocket {
 
   async #post(body: string): Promise<object> {
     const response = await this.fetch(this.url.replace(/\?.*/, ''), { method: 'POST', body })
+    // A proxy has a limit of its own, and answers with words of its own.
+    if (response.status === 413) return { error: 'message-too-large' }
     const { receivers, error } = await response.json()
     return response.status === 202 ? { receivers } : { error: error?.code ?? `http-${response.status}` }
   }

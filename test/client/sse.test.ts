@@ -178,6 +178,17 @@ describe('a session where no WebSocket opens', () => {
     assert.deepEqual(await outcome({}, full.url), ['waiting', 4429, 'address-limit retry='])
   })
 
+  it('rejects as refused what a proxy finds too large', async () => {
+    const { chat, isOpen } = open('large')
+    await isOpen()
+    const { fetch } = globalThis
+    mock.method(globalThis, 'fetch', async (url: string, init: RequestInit) =>
+      init.method === 'POST' ? new Response('<h1>413</h1>', { status: 413 }) : fetch(url, init),
+    )
+    await assert.rejects(chat.send('x'), { code: 'refused', detail: 'message-too-large' })
+    assert.equal(chat.state.name, 'open')
+  })
+
   it('goes back to WebSockets where the gateway has no streams', async (t) => {
     const off = await gatewayFor(t, { redis: gateway.redis, env: { AUTH_JWT_SECRET: SECRET, HTTP_STREAMS: 'false' } })
     let isBlocked = true
