@@ -95,6 +95,7 @@ export class Outbox {
   /** Nothing will be sent any more. */
   closed(reason: string): void {
     for (const { reject } of this.#unsent.values()) reject(new SendError('closed', reason))
+    this.#unsent.clear()
   }
 
   #take(n: number): Waiting | undefined {

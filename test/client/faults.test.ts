@@ -38,6 +38,19 @@ describe('the client survives', () => {
     assert.equal(FakeSocket.made.length, 0)
   })
 
+  it('a close in the listener of a gap: what waited is rejected, and no timer is left for its answer', async () => {
+    const socket = await open()
+    chat.on('gap', () => chat.close())
+    const waiting = assert.rejects(chat.send('x'), { code: 'closed' })
+    const timers = mock.method(globalThis, 'setTimeout')
+    socket.say({ type: 'control', command: 'position', grade: 'none', recovered: false })
+    await waiting
+    assert.deepEqual(
+      timers.mock.calls.map(({ arguments: [, ms] }) => ms).filter((ms) => ms === 30_000),
+      [],
+    )
+  })
+
   it('a loop that breaks at the last message of a full queue', async () => {
     const socket = await open()
     socket.say(POSITION)
