@@ -52,6 +52,13 @@ export const CLAIMS = [
   ...['session_id', 'agent_id', 'run_id', 'topics', 'publish_topics', 'up', 'publish'],
 ]
 
+const NUMBERS = ['exp', 'nbf', 'iat']
+const TEXTS = ['sub', 'iss', 'jti', 'sid', 'agent_id']
+
+/** Whether a claim is there, and is not of this type. A number of JSON may be infinite: `1e999`. */
+const isOther = (claim: unknown, type: 'number' | 'string'): boolean =>
+  claim !== undefined && (typeof claim !== type || (type === 'number' && !Number.isFinite(claim)))
+
 /** Returns what the claims allow, or why they are not valid, in words for the log. */
 export function identityOf(
   claims: Readonly<Record<string, unknown>>,
@@ -59,10 +66,8 @@ export function identityOf(
   signedBy: string,
 ): Identity | string {
   const { sub, exp, nbf, iat, iss, aud, jti, sid, agent_id: agent, up = true } = claims
-  for (const [name, value] of Object.entries({ exp, nbf, iat }))
-    if (value !== undefined && !Number.isFinite(value)) return `its ${name} is not a number`
-  for (const [name, value] of Object.entries({ sub, iss, jti, sid, agent_id: agent }))
-    if (value !== undefined && typeof value !== 'string') return `its ${name} is not a text`
+  for (const name of NUMBERS) if (isOther(claims[name], 'number')) return `its ${name} is not a number`
+  for (const name of TEXTS) if (isOther(claims[name], 'string')) return `its ${name} is not a text`
   if (typeof up !== 'boolean') return 'its up is neither true nor false'
   const sessions = textsOf(claims.session_id)
   const runs = textsOf(claims.run_id)

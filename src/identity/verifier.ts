@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import { createHash, createHmac, type KeyObject, timingSafeEqual } from 'node:crypto'
+import { createHmac, hash as hashOnce, type KeyObject, timingSafeEqual } from 'node:crypto'
 import { createVerifier } from 'fast-jwt'
 import { lastOf, membersOf, type Names, namesOf } from '../platform/json-members.ts'
 import { jsonFault } from '../platform/json-scan.ts'
@@ -36,8 +36,11 @@ interface Header {
 }
 
 interface Verifier extends VerificationKey {
-  /** Returns the claims. @throws when the signature is not that of the key. */
-  readonly claims: (token: string) => Record<string, unknown>
+  /**
+   * Returns the claims; `body` is the decoded payload. @throws when the signature is not that of the
+   * key.
+   */
+  readonly claims: (token: string, body: Buffer) => Record<string, unknown>
 }
 
 /** The header lines of a request have no room for more. */
@@ -112,7 +115,7 @@ export class JwtVerifier {
   verify(token: string, nowMs = Date.now()): Identity | RejectedToken {
     if (token.length > MAX_TOKEN_BYTES) return malformed(`it has more than ${MAX_TOKEN_BYTES} bytes`)
     const isKept = token.length <= MAX_CACHED_BYTES
-    const hash = isKept ? createHash('sha256').update(token).digest('base64') : ''
+    const hash = isKept ? hashOnce('sha256', token, 'base64') : ''
     const cached = isKept ? (this.#young.get(hash) ?? this.#old.get(hash)) : undefined
     const identity = cached ?? this.#verifyAnew(token)
     if ('fault' in identity) return identity
@@ -133,10 +136,11 @@ export class JwtVerifier {
 
   #verifyAnew(token: string): Identity | RejectedToken {
     if (!isJwt(token)) return malformed('it has not three parts in base64url')
-    const [head = '', body = '', signature = ''] = token.split('.')
+    const [head = '', payload = '', signature = ''] = token.split('.')
     const header = this.#headers.get(head) ?? this.#headerOf(head)
     if ('fault' in header) return header
-    const fault = isCanonical(signature) ? faultIn(body, this.#claimNames, 'payload') : NOT_CANONICAL
+    const body = Buffer.from(payload, 'base64url')
+    const fault = isCanonical(signature) ? faultIn(payload, body, this.#claimNames, 'payload') : NOT_CANONICAL
     if (fault !== undefined) return malformed(fault)
     const { alg, kid } = header
     const candidates = this.#candidates(alg, kid)
@@ -144,7 +148,7 @@ export class JwtVerifier {
     if (candidates.length === 0)
       return { fault: isOfSet ? 'unknown-key' : 'algorithm', why: 'no key has its kid and alg' }
     for (const { claims, fingerprint } of candidates) {
-      const verified = claimsOf(claims, token)
+      const verified = claimsOf(claims, token, body)
       if (verified === undefined) continue
       const identity = identityOf(verified, this.#rules, fingerprint)
       return typeof identity === 'string' ? { fault: 'claims', why: identity } : identity
@@ -156,9 +160,10 @@ export class JwtVerifier {
 
   /** Reads a header, and keeps it: the tokens of one signer share theirs. */
   #headerOf(text: string): Header | RejectedToken {
-    const fault = faultIn(text, HEADER, 'header')
+    const bytes = Buffer.from(text, 'base64url')
+    const fault = faultIn(text, bytes, HEADER, 'header')
     if (fault !== undefined) return malformed(fault)
-    const { alg, kid, crit, b64 } = JSON.parse(Buffer.from(text, 'base64url').toString()) as Record<string, unknown>
+    const { alg, kid, crit, b64 } = JSON.parse(bytes.toString()) as Record<string, unknown>
     if (crit !== undefined || b64 !== undefined) return malformed('its header has crit or b64')
     if (kid !== undefined && typeof kid !== 'string') return malformed('its kid is no text')
     const header = { alg, kid }
@@ -184,9 +189,8 @@ const malformed = (why: string): RejectedToken => ({ fault: 'malformed', why })
 /** Whether decoding and encoding gives the same text: each token has one form only. */
 const isCanonical = (part: string): boolean => Buffer.from(part, 'base64url').toString('base64url') === part
 
-/** Returns why a part is not an object of JSON with each of these members at most once. */
-function faultIn(part: string, names: Names, name: string): string | undefined {
-  const bytes = Buffer.from(part, 'base64url')
+/** Returns why a part, which was decoded to these bytes, is not an object of JSON with each of these members at most once. */
+function faultIn(part: string, bytes: Buffer, names: Names, name: string): string | undefined {
   if (bytes.toString('base64url') !== part) return NOT_CANONICAL
   if (!isUtf8(bytes) || jsonFault(bytes, MAX_DEPTH) !== undefined) return `its ${name} is not JSON`
   const members = membersOf(bytes, names)
@@ -195,9 +199,9 @@ function faultIn(part: string, names: Names, name: string): string | undefined {
   return repeated && `its ${name} repeats ${repeated.name}`
 }
 
-function claimsOf(claims: Verifier['claims'], token: string): Record<string, unknown> | undefined {
+function claimsOf(claims: Verifier['claims'], token: string, body: Buffer): Record<string, unknown> | undefined {
   try {
-    return claims(token)
+    return claims(token, body)
   } catch {
     return undefined
   }
@@ -207,7 +211,8 @@ function claimsOf(claims: Verifier['claims'], token: string): Record<string, unk
  * The claims are checked in one place, by `identityOf`, so the library checks the signature only.
  */
 function verifierOf({ algorithm, id, key, fingerprint }: VerificationKey): Verifier {
-  if (algorithm === 'HS256') return { algorithm, id, key, fingerprint, claims: (token) => claimsByMac(token, key) }
+  if (algorithm === 'HS256')
+    return { algorithm, id, key, fingerprint, claims: (token, body) => claimsByMac(token, body, key) }
   const material = key.export({ type: 'spki', format: 'pem' })
   const verifier = createVerifier({
     key: material,
@@ -223,11 +228,10 @@ function verifierOf({ algorithm, id, key, fingerprint }: VerificationKey): Verif
  * The library parses header and payload once more, which costs as much as the HMAC itself. A token
  * of HS256 is the cheapest there is, so it is compared here. @throws when the MAC is another one.
  */
-function claimsByMac(token: string, key: KeyObject): Record<string, unknown> {
+function claimsByMac(token: string, body: Buffer, key: KeyObject): Record<string, unknown> {
   const end = token.lastIndexOf('.')
   const mac = createHmac('sha256', key).update(token.slice(0, end)).digest()
   const given = Buffer.from(token.slice(end + 1), 'base64url')
   if (given.length !== mac.length || !timingSafeEqual(given, mac)) throw new Error('another MAC')
-  const body = token.slice(token.indexOf('.') + 1, end)
-  return JSON.parse(Buffer.from(body, 'base64url').toString()) as Record<string, unknown>
+  return JSON.parse(body.toString()) as Record<string, unknown>
 }
