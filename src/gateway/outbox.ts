@@ -54,8 +54,11 @@ async function author(request: ApiRequest, { admin, jwts, core }: OutboxWiring):
   // The guard of all routes lets a cookie through only from a page of this host or of the list.
   const token = authorization === '' ? jwts?.cookieToken?.(request.headers) : bearerToken(authorization)
   if (token === undefined) return refusals['credentials-missing']
-  if (jwts?.looksLikeJwt(token) !== true)
+  if (jwts?.looksLikeJwt(token) !== true) {
+    // It would also take the cookie of a sign-in, which counts for no envelope.
+    if (authorization === '') return refusals['token-rejected']
     return admin.authorize(request) ?? { subject: 'operator', publishTopics: ['*'] }
+  }
   const verdict = await verifyWithKeys(jwts, token)
   if ('fault' in verdict) return refusalOfJwt(verdict.fault, jwts)
   try {

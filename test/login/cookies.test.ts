@@ -139,6 +139,7 @@ describe('the cookie of a login at the calls of plain HTTP', () => {
     const env = {
       ...LOGIN_ENV,
       WS_AUTH_REQUIRED: 'true',
+      ADMIN_TOKEN: 'an-admin-token-of-a-test',
       LIVE_TOPICS: 'build.*',
       OUTBOX_TOPICS: 'tasks',
       // Without the origin of the gateway.
@@ -171,6 +172,11 @@ describe('the cookie of a login at the calls of plain HTTP', () => {
     assert.deepEqual(outcome(await publish({ cookie, ...own(), 'content-type': 'text/plain' })), [400, 'bad-request'])
     assert.deepEqual(outcome(await publish(own())), [401, 'credentials-missing'])
     assert.deepEqual(outcome(await publish({ ...own(), cookie: `${cookie}x` })), [403, 'token-rejected'])
+    const signedIn = await post(gateway, '/admin/sign-in', { token: 'an-admin-token-of-a-test' })
+    const [operator] = signedIn.headers.getSetCookie()[0]!.split(';')
+    const withOperator = (access: string) => publish({ ...own(), cookie: `${access}${operator}` })
+    assert.deepEqual(outcome(await withOperator('')), [401, 'credentials-missing'])
+    assert.deepEqual(outcome(await withOperator('wsproxy_access=x; ')), [403, 'token-rejected'])
     assert.equal(entries.length, 2)
     assert.equal(await gateway.agent.xLen('{live:tasks}:outbox'), 2)
   })
