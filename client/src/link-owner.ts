@@ -33,8 +33,8 @@ export interface LinkOwner {
   /** The subprotocols of the next dial, without the token. */
   readonly protocols: readonly string[]
   /**
-   * Its resume ticket: while that is surely valid, no token is asked for, and afterwards it stands in
-   * where there is no token. It is saved before the page goes.
+   * Has its resume ticket: while that is surely valid, no token is asked for, and afterwards it
+   * stands in where there is no token. It is saved before the page goes.
    */
   readonly kept?: Kept
   /** The class of `sse.ts` that stands in for WebSockets where none opens. */

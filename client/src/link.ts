@@ -213,7 +213,7 @@ export class Link {
     return Date.now() < this.#plainUntil && this.#plainUntil <= last ? this.#plainUntil : 0
   }
 
-  /** @param until that long the fallback is dialled again, once a frame has come; 0: a WebSocket. */
+  /** @param until that long the fallback is dialled again once a frame has come; 0: WebSocket. */
   #attach(socket: Socket, until: number): void {
     this.#socket = socket
     socket.binaryType = 'arraybuffer'
