@@ -2,6 +2,7 @@ import type { Ports, Question } from '../contract/workers.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { Exchange, hasCounters } from './exchange.ts'
 import type { Begin, ListenWhen } from './messages.ts'
+import { Slot } from './slot.ts'
 import { AFTER_ROLL_TEXT, AFTER_START_TEXT, CRASH_LOOP_TEXT, NOT_STARTED_TEXT } from './texts.ts'
 import { type Ended, WorkerProcess } from './worker-process.ts'
 
@@ -19,30 +20,12 @@ export interface SupervisorOptions {
 
 /** A worker that does not listen after this time is killed, in ms. */
 const LISTEN_MS = 30_000
-/** The first pause before a worker is started again; it doubles up to the last one. */
-const FIRST_PAUSE_MS = 100
-const LAST_PAUSE_MS = 30_000
-/** A worker that has listened so long starts again after the first pause. */
-const STABLE_MS = 60_000
-/** Ends in a row from which a line says that the worker cannot run. */
-const CRASH_LOOP = 5
-/** Ends in a row of every worker after which the supervisor ends too. */
-const HOPELESS = 8
 /** How often each worker is asked whether its event loop runs, in ms. */
 const PING_MS = 10_000
 /** Pings in a row without an answer after which a worker is killed: those of the livenessProbe. */
 const MOST_UNANSWERED = 6
 /** What a drain may take beyond its grace, in ms. */
 const DRAIN_MARGIN_MS = 10_000
-
-/** One of the places for a worker, and what happened there. */
-interface Slot {
-  readonly number: number
-  current: WorkerProcess | undefined
-  /** Ends in a row without a worker that was stable. */
-  failures: number
-  timer: NodeJS.Timeout | undefined
-}
 
 /**
  * Starts workers that share a port, starts one again that ends, replaces all of them one by one,
@@ -66,9 +49,7 @@ export class Supervisor {
   constructor(options: SupervisorOptions) {
     this.#options = options
     this.#exchange = new Exchange(options.log)
-    this.#slots = Array.from({ length: options.count }, (_, i) => {
-      return { number: i + 1, current: undefined, failures: 0, timer: undefined }
-    })
+    this.#slots = Array.from({ length: options.count }, (_, i) => new Slot(i + 1))
   }
 
   /**
@@ -128,11 +109,7 @@ export class Supervisor {
       const successor = await this.#successor(slot)
       if (this.#isStopping) return undefined
       if (successor === undefined) return slot.number
-      // The old worker may have ended meanwhile: the successor is then in the place of its restart.
-      clearTimeout(slot.timer)
-      const old = slot.current
-      slot.current = successor
-      slot.failures = 0
+      const old = slot.replace(successor)
       if (old === undefined) continue
       old.leave('retire')
       const late = setTimeout(
@@ -223,26 +200,23 @@ export class Supervisor {
   /** A worker has ended that should have gone on. */
   #lost(slot: Slot, { status, signal }: Ended): void {
     const { log } = this.#options
-    const upMs = performance.now() - (slot.current?.listeningSince ?? performance.now())
-    slot.current = undefined
+    const { failures, retryMs, isCrashLoop } = slot.lost()
+    const { number: worker } = slot
     if (this.#ports === undefined) {
       // One that ended by itself has printed why it cannot start.
-      if (status === null) log.fatal({ event: 'workers-not-started', worker: slot.number, signal }, NOT_STARTED_TEXT)
+      if (status === null) log.fatal({ event: 'workers-not-started', worker, signal }, NOT_STARTED_TEXT)
       return this.#options.ended(status || 1)
     }
     this.#restarts++
-    slot.failures = upMs >= STABLE_MS ? 1 : slot.failures + 1
-    const { number: worker, failures } = slot
-    if (this.#slots.every((each) => each.failures >= HOPELESS && each.current?.listeningSince === undefined)) {
+    if (this.#slots.every(({ isHopeless }) => isHopeless)) {
       log.fatal({ event: 'workers-hopeless', failures }, 'no worker can run: their own lines say why')
       this.#status = 1
       this.stop()
       return
     }
-    const retryMs = Math.min(LAST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (failures - 1))
     const how = { worker, status, signal, failures, retryMs }
-    if (failures < CRASH_LOOP) log.error({ event: 'worker-ended', ...how }, 'a worker ended, and is started again')
-    else log.error({ event: 'worker-crash-loop', ...how }, CRASH_LOOP_TEXT)
+    if (isCrashLoop) log.error({ event: 'worker-crash-loop', ...how }, CRASH_LOOP_TEXT)
+    else log.error({ event: 'worker-ended', ...how }, 'a worker ended, and is started again')
     slot.timer = setTimeout(() => this.#startIn(slot), retryMs)
   }
 
