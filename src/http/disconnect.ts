@@ -5,10 +5,11 @@ import { reasonOf } from '../platform/reason.ts'
 import { type Selection, selectionIn } from '../platform/selection.ts'
 import { RedisUnavailable } from '../platform/unavailable.ts'
 import type { Logger } from '../telemetry/log.ts'
+import { BadRequest } from './body.ts'
 import { ANSWERS_MS, type FleetAnswer, isComplete, membersOf, onlyOne } from './order.ts'
 import { refused } from './refuse.ts'
 import { type ApiResponse, json } from './response.ts'
-import { type ApiRequest, BadRequest, type Route } from './routes.ts'
+import type { ApiRequest, Route } from './routes.ts'
 
 export interface DisconnectParts {
   /** Closes the sockets of this instance that the selection names, and returns their number. */

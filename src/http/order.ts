@@ -1,4 +1,5 @@
-import { type ApiRequest, BadRequest, parseJson } from './routes.ts'
+import { BadRequest, parseJson } from './body.ts'
+import type { ApiRequest } from './routes.ts'
 
 /** How long the call of an operator waits for Redis and for the answers of instances, in ms. */
 export const ANSWERS_MS = 3000

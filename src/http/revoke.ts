@@ -4,10 +4,11 @@ import { REVOCATION_KINDS, revocationIn, type TokenRevocation } from '../contrac
 import { DeadlinePassed, within } from '../platform/deadline.ts'
 import { RedisUnavailable } from '../platform/unavailable.ts'
 import type { Logger } from '../telemetry/log.ts'
+import { BadRequest } from './body.ts'
 import { ANSWERS_MS, type FleetAnswer, isComplete, membersOf, onlyOne } from './order.ts'
 import { refused } from './refuse.ts'
 import { type ApiResponse, json } from './response.ts'
-import { type ApiRequest, BadRequest, type Route } from './routes.ts'
+import type { ApiRequest, Route } from './routes.ts'
 
 export interface RevokeParts {
   /**
