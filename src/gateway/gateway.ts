@@ -57,6 +57,7 @@ export class Gateway {
   readonly #releasePrefix: () => void
   readonly #cut = new AbortController()
   #draining = false
+  #isListening = false
   #stopped: Promise<void> | undefined
 
   constructor(options: GatewayOptions) {
@@ -133,6 +134,7 @@ export class Gateway {
     const adminPort = adminApp && this.#listeners.listen(adminApp, host, config.adminPort!)
     const tls = tlsFiles(config)
     if (tls) this.#unwatch = watchTls(tls, () => this.#renew(tls, adminPort), this.#notRenewed)
+    this.#isListening = true
     return { port: listening, adminPort }
   }
 
@@ -234,7 +236,8 @@ export class Gateway {
     this.#unwatch()
     this.#options.jwts?.stop()
     log.info({ event: 'drain-start', sockets: sockets.size }, 'draining')
-    if (!isReplaced) await this.#pause(config.drainDelayMs)
+    // A gateway that does not listen is at no balancer, which would need the delay.
+    if (!isReplaced && this.#isListening) await this.#pause(config.drainDelayMs)
     await this.#relay?.close()
     // Closing the listener resets connections still in the accept queue: run three loop turns so
     // that they are accepted, read, and refused with 503.

@@ -40,6 +40,13 @@ describe('the start of wsproxy serve', () => {
     }
   })
 
+  it('serve says without the delay of a drain that it cannot listen', async () => {
+    const { http } = await start()
+    const env = { SHUTDOWN_GRACE_PERIOD: '300s', DRAIN_DELAY: '100s' }
+    const second = await run(['serve'], { env: { LISTEN_ADDR: new URL(http).host, REDIS_URL: redis.url, ...env } })
+    assert.equal(second.status, 1)
+  })
+
   it('serve names ADMIN_PORT where that port is taken', async () => {
     const { http } = await start()
     const { hostname, port } = new URL(http)
