@@ -100,7 +100,7 @@ describe('the imports of src', () => {
     assert.ok(SOURCES.length > 20)
     assert.ok(IMPORTS.some(({ from, to }) => from === 'src/gateway/core.ts' && to === 'src/redis/client.ts'))
     assert.ok(
-      IMPORTS.some(({ from, to, dynamic }) => from === 'src/cli/main.ts' && to === 'src/cli/serve.ts' && dynamic),
+      IMPORTS.some(({ from, to, dynamic }) => from === 'src/cli/command.ts' && to === 'src/cli/serve.ts' && dynamic),
     )
     for (const { from, to } of IMPORTS) assert.ok(to === undefined || existsSync(join(ROOT, to)), `${from} -> ${to}`)
   })

@@ -8,9 +8,7 @@ import { banner } from './banner.ts'
 import { startRedis } from './embedded.ts'
 import { startFailure } from './listen-failure.ts'
 import { closeInspector, logExposure, prepare, startEcho } from './serving.ts'
-
-/** Each of these drains, and the second one cuts. A terminal sends SIGHUP when it closes. */
-const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const
+import { followSignals } from './signals.ts'
 
 /** The banner waits at most so long for the first answer of Redis. */
 const FIRST_ANSWER_MS = 1000
@@ -34,7 +32,13 @@ export async function serve(): Promise<void> {
     // Keep-alive connections of scrapers would keep the process alive; all else is closed by now.
     process.exit(status)
   }
-  for (const signal of STOP_SIGNALS) process.on(signal, () => void gateway.stop().then(() => finish(0)))
+  let isStopping = false
+  // Each signal drains, and the second one cuts. A terminal sends SIGHUP when it closes.
+  followSignals(() => {
+    isStopping = true
+    void gateway.stop().then(() => finish(0))
+  })
+  if (isStopping) return
   const { host } = config.listenAddr
   try {
     const { port, adminPort } = gateway.listen()

@@ -10,8 +10,8 @@ import { banner } from './banner.ts'
 import { workerShares } from './divided.ts'
 import { startRedis } from './embedded.ts'
 import { logExposure, logOf, startEcho } from './serving.ts'
+import { followSignals } from './signals.ts'
 
-const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const
 /** Longest wait for the last lines of the log, in ms. */
 const LAST_LINES_MS = 1000
 
@@ -52,14 +52,18 @@ export async function supervise(loaded: Loaded, count: number): Promise<void> {
     // A worker that cannot use its Redis says so in its own lines.
     console.error(banner(config, { port, adminPort, redisUrl, embedded, redisFailure: undefined, echoes }))
   }
+  // A signal that came in the start is followed first: the supervisor then starts nothing, or rolls
+  // later.
   onSignals(supervisor, log)
   supervisor.start()
 }
 
 function onSignals(supervisor: Supervisor, log: Logger): void {
-  for (const signal of STOP_SIGNALS) process.on(signal, () => supervisor.stop())
-  // A terminal that closes sends it too.
-  process.on('SIGHUP', () => (process.stdout.isTTY ? supervisor.stop() : void supervisor.roll()))
+  // A terminal that closes sends SIGHUP too.
+  followSignals((signal) => {
+    if (signal === 'SIGHUP' && !process.stdout.isTTY) void supervisor.roll()
+    else supervisor.stop()
+  })
   process.on('SIGUSR2', () =>
     log.warn(
       { event: 'heap-snapshot' },

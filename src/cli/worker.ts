@@ -10,9 +10,8 @@ import { dividedFor } from './divided.ts'
 import { Misused } from './failure.ts'
 import { startFailure } from './listen-failure.ts'
 import { closeInspector, prepare } from './serving.ts'
+import { followSignals } from './signals.ts'
 
-/** A terminal sends these to all processes of the command; the supervisor decides what follows. */
-const TERMINAL_SIGNALS = ['SIGINT', 'SIGHUP', 'SIGQUIT'] as const
 /** How long a worker that is started again waits for Redis before it listens, in ms. */
 const SOON_MS = 5000
 const LOOK_MS = 10
@@ -20,7 +19,6 @@ const LOOK_MS = 10
 /** Runs one of the processes of `wsproxy serve` with WORKERS, until the supervisor stops it. */
 export async function worker(number: number): Promise<void> {
   if (process.send === undefined) throw new Misused('"wsproxy serve" starts workers: set WORKERS')
-  for (const signal of TERMINAL_SIGNALS) process.on(signal, () => {})
   const parent = new Parent()
   try {
     await work(number, parent)
@@ -55,7 +53,7 @@ async function work(number: number, parent: Parent): Promise<void> {
     isSignalled = false
   }
   parent.follow({ stop, retire: () => leave('retire') })
-  process.on('SIGTERM', () => {
+  followSignals(() => {
     if (isLeaving) return
     isSignalled = true
     leave('stop')

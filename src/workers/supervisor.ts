@@ -57,6 +57,7 @@ export class Supervisor {
    * prepared they listen, the first one before the others: they share its ports.
    */
   start(): void {
+    if (this.#isStopping) return
     this.#startIn(this.#slots[0]!)
     setInterval(() => this.#ping(), PING_MS).unref()
   }
