@@ -15,9 +15,10 @@ export function watchFiles(
   let reported = ''
   // Polled: events of the file system do not follow the links that Kubernetes replaces.
   const timer = setInterval(() => {
-    const now = stamp(paths)
-    if (now === seen) return
     try {
+      // It throws where a link leads to itself, or where this user may not look.
+      const now = stamp(paths)
+      if (now === seen) return
       changed()
       seen = now
       reported = ''
