@@ -57,7 +57,8 @@ export class Gateway {
   readonly #releasePrefix: () => void
   readonly #cut = new AbortController()
   #draining = false
-  #isListening = false
+  /** Undefined: it does not listen yet. */
+  #ports: Ports | undefined
   #stopped: Promise<void> | undefined
 
   constructor(options: GatewayOptions) {
@@ -126,15 +127,16 @@ export class Gateway {
     const { config, sharing } = this.#options
     const { host } = config.listenAddr
     if (sharing) this.#listeners.sharing = others ? 'joins' : 'first'
+    const tls = tlsFiles(config)
+    // Before the apps read the files: a change in between must count as one.
+    if (tls) this.#unwatch = watchTls(tls, () => this.#renew(tls), this.#notRenewed)
     const { app, adminApp } = this.#apps()
     const at = { host, port: others?.port ?? config.listenAddr.port }
     const { port: listening, inner } = listenOn(this.#listeners, this.#relay, app, at, LISTENERS)
     this.#inner = inner
     this.#preflight.loopback.listening(listening)
     const adminPort = adminApp && this.#listeners.listen(adminApp, host, config.adminPort!)
-    const tls = tlsFiles(config)
-    if (tls) this.#unwatch = watchTls(tls, () => this.#renew(tls, adminPort), this.#notRenewed)
-    this.#isListening = true
+    this.#ports = { port: listening, adminPort }
     return { port: listening, adminPort }
   }
 
@@ -173,8 +175,9 @@ export class Gateway {
    * Takes the changed certificate into use: new apps listen on the same ports, then the old
    * listeners close. Open sockets stay on the old apps.
    */
-  #renew(tls: TlsFiles, adminPort: number | undefined): void {
-    if (this.#draining) return
+  #renew(tls: TlsFiles): void {
+    if (this.#draining || this.#ports === undefined) return
+    const { adminPort } = this.#ports
     const { host } = this.#options.config.listenAddr
     const certificate = checkTls(tls)
     const { app, adminApp } = this.#apps()
@@ -237,7 +240,7 @@ export class Gateway {
     this.#options.jwts?.stop()
     log.info({ event: 'drain-start', sockets: sockets.size }, 'draining')
     // A gateway that does not listen is at no balancer, which would need the delay.
-    if (!isReplaced && this.#isListening) await this.#pause(config.drainDelayMs)
+    if (!isReplaced && this.#ports) await this.#pause(config.drainDelayMs)
     await this.#relay?.close()
     // Closing the listener resets connections still in the accept queue: run three loop turns so
     // that they are accepted, read, and refused with 503.

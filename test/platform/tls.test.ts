@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
-import { copyFileSync, writeFileSync } from 'node:fs'
+import fs, { copyFileSync, writeFileSync } from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
 import { after, before, describe, it } from 'node:test'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { startBrowser, withoutBrowser } from '../support/browser.ts'
@@ -122,6 +124,29 @@ describe('TLS', { skip: withoutOpenssl }, () => {
       await gateway.agent.publish(`session:${session}:down`, '{"after":"renewal"}')
       assert.deepEqual(await each.take(1), ['{"after":"renewal"}'])
     }
+  })
+
+  it('uses a certificate that was renewed while it began to listen', async (t) => {
+    const own = new Certificate(t)
+    const { statSync } = fs
+    let isRenewed = false
+    t.mock.method(fs, 'statSync', (path: string, options: object) => {
+      if (path === own.cert && !isRenewed) {
+        isRenewed = true
+        own.renew()
+      }
+      return statSync(path, options)
+    })
+    syncBuiltinESMExports()
+    t.after(() => {
+      t.mock.reset()
+      syncBuiltinESMExports()
+    })
+    const other = await gatewayFor(t, { env: { TLS_CERT: own.cert, TLS_KEY: own.key } })
+    assert.ok(isRenewed)
+    const { fingerprint256 } = new X509Certificate(own.ca)
+    const at = Number(new URL(other.url).port)
+    await eventually(async () => (await served(at)) === fingerprint256, 'the new certificate')
   })
 
   it('keeps the old certificate while the files do not match, and logs that once', async () => {
