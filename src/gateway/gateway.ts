@@ -24,6 +24,7 @@ import { callerOf, jwtChecks, loginCalls, ownPageOf } from './login.ts'
 import { deniedCalls, operators } from './operators.ts'
 import type { GatewayOptions } from './options.ts'
 import { type OwnDoors, ownDoors } from './own-doors.ts'
+import { sessionsOfAll } from './peers.ts'
 import { redisAccess } from './redis-access.ts'
 import { LISTENERS, listenOn, proxyRelay } from './relay.ts'
 import { allRoutes } from './routes.ts'
@@ -99,7 +100,7 @@ export class Gateway {
       ...parts,
       admin: this.#admin,
       jwts: verifier,
-      sessionsByAgent: () => session.countByAgent(this.#core.sockets),
+      sessionsByAgent: () => sessionsOfAll(options.sharing?.peers, this.#sessionsByAgent),
       health: () => this.#preflight.health(),
       isOperator: (request) => !config.wsAuthRequired || this.#admin.authorize(request, 'viewer') === undefined,
     })
@@ -161,6 +162,7 @@ export class Gateway {
       admin: this.#admin,
       live: this.#live,
       loginCalls: this.#loginCalls,
+      sessionsByAgent: this.#sessionsByAgent,
     })
     serve(app, this.#routes.probes, serving)
     serve(app, this.#sessions.streams?.routes ?? [], serving)
@@ -281,6 +283,8 @@ export class Gateway {
   fault(): void {
     this.#metrics.error('internal')
   }
+
+  readonly #sessionsByAgent = () => this.#sessions.door.countByAgent(this.#core.sockets)
 
   readonly #fault = (error: unknown): void => {
     this.fault()

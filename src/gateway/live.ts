@@ -30,8 +30,8 @@ import { revokeCall, revokesHere } from './revoking.ts'
 
 export interface LiveWiring extends DoorParts {
   readonly draining: () => boolean
-  /** The number of open session sockets of each agent. */
-  readonly sessionsByAgent: () => ReadonlyMap<string, number>
+  /** The number of open session sockets of each agent, in all workers. */
+  readonly sessionsByAgent: () => Promise<ReadonlyMap<string, number>>
   /** Whether topics are for this caller. */
   readonly isOperator: (request: AdminRequest) => boolean
   /** Answers `system_health`. */

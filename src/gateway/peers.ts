@@ -58,6 +58,10 @@ const MERGES: Readonly<Record<string, Merge>> = {
   [`${LIVE}/metrics/websockets`]: { merge: mergeLiveMetrics, withinMs: PAGE_MS },
 }
 
+/** Of no endpoint: the sessions of each agent, which clients of the live door ask for. */
+const SESSIONS = 'sessions by agent'
+type Counts = ReadonlyMap<string, number>
+
 const UNKNOWN = json('503 Service Unavailable', { message: 'The supervisor of the workers does not answer.' })
 
 /** The frame of a client whose stream another worker holds. */
@@ -72,8 +76,9 @@ const isKnown = ({ status }: { readonly status: string }): boolean => !status.st
 /**
  * Returns the routes with the answers of all workers where one worker knows only a part.
  * @param maxAgeMs how old a page of metrics may be.
+ * @param sessions the sessions of each agent in this worker, for `sessionsOfAll` of the others.
  */
-export function withPeers(routes: readonly Route[], peers: Peers, maxAgeMs: number): Route[] {
+export function withPeers(routes: readonly Route[], peers: Peers, maxAgeMs: number, sessions: () => Counts): Route[] {
   const originals = new Map<string, Route>()
   const ask = joining(peers)
   const merged = routes.map((route): Route => {
@@ -94,10 +99,21 @@ export function withPeers(routes: readonly Route[], peers: Peers, maxAgeMs: numb
     }
   })
   peers.serve(async ({ route, request }) => {
+    if (route === SESSIONS) return { status: '200 OK', type: '', body: JSON.stringify([...sessions()]) }
     const original = originals.get(route)
     return original && toPeer(await original.answer(fromPeer(request as Passed)))
   })
   return merged
+}
+
+/** Adds up the sessions of each agent in this worker and in the others that answer in time. */
+export async function sessionsOfAll(peers: Peers | undefined, own: () => Counts): Promise<Counts> {
+  const all = await peers?.ask({ call: { route: SESSIONS, request: undefined }, withinMs: PROBE_MS })
+  const sums = new Map(own())
+  for (const { response } of all?.answers ?? [])
+    for (const [agent, count] of JSON.parse(response?.body ?? '[]') as [string, number][])
+      sums.set(agent, (sums.get(agent) ?? 0) + count)
+  return sums
 }
 
 type Ask = (question: Question, isProbe: boolean) => Promise<WorkerAnswers | undefined>

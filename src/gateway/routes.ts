@@ -24,6 +24,8 @@ export interface RouteParts {
   readonly admin: Admin
   readonly live: Pick<ReturnType<typeof liveDoor>, 'routes' | 'publicRoutes'>
   readonly loginCalls: readonly Route[]
+  /** The sessions of each agent in this process. */
+  readonly sessionsByAgent: () => ReadonlyMap<string, number>
 }
 
 /** Returns the probes, and the other routes, which move to the admin port when there is one. */
@@ -52,7 +54,7 @@ export function allRoutes(options: GatewayOptions, parts: RouteParts): { probes:
   const first = [...probes(answers), ...open]
   const peers = options.sharing?.peers
   if (peers === undefined) return { probes: first, rest }
-  const all = withPeers([...first, ...rest], peers, config.metricsMaxAgeMs)
+  const all = withPeers([...first, ...rest], peers, config.metricsMaxAgeMs, parts.sessionsByAgent)
   return { probes: all.slice(0, first.length), rest: all.slice(first.length) }
 }
 

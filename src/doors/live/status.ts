@@ -5,8 +5,8 @@ export interface SystemHealth {
 }
 
 export interface StatusParts {
-  /** The number of open session sockets of each agent. */
-  readonly sessionsByAgent: () => ReadonlyMap<string, number>
+  /** The number of open session sockets of each agent, in all workers. */
+  readonly sessionsByAgent: () => Promise<ReadonlyMap<string, number>>
   readonly coordination: () => Promise<object>
   readonly health: () => SystemHealth | Promise<SystemHealth>
 }
@@ -26,7 +26,7 @@ export class StatusCache {
 
   constructor({ sessionsByAgent, coordination, health }: StatusParts) {
     this.#read = {
-      agent_status: () => agentStatus(sessionsByAgent()),
+      agent_status: async () => agentStatus(await sessionsByAgent()),
       coordination_metrics: coordination,
       system_health: health,
     }
