@@ -4,11 +4,20 @@ export type Off = () => void
 /** The words of what was thrown. */
 export const reasonOf = (error: unknown): string => String(error instanceof Error ? error.message : error)
 
-/** Throws an error of a listener later: it must stop neither other listeners nor the socket. */
-export function report(error: unknown): void {
-  queueMicrotask(() => {
-    throw error
-  })
+/**
+ * Calls all listeners. What one of them throws is thrown later: it must stop neither the others nor
+ * the socket.
+ */
+export function callAll<Value>(listeners: Iterable<(value: Value) => void> | undefined, value: Value): void {
+  for (const listener of listeners ?? []) {
+    try {
+      listener(value)
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error
+      })
+    }
+  }
 }
 
 /** A small typed list of listeners; `Events` maps each event to what its listeners get. */
@@ -28,12 +37,6 @@ export class Emitter<Events extends object> {
   }
 
   protected emit<K extends keyof Events>(name: K, value: Events[K]): void {
-    for (const listener of this.#listeners[name] ?? []) {
-      try {
-        listener(value)
-      } catch (error) {
-        report(error)
-      }
-    }
+    callAll(this.#listeners[name], value)
   }
 }

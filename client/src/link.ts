@@ -179,7 +179,7 @@ export class Link {
     this.#set({ name: 'connecting' })
     // A listener of that state may have called `close`.
     if (turn !== this.#turn) return
-    this.#after(DIAL_MS, () => this.#failed(1006, 'no answer in time'))
+    this.#after(DIAL_MS, () => this.#failed(1006, 'no answer'))
     const protocols = [...this.#owner.protocols]
     try {
       const credential = await this.#credential()
@@ -270,7 +270,7 @@ export class Link {
     this.#after(answerMs, () => {
       if (this.#heardAt >= askedAt) this.#listen()
       else if (answerMs === WAKE_ANSWER_MS) this.#again()
-      else this.#failed(1006, 'no answer in time')
+      else this.#failed(1006, 'no answer')
     })
   }
 

@@ -1,6 +1,6 @@
 import { socketBase } from './address.ts'
 import { contractMajor } from './codes.gen.ts'
-import { Emitter, type Off, report } from './events.ts'
+import { callAll, Emitter, type Off } from './events.ts'
 import { ANSWER_MS } from './limits.ts'
 import { Link } from './link.ts'
 import type { LinkOptions, State } from './link-owner.ts'
@@ -116,7 +116,9 @@ export class Live extends Emitter<LiveEvents> {
   #ask(id: string, frame: ClientFrame): Promise<unknown> {
     return new Promise((resolve, reject) => {
       if (!this.#link.isOpen) return reject(new Error('not connected'))
-      const timer = setTimeout(() => this.#take(id)?.reject(new Error('no answer in time')), ANSWER_MS)
+      // The gateway answers an id once, so an earlier call with this id gets no answer of its own.
+      this.#refuse(id, 'asked again')
+      const timer = setTimeout(() => this.#refuse(id, 'no answer'), ANSWER_MS)
       this.#asked.set(id, { resolve, reject, timer })
       const text = JSON.stringify(frame)
       const fault = this.#link.fault(text)
@@ -141,25 +143,20 @@ export class Live extends Emitter<LiveEvents> {
     return asked
   }
 
+  #refuse(id: string, why: string): void {
+    this.#take(id)?.reject(new Error(why))
+  }
+
   #lost(): void {
-    for (const id of this.#asked.keys()) this.#take(id)?.reject(new Error('the connection was lost'))
+    for (const id of this.#asked.keys()) this.#refuse(id, 'connection lost')
   }
 
   #received(frame: ServerFrame): void {
-    if ('subscription' in frame) {
-      for (const listener of this.#topics.get(frame.subscription) ?? []) {
-        try {
-          listener(frame)
-        } catch (error) {
-          report(error)
-        }
-      }
-      return
-    }
+    if ('subscription' in frame) return callAll(this.#topics.get(frame.subscription), frame)
     if (frame.type === 'connection_established') this.#greeted(frame)
     else if (frame.type === 'data_response') this.#take(frame.correlation_id)?.resolve(frame.data)
     else if (frame.type === 'published') this.#take(frame.correlation_id)?.resolve(frame)
-    else if (frame.type === 'data_error') this.#take(frame.correlation_id)?.reject(new Error(frame.error))
+    else if (frame.type === 'data_error') this.#refuse(frame.correlation_id, frame.error)
     else if (frame.type === 'error') this.#failed(frame)
     else if (frame.type === 'auth_expiring') this.#link.renew({ type: 'auth' })
     else if (frame.type === 'unsubscribed' && frame.reason) {

@@ -57,7 +57,7 @@ export class Outbox {
       if (state.name === 'closed') return reject(new SendError('closed', `${state.code} ${state.reason}`))
       const isFull = this.#unsent.size >= MAX_FRAMES || this.#characters + frame.length > MAX_CHARACTERS
       if (isFull && !this.#isReady) {
-        return reject(new SendError('full', `${this.#unsent.size} frames wait for a connection`))
+        return reject(new SendError('full', `${this.#unsent.size} frames wait`))
       }
       this.#unsent.set(++this.#last, { frame, resolve, reject })
       this.#characters += frame.length
@@ -72,7 +72,7 @@ export class Outbox {
       const text = `${n} ${waiting.frame}`
       const fault = this.#link().fault(text)
       this.#sent.set(n, waiting)
-      waiting.timer = setTimeout(() => this.#fail(n, new SendError('uncertain', 'no answer in time')), ACK_MS)
+      waiting.timer = setTimeout(() => this.#fail(n, new SendError('uncertain', 'no answer')), ACK_MS)
       if (fault) this.#fail(n, new SendError('refused', fault))
       else this.#link().send(text)
     }
@@ -89,7 +89,7 @@ export class Outbox {
   /** The connection is gone: no answer will come for the frames that were on their way. */
   lost(): void {
     this.#isReady = false
-    for (const n of this.#sent.keys()) this.#fail(n, new SendError('uncertain', 'the connection was lost'))
+    for (const n of this.#sent.keys()) this.#fail(n, new SendError('uncertain', 'connection lost'))
   }
 
   /** Nothing will be sent any more. */

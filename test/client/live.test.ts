@@ -96,6 +96,18 @@ describe('a live connection of the client', () => {
     await assert.rejects(hub.request('system_health'), /not connected/)
   })
 
+  it('ends an earlier call when another one has its correlation id', async () => {
+    const socket = await open()
+    socket.say(greeting())
+    const envelope = { operation: 'upsert', entity: 'task', correlation_id: 'same' } as never
+    const earlier = assert.rejects(hub.publish('tasks', envelope), /^Error: asked again$/)
+    const later = hub.publish('tasks', envelope)
+    await earlier
+    const published = { ...frame('published', { topic: 'tasks' }), correlation_id: 'same' }
+    socket.say(published)
+    assert.deepEqual(await later, published)
+  })
+
   it('compares what a listener of the state open sends with the limit of this gateway', async () => {
     const socket = await open()
     const sizes: Promise<unknown>[] = []
