@@ -1,6 +1,10 @@
 import { environment } from '../config/env.ts'
+import { findTexts } from '../config/sources.ts'
 import { settings } from '../config/table.ts'
 import { sessionOf } from './ending.ts'
+
+/** The live door has these too, wherever it is. */
+const VIEW = /^\/api\/dashboard\/ws\/[^/]+$/
 
 /**
  * Names the door that answers at an address, as far as the path says it: gateways elsewhere may
@@ -9,8 +13,9 @@ import { sessionOf } from './ending.ts'
 export function doorAt(url: URL): string {
   const session = sessionOf(url)
   if (session !== undefined) return `session ${JSON.stringify(session)}`
-  const livePath = environment().LIVE_PATH ?? settings.livePath.default
+  const { livePath } = settings
+  const live = findTexts(environment(), [livePath]).given[livePath.env] ?? livePath.default
   const path = url.pathname.replace(/(.)\/$/, '$1')
-  if (path === livePath) return 'the live door'
+  if (path === live || VIEW.test(path)) return 'the live door'
   return `run ${JSON.stringify(path.slice(path.lastIndexOf('/') + 1))}; a session would be /{agent}/ws/{session}`
 }

@@ -55,8 +55,14 @@ describe('wsproxy connect', () => {
     for (const [path, door] of [
       ['/mistyped', /^connected to .* \(run "mistyped"; a session would be \/\{agent\}\/ws\/\{session\}\)$/m],
       ['/live', /^connected to .* \(the live door\)$/m],
+      ['/api/dashboard/ws/tasks', /^connected to .* \(the live door\)$/m],
+      // The path of another gateway: here it is that of a run.
+      ['/feed', /^connected to .* \(the live door\)$/m],
     ] as const) {
-      const command = new Command(['connect', `${base}${path}`])
+      const command = new Command(
+        ['connect', `${base}${path}`],
+        path === '/feed' ? { env: { WSPROXY_LIVE_PATH: path } } : {},
+      )
       await command.says(door)
       assert.deepEqual(
         command.lines.filter((line) => line.startsWith('connected')),
