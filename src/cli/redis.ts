@@ -1,4 +1,5 @@
 import { ErrorReply as ClientReply, createClient, createCluster } from 'redis'
+import { startCommand } from '../config/env.ts'
 import type { Config } from '../config/table.ts'
 import { sessionLog, sessionMeta, useKeyPrefix } from '../contract/names.ts'
 import { bracketed } from '../platform/address.ts'
@@ -55,7 +56,7 @@ const sayCommand = (session: string, message: string, flags: string): string[] =
   flags,
 ]
 
-const NONE_TEXT = 'no gateway with an embedded Redis runs -> run "npm start" or set REDIS_URL'
+const startOrSet = () => `run "${startCommand()}" or set REDIS_URL`
 
 interface Opened {
   readonly agent: Agent
@@ -77,7 +78,8 @@ export async function asAgent<T>(
   const isGiven = isConfigured(config)
   const running = isGiven ? undefined : await runningRedis(config)
   // Whatever listens on the port of an embedded server is another one: its URL is not announced.
-  if (!isGiven && running === undefined) throw new CommandFailed(NONE_TEXT)
+  if (!isGiven && running === undefined)
+    throw new CommandFailed(`no gateway with an embedded Redis runs -> ${startOrSet()}`)
   useKeyPrefix(config.redisKeyPrefix || (running?.keyPrefix ?? ''))
   const url = redisUrl ?? running?.url ?? 'redis://localhost'
   const template = targetOf({ ...config, url })
@@ -90,7 +92,7 @@ export async function asAgent<T>(
         : [`at ${addressOf(template)}`, openServer(template)]
   const { agent, close } = await opening.catch((cause: Error) => {
     const reason = withoutArguments(reasonOf(cause), [template.password])
-    const otherwise = isGiven ? '"wsproxy doctor" shows what is wrong' : 'run "npm start" or set REDIS_URL'
+    const otherwise = isGiven ? '"wsproxy doctor" shows what is wrong' : startOrSet()
     // The remedies name REDIS_URL, which says nothing about a cluster or Sentinels.
     const advice = redisUrl === undefined ? otherwise : redisRemedy(reason)
     throw new CommandFailed(`no connection to Redis ${where} (${reason}) -> ${advice}`)

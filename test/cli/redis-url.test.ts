@@ -78,7 +78,10 @@ describe('wsproxy redis-url', () => {
     await killed.command.status()
     const { status, stdout, complaints } = await run(['redis-url'], { env })
     assert.deepEqual([status, stdout, complaints.length], [1, '', 1])
-    assert.match(complaints[0]!, /REDIS_URL is not set, and no gateway with an embedded Redis runs/)
+    assert.match(
+      complaints[0]!,
+      /REDIS_URL is not set, and no gateway with an embedded Redis runs: run "wsproxy serve"$/,
+    )
     const next = await serve(env)
     assert.notEqual(new URL(await printed(env)).password, new URL(before).password)
     next.command.signal('SIGTERM')
@@ -105,7 +108,7 @@ describe('wsproxy redis-url', () => {
     await eventually(() => filesIn(env).length === 0, 'the files to be removed')
     const { status, complaints } = await run(['token', 'create', 's1'], { env: asked })
     assert.equal(status, 1)
-    assert.match(complaints[0]!, /run "npm start" or set REDIS_URL$/)
+    assert.match(complaints[0]!, /run "wsproxy serve" or set REDIS_URL$/)
   })
 
   for (const [kind, make] of Object.entries({
