@@ -38,7 +38,21 @@ export function jwtsOf(config: JwtConfig, log: Logger): Jwts {
   const { authJwtSecret = '', authJwksFile: path, authJwtAudience, authJwtIssuer, authJwtSkewMs } = config
   const secrets = secretKeys(authJwtSecret)
   const keys = new Keys(secrets, log)
-  if (path !== undefined) keys.take('AUTH_JWKS_FILE', readKeyFile(path))
+  // Before the file is read: a change in between must count as one.
+  const unwatch =
+    path === undefined
+      ? undefined
+      : watchKeyFile(
+          path,
+          (set) => changed('AUTH_JWKS_FILE', set),
+          (error) => log.error({ event: 'jwks-not-read' }, `${reasonOf(error)}; the former keys count on`),
+        )
+  try {
+    if (path !== undefined) keys.take('AUTH_JWKS_FILE', readKeyFile(path))
+  } catch (error) {
+    unwatch?.()
+    throw error
+  }
   const { authJwtRoleClaim: roleClaim, liveTopicRoles: topicRoles } = config
   const rules = { audiences: authJwtAudience, issuers: authJwtIssuer, skewMs: authJwtSkewMs, roleClaim, topicRoles }
   const verifier = new JwtVerifier(rules, keys.all)
@@ -51,14 +65,6 @@ export function jwtsOf(config: JwtConfig, log: Logger): Jwts {
     // Keys that are too old are not removed: their sockets stay.
     if (set !== undefined) for (const listener of listeners) listener()
   }
-  const unwatch =
-    path === undefined
-      ? undefined
-      : watchKeyFile(
-          path,
-          (set) => changed('AUTH_JWKS_FILE', set),
-          (error) => log.error({ event: 'jwks-not-read' }, `${reasonOf(error)}; the former keys count on`),
-        )
   const url = keyUrl(config, log, (set) => changed('AUTH_JWKS_URL', set))
   verifier.source = url
   url?.start()
