@@ -58,6 +58,23 @@ const THREAD = join('login', 'hash-thread.js')
 /** The names of the arguments with which dist/load.cjs calls the file. */
 const ARGUMENTS = 'exports, require, module, __filename, __dirname, __import'
 
+/**
+ * What esbuild makes of a module: a function that runs it once. When the module throws, the next
+ * import of it gets an empty module; in Node it throws again, and the native binary relies on that.
+ */
+const INIT = `(fn, res) => function() {
+  return fn && (res = (0, fn[__getOwnPropNames(fn)[0]])(fn = 0)), res;
+}`
+const RETHROWING_INIT = `(fn, res, thrown) => function() {
+  if (thrown) throw thrown.error;
+  try {
+    return fn && (res = (0, fn[__getOwnPropNames(fn)[0]])(fn = 0)), res;
+  } catch (error) {
+    thrown = { error };
+    throw error;
+  }
+}`
+
 const main = await build({
   ...common,
   stdin: {
@@ -78,8 +95,10 @@ const redis = await build({
   stdin: { contents: "module.exports = require('redis')", resolveDir: root },
 })
 
+const text = main.outputFiles[0].text
+if (!text.includes(INIT)) throw new Error('esbuild starts its modules in another way (INIT)')
 // A script from V8's code cache has no import() of its own, so it gets that of dist/load.cjs.
-const code = main.outputFiles[0].text.replace(/\bimport\(/g, '__import(')
+const code = text.replace(INIT, RETHROWING_INIT).replace(/\bimport\(/g, '__import(')
 for (const file of readdirSync(src, { recursive: true }))
   if (/\.js(\.map)?$/.test(file) && file !== THREAD) rmSync(join(src, file))
 writeFileSync(join(dist, 'wsproxy.bundle'), `(function (${ARGUMENTS}) {${code}})`)
