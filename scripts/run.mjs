@@ -7,7 +7,7 @@
 import '../bin/node-version.cjs'
 import { spawnSync } from 'node:child_process'
 import { randomInt } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -97,6 +97,27 @@ const usersOf = (module) =>
     .filter((file) => file.endsWith('.test.js'))
     .filter((file) => readFileSync(join(root, 'dist/test', file), 'utf8').includes(module))
 
+/**
+ * Makes the gateway that tests start, and returns the arguments of Node for it. It is joined and
+ * has the flags of the package, and V8's code as in the image: it starts with half of the CPU that
+ * the compiled modules take, and tests start it hundreds of times.
+ */
+function joined() {
+  const folder = join(root, '.joined')
+  const isFresh = () => modified('.joined/wsproxy.bundle.cache') > modified('dist/.built')
+  const make = () => {
+    rmSync(folder, { recursive: true, force: true })
+    const filter = (path) => !path.endsWith('.map')
+    for (const name of ['src', 'client'])
+      cpSync(join(root, 'dist', name), join(folder, name), { recursive: true, filter })
+    run(process.execPath, [join(root, 'tools/bundle.mjs'), folder])
+    rmSync(join(folder, 'client'), { recursive: true })
+    run(process.execPath, [...GATEWAY_FLAGS, join(root, 'scripts/code-cache.mjs'), folder], { quiet: true })
+  }
+  if (!isFresh()) alone(join(root, '.building'), () => isFresh() || make())
+  return [...GATEWAY_FLAGS, join(folder, 'src/cli/main.js')]
+}
+
 const tests = (names, env = {}) => {
   const all = readdirSync(join(root, 'dist/test'), { recursive: true })
     .filter((file) => file.endsWith('.test.js'))
@@ -109,7 +130,7 @@ const tests = (names, env = {}) => {
   // Ends a test file that hangs. Not --test-force-exit: with it a file exits before its last
   // results have passed the pipe, and the report lacks them (nodejs/node issue 64833).
   const flags = ['--enable-source-maps', '--test', `--test-timeout=${FILE_TIMEOUT_MS}`, `--test-concurrency=${AT_ONCE}`]
-  run(process.execPath, [...flags, ...all], { env })
+  run(process.execPath, [...flags, ...all], { env: { ...env, TEST_GATEWAY: JSON.stringify(joined()) } })
 }
 
 /** Binaries of the native library for what is not supported: Windows, arm32, Node 18 and 21. */

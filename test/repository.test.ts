@@ -10,7 +10,7 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8')
 
 /** What is not ours, or is made from what is. */
-const SKIPPED = new Set(['node_modules', 'dist', '.git', 'results'])
+const SKIPPED = new Set(['node_modules', 'dist', '.joined', '.git', 'results'])
 
 /** All files of the tree, relative to its root, with `/`. */
 function files(folder = ''): string[] {

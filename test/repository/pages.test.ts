@@ -8,7 +8,7 @@ import { PAGES, page, part, tableRows } from '../support/pages.ts'
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 
 /** What is not ours, or is made from what is. */
-const SKIPPED = new Set(['node_modules', 'dist', '.git', 'results'])
+const SKIPPED = new Set(['node_modules', 'dist', '.joined', '.git', 'results'])
 
 /** All files of the tree, by path from its root. */
 const TREE = files('')

@@ -4,7 +4,13 @@ import { fileURLToPath } from 'node:url'
 import { killAtExit } from './processes.ts'
 import { AMPLE_CHECK_TIMEOUT, eventually, within } from './wait.ts'
 
-const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
+const COMPILED = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
+/**
+ * The arguments of Node that start a gateway: the joined one, which scripts/run.mjs makes. A test
+ * file that is run alone, with "node --test", starts the compiled modules.
+ */
+export const GATEWAY: readonly string[] = JSON.parse(process.env.TEST_GATEWAY ?? JSON.stringify([COMPILED]))
+
 const running = new Set<ChildProcess>()
 
 export interface CommandOptions {
@@ -41,9 +47,10 @@ export class Command {
   readonly exited: Promise<number | null>
 
   constructor(args: readonly string[], { env = {}, input, terminal = false }: CommandOptions = {}) {
-    const [file, words] = terminal ? onTerminal([process.execPath, MAIN, ...args]) : [process.execPath, [MAIN, ...args]]
+    const words = [...GATEWAY, ...args]
+    const [file, rest] = terminal ? onTerminal([process.execPath, ...words]) : [process.execPath, words]
     const all = { PATH: process.env.PATH, ...(terminal && { TERM: 'xterm-256color', SHELL: '/bin/sh' }), ...env }
-    this.child = killAtExit(spawn(file, words, { env: all }))
+    this.child = killAtExit(spawn(file, rest, { env: all }))
     running.add(this.child)
     this.child.stdout?.on('data', (chunk) => {
       this.stdout += chunk

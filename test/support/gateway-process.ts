@@ -1,15 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
+import { GATEWAY } from './cli.ts'
 import { killAtExit } from './processes.ts'
 import { atEnd, type Scope } from './scope.ts'
 import { eventually } from './wait.ts'
 
-const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
-
 /** Starts a gateway in a process of its own and waits until it is ready, for tests that kill it. */
 export async function gatewayProcess(scope: Scope, port: number, env: Record<string, string>): Promise<ChildProcess> {
   const own = { ...process.env, LISTEN_ADDR: `127.0.0.1:${port}`, LOG_LEVEL: 'info', ...env }
-  const child = killAtExit(spawn(process.execPath, [MAIN, 'serve'], { env: own, stdio: ['ignore', 'pipe', 'inherit'] }))
+  const child = killAtExit(
+    spawn(process.execPath, [...GATEWAY, 'serve'], { env: own, stdio: ['ignore', 'pipe', 'inherit'] }),
+  )
   atEnd(scope, () => child.kill('SIGKILL'))
   let isListening = false
   child.stdout!.on('data', (lines) => {
