@@ -4,7 +4,6 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createClient } from 'redis'
-import { startEmbeddedRedis } from '../../src/redis/servers/embedded.ts'
 import { freePort } from './ports.ts'
 import { killAtExit } from './processes.ts'
 import { type Scope, stopAtEnd } from './scope.ts'
@@ -58,6 +57,8 @@ export const withoutRealRedis: string | false = BINARY ? false : 'needs redis-se
 export const startRedis = async (): Promise<TestRedis> => (BINARY ? startRealRedis() : startEmbedded())
 
 async function startEmbedded(): Promise<TestRedis> {
+  // Where a real server is installed, no test file needs to load this one.
+  const { startEmbeddedRedis } = await import('../../src/redis/servers/embedded.ts')
   const server = await startEmbeddedRedis(0, '')
   const clients = new Clients(server.url)
   let stopped: Promise<void> | undefined
