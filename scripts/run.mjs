@@ -85,7 +85,7 @@ const node = (file, args = [], flags = []) =>
  */
 const GATEWAY_FLAGS = ['--max-semi-space-size=4']
 
-/** The number of test files at once: a file waits for three quarters of its time. */
+/** The number of test files at once: a file waits for two thirds of its time. */
 const AT_ONCE = Math.ceil(availableParallelism() * 2.5)
 
 /** Far longer than any test file takes. */
