@@ -169,6 +169,7 @@ export class SessionDoor implements Door, Source {
    * it.
    */
   render(topic: Topic, message: Buffer, _: string, batch: Batch): Buffer | undefined {
+    this.gaps.sayBefore(topic.members)
     if (message[0] === MARK || topic.state !== undefined) return this.#renderNumbered(topic, message, batch)
     this.#lookForEnd(topic, message, 0, batch)
     return message

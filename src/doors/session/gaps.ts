@@ -5,7 +5,9 @@ import { frameOf } from '../../sessions/frames.ts'
 const SLICE_SOCKETS = 200
 /** More of a larger crowd: this share of those that wait. */
 const SLICE_SHARE = 0.02
-/** Between two slices. Messages are delivered meanwhile. */
+/** Behind the first slice. A message takes the notice of its socket along, in one send. */
+const FIRST_PAUSE_MS = 150
+/** Between two later slices. Messages are delivered meanwhile. */
 const PAUSE_MS = 10
 
 export interface GapNoticesParts {
@@ -17,7 +19,7 @@ export interface GapNoticesParts {
 /**
  * Says to sockets that messages between two moments may be missing. When Redis is back, ten
  * thousand notices take 80 ms, for which every message of every socket would wait. So up to 200
- * sockets get theirs at once, and the others in slices. Holds one entry for each socket at most.
+ * sockets get theirs at once, and the others with their next message or in slices. Holds one entry for each socket at most.
  */
 export class GapNotices {
   readonly #parts: GapNoticesParts
@@ -33,7 +35,12 @@ export class GapNotices {
     const notice = new Notice(from, to)
     for (const connection of connections)
       this.#waiting.set(connection, this.#waiting.get(connection)?.and(notice) ?? notice)
-    if (this.#timer === undefined) this.#slice()
+    if (this.#timer === undefined) this.#slice(FIRST_PAUSE_MS)
+  }
+
+  /** Says what waits for these sockets, in front of the message that is for them. */
+  sayBefore(members: readonly Connection[]): void {
+    if (this.#waiting.size > 0) for (let i = 0; i < members.length; i++) this.sayNow(members[i]!)
   }
 
   /** Says at once what waits for a socket that is about to be closed. */
@@ -44,14 +51,14 @@ export class GapNotices {
     this.#parts.guard(connection, () => this.#parts.enqueue(connection, notice.frame))
   }
 
-  #slice(): void {
+  #slice(pauseMs: number): void {
     let room = Math.max(SLICE_SOCKETS, Math.ceil(this.#waiting.size * SLICE_SHARE))
     for (const connection of this.#waiting.keys()) {
       if (room-- === 0) break
       this.sayNow(connection)
     }
-    const next = () => this.#slice()
-    this.#timer = this.#waiting.size > 0 ? setTimeout(next, PAUSE_MS).unref() : undefined
+    const next = () => this.#slice(PAUSE_MS)
+    this.#timer = this.#waiting.size > 0 ? setTimeout(next, pauseMs).unref() : undefined
   }
 }
 

@@ -34,7 +34,9 @@ describe('the notices of a gap', () => {
     const { notices, sent } = noticesWithLog()
     notices.say(crowdOf(500), 1000, 2000)
     assert.equal(sent.size, 200)
-    mock.timers.tick(10)
+    mock.timers.tick(149)
+    assert.equal(sent.size, 200)
+    mock.timers.tick(1)
     assert.equal(sent.size, 400)
     mock.timers.tick(10)
     mock.timers.tick(10_000)
@@ -58,7 +60,7 @@ describe('the notices of a gap', () => {
     const crowd = crowdOf(300)
     notices.say(crowd, 1000, 2000)
     notices.say(crowd, 3000, 4000)
-    for (let i = 0; i < 10; i++) mock.timers.tick(10)
+    for (let i = 0; i < 20; i++) mock.timers.tick(10)
     assert.deepEqual(sent.get(crowd[0]!)!.map(spanOf), [
       [1000, 2000],
       [3000, 4000],
@@ -75,8 +77,28 @@ describe('the notices of a gap', () => {
     notices.sayNow(crowd[299]!)
     notices.sayNow(crowd[0]!)
     assert.equal(sent.size, 201)
-    mock.timers.tick(10)
+    mock.timers.tick(150)
+    assert.equal(sent.size, 300)
     assert.ok([...sent.values()].every((its) => its.length === 1))
+  })
+
+  it('come before the first message at each of 450 sockets', async () => {
+    const redis = await redisFor(each)
+    const proxy = await proxyFor(each, redis.port)
+    const through = { ...redis, url: `redis://127.0.0.1:${proxy.port}`, client: () => redis.client() }
+    const gateway = await gatewayFor(each, { redis: through, env: { CONNECT_RATE: '0', CONNECT_RATE_PER_IP: '0' } })
+    const clients = await Promise.all(Array.from({ length: 450 }, (_, n) => gateway.join(`first-${n}`)))
+    proxy.cut()
+    await eventually(() => !gateway.gateway.redisReady, 'the loss')
+    proxy.restore()
+    const agent = await redis.client()
+    for (const n of clients.keys())
+      await eventually(() => agent.publish(sessionDown(`first-${n}`), '{"n":1}'), 'the subscription')
+    for (const client of clients) {
+      const [notice, message] = await client.take(2)
+      assert.equal(JSON.parse(String(notice)).command, 'gap')
+      assert.equal(message, '{"n":1}')
+    }
   })
 
   it('come before the goodbye at each of 450 sockets when the gateway stops after an outage', async () => {
