@@ -19,7 +19,8 @@ export interface GapNoticesParts {
 /**
  * Says to sockets that messages between two moments may be missing. When Redis is back, ten
  * thousand notices take 80 ms, for which every message of every socket would wait. So up to 200
- * sockets get theirs at once, and the others with their next message or in slices. Holds one entry for each socket at most.
+ * sockets get theirs at once, and the others with their next message or in slices. Holds one entry
+ * for each socket at most.
  */
 export class GapNotices {
   readonly #parts: GapNoticesParts
