@@ -34,7 +34,7 @@ export async function serve(): Promise<void> {
   }
   let isStopping = false
   // Each signal drains, and the second one cuts. A terminal sends SIGHUP when it closes.
-  followSignals(() => {
+  await followSignals(() => {
     isStopping = true
     void gateway.stop().then(() => finish(0))
   })

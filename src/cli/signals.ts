@@ -1,3 +1,5 @@
+import { setImmediate } from 'node:timers/promises'
+
 /** The signals of a start, which would end the process before the command can follow them. */
 
 const STOPS: ReadonlySet<NodeJS.Signals> = new Set(['SIGTERM', 'SIGINT', 'SIGQUIT'])
@@ -27,8 +29,13 @@ export function holdSignalsOfWorker(): void {
   for (const signal of OF_A_TERMINAL) process.on(signal, () => {})
 }
 
-/** Calls `next` for each signal that came before, and for each that comes. */
-export function followSignals(next: (signal: NodeJS.Signals) => void): void {
+/**
+ * Calls `next` for each signal that came before, and for each that comes. Resolves when those that
+ * have reached the process are dealt with: a start that waits for nothing lets none of them through.
+ */
+export async function followSignals(next: (signal: NodeJS.Signals) => void): Promise<void> {
   follow = next
   for (const signal of held.splice(0)) next(signal)
+  // The first turn may have looked for events already.
+  for (let turn = 0; turn < 2; turn++) await setImmediate()
 }

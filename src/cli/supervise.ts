@@ -54,20 +54,20 @@ export async function supervise(loaded: Loaded, count: number): Promise<void> {
   }
   // A signal that came in the start is followed first: the supervisor then starts nothing, or rolls
   // later.
-  onSignals(supervisor, log)
+  await onSignals(supervisor, log)
   supervisor.start()
 }
 
-function onSignals(supervisor: Supervisor, log: Logger): void {
-  // A terminal that closes sends SIGHUP too.
-  followSignals((signal) => {
-    if (signal === 'SIGHUP' && !process.stdout.isTTY) void supervisor.roll()
-    else supervisor.stop()
-  })
+function onSignals(supervisor: Supervisor, log: Logger): Promise<void> {
   process.on('SIGUSR2', () =>
     log.warn(
       { event: 'heap-snapshot' },
       'this process has no sockets: send SIGUSR2 to a worker, or use "wsproxy heap"',
     ),
   )
+  // A terminal that closes sends SIGHUP too.
+  return followSignals((signal) => {
+    if (signal === 'SIGHUP' && !process.stdout.isTTY) void supervisor.roll()
+    else supervisor.stop()
+  })
 }

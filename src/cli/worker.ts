@@ -53,7 +53,7 @@ async function work(number: number, parent: Parent): Promise<void> {
     isSignalled = false
   }
   parent.follow({ stop, retire: () => leave('retire') })
-  followSignals(() => {
+  void followSignals(() => {
     if (isLeaving) return
     isSignalled = true
     leave('stop')
