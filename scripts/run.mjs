@@ -85,8 +85,8 @@ const node = (file, args = [], flags = []) =>
  */
 const GATEWAY_FLAGS = ['--max-semi-space-size=4']
 
-/** The number of test files at once: a file waits for two thirds of its time. */
-const AT_ONCE = Math.ceil(availableParallelism() * 2.5)
+/** The number of test files at once: more of them would meet each other at the default port. */
+const AT_ONCE = Math.ceil(availableParallelism() * 1.5)
 
 /** Far longer than any test file takes. */
 const FILE_TIMEOUT_MS = 600_000

@@ -57,6 +57,7 @@ describe('an address of Redis', { skip: withoutRealRedis }, () => {
     const { socket, admin } = await serverOf(t)
     const env = {
       MAX_CONNECTIONS: '500',
+      LISTEN_ADDR: '127.0.0.1:0',
       REDIS_URL: `unix:${encodeURI(socket)}`,
       PREFLIGHT_CHECK_TIMEOUT: AMPLE_CHECK_TIMEOUT,
     }
