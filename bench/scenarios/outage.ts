@@ -53,7 +53,7 @@ async function outageOnce(stage: Stage, sockets: number, number: number): Promis
   const { foreign } = await stage.receiver.call('arrivals', until, BACK_MS)
   const cpuMs = (cpuSeconds(stage.pid) - cpu) * 1000
   refuseFaults({ ...arrivals, foreign: 0 }, total)
-  // The peers tell nobody that messages are lost.
+  // The peers send no notice when messages are lost.
   const told = stage.subject.name === OURS.name ? sockets : 0
   if (foreign !== told) throw new Faulty(`${foreign} notices of the gap have arrived at ${sockets} sockets`)
   return { allMs: (arrivals.lastArrivalUs - acceptingUs) / 1000, cpuMs }

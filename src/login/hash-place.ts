@@ -14,7 +14,7 @@ export class HashPlace {
   readonly #patienceMs: number
   #low: Hasher | undefined
   #lastInLow: Promise<unknown> = Promise.resolve()
-  /** Whether the first thread is at work, perhaps for a caller who has its result by now. */
+  /** Whether the first thread hashes. Its caller may have the result of the second one already. */
   #isBusy = false
 
   constructor(idle: Hasher, openLow: () => Promise<Hasher>, patienceMs = PATIENCE_MS) {
