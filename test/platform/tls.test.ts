@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict'
 import { X509Certificate } from 'node:crypto'
-import { once } from 'node:events'
 import fs, { copyFileSync, writeFileSync } from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
 import { after, before, describe, it } from 'node:test'
-import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { startBrowser, withoutBrowser } from '../support/browser.ts'
-import { Certificate, withoutOpenssl } from '../support/certificates.ts'
+import { Certificate, fingerprintAt, shake, withoutOpenssl } from '../support/certificates.ts'
 import { killCommands, run, serve } from '../support/cli.ts'
 import { connect } from '../support/client.ts'
 import { assertProblem } from '../support/config.ts'
@@ -37,20 +35,7 @@ describe('TLS', { skip: withoutOpenssl }, () => {
 
   const renewals = () => gateway.log.filter(({ event }) => event === 'certificate-renewed')
 
-  /** A TLS connection after its handshake. */
-  async function shake(options: object = {}, at = port): Promise<TLSSocket> {
-    const socket = connectTls({ host: '127.0.0.1', port: at, rejectUnauthorized: false, ...options })
-    await once(socket, 'secureConnect')
-    return socket
-  }
-
-  /** The fingerprint of the certificate that a new connection gets. */
-  async function served(at = port): Promise<string> {
-    const socket = await shake({}, at)
-    const { fingerprint256 } = socket.getPeerCertificate()
-    socket.destroy()
-    return fingerprint256
-  }
+  const served = (at = port) => fingerprintAt(at)
 
   it('carries frames both ways over wss:// to a page in Chromium', { skip: withoutBrowser }, async () => {
     const heard: string[] = []
@@ -85,13 +70,13 @@ describe('TLS', { skip: withoutOpenssl }, () => {
   })
 
   it('is at least version 1.2', async () => {
-    for (const version of ['TLSv1.2', 'TLSv1.3']) {
-      const socket = await shake({ minVersion: version, maxVersion: version })
+    for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
+      const socket = await shake(port, { minVersion: version, maxVersion: version })
       assert.equal(socket.getProtocol(), version)
       socket.destroy()
     }
-    for (const version of ['TLSv1', 'TLSv1.1'])
-      await assert.rejects(shake({ minVersion: version, maxVersion: version, ciphers: 'DEFAULT@SECLEVEL=0' }))
+    for (const version of ['TLSv1', 'TLSv1.1'] as const)
+      await assert.rejects(shake(port, { minVersion: version, maxVersion: version, ciphers: 'DEFAULT@SECLEVEL=0' }))
   })
 
   it('leaves no plain listener on its ports', async () => {

@@ -1,7 +1,9 @@
 import { spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
 import { atEnd, type Scope } from './scope.ts'
 
 /** The reason to skip tests that need certificates; false where openssl is installed. */
@@ -33,4 +35,19 @@ export class Certificate {
     renameSync(cert, this.cert)
     renameSync(key, this.key)
   }
+}
+
+/** A TLS connection to a port of 127.0.0.1 after its handshake. It trusts every certificate. */
+export async function shake(port: number, options: ConnectionOptions = {}): Promise<TLSSocket> {
+  const socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false, ...options })
+  await once(socket, 'secureConnect')
+  return socket
+}
+
+/** The fingerprint of the certificate that a new connection to this port gets. */
+export async function fingerprintAt(port: number): Promise<string> {
+  const socket = await shake(port)
+  const { fingerprint256 } = socket.getPeerCertificate()
+  socket.destroy()
+  return fingerprint256
 }

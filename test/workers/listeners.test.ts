@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { after, before, describe, it } from 'node:test'
-import { connect as connectTls } from 'node:tls'
-import { Certificate, withoutOpenssl } from '../support/certificates.ts'
+import { Certificate, fingerprintAt, withoutOpenssl } from '../support/certificates.ts'
 import { killCommands, listeningPort } from '../support/cli.ts'
 import { sample } from '../support/gateway.ts'
 import { freePort } from '../support/ports.ts'
@@ -54,14 +52,8 @@ describe('the listeners of workers', () => {
     })
     const port = await listeningPort(served.command)
     await served.allListen()
-    const fingerprint = async () => {
-      const socket = connectTls({ host: '127.0.0.1', port: Number(port), rejectUnauthorized: false })
-      await once(socket, 'secureConnect')
-      const { fingerprint256 } = socket.getPeerCertificate()
-      socket.destroy()
-      return fingerprint256
-    }
-    const fingerprints = async () => new Set(await Promise.all(Array.from({ length: SOCKETS }, fingerprint)))
+    const fingerprints = async () =>
+      new Set(await Promise.all(Array.from({ length: SOCKETS }, () => fingerprintAt(Number(port)))))
     const [old, ...others] = await fingerprints()
     assert.deepEqual(others, [])
     certificate.renew()
