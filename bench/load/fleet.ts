@@ -52,7 +52,7 @@ export class Fleet implements ClientOwner {
   readonly #tally: Counter
   readonly #connecting = new Set<Client>()
   readonly #open = new Set<Client>()
-  #attempt = newAttempt({ port: 0, first: 0, count: 0, inFlight: 0 }, () => {})
+  #attempt = newAttempt({ port: 0, first: 0, count: 0, inFlight: 0 }, [], () => {})
 
   constructor(tally: Counter) {
     this.#tally = tally
@@ -64,13 +64,15 @@ export class Fleet implements ClientOwner {
 
   /**
    * Connects as ordered. Resolves when every handshake has succeeded or failed, after at most 10 s.
+   * JWTs are signed before the clock starts: that takes longer than the rest of a handshake.
    */
   async connect(order: ConnectOrder): Promise<ConnectResult> {
+    const doors = Array.from({ length: order.count }, (_, i) => doorOf(order, order.first + i))
     const usage = new Usage()
     const startedUs = nowUs()
     const sweep = setInterval(() => this.#giveUpOnLate(), 500)
     await new Promise<void>((done) => {
-      this.#attempt = newAttempt(order, done)
+      this.#attempt = newAttempt(order, doors, done)
       if (order.count === 0) done()
       else this.#startMore()
     })
@@ -119,10 +121,9 @@ export class Fleet implements ClientOwner {
   }
 
   #startMore(): void {
-    const { order } = this.#attempt
+    const { order, doors } = this.#attempt
     while (this.#connecting.size < order.inFlight && this.#attempt.started < order.count) {
-      const index = order.first + this.#attempt.started++
-      this.#connecting.add(new Client(doorOf(order, index), this, this.#tally))
+      this.#connecting.add(new Client(doors[this.#attempt.started++]!, this, this.#tally))
     }
   }
 
@@ -150,10 +151,10 @@ function doorOf(order: ConnectOrder, index: number): Door {
 }
 
 /** The state of one `connect`. */
-function newAttempt(order: ConnectOrder, done: () => void) {
+function newAttempt(order: ConnectOrder, doors: readonly Door[], done: () => void) {
   const latencyUs = createHistogram({ lowest: 1, highest: LONGEST_US, figures: 3 })
   const reasons: Record<string, number> = {}
-  return { order, done, started: 0, opened: 0, failed: 0, reasons, latencyUs }
+  return { order, doors, done, started: 0, opened: 0, failed: 0, reasons, latencyUs }
 }
 
 function countReason(reasons: Record<string, number>, why: string): void {

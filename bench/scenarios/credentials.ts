@@ -55,7 +55,7 @@ export const credentials: Scenario = {
   subjects: [OURS.name],
   env: { AUTH_JWT_SECRET: JWT_SECRET },
   uses: ['sockets'],
-  defaults: { sockets: 8000, messages: 0, perSecond: 0, window: 0, rounds: 3 },
+  defaults: { sockets: 7000, messages: 0, perSecond: 0, window: 0, rounds: 3 },
   open: ({ sockets }) => 2 * (WARM_UP + BURSTS * Math.ceil(sockets / BURSTS)),
   quick: { sockets: 3000, rounds: 1 },
   metrics: [
