@@ -1,9 +1,14 @@
-import { availableParallelism } from 'node:os'
+import { cpusOfProcess } from '../platform/cpus.ts'
 
 /** Hashes that take this time in total may run without a pause. */
-const BURST_MS = 1000
-/** A quarter of a core, or an eighth of all of them, at most one. */
-const SHARE = Math.min(1, Math.max(0.25, availableParallelism() / 8))
+const BURST_MS = 300
+
+/**
+ * Returns the part of one processor that the hashes of each of `workers` processes may take: all
+ * together a twentieth of the processors, at least a tenth of one and at most one (bench/NOTES.md).
+ */
+export const hashShare = (workers = 1, cpus = cpusOfProcess()): number =>
+  Math.min(1, Math.max(0.1, cpus / 20)) / workers
 
 /**
  * The time of processors that hashes of passwords may take: a burst, then a share. A flood of
@@ -17,8 +22,8 @@ export class HashBudget {
   /** The shortest hash of known cost: others have waited for a processor as well. */
   #costMs = Number.POSITIVE_INFINITY
 
-  /** @param now ms of a monotonic clock. */
-  constructor(now = () => performance.now(), share = SHARE) {
+  /** @param share as `hashShare` returns it. @param now ms of a monotonic clock. */
+  constructor(share: number, now = () => performance.now()) {
     this.#now = now
     this.#share = share
     this.#at = now()

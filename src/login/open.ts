@@ -5,6 +5,7 @@ import { emailOf } from '../contract/user-names.ts'
 import type { Route } from '../http/routes.ts'
 import { type Access, AccessTokens, derivedKeys } from '../identity/access.ts'
 import type { RejectedToken } from '../identity/verifier.ts'
+import { workerCount } from '../platform/cpus.ts'
 import { reasonOf } from '../platform/reason.ts'
 import { LoginFamilies } from '../redis/login-families.ts'
 import { LoginLimits } from '../redis/login-limits.ts'
@@ -12,6 +13,7 @@ import { type AtKey, RedisUsers } from '../redis/users.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { accessIn } from './cookies.ts'
 import { Devices } from './devices.ts'
+import { HashBudget, hashShare } from './hash-budget.ts'
 import { Logins } from './logins.ts'
 import { Passwords } from './passwords.ts'
 import { loginRoutes } from './routes.ts'
@@ -44,7 +46,7 @@ export interface LoadedLogin {
 export async function openLogin(config: Config, log: Logger, now: () => number): Promise<LoadedLogin> {
   const { authJwtSecret = '', authAccessTtlMs, authRefreshTtlMs, authJwtSkewMs } = config
   const access = new AccessTokens(authJwtSecret, authAccessTtlMs, authJwtSkewMs)
-  const passwords = await Passwords.load()
+  const passwords = await Passwords.load(new HashBudget(hashShare(workerCount(config.workers))))
   const routes = ({ at, revoke, isRevoked, count, onReady }: LoginWiring): Route[] => {
     const users = new RedisUsers(at)
     onReady(() => void firstAdmin(config, users, passwords, log))

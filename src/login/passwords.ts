@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { reasonOf } from '../platform/reason.ts'
-import { HashBudget } from './hash-budget.ts'
+import { HashBudget, hashShare } from './hash-budget.ts'
 import { HashPlace } from './hash-place.ts'
 import type { HashJob, HashResult } from './hash-threads.ts'
 
@@ -43,7 +43,7 @@ export class Passwords {
   }
 
   /** Loads the native library. @throws Error on a platform for which it has none. */
-  static async load(budget = new HashBudget()): Promise<Passwords> {
+  static async load(budget = new HashBudget(hashShare())): Promise<Passwords> {
     try {
       const places = await Promise.all(Array.from({ length: AT_ONCE }, () => HashPlace.open()))
       const passwords = new Passwords(places, budget)

@@ -50,15 +50,10 @@ export function cpuQuota(root = ''): number | undefined {
   return quotas.length === 0 ? undefined : Math.min(...quotas)
 }
 
-/**
- * Returns how many processes WORKERS asks for. `auto`: one for each whole CPU of the quota of the
- * cgroup, else for each CPU that this process may run on.
- */
-export function workerCount(
-  setting: number | 'auto',
-  quota: number | undefined = setting === 'auto' ? cpuQuota() : undefined,
-  cpus: number = availableParallelism(),
-): number {
-  if (setting !== 'auto') return setting
-  return Math.max(1, Math.floor(Math.min(quota ?? cpus, cpus)))
-}
+/** The CPUs that this process may use: those of the quota of its cgroup, at most all it runs on. */
+export const cpusOfProcess = (quota = cpuQuota(), cpus = availableParallelism()): number =>
+  Math.min(quota ?? cpus, cpus)
+
+/** Returns how many processes WORKERS asks for. `auto`: one for each whole CPU, at least one. */
+export const workerCount = (setting: number | 'auto', cpus = cpusOfProcess): number =>
+  setting === 'auto' ? Math.max(1, Math.floor(cpus())) : setting

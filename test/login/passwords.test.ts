@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
-import { HashBudget } from '../../src/login/hash-budget.ts'
+import { HashBudget, hashShare } from '../../src/login/hash-budget.ts'
 import { HashPlace } from '../../src/login/hash-place.ts'
 import { type Hasher, type HashJob, type HashResult, HashThread, type Priority } from '../../src/login/hash-threads.ts'
 import { OverLimit } from '../../src/login/over-limit.ts'
@@ -144,9 +144,9 @@ describe('the thread that runs when nothing else wants a processor', () => {
 })
 
 describe('the budget of hashes', () => {
-  it('lets a second of work run at once, and then a quarter of a core', () => {
+  it('lets 300 ms of work run at once, and then its share of a core', () => {
     let now = 0
-    const budget = new HashBudget(() => now, 0.25)
+    const budget = new HashBudget(0.25, () => now)
     let hashes = 0
     const until = (end: number) => {
       while (now < end) {
@@ -158,28 +158,36 @@ describe('the budget of hashes', () => {
         hashes++
       }
     }
-    until(1200)
-    assert.ok(hashes >= 50 && hashes <= 66, `${hashes} in the burst`)
+    until(360)
+    assert.ok(hashes >= 15 && hashes <= 20, `${hashes} in the burst`)
     until(2000)
     hashes = 0
     until(12_000)
     assert.ok(hashes >= 120 && hashes <= 130, `${hashes} in ten seconds`)
   })
 
+  it('shares a twentieth of the processors among workers, from a tenth of one to one', () => {
+    assert.deepEqual(
+      [1, 2, 4, 16, 64].map((cpus) => hashShare(1, cpus)),
+      [0.1, 0.1, 0.2, 0.8, 1],
+    )
+    assert.equal(hashShare(4, 4), 0.05)
+  })
+
   it('takes each hash for as long as the shortest one', () => {
-    const budget = new HashBudget(() => 0, 0.25)
+    const budget = new HashBudget(0.25, () => 0)
     budget.took(20, true)
     // Most of this time it waited for a processor.
     for (let i = 0; i < 50; i++) budget.took(500, true)
-    assert.equal(Math.round(budget.waitMs()), (51 * 20 - 1000) / 0.25)
+    assert.equal(Math.round(budget.waitMs()), (51 * 20 - 300) / 0.25)
   })
 
   it('learns no cost from a stored text that is cheaper than a hash of today', async () => {
-    const budget = new HashBudget(() => 0, 0.25)
+    const budget = new HashBudget(0.25, () => 0)
     budget.took(20, true)
     budget.took(0, false)
     for (let i = 0; i < 50; i++) budget.took(20, false)
-    assert.equal(Math.round(budget.waitMs()), (51 * 20 - 1000) / 0.25)
+    assert.equal(Math.round(budget.waitMs()), (51 * 20 - 300) / 0.25)
 
     const usual: boolean[] = []
     class Noted extends HashBudget {
@@ -188,7 +196,7 @@ describe('the budget of hashes', () => {
         super.took(ms, isUsual)
       }
     }
-    const passwords = await Passwords.load(new Noted())
+    const passwords = await Passwords.load(new Noted(1))
     await passwords.matches('no hash', 'password-1')
     await passwords.matches(undefined, 'password-1')
     assert.deepEqual(usual, [true, false, true])

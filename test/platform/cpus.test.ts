@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
-import { cpuQuota, workerCount } from '../../src/platform/cpus.ts'
+import { cpuQuota, cpusOfProcess, workerCount } from '../../src/platform/cpus.ts'
 import { temporaryFolder } from '../support/folder.ts'
 
 /** The root of a file system with these files. */
@@ -45,10 +45,18 @@ describe('cpuQuota', () => {
 
 describe('workerCount', () => {
   it('gives a number as it stands, and for auto one worker for each whole CPU', () => {
-    assert.equal(workerCount(3, 1, 1), 3)
-    assert.equal(workerCount('auto', undefined, 8), 8)
-    assert.equal(workerCount('auto', 2.5, 8), 2)
-    assert.equal(workerCount('auto', 0.5, 8), 1)
-    assert.equal(workerCount('auto', 16, 4), 4)
+    const counts = ([3, 'auto'] as const).map((setting) =>
+      [1, 2.5, 0.5].map((cpus) => workerCount(setting, () => cpus)),
+    )
+    assert.deepEqual(counts, [
+      [3, 3, 3],
+      [1, 2, 1],
+    ])
+  })
+})
+
+describe('cpusOfProcess', () => {
+  it('is the quota, at most the CPUs that the process runs on', () => {
+    assert.deepEqual([cpusOfProcess(undefined, 8), cpusOfProcess(2.5, 8), cpusOfProcess(16, 4)], [8, 2.5, 4])
   })
 })
