@@ -33,6 +33,11 @@ export interface KeepaliveParts {
  */
 const EXPIRIES_MS = 650
 
+/** The pauses of a sweep take less time than there is until the next one. */
+const STEPS = 20
+/** Sockets that are looked at without a pause. */
+const FEW = 64
+
 /**
  * Pings silent sockets and closes those that do not answer, that are idle, whose token has expired,
  * or that take too long to close. One sweep looks at all sockets; there is no timer per socket.
@@ -45,13 +50,11 @@ export class Keepalive {
   )
 
   readonly #walk: PacedWalk<Connection>
-  /** Of the sweep. */
-  #now = 0
 
   constructor(parts: KeepaliveParts) {
     this.#parts = parts
-    this.#walk = new PacedWalk(parts.sockets, (connection: Connection) => {
-      if (this.#now >= connection.nextCheckAt) this.#check(connection, this.#now)
+    this.#walk = new PacedWalk(parts.sockets, (connection: Connection, now) => {
+      if (now >= connection.nextCheckAt) this.#check(connection, Math.floor(now))
     })
   }
 
@@ -73,11 +76,11 @@ export class Keepalive {
 
   /**
    * Looks at every socket whose time has come, at most 0.3 ms in one turn of the event loop. The
-   * core calls it regularly.
+   * core calls it every 250 ms. Pings of many sockets are spread over that time: all at once they
+   * keep messages waiting, here and in what the clients share, such as a proxy.
    */
-  sweep(now: number): void {
-    this.#now = now
-    this.#walk.again()
+  sweep(): void {
+    this.#walk.again(Math.max(FEW, Math.ceil(this.#parts.sockets.size / STEPS)))
   }
 
   #check(connection: Connection, now: number): void {

@@ -246,7 +246,7 @@ export class Core {
     this.limits.sweep(now)
     this.#limitLog.sweep(now)
     this.acceptor.sweep(now)
-    this.#keepalive.sweep(now)
+    this.#keepalive.sweep()
   }
 }
 

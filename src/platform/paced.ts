@@ -4,14 +4,14 @@ export interface PaceLoop {
   now(): number
   /** Calls `run` in the next turn of the event loop. */
   soon(run: () => void): void
-  /** Calls `run` after a millisecond. */
-  later(run: () => void): void
+  /** Calls `run` after so many milliseconds. */
+  later(run: () => void, ms: number): void
 }
 
 const LOOP: PaceLoop = {
   now: () => performance.now(),
   soon: (run) => void setImmediate(run),
-  later: (run) => void setTimeout(run, 1).unref(),
+  later: (run, ms) => void setTimeout(run, ms).unref(),
 }
 
 /** Work in one turn of the event loop. A message that arrives meanwhile waits for this time. */
@@ -78,7 +78,7 @@ export class Paced<Item, Detail> {
       this.#work(item, detail)
       if (now() - startedAt >= STEP_MS) return soon(this.#step)
     }
-    later(this.#step)
+    later(this.#step, 1)
   }
 
   /** How many items the time since the last step is worth, at least one. */
@@ -92,6 +92,8 @@ export class Paced<Item, Detail> {
 
 /** Items that are looked at between two looks at the clock. */
 const PER_LOOK = 16
+/** Of a walk that is spread. */
+const PAUSE_MS = 10
 
 /**
  * Looks at all items of a set without stopping the event loop: each turn looks at some. `again`
@@ -99,23 +101,28 @@ const PER_LOOK = 16
  */
 export class PacedWalk<Item> {
   readonly #items: Iterable<Item>
-  readonly #look: (item: Item) => void
+  readonly #look: (item: Item, now: number) => void
   readonly #loop: PaceLoop
   #rest: Iterator<Item> | undefined
+  #perPause = Number.POSITIVE_INFINITY
   #isAgain = false
 
   /**
    * @param items may change meanwhile, as a Set may.
-   * @param look must not throw.
+   * @param look must not throw. Its second argument is when the turn began.
    */
-  constructor(items: Iterable<Item>, look: (item: Item) => void, loop = LOOP) {
+  constructor(items: Iterable<Item>, look: (item: Item, now: number) => void, loop = LOOP) {
     this.#items = items
     this.#look = look
     this.#loop = loop
   }
 
-  /** Looks at all items, those first that fit in this turn. */
-  again(): void {
+  /**
+   * Looks at all items, those first that fit in this turn.
+   * @param perPause the walk pauses for 10 ms after so many items.
+   */
+  again(perPause = Number.POSITIVE_INFINITY): void {
+    this.#perPause = perPause
     if (this.#rest !== undefined) {
       this.#isAgain = true
       return
@@ -125,17 +132,18 @@ export class PacedWalk<Item> {
   }
 
   readonly #step = (): void => {
-    const { now, soon } = this.#loop
+    const { now, soon, later } = this.#loop
     const startedAt = now()
     for (let count = 1; ; count++) {
       const next = this.#rest!.next()
       if (next.done) break
-      this.#look(next.value)
+      this.#look(next.value, startedAt)
+      if (count >= this.#perPause) return later(this.#step, PAUSE_MS)
       if (count % PER_LOOK === 0 && now() - startedAt >= STEP_MS) return soon(this.#step)
     }
     this.#rest = undefined
     if (!this.#isAgain) return
     this.#isAgain = false
-    this.again()
+    this.again(this.#perPause)
   }
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import { Keepalive, type KeepaliveParts } from '../../src/connection/keepalive.ts'
 import { connect } from '../support/client.ts'
 import { gatewayFor, type TestGateway } from '../support/gateway.ts'
 import { clientFrame, type RawSocket } from '../support/raw.ts'
@@ -141,5 +142,23 @@ describe('a session that is idle', () => {
       clearInterval(traffic)
     }
     for (const client of [up, down]) assert.equal((await within(client.closed, 'the close')).code, 4408)
+  })
+})
+
+describe('a sweep over many sockets', () => {
+  it('looks at some of them in a turn, and at all of them before the next one', async () => {
+    let looks = 0
+    const socketOf = () => ({
+      get nextCheckAt() {
+        looks++
+        return Number.POSITIVE_INFINITY
+      },
+    })
+    const sockets = new Set(Array.from({ length: 2000 }, socketOf))
+    // A socket whose time has not come is only looked at.
+    const keepalive = new Keepalive({ sockets } as unknown as KeepaliveParts)
+    keepalive.sweep()
+    assert.equal(looks, 100)
+    await eventually(() => looks === 2000, 'the rest of them')
   })
 })

@@ -9,7 +9,7 @@ function fakeLoop() {
   const loop: PaceLoop = {
     now: () => now,
     soon: (run) => void scheduled.push({ at: now, run }),
-    later: (run) => void scheduled.push({ at: now + 1, run }),
+    later: (run, ms) => void scheduled.push({ at: now + ms, run }),
   }
   return {
     loop,
@@ -115,6 +115,16 @@ describe('PacedWalk', () => {
     })
     assert.equal(seen.size, 10_001)
     assert.ok(longestMs <= 0.4, `a turn of ${longestMs} ms`)
+  })
+
+  it('pauses after as many items as its caller says, and tells the time of each turn', () => {
+    const fake = fakeLoop()
+    const times: number[] = []
+    const walk = new PacedWalk([...Array(10).keys()], (_, now) => void times.push(now), fake.loop)
+    walk.again(4)
+    assert.deepEqual(times, [0, 0, 0, 0])
+    fake.run()
+    assert.deepEqual(times, [0, 0, 0, 0, 10, 10, 10, 10, 20, 20])
   })
 
   it('begins again behind its end when something changed meanwhile', () => {
