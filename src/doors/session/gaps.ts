@@ -41,7 +41,9 @@ export class GapNotices {
 
   /** Says what waits for these sockets, in front of the message that is for them. */
   sayBefore(members: readonly Connection[]): void {
-    if (this.#waiting.size > 0) for (let i = 0; i < members.length; i++) this.sayNow(members[i]!)
+    if (this.#waiting.size === 0) return
+    // A notice may fill the send buffer of its socket, which then leaves the list.
+    for (const member of members.slice()) this.sayNow(member)
   }
 
   /** Says at once what waits for a socket that is about to be closed. */

@@ -82,6 +82,22 @@ describe('the notices of a gap', () => {
     assert.ok([...sent.values()].every((its) => its.length === 1))
   })
 
+  it('go to all members of a topic of which one is closed by its notice', () => {
+    mock.timers.enable({ apis: ['setTimeout'] })
+    const told: Connection[] = []
+    const crowd = crowdOf(300)
+    const members = crowd.slice(290)
+    const enqueue = (connection: Connection) => {
+      told.push(connection)
+      // The last one takes its place, as in the topics.
+      if (connection === members[0]) members[0] = members.pop()!
+    }
+    const notices = new GapNotices({ enqueue, guard: (_, work) => work() })
+    notices.say(crowd, 1000, 2000)
+    notices.sayBefore(members)
+    assert.deepEqual(told.slice(200), crowd.slice(290))
+  })
+
   it('come before the first message at each of 450 sockets', async () => {
     const redis = await redisFor(each)
     const proxy = await proxyFor(each, redis.port)
