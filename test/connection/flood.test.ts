@@ -27,6 +27,7 @@ describe('a client that floods', () => {
       assert.equal(closeOf(raw), 1008)
       const { status, code } = await refused(gateway.sessionUrl('flood'), { token: await gateway.token('flood') })
       assert.deepEqual([status, code], [429, 'connect-rate'])
+      assert.equal(await gateway.metric('wsproxy_errors_total', { type: 'internal' }), 0)
     })
 
   it('the live door is closed by 1,000 frames over its rate, and not by half of them', async (t) => {
