@@ -222,8 +222,9 @@ export class Supervisor {
   }
 
   /** A worker has ended as it should. */
-  #left({ status }: Ended): void {
-    if (status !== 0) this.#status = 1
+  #left({ status, signal }: Ended): void {
+    // A service manager may send SIGTERM to every process, also to one too young to hold it.
+    if (status !== 0 && signal !== 'SIGTERM') this.#status = 1
     if (this.#isStopping) this.#endIfAlone()
   }
 

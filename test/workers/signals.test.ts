@@ -58,6 +58,18 @@ describe('signals that meet each other at the workers', () => {
     await endsDrained(served, clients, 2)
   })
 
+  it('SIGTERM to every process while the first worker starts ends with 0', async (t) => {
+    const served = startWorkers(t, env())
+    const pid = Number((await eventually(() => served.events('worker-start')[0], 'the start', START_MS)).pid)
+    // Before it runs any code of the project.
+    process.kill(pid, 'SIGSTOP')
+    served.command.signal('SIGTERM')
+    await eventually(() => served.events('workers-stop').length === 1, 'the stop')
+    process.kill(pid, 'SIGTERM')
+    process.kill(pid, 'SIGCONT')
+    assert.equal(await within(served.command.exited, 'the end', START_MS), 0)
+  })
+
   it('SIGKILL of the supervisor in a drain leaves the workers to their drain', async (t) => {
     const served = await serveWorkers(t, env())
     const clients = await joinAll(agent, served.ws, 'killed-in-a-drain', SOCKETS)
