@@ -39,7 +39,7 @@ describe('a Redis user without some channels', { skip: withoutRealRedis }, () =>
     const ready = await fetch(`${gateway.http}/ready`)
     const { degraded } = (await ready.json()) as { degraded: { message: string }[] }
     const { stdout, status } = await run(['doctor', '--json'], {
-      env: { REDIS_URL: limited().url, MAX_CONNECTIONS: '100' },
+      env: { LISTEN_ADDR: '127.0.0.1:0', REDIS_URL: limited().url, MAX_CONNECTIONS: '100' },
     })
     const found = (JSON.parse(stdout) as { checks: { name: string; message: string }[] }).checks
     const doctor = found.find(({ name }) => name === 'redis-channels')!.message

@@ -184,7 +184,8 @@ describe('the rights of the Redis user', { skip: withoutRealRedis }, () => {
       assert.equal((await call('refresh', { refresh_token }))[0], 200)
       for (const path of ['/ready', '/health']) assert.equal((await fetch(gateway.http + path)).status, 200, path)
       assert.equal(await gateway.metric('wsproxy_errors_total', { type: 'redis' }), 0)
-      const doctor = await run(['doctor'], { env: { ...ALL, ...env, REDIS_URL: url, MAX_CONNECTIONS: '100' } })
+      const own = { LISTEN_ADDR: '127.0.0.1:0', REDIS_URL: url, MAX_CONNECTIONS: '100' }
+      const doctor = await run(['doctor'], { env: { ...ALL, ...env, ...own } })
       assert.equal(doctor.status, 0, doctor.stdout + doctor.stderr)
       assert.doesNotMatch(doctor.stdout, /Redis refuses/)
       // Redis 6 does not know the command, so its line cannot name it.

@@ -106,7 +106,7 @@ describe('the package', { skip: inGit ? false : 'needs the files of a git clone'
     const entries = ['cli/main', 'gateway/create', 'login/hash-thread'].map((name) => `dist/src/${name}.js`)
     assert.deepEqual(modules, ['dist/load.cjs', 'dist/redis.cjs', ...entries])
     assert.ok(files.includes('dist/wsproxy.bundle') && files.includes('dist/THIRD-PARTY.txt'))
-    const { status, stdout, stderr } = wsproxy(['doctor', '--json'])
+    const { status, stdout, stderr } = wsproxy(['doctor', '--json'], { LISTEN_ADDR: '127.0.0.1:0' })
     assert.equal(status, 0, stderr)
     const names = (JSON.parse(stdout) as { checks: { name: string }[] }).checks.map(({ name }) => name)
     const built = readdirSync(join(ROOT, 'src/preflight/checks')).length

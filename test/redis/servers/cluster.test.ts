@@ -40,7 +40,8 @@ describe('with a Redis Cluster', { skip: withoutRealRedis }, () => {
     await eventually(lost, 'the first attempt')
     assert.match(String(lost()!.reason), /one of 3 nodes of a cluster .*: set REDIS_CLUSTER_NODES/)
     assert.equal(lone.gateway.redisReady, false)
-    const doctor = await run(['doctor'], { env: { REDIS_URL: `redis://${node}` } })
+    const env = { LISTEN_ADDR: '127.0.0.1:0', REDIS_URL: `redis://${node}` }
+    const doctor = await run(['doctor'], { env })
     assert.notEqual(doctor.status, 0)
     assert.match(doctor.stdout, /REDIS_CLUSTER_NODES/)
   })
