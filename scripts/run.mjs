@@ -130,7 +130,8 @@ const tests = (names, env = {}) => {
   // Ends a test file that hangs. Not --test-force-exit: with it a file exits before its last
   // results have passed the pipe, and the report lacks them (nodejs/node issue 64833).
   const flags = ['--enable-source-maps', '--test', `--test-timeout=${FILE_TIMEOUT_MS}`, `--test-concurrency=${AT_ONCE}`]
-  run(process.execPath, [...flags, ...all], { env: { ...env, TEST_GATEWAY: JSON.stringify(joined()) } })
+  const gateway = { TEST_GATEWAY: JSON.stringify(joined()), TEST_REDIS_CLIENT: join(root, '.joined/redis.cjs') }
+  run(process.execPath, [...flags, ...all], { env: { ...env, ...gateway } })
 }
 
 /** Binaries of the native library for what is not supported: Windows, arm32, Node 18 and 21. */

@@ -1,7 +1,7 @@
-import { createClient } from 'redis'
 import { sessionDown, sessionUp } from '../../src/contract/names.ts'
 import type { TestClient } from '../support/client.ts'
 import { PATIENT } from '../support/redis.ts'
+import { createClient } from '../support/redis-client.ts'
 import { eventually, within } from '../support/wait.ts'
 import { accountDown, accountUp, type Interval, numbered, type Published, type Witness } from './account.ts'
 

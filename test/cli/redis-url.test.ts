@@ -13,10 +13,10 @@ import {
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, it } from 'node:test'
-import { createClient } from 'redis'
 import { killCommands, run, serve } from '../support/cli.ts'
 import { temporaryFolder } from '../support/folder.ts'
 import { freePort } from '../support/ports.ts'
+import { createClient } from '../support/redis-client.ts'
 import { eventually } from '../support/wait.ts'
 
 const folderIn = (env: { TMPDIR: string }) => join(env.TMPDIR, `wsproxy-${userInfo().uid}`)

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, before, describe, it } from 'node:test'
-import { createClient } from 'redis'
 import { sessionAuth, sessionDown, sessionUp } from '../../src/contract/names.ts'
 import { bareGatewayFor } from '../support/bare.ts'
 import { connect, type Refused, refused, type TestClient } from '../support/client.ts'
 import { gatewayFor, socketChannels, type TestGateway } from '../support/gateway.ts'
 import { proxyFor, type TcpProxy } from '../support/proxy.ts'
 import { type RealRedis, realRedisFor, redisFor, type TestRedis, withoutRealRedis } from '../support/redis.ts'
+import { createClient } from '../support/redis-client.ts'
 import { scopeOf } from '../support/scope.ts'
 import { eventually, within } from '../support/wait.ts'
 

@@ -1,6 +1,6 @@
-import { createCluster } from 'redis'
 import { freePorts } from './ports.ts'
 import { PATIENT, type RealRedis, startRealRedis } from './redis.ts'
+import { createCluster } from './redis-client.ts'
 import { type Scope, stopAtEnd } from './scope.ts'
 import { eventually } from './wait.ts'
 

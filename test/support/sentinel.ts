@@ -1,9 +1,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createClient } from 'redis'
 import { freePort } from './ports.ts'
 import { type RealRedis, spawnRealRedis, startRealRedis } from './redis.ts'
+import { createClient } from './redis-client.ts'
 import { type Scope, stopAtEnd } from './scope.ts'
 import { eventually } from './wait.ts'
 
