@@ -15,8 +15,8 @@ export const hashShare = (workers = 1, cpus = cpusOfProcess()): number =>
  * logins would keep a core busy with them, or use up the CPU limit of a container.
  */
 export class HashBudget {
+  readonly share: number
   readonly #now: () => number
-  readonly #share: number
   #creditMs = BURST_MS
   #at: number
   /** The shortest hash of known cost: others have waited for a processor as well. */
@@ -25,13 +25,13 @@ export class HashBudget {
   /** @param share as `hashShare` returns it. @param now ms of a monotonic clock. */
   constructor(share: number, now = () => performance.now()) {
     this.#now = now
-    this.#share = share
+    this.share = share
     this.#at = now()
   }
 
   /** Returns when the next hash may begin, in ms from now. */
   waitMs(): number {
-    return Math.max(0, -this.#credit() / this.#share)
+    return Math.max(0, -this.#credit() / this.share)
   }
 
   /**
@@ -46,7 +46,7 @@ export class HashBudget {
 
   #credit(): number {
     const now = this.#now()
-    this.#creditMs = Math.min(BURST_MS, this.#creditMs + (now - this.#at) * this.#share)
+    this.#creditMs = Math.min(BURST_MS, this.#creditMs + (now - this.#at) * this.share)
     this.#at = now
     return this.#creditMs
   }

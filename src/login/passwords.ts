@@ -13,6 +13,8 @@ const PARAMETERS = { memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const
 const AT_ONCE = availableParallelism() <= 2 ? 1 : 2
 /** Logins that hash a password, or wait for that. */
 const MAX_PLACES = 52
+/** For each processor of the budget. Hashes of 30 ms then let the last one wait for 16 s. */
+const PLACES_PER_PROCESSOR = 520
 const MIN_CHARACTERS = 8
 const MAX_BYTES = 1024
 
@@ -35,11 +37,13 @@ export class Passwords {
   /** Of a password that is not known. A login without a user is compared with it. */
   #noUser = ''
   readonly #waiting: ((place: HashPlace) => void)[] = []
+  readonly #places: number
   #placesTaken = 0
 
   private constructor(places: HashPlace[], budget: HashBudget) {
     this.#free = places
     this.#budget = budget
+    this.#places = Math.max(1, Math.min(MAX_PLACES, Math.round(PLACES_PER_PROCESSOR * budget.share)))
   }
 
   /** Loads the native library. @throws Error on a platform for which it has none. */
@@ -56,7 +60,7 @@ export class Passwords {
 
   /** Whether `inPlace` runs nothing now. */
   get isFull(): boolean {
-    return this.#placesTaken >= MAX_PLACES
+    return this.#placesTaken >= this.#places
   }
 
   /**

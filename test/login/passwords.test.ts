@@ -203,6 +203,24 @@ describe('the budget of hashes', () => {
   })
 })
 
+describe('the places of logins', () => {
+  it('are so few that the last login has its answer in time, at most 52', async () => {
+    for (const [share, places] of [
+      [1, 52],
+      [0.1, 52],
+      [0.05, 26],
+      [0.0125, 7],
+      [0.001, 1],
+    ] as const) {
+      const passwords = await Passwords.load(new HashBudget(share))
+      const pending = () => new Promise<never>(() => {})
+      let taken = 0
+      while (passwords.inPlace(pending) !== undefined) taken++
+      assert.equal(taken, places, `of ${share}`)
+    }
+  })
+})
+
 describe('networks over their limit of logins', () => {
   it('are remembered until their time has passed, 10,000 of them', () => {
     let now = 0
