@@ -1,11 +1,11 @@
 /**
  * Lets one process of this machine at a time do some work in a folder. Plain Node, no packages.
  *
- * Each process has one file in the folder of the lock, named by its turn and its pid (Lamport's
- * bakery). The file of a process that was killed counts no more, and everybody may remove it: no
- * other process ever uses the same name.
+ * Each process has one file in the folder of the lock, named by its turn, its pid and its start
+ * (Lamport's bakery). The file of a process that was killed counts no more, and everybody may
+ * remove it: no other process ever uses the same name.
  */
-import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 const LOOK_MS = 100
@@ -17,10 +17,11 @@ export function alone(folder, work) {
   mkdirSync(folder, { recursive: true })
   // Of a killed process that had the same pid.
   for (const { file, pid } of entriesOf(folder)) if (pid === process.pid) rmSync(join(folder, file), { force: true })
-  const choosing = join(folder, `${CHOOSING}-${process.pid}`)
+  const id = `${process.pid}-${startOf(process.pid)}`
+  const choosing = join(folder, `${CHOOSING}-${id}`)
   writeFileSync(choosing, '')
   const turn = 1 + Math.max(0, ...turnsOf(folder).map((each) => each.turn))
-  const own = join(folder, `${turn}-${process.pid}`)
+  const own = join(folder, `${turn}-${id}`)
   renameSync(choosing, own)
   // `work` may end the process.
   process.once('exit', () => rmSync(own, { force: true }))
@@ -51,21 +52,33 @@ const turnsOf = (folder) =>
 /** The files of the processes that run. */
 function entriesOf(folder) {
   return readdirSync(folder).flatMap((file) => {
-    const [, word, id] = /^(choosing|\d+)-(\d+)$/.exec(file) ?? []
+    const [, word, id, start] = /^(choosing|\d+)-(\d+)-(\d*)$/.exec(file) ?? []
     if (id === undefined) return []
     const pid = Number(id)
-    if (runs(pid)) return [{ file, word, pid }]
+    if (runs(pid, start)) return [{ file, word, pid }]
     rmSync(join(folder, file), { force: true })
     return []
   })
 }
 
-function runs(pid) {
+function runs(pid, start) {
   try {
     process.kill(pid, 0)
-    return true
   } catch (error) {
     // A process of another user runs too.
-    return error.code === 'EPERM'
+    if (error.code !== 'EPERM') return false
+  }
+  const current = startOf(pid)
+  return start === '' || current === '' || start === current
+}
+
+/** When a process has started, in ticks. '': unknown. After a restart another one has its pid. */
+function startOf(pid) {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    // The name of the program, in brackets, may have spaces.
+    return text.slice(text.lastIndexOf(')')).split(' ')[20]
+  } catch {
+    return ''
   }
 }

@@ -19,6 +19,8 @@ while (existsSync('hold')) Atomics.wait(new Int32Array(new SharedArrayBuffer(4))
 appendFileSync('done', '.')
 `
 
+const withoutProc = existsSync('/proc/self/stat') ? false : 'needs /proc'
+
 describe('the build of scripts/run.mjs', () => {
   let clone: string
   beforeEach(() => {
@@ -104,6 +106,14 @@ describe('the build of scripts/run.mjs', () => {
     // The compiler of the killed one has no parent any more.
     await eventually(() => count('done') === 2, 'both compilers to end')
     assert.equal(build(), 2)
+  })
+
+  it('does not wait for a process that has the pid of one that was killed', { skip: withoutProc }, async () => {
+    write(`.building/1-${process.pid}-1`, '')
+    const next = start()
+    assert.deepEqual(await within(next.ended, 'the end'), [0, null])
+    assert.equal(next.says, '')
+    assert.equal(existsSync(join(clone, `.building/1-${process.pid}-1`)), false)
   })
 
   it('leaves the next one alone with a compiler that has failed', () => {
