@@ -50,9 +50,23 @@ export class Closer {
     try {
       work(connection)
     } catch (error) {
-      this.#parts.metrics.error('internal')
-      this.#parts.log.connection(connection).error({ err: asError(error) }, 'unexpected error in the work for a socket')
+      this.#fault(connection, error)
       this.end(connection, closes.internalError)
+    }
+  }
+
+  #fault(connection: Connection, error: unknown): void {
+    this.#parts.metrics.error('internal')
+    this.#parts.log.connection(connection).error({ err: asError(error) }, 'unexpected error in the work for a socket')
+  }
+
+  /** A door that throws here must not keep its socket open, nor stop a drain or a sweep. */
+  #goodbye(connection: Connection, close: Close, reconnectAfterMs: number): Buffer | undefined {
+    try {
+      return connection.door.goodbye(close, reconnectAfterMs)
+    } catch (error) {
+      this.#fault(connection, error)
+      return undefined
     }
   }
 
@@ -71,7 +85,7 @@ export class Closer {
     }
     if (connection.phase !== Phase.open) return
     bindings.leaveAll(connection)
-    const goodbye = connection.door.goodbye(close, reconnectAfterMs)
+    const goodbye = this.#goodbye(connection, close, reconnectAfterMs)
     // A client that is too slow has lost a frame. What waits in this tick came after that frame, so
     // it is not written.
     if (close !== closes.tooSlow) delivery.flush(connection)

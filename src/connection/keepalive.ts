@@ -54,7 +54,8 @@ export class Keepalive {
   constructor(parts: KeepaliveParts) {
     this.#parts = parts
     this.#walk = new PacedWalk(parts.sockets, (connection: Connection, now) => {
-      if (now >= connection.nextCheckAt) this.#check(connection, Math.floor(now))
+      if (now < connection.nextCheckAt) return
+      parts.closer.runGuarded(connection, () => this.#check(connection, Math.floor(now)))
     })
   }
 

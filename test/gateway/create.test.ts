@@ -161,4 +161,22 @@ describe('createGateway', () => {
     assert.equal((await client.closed).code, 1001)
     await gateway.stop()
   })
+
+  it('ends the sockets of a door whose goodbye throws, each idle one and all at its stop', async (t) => {
+    const doors: OwnDoors = (tools) =>
+      echo('/echo/:room')(tools).map((door) => ({
+        ...door,
+        idleTimeout: { afterMs: 500, close: tools.closes.notHeard! },
+        goodbye: () => {
+          throw new Error('a bug of the door')
+        },
+      }))
+    const { gateway, lines, ws } = await start(t, { doors })
+    const [one, other] = [await connect(`${ws}/echo/lobby`), await connect(`${ws}/echo/lobby`)]
+    assert.deepEqual([(await one.closed).code, (await other.closed).code], [4408, 4408])
+    const last = await connect(`${ws}/echo/lobby`)
+    await gateway.stop()
+    assert.equal((await last.closed).code, 1001)
+    assert.equal(lines.filter((line) => line.includes('a bug of the door')).length, 3)
+  })
 })
