@@ -30,8 +30,9 @@ export class HashPlace {
 
   /** The caller waits for the result before the next call. @throws Error when a thread ends. */
   async run(job: HashJob): Promise<HashResult> {
-    if (this.#idle.priority !== 'idle') return this.#idle.run(job)
+    // First: a thread that is started again may have lost its priority before it ends this hash.
     if (this.#isBusy) return this.#inLow(job)
+    if (this.#idle.priority !== 'idle') return this.#idle.run(job)
     const result = this.#inIdle(job)
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<undefined>((resolve) => {

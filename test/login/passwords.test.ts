@@ -64,7 +64,7 @@ describe('the threads that hash passwords', () => {
 
 /** A thread whose hashes end when the test says so. */
 class HeldHasher implements Hasher {
-  readonly priority: Priority
+  priority: Priority
   readonly jobs: { password: string; end: () => void }[] = []
 
   constructor(priority: Priority) {
@@ -129,6 +129,26 @@ describe('the thread that runs when nothing else wants a processor', () => {
     assert.equal(low.jobs[1]!.password, 'b')
     low.jobs[1]!.end()
     assert.deepEqual(await second, { hash: 'low b' })
+  })
+
+  it('gets no other hash before it has ended one, when it has lost its priority meanwhile', async () => {
+    const { idle, low, place } = placeOf('idle', 1)
+    const first = place.run(job('a'))
+    await eventually(() => low.jobs.length === 1, 'the second thread')
+    idle.priority = 'low'
+    low.jobs[0]!.end()
+    await first
+    const second = place.run(job('b'))
+    await eventually(() => low.jobs.length === 2, 'the next hash in the second thread')
+    assert.equal(idle.jobs.length, 1)
+    low.jobs[1]!.end()
+    await second
+    idle.jobs[0]!.end()
+    await setImmediate()
+    const third = place.run(job('c'))
+    assert.equal(idle.jobs.length, 2)
+    idle.jobs[1]!.end()
+    await third
   })
 
   it('is not helped where the system has no such class', async (t) => {
