@@ -245,7 +245,7 @@ describe('the pages of operations', () => {
     )
     assert.deepEqual([config.listenAddr.port, config.adminPort], [8081, 9101])
     assert.ok(Number(read('TimeoutStopSec')) * 1000 > config.shutdownGracePeriodMs + 5000)
-    assert.equal(mostSockets(config.maxConnections, Number(read('LimitNOFILE')) - 100), 50_000)
+    assert.equal(mostSockets(config, Number(read('LimitNOFILE')) - 100), 50_000)
     assert.ok(page('Dockerfile').includes('"--max-semi-space-size=4", "dist/src/cli/main.js"'))
 
     if (spawnSync(VERIFIER, ['--version']).error) return t.skip('needs systemd-analyze on the PATH')

@@ -42,7 +42,7 @@ export async function serve(): Promise<void> {
   const { host } = config.listenAddr
   try {
     const { port, adminPort } = gateway.listen()
-    const about = { maxConnections: mostSockets(config.maxConnections), version: VERSION, pid: process.pid }
+    const about = { maxConnections: mostSockets(config), version: VERSION, pid: process.pid }
     log.info({ event: 'listening', host, port, adminPort, ...about }, 'wsproxy listens')
     logExposure(config, log)
     if (config.nodeEnv === 'production') return

@@ -92,7 +92,7 @@ export class Core {
     this.sockets = new OpenSockets(metrics, log)
     this.addresses = new ClientAddresses(config, clientOf)
     this.#limitLog = new LimitLog(log)
-    const maxConnections = mostSockets(config.maxConnections)
+    const maxConnections = mostSockets(config)
     this.limits = new ConnectLimits({ ...config, maxConnections }, (exceeded, client, enforced) => {
       if (enforced) metrics.limitRefusals.inc({ limit: exceeded.limit })
       this.#limitLog.count(exceeded, client, enforced, clockMs())

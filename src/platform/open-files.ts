@@ -22,9 +22,23 @@ export function openFilesLimit(): number | undefined {
   return soft === undefined ? undefined : Number(soft)
 }
 
+/** The settings that decide it. */
+interface Settings {
+  readonly maxConnections: number | undefined
+  readonly trustProxy: string
+}
+
+/** How many files a client takes: with the relay also both ends of its connection to the doors. */
+export const filesPerSocket = ({ trustProxy }: Pick<Settings, 'trustProxy'>): number =>
+  trustProxy === 'proxy-protocol' ? 3 : 1
+
+/** Returns how many sockets the limit of open files allows. */
+export const socketsWithin = (limit: number, perSocket: number): number =>
+  Math.max(1, Math.floor((limit - RESERVED_FILES) / perSocket))
+
 /** Returns MAX_CONNECTIONS, or where it is not set what the limit of open files allows. */
-export const mostSockets = (setting: number | undefined, limit: number = openFilesLimit() ?? Infinity): number =>
-  setting ?? Math.max(1, Math.min(MOST_SOCKETS, limit - RESERVED_FILES))
+export const mostSockets = (settings: Settings, limit: number = openFilesLimit() ?? Infinity): number =>
+  settings.maxConnections ?? Math.min(MOST_SOCKETS, socketsWithin(limit, filesPerSocket(settings)))
 
 const OPEN_FILES = '/proc/self/fd'
 /** Where only a list says how many files are open, it is read again after this time, in ms. */

@@ -111,6 +111,8 @@ export interface CheckedGateway {
   memory(): { readonly usedBytes: number; readonly limitBytes: number }
   /** The limit of open files of this process; undefined where the system does not publish it. */
   openFiles(): number | undefined
+  /** How many files a client takes. */
+  readonly filesPerSocket: number
   /** Peers that sent a forwarding header in the last minute while TRUST_PROXY=none. */
   unknownProxies(): readonly string[]
   /**

@@ -63,7 +63,7 @@ export const checkContext = ({
   now?: () => number
 } = {}): CheckContext => ({
   redis: { address: 'redis://127.0.0.1:1', ...redis } as CheckedRedis,
-  gateway: { runDoor: true, httpDependencies: [], ...gateway } as CheckedGateway,
+  gateway: { runDoor: true, httpDependencies: [], filesPerSocket: 1, ...gateway } as CheckedGateway,
   now,
 })
 

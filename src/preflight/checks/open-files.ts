@@ -1,4 +1,4 @@
-import { RESERVED_FILES } from '../../platform/open-files.ts'
+import { RESERVED_FILES, socketsWithin } from '../../platform/open-files.ts'
 import type { Check } from '../check.ts'
 
 const check: Check = {
@@ -10,7 +10,7 @@ const check: Check = {
     const limit = gateway.openFiles()
     if (limit === undefined)
       return { status: 'skipped', message: 'this system does not publish its limit of open files' }
-    const needed = maxConnections + RESERVED_FILES
+    const needed = maxConnections * gateway.filesPerSocket + RESERVED_FILES
     const details = { limit, needed, maxConnections }
     if (limit >= needed) return { status: 'pass', message: `${limit} files may be open, ${needed} are needed`, details }
     return {
@@ -18,7 +18,7 @@ const check: Check = {
       status: gateway.isProduction ? 'fail' : 'warn',
       message: `${limit} files may be open, but MAX_CONNECTIONS=${maxConnections} needs ${needed}`,
       details,
-      remediation: `Raise the limit (ulimit -n ${needed}, LimitNOFILE= of systemd), or set MAX_CONNECTIONS=${Math.max(1, limit - RESERVED_FILES)}.`,
+      remediation: `Raise the limit (ulimit -n ${needed}, LimitNOFILE= of systemd), or set MAX_CONNECTIONS=${socketsWithin(limit, gateway.filesPerSocket)}.`,
     }
   },
 }

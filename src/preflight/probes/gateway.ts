@@ -3,7 +3,7 @@ import { acceptsJwts } from '../../config/jwt.ts'
 import { secretList, weakness } from '../../config/strength.ts'
 import type { Config } from '../../config/table.ts'
 import { availableMemory, bufferBudget } from '../../platform/memory.ts'
-import { mostSockets, openFilesLimit } from '../../platform/open-files.ts'
+import { filesPerSocket, mostSockets, openFilesLimit } from '../../platform/open-files.ts'
 import type { CheckedGateway } from '../check.ts'
 import type { Loopback } from './loopback.ts'
 
@@ -48,7 +48,7 @@ export function checkedGateway(
     jwts: jwtsOf(config),
     weakSecrets: weakSecretsOf(config),
     limits: {
-      maxConnections: mostSockets(config.maxConnections),
+      maxConnections: mostSockets(config),
       maxBufferBytes,
       maxBufferedBytes: bufferBudget(config.maxBufferedBytes),
       expectedBytesPerSecond: preflightExpectedRateBytes,
@@ -57,6 +57,7 @@ export function checkedGateway(
     sockets,
     memory: () => ({ usedBytes: process.memoryUsage.rss(), limitBytes: availableMemory() / workers }),
     openFiles: openFilesLimit,
+    filesPerSocket: filesPerSocket(config),
     unknownProxies,
     upgrade: async (signal) => {
       const address = await loopback.upgrade(signal)

@@ -429,6 +429,8 @@ describe('a check of this machine', () => {
     assert.match((await of(1024)).remediation!, /MAX_CONNECTIONS=960\./)
     assert.equal((await of(1064)).status, 'pass')
     assert.equal((await of(undefined)).status, 'skipped')
+    const relayed = await ask('open-files', gateway({ limits, openFiles: () => 1064, filesPerSocket: 3 }))
+    assert.match(relayed.remediation!, /ulimit -n 3064,.* MAX_CONNECTIONS=333\./)
   })
 
   it('buffer-budget: names both sizes, warns from half of the memory, fails in production at all of it', async () => {
