@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import { startBrowser, withoutBrowser } from '../support/browser.ts'
 import { connect, refused } from '../support/client.ts'
 import { assertProblem } from '../support/config.ts'
 import { gatewayFor, type TestGateway } from '../support/gateway.ts'
 import { RawSocket } from '../support/raw.ts'
-import { scopeOf } from '../support/scope.ts'
-import { eventually } from '../support/wait.ts'
+import { atEnd, scopeOf } from '../support/scope.ts'
+import { eventually, within } from '../support/wait.ts'
 
 const messageOf = async (response: Response): Promise<string> =>
   ((await response.json()) as { error: { message: string } }).error.message
@@ -32,6 +33,18 @@ describe('the paths beside the doors', () => {
     await eventually(() => raw.text.includes('</html>'), 'the page')
     assert.match(raw.text, /wss:\/\/ws\.example\.org:8443\/agent-1\/ws\/demo/)
     assert.match(raw.text, /Content-Security-Policy: default-src 'none'/)
+  })
+
+  it('the snippet of / opens a session in the console of that page', { skip: withoutBrowser }, async () => {
+    const browser = await startBrowser()
+    atEnd(suite, () => browser.close())
+    const page = await browser.newPage()
+    await page.goto(gateway.http)
+    await gateway.agent.set('session:demo:auth', 'TOKEN')
+    const [snippet] = (await page.locator('pre').allInnerTexts()) as [string]
+    const outcome = page.evaluate(`{${snippet}
+      new Promise((resolve) => { socket.onopen = () => resolve('open'); socket.onerror = () => resolve('error') })}`)
+    assert.equal(await within(outcome, 'the socket of the page'), 'open')
   })
 
   it('/ shows no Host that could be markup', async () => {
