@@ -42,7 +42,8 @@ describe('the commands of the pages of operations', {
     await eventually(() => gateway.gateway.redisReady, 'the gateway to reach Redis')
     folder = mkdtempSync(join(tmpdir(), 'wsproxy-runbook-'))
     atEnd(suite, () => rmSync(folder, { recursive: true, force: true }))
-    program('wsproxy', `exec '${process.execPath}' '${join(ROOT, 'dist/src/cli/main.js')}' "$@"`)
+    // No exec: in a clone npm stands between the shell and the program, and passes no signal on.
+    program('wsproxy', `'${process.execPath}' '${join(ROOT, 'dist/src/cli/main.js')}' "$@"`)
     program('logs', `cat '${join(folder, 'log')}'`)
     await leaveTraces()
   })
