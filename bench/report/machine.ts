@@ -42,7 +42,7 @@ export function machine(subjects: Subject[]): Machine {
   }
 }
 
-/** The commit, and whether the tree was modified; undefined outside a repository. */
+/** The commit, and whether the tree was modified; empty outside a repository. */
 function commit(): string {
   const cwd = new URL('../../..', import.meta.url)
   const { status, stdout } = spawnSync('git', ['describe', '--always', '--dirty'], { cwd, encoding: 'utf8' })

@@ -78,6 +78,7 @@ together and exits with status 2.
   A number without a unit is in seconds.
 - Sizes: \`64KB\`, \`10MiB\`, \`1GiB\` (a K is 1024 with and without the i). A number without a unit is in bytes.
 - Lists are separated by commas.
+- A secret may also stand in a file: \`<NAME>_FILE\` gives its path. Secrets are SECRETS.
 
 \`wsproxy config\` prints the values in effect and where each comes from, with secrets masked.
 `

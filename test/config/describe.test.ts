@@ -73,4 +73,11 @@ describe('the reference page of the settings', () => {
     )
     for (const row of rows) assert.equal(row.split(' | ').length, 6, row)
   })
+
+  it('says which settings may also stand in a file', () => {
+    const said = /`<NAME>_FILE` gives its path\. Secrets are (.*)\.$/m.exec(settingsPage())?.[1]
+    const secrets = KEYS.filter((key) => settings[key].secret).map((key) => `\`${settings[key].env}\``)
+    assert.ok(secrets.length > 0)
+    assert.equal(said, secrets.join(', '))
+  })
 })

@@ -112,7 +112,6 @@ export class PreflightRedis implements CheckedRedis {
   }
 }
 
-/** The address without credentials, for messages. */
 /** The address of Redis without credentials, for people. */
 export function addressOf({ redisSentinels, redisClusterNodes }: RedisSettings, url: string): string {
   if (redisClusterNodes.length > 0) return `cluster ${redisClusterNodes.join(', ')}`
