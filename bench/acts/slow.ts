@@ -36,7 +36,7 @@ export const latencies = (before: Arrivals, during: Arrivals) => ({
   p99Ratio: during.latencyMs.p99 / before.latencyMs.p99,
 })
 
-let published = new WeakMap<Stage, number>()
+const published = new WeakMap<Stage, number>()
 
 /**
  * Publishes to the fast readers and waits for all messages. Throws `Faulty` when one is missing or
@@ -44,7 +44,7 @@ let published = new WeakMap<Stage, number>()
  */
 export async function phase(stage: Stage, { perSecond }: Settings, count: number): Promise<Arrivals> {
   const total = (published.get(stage) ?? 0) + count
-  published = published.set(stage, total)
+  published.set(stage, total)
   const publishing = stage.publisher.call('paced', { count, perSecond }, PUBLISH_MS)
   publishing.catch(() => {}) // awaited below, unless a loss is found first
   const arrivals = await stage.receiver.call('arrivals', { delivered: total, quietMs: QUIET_MS }, PUBLISH_MS)

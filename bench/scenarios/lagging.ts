@@ -6,18 +6,16 @@ import { createClient } from 'redis'
 import { WebSocket } from 'ws'
 import { sessionLog, sessionMeta } from '../../src/contract/names.ts'
 import { SAY_TEXT } from '../../src/redis/session-say.ts'
-import { metricOf } from '../acts/slow.ts'
+import { metricOf, Watch } from '../acts/slow.ts'
 import { sleep } from '../load/clock.ts'
 import { sessionId, sessionToken } from '../load/sessions.ts'
 import { Faulty, refuseIfSlow, type Scenario, type Settings, type Values } from '../scenario.ts'
-import { anonymousBytes } from '../stage/procfs.ts'
 import type { Stage } from '../stage/stage.ts'
 import { OURS } from '../subjects.ts'
 
 const MESSAGE_BYTES = 8 * 1024
 const READ_SHARE = 0.1
 const STEP_MS = 10
-const LOOK_MS = 50
 const CATCH_UP_MS = 120_000
 /** The log keeps all, since the client has to catch up with it. */
 const LIMITS = ['3600', '1000000', String(2 ** 31)]
@@ -30,11 +28,7 @@ async function round(stage: Stage, settings: Settings): Promise<Values> {
   const sha = await agent.scriptLoad(SAY_TEXT)
   const reader = new Reader(stage.port, perSecond * MESSAGE_BYTES * READ_SHARE)
   await reader.opened
-  const base = anonymousBytes(stage.pid)
-  let peak = base
-  const watch = setInterval(() => {
-    peak = Math.max(peak, anonymousBytes(stage.pid))
-  }, LOOK_MS)
+  const memory = new Watch(stage.pid)
   try {
     const payload = 'x'.repeat(MESSAGE_BYTES)
     const call = ['EVALSHA', sha, '2', sessionLog(session), sessionMeta(session), payload, ...LIMITS]
@@ -48,20 +42,20 @@ async function round(stage: Stage, settings: Settings): Promise<Values> {
     const seconds = (performance.now() - startedAt) / 1000
     refuseIfSlow('agent', seconds, messages / perSecond)
     const behind = messages - reader.last
-    const grownMb = (peak - base) / 1e6
+    const growthMb = (memory.peak - memory.base) / 1e6
     const caughtUpAt = performance.now()
     await reader.catchUp(messages)
     const catchUpSeconds = (performance.now() - caughtUpAt) / 1000
     return {
-      growthMb: grownMb,
-      growthAllMb: (peak - base) / 1e6,
+      growthMb,
+      growthAllMb: (memory.peak - memory.base) / 1e6,
       behindMb: (behind * MESSAGE_BYTES) / 1e6,
       catchUpSeconds,
       catchUpMbPerSecond: (behind * MESSAGE_BYTES) / 1e6 / catchUpSeconds,
       lagged: await metricOf(stage, 'wsproxy_lagging_total'),
     }
   } finally {
-    clearInterval(watch)
+    memory.stop()
     reader.stop()
     agent.destroy()
   }
