@@ -131,11 +131,13 @@ abstract class EventSocket implements Socket {
       if (done || this.#isClosed) return
       const lines = (rest + decoder.decode(value, { stream: true })).split('\n')
       rest = lines.pop()!
-      for (const line of lines) {
+      for (const each of lines) {
+        // A proxy may end lines in its own way.
+        const line = each.replace(/\r$/, '')
         if (line === '') {
           this.#event(fields)
           fields = new Map()
-        } else this.#field(fields, line.replace(/\r$/, ''))
+        } else this.#field(fields, line)
       }
     }
   }

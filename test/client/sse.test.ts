@@ -189,6 +189,21 @@ describe('a session where no WebSocket opens', () => {
     assert.equal(chat.state.name, 'open')
   })
 
+  it('reads a stream whose lines a proxy ends with CRLF', async (t) => {
+    const { fetch } = globalThis
+    const windows = new TransformStream<Uint8Array, Uint8Array>({
+      transform: (chunk, to) => to.enqueue(Buffer.from(Buffer.from(chunk).toString().replaceAll('\n', '\r\n'))),
+    })
+    t.mock.method(globalThis, 'fetch', async (url: string, init: RequestInit) => {
+      const answer = await fetch(url, init)
+      return answer.ok ? new Response(answer.body!.pipeThrough(windows), answer) : answer
+    })
+    const { got, isOpen } = open('windows')
+    await isOpen()
+    await say(gateway.agent, 'windows', '"read"')
+    await eventually(() => got.at(-1)?.data === 'read', 'the message')
+  })
+
   it('goes back to WebSockets where the gateway has no streams', async (t) => {
     const off = await gatewayFor(t, { redis: gateway.redis, env: { AUTH_JWT_SECRET: SECRET, HTTP_STREAMS: 'false' } })
     let isBlocked = true
