@@ -140,7 +140,7 @@ const KINDS = {
   duration: { parse: parseDuration, expected: 'a duration such as 500ms, 5s, 1m30s or plain seconds' },
   size: { parse: parseSize, expected: 'a size such as 64KB, 10MiB or plain bytes' },
   list: { parse: parseList, expected: 'a list' },
-  address: { parse: parseAddress, expected: 'host:port, for example 127.0.0.1:8080' },
+  address: { parse: parseAddress, expected: 'host:port with a port up to 65535, for example 127.0.0.1:8080' },
   redisUrl: { parse: parseRedisUrl, expected: 'redis://[user:password@]host[:port][/db], rediss://... or unix:/path' },
   httpUrl: { parse: parseHttpUrl, expected: 'http://host[:port][/path] or https://...' },
 } as const

@@ -165,7 +165,7 @@ describe('an invalid value', () => {
     ['TRUST_PROXY', 'true', 'x-forwarded-for'],
     ['LISTEN_ADDR', '8080', 'host:port'],
     ['LISTEN_ADDR', '127.0.0.1', 'host:port'],
-    ['LISTEN_ADDR', '127.0.0.1:65536', 'host:port'],
+    ['LISTEN_ADDR', '127.0.0.1:65536', 'host:port with a port up to 65535'],
     ['LISTEN_ADDR', '127.0.0.1:http', 'host:port'],
     ['LISTEN_ADDR', '::1:8080', 'host:port'],
     ['ADMIN_PORT', '0', '1'],
