@@ -67,12 +67,14 @@ export function closeOf(code: number, reason: string, hintMs: number | undefined
   return { kind: 'closed', code, text, advice: adviceForClose(code, reason, url), afterMs: hintMs ?? retryOf(reason) }
 }
 
+const DISCONNECTED = 'an operator has disconnected this client, or the gateway lost its right to the channel'
+
 function adviceForClose(code: number, reason: string, url: URL): string {
   const [word = ''] = reason.split(' ')
   if (code === 4401) return hint(adviceFor('token-rejected', url))
-  if (code === 4403 && url.pathname !== '/live')
-    return hint('an operator has disconnected this client, or the gateway lost its right to the channel')
-  if (code === 4403) return hint(adviceFor('origin-not-allowed', url))
+  // The live door closes with `forbidden` for an origin, too.
+  if (code === 4403 && word === 'forbidden')
+    return hint(url.pathname === '/live' ? `${adviceFor('origin-not-allowed', url)}. Or ${DISCONNECTED}` : DISCONNECTED)
   if (code === 1009) return hint('the limit of a frame is MAX_MESSAGE_SIZE of the gateway')
   if (code === 4408) return hint('the gateway heard no answer to its pings')
   return hint(adviceFor(word, url))
@@ -101,7 +103,7 @@ function adviceFor(code: string, url: URL): string | undefined {
         : `a token works once and expires: give --create-token, or make another with "wsproxy token create ${session}"; ` +
             `"wsproxy token sign --session ${session}" signs a JWT`
     case 'origin-not-allowed':
-      return 'give --origin with an origin of ALLOWED_ORIGINS, or add yours to that setting'
+      return 'give --origin with an origin of ALLOWED_ORIGINS (at the live door WS_ALLOWED_ORIGINS, where it is set), or add yours to that setting'
     case 'not-found':
     case 'malformed-id':
       return 'the doors are /{agent}/ws/{session}, /{run} and /live'

@@ -126,6 +126,23 @@ describe('wsproxy connect, its refusals and --reconnect', () => {
     }
   })
 
+  it('connect says for each close with 4403 what the user can do', async () => {
+    const closing = await gatewayFor(suite, {
+      env: { SESSION_REFUSE: 'close', ALLOWED_ORIGINS: 'https://app.example.org' },
+      redis: gateway.redis,
+    })
+    const origin = /4403 \S+ -> give --origin with an origin of ALLOWED_ORIGINS \(at the live door WS_ALLOWED_ORIGINS/
+    for (const [url, pattern] of [
+      [closing.sessionUrl('s-1'), origin],
+      [new URL('/live', closing.sessionUrl('s-1')).href, origin],
+      [new URL('/live', closing.sessionUrl('s-1')).href, /Or an operator has disconnected this client/],
+    ] as const) {
+      const { status, stderr } = await run(['connect', url, '-t', 'x', '-o', 'https://evil.example'])
+      assert.equal(status, 1)
+      assert.match(stderr, pattern)
+    }
+  })
+
   /** A server that gives each upgrade to the next of `acts`, and the times of the upgrades. */
   async function scripted(t: Scope, acts: ((accept: () => void, response: Deny) => void)[]) {
     const times: number[] = []
