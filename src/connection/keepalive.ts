@@ -101,6 +101,8 @@ export class Keepalive {
     // A client that reads a long backlog answers pings late, so what it reads counts as a sign of
     // life.
     if (connection.buffered > 0) closer.drained(connection)
+    // That may have ended it, for the budget of all, and set when it is cut.
+    if (connection.phase !== Phase.open) return
     const silentMs = now - connection.lastSeenAt
     // Only a client that was pinged may time out: the sweep may run late, or the process may have
     // been paused.
