@@ -125,15 +125,14 @@ export class Closer {
    */
   writable(connection: Connection): void {
     if (connection.backlog === undefined) return this.drained(connection)
-    setImmediate(() => {
-      if (connection.wire !== undefined) this.runGuarded(connection, this.#drain)
-    })
+    setImmediate(() => this.runGuarded(connection, this.#drain))
   }
 
   readonly #drain = (connection: Connection): void => this.drained(connection)
 
-  /** The kernel has taken some of what was buffered. */
+  /** The kernel has taken some of what was buffered. The socket may be gone meanwhile. */
   drained(connection: Connection): void {
+    if (connection.wire === undefined) return
     this.#parts.delivery.drained(connection)
     if (connection.phase === Phase.ending && connection.buffered === 0) connection.sendClose()
   }

@@ -76,8 +76,8 @@ function mountSockets(app: TemplatedApp, door: Door, { acceptor, receiver, close
     ping: (ws) =>
       closer.runGuarded(of(ws), (connection) => {
         receiver.heard(connection)
-        // Its pong may wait. A ping of a flood has ended the socket.
-        if (connection.wire !== undefined) closer.drained(connection)
+        // Its pong may wait.
+        closer.drained(connection)
       }),
     pong: (ws) => receiver.heard(of(ws)),
     drain: (ws) => closer.runGuarded(of(ws), (connection) => closer.writable(connection)),
