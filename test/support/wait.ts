@@ -2,10 +2,10 @@
 const PATIENCE_MS = 30_000
 const LOOK_MS = 5
 /**
- * The share of the time in which `eventually` looks. A look at a page of metrics takes 5 ms of CPU,
- * and looks each 5 ms would take half of a processor from other test files.
+ * Or so many times as long as a look took. One at a page of metrics takes 5 ms of CPU, and one each
+ * 5 ms would take half of a processor from other test files.
  */
-const LOOK_SHARE = 1 / 6
+const LOOKS_PER_PAUSE = 5
 const LONGEST_PAUSE_MS = 50
 
 /**
@@ -26,7 +26,7 @@ export async function eventually<T>(
     const found = await look()
     if (found) return found
     if (Date.now() > deadline) throw new Error(`waited ${patienceMs} ms in vain for ${what}`)
-    const pauseMs = (performance.now() - lookedAt) * (1 / LOOK_SHARE - 1)
+    const pauseMs = (performance.now() - lookedAt) * LOOKS_PER_PAUSE
     await new Promise((resolve) => setTimeout(resolve, Math.min(Math.max(LOOK_MS, pauseMs), LONGEST_PAUSE_MS)))
   }
 }
