@@ -4,14 +4,11 @@
  * reported: a gateway that answers faster than the generator asks has latencies that mean nothing.
  */
 import { connectSome, connectWithJwts, IN_FLIGHT, refuseUnless } from '../acts/crowd.ts'
-import type { ConnectResult } from '../load/fleet.ts'
 import { JWT_SECRET } from '../load/jwts.ts'
 import { refuseIfTooLittle, type Scenario, type Settings, type Values } from '../scenario.ts'
 import { cpuSeconds } from '../stage/procfs.ts'
 import type { Stage } from '../stage/stage.ts'
 import { OURS } from '../subjects.ts'
-
-type Connect = (stage: Stage, first: number, count: number) => Promise<ConnectResult>
 
 const BURSTS = 4
 /** V8 has compiled the code after this many handshakes of each kind. */
@@ -22,7 +19,7 @@ async function round(stage: Stage, { sockets }: Settings): Promise<Values> {
   const all = 2 * (WARM_UP + BURSTS * count)
   await stage.redis.seedTokens(all)
   let first = 0
-  const burst = async (connect: Connect, size: number): Promise<number> => {
+  const burst = async (connect: typeof connectSome, size: number): Promise<number> => {
     const before = cpuSeconds(stage.pid)
     await connect(stage, first, size)
     first += size
