@@ -97,6 +97,8 @@ describe('the client at a gateway', () => {
     await agent.subscribe(sessionUp('up'), (frame) => heard.push(frame))
     assert.equal(await chat.send({ type: 'ask' }), 1)
     assert.equal(await chat.cancel('r7'), 1)
+    // Redis may confirm a frame before the agent has read it.
+    await eventually(() => heard.length >= 2, 'the frames at the agent')
     assert.deepEqual(heard, ['{"type":"ask"}', '{"type":"control","command":"cancel","run":"r7"}'])
   })
 

@@ -124,6 +124,7 @@ describe('the outbox in Chromium', { skip: withoutBrowser || withoutRealRedis },
     const ids = (await published()).map(({ id }) => id)
     assert.equal(ids.length, 65)
     assert.equal(new Set(ids).size, 65)
+    await eventually(() => heard.length >= 65, 'all of them at the agent')
     assert.equal(heard.length, 65)
     assert.equal(new Set(heard).size, 65)
     const things = await one.evaluate(() => (globalThis as unknown as Global).box.list('tasks'))

@@ -94,6 +94,7 @@ describe('a session where no WebSocket opens', () => {
     )
     assert.match(chat.cursor ?? '', /\.4$/)
     assert.deepEqual(await Promise.all([1, 2, 3].map((n) => chat.send({ n }))), [1, 1, 1])
+    await eventually(() => heard.length >= 3, 'the frames at the agent')
     assert.deepEqual(heard, ['{"n":1}', '{"n":2}', '{"n":3}'])
   })
 

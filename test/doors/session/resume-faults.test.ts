@@ -193,6 +193,7 @@ describe('a client frame of wsproxy.v2', () => {
     client.send('7 {"type":"ask"}')
     await client.find({ command: 'ack' })
     assert.deepEqual(controls(client)[1], { type: 'control', command: 'ack', n: 7, receivers: 1 })
+    await eventually(() => heard.length >= 1, 'the frame at the agent')
     assert.deepEqual(heard.splice(0), ['{"type":"ask"}'])
   })
 
@@ -200,6 +201,7 @@ describe('a client frame of wsproxy.v2', () => {
     const client = await joinNumbered(gateway, 'up')
     for (const frame of ['{"a":1}', '42', '7 ', '2 "mark"']) client.send(frame)
     await client.find({ n: 2 })
+    await eventually(() => heard.length >= 4, 'the frames at the agent')
     assert.deepEqual(heard.splice(0), ['{"a":1}', '42', '7 ', '"mark"'])
     assert.equal(controls(client).length, 2)
   })
@@ -216,6 +218,7 @@ describe('a client frame of wsproxy.v2', () => {
     await client.find({ n: 1 })
     assert.equal(await gateway.agent.get(sessionCancel('up')), 'r7')
     assert.ok((await gateway.agent.pTTL(sessionCancel('up'))) > 590_000)
+    await eventually(() => heard.length >= 1, 'the frame at the agent')
     assert.deepEqual(heard.splice(0), ['{"type":"control","command":"cancel","run":"r7"}'])
   })
 
