@@ -6,7 +6,7 @@ import { BLOCK_BYTES, type Block, freeBlock, takeBlock } from './blocks.ts'
  */
 export const MAX_NATIVE_BYTES = 64 * 1024
 
-/** Frames from this size on wait as they are. Smaller ones are copied into blocks. */
+/** Frames from this size on wait in memory of their own. Smaller ones are copied into blocks. */
 const WHOLE_BYTES = 256 * 1024
 /** A smaller frame is copied even when several sockets wait for it. */
 const SHARED_BYTES = 1024
@@ -44,22 +44,18 @@ export function forgetShared(): void {
 }
 
 function sharedOf(frame: Buffer, binary: boolean): Whole | undefined {
-  if (frame.length >= WHOLE_BYTES) return { frame: compact(frame), binary }
-  if (frame.length < SHARED_BYTES) return undefined
+  const { length } = frame
+  if (length < SHARED_BYTES) return undefined
   const known = remembered.get(frame)
   if (known !== undefined) return known
-  if (!remembered.has(frame)) {
-    if (remembered.size < MAX_REMEMBERED) remembered.set(frame, undefined)
-    return undefined
-  }
-  const whole = { frame: compact(frame), binary }
-  remembered.set(frame, whole)
+  const isSecond = remembered.has(frame)
+  const whole = isSecond || length >= WHOLE_BYTES ? { frame: copyOf(frame), binary } : undefined
+  if (isSecond || remembered.size < MAX_REMEMBERED) remembered.set(frame, whole)
   return whole
 }
 
-/** A view keeps all bytes that Redis sent with it, so a view of a much larger buffer is copied. */
-const compact = (frame: Buffer): Buffer => {
-  if (frame.buffer.byteLength <= 2 * frame.length) return frame
+/** The memory of a message from Redis is used again after the tick. */
+function copyOf(frame: Buffer): Buffer {
   const copy = Buffer.allocUnsafeSlow(frame.length)
   frame.copy(copy)
   return copy
@@ -82,7 +78,7 @@ export class Backlog {
     return this.#first === this.#pieces.length
   }
 
-  /** Takes a frame. The caller must not write to it any more. */
+  /** Takes a copy of a frame. */
   push(frame: Buffer, binary: boolean): void {
     this.bytes += frame.length
     const whole = sharedOf(frame, binary)

@@ -26,13 +26,17 @@ export interface Batch {
    * call, with a short text that begins with a rare character: the answer is cached for it.
    */
   has(bytes: Buffer): boolean
+  /** The bytes of its messages stay as they are until `release` is called as often. */
+  hold(): void
+  release(): void
 }
 
 /** Turns the messages of a topic into frames: a door, or a part of one. */
 export interface Source {
   /**
    * Returns the frame that every member of the topic gets for this message, or undefined for none.
-   * Bytes that are not UTF-8 go out as a binary frame. Called once per message, not per socket.
+   * Bytes that are not UTF-8 go out as a binary frame. Called once per message, not per socket. The
+   * frame may be a view of the message. What is kept beyond this tick must be a copy.
    */
   render(topic: Topic, message: Buffer, channel: string, batch: Batch): Buffer | undefined
   /** A connection has joined the topic, before any message can arrive for it. */

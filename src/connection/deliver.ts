@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer'
+import { asError } from '../platform/reason.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { LineSampler } from '../telemetry/sampler.ts'
@@ -70,16 +71,20 @@ export class Delivery {
 
   /**
    * Delivers a message that arrived from Redis for the subscribed channel or pattern `wanted`.
-   * `message` may be a view of a larger buffer, as long as no code writes to that buffer again.
+   * `message` may be a view of the batch, which is held until its frames are written.
    */
   readonly message = (wanted: string, message: Buffer, channel: string, batch: Batch): void => {
     this.#options.metrics.received.redis++
     const topic = this.#bindings.find(wanted)
     if (topic === undefined) return
     if (message.length > this.#options.maxDownBytes) return this.#tooLarge(topic, channel, message)
-    const frame = topic.source.render(topic, message, channel, batch)
-    if (frame !== undefined) this.fanOut(topic, frame, frame === message && batch.ascii)
-    this.#turn.read(batch)
+    try {
+      const frame = topic.source.render(topic, message, channel, batch)
+      if (frame !== undefined) this.fanOut(topic, frame, frame === message && batch.ascii)
+    } finally {
+      // Also when a door throws: some members may have its frame.
+      this.#turn.read(batch)
+    }
   }
 
   /**
@@ -139,11 +144,13 @@ export class Delivery {
   /** Returns whether so much waits in this tick that it must be written at once. */
   #push(connection: Connection, frame: Buffer): boolean {
     if (connection.phase > Phase.open) return false
+    // Until the socket is open it waits longer than its batch is held.
+    const kept = connection.phase === Phase.open ? frame : Buffer.from(frame)
     if (connection.pending === undefined) {
-      connection.pending = frame
+      connection.pending = kept
       if (this.#dirty.push(connection) === 1) this.#startTick()
-    } else if (connection.morePending === undefined) connection.morePending = [frame]
-    else connection.morePending.push(frame)
+    } else if (connection.morePending === undefined) connection.morePending = [kept]
+    else connection.morePending.push(kept)
     connection.pendingBytes += frame.length
     return connection.pendingBytes > MAX_TICK_BYTES
   }
@@ -214,10 +221,20 @@ export class Delivery {
     this.#dirty = []
     const { metrics } = this.#options
     const before = this.#sent
-    for (let i = 0; i < dirty.length; i++) this.flush(dirty[i]!)
+    for (let i = 0; i < dirty.length; i++) this.#flushGuarded(dirty[i]!)
     forgetShared()
     const seconds = (performance.now() - this.#turn.startedAt) / 1000
     metrics.latency.observe(seconds, this.#sent - before)
+  }
+
+  /** A door of one's own may throw when it hears of backpressure. */
+  #flushGuarded(connection: Connection): void {
+    try {
+      this.flush(connection)
+    } catch (error) {
+      this.#options.metrics.error('internal')
+      this.#options.log.connection(connection).error({ err: asError(error) }, 'writing to a socket failed')
+    }
   }
 
   #writePending(connection: Connection): void {

@@ -28,6 +28,8 @@ export class Turn {
   readonly #write: () => void
   readonly #loop: Loop
   readonly #ended = () => this.#end()
+  /** Those of the frames that wait. */
+  readonly #held: Batch[] = []
   #waits = false
   #batch: Batch | undefined
   /** What the link has brought in this turn, from the first frame that waits on. */
@@ -50,6 +52,8 @@ export class Turn {
     if (batch === this.#batch || !this.#waits) return
     this.#batch = batch
     this.#bytes += batch.length
+    this.#held.push(batch)
+    batch.hold()
   }
 
   /** The first frame waits. */
@@ -62,10 +66,11 @@ export class Turn {
   #end(): void {
     const isFull = this.#bytes >= FULL_BYTES
     this.#bytes = 0
-    // A batch keeps its chunk in memory.
     this.#batch = undefined
     if (isFull && this.#loop.now() - this.#startedAt < MAX_WAIT_MS) return this.#loop.atEnd(this.#ended)
     this.#waits = false
     this.#write()
+    for (const batch of this.#held) batch.release()
+    this.#held.length = 0
   }
 }

@@ -13,7 +13,7 @@ export type Written = (typeof Written)[keyof typeof Written]
 /**
  * Writes one frame if nothing waits, or if the unsent bytes stay within `maxBytes` with it. The
  * bound is checked before uWebSockets.js gets the frame, so it is never passed. Only an open socket
- * may be written to, with or without a cork. The caller must not change the frame any more.
+ * may be written to, with or without a cork. The caller must not change the frame in this tick.
  */
 export function write(connection: Connection, frame: Buffer, binary: boolean, maxBytes: number): Written {
   const { length } = frame

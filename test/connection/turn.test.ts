@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import { Turn } from '../../src/connection/turn.ts'
 
 const KiB = 1024
-const batchOf = (length: number) => ({ length, ascii: true, has: () => false })
+const batchOf = (length: number) => ({ length, ascii: true, has: () => false, hold: () => {}, release: () => {} })
 
 /** A turn with a clock of its own, and the writes that it made: the time of each. */
 function turnWithClock() {

@@ -7,6 +7,7 @@ import { parseClientFrame } from '../../src/doors/live/inbound.ts'
 import { messageFrom } from '../../src/doors/live/messages.ts'
 import { networkOf, parseIp } from '../../src/platform/address.ts'
 import { jsonFault, MAX_JSON_DEPTH } from '../../src/platform/json-scan.ts'
+import { ReadBuffer } from '../../src/redis/wire/read-buffer.ts'
 import { RespReader } from '../../src/redis/wire/resp.ts'
 import { checkServerFrame } from '../support/contract.ts'
 
@@ -60,8 +61,9 @@ function eventsOf(chunks: readonly Buffer[]): unknown[] {
     push: note,
     reply: note,
   })
+  const unread = new ReadBuffer()
   try {
-    for (const chunk of chunks) reader.push(Buffer.from(chunk))
+    for (const chunk of chunks) unread.pass(chunk, chunk.length, reader)
   } catch (error) {
     assert.ok(error instanceof Error)
     events.push(REFUSED)

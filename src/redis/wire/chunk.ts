@@ -1,26 +1,42 @@
 import { isAscii } from 'node:buffer'
 
+/** Memory that chunks lie in. It is used again when no chunk of it is held. */
+export interface Held {
+  holders: number
+}
+
 /**
  * One chunk of bytes read from Redis, and facts about it that are computed at most once for all
  * messages in it. Per message they would cost as much as the delivery.
  */
 export class Chunk {
-  readonly #bytes: Buffer
+  readonly bytes: Buffer
+  readonly #memory: Held | undefined
   #ascii: boolean | undefined
   #sought: Buffer | undefined
   #found = false
 
-  constructor(bytes: Buffer) {
-    this.#bytes = bytes
+  constructor(bytes: Buffer, memory?: Held) {
+    this.bytes = bytes
+    this.#memory = memory
+  }
+
+  /** The bytes stay as they are until `release` is called as often. */
+  hold(): void {
+    if (this.#memory !== undefined) this.#memory.holders++
+  }
+
+  release(): void {
+    if (this.#memory !== undefined) this.#memory.holders--
   }
 
   get length(): number {
-    return this.#bytes.length
+    return this.bytes.length
   }
 
   /** True: no message in the chunk has a byte above 127. */
   get ascii(): boolean {
-    this.#ascii ??= isAscii(this.#bytes)
+    this.#ascii ??= isAscii(this.bytes)
     return this.#ascii
   }
 
@@ -31,7 +47,7 @@ export class Chunk {
   has(bytes: Buffer): boolean {
     if (bytes !== this.#sought) {
       this.#sought = bytes
-      this.#found = this.#bytes.includes(bytes)
+      this.#found = this.bytes.includes(bytes)
     }
     return this.#found
   }

@@ -6,6 +6,7 @@ import { reasonOf } from '../../platform/reason.ts'
 import { type Args, CommandWriter } from './encode.ts'
 import { ErrorReply, endsConnection, isMoved, Unsent } from './errors.ts'
 import { type Greeting, greet } from './handshake.ts'
+import { ReadBuffer } from './read-buffer.ts'
 import { type OnMessage, RespReader } from './resp.ts'
 import { advised, secureOptions, type TlsSettings } from './secure.ts'
 import type { Reply } from './values.ts'
@@ -57,6 +58,7 @@ export class RedisConnection {
   readonly #target: Target
   readonly #name: string
   readonly #pushes: Pushes
+  readonly #unread = new ReadBuffer()
   readonly #reader: RespReader
   readonly #writer = new CommandWriter()
   readonly #flushTick = () => this.#flush()
@@ -111,7 +113,7 @@ export class RedisConnection {
     socket.on('error', (error) => this.#fail(tls ? advised(error) : error))
     socket.on('close', () => this.#fail(new Error(this.#greeted ? CLOSED : CLOSED_ON_HELLO)))
     socket.on('drain', this.#flushTick)
-    if (tls) socket.on('data', (chunk) => this.#read(chunk))
+    if (tls) socket.on('data', (bytes) => this.#read(bytes, bytes.length))
     const target = { ...this.#target, ...login?.() }
     this.greeting = await greet((args) => this.sendCommand(args), target, this.#name)
     this.#greeted = true
@@ -194,26 +196,21 @@ export class RedisConnection {
     if (socket.writableLength === 0) this.#writer.reuse()
   }
 
-  /**
-   * Node allocates 64 KB for each read and gives back what was not filled. One buffer for all reads
-   * and a copy of what came is quicker, and the copy is as large as what came.
-   */
+  /** Without a buffer Node allocates 64 KB for each read and gives back what was not filled. */
   #onread() {
     return {
       buffer: READ_BUFFER,
       callback: (count: number) => {
-        const chunk = Buffer.allocUnsafeSlow(count)
-        READ_BUFFER.copy(chunk, 0, 0, count)
-        this.#read(chunk)
+        this.#read(READ_BUFFER, count)
         return true
       },
     }
   }
 
-  #read(chunk: Buffer): void {
+  #read(bytes: Buffer, length: number): void {
     if (this.#ended) return
     try {
-      this.#reader.push(chunk)
+      this.#unread.pass(bytes, length, this.#reader)
     } catch (error) {
       this.#fail(error as Error)
     }

@@ -5,11 +5,11 @@ import { BULK, byte, CR, INCOMPLETE, type Latin1, LF, NINE, type Reply, ValueRea
 /**
  * Called for each published message. `wanted` is the subscribed channel or pattern, `channel` the
  * one that the message was published on. Names are ASCII, because they are made of ids. `payload`
- * is a view of `chunk`.
+ * is a view of `chunk`, valid during the call or for as long as the chunk is held.
  */
 export type OnMessage = (wanted: string, payload: Buffer, channel: string, chunk: Chunk) => void
 
-/** Called at once and in the order of the stream. Buffers are views of the chunk that was read. */
+/** Called at once and in the order of the stream. Buffers are views, valid during the call. */
 export interface RespHandlers {
   readonly message: OnMessage
   /** Any other push, with its first value as text: a channel behind `subscribe`. */
@@ -39,10 +39,9 @@ const MESSAGE_HEADER = 18
 export class RespReader extends ValueReader {
   readonly #handlers: RespHandlers
   readonly #arrays: boolean
-  /** Chunks of an incomplete value, and the scanner that looks for its end. */
-  #held: Buffer[] = []
-  #heldBytes = 0
+  /** Looks for the end of an incomplete value, and has seen so many bytes of it. */
   #scanner: RespScanner | undefined
+  #scanned = 0
   #chunk = new Chunk(this.data)
 
   /** @param arrays a plain array that looks like a push is one. */
@@ -52,23 +51,25 @@ export class RespReader extends ValueReader {
     this.#arrays = arrays
   }
 
+  /** Bytes that are still to come of an incomplete value, at the least. */
+  get missing(): number {
+    return this.#scanner?.missing ?? 0
+  }
+
   /**
-   * Reads the next chunk. @throws when it is not RESP: nothing more can be read from this
-   * connection.
+   * Reads the values in a chunk. Returns how many bytes they have: the next chunk begins with the
+   * bytes behind them.
+   * @throws when it is not RESP: nothing more can be read from this connection.
    */
-  push(chunk: Buffer): void {
-    let data = chunk
+  read(chunk: Chunk): number {
+    const data = chunk.bytes
     if (this.#scanner !== undefined) {
-      this.#held.push(chunk)
-      this.#heldBytes += chunk.length
-      if (this.#heldBytes > MAX_LENGTH) throw new Error('RESP: a value is larger than 1 GB')
-      if (!this.#scanner.scan(chunk)) return
-      data = Buffer.concat(this.#held)
-      this.#held = []
+      if (data.length > MAX_LENGTH) throw new Error('RESP: a value is larger than 1 GB')
+      if (!this.#scan(data)) return 0
       this.#scanner = undefined
     }
     this.data = data as Buffer & Latin1
-    this.#chunk = new Chunk(data)
+    this.#chunk = chunk
     this.at = 0
     while (this.at < data.length) {
       const start = this.at
@@ -76,14 +77,19 @@ export class RespReader extends ValueReader {
         this.#next()
       } catch (error) {
         if (error !== INCOMPLETE) throw error
-        const begun = data.subarray(start)
-        this.#held = [begun]
-        this.#heldBytes = begun.length
         this.#scanner = new RespScanner()
-        this.#scanner.scan(begun)
-        return
+        this.#scanned = 0
+        this.#scan(data.subarray(start))
+        return start
       }
     }
+    return data.length
+  }
+
+  #scan(value: Buffer): boolean {
+    const more = value.subarray(this.#scanned)
+    this.#scanned = value.length
+    return this.#scanner!.scan(more)
   }
 
   #next(): void {

@@ -26,6 +26,11 @@ export class RespScanner {
   /** Start of a header line whose end has not arrived. */
   #header = ''
 
+  /** Bytes that are still to come, at the least. */
+  get missing(): number {
+    return this.#skip
+  }
+
   /** Reads the next piece. Returns true when the value is complete. */
   scan(bytes: Buffer): boolean {
     let at = 0

@@ -15,7 +15,7 @@ const READ_MS = 500
 const RETRY_MS = 5000
 
 const NO_RULES = {}
-const BATCH = { length: 1, ascii: false, has: () => true }
+const BATCH = { length: 1, ascii: false, has: () => true, hold: () => {}, release: () => {} }
 const EVENT = Buffer.from('hset')
 
 interface Read {

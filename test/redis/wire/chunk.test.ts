@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { Chunk } from '../../../src/redis/wire/chunk.ts'
+import { ReadBuffer } from '../../../src/redis/wire/read-buffer.ts'
 import { RespReader } from '../../../src/redis/wire/resp.ts'
 
 const bulk = (text: string) => `$${Buffer.byteLength(text)}\r\n${text}\r\n`
@@ -14,7 +15,8 @@ function said(chunks: Buffer[], word = Buffer.from('_end')): [string, boolean, b
     push: () => {},
     reply: () => {},
   })
-  for (const chunk of chunks) reader.push(chunk)
+  const unread = new ReadBuffer()
+  for (const chunk of chunks) unread.pass(chunk, chunk.length, reader)
   return all
 }
 

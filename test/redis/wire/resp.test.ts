@@ -3,6 +3,7 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { CommandWriter } from '../../../src/redis/wire/encode.ts'
 import { ErrorReply } from '../../../src/redis/wire/errors.ts'
+import { ReadBuffer } from '../../../src/redis/wire/read-buffer.ts'
 import { RespReader } from '../../../src/redis/wire/resp.ts'
 import type { Reply } from '../../../src/redis/wire/values.ts'
 import { assertProperty } from '../../support/property.ts'
@@ -22,12 +23,13 @@ function readerWithLog(arrays = false) {
     reply: (value: Reply) => log.push(['reply', plain(value)]),
   }
   const reader = new RespReader(handlers, arrays)
-  return { reader, log }
+  const unread = new ReadBuffer()
+  return { push: (bytes: Buffer) => unread.pass(bytes, bytes.length, reader), log }
 }
 
 function readWhole(text: string, arrays = false): unknown[] {
-  const { reader, log } = readerWithLog(arrays)
-  reader.push(Buffer.from(text, 'latin1'))
+  const { push, log } = readerWithLog(arrays)
+  push(Buffer.from(text, 'latin1'))
   return log
 }
 
@@ -109,16 +111,16 @@ describe('RESP', () => {
     const whole = readWhole(stream)
     const bytes = Buffer.from(stream, 'latin1')
     for (let at = 1; at < bytes.length; at++) {
-      const { reader, log } = readerWithLog()
-      reader.push(bytes.subarray(0, at))
-      reader.push(bytes.subarray(at))
+      const { push, log } = readerWithLog()
+      push(bytes.subarray(0, at))
+      push(bytes.subarray(at))
       assert.deepEqual(log, whole, `cut at ${at}`)
     }
     const cuts = fc.array(fc.integer({ min: 1, max: 9 }), { minLength: bytes.length, maxLength: bytes.length })
     assertProperty(
       fc.property(cuts, (sizes) => {
-        const { reader, log } = readerWithLog()
-        for (let at = 0, i = 0; at < bytes.length; at += sizes[i++]!) reader.push(bytes.subarray(at, at + sizes[i]!))
+        const { push, log } = readerWithLog()
+        for (let at = 0, i = 0; at < bytes.length; at += sizes[i++]!) push(bytes.subarray(at, at + sizes[i]!))
         assert.deepEqual(log, whole)
       }),
       { numRuns: 50 },
@@ -126,10 +128,10 @@ describe('RESP', () => {
   })
 
   it('copies a large message once, however many chunks it arrives in', () => {
-    const { reader, log } = readerWithLog()
+    const { push, log } = readerWithLog()
     const bytes = Buffer.from(message('c', 'x'.repeat(20_000_000)))
     const startedAt = process.cpuUsage()
-    for (let at = 0; at < bytes.length; at += 16_384) reader.push(bytes.subarray(at, at + 16_384))
+    for (let at = 0; at < bytes.length; at += 16_384) push(bytes.subarray(at, at + 16_384))
     const { user, system } = process.cpuUsage(startedAt)
     assert.equal(log.length, 1)
     // Copied anew with each of its 1,200 chunks it would be 12 GB.
@@ -137,11 +139,11 @@ describe('RESP', () => {
   })
 
   it('scans a large reply of many small values once, however many chunks it arrives in', () => {
-    const { reader, log } = readerWithLog()
+    const { push, log } = readerWithLog()
     const fields = Array.from({ length: 200_000 }, (_, i) => bulk(`field-${i}`) + bulk(`value-${i}`)).join('')
     const bytes = Buffer.from(`%200000\r\n${fields}`)
     const startedAt = process.cpuUsage()
-    for (let at = 0; at < bytes.length; at += 16_384) reader.push(bytes.subarray(at, at + 16_384))
+    for (let at = 0; at < bytes.length; at += 16_384) push(bytes.subarray(at, at + 16_384))
     const { user, system } = process.cpuUsage(startedAt)
     assert.equal((log as [string, unknown[]][])[0]![1].length, 400_000)
     // Read anew with each of its 400 chunks it would be 80 million values.
@@ -164,9 +166,9 @@ describe('RESP', () => {
     for (const text of wrong) {
       assert.throws(() => readWhole(text), /^Error: RESP: /, text.slice(0, 30))
       const drip = () => {
-        const { reader } = readerWithLog()
+        const { push } = readerWithLog()
         const step = Math.ceil(text.length / 100)
-        for (let at = 0; at < text.length; at += step) reader.push(Buffer.from(text.slice(at, at + step), 'latin1'))
+        for (let at = 0; at < text.length; at += step) push(Buffer.from(text.slice(at, at + step), 'latin1'))
       }
       assert.throws(drip, /^Error: RESP: /, `${text.slice(0, 30)}, byte by byte`)
     }
