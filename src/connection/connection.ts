@@ -110,7 +110,7 @@ export class Connection {
   pending: Buffer | undefined
   morePending: Buffer[] | undefined
   pendingBytes = 0
-  /** Whether backpressure is `high`, and whether the log has a warning. Written by `Delivery`. */
+  /** Whether backpressure is `high`, and whether the log has a warning. Written by `Levels`. */
   isSlow = false
   hasWarned = false
   /**

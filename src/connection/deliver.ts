@@ -1,11 +1,10 @@
 import { isUtf8 } from 'node:buffer'
 import { asError } from '../platform/reason.ts'
-import type { Logger } from '../telemetry/log.ts'
-import type { Metrics } from '../telemetry/metrics.ts'
 import { LineSampler } from '../telemetry/sampler.ts'
 import { forgetShared } from './backlog.ts'
 import type { Batch, Bindings, Topic } from './bind.ts'
 import { type Connection, Phase } from './connection.ts'
+import { type LevelOptions, Levels } from './levels.ts'
 import { Turn } from './turn.ts'
 import type { UnsentBytes } from './unsent.ts'
 import { drained, dropUnsent, look, Written, write } from './write.ts'
@@ -18,21 +17,11 @@ const MAX_TICK_BYTES = 1024 * 1024
 /** Room beyond the buffer for the goodbye of a socket whose buffer is full. */
 const LAST_BYTES = 4096
 
-/**
- * Fill levels of the send buffer, as shares of it. `high` and `low` lie apart, so that a socket
- * which hovers around one of them does not change its level all the time.
- */
-const LEVEL = { low: 0.25, high: 0.5, warning: 0.8 }
-
-export interface DeliverOptions {
-  /** Unsent bytes per socket, in user space. */
-  readonly maxBufferBytes: number
+export interface DeliverOptions extends LevelOptions {
   /** A larger message from Redis is sent to no socket. */
   readonly maxDownBytes: number
   /** Keeps the sum of all unsent bytes, and closes sockets when it is too large. */
   readonly unsent: UnsentBytes
-  readonly metrics: Metrics
-  readonly log: Logger
   /**
    * Called when the buffer of a socket had no room for a frame that may not be dropped: the socket
    * must be closed.
@@ -48,9 +37,7 @@ export interface DeliverOptions {
 export class Delivery {
   readonly #bindings: Bindings
   readonly #options: DeliverOptions
-  readonly #lowBytes: number
-  readonly #highBytes: number
-  readonly #warningBytes: number
+  readonly #levels: Levels
   readonly #turn = new Turn(() => this.#flushAll())
   /** The connections with frames that wait for the end of this tick. */
   #dirty: Connection[] = []
@@ -64,9 +51,7 @@ export class Delivery {
   constructor(bindings: Bindings, options: DeliverOptions) {
     this.#bindings = bindings
     this.#options = options
-    this.#lowBytes = options.maxBufferBytes * LEVEL.low
-    this.#highBytes = options.maxBufferBytes * LEVEL.high
-    this.#warningBytes = options.maxBufferBytes * LEVEL.warning
+    this.#levels = new Levels(options)
   }
 
   /**
@@ -125,12 +110,12 @@ export class Delivery {
 
   /** The door is called with the level `low` when the socket, which has no room, has read on. */
   awaitRoom(connection: Connection): void {
-    if (connection.phase === Phase.open) this.#raiseLevel(connection)
+    if (connection.phase === Phase.open) this.#levels.raise(connection)
   }
 
   #hasRoom({ buffered, pendingBytes }: Connection, bytes: number): boolean {
     const waiting = buffered + pendingBytes
-    return waiting === 0 || waiting + bytes <= this.#highBytes
+    return waiting === 0 || waiting + bytes <= this.#levels.highBytes
   }
 
   /**
@@ -172,7 +157,7 @@ export class Delivery {
       this.#corked = undefined
       if (connection.door.stream !== undefined) this.#look(connection)
     }
-    if (connection.buffered > this.#highBytes) this.#raiseLevel(connection)
+    if (connection.buffered > this.#levels.highBytes) this.#levels.raise(connection)
     this.#options.unsent.relieve()
   }
 
@@ -198,7 +183,7 @@ export class Delivery {
     const before = connection.buffered
     drained(connection)
     this.#options.unsent.changed(before, connection.buffered)
-    if (connection.buffered <= this.#lowBytes) this.#lowerLevel(connection)
+    if (connection.buffered <= this.#levels.lowBytes) this.#levels.lower(connection)
     this.#options.unsent.relieve()
   }
 
@@ -208,7 +193,7 @@ export class Delivery {
     dropUnsent(connection)
     connection.pending = undefined
     connection.morePending = undefined
-    this.#lowerLevel(connection)
+    this.#levels.lower(connection)
   }
 
   #startTick(): void {
@@ -293,25 +278,5 @@ export class Delivery {
   #full(connection: Connection): void {
     this.#options.metrics.backpressure.inc({ stage: 'full' })
     this.#options.tooSlow(connection)
-  }
-
-  #raiseLevel(connection: Connection): void {
-    if (!connection.isSlow) {
-      connection.isSlow = true
-      connection.door.onBackpressure?.(connection, 'high')
-    }
-    if (connection.hasWarned || connection.buffered <= this.#warningBytes) return
-    connection.hasWarned = true
-    this.#options.metrics.backpressure.inc({ stage: 'warning' })
-    this.#options.log
-      .connection(connection)
-      .warn({ event: 'backpressure', bufferedBytes: connection.buffered }, 'client is slow')
-  }
-
-  #lowerLevel(connection: Connection): void {
-    connection.hasWarned = false
-    if (!connection.isSlow) return
-    connection.isSlow = false
-    connection.door.onBackpressure?.(connection, 'low')
   }
 }

@@ -1,7 +1,7 @@
 import { isAscii } from 'node:buffer'
 
 /** Memory that chunks lie in. It is used again when no chunk of it is held. */
-export interface Held {
+export interface ChunkMemory {
   holders: number
 }
 
@@ -11,12 +11,12 @@ export interface Held {
  */
 export class Chunk {
   readonly bytes: Buffer
-  readonly #memory: Held | undefined
+  readonly #memory: ChunkMemory | undefined
   #ascii: boolean | undefined
   #sought: Buffer | undefined
   #found = false
 
-  constructor(bytes: Buffer, memory?: Held) {
+  constructor(bytes: Buffer, memory?: ChunkMemory) {
     this.bytes = bytes
     this.#memory = memory
   }

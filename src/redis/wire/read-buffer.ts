@@ -1,10 +1,10 @@
-import { Chunk, type Held } from './chunk.ts'
+import { Chunk, type ChunkMemory } from './chunk.ts'
 
 const FIRST_BYTES = 64 * 1024
 /** More is only kept for a value that needs it, or while as much is held. */
 const USUAL_BYTES = 1024 * 1024
 
-interface Slab extends Held {
+interface Slab extends ChunkMemory {
   readonly bytes: Buffer
 }
 

@@ -47,7 +47,7 @@ describe('the feed', () => {
     const metrics = new Metrics()
     const { log, lines } = keptLog()
     const messages: [string, Buffer][] = []
-    const message: OnMessage = (channel, payload) => void messages.push([channel, payload])
+    const message: OnMessage = (channel, payload) => void messages.push([channel, Buffer.from(payload)])
     const feed = new RedisFeed({ metrics, log, sharded: false, moved: () => {}, refused: () => {} })
     opened = await openLink(options.url ?? `redis://127.0.0.1:${proxy.port}`, {
       metrics,
