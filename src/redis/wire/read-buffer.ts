@@ -1,6 +1,8 @@
 import { Chunk, type ChunkMemory } from './chunk.ts'
 
 const FIRST_BYTES = 64 * 1024
+/** The most that one read brings. More costs a copy at most. */
+const READ_BYTES = 64 * 1024
 /** More is only kept for a value that needs it, or while as much is held. */
 const USUAL_BYTES = 1024 * 1024
 
@@ -35,7 +37,9 @@ export class ReadBuffer {
    * valid during the call, or for as long as the chunk is held. @throws what the reader throws.
    */
   pass(bytes: Buffer, length: number, reader: Reader): void {
-    this.#makeRoom(Math.max(length, reader.missing))
+    const { missing } = reader
+    // The read that ends a large value brings what follows it, too.
+    this.#makeRoom(Math.max(length, missing > READ_BYTES ? missing + READ_BYTES : missing))
     bytes.copy(this.#slab.bytes, this.#end, 0, length)
     this.#end += length
     const chunk = new Chunk(this.#slab.bytes.subarray(this.#start, this.#end), this.#slab)
