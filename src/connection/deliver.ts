@@ -62,8 +62,8 @@ export class Delivery {
     this.#options.metrics.received.redis++
     const topic = this.#bindings.find(wanted)
     if (topic === undefined) return
-    if (message.length > this.#options.maxDownBytes) return this.#tooLarge(topic, channel, message)
     try {
+      if (message.length > this.#options.maxDownBytes) return this.#tooLarge(topic, channel, message)
       const frame = topic.source.render(topic, message, channel, batch)
       if (frame !== undefined) this.fanOut(topic, frame, frame === message && batch.ascii)
     } finally {

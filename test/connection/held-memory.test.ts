@@ -84,6 +84,16 @@ describe('the memory of a message', () => {
     assert.equal(memory.holders, 0)
   })
 
+  it('is held for a part of a message that is too large', async (t) => {
+    const { delivery, sent, memory, connect, open, publish } = deliveryOf(t)
+    const tooLarge: Source['tooLarge'] = ({ members }, message) => delivery.enqueue(members[0]!, message.subarray(0, 3))
+    open(connect({}, { render: () => assert.fail(), tooLarge }))
+    publish('one'.repeat(MIB))
+    assert.equal(memory.holders, 1)
+    while (memory.holders > 0) await turn()
+    assert.deepEqual(sent, ['one'])
+  })
+
   it('is copied for a socket whose upgrade is not complete', async (t) => {
     const { delivery, sent, memory, connect, open, publish } = deliveryOf(t)
     const connection = connect()
