@@ -45,6 +45,8 @@ export class Delivery {
   #tickMs = 0
   #sent = 0
   #corked: Connection | undefined
+  /** The last frame of this tick that was copied. */
+  #copied: { readonly frame: Buffer; readonly copy: Buffer } | undefined
   readonly #largeLines = new LineSampler()
   readonly #writeCorked = () => this.#writePending(this.#corked!)
 
@@ -129,8 +131,7 @@ export class Delivery {
   /** Returns whether so much waits in this tick that it must be written at once. */
   #push(connection: Connection, frame: Buffer): boolean {
     if (connection.phase > Phase.open) return false
-    // Until the socket is open it waits longer than its batch is held.
-    const kept = connection.phase === Phase.open ? frame : Buffer.from(frame)
+    const kept = connection.phase === Phase.open ? frame : this.#copyOf(frame)
     if (connection.pending === undefined) {
       connection.pending = kept
       if (this.#dirty.push(connection) === 1) this.#startTick()
@@ -138,6 +139,15 @@ export class Delivery {
     else connection.morePending.push(kept)
     connection.pendingBytes += frame.length
     return connection.pendingBytes > MAX_TICK_BYTES
+  }
+
+  /**
+   * Until a socket is open a frame waits longer than its batch is held. After an outage that may be
+   * a crowd, which shares one copy.
+   */
+  #copyOf(frame: Buffer): Buffer {
+    if (this.#copied?.frame !== frame) this.#copied = { frame, copy: Buffer.from(frame) }
+    return this.#copied.copy
   }
 
   /**
@@ -208,6 +218,7 @@ export class Delivery {
     const before = this.#sent
     for (let i = 0; i < dirty.length; i++) this.#flushGuarded(dirty[i]!)
     forgetShared()
+    this.#copied = undefined
     const seconds = (performance.now() - this.#turn.startedAt) / 1000
     metrics.latency.observe(seconds, this.#sent - before)
   }

@@ -108,6 +108,19 @@ describe('the memory of a message', () => {
     assert.deepEqual(sent, ['one', 'two', 'three'])
   })
 
+  it('is copied once for all sockets whose upgrade is not complete', async (t) => {
+    const { connect, publish } = deliveryOf(t)
+    const connections = [connect(), connect(), connect()]
+    const bytes = publish('one')
+    await turn()
+    bytes.fill('!')
+    const [first] = connections
+    assert.equal(String(first!.pending), 'one')
+    for (const { pending } of connections) assert.equal(pending, first!.pending)
+    publish('two')
+    assert.deepEqual(first!.morePending?.map(String), ['two'])
+  })
+
   it('is copied for a socket that is behind, whatever the size of the message', () => {
     const backlogs = [new Backlog(), new Backlog(), new Backlog()]
     const sizes = [10, 2000, 100_000, 300_000]
