@@ -18,7 +18,10 @@ export interface DoorTools {
   channel(name: string): string
   /** The counts of a door, which appear in the metrics under its name. */
   stats(door: string): DoorStats
-  /** Queues a frame for one socket. It leaves at the end of this turn of the event loop. */
+  /**
+   * Queues a frame for one socket. It leaves at the end of this turn of the event loop, and is not
+   * copied: the bytes that `receive` gets are valid only during that call.
+   */
   enqueue(connection: Connection, frame: Buffer): void
   /**
    * Publishes a client frame to a channel, behind the earlier ones. The gateway holds it while
