@@ -14,7 +14,7 @@ const SHARED_BYTES = 1024
 const HEADER_BYTES = 4
 const BINARY = 0x8000_0000
 const EMPTY = Buffer.alloc(0)
-/** Frames that are remembered at a time. Further ones are not shared. */
+/** Frames that are remembered at a time. Of further ones only those that wait whole are shared. */
 const MAX_REMEMBERED = 64
 
 /** A frame that waits outside the blocks, for one socket or for several. */
@@ -50,7 +50,7 @@ function sharedOf(frame: Buffer, binary: boolean): Whole | undefined {
   if (known !== undefined) return known
   const isSecond = remembered.has(frame)
   const whole = isSecond || length >= WHOLE_BYTES ? { frame: copyOf(frame), binary } : undefined
-  if (isSecond || remembered.size < MAX_REMEMBERED) remembered.set(frame, whole)
+  if (whole !== undefined || remembered.size < MAX_REMEMBERED) remembered.set(frame, whole)
   return whole
 }
 

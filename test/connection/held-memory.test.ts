@@ -139,6 +139,22 @@ describe('the memory of a message', () => {
       )
     }
   })
+
+  it('is copied once for all sockets that are behind, also after many other messages', () => {
+    const frames = [...Array.from({ length: 100 }, () => Buffer.alloc(2000)), Buffer.alloc(300_000)]
+    const found = [new Backlog(), new Backlog()].map((backlog) => {
+      for (const frame of frames) backlog.push(frame, false)
+      let last: Buffer | undefined
+      backlog.drain((frame) => {
+        last = frame
+        return true
+      })
+      return last
+    })
+    forgetShared()
+    assert.equal(found[0]!.length, 300_000)
+    assert.equal(found[0], found[1])
+  })
 })
 
 describe('a door that throws when it hears of backpressure', () => {
