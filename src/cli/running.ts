@@ -1,6 +1,6 @@
 import type { EffectiveSetting } from '../config/describe.ts'
 import type { Config } from '../config/table.ts'
-import { localUrl } from '../platform/address.ts'
+import { isLoopbackHost, localUrl } from '../platform/address.ts'
 import { reasonOf } from '../platform/reason.ts'
 import { announced } from './embedded-file.ts'
 import { CommandFailed } from './failure.ts'
@@ -70,7 +70,7 @@ export async function redisOfRunning(config: Config): Promise<RunningRedis | und
   const embedded = announced(0).find((url) => running.redis === `redis://${new URL(url).host}`)
   if (embedded !== undefined) return { url: embedded, keyPrefix, source: 'the embedded Redis of the running gateway' }
   const url = settingOf('REDIS_URL')
-  if (!URL.canParse(url) || !/^(localhost|127\.[\d.]+|\[::1\])$/.test(new URL(url).hostname)) return undefined
+  if (!URL.canParse(url) || !isLoopbackHost(new URL(url).hostname)) return undefined
   const at = operatorAddress(config)
   if (url.includes(MASK))
     throw new CommandFailed(`the gateway at ${at} uses ${running.redis} with a password: set REDIS_URL`)
