@@ -27,6 +27,8 @@ export interface DoctorOptions {
 
 /** The wait for a connection to Redis. After it the checks run and report that Redis is missing. */
 const REDIS_MS = 2000
+/** The wait for the connection that the checks use, when the other one has failed before it. */
+const OTHER_MS = 500
 const RECORD_MS = 1000
 const LOOK_MS = 5
 
@@ -59,6 +61,7 @@ export async function doctor(options: DoctorOptions): Promise<void> {
     const { preflight, redis } = opened
     close = opened.close
     await until(() => redis.ready || log.reason !== undefined, REDIS_MS)
+    await until(() => redis.ready || redis.failure !== undefined, OTHER_MS)
     const reason = redis.ready ? undefined : log.reason
     if (!options.json) {
       printRedis(preflight.redisAddress, found.source, reason)

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { createServer } from 'node:net'
+import { type AddressInfo, createServer } from 'node:net'
 import { after, before, describe, it } from 'node:test'
 import { preflightReports, sessionAuth } from '../../src/contract/names.ts'
 import type { Report } from '../../src/preflight/check.ts'
@@ -93,6 +93,21 @@ describe('wsproxy doctor', () => {
     assert.doesNotMatch(stdout, /hunter2/)
   })
 
+  it('doctor names the cause when the connection for commands fails after the other one', async (t) => {
+    const server = createServer((socket) => {
+      socket.on('error', () => {})
+      socket.once('data', (bytes) => {
+        if (bytes.includes('wsproxy-commands')) setTimeout(() => socket.destroy(), 100)
+        else socket.destroy()
+      })
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    t.after(() => server.close())
+    const { port } = server.address() as AddressInfo
+    const { message } = resultOf((await json([], { REDIS_URL: `redis://127.0.0.1:${port}` })).report, 'redis')
+    assert.match(message, /is connecting; the connection was closed before the answer to HELLO/)
+  })
+
   it('doctor names each cause of a refused Redis with its own remedy', async () => {
     const { port } = new URL(redis.url)
     const of = async (url: string) => resultOf((await json([], { REDIS_URL: url })).report, 'redis')
@@ -101,7 +116,7 @@ describe('wsproxy doctor', () => {
     assert.match(password.remediation!, /^Redis runs, and refuses this user or password/)
     assert.doesNotMatch(JSON.stringify(password), /hunter2/)
     const name = await of('redis://no-such-host.invalid:6379')
-    assert.match(name.remediation!, /^The host name in REDIS_URL cannot be resolved/)
+    assert.match(name.remediation!, /^The host name in REDIS_URL cannot be resolved/, name.message)
     const tls = await of(`rediss://127.0.0.1:${port}`)
     assert.equal(tls.status, 'fail')
   })
@@ -120,7 +135,7 @@ describe('wsproxy doctor', () => {
     assert.match(resultOf(report, 'websocket').message, /wsproxy \d\S* listens on port \d+/)
     const other = createServer((socket) => socket.destroy())
     await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve))
-    const { port } = other.address() as { port: number }
+    const { port } = other.address() as AddressInfo
     const taken = await json([], { LISTEN_ADDR: `127.0.0.1:${port}` })
     other.close()
     assert.equal(taken.status, 1)

@@ -6,6 +6,7 @@ import { Command, run } from '../../support/cli.ts'
 import { gatewayFor, type TestGateway } from '../../support/gateway.ts'
 import { live } from '../../support/live.ts'
 import { nearlyRedisFor } from '../../support/nearly-redis.ts'
+import { freePorts } from '../../support/ports.ts'
 import { type Client, PATIENT, type RealRedis, realRedisFor, withoutRealRedis } from '../../support/redis.ts'
 import { createClient } from '../../support/redis-client.ts'
 import { atEnd, type Scope } from '../../support/scope.ts'
@@ -15,8 +16,8 @@ import { AMPLE_CHECK_TIMEOUT, eventually } from '../../support/wait.ts'
 const without = (...commands: readonly string[]) => commands.flatMap((each) => ['--rename-command', each, ''])
 
 /** A server whose clients speak RESP2: node-redis does not connect without HELLO otherwise. */
-async function serverFor(t: Scope, args: readonly string[] = []): Promise<RealRedis> {
-  const server = await realRedisFor(t, args)
+async function serverFor(t: Scope, args: readonly string[] = [], port?: number): Promise<RealRedis> {
+  const server = await realRedisFor(t, args, port)
   const client = async () => {
     const made = createClient({ url: server.url, RESP: 2, disableClientInfo: true, commandOptions: PATIENT })
     made.on('error', () => {})
@@ -171,8 +172,9 @@ describe('a server that is nearly Redis', { skip: withoutRealRedis }, () => {
   })
 
   it('without SSUBSCRIBE and SPUBLISH is named at the start of a gateway that has to use them', async (t) => {
-    const args = ['--cluster-enabled', 'yes', ...without('SSUBSCRIBE', 'SPUBLISH')]
-    const redis = await serverFor(t, args)
+    const [port, bus] = await freePorts(2)
+    const args = ['--cluster-enabled', 'yes', '--cluster-port', String(bus), ...without('SSUBSCRIBE', 'SPUBLISH')]
+    const redis = await serverFor(t, args, port)
     const client = await redis.client()
     for (const words of [['ADDSLOTSRANGE', '0', '16383'], ['BUMPEPOCH']])
       await client.sendCommand(['CLUSTER', ...words])
