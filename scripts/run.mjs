@@ -86,7 +86,7 @@ const node = (file, args = [], flags = []) =>
 const GATEWAY_FLAGS = ['--max-semi-space-size=4']
 
 /** The number of test files at once. A file waits for more than half of its time. */
-const AT_ONCE = Math.ceil(availableParallelism() * 2.5)
+const AT_ONCE = Math.ceil(availableParallelism() * 2)
 
 /** Far longer than any test file takes. */
 const FILE_TIMEOUT_MS = 600_000

@@ -53,7 +53,9 @@ describe('the API of preflight checks', () => {
     const report = body as unknown as Report
     assert.equal(status, 200, JSON.stringify(report))
     assert.equal(resultOf(report, 'crm').message, 'the CRM answers')
-    for (const name of ['redis', 'redis-pubsub', 'websocket', 'token-store', 'cooldown', 'event-enabled', 'capacity'])
+    // On a busy machine Redis may be slow to answer, which is a warning.
+    assert.notEqual(resultOf(report, 'redis').status, 'fail')
+    for (const name of ['redis-pubsub', 'websocket', 'token-store', 'cooldown', 'event-enabled', 'capacity'])
       assert.equal(resultOf(report, name).status, 'pass', name)
     assert.deepEqual([report.healthy, report.mode, report.triggeredBy], [true, 'full', 'test'])
     await recorded(report.id)
@@ -210,12 +212,13 @@ describe('the API of preflight checks', () => {
 
   it('metrics count runs, durations and failures; an unconfigured event type counts as other', async () => {
     const runs = (labels: Record<string, string>) => gateway.metric('wsproxy_preflight_runs_total', labels)
-    assert.ok((await runs({ mode: 'full', event_type: 'launch.sms', result: 'pass' })) >= 1)
+    // On a busy machine Redis may have been slow to answer, which is a warning.
+    const fit = async (labels: Record<string, string>) =>
+      (await runs({ ...labels, result: 'pass' })) + (await runs({ ...labels, result: 'warn' }))
+    assert.ok((await fit({ mode: 'full', event_type: 'launch.sms' })) >= 1)
     assert.ok((await runs({ mode: 'full', event_type: 'launch.mail', result: 'fail' })) >= 1)
     assert.equal(await runs({ event_type: 'launch.work' }), 0)
-    // On a busy machine Redis may have been slow to answer, which is a warning.
-    const others = await Promise.all(['pass', 'warn'].map((result) => runs({ event_type: 'other', result })))
-    assert.ok(Math.max(...others) >= 1)
+    assert.ok((await fit({ event_type: 'other' })) >= 1)
     assert.ok((await gateway.metric('wsproxy_preflight_failures_total', { check: 'session-token' })) >= 2)
     assert.ok((await gateway.metric('wsproxy_preflight_check_duration_seconds_count', { check: 'redis' })) >= 4)
     assert.equal(await gateway.metric('wsproxy_preflight_unrecorded_total'), 0)
