@@ -27,9 +27,9 @@ export interface HeapGrowthParts {
 
 /**
  * Lets the heap grow further while V8 collects all of it several times a second. Each collection
- * stops the event loop for 4 to 8 ms. Messages of tens of megabytes a second in large pieces cause
- * them: V8 counts buffers outside of the heap as well, and its own rule allows 8 MiB for a small
- * heap. A flag at the start would do the same, but idle sockets would take twice the memory.
+ * stops the event loop for 4 to 8 ms. Backlogs that grow by tens of megabytes a second cause them:
+ * V8 counts buffers outside of the heap as well, and its own rule allows 8 MiB for a small heap. A
+ * flag at the start would do the same, but idle sockets would take twice the memory.
  */
 export class HeapGrowth {
   readonly #parts: HeapGrowthParts

@@ -62,7 +62,7 @@ describe('the memory of a message', () => {
     assert.equal(memory.holders, 0)
   })
 
-  it('is not held for a channel that nobody has', (t) => {
+  it('is not held when no socket has joined the channel', (t) => {
     const { memory, publish } = deliveryOf(t)
     publish('one')
     assert.equal(memory.holders, 0)

@@ -11,23 +11,23 @@ export interface ChunkMemory {
  */
 export class Chunk {
   readonly bytes: Buffer
-  readonly #memory: ChunkMemory | undefined
+  readonly #memory: ChunkMemory
   #ascii: boolean | undefined
   #sought: Buffer | undefined
   #found = false
 
-  constructor(bytes: Buffer, memory?: ChunkMemory) {
+  constructor(bytes: Buffer, memory: ChunkMemory = { holders: 0 }) {
     this.bytes = bytes
     this.#memory = memory
   }
 
   /** The bytes stay as they are until `release` is called as often. */
   hold(): void {
-    if (this.#memory !== undefined) this.#memory.holders++
+    this.#memory.holders++
   }
 
   release(): void {
-    if (this.#memory !== undefined) this.#memory.holders--
+    this.#memory.holders--
   }
 
   get length(): number {

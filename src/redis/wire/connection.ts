@@ -6,7 +6,7 @@ import { reasonOf } from '../../platform/reason.ts'
 import { type Args, CommandWriter } from './encode.ts'
 import { ErrorReply, endsConnection, isMoved, Unsent } from './errors.ts'
 import { type Greeting, greet } from './handshake.ts'
-import { ReadBuffer } from './read-buffer.ts'
+import { READ_BYTES, ReadBuffer } from './read-buffer.ts'
 import { type OnMessage, RespReader } from './resp.ts'
 import { advised, secureOptions, type TlsSettings } from './secure.ts'
 import type { Reply } from './values.ts'
@@ -42,7 +42,7 @@ const KEEP_ALIVE_MS = 5000
 const MAX_SETTLED = 4096
 
 /** A read and its callback are one synchronous step, so all connections share these bytes. */
-const READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1024)
+const READ_BUFFER = Buffer.allocUnsafeSlow(READ_BYTES)
 
 const CLOSED = 'the connection was closed'
 const CLOSED_ON_HELLO =

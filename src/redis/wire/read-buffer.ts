@@ -1,8 +1,8 @@
 import { Chunk, type ChunkMemory } from './chunk.ts'
 
 const FIRST_BYTES = 64 * 1024
-/** The most that one read brings. More costs a copy at most. */
-const READ_BYTES = 64 * 1024
+/** The most that one read brings. With TLS it may be more, which costs a copy at most. */
+export const READ_BYTES = 64 * 1024
 /** More is only kept for a value that needs it, or while as much is held. */
 const USUAL_BYTES = 1024 * 1024
 

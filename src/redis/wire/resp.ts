@@ -39,9 +39,8 @@ const MESSAGE_HEADER = 18
 export class RespReader extends ValueReader {
   readonly #handlers: RespHandlers
   readonly #arrays: boolean
-  /** Looks for the end of an incomplete value, and has seen so many bytes of it. */
+  /** Looks for the end of an incomplete value. */
   #scanner: RespScanner | undefined
-  #scanned = 0
   #chunk = new Chunk(this.data)
 
   /** @param arrays a plain array that looks like a push is one. */
@@ -65,7 +64,7 @@ export class RespReader extends ValueReader {
     const data = chunk.bytes
     if (this.#scanner !== undefined) {
       if (data.length > MAX_LENGTH) throw new Error('RESP: a value is larger than 1 GB')
-      if (!this.#scan(data)) return 0
+      if (!this.#scanner.scan(data)) return 0
       this.#scanner = undefined
     }
     this.data = data as Buffer & Latin1
@@ -78,18 +77,11 @@ export class RespReader extends ValueReader {
       } catch (error) {
         if (error !== INCOMPLETE) throw error
         this.#scanner = new RespScanner()
-        this.#scanned = 0
-        this.#scan(data.subarray(start))
+        this.#scanner.scan(data.subarray(start))
         return start
       }
     }
     return data.length
-  }
-
-  #scan(value: Buffer): boolean {
-    const more = value.subarray(this.#scanned)
-    this.#scanned = value.length
-    return this.#scanner!.scan(more)
   }
 
   #next(): void {

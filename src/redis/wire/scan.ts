@@ -25,15 +25,18 @@ export class RespScanner {
   #skip = 0
   /** Start of a header line whose end has not arrived. */
   #header = ''
+  /** Bytes that were looked at. */
+  #seen = 0
 
   /** Bytes that are still to come, at the least. */
   get missing(): number {
     return this.#skip
   }
 
-  /** Reads the next piece. Returns true when the value is complete. */
+  /** Takes all of the value that has come. Returns true when it is complete. */
   scan(bytes: Buffer): boolean {
-    let at = 0
+    let at = this.#seen
+    this.#seen = bytes.length
     while (this.#values > 0 || this.#skip > 0) {
       const skipped = Math.min(this.#skip, bytes.length - at)
       this.#skip -= skipped

@@ -54,7 +54,7 @@ describe('the API of preflight checks', () => {
     assert.equal(status, 200, JSON.stringify(report))
     assert.equal(resultOf(report, 'crm').message, 'the CRM answers')
     // On a busy machine Redis may be slow to answer, which is a warning.
-    assert.notEqual(resultOf(report, 'redis').status, 'fail')
+    assert.match(resultOf(report, 'redis').message, /^Redis answers\b/)
     for (const name of ['redis-pubsub', 'websocket', 'token-store', 'cooldown', 'event-enabled', 'capacity'])
       assert.equal(resultOf(report, name).status, 'pass', name)
     assert.deepEqual([report.healthy, report.mode, report.triggeredBy], [true, 'full', 'test'])
